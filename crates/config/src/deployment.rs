@@ -1,1 +1,123 @@
-//! `deploy.toml`.
+//! What `deploy.toml` says: the service, and the environments it is released to.
+//!
+//! Checks everything that can be known from the text alone and reports every problem at once. Whether a template or an
+//! account exists is the release tool's question.
+
+mod reader;
+
+use std::collections::BTreeMap;
+
+use crate::{Invalid, Problem};
+use reader::{Reader, rules};
+
+/// The whole of `deploy.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    pub service: Service,
+    /// By name; never empty.
+    pub environments: BTreeMap<String, Environment>,
+}
+
+/// `[service]`: what is released, and how one sees that it works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Name of the image repository, and of the image on a local engine.
+    pub name: String,
+    /// TCP port the container listens on.
+    pub port: u16,
+    /// Answers 200 when the service may get traffic.
+    pub health_path: String,
+    /// Path that the smoke test asks for.
+    pub smoke_path: String,
+    /// Text that the answer to `smoke_path` must contain.
+    pub smoke_contains: String,
+    /// Path that answers `{"digest": "sha256:…"}`; `None` for an image that cannot say which one it is.
+    pub version_path: Option<String>,
+}
+
+/// `[environments.<name>]`: one stack in one region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    pub name: String,
+    pub region: String,
+    /// The only account (12 digits) that a release may go to.
+    pub account: Option<String>,
+    pub stack: String,
+    /// Path of the template, relative to `deploy.toml`.
+    pub template: String,
+    /// Stack parameters besides those the tool sets itself.
+    pub parameters: BTreeMap<String, String>,
+    /// Whether a change is asked for before it is made.
+    pub protected: bool,
+    /// An emulator's address, as `AWS_ENDPOINT_URL` would name it.
+    pub endpoint: Option<String>,
+    /// `HOST[:PORT]` the engine pushes to where the repository's own URI leads nowhere.
+    pub registry: Option<String>,
+    /// Base URL for the smoke test; may name stack outputs as `{OutputKey}`.
+    pub smoke_url: Option<String>,
+}
+
+impl Deployment {
+    /// Reads the text of `deploy.toml`; `source` is the path that problems name.
+    ///
+    /// # Errors
+    /// Every problem of the text: syntax, unknown and missing keys, wrong types, values that are not allowed.
+    pub fn parse(source: &str, text: &str) -> Result<Self, Invalid> {
+        let table = text.parse::<toml::Table>().map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            Invalid(vec![Problem {
+                source: source.to_owned(),
+                key: format!("line {line}"),
+                value: Some(text.lines().nth(line - 1).unwrap_or_default().trim().to_owned()),
+                allowed: format!("TOML ({})", error.message()),
+            }])
+        })?;
+        let mut root = Reader::new(source, table);
+        let service = root.table("service", true).map(Service::read);
+        let environments = root.tables("environments").into_iter().map(Environment::read).collect();
+        root.finish();
+        let problems = root.problems();
+        match service {
+            Some(service) if problems.is_empty() => Ok(Self { service, environments }),
+            _ => Err(Invalid(problems)),
+        }
+    }
+}
+
+impl Service {
+    fn read(mut reader: Reader) -> Self {
+        let service = Self {
+            name: reader.string("name", None, rules::REPOSITORY),
+            port: reader.port("port", 8080),
+            health_path: reader.string("health_path", Some("/health"), rules::PATH),
+            smoke_path: reader.string("smoke_path", Some("/"), rules::PATH),
+            smoke_contains: reader.string("smoke_contains", Some(""), rules::ANY),
+            version_path: reader.optional("version_path", rules::PATH),
+        };
+        reader.finish();
+        service
+    }
+}
+
+impl Environment {
+    fn read((name, mut reader): (String, Reader)) -> (String, Self) {
+        reader.check_name(&name, rules::ENVIRONMENT);
+        let environment = Self {
+            name: name.clone(),
+            region: reader.string("region", None, rules::REGION),
+            account: reader.optional("account", rules::ACCOUNT),
+            stack: reader.string("stack", None, rules::STACK),
+            template: reader.string("template", None, rules::TEMPLATE),
+            parameters: reader.parameters("parameters"),
+            protected: reader.boolean("protected", false),
+            endpoint: reader.optional("endpoint", rules::URL),
+            registry: reader.optional("registry", rules::REGISTRY),
+            smoke_url: reader.optional("smoke_url", rules::URL),
+        };
+        reader.finish();
+        (name, environment)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! Takes values out of a TOML table and collects what is wrong with them instead of stopping at the first.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use toml::{Table, Value};
+
+use crate::Problem;
+
+/// What a string may look like: the check, and the words for it.
+#[derive(Clone, Copy)]
+pub(super) struct Rule {
+    pub(super) holds: fn(&str) -> bool,
+    pub(super) allowed: &'static str,
+}
+
+/// One table of the file. What is left in it at `finish` is unknown.
+pub(super) struct Reader {
+    source: String,
+    prefix: String,
+    table: Table,
+    known: Vec<&'static str>,
+    problems: Rc<RefCell<Vec<Problem>>>,
+}
+
+impl Reader {
+    pub(super) fn new(source: &str, table: Table) -> Self {
+        Self { source: source.to_owned(), prefix: String::new(), table, known: Vec::new(), problems: Rc::default() }
+    }
+
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        self.problems.borrow().clone()
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub(super) fn finish(&mut self) {
+        for (key, value) in std::mem::take(&mut self.table) {
+            let allowed = format!("no such key; known here are {}", self.known.join(", "));
+            self.problem(&key, Some(show(&value)), &allowed);
+        }
+    }
+
+    pub(super) fn check_name(&self, name: &str, rule: Rule) {
+        if !(rule.holds)(name) {
+            let allowed = format!("a name that is {}", rule.allowed);
+            self.problems.borrow_mut().push(Problem {
+                source: self.source.clone(),
+                key: self.prefix.trim_end_matches('.').to_owned(),
+                value: Some(name.to_owned()),
+                allowed,
+            });
+        }
+    }
+
+    pub(super) fn table(&mut self, key: &'static str, required: bool) -> Option<Reader> {
+        match self.take(key) {
+            Some(Value::Table(table)) => Some(self.child(key, table)),
+            Some(other) => {
+                self.problem(key, Some(show(&other)), "a table");
+                None
+            }
+            None => {
+                if required {
+                    self.problem(key, None, "a table");
+                }
+                None
+            }
+        }
+    }
+
+    /// A table of at least one table.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<(String, Reader)> {
+        let Some(mut outer) = self.table(key, true) else { return Vec::new() };
+        if outer.table.is_empty() {
+            self.problem(key, None, "at least one environment, such as [environments.dev]");
+        }
+        let mut readers = Vec::new();
+        for (name, value) in std::mem::take(&mut outer.table) {
+            match value {
+                Value::Table(table) => {
+                    let reader = outer.child(&name, table);
+                    readers.push((name, reader));
+                }
+                other => outer.problem(&name, Some(show(&other)), "a table"),
+            }
+        }
+        readers
+    }
+
+    /// A string that is required when there is no default. A problem yields the default or an empty string.
+    pub(super) fn string(&mut self, key: &'static str, default: Option<&str>, rule: Rule) -> String {
+        match self.optional(key, rule) {
+            Some(text) => text,
+            None => {
+                let reported = self.problems.borrow().iter().any(|p| p.key == format!("{}{key}", self.prefix));
+                if default.is_none() && !reported {
+                    self.problem(key, None, rule.allowed);
+                }
+                default.unwrap_or_default().to_owned()
+            }
+        }
+    }
+
+    pub(super) fn optional(&mut self, key: &'static str, rule: Rule) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) if (rule.holds)(&text) => Some(text),
+            other => {
+                self.problem(key, Some(show(&other)), rule.allowed);
+                None
+            }
+        }
+    }
+
+    pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        match self.take(key) {
+            None => default,
+            Some(Value::Boolean(value)) => value,
+            Some(other) => {
+                self.problem(key, Some(show(&other)), "true or false");
+                default
+            }
+        }
+    }
+
+    pub(super) fn port(&mut self, key: &'static str, default: u16) -> u16 {
+        match self.take(key) {
+            None => default,
+            Some(Value::Integer(number)) if (1..=65535).contains(&number) => {
+                u16::try_from(number).expect("the range was checked")
+            }
+            Some(other) => {
+                self.problem(key, Some(show(&other)), "a port from 1 to 65535");
+                default
+            }
+        }
+    }
+
+    /// Stack parameters: strings, numbers and booleans as themselves, lists joined by commas as CloudFormation takes
+    /// them.
+    pub(super) fn parameters(&mut self, key: &'static str) -> BTreeMap<String, String> {
+        let Some(mut inner) = self.table(key, false) else { return BTreeMap::new() };
+        let mut parameters = BTreeMap::new();
+        for (name, value) in std::mem::take(&mut inner.table) {
+            if !(rules::PARAMETER.holds)(&name) {
+                inner.problem(&name, Some(show(&value)), rules::PARAMETER.allowed);
+                continue;
+            }
+            match parameter_value(&value) {
+                Some(text) if text.len() <= 4096 => {
+                    parameters.insert(name, text);
+                }
+                _ => inner.problem(
+                    &name,
+                    Some(show(&value)),
+                    "text, a number, true, false or a list of these, 4096 bytes",
+                ),
+            }
+        }
+        parameters
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.known.push(key);
+        self.table.remove(key)
+    }
+
+    fn child(&self, key: &str, table: Table) -> Reader {
+        Reader {
+            source: self.source.clone(),
+            prefix: format!("{}{key}.", self.prefix),
+            table,
+            known: Vec::new(),
+            problems: Rc::clone(&self.problems),
+        }
+    }
+
+    fn problem(&self, key: &str, value: Option<String>, allowed: &str) {
+        self.problems.borrow_mut().push(Problem {
+            source: self.source.clone(),
+            key: format!("{}{key}", self.prefix),
+            value,
+            allowed: allowed.to_owned(),
+        });
+    }
+}
+
+fn parameter_value(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(flag) => Some(flag.to_string()),
+        Value::Array(items) => items.iter().map(parameter_value).collect::<Option<Vec<_>>>().map(|v| v.join(",")),
+        Value::Datetime(_) | Value::Table(_) => None,
+    }
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string().trim_end().to_owned(),
+    }
+}
+
+/// The rules for strings, each with the page it comes from where AWS sets it.
+pub(super) mod rules {
+    use super::Rule;
+
+    pub(in super::super) const ANY: Rule = Rule { holds: |_| true, allowed: "text" };
+
+    pub(in super::super) const ENVIRONMENT: Rule = Rule {
+        holds: |s| starts_alphanumeric(s) && s.len() <= 64 && s.bytes().all(|b| word(b) || b == b'-') && s != "local",
+        allowed: "letters, digits, - and _ (at most 64, not `local`)",
+    };
+
+    pub(in super::super) const PATH: Rule = Rule {
+        holds: |s| s.starts_with('/') && s.bytes().all(|b| b.is_ascii_graphic() && b != b'#'),
+        allowed: "a path that starts with /",
+    };
+
+    // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+    pub(in super::super) const REPOSITORY: Rule = Rule {
+        holds: |s| {
+            (2..=256).contains(&s.len())
+                && s.split('/').all(|part| {
+                    part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+                        && part.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+                        && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+                })
+        },
+        allowed: "2 to 256 lower-case letters, digits and ._-/ , as an ECR repository is named",
+    };
+
+    pub(in super::super) const REGION: Rule = Rule {
+        holds: |s| {
+            let parts: Vec<&str> = s.split('-').collect();
+            parts.len() >= 3
+                && parts
+                    .iter()
+                    .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+                && parts.last().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
+        },
+        allowed: "an AWS region such as eu-central-1",
+    };
+
+    pub(in super::super) const ACCOUNT: Rule = Rule {
+        holds: |s| s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit()),
+        allowed: "an account id of 12 digits, in quotes",
+    };
+
+    // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+    pub(in super::super) const STACK: Rule = Rule {
+        holds: |s| {
+            s.len() <= 128
+                && s.starts_with(|c: char| c.is_ascii_alphabetic())
+                && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        },
+        allowed: "at most 128 letters, digits and -, starting with a letter",
+    };
+
+    pub(in super::super) const TEMPLATE: Rule = Rule {
+        holds: |s| !s.is_empty() && !s.starts_with('/') && !s.split('/').any(|part| part == ".."),
+        allowed: "a path inside the repository, such as infra/api-backend.yaml",
+    };
+
+    pub(in super::super) const URL: Rule = Rule {
+        holds: |s| {
+            ["http://", "https://"].iter().any(|scheme| s.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+                && s.bytes().all(|b| b.is_ascii_graphic())
+        },
+        allowed: "a URL that starts with http:// or https://",
+    };
+
+    pub(in super::super) const REGISTRY: Rule = Rule {
+        holds: |s| {
+            let (host, port) = s.rsplit_once(':').unwrap_or((s, "443"));
+            !host.is_empty()
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
+        },
+        allowed: "HOST or HOST:PORT, without a scheme",
+    };
+
+    // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+    pub(super) const PARAMETER: Rule = Rule {
+        holds: |s| !s.is_empty() && s.len() <= 255 && s.bytes().all(|b| b.is_ascii_alphanumeric()),
+        allowed: "a parameter's name of letters and digits",
+    };
+
+    fn starts_alphanumeric(text: &str) -> bool {
+        text.starts_with(|c: char| c.is_ascii_alphanumeric())
+    }
+
+    fn word(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || byte == b'_'
+    }
+}

@@ -1,0 +1,96 @@
+use super::Deployment;
+
+const GOOD: &str = r#"
+[service]
+name = "rest-api"
+smoke_path = "/api/greeting"
+smoke_contains = "Hello"
+version_path = "/version"
+
+[environments.dev]
+region = "eu-central-1"
+stack = "rest-api-dev"
+template = "infra/api-backend.yaml"
+
+[environments.dev.parameters]
+Architecture = "arm64"
+DesiredCount = 2
+Zones = ["a", "b"]
+"#;
+
+#[test]
+fn defaults_fill_what_is_not_said() {
+    let deployment = Deployment::parse("deploy.toml", GOOD).unwrap();
+    assert_eq!(deployment.service.port, 8080);
+    assert_eq!(deployment.service.health_path, "/health");
+    let dev = &deployment.environments["dev"];
+    assert!(!dev.protected);
+    assert_eq!(dev.account, None);
+    assert_eq!(dev.parameters["DesiredCount"], "2");
+    assert_eq!(dev.parameters["Zones"], "a,b");
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_file_key_value_and_what_is_allowed() {
+    let text = r#"
+surprise = 1
+[service]
+name = "Rest API"
+port = 70000
+health_path = "health"
+[environments.dev]
+regoin = "eu-central-1"
+account = 111122223333
+stack = "1st"
+template = "../elsewhere.yaml"
+protected = "yes"
+registry = "https://127.0.0.1"
+[environments.dev.parameters]
+"Not-A-Name" = "x"
+When = 2026-11-22
+[environments.local]
+region = "frankfurt"
+stack = "s"
+template = "t"
+"#;
+    let error = Deployment::parse("deploy.toml", text).unwrap_err();
+    let lines = error.to_string();
+    let expected = [
+        r#"service.name is "Rest API"; allowed: 2 to 256 lower-case letters"#,
+        r#"service.port is "70000"; allowed: a port from 1 to 65535"#,
+        r#"service.health_path is "health"; allowed: a path that starts with /"#,
+        "environments.dev.region is missing; allowed: an AWS region such as eu-central-1",
+        r#"environments.dev.regoin is "eu-central-1"; allowed: no such key; known here are region, account,"#,
+        r#"environments.dev.account is "111122223333"; allowed: an account id of 12 digits, in quotes"#,
+        r#"environments.dev.stack is "1st""#,
+        r#"environments.dev.template is "../elsewhere.yaml""#,
+        r#"environments.dev.protected is "yes"; allowed: true or false"#,
+        r#"environments.dev.registry is "https://127.0.0.1"; allowed: HOST or HOST:PORT"#,
+        "environments.dev.parameters.Not-A-Name",
+        "environments.dev.parameters.When",
+        r#"environments.local is "local"; allowed: a name that is"#,
+        r#"environments.local.region is "frankfurt""#,
+        r#"surprise is "1"; allowed: no such key; known here are service, environments"#,
+    ];
+    for text in expected {
+        assert!(lines.contains(&format!("deploy.toml: {text}")), "{text} not in\n{lines}");
+    }
+    assert_eq!(error.0.len(), expected.len(), "{lines}");
+}
+
+#[test]
+fn a_syntax_error_names_its_line() {
+    let error = Deployment::parse("deploy.toml", "[service]\nname = rest\n").unwrap_err();
+    assert_eq!(error.0.len(), 1);
+    assert_eq!(error.0[0].key, "line 2");
+    assert_eq!(error.0[0].value.as_deref(), Some("name = rest"));
+}
+
+#[test]
+fn missing_tables_are_problems() {
+    let error = Deployment::parse("deploy.toml", "").unwrap_err();
+    let keys: Vec<&str> = error.0.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["service", "environments"]);
+    let error = Deployment::parse("deploy.toml", "[service]\nname = \"rest-api\"\n[environments]\n").unwrap_err();
+    assert_eq!(error.0[0].key, "environments");
+}
