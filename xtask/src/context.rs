@@ -1,0 +1,90 @@
+//! What every command gets: the repository, its settings, the printer and the user's wish to stop.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use config::deployment::{Deployment, Environment};
+
+use crate::interrupt::Interrupt;
+use crate::outcome::{Exit, Failure};
+use crate::report::Report;
+use crate::template::Template;
+
+/// The file that marks the repository's root.
+pub(crate) const DEPLOY_TOML: &str = "deploy.toml";
+
+pub(crate) struct Context {
+    pub(crate) root: PathBuf,
+    pub(crate) deployment: Deployment,
+    /// The process environment, read once by `main`.
+    pub(crate) vars: BTreeMap<String, String>,
+    pub(crate) interrupt: Interrupt,
+    report: Mutex<Report>,
+}
+
+impl Context {
+    /// Finds and reads `deploy.toml`, in `folder` or above.
+    ///
+    /// # Errors
+    /// No such file, or every problem in it.
+    pub(crate) fn load(folder: &Path, vars: BTreeMap<String, String>, interrupt: Interrupt) -> Result<Self, Failure> {
+        let fail = |message: &str| Failure::new(Exit::Usage, "settings", message);
+        let root = folder.ancestors().find(|folder| folder.join(DEPLOY_TOML).is_file()).ok_or_else(|| {
+            fail("there is no deploy.toml here or above")
+                .resource(folder.display().to_string())
+                .hint("go to the repository's folder")
+        })?;
+        let text = std::fs::read_to_string(root.join(DEPLOY_TOML))
+            .map_err(|error| fail("deploy.toml cannot be read").reason(error.to_string()))?;
+        let deployment = Deployment::parse(DEPLOY_TOML, &text).map_err(|invalid| {
+            fail("deploy.toml cannot be used").reason(invalid.to_string()).hint("mend deploy.toml")
+        })?;
+        Ok(Self { root: root.to_owned(), deployment, vars, interrupt, report: Mutex::default() })
+    }
+
+    /// The environment of this name.
+    ///
+    /// # Errors
+    /// An unknown name, with those there are.
+    pub(crate) fn environment(&self, name: &str) -> Result<&Environment, Failure> {
+        self.deployment.environments.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.deployment.environments.keys().map(String::as_str).collect();
+            Failure::new(Exit::Usage, "environment", format!("there is no environment {name:?}"))
+                .resource(DEPLOY_TOML)
+                .reason(format!("it has {}", known.join(", ")))
+                .hint(format!("add [environments.{name}] or use one of these"))
+        })
+    }
+
+    /// Reads an environment's template.
+    ///
+    /// # Errors
+    /// A file that is not there or cannot be released.
+    pub(crate) fn template(&self, environment: &Environment) -> Result<Template, Failure> {
+        let path = &environment.template;
+        let fail = |reason: String| {
+            Failure::new(Exit::Preflight, "template", "the template cannot be used")
+                .resource(path)
+                .reason(reason)
+                .hint(format!("mend it, or environments.{}.template in deploy.toml", environment.name))
+        };
+        let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string()))?;
+        Template::parse(path, body).map_err(|error| fail(error.to_string()))
+    }
+
+    /// Notes something for the result.
+    pub(crate) fn report(&self, note: impl FnOnce(&mut Report)) {
+        note(&mut self.report.lock().expect("no holder panics"));
+    }
+
+    /// Takes what was noted.
+    pub(crate) fn into_report(self) -> Report {
+        self.report.into_inner().expect("no holder panics")
+    }
+
+    /// The PEM file that `AWS_CA_BUNDLE` names, for what is asked over HTTPS besides AWS.
+    pub(crate) fn authorities(&self) -> Option<Vec<u8>> {
+        self.vars.get("AWS_CA_BUNDLE").and_then(|path| std::fs::read(path).ok())
+    }
+}

@@ -1,0 +1,129 @@
+//! How a command ends: exit codes, and failures that say what to do next.
+
+use serde::Serialize;
+
+/// The tool's exit codes, the same for every command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Preflight = 3,
+    RolledBack = 4,
+    NeedsHuman = 5,
+    Interrupted = 130,
+}
+
+/// The table of [`Exit`], as `--help` shows it.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, or nothing to do
+  1    failed; nothing was changed at AWS
+  2    usage
+  3    preflight: something is missing, all of it is listed
+  4    failed and rolled back
+  5    needs a human
+  130  interrupted; says what still runs and how to re-attach";
+
+/// A failure that a user can act on. It serializes as `error` of the JSON object.
+#[derive(Debug, Clone, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    #[serde(skip)]
+    pub(crate) exit: Exit,
+    /// What kind of failure, stable for machines.
+    pub(crate) kind: &'static str,
+    pub(crate) message: String,
+    /// What failed: a stack's resource, a file, a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resource: Option<String>,
+    /// Why, in the words of whoever refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// The next command or step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { exit, kind, message: message.into(), resource: None, reason: None, hint: None }
+    }
+
+    pub(crate) fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.resource = Some(resource.into());
+        self
+    }
+
+    pub(crate) fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Finds the failure inside an error, or makes a plain one of its chain: first line the message, the rest the
+    /// reason.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if let Some(failure) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()) {
+            return failure.clone();
+        }
+        let mut chain = error.chain().map(ToString::to_string);
+        let failure = Self::new(Exit::Failed, "failed", chain.next().unwrap_or_default());
+        let mut rest: Vec<String> = chain.collect();
+        rest.dedup();
+        if rest.is_empty() { failure } else { failure.reason(rest.join(": ")) }
+    }
+}
+
+/// Several problems found before anything was changed, as one failure.
+pub(crate) fn preflight(problems: &[Failure]) -> Failure {
+    if let [only] = problems {
+        return Failure { exit: Exit::Preflight, kind: "preflight", ..only.clone() };
+    }
+    let list = problems.iter().map(|problem| {
+        let mut text = format!("- {problem}");
+        for (label, part) in [("resource", &problem.resource), ("reason", &problem.reason), ("next", &problem.hint)] {
+            if let Some(part) = part {
+                text.push_str(&format!("\n  {label}: {part}"));
+            }
+        }
+        text
+    });
+    let list: Vec<String> = list.collect();
+    Failure::new(Exit::Preflight, "preflight", format!("{} things are missing", problems.len())).reason(list.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn the_table_lists_every_code() {
+        use Exit::{Done, Failed, Interrupted, NeedsHuman, Preflight, RolledBack, Usage};
+        for exit in [Done, Failed, Usage, Preflight, RolledBack, NeedsHuman, Interrupted] {
+            assert!(EXIT_CODES.contains(&format!("\n  {:<5}", exit as u8)), "{exit:?} is not in the table");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_found_under_its_context() {
+        let error = anyhow::Error::new(Failure::new(Exit::NeedsHuman, "stack", "stuck").hint("look")).context("deploy");
+        let failure = Failure::of(&error);
+        assert_eq!((failure.exit, failure.hint.as_deref()), (Exit::NeedsHuman, Some("look")));
+    }
+
+    #[test]
+    fn a_plain_error_keeps_its_chain_as_the_reason() {
+        let error = Err::<(), _>(std::io::Error::other("disk full")).context("cannot write the plan").unwrap_err();
+        let failure = Failure::of(&error);
+        assert_eq!(failure.message, "cannot write the plan");
+        assert_eq!(failure.reason.as_deref(), Some("disk full"));
+        assert_eq!(failure.exit, Exit::Failed);
+    }
+}

@@ -1,0 +1,216 @@
+//! The only printer: results to stdout, everything else to stderr.
+//!
+//! Decides what is visible (`--quiet`, `--json`, `--verbose`), whether there is colour and a live display, and keeps
+//! the phases with their times for the result. It never decides what happens next.
+
+mod phase;
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::Result;
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use serde::Serialize;
+
+use crate::cli::{Color, Global};
+use crate::outcome::{Exit, Failure};
+pub(crate) use phase::{Phase, PhaseRecord};
+
+/// What a terminal can do, asked once by `main`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    pub(crate) stdin: bool,
+    pub(crate) stderr: bool,
+    /// `NO_COLOR` is set and not empty (<https://no-color.org>).
+    pub(crate) no_color: bool,
+}
+
+impl Terminal {
+    pub(crate) fn detect(no_color: bool) -> Self {
+        Self { stdin: std::io::stdin().is_terminal(), stderr: std::io::stderr().is_terminal(), no_color }
+    }
+}
+
+/// Prints for one run of the tool.
+pub(crate) struct Ui {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    yes: bool,
+    color: bool,
+    can_ask: bool,
+    /// The live display; `None` where every change of state is a plain line.
+    live: Option<MultiProgress>,
+    phases: Mutex<Vec<PhaseRecord>>,
+    still_runs: Mutex<Option<String>>,
+    started: Instant,
+}
+
+impl Ui {
+    pub(crate) fn new(global: Global, terminal: Terminal) -> Self {
+        let live = (terminal.stderr && !global.quiet && !global.verbose)
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        let color = match global.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal.stderr && !terminal.no_color,
+        };
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            yes: global.yes,
+            color,
+            can_ask: terminal.stdin && terminal.stderr,
+            live,
+            phases: Mutex::default(),
+            still_runs: Mutex::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Prints results and errors only, and asks nobody.
+    #[cfg(test)]
+    pub(crate) fn silent() -> Self {
+        let global = Global { json: false, quiet: true, yes: false, color: Color::Never, verbose: false };
+        Self::new(global, Terminal { stdin: false, stderr: false, no_color: true })
+    }
+
+    /// Starts a phase: a spinner on a terminal, a line elsewhere.
+    pub(crate) fn phase(&self, name: &'static str) -> Phase<'_> {
+        Phase::start(self, name)
+    }
+
+    /// A change of state worth keeping on the screen.
+    pub(crate) fn line(&self, text: &str) {
+        if !self.quiet {
+            self.to_stderr(text);
+        }
+    }
+
+    /// What only `--verbose` shows.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.to_stderr(text);
+        }
+    }
+
+    pub(crate) fn warn(&self, text: &str) {
+        if !self.quiet {
+            self.to_stderr(&format!("{} {text}", self.paint(Paint::Yellow, "warning:")));
+        }
+    }
+
+    /// The result, in words; not shown with `--json`.
+    pub(crate) fn result(&self, text: &str) {
+        if !self.json {
+            write_line(std::io::stdout(), text);
+        }
+    }
+
+    /// The result as the one JSON object; only shown with `--json`.
+    pub(crate) fn object(&self, object: &impl Serialize) {
+        if self.json {
+            let text = serde_json::to_string(object).expect("results are maps with text keys");
+            write_line(std::io::stdout(), &text);
+        }
+    }
+
+    /// Prints a failure and, with `--json`, the object that carries it.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let label = if failure.exit == Exit::Interrupted { "interrupted:" } else { "error:" };
+        self.to_stderr(&format!("{} {}", self.paint(Paint::Red, label), failure.message));
+        for (label, part) in [("resource", &failure.resource), ("reason", &failure.reason), ("next", &failure.hint)] {
+            if let Some(part) = part {
+                let part = part.replace('\n', "\n    ");
+                self.to_stderr(&format!("  {}: {part}", self.paint(Paint::Bold, label)));
+            }
+        }
+    }
+
+    /// Asks a question; `--yes` answers it.
+    ///
+    /// # Errors
+    /// Where nobody can be asked: no terminal and no `--yes`.
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool> {
+        if self.yes {
+            return Ok(true);
+        }
+        if !self.can_ask {
+            return Err(unanswered(question).into());
+        }
+        let ask = || {
+            let mut stderr = std::io::stderr();
+            write!(stderr, "{question} [y/N] ")?;
+            stderr.flush()?;
+            let mut answer = String::new();
+            std::io::stdin().read_line(&mut answer)?;
+            Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+        };
+        self.suspend(ask)
+    }
+
+    /// Whether a later [`Ui::confirm`] can be answered at all, so that nothing expensive is done in vain.
+    ///
+    /// # Errors
+    /// As for `confirm`.
+    pub(crate) fn must_be_able_to_ask(&self, question: &str) -> Result<(), Failure> {
+        if self.yes || self.can_ask { Ok(()) } else { Err(unanswered(question)) }
+    }
+
+    /// Notes what goes on outside this process, for the case that it is interrupted; `None` when nothing does.
+    pub(crate) fn still_runs(&self, what: Option<String>) {
+        *self.still_runs.lock().expect("no holder panics") = what;
+    }
+
+    pub(crate) fn what_still_runs(&self) -> Option<String> {
+        self.still_runs.lock().expect("no holder panics").clone()
+    }
+
+    pub(crate) fn phases(&self) -> Vec<PhaseRecord> {
+        self.phases.lock().expect("no holder panics").clone()
+    }
+
+    /// Seconds since the tool started.
+    pub(crate) fn seconds(&self) -> f64 {
+        phase::seconds(self.started)
+    }
+
+    pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {
+        if self.color { format!("\u{1b}[{}m{text}\u{1b}[0m", paint as u8) } else { text.to_owned() }
+    }
+
+    fn to_stderr(&self, text: &str) {
+        self.suspend(|| write_line(std::io::stderr(), text));
+    }
+
+    /// Takes the live display off the screen while something else is written.
+    fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.live {
+            Some(live) => live.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+/// SGR codes of ECMA-48.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Paint {
+    Bold = 1,
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+}
+
+fn unanswered(question: &str) -> Failure {
+    Failure::new(Exit::Preflight, "confirmation", format!("nobody is there to answer: {question}"))
+        .reason("stdin or stderr is not a terminal")
+        .hint("repeat the command with --yes if the answer is yes")
+}
+
+/// A reader that went away (`| head`) is no reason to fail.
+fn write_line(mut stream: impl Write, text: &str) {
+    drop(writeln!(stream, "{text}").and_then(|()| stream.flush()));
+}
