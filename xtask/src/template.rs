@@ -1,0 +1,122 @@
+//! A CloudFormation template as far as the tool must know it: size, parameters, outputs.
+
+use std::collections::BTreeMap;
+
+use saphyr::{LoadableYamlNode, Scalar, Yaml};
+
+/// The parameter through which every template takes the image.
+pub(crate) const CONTAINER_URI: &str = "ContainerURI";
+/// The output under which every template publishes its endpoint.
+pub(crate) const API_GATEWAY_URL: &str = "ApiGatewayURL";
+/// Limit of `TemplateBody` in bytes
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>).
+const MAX_BODY: usize = 51_200;
+
+/// A template that can be deployed by this tool.
+#[derive(Debug, Clone)]
+pub(crate) struct Template {
+    /// Relative to `deploy.toml`.
+    pub(crate) path: String,
+    pub(crate) body: String,
+    /// Declared parameters with their defaults.
+    pub(crate) parameters: BTreeMap<String, Option<String>>,
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidTemplate {
+    #[error("{path} is not YAML: {reason}")]
+    Syntax { path: String, reason: String },
+    #[error("{path} has {size} bytes; CloudFormation takes at most {MAX_BODY} in a call")]
+    TooLarge { path: String, size: usize },
+    #[error("{path} has no parameter {CONTAINER_URI}, through which the image is given to it")]
+    NoContainerUri { path: String },
+    #[error("{path} has no output {API_GATEWAY_URL}, through which the release is proved")]
+    NoUrl { path: String },
+}
+
+impl Template {
+    /// Reads the text of the template at `path`.
+    ///
+    /// # Errors
+    /// Text that is not YAML, is too large, or has no `ContainerURI` parameter or `ApiGatewayURL` output.
+    pub(crate) fn parse(path: &str, body: String) -> Result<Self, InvalidTemplate> {
+        let path = path.to_owned();
+        if body.len() > MAX_BODY {
+            return Err(InvalidTemplate::TooLarge { path, size: body.len() });
+        }
+        let documents = Yaml::load_from_str(&body)
+            .map_err(|error| InvalidTemplate::Syntax { path: path.clone(), reason: error.to_string() })?;
+        let root = documents.first();
+        let section = |name| root.and_then(|root| root.as_mapping_get(name));
+        let parameters: BTreeMap<_, _> = section("Parameters").map(parameters).unwrap_or_default();
+        let has_url = section("Outputs").is_some_and(|outputs| outputs.contains_mapping_key(API_GATEWAY_URL));
+        if !parameters.contains_key(CONTAINER_URI) {
+            return Err(InvalidTemplate::NoContainerUri { path });
+        }
+        if !has_url {
+            return Err(InvalidTemplate::NoUrl { path });
+        }
+        Ok(Self { path, body, parameters })
+    }
+
+    pub(crate) fn declares(&self, parameter: &str) -> bool {
+        self.parameters.contains_key(parameter)
+    }
+}
+
+fn parameters(section: &Yaml<'_>) -> BTreeMap<String, Option<String>> {
+    let entries = section.as_mapping().into_iter().flatten();
+    let default = |definition: &Yaml<'_>| definition.as_mapping_get("Default").and_then(scalar);
+    entries.filter_map(|(name, definition)| Some((name.as_str()?.to_owned(), default(definition)))).collect()
+}
+
+/// A scalar as CloudFormation reads a parameter's default: as text.
+fn scalar(value: &Yaml<'_>) -> Option<String> {
+    match value {
+        Yaml::Value(Scalar::String(text)) => Some(text.to_string()),
+        Yaml::Value(Scalar::Integer(number)) => Some(number.to_string()),
+        Yaml::Value(Scalar::Boolean(flag)) => Some(flag.to_string()),
+        Yaml::Value(Scalar::FloatingPoint(number)) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "
+Parameters:
+  ContainerURI: {Type: String}
+  ContainerPort: {Type: Number, Default: 8080}
+  Architecture:
+    Type: String
+    Default: x86_64
+Resources:
+  Thing:
+    Properties:
+      Name: !Sub '${AWS::StackName}-x'
+      Pick: !If [Yes, !Ref A, !GetAtt B.C]
+Outputs:
+  ApiGatewayURL:
+    Value: !Sub 'https://x'
+";
+
+    #[test]
+    fn parameters_come_with_their_defaults() {
+        let template = Template::parse("infra/t.yaml", GOOD.to_owned()).unwrap();
+        assert_eq!(template.parameters["ContainerURI"], None);
+        assert_eq!(template.parameters["ContainerPort"].as_deref(), Some("8080"));
+        assert_eq!(template.parameters["Architecture"].as_deref(), Some("x86_64"));
+    }
+
+    #[test]
+    fn templates_that_cannot_be_released_are_refused() {
+        let parse = |text: String| Template::parse("t.yaml", text).unwrap_err().to_string();
+        assert!(parse(GOOD.replace("ContainerURI", "Image")).contains("no parameter ContainerURI"));
+        assert!(parse(GOOD.replace("ApiGatewayURL", "Url")).contains("no output ApiGatewayURL"));
+        assert!(parse("a: [".to_owned()).contains("t.yaml is not YAML"));
+        assert!(parse(format!("{GOOD}#{}", "x".repeat(MAX_BODY))).contains("at most 51200"));
+        assert!(parse(String::new()).contains("no parameter"));
+    }
+}
