@@ -1,0 +1,88 @@
+//! From source to an image on the engine: compile, find the content tag, build unless it is there.
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::Source;
+use crate::context::Context;
+use crate::docker::build::{self, DOCKERFILE, Image};
+use crate::docker::context::BuildContext;
+use crate::docker::{Engine, megabytes};
+use crate::outcome::{Exit, Failure};
+use crate::plan::Platform;
+use crate::ui::Ui;
+use crate::{cargo, git};
+
+/// Everything that goes into an image, and the tag that names exactly that.
+#[derive(Debug, Clone)]
+pub(crate) struct Artifact {
+    context: BuildContext,
+    pub(crate) tag: String,
+}
+
+/// Prepares the image's content: compiles with this machine's cargo, or gathers the sources where the engine compiles.
+///
+/// # Errors
+/// Code that does not compile, or files that cannot be read.
+pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Source, ui: &Ui) -> Result<Artifact> {
+    let from_source = source.from_source || !platform.is_host();
+    let dockerfile = context.root.join(DOCKERFILE);
+    let phase = ui.phase("compile");
+    let mut files = if from_source {
+        let arguments = source.builder_image.as_deref().map(|image| ("BUILDER_IMAGE", image));
+        let mut files = BuildContext::new(platform.oci(), &arguments.into_iter().collect::<Vec<_>>());
+        for path in sources(context).await? {
+            files.add(&path, &context.root.join(&path), false)?;
+        }
+        files
+    } else {
+        let binary = cargo::compile(context, platform, &phase).await?;
+        let mut files = BuildContext::new(platform.oci(), &[("BINARY", "prebuilt")]);
+        files.add("api", &binary, true)?;
+        files
+    };
+    files.add(DOCKERFILE, &dockerfile, false)?;
+    let tag = files.tag().await.context("cannot read what goes into the image")?;
+    if from_source {
+        phase.skipped(&format!("the engine compiles for {}; {tag}", platform.oci()));
+    } else {
+        phase.done(&format!("{}, {tag}", platform.triple()));
+    }
+    Ok(Artifact { context: files, tag })
+}
+
+/// The files that the stage `builder` compiles.
+async fn sources(context: &Context) -> Result<Vec<String>> {
+    let files = git::files(&context.root).await.ok_or_else(|| {
+        Failure::new(Exit::Preflight, "git", "git does not tell which files belong to the source")
+            .resource(context.root.display().to_string())
+            .hint("install git, and work in a clone")
+    })?;
+    let wanted = |path: &String| {
+        path.starts_with("crates/") || ["Cargo.toml", "Cargo.lock", "xtask/Cargo.toml"].contains(&path.as_str())
+    };
+    // Git also lists files that were deleted and not yet committed so.
+    Ok(files.into_iter().filter(wanted).filter(|path| context.root.join(path).is_file()).collect())
+}
+
+impl Artifact {
+    /// The image on this engine.
+    pub(crate) fn reference(&self, service: &str) -> String {
+        format!("{service}:{}", self.tag)
+    }
+
+    /// Builds the image unless the engine has it. The second value tells whether it was built.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(crate) async fn image(self, engine: &Engine, service: &str, ui: &Ui) -> Result<(Image, bool)> {
+        let phase = ui.phase("image");
+        let reference = self.reference(service);
+        if let Some(image) = build::inspect(&engine.docker, &reference).await? {
+            phase.skipped(&format!("{reference} is there, {}", megabytes(image.size)));
+            return Ok((image, false));
+        }
+        let image = build::build(&engine.docker, self.context, &reference, service, &phase).await?;
+        phase.done(&format!("{reference}, {}, {}", image.platform, megabytes(image.size)));
+        Ok((image, true))
+    }
+}

@@ -1,0 +1,145 @@
+//! Compiles the service with this machine's cargo into one static binary.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::Command;
+
+use crate::context::Context;
+use crate::outcome::{Exit, Failure};
+use crate::plan::Platform;
+use crate::ui::Phase;
+
+/// Package and binary of the service.
+const SERVICE: &str = "api";
+/// Lines of the compiler's output that a failure shows.
+const TAIL: usize = 60;
+
+/// The part of cargo's messages that tells where a binary is
+/// (<https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>).
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    executable: Option<PathBuf>,
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// Compiles for `platform` and returns the binary's path, as cargo tells it.
+///
+/// # Errors
+/// No cargo, or code that does not compile: with the compiler's own last lines.
+pub(crate) async fn compile(context: &Context, platform: Platform, phase: &Phase<'_>) -> Result<PathBuf> {
+    let mut child = Command::new("cargo")
+        .args(["build", "--release", "--locked", "--package", SERVICE, "--bin", SERVICE])
+        .args(["--target", platform.triple(), "--message-format=json-render-diagnostics"])
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(context).join("\u{1f}"))
+        .current_dir(&context.root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| {
+            Failure::new(Exit::Preflight, "cargo", "cargo cannot be started")
+                .reason(error.to_string())
+                .hint("install Rust: https://rustup.rs")
+        })?;
+    let mut stdout = child.stdout.take().expect("stdout is piped");
+    let stderr = child.stderr.take().expect("stderr is piped");
+    let mut messages = String::new();
+    let (read, tail) = tokio::join!(stdout.read_to_string(&mut messages), follow(stderr, phase));
+    read.context("cannot read cargo's messages")?;
+    let status = child.wait().await.context("cannot wait for cargo")?;
+    if !status.success() {
+        return Err(Failure::new(Exit::Failed, "compile", format!("{SERVICE} does not compile ({status})"))
+            .resource(format!("package {SERVICE}, target {}", platform.triple()))
+            .reason(tail.join("\n"))
+            .hint(hint(&tail, platform))
+            .into());
+    }
+    executable(&messages).with_context(|| format!("cargo built no binary {SERVICE}"))
+}
+
+/// What makes the binary static and the same in every folder.
+///
+/// A static binary runs `FROM scratch`. The paths of this machine are mapped away because they would end up in panic
+/// messages, and so in the image's content tag.
+fn flags(context: &Context) -> Vec<String> {
+    let vars = &context.vars;
+    let home = || vars.get("HOME").map(|home| Path::new(home).join(".cargo"));
+    let cargo_home = vars.get("CARGO_HOME").map(PathBuf::from).or_else(home);
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), remap(&context.root, "/src")];
+    flags.extend(cargo_home.map(|path| remap(&path, "/cargo")));
+    flags
+}
+
+/// Shows the compiler's progress and keeps its last lines.
+async fn follow(stderr: impl tokio::io::AsyncRead + Unpin, phase: &Phase<'_>) -> Vec<String> {
+    let mut lines = BufReader::new(stderr).lines();
+    let mut tail = VecDeque::with_capacity(TAIL);
+    while let Ok(Some(line)) = lines.next_line().await {
+        phase.doing(line.trim());
+        if tail.len() == TAIL {
+            tail.pop_front();
+        }
+        tail.push_back(line);
+    }
+    tail.into()
+}
+
+fn executable(messages: &str) -> Option<PathBuf> {
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    artifacts
+        .filter(|message| message.reason == "compiler-artifact")
+        .filter(|message| message.target.as_ref().is_some_and(|target| target.name == SERVICE))
+        .find_map(|message| message.executable)
+}
+
+fn hint(tail: &[String], platform: Platform) -> String {
+    let text = tail.join("\n");
+    if text.contains("target may not be installed") {
+        format!("rustup target add {}", platform.triple())
+    } else if text.contains("linker") && text.contains("not found") {
+        "install a C toolchain (Debian: apt-get install gcc libc6-dev), or use --from-source".to_owned()
+    } else if text.contains("--locked") {
+        "cargo update --workspace, and commit Cargo.lock".to_owned()
+    } else {
+        format!("cargo check --package {SERVICE}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_among_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"config"},"executable":null}
+not json
+{"reason":"compiler-artifact","target":{"name":"api"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"api"},"executable":"/t/release/api"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/release/api")));
+        assert_eq!(executable(""), None);
+    }
+
+    #[test]
+    fn what_failed_gets_the_command_that_mends_it() {
+        let hint = |line: &str| hint(&[line.to_owned()], Platform::Arm64);
+        assert_eq!(hint("= note: the `x` target may not be installed"), "rustup target add aarch64-unknown-linux-gnu");
+        assert!(hint("error: linker `cc` not found").contains("gcc"));
+        assert!(hint("error: the lock file needs to be updated but --locked was passed").contains("cargo update"));
+        assert_eq!(hint("error[E0308]"), "cargo check --package api");
+    }
+}

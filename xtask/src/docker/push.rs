@@ -1,0 +1,155 @@
+//! Pushes an image to a registry and reads back its digest.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use bollard::Docker;
+use bollard::auth::DockerCredentials;
+use bollard::models::PushImageInfo;
+use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
+use futures_util::StreamExt;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{explain, megabytes};
+use crate::image::{Digest, ImageReference};
+use crate::outcome::{Exit, Failure};
+use crate::ui::Phase;
+
+/// A registry's user and password; never printed.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    pub(crate) user: String,
+    pub(crate) password: SecretString,
+}
+
+/// What a push moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Pushed {
+    /// Uncompressed, as the engine counts.
+    pub(crate) bytes: u64,
+    pub(crate) layers: usize,
+    pub(crate) layers_present: usize,
+}
+
+/// Tags `source` as `target` and pushes it.
+///
+/// # Errors
+/// What engine or registry say, also in the middle of the stream.
+pub(crate) async fn push(
+    docker: &Docker,
+    source: &str,
+    target: &ImageReference,
+    credentials: &Credentials,
+    phase: &Phase<'_>,
+) -> Result<Pushed> {
+    let tag = target.tag.as_deref().context("a push needs a tag")?;
+    let options = TagImageOptionsBuilder::default().repo(&target.name()).tag(tag).build();
+    docker.tag_image(source, Some(options)).await.map_err(|error| failure(target, explain(&error)))?;
+    let options = PushImageOptionsBuilder::default().tag(tag).build();
+    let mut stream = docker.push_image(&target.name(), Some(options), Some(docker_credentials(target, credentials)));
+    let mut progress = Progress::default();
+    // The stream is read to its end: a registry's refusal arrives inside it, after the layers.
+    let mut refused = None;
+    while let Some(info) = stream.next().await {
+        match info {
+            Ok(info) => progress.take(&info, phase),
+            Err(error) => refused = refused.or(Some(explain(&error))),
+        }
+    }
+    match refused {
+        Some(reason) => Err(failure(target, reason).into()),
+        None => Ok(progress.pushed()),
+    }
+}
+
+/// Asks the registry, through the engine, which digest `target` has.
+///
+/// # Errors
+/// What engine or registry say.
+pub(crate) async fn digest(docker: &Docker, target: &ImageReference, credentials: &Credentials) -> Result<Digest> {
+    let inspected = docker
+        .inspect_registry_image(&target.to_string(), Some(docker_credentials(target, credentials)))
+        .await
+        .map_err(|error| failure(target, explain(&error)))
+        .with_context(|| format!("cannot read the digest of {target} from its registry"))?;
+    let digest = inspected.descriptor.digest.unwrap_or_default();
+    digest
+        .parse()
+        .map_err(|reason| failure(target, format!("the registry answered digest {digest:?}: {reason}")).into())
+}
+
+fn docker_credentials(target: &ImageReference, credentials: &Credentials) -> DockerCredentials {
+    DockerCredentials {
+        username: Some(credentials.user.clone()),
+        password: Some(credentials.password.expose_secret().to_owned()),
+        serveraddress: Some(target.host.clone()),
+        ..DockerCredentials::default()
+    }
+}
+
+/// The registry keeps tags immutable and already has this one: somebody else was faster.
+pub(crate) fn is_tag_taken(error: &anyhow::Error) -> bool {
+    let reason = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).and_then(|f| f.reason.as_deref());
+    reason.is_some_and(|reason| reason.contains("already exists") || reason.contains("immutable"))
+}
+
+fn failure(target: &ImageReference, reason: String) -> Failure {
+    let lower = reason.to_lowercase();
+    let denied = ["unauthorized", "denied", "no basic auth", "authentication", "401", "403"];
+    let hint = if denied.iter().any(|word| lower.contains(word)) {
+        "the registry refused the credentials: check who may push there (ecr:PutImage and the upload actions on AWS)"
+    } else if lower.contains("not found") || lower.contains("does not exist") || lower.contains("name unknown") {
+        "check the repository's name in deploy.toml ([service] name) and the region"
+    } else {
+        "check that the engine reaches the registry; a registry without TLS must be on loopback or be listed in the \
+         engine's insecure-registries"
+    };
+    Failure::new(Exit::Failed, "push", "the registry did not take the image")
+        .resource(target.to_string())
+        .reason(reason)
+        .hint(hint)
+}
+
+/// Per-layer progress.
+///
+/// The engine's messages reach us without the layer's id, so that layers are told apart by their size; two layers of
+/// equal size share a line of progress and nothing else.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Bytes sent by the layer's total size, which is 0 where the engine does not know it.
+    layers: BTreeMap<u64, u64>,
+    pushed: usize,
+    present: usize,
+}
+
+impl Progress {
+    fn take(&mut self, info: &PushImageInfo, phase: &Phase<'_>) {
+        let count = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
+        match info.status.as_deref() {
+            Some("Pushing") => {
+                let detail = info.progress_detail.clone().unwrap_or_default();
+                self.layers.insert(count(detail.total), count(detail.current));
+                phase.doing(&self.show());
+            }
+            Some("Pushed") => {
+                self.pushed += 1;
+                phase.doing(&self.show());
+            }
+            Some("Layer already exists") => self.present += 1,
+            Some(status) if status.starts_with("Mounted from") => self.present += 1,
+            _ => {}
+        }
+    }
+
+    fn show(&self) -> String {
+        let layers = self.layers.iter().map(|(total, sent)| format!("{}/{}", megabytes(*sent), megabytes(*total)));
+        let layers: Vec<String> = layers.collect();
+        format!("{} layers pushed, {} present; {}", self.pushed, self.present, layers.join("  "))
+    }
+
+    fn pushed(&self) -> Pushed {
+        let sizes = self.layers.iter().map(|(total, sent)| if *total == 0 { *sent } else { *total });
+        let bytes = if self.pushed == 0 { 0 } else { sizes.sum() };
+        Pushed { bytes, layers: self.pushed, layers_present: self.present }
+    }
+}
