@@ -1,0 +1,170 @@
+//! The way to AWS: clients for one environment, and who is calling.
+//!
+//! Everything the SDK reads from its standard variables and files keeps its meaning; `deploy.toml` adds the region
+//! and, for an emulator, the endpoint.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_types::error::display::DisplayErrorContext;
+use config::deployment::Environment;
+
+use crate::outcome::{Exit, Failure};
+
+/// Clients of one environment.
+#[derive(Debug, Clone)]
+pub(crate) struct Clients {
+    pub(crate) cloudformation: aws_sdk_cloudformation::Client,
+    pub(crate) ecr: aws_sdk_ecr::Client,
+    pub(crate) sts: aws_sdk_sts::Client,
+    credentials: Option<SharedCredentialsProvider>,
+}
+
+/// Who calls, as STS and the credentials say.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) account: String,
+    pub(crate) arn: String,
+    /// When the credentials end; `None` for such that do not.
+    pub(crate) expiry: Option<SystemTime>,
+}
+
+/// Makes the clients of `environment`; nothing is asked of AWS yet.
+///
+/// # Errors
+/// An `AWS_CA_BUNDLE` that cannot be read.
+pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, String>) -> Result<Clients> {
+    let set = |name: &str| vars.get(name).filter(|value| !value.is_empty());
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(environment.region.clone()))
+        .app_name(AppName::new("xtask").expect("the name is valid"))
+        // Bursts of throttling are normal while a stack works; the SDK adds the jitter.
+        .retry_config(RetryConfig::standard().with_max_attempts(6))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .operation_attempt_timeout(Duration::from_secs(60))
+                .build(),
+        );
+    if let Some(endpoint) = &environment.endpoint {
+        if set("AWS_ENDPOINT_URL").is_none() {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if set("AWS_ACCESS_KEY_ID").is_none() {
+            // An emulator takes any key, and must not be shown the user's own.
+            loader = loader.credentials_provider(Credentials::new("test", "test", None, None, "emulator"));
+        }
+    }
+    if let Some(path) = set("AWS_CA_BUNDLE") {
+        loader = loader.http_client(trusting(path)?);
+    }
+    let config = loader.load().await;
+    Ok(from(&config))
+}
+
+fn from(config: &SdkConfig) -> Clients {
+    Clients {
+        cloudformation: aws_sdk_cloudformation::Client::new(config),
+        ecr: aws_sdk_ecr::Client::new(config),
+        sts: aws_sdk_sts::Client::new(config),
+        credentials: config.credentials_provider(),
+    }
+}
+
+/// An HTTP client that trusts the authorities in a PEM file and no others, as `AWS_CA_BUNDLE` means.
+fn trusting(path: &str) -> Result<aws_sdk_sts::config::SharedHttpClient> {
+    let pem = std::fs::read(path).with_context(|| format!("cannot read AWS_CA_BUNDLE {path}"))?;
+    let context = TlsContext::builder()
+        .with_trust_store(TrustStore::empty().with_pem_certificate(pem))
+        .build()
+        .with_context(|| format!("AWS_CA_BUNDLE {path} holds no certificates that can be used"))?;
+    Ok(aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context)
+        .build_https())
+}
+
+/// Asks who calls.
+///
+/// # Errors
+/// A failure with the login command where there are no credentials or they have ended.
+pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>) -> Result<Identity, Failure> {
+    let provider = clients.credentials.as_ref().ok_or_else(|| no_credentials("there is no provider", vars))?;
+    let credentials = provider.provide_credentials().await;
+    let credentials = credentials.map_err(|error| no_credentials(&DisplayErrorContext(&error).to_string(), vars))?;
+    let caller = clients.sts.get_caller_identity().send().await.map_err(|error| {
+        let failure = failure("sts:GetCallerIdentity", "the caller's identity", &error);
+        if is_expired(error.code()) { no_credentials(error.message().unwrap_or_default(), vars) } else { failure }
+    })?;
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    Ok(Identity { account: text(caller.account()), arn: text(caller.arn()), expiry: credentials.expiry() })
+}
+
+fn is_expired(code: Option<&str>) -> bool {
+    matches!(code, Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired"))
+}
+
+fn no_credentials(reason: &str, vars: &BTreeMap<String, String>) -> Failure {
+    let profile = vars.get("AWS_PROFILE").map_or("default", String::as_str);
+    let lower = reason.to_lowercase();
+    let sso = lower.contains("sso");
+    let (message, hint) = if sso {
+        ("the SSO session has ended", format!("aws sso login --profile {profile}"))
+    } else if lower.contains("expired") {
+        ("the AWS credentials have ended", format!("get new ones, for example: aws sso login --profile {profile}"))
+    } else {
+        (
+            "there are no AWS credentials",
+            "aws configure sso, then set AWS_PROFILE; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+        )
+    };
+    Failure::new(Exit::Preflight, "credentials", message)
+        .resource(format!("profile {profile}"))
+        .reason(shorten(reason))
+        .hint(hint)
+}
+
+/// Turns an SDK error into a failure that names the action, its object and what AWS said.
+pub(crate) fn failure<E>(action: &str, resource: &str, error: &SdkError<E, impl std::fmt::Debug>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let (reason, hint) = match error {
+        SdkError::ServiceError(context) => {
+            let code = context.err().code().unwrap_or("unknown error");
+            let message = context.err().message().unwrap_or_default();
+            (format!("{code}: {message}").trim_end_matches(": ").to_owned(), service_hint(action, code))
+        }
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => (
+            shorten(&DisplayErrorContext(error).to_string()),
+            "check the network and, with an emulator, that it runs at the endpoint".to_owned(),
+        ),
+        _ => (shorten(&DisplayErrorContext(error).to_string()), "repeat the command".to_owned()),
+    };
+    Failure::new(Exit::Failed, "aws", format!("{action} failed")).resource(resource).reason(reason).hint(hint)
+}
+
+fn service_hint(action: &str, code: &str) -> String {
+    if is_expired(Some(code)) {
+        "get new credentials (aws sso login), then repeat the command: it goes on where this one stopped".to_owned()
+    } else if code.contains("AccessDenied") || code.contains("Unauthorized") {
+        format!("allow {action} for this role or user")
+    } else if code.contains("Throttl") || code.contains("RequestLimitExceeded") {
+        "AWS is throttling this account: wait a minute and repeat the command".to_owned()
+    } else {
+        "repeat the command; cargo xtask doctor shows what can be checked beforehand".to_owned()
+    }
+}
+
+/// The SDK's debug text is long; its first part says what happened.
+fn shorten(text: &str) -> String {
+    let text = text.split(" (Unhandled(").next().unwrap_or(text);
+    let text = text.split(" (ConnectorError").next().unwrap_or(text);
+    let text = text.split(" (DispatchFailure").next().unwrap_or(text);
+    text.chars().take(400).collect()
+}

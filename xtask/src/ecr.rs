@@ -1,0 +1,169 @@
+//! The image repository in Amazon ECR: found or created, asked for digests and for a token.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use aws_sdk_ecr::Client;
+use aws_sdk_ecr::error::ProvideErrorMetadata;
+use aws_sdk_ecr::types::{
+    ImageIdentifier, ImageScanningConfiguration, ImageTagMutability, Repository as Described, Tag,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
+
+use crate::aws::failure;
+use crate::docker::push::Credentials;
+use crate::image::{Digest, ImageReference};
+use crate::outcome::{Exit, Failure};
+
+/// Expires what no tag names.
+///
+/// Every released image has tags, and immutable tags cannot leave an image; so this can never take an image that is
+/// deployed or could be rolled back to. What it does take are the remains of pushes that were cut short.
+const LIFECYCLE: &str = r#"{"rules":[{"rulePriority":1,"description":"remains of interrupted pushes","selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":14},"action":{"type":"expire"}}]}"#;
+
+/// A repository that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repository {
+    /// Registry host, from the repository's URI.
+    host: String,
+    pub(crate) name: String,
+}
+
+impl Repository {
+    /// The image under `tag`, at `registry` where the repository's own URI leads nowhere.
+    pub(crate) fn image(&self, tag: &str, registry: Option<&str>) -> ImageReference {
+        ImageReference::tagged(registry.unwrap_or(&self.host), &self.name, tag)
+    }
+}
+
+/// Looks the repository up; `None` when there is none.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn find(client: &Client, name: &str) -> Result<Option<Repository>> {
+    let answer = client.describe_repositories().repository_names(name).send().await;
+    match answer {
+        Ok(found) => found.repositories().first().map(read).transpose(),
+        Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(None),
+        Err(error) => Err(failure("ecr:DescribeRepositories", &format!("repository {name}"), &error).into()),
+    }
+}
+
+/// Creates the repository: immutable tags, scan on push, nothing tagged ever expires.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn create(client: &Client, name: &str) -> Result<Repository> {
+    let resource = format!("repository {name}");
+    let created = client
+        .create_repository()
+        .repository_name(name)
+        .image_tag_mutability(ImageTagMutability::Immutable)
+        .image_scanning_configuration(ImageScanningConfiguration::builder().scan_on_push(true).build())
+        .tags(Tag::builder().key("managed-by").value("xtask").build().context("a tag is complete")?)
+        .send()
+        .await;
+    let repository = match created {
+        Ok(created) => read(created.repository().context("ECR created a repository and did not name it")?)?,
+        // Another release was faster; what it made is what we wanted.
+        Err(error) if error.code() == Some("RepositoryAlreadyExistsException") => {
+            return find(client, name).await?.with_context(|| format!("{resource} exists and cannot be found"));
+        }
+        Err(error) => return Err(failure("ecr:CreateRepository", &resource, &error).into()),
+    };
+    let policy = client.put_lifecycle_policy().repository_name(name).lifecycle_policy_text(LIFECYCLE).send().await;
+    policy.map_err(|error| failure("ecr:PutLifecyclePolicy", &resource, &error))?;
+    Ok(repository)
+}
+
+fn read(described: &Described) -> Result<Repository> {
+    let uri = described.repository_uri().unwrap_or_default();
+    let name = described.repository_name().unwrap_or_default();
+    let host = uri.strip_suffix(name).and_then(|host| host.strip_suffix('/'));
+    let host = host.filter(|host| !host.is_empty()).with_context(|| format!("ECR named a repository {uri:?}"))?;
+    Ok(Repository { host: host.to_owned(), name: name.to_owned() })
+}
+
+/// The digests of those of `tags` that the repository has; none where there is no such repository.
+///
+/// One call for all tags, and without exceptions for missing ones.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn digests(client: &Client, name: &str, tags: &[&str]) -> Result<BTreeMap<String, Digest>> {
+    let ids = tags.iter().map(|tag| ImageIdentifier::builder().image_tag(*tag).build()).collect();
+    let mut digests = BTreeMap::new();
+    for id in present(client, name, ids).await? {
+        let (Some(tag), Some(digest)) = (id.image_tag(), id.image_digest()) else { continue };
+        let digest = digest.parse().map_err(anyhow::Error::msg).with_context(|| format!("ECR's digest of {tag}"))?;
+        digests.insert(tag.to_owned(), digest);
+    }
+    Ok(digests)
+}
+
+/// Which of `ids` the repository has.
+async fn present(client: &Client, name: &str, ids: Vec<ImageIdentifier>) -> Result<Vec<ImageIdentifier>> {
+    match client.batch_get_image().repository_name(name).set_image_ids(Some(ids)).send().await {
+        Ok(answer) => Ok(answer.images().iter().filter_map(|image| image.image_id().cloned()).collect()),
+        Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(Vec::new()),
+        Err(error) => Err(failure("ecr:BatchGetImage", &format!("repository {name}"), &error).into()),
+    }
+}
+
+/// A password for pushes, good for 12 hours
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>). It stays in memory.
+///
+/// # Errors
+/// What AWS says, or a token that is not what ECR documents.
+pub(crate) async fn credentials(client: &Client) -> Result<Credentials> {
+    let action = "ecr:GetAuthorizationToken";
+    let answer = client.get_authorization_token().send().await.map_err(|e| failure(action, "the registry", &e))?;
+    let token = answer.authorization_data().first().and_then(|data| data.authorization_token()).unwrap_or_default();
+    decode(token).with_context(|| format!("{action} answered a token that cannot be read"))
+}
+
+/// `base64(user:password)`. The text stays out of errors.
+fn decode(token: &str) -> Result<Credentials> {
+    let bytes = STANDARD.decode(token).ok().context("it is not base64")?;
+    let text = String::from_utf8(bytes).ok().context("it is not text")?;
+    let (user, password) = text.split_once(':').context("it has no user")?;
+    Ok(Credentials { user: user.to_owned(), password: SecretString::from(password) })
+}
+
+/// Deletes the repository with all its images; one that is gone already is fine.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn delete(client: &Client, name: &str) -> Result<()> {
+    match client.delete_repository().repository_name(name).force(true).send().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(()),
+        Err(error) => Err(failure("ecr:DeleteRepository", &format!("repository {name}"), &error).into()),
+    }
+}
+
+/// The digest of `image`, where it has a tag only.
+///
+/// # Errors
+/// An image that the repository does not have.
+pub(crate) async fn resolve(client: &Client, image: &ImageReference) -> Result<Digest> {
+    let missing = |what: String| {
+        Failure::new(Exit::Failed, "image", "the registry does not have the image")
+            .resource(image.to_string())
+            .reason(format!("repository {} has no {what}", image.repository))
+            .hint(format!("aws ecr list-images --repository-name {}", image.repository))
+    };
+    if let Some(digest) = &image.digest {
+        let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
+        let present = present(client, &image.repository, vec![id]).await?;
+        return if present.is_empty() { Err(missing(digest.to_string()).into()) } else { Ok(digest.clone()) };
+    }
+    let tag = image.tag.as_deref().unwrap_or_default();
+    let mut digests = digests(client, &image.repository, &[tag]).await?;
+    digests.remove(tag).ok_or_else(|| missing(format!("tag {tag}")).into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+use aws_sdk_ecr::operation::batch_get_image::{BatchGetImageError, BatchGetImageOutput};
+use aws_sdk_ecr::operation::describe_repositories::{DescribeRepositoriesError, DescribeRepositoriesOutput};
+use aws_sdk_ecr::operation::get_authorization_token::GetAuthorizationTokenOutput;
+use aws_sdk_ecr::types::error::RepositoryNotFoundException;
+use aws_sdk_ecr::types::{AuthorizationData, Image};
+use aws_smithy_mocks::{mock, mock_client};
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn not_found() -> RepositoryNotFoundException {
+    let meta = aws_sdk_ecr::error::ErrorMetadata::builder().code("RepositoryNotFoundException").build();
+    RepositoryNotFoundException::builder().meta(meta).build()
+}
+
+#[tokio::test]
+async fn a_missing_repository_is_none_and_has_no_images() {
+    let describe = mock!(Client::describe_repositories)
+        .then_error(|| DescribeRepositoriesError::RepositoryNotFoundException(not_found()));
+    let get =
+        mock!(Client::batch_get_image).then_error(|| BatchGetImageError::RepositoryNotFoundException(not_found()));
+    let client = mock_client!(aws_sdk_ecr, [&describe, &get]);
+    assert_eq!(find(&client, "rest-api").await.unwrap(), None);
+    assert!(digests(&client, "rest-api", &["a"]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_host_comes_from_the_repositorys_uri_unless_a_registry_is_named() {
+    let describe = mock!(Client::describe_repositories).then_output(|| {
+        let repository = Described::builder()
+            .repository_name("team/rest-api")
+            .repository_uri("111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/team/rest-api")
+            .build();
+        DescribeRepositoriesOutput::builder().repositories(repository).build()
+    });
+    let client = mock_client!(aws_sdk_ecr, [&describe]);
+    let repository = find(&client, "team/rest-api").await.unwrap().unwrap();
+    let image = repository.image("v1", None);
+    assert_eq!(image.to_string(), "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/team/rest-api:v1");
+    assert_eq!(repository.image("v1", Some("127.0.0.1:1")).to_string(), "127.0.0.1:1/team/rest-api:v1");
+}
+
+#[tokio::test]
+async fn only_the_tags_that_exist_have_digests() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let answer = digest.clone();
+    let get = mock!(Client::batch_get_image).match_requests(|request| request.image_ids().len() == 2).then_output(
+        move || {
+            let id = ImageIdentifier::builder().image_tag("there").image_digest(&answer).build();
+            BatchGetImageOutput::builder().images(Image::builder().image_id(id).build()).build()
+        },
+    );
+    let client = mock_client!(aws_sdk_ecr, [&get]);
+    let digests = digests(&client, "rest-api", &["there", "missing"]).await.unwrap();
+    assert_eq!(digests.len(), 1);
+    assert_eq!(digests["there"].as_str(), digest);
+}
+
+#[tokio::test]
+async fn the_token_is_taken_apart_and_never_shown() {
+    let token = mock!(Client::get_authorization_token).then_output(|| {
+        let data = AuthorizationData::builder().authorization_token(STANDARD.encode("AWS:s3cret")).build();
+        GetAuthorizationTokenOutput::builder().authorization_data(data).build()
+    });
+    let client = mock_client!(aws_sdk_ecr, [&token]);
+    let credentials = credentials(&client).await.unwrap();
+    assert_eq!((credentials.user.as_str(), credentials.password.expose_secret()), ("AWS", "s3cret"));
+    assert!(!format!("{credentials:?}").contains("s3cret"));
+    let broken = decode(&STANDARD.encode("s3cret")).unwrap_err();
+    assert!(!format!("{broken:?}").contains("s3cret"));
+}
+
+#[test]
+fn the_lifecycle_policy_can_only_take_untagged_images() {
+    let policy: serde_json::Value = serde_json::from_str(LIFECYCLE).unwrap();
+    for rule in policy["rules"].as_array().unwrap() {
+        assert_eq!(rule["selection"]["tagStatus"], "untagged");
+    }
+}

@@ -1,0 +1,180 @@
+//! Proves an endpoint: the right answer, from the right image, several times running.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use config::deployment::Service;
+use reqwest::{Certificate, Client, Response, StatusCode, redirect};
+use serde::Deserialize;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::image::Digest;
+use crate::ui::Phase;
+
+/// Good rounds in a row that prove an endpoint.
+const ROUNDS: u32 = 3;
+/// Longest pause between two rounds.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Answers that are longer than this are not read to their end.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What is asked of an endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Target<'a> {
+    /// May have a path, such as a gateway's stage.
+    pub(crate) base: Url,
+    pub(crate) service: &'a Service,
+    /// The image that must answer; `None` takes any.
+    pub(crate) digest: Option<Digest>,
+}
+
+/// What an endpoint turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The right answer; with the digest where the service tells it.
+    Right { served: Option<String> },
+    /// It works, and another image answers.
+    OldVersion { served: String },
+    /// It does not give the right answer.
+    NotAnswering { reason: String },
+}
+
+impl Verdict {
+    /// The word for it in results.
+    pub(crate) fn status(&self) -> &'static str {
+        match self {
+            Self::Right { .. } => "right",
+            Self::OldVersion { .. } => "old-version",
+            Self::NotAnswering { .. } => "not-answering",
+        }
+    }
+
+    pub(crate) fn served(&self) -> Option<String> {
+        match self {
+            Self::Right { served } => served.clone(),
+            Self::OldVersion { served } => Some(served.clone()),
+            Self::NotAnswering { .. } => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    digest: Option<String>,
+}
+
+/// An HTTP client for proofs: no redirects, no waiting for ever. `authorities` is PEM to trust besides the system's.
+///
+/// # Errors
+/// PEM that holds no certificates.
+pub(crate) fn client(authorities: Option<&[u8]>) -> Result<Client> {
+    let mut builder = Client::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(10))
+        .redirect(redirect::Policy::none())
+        // Each round asks anew, so that a release behind a load balancer is seen on more than one connection.
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")));
+    if let Some(pem) = authorities {
+        for certificate in Certificate::from_pem_bundle(pem).context("AWS_CA_BUNDLE holds no certificates")? {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    builder.build().context("cannot make an HTTP client")
+}
+
+/// Asks until the endpoint is right `ROUNDS` times running or `patience` ends.
+pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Duration, phase: &Phase<'_>) -> Verdict {
+    let deadline = Instant::now() + patience;
+    let mut pause = Duration::from_millis(100);
+    let mut good = 0;
+    loop {
+        let verdict = ask(client, target).await;
+        if matches!(verdict, Verdict::Right { .. }) {
+            good += 1;
+            phase.doing(&format!("right, {good} of {ROUNDS}"));
+            if good == ROUNDS {
+                return verdict;
+            }
+            continue;
+        }
+        good = 0;
+        phase.doing(&describe(&verdict));
+        if Instant::now() + pause > deadline {
+            return verdict;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE);
+    }
+}
+
+fn describe(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Right { .. } => "right".to_owned(),
+        Verdict::OldVersion { served } => format!("still served by {served}"),
+        Verdict::NotAnswering { reason } => reason.clone(),
+    }
+}
+
+/// One round.
+async fn ask(client: &Client, target: &Target<'_>) -> Verdict {
+    match round(client, target).await {
+        Ok(verdict) => verdict,
+        Err(error) => Verdict::NotAnswering { reason: format!("{error:#}") },
+    }
+}
+
+async fn round(client: &Client, target: &Target<'_>) -> Result<Verdict> {
+    let service = target.service;
+    let body = get(client, &target.base, &service.smoke_path).await?;
+    if !body.contains(&service.smoke_contains) {
+        let start: String = body.chars().take(200).collect();
+        anyhow::bail!("{} answers {start:?}, which has no {:?}", service.smoke_path, service.smoke_contains);
+    }
+    let Some(path) = &service.version_path else { return Ok(Verdict::Right { served: None }) };
+    let body = get(client, &target.base, path).await?;
+    let version: Version = serde_json::from_str(&body).with_context(|| format!("{path} does not answer JSON"))?;
+    match (version.digest, &target.digest) {
+        (served, None) => Ok(Verdict::Right { served }),
+        (Some(served), Some(wanted)) if served == wanted.as_str() => Ok(Verdict::Right { served: Some(served) }),
+        (Some(served), Some(_)) => Ok(Verdict::OldVersion { served }),
+        (None, Some(_)) => anyhow::bail!("{path} answers no digest: the container was started without IMAGE_DIGEST"),
+    }
+}
+
+async fn get(client: &Client, base: &Url, path: &str) -> Result<String> {
+    let url = join(base, path);
+    let response = client.get(url.clone()).send().await.map_err(reqwest::Error::without_url);
+    let response = response.with_context(|| format!("{url} cannot be reached"))?;
+    let status = response.status();
+    let body = read(response).await.with_context(|| format!("{url} broke off"))?;
+    if status != StatusCode::OK {
+        let start: String = body.chars().take(200).collect();
+        anyhow::bail!("{url} answers {status} {start}");
+    }
+    Ok(body)
+}
+
+async fn read(mut response: Response) -> Result<String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BODY {
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+/// Puts a path behind the base's own.
+fn join(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url.set_query(query);
+    url
+}
+
+#[cfg(test)]
+mod tests;

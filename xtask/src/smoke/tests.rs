@@ -1,0 +1,83 @@
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+use crate::ui::Ui;
+
+const RIGHT: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const OTHER: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+fn service() -> Service {
+    Service {
+        name: "rest-api".to_owned(),
+        port: 8080,
+        health_path: "/health".to_owned(),
+        smoke_path: "/api/greeting?name=a".to_owned(),
+        smoke_contains: "Hello".to_owned(),
+        version_path: Some("/version".to_owned()),
+    }
+}
+
+async fn verdict(server: &MockServer, service: &Service) -> Verdict {
+    let base = Url::parse(&format!("{}/production", server.uri())).unwrap();
+    let target = Target { base, service, digest: Some(RIGHT.parse().unwrap()) };
+    let ui = Ui::silent();
+    prove(&client(None).unwrap(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
+}
+
+async fn serve(greeting: ResponseTemplate, digest: &str) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("GET")).and(path("/production/api/greeting")).respond_with(greeting).mount(&server).await;
+    let version = ResponseTemplate::new(200).set_body_string(format!(r#"{{"name":"api","digest":"{digest}"}}"#));
+    Mock::given(method("GET")).and(path("/production/version")).respond_with(version).mount(&server).await;
+    server
+}
+
+fn hello() -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_string("Hello, World!")
+}
+
+#[tokio::test]
+async fn right_answers_of_the_right_image_are_asked_for_several_times() {
+    let server = serve(hello(), RIGHT).await;
+    assert_eq!(verdict(&server, &service()).await, Verdict::Right { served: Some(RIGHT.to_owned()) });
+    assert_eq!(server.received_requests().await.unwrap().len(), 2 * ROUNDS as usize);
+}
+
+#[tokio::test]
+async fn one_wrong_round_starts_the_count_again() {
+    let server = MockServer::start().await;
+    let at = |status| ResponseTemplate::new(status).set_body_string("Hello");
+    Mock::given(path("/production/api/greeting")).respond_with(at(200)).up_to_n_times(2).mount(&server).await;
+    Mock::given(path("/production/api/greeting")).respond_with(at(502)).up_to_n_times(1).mount(&server).await;
+    Mock::given(path("/production/api/greeting")).respond_with(at(200)).mount(&server).await;
+    let service = Service { version_path: None, ..service() };
+    assert_eq!(verdict(&server, &service).await, Verdict::Right { served: None });
+    assert_eq!(server.received_requests().await.unwrap().len(), 2 + 1 + ROUNDS as usize);
+}
+
+#[tokio::test]
+async fn another_image_is_told_from_no_answer() {
+    let server = serve(hello(), OTHER).await;
+    assert_eq!(verdict(&server, &service()).await, Verdict::OldVersion { served: OTHER.to_owned() });
+
+    let server = serve(ResponseTemplate::new(502).set_body_string("Bad Gateway"), RIGHT).await;
+    let Verdict::NotAnswering { reason } = verdict(&server, &service()).await else { panic!("it answered") };
+    assert!(reason.contains("502 Bad Gateway"), "{reason}");
+
+    let server = serve(ResponseTemplate::new(200).set_body_string("Welcome to nginx"), RIGHT).await;
+    let Verdict::NotAnswering { reason } = verdict(&server, &service()).await else { panic!("it answered") };
+    assert!(reason.contains("Welcome to nginx"), "{reason}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_there_is_not_answering() {
+    let service = service();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    drop(listener);
+    let target = Target { base, service: &service, digest: None };
+    let ui = Ui::silent();
+    let verdict = prove(&client(None).unwrap(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
+    assert!(matches!(verdict, Verdict::NotAnswering { reason } if reason.contains("cannot be reached")));
+}

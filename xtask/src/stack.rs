@@ -1,0 +1,110 @@
+//! A CloudFormation stack: what it is, how it changes, and what it says meanwhile.
+//!
+//! Every reading of AWS's message texts is in this file; the rest branches on types.
+
+pub(crate) mod change_set;
+pub(crate) mod follow;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_cloudformation::types::TemplateStage;
+
+use crate::aws::failure;
+use crate::template::CONTAINER_URI;
+
+/// A stack that exists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Stack {
+    /// Its ARN, which names it even after its end.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) status: String,
+    pub(crate) status_reason: Option<String>,
+    pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// When it was created or last updated, in RFC 3339.
+    pub(crate) updated: Option<String>,
+}
+
+impl Stack {
+    pub(crate) fn parameter_names(&self) -> BTreeSet<String> {
+        self.parameters.keys().cloned().collect()
+    }
+
+    /// The image it was told to run.
+    pub(crate) fn container_uri(&self) -> Option<&str> {
+        self.parameters.get(CONTAINER_URI).map(String::as_str)
+    }
+}
+
+/// Looks a stack up by name or ARN; `None` when there is none.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>> {
+    let answer = match client.describe_stacks().stack_name(stack).send().await {
+        Ok(answer) => answer,
+        Err(error) if is_missing(error.code(), error.message()) => return Ok(None),
+        Err(error) => return Err(failure("cloudformation:DescribeStacks", &format!("stack {stack}"), &error).into()),
+    };
+    Ok(answer.stacks().first().map(|described| {
+        let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+        let pair =
+            |key: Option<&str>, value: Option<&str>| Some((key?.to_owned(), value.unwrap_or_default().to_owned()));
+        let time = described.last_updated_time().or(described.creation_time());
+        Stack {
+            id: text(described.stack_id()),
+            name: text(described.stack_name()),
+            status: text(described.stack_status().map(|status| status.as_str())),
+            status_reason: described.stack_status_reason().filter(|reason| !reason.is_empty()).map(str::to_owned),
+            parameters: described
+                .parameters()
+                .iter()
+                .filter_map(|parameter| pair(parameter.parameter_key(), parameter.parameter_value()))
+                .collect(),
+            outputs: described
+                .outputs()
+                .iter()
+                .filter_map(|output| pair(output.output_key(), output.output_value()))
+                .collect(),
+            updated: time.and_then(|time| time.fmt(aws_sdk_cloudformation::primitives::DateTimeFormat::DateTime).ok()),
+        }
+    }))
+}
+
+/// The template that the stack was last given, as it was written.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn template_body(client: &Client, stack: &str) -> Result<String> {
+    let answer = client.get_template().stack_name(stack).template_stage(TemplateStage::Original).send().await;
+    let answer = answer.map_err(|error| failure("cloudformation:GetTemplate", &format!("stack {stack}"), &error))?;
+    Ok(answer.template_body().unwrap_or_default().to_owned())
+}
+
+/// Starts the deletion of a stack.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn delete(client: &Client, stack: &Stack, token: &str) -> Result<()> {
+    let answer = client.delete_stack().stack_name(&stack.id).client_request_token(token).send().await;
+    answer.map_err(|e| failure("cloudformation:DeleteStack", &format!("stack {}", stack.name), &e))?;
+    Ok(())
+}
+
+/// CloudFormation has no error code of its own for a stack or change set that is not there.
+fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
+    code == Some("ChangeSetNotFound")
+        || (code == Some("ValidationError") && message.is_some_and(|text| text.contains("does not exist")))
+}
+
+/// Both texts by which a change set says that there is nothing to change.
+fn is_empty(reason: &str) -> bool {
+    reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! Change sets: asked for, read, executed or thrown away.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
+use aws_sdk_cloudformation::types::{
+    Capability, Change as Described, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, Tag,
+};
+
+use super::is_empty;
+use crate::aws::failure;
+use crate::outcome::{Exit, Failure};
+use crate::plan::Value;
+use crate::template::Template;
+
+/// CloudFormation works out most change sets in seconds; a large one may take minutes.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// What is wanted of a stack.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) stack: &'a str,
+    pub(crate) create: bool,
+    pub(crate) template: &'a Template,
+    pub(crate) parameters: &'a BTreeMap<String, Value>,
+    pub(crate) tags: &'a [(&'a str, &'a str)],
+    /// Names the change set and makes its calls idempotent: `[a-zA-Z][-a-zA-Z0-9]*`, at most 128.
+    pub(crate) token: &'a str,
+}
+
+/// A change set that can be executed.
+#[derive(Debug, Clone)]
+pub(crate) struct ChangeSet {
+    pub(crate) id: String,
+    pub(crate) stack_id: String,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// One resource that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// `Add`, `Modify`, `Remove`, …
+    pub(crate) action: String,
+    pub(crate) logical_id: String,
+    pub(crate) resource_type: String,
+    /// `True`, `False` or `Conditional`; only for what is modified.
+    pub(crate) replacement: Option<String>,
+}
+
+/// What CloudFormation made of a request.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    /// Nothing would change; the change set is deleted.
+    Empty,
+    Ready(ChangeSet),
+}
+
+/// Asks for a change set and waits until it is worked out.
+///
+/// # Errors
+/// A refusal, from the call or as the change set's own status.
+pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Prepared> {
+    let resource = format!("stack {}", request.stack);
+    let kind = if request.create { ChangeSetType::Create } else { ChangeSetType::Update };
+    let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
+    let created = client
+        .create_change_set()
+        .stack_name(request.stack)
+        .change_set_name(request.token)
+        .client_token(request.token)
+        .change_set_type(kind)
+        .template_body(&request.template.body)
+        .set_parameters(Some(parameters(request.parameters)))
+        .set_tags(Some(tags))
+        .capabilities(Capability::CapabilityIam)
+        .capabilities(Capability::CapabilityNamedIam)
+        .send()
+        .await
+        .map_err(|e| failure("cloudformation:CreateChangeSet", &resource, &e))?;
+    let id = created.id().unwrap_or(request.token).to_owned();
+    let described = wait(client, &id, request).await?;
+    if described.status() == Some(&ChangeSetStatus::Failed) {
+        let reason = described.status_reason().unwrap_or("CloudFormation gave no reason").to_owned();
+        discard(client, &id, request.stack).await?;
+        if is_empty(&reason) {
+            return Ok(Prepared::Empty);
+        }
+        return Err(Failure::new(Exit::Failed, "change-set", "CloudFormation refused the change")
+            .resource(resource)
+            .reason(reason)
+            .hint(format!("mend {} or the parameters in deploy.toml", request.template.path))
+            .into());
+    }
+    let stack_id = described.stack_id().or(created.stack_id()).unwrap_or(request.stack).to_owned();
+    Ok(Prepared::Ready(ChangeSet { changes: changes(client, &id, request, described).await?, id, stack_id }))
+}
+
+fn parameters(values: &BTreeMap<String, Value>) -> Vec<Parameter> {
+    let parameter = |(name, value): (&String, &Value)| match value {
+        Value::Is(value) => Parameter::builder().parameter_key(name).parameter_value(value).build(),
+        Value::Previous => Parameter::builder().parameter_key(name).use_previous_value(true).build(),
+    };
+    values.iter().map(parameter).collect()
+}
+
+/// Polls until the change set is available or failed.
+async fn wait(client: &Client, id: &str, request: &Request<'_>) -> Result<DescribeChangeSetOutput> {
+    let resource = format!("change set {} of stack {}", request.token, request.stack);
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let described = client.describe_change_set().stack_name(request.stack).change_set_name(id).send().await;
+        let described = described.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
+        let status = described.status();
+        let available = described.execution_status() == Some(&ExecutionStatus::Available);
+        if status == Some(&ChangeSetStatus::Failed) || (status == Some(&ChangeSetStatus::CreateComplete) && available) {
+            return Ok(described);
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(Failure::new(Exit::Failed, "change-set", "the change set is not worked out in time")
+                .resource(resource)
+                .reason(format!(
+                    "its status is {} after {} s",
+                    status.map_or("unknown", |s| s.as_str()),
+                    DEADLINE.as_secs()
+                ))
+                .hint("repeat the command")
+                .into());
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// All pages of the changes.
+async fn changes(
+    client: &Client,
+    id: &str,
+    request: &Request<'_>,
+    first: DescribeChangeSetOutput,
+) -> Result<Vec<Change>> {
+    let mut changes: Vec<Change> = first.changes().iter().filter_map(read).collect();
+    let mut next = first.next_token;
+    while let Some(token) = next {
+        let page = client.describe_change_set().stack_name(request.stack).change_set_name(id).next_token(token);
+        let resource = format!("change set {}", request.token);
+        let page = page.send().await.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
+        changes.extend(page.changes().iter().filter_map(read));
+        next = page.next_token;
+    }
+    Ok(changes)
+}
+
+fn read(change: &Described) -> Option<Change> {
+    let change = change.resource_change()?;
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    Some(Change {
+        action: text(change.action().map(|action| action.as_str())),
+        logical_id: text(change.logical_resource_id()),
+        resource_type: text(change.resource_type()),
+        replacement: change.replacement().map(|replacement| replacement.as_str().to_owned()),
+    })
+}
+
+/// Executes a change set; a failure of the stack rolls it back.
+///
+/// # Errors
+/// What the call itself says. Some failures of the stack come only so, and leave it rolled back.
+pub(crate) async fn execute(client: &Client, set: &ChangeSet, token: &str) -> Result<(), Failure> {
+    client
+        .execute_change_set()
+        .stack_name(&set.stack_id)
+        .change_set_name(&set.id)
+        .client_request_token(token)
+        // Always said: the API's documented default is not what its clients assume.
+        .disable_rollback(false)
+        .send()
+        .await
+        .map_err(|error| failure("cloudformation:ExecuteChangeSet", &format!("change set {token}"), &error))?;
+    Ok(())
+}
+
+/// Deletes a change set that is not executed.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn discard(client: &Client, id: &str, stack: &str) -> Result<()> {
+    let answer = client.delete_change_set().stack_name(stack).change_set_name(id).send().await;
+    answer.map_err(|error| failure("cloudformation:DeleteChangeSet", &format!("stack {stack}"), &error))?;
+    Ok(())
+}
