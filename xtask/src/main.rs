@@ -1,1 +1,101 @@
-fn main() {}
+//! The release tool. `main` reads the environment, parses, dispatches and exits; nothing else does.
+
+mod artifact;
+mod aws;
+mod cargo;
+mod cli;
+mod commands;
+mod context;
+mod docker;
+mod ecr;
+mod git;
+mod image;
+mod interrupt;
+mod local;
+mod outcome;
+mod plan;
+mod preflight;
+mod proof;
+mod publish;
+mod report;
+mod rollout;
+mod smoke;
+mod stack;
+mod status;
+mod template;
+mod ui;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Color, Global};
+use crate::context::Context;
+use crate::interrupt::Interrupt;
+use crate::outcome::{Exit, Failure};
+use crate::report::Report;
+use crate::ui::{Terminal, Ui};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let vars: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let terminal = Terminal::detect(vars.get("NO_COLOR").is_some_and(|value| !value.is_empty()));
+    let exit = match Cli::try_parse() {
+        Ok(cli) => {
+            let ui = Ui::new(cli.global, terminal);
+            run(cli, vars, &ui).await
+        }
+        Err(error) => usage(&error, terminal),
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// Runs the command and prints its result or failure.
+async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
+    let context = Interrupt::listen().map_err(|error| Failure::of(&error)).and_then(|interrupt| {
+        let folder = std::env::current_dir().map_err(|error| Failure::of(&error.into()))?;
+        Context::load(&folder, vars, interrupt)
+    });
+    let (result, report) = match context {
+        Ok(context) => {
+            let result = commands::run(cli.command, &context, ui).await;
+            (result.map_err(|error| Failure::of(&error)), context.into_report())
+        }
+        Err(failure) => (Err(failure), Report::default()),
+    };
+    let failure = result.err().map(|failure| match ui.what_still_runs() {
+        Some(still) => failure.hint(still),
+        None if failure.exit == Exit::Interrupted => failure.reason("nothing goes on"),
+        None => failure,
+    });
+    let exit = failure.as_ref().map_or(Exit::Done, |failure| failure.exit);
+    if let Some(failure) = &failure {
+        ui.failure(failure);
+    }
+    let phases = ui.phases();
+    ui.object(&Report { ok: failure.is_none(), phases, seconds: ui.seconds(), error: failure, ..report });
+    exit
+}
+
+/// Help, version, or a command line that cannot be understood; with `--json` the latter is an object too.
+fn usage(error: &clap::Error, terminal: Terminal) -> Exit {
+    if !error.use_stderr() {
+        drop(error.print());
+        return Exit::Done;
+    }
+    if std::env::args().any(|argument| argument == "--json") {
+        let global = Global { json: true, quiet: false, yes: false, color: Color::Auto, verbose: false };
+        let ui = Ui::new(global, terminal);
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let failure = Failure::new(Exit::Usage, "usage", message).hint("cargo xtask --help");
+        ui.failure(&failure);
+        ui.object(&Report { error: Some(failure), seconds: ui.seconds(), ..Report::default() });
+    } else {
+        drop(error.print());
+    }
+    Exit::Usage
+}

@@ -1,0 +1,36 @@
+//! `build`: compile the service and build its image.
+
+use anyhow::Result;
+
+use crate::artifact;
+use crate::cli::Build;
+use crate::context::Context;
+use crate::docker;
+use crate::outcome::{Exit, Failure};
+use crate::plan::Platform;
+use crate::ui::Ui;
+
+pub(super) async fn run(arguments: &Build, context: &Context, ui: &Ui) -> Result<()> {
+    let platform = platform(arguments.platform.as_deref())?;
+    let engine = docker::connect(&context.vars).await?;
+    let artifact = artifact::prepare(context, platform, &arguments.source, ui).await?;
+    let (image, _) = artifact.image(&engine, &context.deployment.service.name, ui).await?;
+    context.report(|report| {
+        report.image = Some(image.reference.clone());
+        report.platform = Some(image.platform.clone());
+        report.size = Some(image.size);
+    });
+    ui.result(&image.reference);
+    Ok(())
+}
+
+fn platform(given: Option<&str>) -> Result<Platform, Failure> {
+    let fail = |name: &str| {
+        Failure::new(Exit::Usage, "platform", format!("no image can be built for {name}"))
+            .hint("use --platform linux/amd64 or linux/arm64")
+    };
+    match given {
+        Some(name) => Platform::from_oci(name).ok_or_else(|| fail(name)),
+        None => Platform::host().ok_or_else(|| fail(std::env::consts::ARCH)),
+    }
+}

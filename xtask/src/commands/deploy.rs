@@ -1,0 +1,80 @@
+//! `deploy`: any image that is already in the environment's registry, by digest, with the same proof as a release.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use config::deployment::Environment;
+
+use crate::cli::{Deploy, Proof};
+use crate::context::Context;
+use crate::image::ImageReference;
+use crate::outcome::{Exit, Failure};
+use crate::preflight::{self, Ready};
+use crate::report::Change;
+use crate::ui::Ui;
+use crate::{ecr, proof, rollout};
+
+/// How long a deployed endpoint may take to be right: a gateway spreads changes within a minute or so.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(&arguments.environment.environment)?;
+    let image: ImageReference = arguments
+        .image
+        .parse()
+        .map_err(|error: crate::image::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string()))?;
+    context.report(|report| {
+        report.environment = Some(environment.name.clone());
+        report.stack = Some(environment.stack.clone());
+    });
+    if environment.protected && !arguments.proof.dry_run {
+        ui.must_be_able_to_ask(&rollout::question(environment))?;
+    }
+    let ready = preflight::check(context, environment, false, ui).await?;
+    let digest = ecr::resolve(&ready.clients.ecr, &image).await?;
+    let mut image = image.pinned(&digest);
+    if let Some(registry) = arguments.proof.registry.as_deref().or(environment.registry.as_deref()) {
+        image.host = registry.to_owned();
+    }
+    if arguments.proof.dry_run {
+        let step = format!("bring stack {} to {image}", environment.stack);
+        ui.result(&step);
+        context.report(|report| report.plan = Some(vec![step]));
+        return Ok(());
+    }
+    deploy(context, &ready, environment, &image, &arguments.proof, ui).await
+}
+
+/// Rolls an image out and proves it.
+pub(super) async fn deploy(
+    context: &Context,
+    ready: &Ready,
+    environment: &Environment,
+    image: &ImageReference,
+    proof: &Proof,
+    ui: &Ui,
+) -> Result<()> {
+    context.report(|report| {
+        report.image = Some(image.to_string());
+        report.digest = image.digest.as_ref().map(ToString::to_string);
+    });
+    let rolled = rollout::roll_out(context, ready, environment, image, ui).await?;
+    context.report(|report| {
+        report.change = Some(rolled.change);
+        report.outputs = Some(rolled.stack.outputs.clone());
+    });
+    for (name, value) in &rolled.stack.outputs {
+        ui.line(&format!("   {name} = {value}"));
+    }
+    if rolled.change == Change::None {
+        ui.line("nothing to deploy: the stack is already current");
+    }
+    let base = proof::base_url(environment, &rolled.stack, proof.smoke_url.as_deref())?;
+    if !proof.no_smoke {
+        let digest = image.digest.clone();
+        proof::prove(context, base.clone(), digest, PATIENCE, Exit::NeedsHuman, ui).await?;
+    }
+    ui.result(base.as_str().trim_end_matches('/'));
+    context.report(|report| report.url = Some(base.as_str().trim_end_matches('/').to_owned()));
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! `destroy`: remove a stack, or what `release --local` started.
+
+use anyhow::Result;
+use bollard::query_parameters::RemoveImageOptionsBuilder;
+
+use crate::cli::Destroy;
+use crate::context::Context;
+use crate::docker::{self, build, container};
+use crate::outcome::{Exit, Failure};
+use crate::status::{Answer, answer};
+use crate::ui::Ui;
+use crate::{ecr, preflight, rollout, stack};
+
+pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
+    match &arguments.environment {
+        Some(environment) => remote(environment, arguments, context, ui).await,
+        None => local(arguments, context, ui).await,
+    }
+}
+
+async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(name)?;
+    context.report(|report| {
+        report.environment = Some(environment.name.clone());
+        report.stack = Some(environment.stack.clone());
+    });
+    let repository = &context.deployment.service.name;
+    let mut question = format!("Delete stack {} in {} with all it holds", environment.stack, environment.region);
+    if arguments.images {
+        question.push_str(&format!(", and repository {repository} with every image in it"));
+    }
+    question.push('?');
+    if !arguments.dry_run {
+        ui.must_be_able_to_ask(&question)?;
+    }
+    let (clients, _) = preflight::account(context, environment).await?;
+    let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    let mut removed = Vec::new();
+    removed.extend(stack.as_ref().map(|stack| format!("stack {}", stack.name)));
+    if arguments.images && ecr::find(&clients.ecr, repository).await?.is_some() {
+        removed.push(format!("repository {repository}"));
+    }
+    if removed.is_empty() {
+        ui.result("nothing to remove");
+    } else if arguments.dry_run {
+        ui.result(&format!("would remove {}", removed.join(" and ")));
+    } else {
+        if !ui.confirm(&question)? {
+            return Err(declined(&environment.stack).into());
+        }
+        if let Some(stack) = &stack {
+            if answer(Some(&stack.status)) == Answer::Wait && stack.status != "DELETE_IN_PROGRESS" {
+                return Err(busy(&stack.name, &stack.status, name).into());
+            }
+            rollout::tear_down(&clients.cloudformation, environment, stack, ui).await?;
+        }
+        if arguments.images {
+            ecr::delete(&clients.ecr, repository).await?;
+        }
+        ui.result(&format!("removed {}", removed.join(" and ")));
+    }
+    context.report(|report| report.removed = Some(removed));
+    Ok(())
+}
+
+fn declined(what: &str) -> Failure {
+    Failure::new(Exit::Failed, "declined", "the removal was declined").resource(what).reason("nothing was removed")
+}
+
+fn busy(stack: &str, status: &str, environment: &str) -> Failure {
+    Failure::new(Exit::Failed, "in-progress", "the stack is at work")
+        .resource(format!("stack {stack}"))
+        .reason(format!("it is {status}"))
+        .hint(format!("wait for its end (cargo xtask status {environment}), then repeat the command"))
+}
+
+async fn local(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
+    context.report(|report| report.environment = Some("local".to_owned()));
+    let service = &context.deployment.service.name;
+    let question = format!("Remove the local containers of {service}?");
+    if !arguments.dry_run {
+        ui.must_be_able_to_ask(&question)?;
+    }
+    let engine = docker::connect(&context.vars).await?;
+    let containers = container::list(&engine.docker, service).await?;
+    let images = if arguments.images { build::list(&engine.docker, service).await? } else { Vec::new() };
+    let mut removed: Vec<String> = containers.iter().map(|(_, name)| format!("container {name}")).collect();
+    removed.extend(images.iter().map(|image| format!("image {image}")));
+    if removed.is_empty() {
+        ui.result("nothing to remove");
+    } else if arguments.dry_run {
+        ui.result(&format!("would remove {}", removed.join(", ")));
+    } else {
+        if !ui.confirm(&question)? {
+            return Err(declined(service).into());
+        }
+        for (id, _) in &containers {
+            container::remove(&engine.docker, id).await?;
+        }
+        for image in &images {
+            let options = RemoveImageOptionsBuilder::default().force(true).build();
+            match engine.docker.remove_image(image, Some(options), None).await {
+                Ok(_) => {}
+                Err(error) if docker::is_missing(&error) => {}
+                Err(error) => anyhow::bail!("cannot remove image {image}: {}", docker::explain(&error)),
+            }
+        }
+        ui.result(&format!("removed {}", removed.join(", ")));
+    }
+    context.report(|report| report.removed = Some(removed));
+    Ok(())
+}

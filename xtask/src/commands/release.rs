@@ -1,0 +1,137 @@
+//! `release`: from source to a proved endpoint, on AWS or on this machine.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use config::deployment::Environment;
+
+use super::deploy;
+use crate::cli::Release;
+use crate::context::Context;
+use crate::docker;
+use crate::local::Local;
+use crate::outcome::{Exit, Failure};
+use crate::plan::Platform;
+use crate::preflight::{self, Ready};
+use crate::publish::{self, Registry};
+use crate::report::Change;
+use crate::ui::Ui;
+use crate::{artifact, git, proof, smoke, stack, status};
+
+/// How long the local endpoint may take to be right; its health is already known.
+const LOCAL_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Releases to an environment.
+pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(&arguments.environment.environment)?;
+    context.report(|report| {
+        report.environment = Some(environment.name.clone());
+        report.stack = Some(environment.stack.clone());
+    });
+    if environment.protected && !arguments.proof.dry_run {
+        ui.must_be_able_to_ask(&crate::rollout::question(environment))?;
+    }
+    let ready = preflight::check(context, environment, true, ui).await?;
+    let (artifact, commit) = tokio::join!(
+        artifact::prepare(context, ready.platform, &arguments.source, ui),
+        git::clean_commit(&context.root)
+    );
+    let artifact = artifact?;
+    let commit_tag = commit.as_deref().map(publish::commit_tag);
+    let mut tags = vec![artifact.tag.as_str()];
+    tags.extend(commit_tag.as_deref());
+    let found = publish::look(&ready, &context.deployment.service.name, &tags).await?;
+    if arguments.proof.dry_run {
+        return foresee(context, &ready, environment, &artifact.tag, &found, ui).await;
+    }
+    let engine = ready.engine.clone().expect("the preflight asked for an engine");
+    let registry = arguments.proof.registry.as_deref().or(environment.registry.as_deref());
+    let source = publish::Source { artifact, commit: commit.as_deref() };
+    let published = publish::publish(context, &ready, &engine, source, found, registry, ui).await?;
+    context.report(|report| report.pushed_bytes = Some(published.pushed.bytes));
+    deploy::deploy(context, &ready, environment, &published.image, &arguments.proof, ui).await
+}
+
+/// Says what a release would do; nothing but reading has been asked of AWS.
+async fn foresee(
+    context: &Context,
+    ready: &Ready,
+    environment: &Environment,
+    tag: &str,
+    found: &Registry,
+    ui: &Ui,
+) -> Result<()> {
+    let name = &context.deployment.service.name;
+    let stack = stack::describe(&ready.clients.cloudformation, &environment.stack).await?;
+    let image = if found.has(tag) { "use the image in the registry" } else { "build and push the image" };
+    let mut steps = Vec::new();
+    if !found.exists() {
+        steps.push(format!("create repository {name}"));
+    }
+    steps.push(format!("{image} {name}:{tag} ({})", ready.platform.oci()));
+    let state = stack.as_ref().map(|stack| stack.status.as_str());
+    steps.push(match status::answer(state) {
+        status::Answer::Create => format!("create stack {} from {}", environment.stack, ready.template.path),
+        status::Answer::Update => {
+            format!("update stack {} from {}, if that changes it", environment.stack, ready.template.path)
+        }
+        status::Answer::Wait => format!("wait for stack {}, which is {}", environment.stack, state.unwrap_or_default()),
+        status::Answer::Refuse(refusal) => format!(
+            "refuse: stack {} is {}; {}",
+            environment.stack,
+            state.unwrap_or_default(),
+            refusal.hint(&environment.stack, &environment.name, &environment.region)
+        ),
+    });
+    steps.push("prove the endpoint".to_owned());
+    ui.result(&steps.join("\n"));
+    context.report(|report| report.plan = Some(steps));
+    Ok(())
+}
+
+/// Releases to this machine's engine.
+pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
+    context.report(|report| report.environment = Some("local".to_owned()));
+    let interrupt = &context.interrupt;
+    let platform = Platform::host().ok_or_else(|| {
+        Failure::new(Exit::Preflight, "platform", "the service is not built for this machine's processor")
+    })?;
+    let engine = interrupt.or(async { Ok(docker::connect(&context.vars).await?) }).await?;
+    let artifact = interrupt.or(artifact::prepare(context, platform, &arguments.source, ui)).await?;
+    let service = &context.deployment.service;
+    if arguments.proof.dry_run {
+        let reference = artifact.reference(&service.name);
+        let steps = vec![format!("build {reference} unless it is there"), "run it in place of the old one".to_owned()];
+        ui.result(&steps.join("\n"));
+        context.report(|report| report.plan = Some(steps));
+        return Ok(());
+    }
+    let (image, built) = interrupt.or(artifact.image(&engine, &service.name, ui)).await?;
+    context.report(|report| {
+        report.image = Some(image.reference.clone());
+        report.digest = Some(image.id.clone());
+        report.pushed_bytes = Some(0);
+    });
+    let phase = ui.phase("container");
+    let http = smoke::client(None)?;
+    let place = Local { docker: &engine.docker, service, http: &http, interrupt };
+    let running = place.run(&image, &phase).await?;
+    let url = format!("http://127.0.0.1:{}", running.port);
+    context.report(|report| report.change = Some(running.change));
+    match running.change {
+        Change::None => phase.skipped("this image runs already; nothing was started"),
+        Change::Create => phase.done("healthy"),
+        Change::Update => phase.done("healthy; it has taken over from the old one"),
+    }
+    if !arguments.proof.no_smoke {
+        let digest = image.id.parse().ok();
+        let base = url.parse()?;
+        interrupt.or(proof::prove(context, base, digest, LOCAL_PATIENCE, Exit::Failed, ui)).await?;
+    }
+    if running.change == Change::None && !built {
+        ui.line("nothing to do: this release was already running");
+    }
+    context.report(|report| report.url = Some(url.clone()));
+    ui.result(&url);
+    Ok(())
+}

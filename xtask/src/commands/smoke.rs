@@ -1,0 +1,50 @@
+//! `smoke`: prove an endpoint, of an environment or at a URL.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use url::Url;
+
+use crate::cli::Smoke;
+use crate::context::Context;
+use crate::image::{Digest, ImageReference};
+use crate::outcome::{Exit, Failure};
+use crate::ui::Ui;
+use crate::{preflight, proof, stack};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result<()> {
+    let given = arguments
+        .digest
+        .as_deref()
+        .map(str::parse::<Digest>)
+        .transpose()
+        .map_err(|reason| Failure::new(Exit::Usage, "digest", format!("--digest cannot be used: {reason}")))?;
+    let (base, digest) = if arguments.target.contains("://") {
+        let base: Url = arguments.target.parse().map_err(|error: url::ParseError| {
+            Failure::new(Exit::Usage, "url", "this is not a URL").resource(&arguments.target).reason(error.to_string())
+        })?;
+        (base, given)
+    } else {
+        let environment = context.environment(&arguments.target)?;
+        let (clients, _) = preflight::account(context, environment).await?;
+        let stack = stack::describe(&clients.cloudformation, &environment.stack).await?.ok_or_else(|| {
+            Failure::new(Exit::Failed, "stack", "there is nothing to prove")
+                .resource(format!("stack {}", environment.stack))
+                .reason("it does not exist")
+                .hint(format!("cargo xtask release {}", environment.name))
+        })?;
+        context.report(|report| {
+            report.environment = Some(environment.name.clone());
+            report.stack = Some(stack.name.clone());
+        });
+        let runs = stack.container_uri().and_then(|uri| uri.parse::<ImageReference>().ok());
+        let base = proof::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
+        (base, given.or(runs.and_then(|image| image.digest)))
+    };
+    context.report(|report| report.digest = digest.as_ref().map(ToString::to_string));
+    proof::prove(context, base.clone(), digest, PATIENCE, Exit::Failed, ui).await?;
+    ui.result(&format!("{} is right", base.as_str().trim_end_matches('/')));
+    Ok(())
+}
