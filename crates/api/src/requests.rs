@@ -60,9 +60,11 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Res
         };
     }
     match path.as_str() {
-        _ if status.is_server_error() && !state.is_draining() => line!(error),
         // Probes come every few seconds for ever.
         "/health" if status.is_success() => line!(debug),
+        // Told to stop, the service is not at fault.
+        "/health" if state.is_draining() => line!(info),
+        _ if status.is_server_error() => line!(error),
         _ => line!(info),
     }
 

@@ -40,7 +40,9 @@ impl Process {
         let (sender, lines) = channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut process = Self { child, lines, address: ([127, 0, 0, 1], 0).into() };
-        process.address = process.event("listening")["address"].as_str().unwrap().parse().unwrap();
+        // In either form of the log, and below what the libraries say at `debug`.
+        let address = |line: String| line.split(['"', '=', ' ']).find_map(|word| word.parse().ok());
+        process.address = std::iter::repeat_with(|| process.line()).find_map(address).unwrap();
         process
     }
 

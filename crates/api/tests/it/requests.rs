@@ -71,8 +71,16 @@ fn refusals_are_logged_with_the_id_that_the_caller_got() {
 }
 
 #[test]
-fn text_is_for_people() {
+fn probes_are_logged_for_those_who_debug() {
     let process = Process::start(&[("API_LOG_LEVEL", "debug")]);
     get(process.address, "/health");
     assert_eq!(process.event("request")["level"], "DEBUG");
+}
+
+#[test]
+fn text_is_for_people() {
+    let process = Process::start(&[("API_LOG_FORMAT", "text")]);
+    ask(process.address, Method::GET, "/version", &[("x-request-id", "tale-1")]);
+    let line = process.line();
+    assert!(line.contains(r#" INFO request request_id="tale-1" method=GET path="/version" status=200 "#), "{line}");
 }
