@@ -1,0 +1,127 @@
+//! What can go wrong with a request, and the problem details (RFC 9457) that its caller is told.
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::NameTooLong;
+
+/// Why a handler did not answer as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Name(#[from] NameTooLong),
+    /// No fault of the caller, who learns nothing of it; the log gets the whole chain.
+    #[error("the request could not be answered")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Name(_) => StatusCode::BAD_REQUEST,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// The body of an error's answer; its type is always the default one, whose title is the status's own.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+/// Gives an error's answer its problem details, whether it comes from a handler or from actix itself.
+///
+/// An answer that a handler composed with a body of its own is left alone.
+pub(crate) fn explain(response: HttpResponse) -> HttpResponse {
+    let status = response.status();
+    let unexplained =
+        response.error().is_some() || matches!(response.body().size(), BodySize::None | BodySize::Sized(0));
+    if !(status.is_client_error() || status.is_server_error()) || !unexplained {
+        return response;
+    }
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Unknown"),
+        status: status.as_u16(),
+        detail: &detail(&response),
+    };
+    let body = serde_json::to_string(&problem).expect("text and a number are always JSON");
+    response.map_body(|head, _| {
+        head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        BoxBody::new(body)
+    })
+}
+
+/// The error behind a server fault's answer with everything that caused it, for the log.
+pub(crate) fn chain(response: &HttpResponse) -> Option<String> {
+    let error = response.error().filter(|_| response.status().is_server_error())?;
+    let mut text = error.to_string();
+    let mut cause = error.as_error::<Error>().and_then(std::error::Error::source);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    Some(text)
+}
+
+fn detail(response: &HttpResponse) -> String {
+    match (response.status(), response.error()) {
+        (status, _) if status.is_server_error() => "The request failed here; the log has the reason.".into(),
+        (_, Some(error)) => error.to_string(),
+        (StatusCode::NOT_FOUND, None) => "Nothing is served at this path.".into(),
+        (StatusCode::METHOD_NOT_ALLOWED, None) => format!("Allowed here: {}.", allowed(response.headers())),
+        (_, None) => "The request cannot be answered as it is.".into(),
+    }
+}
+
+fn allowed(headers: &HeaderMap) -> &str {
+    headers.get(ALLOW).and_then(|methods| methods.to_str().ok()).unwrap_or("nothing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the table is throttled")]
+    struct Throttled(#[source] std::num::TryFromIntError);
+
+    fn server_fault() -> HttpResponse {
+        HttpResponse::from_error(Error::Internal(Box::new(Throttled(u8::try_from(256).unwrap_err()))))
+    }
+
+    #[test]
+    fn the_log_gets_the_whole_chain() {
+        assert_eq!(
+            chain(&server_fault()).unwrap(),
+            "the request could not be answered: the table is throttled: out of range integral type conversion attempted"
+        );
+    }
+
+    #[test]
+    fn the_caller_of_a_server_fault_learns_nothing_of_it() {
+        let body = explain(server_fault()).into_body().try_into_bytes().unwrap();
+        assert_eq!(
+            body,
+            r#"{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"The request failed here; the log has the reason."}"#
+        );
+    }
+
+    #[test]
+    fn a_callers_fault_has_no_place_in_the_log() {
+        assert_eq!(chain(&HttpResponse::from_error(actix_web::error::ErrorBadRequest("no"))), None);
+    }
+
+    #[test]
+    fn an_answer_with_a_body_of_its_own_is_left_alone() {
+        let body = explain(HttpResponse::ServiceUnavailable().body("draining")).into_body().try_into_bytes().unwrap();
+        assert_eq!(body, "draining");
+    }
+}

@@ -1,0 +1,90 @@
+//! The domain: what a greeting is. Knows nothing of HTTP.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// A numbered greeting; its fields are serialized in this order.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Greeting {
+    id: u64,
+    content: String,
+}
+
+impl Greeting {
+    pub(crate) fn new(id: u64, name: &Name) -> Self {
+        Self { id, content: format!("Hello, {}!", name.0) }
+    }
+}
+
+/// Numbers greetings from 1, once each.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Whom to greet: any text of bounded length, never empty.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Name(String);
+
+impl Name {
+    /// Counted in Unicode scalar values, so that the limit is the same in every script.
+    const LONGEST: usize = 100;
+
+    /// Takes the name as given; nobody in particular, and the empty name, is the world.
+    pub(crate) fn new(given: Option<String>) -> Result<Self, NameTooLong> {
+        let name = given.filter(|name| !name.is_empty()).unwrap_or_else(|| "World".to_owned());
+        match name.chars().count() {
+            0..=Self::LONGEST => Ok(Self(name)),
+            characters => Err(NameTooLong { characters }),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name has {characters} characters, {} are allowed", Name::LONGEST)]
+pub struct NameTooLong {
+    characters: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Result<Name, NameTooLong> {
+        Name::new(Some(text.to_owned()))
+    }
+
+    #[test]
+    fn nobody_in_particular_is_the_world() {
+        for name in [Name::new(None), name("")] {
+            assert_eq!(Greeting::new(1, &name.unwrap()).content, "Hello, World!");
+        }
+    }
+
+    #[test]
+    fn a_name_is_greeted_as_it_is() {
+        for text in ["Ada", " ", "\0", "מרים", "👩‍🚀"] {
+            assert_eq!(Greeting::new(7, &name(text).unwrap()).content, format!("Hello, {text}!"));
+        }
+    }
+
+    #[test]
+    fn the_limit_counts_characters_not_bytes() {
+        for character in ["a", "ß", "語", "👋"] {
+            assert!(name(&character.repeat(100)).is_ok());
+            let error = name(&character.repeat(101)).unwrap_err();
+            assert_eq!(error.to_string(), "the name has 101 characters, 100 are allowed");
+        }
+    }
+
+    #[test]
+    fn numbers_start_at_one() {
+        let counter = Counter::default();
+        assert_eq!([counter.next(), counter.next(), counter.next()], [1, 2, 3]);
+    }
+}

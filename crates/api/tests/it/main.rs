@@ -1,0 +1,13 @@
+//! The service as its callers and operators meet it: the real server on a port of its own, and the finished program.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod answers;
+mod client;
+mod errors;
+mod names;
+mod process;
+mod program;
+mod requests;
+mod server;
+mod shutdown;

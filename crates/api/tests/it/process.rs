@@ -1,0 +1,97 @@
+//! The finished program as a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::client::DEADLINE;
+
+/// The program with nothing in its environment but these variables.
+pub(crate) fn program(arguments: &[&str], vars: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
+    command.args(arguments).env_clear().envs(vars.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+/// Exit code, stdout and stderr of a program that ends by itself.
+pub(crate) fn outcome(arguments: &[&str], vars: &[(&str, &str)]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = program(arguments, vars).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// The running service; it is killed if a test forgets or fails to stop it.
+pub(crate) struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Process {
+    /// Starts the service on a free port and waits until it says where it listens.
+    pub(crate) fn start(vars: &[(&str, &str)]) -> Self {
+        let mut command = program(&[], &[("API_BIND_ADDRESS", "127.0.0.1"), ("API_PORT", "0")]);
+        let mut child = command.envs(vars.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut process = Self { child, lines, address: ([127, 0, 0, 1], 0).into() };
+        // In either form of the log, and below what the libraries say at `debug`.
+        let address = |line: String| line.split(['"', '=', ' ']).find_map(|word| word.parse().ok());
+        process.address = std::iter::repeat_with(|| process.line()).find_map(address).unwrap();
+        process
+    }
+
+    /// The next line of the log, as it is.
+    pub(crate) fn line(&self) -> String {
+        self.lines.recv_timeout(DEADLINE).expect("the service logs another line")
+    }
+
+    /// The next event with this message.
+    pub(crate) fn event(&self, message: &str) -> Value {
+        loop {
+            let event: Value = serde_json::from_str(&self.line()).unwrap();
+            if event["message"] == message {
+                return event;
+            }
+        }
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        eventually("the service ends", || self.has_ended());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            self.child.kill().unwrap();
+            self.child.wait().unwrap();
+        }
+    }
+}
+
+/// Waits until something holds.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

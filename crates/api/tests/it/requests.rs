@@ -1,0 +1,86 @@
+//! Request ids and the log.
+
+use ureq::http::Method;
+
+use crate::client::{ask, get};
+use crate::process::Process;
+use crate::server;
+
+fn returned_id(server: std::net::SocketAddr, given: &str) -> String {
+    ask(server, Method::GET, "/health", &[("x-request-id", given)]).header("x-request-id").to_owned()
+}
+
+#[test]
+fn a_well_formed_id_is_kept() {
+    let server = server::start();
+    for id in
+        ["1", "550e8400-e29b-41d4-a716-446655440000", "Root=1-67891233-abcdef012345678912345678", &"a".repeat(128)]
+    {
+        assert_eq!(returned_id(server, id), id);
+    }
+}
+
+#[test]
+fn any_other_id_is_replaced() {
+    let server = server::start();
+    for id in ["", "a b", "\"", "{}", "<", "é", &"a".repeat(129)] {
+        let returned = returned_id(server, id);
+        assert!(returned.len() >= 18 && returned != id, "{returned:?} for {id:?}");
+    }
+}
+
+#[test]
+fn new_ids_differ() {
+    let server = server::start();
+    let id = || get(server, "/health").header("x-request-id").to_owned();
+    assert_ne!(id(), id());
+}
+
+#[test]
+fn a_request_is_one_line_without_its_query() {
+    let process = Process::start(&[]);
+    // Probes are no news.
+    get(process.address, "/health");
+    let answer = ask(process.address, Method::GET, "/api/greeting?name=Rumpelstiltskin", &[("x-request-id", "tale-1")]);
+    assert_eq!(answer.header("x-request-id"), "tale-1");
+
+    let line = process.line();
+    assert!(!line.contains("Rumpelstiltskin") && !line.contains("name="), "{line}");
+    let mut event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let fields = event.as_object_mut().unwrap();
+    let timestamp = fields.remove("timestamp").unwrap();
+    assert!(timestamp.as_str().unwrap().ends_with('Z'), "{timestamp}");
+    assert!(fields.remove("latency_ms").unwrap().as_f64().unwrap() > 0.0);
+    assert_eq!(
+        event,
+        serde_json::json!({
+            "level": "INFO", "message": "request", "request_id": "tale-1", "method": "GET", "path": "/api/greeting", "status": 200
+        })
+    );
+}
+
+#[test]
+fn refusals_are_logged_with_the_id_that_the_caller_got() {
+    let process = Process::start(&[]);
+    let answer = get(process.address, "/no\"where");
+    let event = process.event("request");
+    assert_eq!(event["status"], 404);
+    assert_eq!(event["path"], "/no\"where");
+    assert_eq!(event["request_id"], answer.header("x-request-id"));
+    assert!(event.get("error").is_none());
+}
+
+#[test]
+fn probes_are_logged_for_those_who_debug() {
+    let process = Process::start(&[("API_LOG_LEVEL", "debug")]);
+    get(process.address, "/health");
+    assert_eq!(process.event("request")["level"], "DEBUG");
+}
+
+#[test]
+fn text_is_for_people() {
+    let process = Process::start(&[("API_LOG_FORMAT", "text")]);
+    ask(process.address, Method::GET, "/version", &[("x-request-id", "tale-1")]);
+    let line = process.line();
+    assert!(line.contains(r#" INFO request request_id="tale-1" method=GET path="/version" status=200 "#), "{line}");
+}

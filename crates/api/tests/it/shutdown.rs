@@ -1,0 +1,76 @@
+//! Stopping: who is still answered, and when the process ends.
+//!
+//! A request is held in flight by a body that is not complete; `100 Continue` tells that the service works on it.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use crate::client::{connect, get, read_until};
+use crate::process::{Process, eventually};
+
+const FOR_EVER: &str = "600";
+
+fn in_flight(process: &Process) -> TcpStream {
+    let mut stream = connect(process.address);
+    let head = "GET /api/greeting HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nhal";
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(read_until(&mut stream, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[test]
+fn what_is_in_flight_is_answered() {
+    let mut process = Process::start(&[("API_DRAIN_SECONDS", FOR_EVER), ("API_SHUTDOWN_SECONDS", FOR_EVER)]);
+    let mut slow = in_flight(&process);
+
+    process.signal("TERM");
+    process.event("draining");
+    let health = get(process.address, "/health");
+    assert_eq!((health.status, health.body.as_str()), (503, r#"{"status":"draining"}"#));
+    assert_eq!(health.header("connection"), "close");
+    let greeting = get(process.address, "/api/greeting");
+    assert_eq!((greeting.status, greeting.header("connection")), (200, "close"));
+    assert_eq!(greeting.body, r#"{"id":1,"content":"Hello, World!"}"#);
+
+    // A second signal ends the drain.
+    process.signal("TERM");
+    eventually("the port closes", || TcpStream::connect(process.address).is_err());
+    assert!(!process.has_ended());
+    slow.write_all(b"f").unwrap();
+    let answer = read_until(&mut slow, "}");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with(r#"{"id":2,"content":"Hello, World!"}"#), "{answer}");
+    assert!(process.ended().success());
+}
+
+#[test]
+fn connections_that_ask_nothing_hold_nobody_up() {
+    let mut process = Process::start(&[("API_DRAIN_SECONDS", "0"), ("API_SHUTDOWN_SECONDS", FOR_EVER)]);
+    let _silent = connect(process.address);
+    let mut idle = connect(process.address);
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    read_until(&mut idle, "}");
+    process.signal("INT");
+    assert!(process.ended().success());
+}
+
+#[test]
+fn a_third_signal_gives_up_what_is_in_flight() {
+    let mut process = Process::start(&[("API_DRAIN_SECONDS", FOR_EVER), ("API_SHUTDOWN_SECONDS", FOR_EVER)]);
+    let _slow = in_flight(&process);
+    process.signal("INT");
+    process.event("draining");
+    process.signal("TERM");
+    process.event("finishing what is in flight");
+    process.signal("INT");
+    process.event("gave up what was in flight");
+    assert!(process.ended().success());
+}
+
+#[test]
+fn nothing_in_flight_holds_the_end_up_for_ever() {
+    let mut process = Process::start(&[("API_DRAIN_SECONDS", "0"), ("API_SHUTDOWN_SECONDS", "1")]);
+    let _slow = in_flight(&process);
+    process.signal("TERM");
+    assert!(process.ended().success());
+}

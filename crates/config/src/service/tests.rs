@@ -1,0 +1,111 @@
+use super::*;
+
+fn read(vars: &[(&str, &str)]) -> Result<Settings, Invalid> {
+    Settings::from_vars(vars.iter().map(|(name, value)| (name.to_string(), value.to_string())))
+}
+
+#[test]
+fn nothing_has_to_be_set() {
+    let settings = read(&[]).unwrap();
+    assert_eq!(
+        settings,
+        Settings {
+            bind_address: Ipv4Addr::UNSPECIFIED.into(),
+            port: 8080,
+            log_format: LogFormat::Json,
+            log_level: LogLevel::Info,
+            drain: Duration::from_secs(2),
+            shutdown: Duration::from_secs(25),
+            image_digest: None,
+        }
+    );
+}
+
+#[test]
+fn every_variable_is_read() {
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    let settings = read(&[
+        ("API_BIND_ADDRESS", "::1"),
+        ("API_PORT", "0"),
+        ("API_LOG_FORMAT", "text"),
+        ("API_LOG_LEVEL", "trace"),
+        ("API_DRAIN_SECONDS", "0"),
+        ("API_SHUTDOWN_SECONDS", "600"),
+        ("IMAGE_DIGEST", &digest),
+    ])
+    .unwrap();
+    assert_eq!(
+        settings,
+        Settings {
+            bind_address: Ipv6Addr::LOCALHOST.into(),
+            port: 0,
+            log_format: LogFormat::Text,
+            log_level: LogLevel::Trace,
+            drain: Duration::ZERO,
+            shutdown: Duration::from_secs(600),
+            image_digest: Some(digest),
+        }
+    );
+}
+
+#[test]
+fn other_programs_variables_are_passed_over() {
+    assert_eq!(read(&[("PATH", "/bin"), ("APIARY", "1"), ("api_port", "x")]), read(&[]));
+}
+
+#[test]
+fn every_problem_is_reported_with_what_is_allowed() {
+    let invalid = read(&[
+        ("API_PROT", "80"),
+        ("IMAGE_DIGEST", "latest"),
+        ("API_SHUTDOWN_SECONDS", "601"),
+        ("API_DRAIN_SECONDS", "2s"),
+        ("API_LOG_LEVEL", "INFO"),
+        ("API_LOG_FORMAT", ""),
+        ("API_PORT", "65536"),
+        ("API_BIND_ADDRESS", "localhost"),
+    ])
+    .unwrap_err();
+    let expected = r#"environment: API_BIND_ADDRESS is "localhost"; allowed: an IPv4 or IPv6 address
+environment: API_PORT is "65536"; allowed: a whole number from 0 to 65535
+environment: API_LOG_FORMAT is ""; allowed: json or text
+environment: API_LOG_LEVEL is "INFO"; allowed: error, warn, info, debug or trace
+environment: API_DRAIN_SECONDS is "2s"; allowed: a whole number from 0 to 600
+environment: API_SHUTDOWN_SECONDS is "601"; allowed: a whole number from 0 to 600
+environment: IMAGE_DIGEST is "latest"; allowed: sha256: and 64 hexadecimal digits in lower case
+environment: API_PROT is "80"; allowed: only the variables API_BIND_ADDRESS, API_PORT, API_LOG_FORMAT, API_LOG_LEVEL, API_DRAIN_SECONDS, API_SHUTDOWN_SECONDS, IMAGE_DIGEST"#;
+    assert_eq!(invalid.to_string(), expected);
+}
+
+#[test]
+fn numbers_are_plain_digits() {
+    for port in ["", "+80", "-1", " 80", "80 ", "8_0", "0x50", "99999999999", "٨٠"] {
+        assert!(read(&[("API_PORT", port)]).is_err(), "{port:?}");
+    }
+}
+
+#[test]
+fn a_digest_is_whole_and_in_lower_case() {
+    for length in [0, 63, 65] {
+        assert!(read(&[("IMAGE_DIGEST", &format!("sha256:{}", "a".repeat(length)))]).is_err(), "{length}");
+    }
+    for digest in [format!("sha256:{}", "A".repeat(64)), format!("sha512:{}", "a".repeat(64)), "a".repeat(64)] {
+        assert!(read(&[("IMAGE_DIGEST", &digest)]).is_err(), "{digest}");
+    }
+}
+
+#[test]
+fn defaults_are_allowed_values() {
+    let defaults = VARIABLES.iter().filter_map(|variable| Some((variable.name, variable.default?)));
+    assert_eq!(read(&defaults.collect::<Vec<_>>()), read(&[]));
+}
+
+#[test]
+fn a_wildcard_is_reached_over_loopback() {
+    for (bind, local) in
+        [("0.0.0.0", "127.0.0.1:9"), ("::", "[::1]:9"), ("127.0.0.2", "127.0.0.2:9"), ("fe80::1", "[fe80::1]:9")]
+    {
+        let settings = read(&[("API_BIND_ADDRESS", bind), ("API_PORT", "9")]).unwrap();
+        assert_eq!(settings.local_address().to_string(), local);
+    }
+}
