@@ -79,7 +79,7 @@ fn flags(context: &Context) -> Vec<String> {
     let home = || vars.get("HOME").map(|home| Path::new(home).join(".cargo"));
     let cargo_home = vars.get("CARGO_HOME").map(PathBuf::from).or_else(home);
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), remap(&context.root, "/src")];
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), remap(&context.root, "/source")];
     flags.extend(cargo_home.map(|path| remap(&path, "/cargo")));
     flags
 }
