@@ -221,11 +221,11 @@ fn canonical(value: &Value, text: &mut String) {
 fn services() -> Vec<(String, Value)> {
     let name = |path: &PathBuf| path.file_name().expect("a file").to_string_lossy().into_owned();
     let services = paths().into_iter().filter(|path| name(path).starts_with("api-backend"));
-    services.map(|path| (name(&path), template::load(&path).unwrap())).collect()
+    services.map(|path| (name(&path), template::load(&path).expect("a template"))).collect()
 }
 
 fn paths() -> Vec<PathBuf> {
-    let files = fs::read_dir(template::directory()).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(template::directory()).expect("infra/").map(|entry| entry.expect("a file").path());
     let templates: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
     assert!(!templates.is_empty(), "no template found");
     templates
@@ -233,7 +233,7 @@ fn paths() -> Vec<PathBuf> {
 
 fn matches(pattern: &str, text: &str) -> bool {
     use std::io::Write as _;
-    let mut grep = Command::new("grep").args(["-qE", pattern]).stdin(Stdio::piped()).spawn().unwrap();
-    writeln!(grep.stdin.take().unwrap(), "{text}").unwrap();
-    grep.wait().unwrap().success()
+    let mut grep = Command::new("grep").args(["-qE", pattern]).stdin(Stdio::piped()).spawn().expect("grep");
+    writeln!(grep.stdin.take().expect("a pipe"), "{text}").expect("grep reads");
+    grep.wait().expect("grep").success()
 }

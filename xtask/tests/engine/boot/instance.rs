@@ -120,7 +120,7 @@ impl Instance {
     }
 
     pub(crate) fn container(&self) -> Result<Value> {
-        let described = run(Command::new("docker").args(["inspect", &self.stack.names["AWS::StackName"]]))?;
+        let described = run(Command::new("docker").args(["inspect", &self.container_name()]))?;
         let mut containers: Vec<Value> = serde_json::from_str(&described)?;
         containers.pop().context("no container")
     }
@@ -139,6 +139,10 @@ impl Instance {
         Ok(answer)
     }
 
+    fn container_name(&self) -> String {
+        format!("{}-service", self.stack.names["AWS::StackName"])
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.state.path().join(name)
     }
@@ -153,11 +157,10 @@ impl Drop for Instance {
         // The end of its input ends the sandbox, and the end of the sandbox all processes in it.
         drop(self.sandbox.stdin.take());
         self.sandbox.wait().expect("the sandbox was started");
-        for arguments in [["rm", "--force"], ["rmi", "--force"]] {
-            let what = if arguments[0] == "rm" { "AWS::StackName" } else { "ContainerURI" };
-            let name = self.stack.names.get(what).or_else(|| self.stack.parameters.get(what));
+        let image = &self.stack.parameters["ContainerURI"];
+        for arguments in [["rm", "--force", &self.container_name()], ["rmi", "--force", image]] {
             // Neither exists when the boot failed early enough.
-            Command::new("docker").args(arguments).args(name).output().expect("docker was there before");
+            Command::new("docker").args(arguments).output().expect("docker was there before");
         }
     }
 }
