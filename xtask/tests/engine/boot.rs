@@ -70,6 +70,7 @@ fn healthy() -> Result<()> {
     ensure!(instance.boot_log()?.contains(&"boot: signalling SUCCESS".to_owned()), "{output}");
     ensure!(!output.contains(SECRET) && !output.contains(PASSWORD), "a secret was printed: {output}");
     ensure!(!container.to_string().contains(SECRET), "the container knows the secret");
+    ensure!(instance.secret_file()? == "root 600\n", "others can read the secret: {}", instance.secret_file()?);
     ensure!(instance.leftovers()? == 0, "temporary files stay behind");
     Ok(())
 }

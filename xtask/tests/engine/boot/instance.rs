@@ -125,6 +125,11 @@ impl Instance {
         containers.pop().context("no container")
     }
 
+    /// Owner and mode of the file that holds the secret.
+    pub(crate) fn secret_file(&self) -> Result<String> {
+        self.read("secret-file")
+    }
+
     /// Files that the user data left behind in its temporary folder.
     pub(crate) fn leftovers(&self) -> Result<usize> {
         Ok(fs::read_dir(self.path("tmp"))?.count())
