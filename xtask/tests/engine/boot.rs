@@ -1,0 +1,154 @@
+//! The user data of `infra/api-backend.yaml`, run: real engine, real registry, real nginx.
+//!
+//! Only `dnf`, `systemctl`, the metadata service and the AWS CLI are stood in for. Nothing on the machine changes.
+
+mod instance;
+mod registry;
+mod render;
+mod template;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use tempfile::TempDir;
+
+use self::instance::{Instance, SECRET, stack};
+use self::registry::{PASSWORD, Registry, run};
+use crate::Support;
+
+const REPORTED: &str = "i-0123456789abcdef0 EC2Instance arn:aws:cloudformation:eu-central-1:123456789012:stack/boot-";
+
+pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+    vec![
+        support.trial("boot::a_healthy_container_serves_behind_the_header", missing, healthy),
+        support.trial("boot::a_missing_image_fails_at_once", missing, missing_image),
+        support.trial("boot::a_container_that_exits_fails_at_once", missing, exits),
+        support.trial("boot::an_unhealthy_container_fails", missing, unhealthy),
+        support.trial("boot::the_user_data_is_clean_for_shellcheck", || absent(&["shellcheck"]), shellcheck),
+    ]
+}
+
+fn healthy() -> Result<()> {
+    let folder = TempDir::new()?;
+    let registry = Registry::start(folder.path())?;
+    let image = registry.push(folder.path(), "serves")?;
+    let instance = Instance::boot(stack(&image, &[])?)?;
+    let output = instance.output();
+    ensure!(instance.signal()?.starts_with(&format!("SUCCESS {REPORTED}")), "{output}");
+
+    for headers in ["", "X-Origin-Verify: guessed\r\n", "X-Origin-Verify:\r\n"] {
+        let answer = instance.ask("/", headers)?;
+        ensure!(answer.starts_with("HTTP/1.1 403 "), "with {headers:?}: {answer}");
+    }
+    let known = format!("X-Origin-Verify: {SECRET}\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n");
+    let answer = instance.ask("/api/a%20b//c%2Fd?x=%2F&y=1", &known)?;
+    ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    for expected in [
+        "GET /api/a%20b//c%2Fd?x=%2F&y=1 HTTP/1.1\r\n",
+        "Host: instance:8080\r\n",
+        "X-Forwarded-For: 192.0.2.1, 127.0.0.1\r\n",
+        "X-Forwarded-Proto: https\r\n",
+    ] {
+        ensure!(answer.contains(expected), "{expected:?} did not arrive: {answer}");
+    }
+    ensure!(!answer.to_lowercase().contains("x-origin-verify"), "the header reached the container: {answer}");
+
+    let container = instance.container()?;
+    let host = &container["HostConfig"];
+    ensure!(host["ReadonlyRootfs"] == true && host["CapDrop"][0] == "ALL", "{host}");
+    ensure!(host["RestartPolicy"]["Name"] == "unless-stopped", "{host}");
+    ensure!(host["PortBindings"]["8080/tcp"][0]["HostIp"] == "127.0.0.1", "{host}");
+    let digest = image.split_once('@').context("no digest")?.1;
+    let environment = container["Config"]["Env"].to_string();
+    ensure!(environment.contains(&format!("\"IMAGE_DIGEST={digest}\"")), "{environment}");
+
+    let settings = instance.engine_settings()?;
+    ensure!(settings["log-driver"] == "awslogs" && settings["log-opts"]["mode"] == "non-blocking", "{settings}");
+    ensure!(settings["log-opts"]["awslogs-stream"] == "i-0123456789abcdef0/service", "{settings}");
+    ensure!(instance.boot_log()?.contains(&"boot: signalling SUCCESS".to_owned()), "{output}");
+    ensure!(!output.contains(SECRET) && !output.contains(PASSWORD), "a secret was printed: {output}");
+    ensure!(!container.to_string().contains(SECRET), "the container knows the secret");
+    ensure!(instance.secret_file()? == "root 600\n", "others can read the secret: {}", instance.secret_file()?);
+    ensure!(instance.leftovers()? == 0, "temporary files stay behind");
+    Ok(())
+}
+
+fn missing_image() -> Result<()> {
+    let folder = TempDir::new()?;
+    let registry = Registry::start(folder.path())?;
+    let begun = Instant::now();
+    let instance = Instance::boot(stack(&registry.missing_image(), &[])?)?;
+    failed(&instance, "the registry has no such image")?;
+    ensure!(begun.elapsed() < Duration::from_secs(30), "a missing image was waited for");
+    Ok(())
+}
+
+fn exits() -> Result<()> {
+    let folder = TempDir::new()?;
+    let registry = Registry::start(folder.path())?;
+    let image = registry.push(folder.path(), "exits")?;
+    let begun = Instant::now();
+    let instance = Instance::boot(stack(&image, &[("StartupTimeout", "120")])?)?;
+    failed(&instance, "the container is not running but exited, exit code 3")?;
+    ensure!(instance.boot_log()?.contains(&"cannot reach the database".to_owned()), "no container log");
+    ensure!(begun.elapsed() < Duration::from_secs(60), "a container that exited was waited for");
+    Ok(())
+}
+
+fn unhealthy() -> Result<()> {
+    let folder = TempDir::new()?;
+    let registry = Registry::start(folder.path())?;
+    let image = registry.push(folder.path(), "unhealthy")?;
+    let instance = Instance::boot(stack(&image, &[("StartupTimeout", "5")])?)?;
+    failed(&instance, "not healthy; the last answer was: 503")
+}
+
+/// The instance signalled failure and says why, on the console and in the boot log.
+fn failed(instance: &Instance, reason: &str) -> Result<()> {
+    let output = instance.output();
+    ensure!(instance.signal()?.starts_with(&format!("FAILURE {REPORTED}")), "{output}");
+    ensure!(output.contains(reason), "{reason:?} is missing: {output}");
+    ensure!(instance.boot_log()?.iter().any(|line| line.contains(reason)), "the boot log has no {reason:?}");
+    ensure!(!output.contains(PASSWORD) && !output.contains(SECRET), "a secret was printed: {output}");
+    Ok(())
+}
+
+fn shellcheck() -> Result<()> {
+    let image = format!("111111111111.dkr.ecr.eu-central-1.amazonaws.com/team/rest-api@sha256:{}", "0".repeat(64));
+    let repository = "arn:aws:ecr:eu-west-1:222222222222:repository/team/rest-api";
+    let relaxed = [("ReadOnlyRootFilesystem", "false"), ("DropCapabilities", "false"), ("RepositoryArn", repository)];
+    for parameters in [&[][..], &relaxed] {
+        let user_data = stack(&image, parameters)?.user_data()?;
+        ensure!(user_data.len() < 16 * 1024, "user data has {} bytes; EC2 takes 16384", user_data.len());
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), user_data)?;
+        run(Command::new("shellcheck").args(["--norc", "--severity", "style"]).arg(file.path()))?;
+    }
+    Ok(())
+}
+
+/// Why a boot cannot be tried here, if so.
+fn missing() -> Option<String> {
+    let quiet = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    absent(&["bash", "curl", "docker", "docker-registry", "htpasswd", "nginx", "python3", "tar"]).or_else(|| {
+        if !quiet("unshare", &["--mount", "--pid", "--fork", "--mount-proc", "true"]) {
+            Some("mount namespaces are not permitted (not root?)".to_owned())
+        } else if !quiet("docker", &["info"]) {
+            Some("no Docker engine answers".to_owned())
+        } else {
+            None
+        }
+    })
+}
+
+fn absent(programs: &[&str]) -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    programs.iter().find(|program| !installed(program)).map(|program| format!("{program} is not installed"))
+}
