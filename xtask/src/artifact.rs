@@ -36,7 +36,8 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
         files
     } else {
         let binary = cargo::compile(context, platform, &phase).await?;
-        let mut files = BuildContext::new(platform.oci(), &[("BINARY", "prebuilt"), ("VERSION", env!("CARGO_PKG_VERSION"))]);
+        let mut files =
+            BuildContext::new(platform.oci(), &[("BINARY", "prebuilt"), ("VERSION", env!("CARGO_PKG_VERSION"))]);
         files.add("api", &binary, true)?;
         files
     };

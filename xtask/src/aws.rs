@@ -11,7 +11,6 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig
 use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
-use aws_smithy_types::error::display::DisplayErrorContext;
 use config::deployment::Environment;
 
 use crate::outcome::{Exit, Failure};
@@ -32,6 +31,15 @@ pub(crate) struct Identity {
     pub(crate) arn: String,
     /// When the credentials end; `None` for such that do not.
     pub(crate) expiry: Option<SystemTime>,
+}
+
+#[cfg(test)]
+impl Clients {
+    /// Only CloudFormation answers, as the test has modelled it.
+    pub(crate) fn modelled(cloudformation: aws_sdk_cloudformation::Client) -> Self {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
+        Self { cloudformation, ..from(&config) }
+    }
 }
 
 /// Makes the clients of `environment`; nothing is asked of AWS yet.
@@ -68,10 +76,13 @@ pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, S
 }
 
 fn from(config: &SdkConfig) -> Clients {
+    // The first call tells whether AWS is there at all; an endpoint that is not must not take a minute to say so.
+    let sts = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard().with_max_attempts(2));
+    let sts = sts.build();
     Clients {
         cloudformation: aws_sdk_cloudformation::Client::new(config),
         ecr: aws_sdk_ecr::Client::new(config),
-        sts: aws_sdk_sts::Client::new(config),
+        sts: aws_sdk_sts::Client::from_conf(sts),
         credentials: config.credentials_provider(),
     }
 }
@@ -96,7 +107,7 @@ fn trusting(path: &str) -> Result<aws_sdk_sts::config::SharedHttpClient> {
 pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>) -> Result<Identity, Failure> {
     let provider = clients.credentials.as_ref().ok_or_else(|| no_credentials("there is no provider", vars))?;
     let credentials = provider.provide_credentials().await;
-    let credentials = credentials.map_err(|error| no_credentials(&DisplayErrorContext(&error).to_string(), vars))?;
+    let credentials = credentials.map_err(|error| no_credentials(&chain(&error), vars))?;
     let caller = clients.sts.get_caller_identity().send().await.map_err(|error| {
         let failure = failure("sts:GetCallerIdentity", "the caller's identity", &error);
         if is_expired(error.code()) { no_credentials(error.message().unwrap_or_default(), vars) } else { failure }
@@ -125,12 +136,12 @@ fn no_credentials(reason: &str, vars: &BTreeMap<String, String>) -> Failure {
     };
     Failure::new(Exit::Preflight, "credentials", message)
         .resource(format!("profile {profile}"))
-        .reason(shorten(reason))
+        .reason(reason)
         .hint(hint)
 }
 
 /// Turns an SDK error into a failure that names the action, its object and what AWS said.
-pub(crate) fn failure<E>(action: &str, resource: &str, error: &SdkError<E, impl std::fmt::Debug>) -> Failure
+pub(crate) fn failure<E>(action: &str, resource: &str, error: &SdkError<E, impl std::fmt::Debug + 'static>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -140,11 +151,10 @@ where
             let message = context.err().message().unwrap_or_default();
             (format!("{code}: {message}").trim_end_matches(": ").to_owned(), service_hint(action, code))
         }
-        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => (
-            shorten(&DisplayErrorContext(error).to_string()),
-            "check the network and, with an emulator, that it runs at the endpoint".to_owned(),
-        ),
-        _ => (shorten(&DisplayErrorContext(error).to_string()), "repeat the command".to_owned()),
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
+            (chain(error), "check the network and, with an emulator, that it runs at the endpoint".to_owned())
+        }
+        _ => (chain(error), "repeat the command".to_owned()),
     };
     Failure::new(Exit::Failed, "aws", format!("{action} failed")).resource(resource).reason(reason).hint(hint)
 }
@@ -161,10 +171,19 @@ fn service_hint(action: &str, code: &str) -> String {
     }
 }
 
-/// The SDK's debug text is long; its first part says what happened.
-fn shorten(text: &str) -> String {
-    let text = text.split(" (Unhandled(").next().unwrap_or(text);
-    let text = text.split(" (ConnectorError").next().unwrap_or(text);
-    let text = text.split(" (DispatchFailure").next().unwrap_or(text);
-    text.chars().take(400).collect()
+/// What an error and its causes say, each once. Never their debug text, which holds whole responses.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        cause = error.source();
+    }
+    parts.join(": ")
 }
+
+#[cfg(test)]
+mod tests;

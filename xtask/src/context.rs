@@ -43,6 +43,12 @@ impl Context {
         Ok(Self { root: root.to_owned(), deployment, vars, interrupt, report: Mutex::default() })
     }
 
+    /// A context without a repository.
+    #[cfg(test)]
+    pub(crate) fn of(deployment: Deployment, interrupt: Interrupt) -> Self {
+        Self { root: PathBuf::new(), deployment, vars: BTreeMap::new(), interrupt, report: Mutex::default() }
+    }
+
     /// The environment of this name.
     ///
     /// # Errors

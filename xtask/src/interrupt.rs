@@ -34,6 +34,12 @@ impl Interrupt {
         Ok(Self(receiver))
     }
 
+    /// Nobody wants to stop.
+    #[cfg(test)]
+    pub(crate) fn never() -> Self {
+        Self(watch::channel(false).1)
+    }
+
     /// Runs `future` until it ends or the user wants to stop; then it is dropped where it is.
     ///
     /// # Errors

@@ -139,11 +139,15 @@ fn show(set: &ChangeSet, phase: &Phase<'_>, ui: &Ui) {
 
 /// Asks before a protected environment changes; a refusal leaves nothing behind.
 async fn consent(ready: &Ready, environment: &Environment, set: &ChangeSet, ui: &Ui) -> Result<()> {
-    let question = question(environment);
-    if !environment.protected || ui.confirm(&question)? {
+    if !environment.protected {
+        return Ok(());
+    }
+    let answer = ui.confirm(&question(environment));
+    if matches!(answer, Ok(true)) {
         return Ok(());
     }
     change_set::discard(&ready.clients.cloudformation, &set.id, &set.stack_id).await?;
+    answer?;
     Err(Failure::new(Exit::Failed, "declined", "the change was declined")
         .resource(format!("stack {}", environment.stack))
         .reason("the change set is deleted; nothing was changed")
@@ -249,3 +253,6 @@ pub(crate) async fn tear_down(
     }
     .into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,6 +105,3 @@ fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
 fn is_empty(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
-
-#[cfg(test)]
-mod tests;

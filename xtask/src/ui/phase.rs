@@ -77,7 +77,7 @@ impl<'a> Phase<'a> {
 impl Drop for Phase<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.end(Paint::Red, "!!", "did not finish", false);
+            self.end(Paint::Red, "!!", "failed", false);
         }
     }
 }

@@ -1,0 +1,85 @@
+use std::net::TcpListener;
+
+use wiremock::matchers::body_string_contains;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+fn environment(endpoint: &str) -> Environment {
+    let text = format!(
+        "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \
+         \"t\"\nendpoint = {endpoint:?}\n"
+    );
+    let deployment = config::deployment::Deployment::parse("deploy.toml", &text).unwrap();
+    deployment.environments["dev"].clone()
+}
+
+async fn ask(endpoint: &str, vars: &BTreeMap<String, String>) -> Result<Identity, Failure> {
+    let clients = clients(&environment(endpoint), vars).await.unwrap();
+    identity(&clients, vars).await
+}
+
+async fn sts_answers(status: u16, body: &str) -> MockServer {
+    let server = MockServer::start().await;
+    let answer = ResponseTemplate::new(status).set_body_string(body);
+    Mock::given(body_string_contains("GetCallerIdentity")).respond_with(answer).mount(&server).await;
+    server
+}
+
+fn refusal(code: &str, message: &str) -> String {
+    format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+    )
+}
+
+#[tokio::test]
+async fn the_caller_is_who_sts_says() {
+    let body = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/a</Arn>\
+                <UserId>a</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+    let server = sts_answers(200, body).await;
+    let identity = ask(&server.uri(), &BTreeMap::new()).await.unwrap();
+    assert_eq!((identity.account.as_str(), identity.expiry), ("111122223333", None));
+}
+
+#[tokio::test]
+async fn ended_credentials_get_the_login_command_of_the_profile() {
+    let server =
+        sts_answers(403, &refusal("ExpiredToken", "The security token included in the request is expired")).await;
+    let vars = BTreeMap::from([("AWS_PROFILE".to_owned(), "work".to_owned())]);
+    let failure = ask(&server.uri(), &vars).await.unwrap_err();
+    assert_eq!((failure.exit, failure.kind), (Exit::Preflight, "credentials"));
+    assert!(failure.hint.unwrap().contains("aws sso login --profile work"));
+}
+
+#[tokio::test]
+async fn a_denied_call_names_action_and_reason() {
+    let server = sts_answers(403, &refusal("AccessDenied", "not for you")).await;
+    let failure = ask(&server.uri(), &BTreeMap::new()).await.unwrap_err();
+    assert_eq!(failure.reason.as_deref(), Some("AccessDenied: not for you"));
+    assert!(failure.hint.unwrap().contains("allow sts:GetCallerIdentity"));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_there_is_told_in_plain_words() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let failure = ask(&endpoint, &BTreeMap::new()).await.unwrap_err();
+    let reason = failure.reason.unwrap();
+    assert!(reason.contains("refused") && !reason.contains('{'), "{reason}");
+}
+
+#[test]
+fn the_words_of_a_lost_sso_session_give_its_login_command() {
+    let reason = "the SSO session token is expired or could not be refreshed";
+    let failure = no_credentials(reason, &BTreeMap::new());
+    assert_eq!(failure.message, "the SSO session has ended");
+    assert_eq!(failure.hint.as_deref(), Some("aws sso login --profile default"));
+}
+
+#[tokio::test]
+async fn a_bundle_of_authorities_that_cannot_be_read_is_an_error() {
+    let vars = BTreeMap::from([("AWS_CA_BUNDLE".to_owned(), "/no/such/file".to_owned())]);
+    let error = clients(&environment("http://127.0.0.1:1"), &vars).await.unwrap_err();
+    assert!(error.to_string().contains("/no/such/file"));
+}

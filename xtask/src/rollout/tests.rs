@@ -1,0 +1,176 @@
+//! Every state and failure of a stack that no emulator reaches, on modelled answers.
+
+mod model;
+
+use super::*;
+use crate::cli::{Color, Global};
+use crate::ui::Terminal;
+use model::{EMPTY_MESSAGES, Model};
+
+/// Runs a rollout against the model.
+async fn roll(model: &Model, protected: bool) -> Result<Rolled> {
+    let scene = model.scene(protected);
+    let image = format!("example.com/rest-api@sha256:{}", "a".repeat(64)).parse().unwrap();
+    roll_out(&scene.context, &scene.ready, &scene.environment, &image, &Ui::silent()).await
+}
+
+async fn failure(model: &Model) -> Failure {
+    match roll(model, false).await {
+        Ok(rolled) => panic!("it succeeded: {:?}", rolled.change),
+        Err(error) => Failure::of(&error),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_stack_is_created_with_rollback_said_aloud() {
+    let model = Model::new(&[None, Some("CREATE_IN_PROGRESS"), Some("CREATE_COMPLETE")]);
+    let rolled = roll(&model, false).await.unwrap();
+    assert_eq!((rolled.change, rolled.stack.status.as_str()), (Change::Create, "CREATE_COMPLETE"));
+    assert_eq!(rolled.stack.outputs["ApiGatewayURL"], "https://api.example.com/production");
+    assert_eq!(model.calls(), ["CreateChangeSet CREATE", "ExecuteChangeSet disable_rollback=Some(false)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_in_review_is_created() {
+    let model = Model::new(&[Some("REVIEW_IN_PROGRESS"), Some("CREATE_COMPLETE")]);
+    assert_eq!(roll(&model, false).await.unwrap().change, Change::Create);
+    assert_eq!(model.calls()[0], "CreateChangeSet CREATE");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_has_template_and_parameters_is_left_alone() {
+    let model = Model { current: true, ..Model::new(&[Some("UPDATE_COMPLETE")]) };
+    assert_eq!(roll(&model, false).await.unwrap().change, Change::None);
+    assert!(model.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_messages_of_an_empty_change_set_are_success_and_leave_none_behind() {
+    for message in EMPTY_MESSAGES {
+        let model = Model { change_set_reason: Some(message), ..Model::new(&[Some("UPDATE_COMPLETE")]) };
+        assert_eq!(roll(&model, false).await.unwrap().change, Change::None);
+        assert_eq!(model.calls(), ["CreateChangeSet UPDATE", "DeleteChangeSet"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_change_set_says_why_and_is_deleted() {
+    let reason = "Parameters: [Zone] must have values";
+    let model = Model { change_set_reason: Some(reason), ..Model::new(&[Some("UPDATE_COMPLETE")]) };
+    let failure = failure(&model).await;
+    assert_eq!((failure.exit, failure.reason.as_deref()), (Exit::Failed, Some(reason)));
+    assert_eq!(model.calls(), ["CreateChangeSet UPDATE", "DeleteChangeSet"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_rolls_back_names_the_first_real_cause() {
+    let model = Model {
+        events: &[
+            ("Queue", "CREATE_FAILED", Some("Resource creation cancelled")),
+            ("EC2Instance", "CREATE_FAILED", Some("Received 1 FAILURE signal(s)")),
+            ("Stack", "UPDATE_ROLLBACK_IN_PROGRESS", Some("The following resource(s) failed")),
+        ],
+        ..Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_IN_PROGRESS"), Some("UPDATE_ROLLBACK_COMPLETE")])
+    };
+    let failure = failure(&model).await;
+    assert_eq!((failure.exit, failure.kind), (Exit::RolledBack, "rolled-back"));
+    assert_eq!(failure.resource.as_deref(), Some("EC2Instance (AWS::Test::Thing)"));
+    assert_eq!(failure.reason.as_deref(), Some("Received 1 FAILURE signal(s)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rolling_back_to_nothing_is_a_failure_that_names_the_way_out() {
+    let model = Model::new(&[None, Some("ROLLBACK_IN_PROGRESS"), Some("ROLLBACK_COMPLETE")]);
+    let failure = failure(&model).await;
+    assert_eq!(failure.exit, Exit::RolledBack);
+    assert!(failure.message.contains("could not be created"), "{failure}");
+    assert!(failure.hint.unwrap().contains("cargo xtask destroy dev"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_fails_needs_a_human() {
+    let model = Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_ROLLBACK_FAILED")]);
+    assert_eq!(failure(&model).await.exit, Exit::NeedsHuman);
+}
+
+#[tokio::test(start_paused = true)]
+async fn states_that_take_no_release_are_refused_before_anything_is_asked() {
+    for (status, way_out) in [
+        ("ROLLBACK_COMPLETE", "cargo xtask destroy dev"),
+        ("DELETE_FAILED", "cargo xtask destroy dev"),
+        ("UPDATE_FAILED", "rollback-stack"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+    ] {
+        let model = Model::new(&[Some(status)]);
+        let failure = failure(&model).await;
+        assert_eq!(failure.exit, Exit::NeedsHuman, "{status}");
+        assert!(failure.hint.unwrap().contains(way_out), "{status}");
+        assert!(model.calls().is_empty(), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_is_followed_to_its_end_first() {
+    let model = Model::new(&[
+        Some("UPDATE_IN_PROGRESS"),
+        Some("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"),
+        Some("UPDATE_COMPLETE"),
+        Some("UPDATE_COMPLETE"),
+        Some("UPDATE_IN_PROGRESS"),
+        Some("UPDATE_COMPLETE"),
+    ]);
+    assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);
+    assert_eq!(model.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_comes_as_an_error_of_the_call_is_a_rollback_all_the_same() {
+    let model = Model {
+        execute_error: Some(("ValidationError", "the stack is UPDATE_ROLLBACK_COMPLETE: no such subnet")),
+        ..Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_ROLLBACK_COMPLETE")])
+    };
+    let failure = failure(&model).await;
+    assert_eq!(failure.exit, Exit::RolledBack);
+    assert!(failure.reason.unwrap().contains("no such subnet"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_to_the_execution_is_looked_up() {
+    let model = Model {
+        execute_error: Some(("InternalFailure", "connection closed")),
+        ..Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_IN_PROGRESS"), Some("UPDATE_COMPLETE")])
+    };
+    assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_execution_is_not_taken_for_an_older_rollback() {
+    let model = Model {
+        execute_error: Some(("AccessDenied", "not for you")),
+        ..Model::new(&[Some("UPDATE_ROLLBACK_COMPLETE")])
+    };
+    let failure = failure(&model).await;
+    assert_eq!((failure.exit, failure.kind), (Exit::Failed, "aws"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_cannot_be_read_decide_nothing() {
+    let model = Model { events_denied: true, ..Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_COMPLETE")]) };
+    assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_protected_stack_is_not_changed_unasked() {
+    let model = Model::new(&[Some("UPDATE_COMPLETE")]);
+    let Err(error) = roll(&model, true).await else { panic!("it was changed") };
+    assert_eq!(Failure::of(&error).kind, "confirmation");
+    assert_eq!(model.calls(), ["CreateChangeSet UPDATE", "DeleteChangeSet"]);
+
+    let model = Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_COMPLETE")]);
+    let scene = model.scene(true);
+    let global = Global { json: false, quiet: true, yes: true, color: Color::Never, verbose: false };
+    let ui = Ui::new(global, Terminal { stdin: false, stderr: false, no_color: true });
+    let image = format!("example.com/rest-api@sha256:{}", "a".repeat(64)).parse().unwrap();
+    let rolled = roll_out(&scene.context, &scene.ready, &scene.environment, &image, &ui).await.unwrap();
+    assert_eq!(rolled.change, Change::Update);
+}

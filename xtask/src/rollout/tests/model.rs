@@ -1,0 +1,201 @@
+//! A CloudFormation of one stack, whose states a test writes down.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::error::ErrorMetadata;
+use aws_sdk_cloudformation::operation::create_change_set::CreateChangeSetOutput;
+use aws_sdk_cloudformation::operation::delete_change_set::DeleteChangeSetOutput;
+use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
+use aws_sdk_cloudformation::operation::describe_stack_events::{DescribeStackEventsError, DescribeStackEventsOutput};
+use aws_sdk_cloudformation::operation::describe_stacks::{DescribeStacksError, DescribeStacksOutput};
+use aws_sdk_cloudformation::operation::execute_change_set::{ExecuteChangeSetError, ExecuteChangeSetOutput};
+use aws_sdk_cloudformation::operation::get_template::GetTemplateOutput;
+use aws_sdk_cloudformation::types::{
+    ChangeSetStatus, ExecutionStatus, Output, Parameter, ResourceStatus, Stack, StackEvent, StackStatus,
+};
+use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
+use config::deployment::{Deployment, Environment};
+
+use crate::aws::Clients;
+use crate::context::Context;
+use crate::interrupt::Interrupt;
+use crate::plan::Platform;
+use crate::preflight::Ready;
+use crate::template::Template;
+
+/// What CloudFormation says when nothing would change
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets-create.html>).
+pub(super) const EMPTY_MESSAGES: [&str; 2] = [
+    "The submitted information didn't contain changes. Submit different information to create a change set.",
+    "No updates are to be performed.",
+];
+
+const TEMPLATE: &str = "
+Parameters: {ContainerURI: {Type: String}}
+Outputs: {ApiGatewayURL: {Value: x}}
+";
+
+const SETTINGS: &str = "
+[service]
+name = \"rest-api\"
+[environments.dev]
+region = \"eu-central-1\"
+stack = \"rest-api-dev\"
+template = \"t.yaml\"
+";
+
+type Event = (&'static str, &'static str, Option<&'static str>);
+
+/// One stack's story.
+#[derive(Clone)]
+pub(super) struct Model {
+    /// What each look at the stack finds, one after the other; the last stays. `None` is no stack.
+    pub(super) statuses: Arc<Mutex<VecDeque<Option<&'static str>>>>,
+    /// Whether the stack already has what is asked for.
+    pub(super) current: bool,
+    /// Why the change set failed; `None` when it can be executed.
+    pub(super) change_set_reason: Option<&'static str>,
+    /// Code and message of the execution's refusal.
+    pub(super) execute_error: Option<(&'static str, &'static str)>,
+    /// What happens once the change set is executed.
+    pub(super) events: &'static [Event],
+    pub(super) events_denied: bool,
+    pub(super) calls: Arc<Mutex<Vec<String>>>,
+}
+
+/// What a rollout is given.
+pub(super) struct Scene {
+    pub(super) context: Context,
+    pub(super) ready: Ready,
+    pub(super) environment: Environment,
+}
+
+impl Model {
+    pub(super) fn new(statuses: &[Option<&'static str>]) -> Self {
+        Self {
+            statuses: Arc::new(Mutex::new(statuses.iter().copied().collect())),
+            current: false,
+            change_set_reason: None,
+            execute_error: None,
+            events: &[],
+            events_denied: false,
+            calls: Arc::default(),
+        }
+    }
+
+    /// The calls that change something, in order.
+    pub(super) fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    pub(super) fn scene(&self, protected: bool) -> Scene {
+        let settings = format!("{SETTINGS}protected = {protected}\n");
+        let deployment = Deployment::parse("deploy.toml", &settings).unwrap();
+        let environment = deployment.environments["dev"].clone();
+        let template = Template::parse("t.yaml", TEMPLATE.to_owned()).unwrap();
+        let clients = Clients::modelled(self.client());
+        Scene {
+            context: Context::of(deployment, Interrupt::never()),
+            ready: Ready { engine: None, clients, template, platform: Platform::Amd64 },
+            environment,
+        }
+    }
+
+    fn note(&self, call: String) {
+        self.calls.lock().unwrap().push(call);
+    }
+
+    fn executed(&self) -> bool {
+        self.calls().iter().any(|call| call.starts_with("Execute"))
+    }
+
+    fn client(&self) -> Client {
+        let model = self.clone();
+        let describe = mock!(Client::describe_stacks).then_compute_response(move |_| model.describe());
+        let get =
+            mock!(Client::get_template).then_output(|| GetTemplateOutput::builder().template_body(TEMPLATE).build());
+        let model = self.clone();
+        let create = mock!(Client::create_change_set).then_compute_output(move |input| {
+            let kind = input.change_set_type().map_or("none", |kind| kind.as_str());
+            model.note(format!("CreateChangeSet {kind}"));
+            CreateChangeSetOutput::builder().id("arn:change-set").stack_id("arn:stack").build()
+        });
+        let model = self.clone();
+        let describe_set = mock!(Client::describe_change_set).then_compute_output(move |_| {
+            let answer = DescribeChangeSetOutput::builder().stack_id("arn:stack");
+            match model.change_set_reason {
+                Some(reason) => answer.status(ChangeSetStatus::Failed).status_reason(reason).build(),
+                None => {
+                    answer.status(ChangeSetStatus::CreateComplete).execution_status(ExecutionStatus::Available).build()
+                }
+            }
+        });
+        let model = self.clone();
+        let delete = mock!(Client::delete_change_set).then_compute_output(move |_| {
+            model.note("DeleteChangeSet".to_owned());
+            DeleteChangeSetOutput::builder().build()
+        });
+        let model = self.clone();
+        let execute = mock!(Client::execute_change_set).then_compute_response(move |input| {
+            model.note(format!("ExecuteChangeSet disable_rollback={:?}", input.disable_rollback()));
+            match model.execute_error {
+                Some((code, message)) => MockResponse::Error(ExecuteChangeSetError::generic(meta(code, message))),
+                None => MockResponse::Output(ExecuteChangeSetOutput::builder().build()),
+            }
+        });
+        let model = self.clone();
+        let events = mock!(Client::describe_stack_events).then_compute_response(move |_| model.history());
+        let rules = [&describe, &get, &create, &describe_set, &delete, &execute, &events];
+        mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, rules)
+    }
+
+    fn describe(&self) -> MockResponse<DescribeStacksOutput, DescribeStacksError> {
+        let mut statuses = self.statuses.lock().unwrap();
+        let status = if statuses.len() > 1 { statuses.pop_front().unwrap() } else { statuses[0] };
+        let Some(status) = status else {
+            let error = meta("ValidationError", "Stack with id rest-api-dev does not exist");
+            return MockResponse::Error(DescribeStacksError::generic(error));
+        };
+        let image = format!("example.com/rest-api@sha256:{}", "a".repeat(64));
+        let image = if self.current { image } else { "example.com/rest-api@sha256:old".to_owned() };
+        let stack = Stack::builder()
+            .stack_id("arn:stack")
+            .stack_name("rest-api-dev")
+            .creation_time(aws_sdk_cloudformation::primitives::DateTime::from_secs(0))
+            .stack_status(StackStatus::from(status))
+            .parameters(Parameter::builder().parameter_key("ContainerURI").parameter_value(image).build())
+            .outputs(
+                Output::builder()
+                    .output_key("ApiGatewayURL")
+                    .output_value("https://api.example.com/production")
+                    .build(),
+            );
+        MockResponse::Output(DescribeStacksOutput::builder().stacks(stack.build()).build())
+    }
+
+    fn history(&self) -> MockResponse<DescribeStackEventsOutput, DescribeStackEventsError> {
+        if self.events_denied {
+            return MockResponse::Error(DescribeStackEventsError::generic(meta("AccessDenied", "no events for you")));
+        }
+        let happened = if self.executed() { self.events } else { &[] };
+        let events = happened.iter().enumerate().rev().map(|(index, (name, status, reason))| {
+            StackEvent::builder()
+                .stack_id("arn:stack")
+                .stack_name("rest-api-dev")
+                .event_id(format!("event-{index}"))
+                .logical_resource_id(*name)
+                .resource_type("AWS::Test::Thing")
+                .resource_status(ResourceStatus::from(*status))
+                .set_resource_status_reason(reason.map(str::to_owned))
+                .timestamp(aws_sdk_cloudformation::primitives::DateTime::from_secs(0))
+                .build()
+        });
+        MockResponse::Output(DescribeStackEventsOutput::builder().set_stack_events(Some(events.collect())).build())
+    }
+}
+
+fn meta(code: &str, message: &str) -> ErrorMetadata {
+    ErrorMetadata::builder().code(code).message(message).build()
+}
