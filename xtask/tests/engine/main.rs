@@ -1,12 +1,20 @@
-//! Trials against real programs: a Docker engine, a registry, nginx.
+//! Trials that need real programs beside the test: a Docker engine, a registry, nginx, an emulator.
 
 mod boot;
+mod ministack;
+mod rehearsal;
+
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-fn main() -> std::process::ExitCode {
-    let support = Support { required: std::env::var("REQUIRE_COUNTERPARTS").is_ok_and(|value| value == "1") };
-    libtest_mimic::run(&Arguments::from_args(), boot::trials(&support)).exit_code()
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // They share one engine, and most of them compile.
+    arguments.test_threads.get_or_insert(1);
+    let support = Support { required: std::env::var_os("REQUIRE_COUNTERPARTS").is_some_and(|value| value == "1") };
+    let trials = [boot::trials(&support), rehearsal::trials(&support)];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
 
 /// What every module's trials share.
@@ -26,7 +34,7 @@ impl Support {
         Trial::ignorable_test(name, move || match missing() {
             Some(reason) if required => Err(Failed::from(reason)),
             Some(reason) => Ok(Completion::ignored_with(reason)),
-            None => run().map(|()| Completion::Completed).map_err(|error| Failed::from(format!("{error:#}"))),
+            None => run().map(|()| Completion::Completed).map_err(|error| Failed::from(format!("{error:?}"))),
         })
     }
 }

@@ -1,0 +1,156 @@
+//! The whole release on an emulator: registry, change set, rolling tasks, load balancer, gateway.
+//!
+//! `deploy.toml`'s environment `rehearsal` is taken as it is, moved to the emulator's port.
+
+mod checkout;
+mod client;
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::Support;
+use crate::ministack::{self, Ministack, Names};
+use checkout::Checkout;
+use client::{Steady, Tally, get};
+
+/// Where `deploy.toml` expects the emulator.
+const PLACE: &str = "127.0.0.1:4570";
+const ENVIRONMENT: &str = "rehearsal";
+const ORIGIN_HEADER: &str = "X-Origin-Verify";
+/// Largest image that the project allows itself; a changed layer cannot be larger.
+const IMAGE_LIMIT: u64 = 3 * 1024 * 1024;
+
+pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+    let trial = |name: &str, names: Names, run: fn(&Checkout, &Ministack) -> Result<()>| {
+        support.trial(name, move || ministack::missing(names), move || prepared(names, run))
+    };
+    vec![
+        trial("rehearsal::nothing_then_everything_then_the_change_only", Names::Machine, releases),
+        trial("rehearsal::the_gateway_leads_to_the_tasks_and_nothing_else_does", Names::Own, gateway),
+    ]
+}
+
+fn prepared(names: Names, run: fn(&Checkout, &Ministack) -> Result<()>) -> Result<()> {
+    let checkout = Checkout::fresh()?;
+    let emulator = Ministack::start(names)?;
+    checkout.edit("deploy.toml", PLACE, &emulator.authority())?;
+    checkout.commit("Move the rehearsal")?;
+    run(&checkout, &emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
+}
+
+fn releases(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
+    let first = release(checkout, &[])?;
+    let digest = text(&first, "/digest")?;
+    let base = smoke_base(emulator, &first)?;
+    ensure!(first["change"] == "create" && pushed(&first)? > 0, "the first release creates and pushes: {first}");
+    ensure!(first["smoke"]["served_digest"] == digest, "the pushed digest is proved: {first}");
+    settled(emulator, &first)?;
+
+    let again = release(checkout, &[])?;
+    ensure!(again["change"] == "none" && pushed(&again)? == 0, "nothing is pushed or changed: {again}");
+    ensure!(again["digest"] == digest, "the image is the same: {again}");
+    ensure!(again["smoke"]["served_digest"] == digest, "it is proved all the same: {again}");
+
+    checkout.edit("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
+    checkout.commit("Change the service")?;
+    let user = Steady::start(&base, None);
+    let changed = release(checkout, &[]).and_then(|changed| settled(emulator, &changed).map(|()| changed));
+    let tally = user.stop()?;
+    let changed = changed?;
+    let new_digest = text(&changed, "/digest")?;
+    ensure!(changed["change"] == "update" && new_digest != digest, "the stack is updated: {changed}");
+    ensure!((1..=IMAGE_LIMIT).contains(&pushed(&changed)?), "only what changed is pushed: {changed}");
+    ensure!(changed["smoke"]["served_digest"] == new_digest, "the new digest is proved: {changed}");
+    undisturbed(&tally, &[&digest, &new_digest])?;
+    ensure!(get(&format!("{base}/health"), &[])?.body.contains("fine"), "the change is served");
+
+    checkout.xtask(&["destroy", ENVIRONMENT, "--yes"])?.well()?;
+    ensure!(emulator.containers()? == 0, "no task outlives the stack");
+    Ok(())
+}
+
+fn gateway(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
+    let endpoint = format!("http://{}", emulator.authority());
+    let first = release(checkout, &[])?;
+    let digest = text(&first, "/digest")?;
+    let balancer = smoke_base(emulator, &first)?;
+    let gateway = format!("{endpoint}/restapis/{}/production/_user_request_", text(&first, "/outputs/RestApiId")?);
+    emulator.resolve(&text(&first, "/outputs/LoadBalancerAddress")?)?;
+
+    let proof = checkout.xtask(&["smoke", &gateway, "--digest", &digest])?.well()?;
+    ensure!(proof.to_string().contains(&digest), "the gateway leads to the pushed image: {proof}");
+    let greeting = get(&format!("{gateway}/api/greeting?name=Rehearsal"), &[])?;
+    ensure!(greeting.body.contains("Hello, Rehearsal!"), "the query arrives: {greeting:?}");
+
+    // As it is on AWS: nobody gets in without the header. Another level of logging rolls the tasks by the way.
+    checkout.edit(
+        "deploy.toml",
+        r#"DirectAccessCidr = "127.0.0.1/32""#,
+        "DirectAccessCidr = \"\"\nLogLevel = \"debug\"",
+    )?;
+    let secret = text(&first, "/outputs/OriginSecret")?;
+    let secret =
+        client::call(&endpoint, "secretsmanager", "secretsmanager.GetSecretValue", &json!({"SecretId": secret}))?;
+    let secret = text(&secret, "/SecretString")?;
+    let user = Steady::start(&gateway, Some((ORIGIN_HEADER, secret.clone())));
+    let closed = release(checkout, &["--no-smoke"]).and_then(|closed| settled(emulator, &closed).map(|()| closed));
+    let tally = user.stop()?;
+    let closed = closed?;
+    ensure!(closed["change"] == "update" && pushed(&closed)? == 0, "the stack alone is updated: {closed}");
+    undisturbed(&tally, &[&digest])?;
+    for base in [&balancer, &gateway] {
+        let url = format!("{base}/version");
+        ensure!(get(&url, &[])?.status == 403, "{url} is closed without the header");
+        ensure!(get(&url, &[(ORIGIN_HEADER, "guess")])?.status == 403, "{url} is closed with a wrong one");
+        ensure!(get(&url, &[(ORIGIN_HEADER, &secret)])?.body.contains(&digest), "{url} is open with it");
+    }
+    Ok(())
+}
+
+fn release(checkout: &Checkout, arguments: &[&str]) -> Result<Value> {
+    checkout.xtask(&[&["release", ENVIRONMENT, "--yes"], arguments].concat())?.well()
+}
+
+/// Waits until a service's replacement is complete: on the emulator the stack says so too early.
+fn settled(emulator: &Ministack, release: &Value) -> Result<()> {
+    let endpoint = format!("http://{}", emulator.authority());
+    let (cluster, service) = (text(release, "/outputs/ClusterName")?, text(release, "/outputs/ServiceName")?);
+    let action = "AmazonEC2ContainerServiceV20141113.DescribeServices";
+    let mut answer = Value::Null;
+    for _ in 0..120 {
+        answer = client::call(&endpoint, "ecs", action, &json!({"cluster": cluster, "services": [service]}))?;
+        let deployments = answer.pointer("/services/0/deployments").and_then(Value::as_array);
+        let complete =
+            |deployment: &Value| deployment["rolloutState"] == "COMPLETED" && deployment["runningCount"] == 2;
+        if deployments.is_some_and(|all| all.len() == 1 && all.iter().all(complete)) && emulator.containers()? == 2 {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(500));
+    }
+    bail!("two tasks and no others were to be left: {answer}")
+}
+
+fn undisturbed(tally: &Tally, digests: &[&str]) -> Result<()> {
+    ensure!(tally.failed.is_empty(), "{} of {} requests failed: {:?}", tally.failed.len(), tally.asked, tally.failed);
+    ensure!(tally.asked >= 100, "only {} requests were made", tally.asked);
+    let seen: Vec<&str> = tally.digests.keys().map(String::as_str).collect();
+    ensure!(digests.iter().all(|digest| seen.contains(digest)), "these answered: {:?}", tally.digests);
+    Ok(())
+}
+
+fn smoke_base(emulator: &Ministack, release: &Value) -> Result<String> {
+    Ok(format!("http://{}/_alb/{}", emulator.authority(), text(release, "/outputs/LoadBalancerName")?))
+}
+
+fn pushed(release: &Value) -> Result<u64> {
+    release["pushed_bytes"].as_u64().with_context(|| format!("no pushed_bytes in {release}"))
+}
+
+fn text(json: &Value, pointer: &str) -> Result<String> {
+    let value = json.pointer(pointer).and_then(Value::as_str);
+    Ok(value.with_context(|| format!("no {pointer} in {json}"))?.to_owned())
+}

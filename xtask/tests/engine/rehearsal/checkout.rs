@@ -1,0 +1,128 @@
+//! A copy of this repository that a suite may change, and the finished release tool run inside it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+/// The copy and what is compiled in it stay where they are, so that the next run compiles the changed lines only.
+static FOLDER: Mutex<()> = Mutex::new(());
+
+/// The copy, held by one trial at a time.
+pub(super) struct Checkout {
+    root: PathBuf,
+    target: PathBuf,
+    _held: MutexGuard<'static, ()>,
+}
+
+/// How a command of the release tool ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) code: Option<i32>,
+    /// The one JSON object on stdout.
+    pub(super) json: Value,
+    pub(super) stderr: String,
+}
+
+impl Checkout {
+    /// Brings the copy to this repository's present state, uncommitted changes included, as one commit.
+    pub(super) fn fresh() -> Result<Self> {
+        let held = FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is a folder of the workspace")?;
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rehearsal");
+        let checkout = Self { root: folder.join("checkout"), target: folder.join("target"), _held: held };
+        fs::create_dir_all(&checkout.root)?;
+        let wanted = files(source)?;
+        for path in &wanted {
+            copy(&source.join(path), &checkout.root.join(path)).with_context(|| format!("cannot copy {path}"))?;
+        }
+        if !checkout.root.join(".git").exists() {
+            git(&checkout.root, &["init", "--quiet"])?;
+        }
+        for path in files(&checkout.root)?.difference(&wanted) {
+            fs::remove_file(checkout.root.join(path))?;
+        }
+        checkout.commit("As it is")?;
+        Ok(checkout)
+    }
+
+    /// Replaces text that must stand in a file.
+    pub(super) fn edit(&self, path: &str, from: &str, to: &str) -> Result<()> {
+        let file = self.root.join(path);
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {path}"))?;
+        ensure!(text.contains(from), "{path} has no {from:?} to replace");
+        fs::write(file, text.replace(from, to)).with_context(|| format!("cannot write {path}"))
+    }
+
+    pub(super) fn commit(&self, message: &str) -> Result<()> {
+        git(&self.root, &["add", "--all"])?;
+        let author = ["-c", "user.name=suite", "-c", "user.email=suite@localhost", "-c", "commit.gpgsign=false"];
+        git(&self.root, &[&author[..], &["commit", "--quiet", "--allow-empty", "--message", message]].concat())?;
+        Ok(())
+    }
+
+    /// Runs the release tool with `--json` in the copy.
+    pub(super) fn xtask(&self, arguments: &[&str]) -> Result<Ended> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(arguments).arg("--json").current_dir(&self.root);
+        for (name, _) in std::env::vars_os() {
+            // Neither this machine's account nor the settings of the cargo that runs the suite.
+            let text = name.to_string_lossy();
+            if ["AWS_", "CARGO_"].iter().any(|prefix| text.starts_with(prefix)) && text != "CARGO_HOME" {
+                command.env_remove(&name);
+            }
+        }
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("NO_COLOR", "1");
+        command.env("CARGO_TARGET_DIR", &self.target);
+        let Output { status, stdout, stderr } = command.output().context("cannot start the release tool")?;
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        let json = serde_json::from_slice(&stdout).with_context(|| {
+            format!("not one JSON object ({status}):\n{}\n{stderr}", String::from_utf8_lossy(&stdout))
+        })?;
+        Ok(Ended { code: status.code(), json, stderr })
+    }
+}
+
+impl Ended {
+    /// The command's success, or all that it said.
+    pub(super) fn well(self) -> Result<Value> {
+        ensure!(
+            self.code == Some(0) && self.json["ok"] == true,
+            "ended with {:?}: {}\n{}",
+            self.code,
+            self.json,
+            self.stderr
+        );
+        Ok(self.json)
+    }
+}
+
+/// What git tracks, and what it would.
+fn files(folder: &Path) -> Result<BTreeSet<String>> {
+    let list = git(folder, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
+    let paths = list.split('\0').filter(|path| folder.join(path).is_file());
+    Ok(paths.map(str::to_owned).collect())
+}
+
+/// Leaves a file alone that is the same already, so that cargo sees nothing new.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let bytes = fs::read(from)?;
+    if fs::read(to).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+    fs::copy(from, to)?;
+    Ok(())
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new("git").args(arguments).current_dir(folder).output().context("cannot start git")?;
+    if !output.status.success() {
+        bail!("git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

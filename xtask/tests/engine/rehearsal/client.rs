@@ -1,0 +1,102 @@
+//! Asks over HTTP as a user of the service would: once, or all the while.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::Value;
+
+/// A request header.
+pub(super) type Header<'a> = (&'static str, &'a str);
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+/// Asks once.
+pub(super) fn get(url: &str, headers: &[Header<'_>]) -> Result<Answer> {
+    runtime()?.block_on(ask(client()?.get(url), headers))
+}
+
+/// Calls an AWS service that speaks JSON, such as Secrets Manager.
+pub(super) fn call(endpoint: &str, service: &str, action: &str, body: &Value) -> Result<Value> {
+    let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/{service}/aws4_request");
+    let headers = [("X-Amz-Target", action), ("Content-Type", "application/x-amz-json-1.1"), ("Authorization", &scope)];
+    let answer = runtime()?.block_on(ask(client()?.post(endpoint).body(body.to_string()), &headers))?;
+    ensure!(answer.status == 200, "{action}: {answer:?}");
+    serde_json::from_str(&answer.body).with_context(|| format!("{action} answers no JSON"))
+}
+
+/// A user who asks for the version all the while, on a new connection each time.
+pub(super) struct Steady {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Tally>>,
+}
+
+/// What a steady user saw.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) asked: usize,
+    /// The digests that answered, and how often.
+    pub(super) digests: BTreeMap<String, usize>,
+    /// Whatever was not a good answer.
+    pub(super) failed: Vec<String>,
+}
+
+impl Steady {
+    pub(super) fn start(base: &str, header: Option<(&'static str, String)>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let (stop, url) = (stop.clone(), format!("{base}/version"));
+            move || {
+                let (runtime, client, mut tally) = (runtime()?, client()?, Tally::default());
+                let headers: Vec<Header<'_>> = header.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                while !stop.load(Ordering::Relaxed) {
+                    tally.asked += 1;
+                    match runtime.block_on(ask(client.get(&url), &headers)) {
+                        Ok(Answer { status: 200, body }) => tally.saw(&body),
+                        Ok(other) => tally.failed.push(format!("{other:?}")),
+                        Err(error) => tally.failed.push(format!("{error:#}")),
+                    }
+                }
+                Ok(tally)
+            }
+        });
+        Self { stop, thread }
+    }
+
+    pub(super) fn stop(self) -> Result<Tally> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow!("the user's thread panicked"))?
+    }
+}
+
+impl Tally {
+    fn saw(&mut self, body: &str) {
+        match serde_json::from_str::<Value>(body).ok().as_ref().and_then(|version| version["digest"].as_str()) {
+            Some(digest) => *self.digests.entry(digest.to_owned()).or_default() += 1,
+            None => self.failed.push(format!("no digest in {body:?}")),
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")
+}
+
+fn client() -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(10));
+    builder.build().context("cannot make an HTTP client")
+}
+
+async fn ask(request: reqwest::RequestBuilder, headers: &[Header<'_>]) -> Result<Answer> {
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let response = request.send().await?;
+    Ok(Answer { status: response.status().as_u16(), body: response.text().await? })
+}
