@@ -94,7 +94,7 @@ impl Ministack {
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             // Gateway and load balancer share one event loop, and a refusal can make them wait for each other.
-            .env("MINISTACK_APIGW_PROXY_TIMEOUT_SECONDS", "2")
+            .env("MINISTACK_APIGW_PROXY_TIMEOUT_SECONDS", "10")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
