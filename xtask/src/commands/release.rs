@@ -13,6 +13,7 @@ use crate::local::Local;
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::preflight::{self, Ready};
+use crate::proof::Manner;
 use crate::publish::{self, Registry};
 use crate::report::Change;
 use crate::ui::Ui;
@@ -126,7 +127,8 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     if !arguments.proof.no_smoke {
         let digest = image.id.parse().ok();
         let base = url.parse()?;
-        interrupt.or(proof::prove(context, base, digest, LOCAL_PATIENCE, Exit::Failed, ui)).await?;
+        let manner = Manner { patience: LOCAL_PATIENCE, spacing: Duration::ZERO, exit: Exit::Failed };
+        interrupt.or(proof::prove(context, base, digest, manner, ui)).await?;
     }
     if running.change == Change::None && !built {
         ui.line("nothing to do: this release was already running");
