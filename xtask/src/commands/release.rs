@@ -38,10 +38,7 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
         git::clean_commit(&context.root)
     );
     let artifact = artifact?;
-    let commit_tag = commit.as_deref().map(publish::commit_tag);
-    let mut tags = vec![artifact.tag.as_str()];
-    tags.extend(commit_tag.as_deref());
-    let found = publish::look(&ready, &context.deployment.service.name, &tags).await?;
+    let found = publish::look(&ready, &context.deployment.service.name, &artifact.tag).await?;
     if arguments.proof.dry_run {
         return foresee(context, &ready, environment, &artifact.tag, &found, ui).await;
     }
@@ -64,9 +61,9 @@ async fn foresee(
 ) -> Result<()> {
     let name = &context.deployment.service.name;
     let stack = stack::describe(&ready.clients.cloudformation, &environment.stack).await?;
-    let image = if found.has(tag) { "use the image in the registry" } else { "build and push the image" };
+    let image = if found.has_image() { "use the image in the registry" } else { "build and push the image" };
     let mut steps = Vec::new();
-    if !found.exists() {
+    if !found.has_repository() {
         steps.push(format!("create repository {name}"));
     }
     steps.push(format!("{image} {name}:{tag} ({})", ready.platform.oci()));

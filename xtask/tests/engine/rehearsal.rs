@@ -47,6 +47,10 @@ fn releases(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let again = release(checkout, &[])?;
     ensure!(again["change"] == "none" && pushed(&again)? == 0, "nothing is pushed or changed: {again}");
     ensure!(again["digest"] == digest, "the image is the same: {again}");
+    let skipped: Vec<&Value> =
+        again["phases"].as_array().into_iter().flatten().filter(|p| p["skipped"] == true).collect();
+    let names: Vec<&str> = skipped.iter().filter_map(|phase| phase["name"].as_str()).collect();
+    ensure!(names == ["image", "push", "stack"], "only these had nothing to do: {names:?}");
     ensure!(again["smoke"]["served_digest"] == digest, "it is proved all the same: {again}");
 
     checkout.edit("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
