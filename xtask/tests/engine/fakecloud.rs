@@ -2,6 +2,7 @@
 //!
 //! `FAKECLOUD` names its program (`cargo install fakecloud --version 0.51.0 --locked`).
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -30,11 +31,14 @@ struct Fakecloud {
     process: Child,
     port: u16,
     folder: TempDir,
+    /// Networks on the engine that were there before.
+    networks: BTreeSet<String>,
 }
 
 impl Fakecloud {
     fn start() -> Result<Self> {
         let (folder, port) = (TempDir::new()?, free_port()?);
+        let networks = networks()?;
         let log = File::create(folder.path().join("log"))?;
         let process = Command::new(std::env::var_os(PROGRAM).context("it was there a moment ago")?)
             .env("FAKECLOUD_ADDR", format!("127.0.0.1:{port}"))
@@ -44,7 +48,7 @@ impl Fakecloud {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let fakecloud = Self { process, port, folder };
+        let fakecloud = Self { process, port, folder, networks };
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             ensure!(Instant::now() < deadline, "it does not answer: {}", fakecloud.log());
@@ -62,7 +66,17 @@ impl Drop for Fakecloud {
     fn drop(&mut self) {
         self.process.kill().expect("it was started");
         self.process.wait().expect("it was started");
+        // Each subnet of a template becomes a network of the engine, which outlives the stack.
+        for name in networks().unwrap_or_default().difference(&self.networks) {
+            let removed = run(Command::new("docker").args(["network", "rm", name]));
+            assert!(removed.is_ok() || std::thread::panicking(), "{removed:?}");
+        }
     }
+}
+
+fn networks() -> Result<BTreeSet<String>> {
+    let list = run(Command::new("docker").args(["network", "ls", "--quiet", "--filter", "name=fakecloud-"]))?;
+    Ok(list.lines().map(str::to_owned).collect())
 }
 
 fn whole() -> Result<()> {
