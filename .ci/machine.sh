@@ -160,7 +160,7 @@ stop_processes() {
   done
   [ -n "$left" ] || return 0
   for process in $left; do
-    echo "still running, stopped: $process $(tr '\0' ' ' <"/proc/$process/cmdline")"
+    echo "still running, stopped: $process $(tr '\0' ' ' <"/proc/$process/cmdline" | cut -c 1-120)"
     kill "$process" || true
   done
   sleep 2
