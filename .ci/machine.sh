@@ -27,7 +27,7 @@ prepare() {
     export CARGO_INCREMENTAL=0
   fi
   git status --porcelain >"$work/tree"
-  if chosen test; then
+  if chosen test release; then
     if ! docker version --format 'Docker engine {{.Server.Version}}'; then
       echo 'no Docker engine answers; start one, or name the steps that do without: .ci/run STEP...'
       exit 1
@@ -53,7 +53,7 @@ install_packages() {
   if chosen shell test; then
     need shellcheck shellcheck
   fi
-  if chosen test start clippy; then
+  if chosen test start release clippy; then
     need curl curl
     need gcc gcc
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
