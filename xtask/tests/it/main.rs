@@ -1,1 +1,6 @@
+//! What holds without a network: the layers, the templates, and the finished release tool beside faked counterparts.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod layering;
 mod templates;
