@@ -2,5 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod contract;
+mod counterparts;
 mod layering;
+mod sandbox;
+mod secrets;
 mod templates;
+mod transcripts;
