@@ -1,7 +1,5 @@
 //! The image repository in Amazon ECR: found or created, asked for digests and for a token.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::ProvideErrorMetadata;
@@ -86,30 +84,25 @@ fn read(described: &Described) -> Result<Repository> {
     Ok(Repository { host: host.to_owned(), name: name.to_owned() })
 }
 
-/// The digests of those of `tags` that the repository has; none where there is no such repository.
-///
-/// One call for all tags, and without exceptions for missing ones.
+/// The digest of the image under `tag`; `None` where there is no such tag, or no such repository.
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn digests(client: &Client, name: &str, tags: &[&str]) -> Result<BTreeMap<String, Digest>> {
-    let ids = tags.iter().map(|tag| ImageIdentifier::builder().image_tag(*tag).build()).collect();
-    let mut digests = BTreeMap::new();
-    for id in present(client, name, ids).await? {
-        let (Some(tag), Some(digest)) = (id.image_tag(), id.image_digest()) else { continue };
-        let digest = digest.parse().map_err(anyhow::Error::msg).with_context(|| format!("ECR's digest of {tag}"))?;
-        digests.insert(tag.to_owned(), digest);
-    }
-    Ok(digests)
+pub(crate) async fn digest(client: &Client, name: &str, tag: &str) -> Result<Option<Digest>> {
+    look_up(client, name, ImageIdentifier::builder().image_tag(tag).build()).await
 }
 
-/// Which of `ids` the repository has.
-async fn present(client: &Client, name: &str, ids: Vec<ImageIdentifier>) -> Result<Vec<ImageIdentifier>> {
-    match client.batch_get_image().repository_name(name).set_image_ids(Some(ids)).send().await {
-        Ok(answer) => Ok(answer.images().iter().filter_map(|image| image.image_id().cloned()).collect()),
-        Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(Vec::new()),
-        Err(error) => Err(failure("ecr:BatchGetImage", &format!("repository {name}"), &error).into()),
-    }
+/// Asks for one image, which answers without an exception when there is none. For several at once the answer need not
+/// say which of the tags was asked for.
+async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Option<Digest>> {
+    let answer = match client.batch_get_image().repository_name(name).image_ids(id).send().await {
+        Ok(answer) => answer,
+        Err(error) if error.code() == Some("RepositoryNotFoundException") => return Ok(None),
+        Err(error) => return Err(failure("ecr:BatchGetImage", &format!("repository {name}"), &error).into()),
+    };
+    let id = answer.images().first().and_then(|image| image.image_id());
+    let digest = id.and_then(|id| id.image_digest()).map(str::parse::<Digest>).transpose();
+    digest.map_err(anyhow::Error::msg).with_context(|| format!("ECR's digest of an image in {name}"))
 }
 
 /// A password for pushes, good for 12 hours
@@ -155,14 +148,15 @@ pub(crate) async fn resolve(client: &Client, image: &ImageReference) -> Result<D
             .reason(format!("repository {} has no {what}", image.repository))
             .hint(format!("aws ecr list-images --repository-name {}", image.repository))
     };
-    if let Some(digest) = &image.digest {
-        let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
-        let present = present(client, &image.repository, vec![id]).await?;
-        return if present.is_empty() { Err(missing(digest.to_string()).into()) } else { Ok(digest.clone()) };
-    }
-    let tag = image.tag.as_deref().unwrap_or_default();
-    let mut digests = digests(client, &image.repository, &[tag]).await?;
-    digests.remove(tag).ok_or_else(|| missing(format!("tag {tag}")).into())
+    let (id, what) = match (&image.digest, &image.tag) {
+        (Some(digest), _) => (ImageIdentifier::builder().image_digest(digest.as_str()), digest.to_string()),
+        (None, tag) => {
+            let tag = tag.as_deref().unwrap_or_default();
+            (ImageIdentifier::builder().image_tag(tag), format!("tag {tag}"))
+        }
+    };
+    let found = look_up(client, &image.repository, id.build()).await?;
+    found.ok_or_else(|| missing(what).into())
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
     };
     let failure = result.err().map(|failure| match ui.what_still_runs() {
         Some(still) => failure.hint(still),
-        None if failure.exit == Exit::Interrupted => failure.reason("nothing goes on"),
+        None if failure.exit == Exit::Interrupted => failure.reason("nothing is left running"),
         None => failure,
     });
     let exit = failure.as_ref().map_or(Exit::Done, |failure| failure.exit);

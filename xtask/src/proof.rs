@@ -33,27 +33,31 @@ pub(crate) fn base_url(environment: &Environment, stack: &Stack, given: Option<&
     url.parse().map_err(|error| fail(format!("{url}: {error}")))
 }
 
-/// Asks `base` until it is proved or `patience` ends.
+/// How an endpoint is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// How long it may take to be right.
+    pub(crate) patience: Duration,
+    /// Pause between two good rounds.
+    pub(crate) spacing: Duration,
+    /// How the command ends where it is not.
+    pub(crate) exit: Exit,
+}
+
+/// Asks `base` until it is proved or the patience ends.
 ///
 /// # Errors
-/// With exit code `exit`: another image answers, or no right answer comes.
-pub(crate) async fn prove(
-    context: &Context,
-    base: Url,
-    digest: Option<Digest>,
-    patience: Duration,
-    exit: Exit,
-    ui: &Ui,
-) -> Result<()> {
+/// Another image answers, or no right answer comes.
+pub(crate) async fn prove(context: &Context, base: Url, digest: Option<Digest>, manner: Manner, ui: &Ui) -> Result<()> {
     let phase = ui.phase("smoke");
     let service = &context.deployment.service;
     let client = smoke::client(context.authorities().as_deref()).context("cannot prepare the smoke test")?;
-    let target = Target { base, service, digest };
+    let target = Target { base, service, digest, spacing: manner.spacing };
     context.report(|report| report.url = Some(shown(&target.base)));
-    let verdict = smoke::prove(&client, &target, patience, &phase).await;
+    let verdict = smoke::prove(&client, &target, manner.patience, &phase).await;
     context.report(|report| report.smoke = Some((&verdict).into()));
     let url = shown(&target.base);
-    let failure = |kind, message: &str| Failure::new(exit, kind, message).resource(&url);
+    let failure = |kind, message: &str| Failure::new(manner.exit, kind, message).resource(&url);
     match verdict {
         Verdict::Right { served: Some(served) } => phase.done(&format!("{url} is right and runs {served}")),
         Verdict::Right { served: None } => {

@@ -1,7 +1,5 @@
 //! From an artifact to an image in the registry that has a digest.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 
 use crate::artifact::Artifact;
@@ -16,8 +14,8 @@ use crate::ui::Ui;
 /// What the registry has of a release before anything is pushed.
 pub(crate) struct Registry {
     repository: Option<Repository>,
-    /// By tag.
-    digests: BTreeMap<String, Digest>,
+    /// Of the image under the content tag.
+    digest: Option<Digest>,
 }
 
 /// An image that a stack can be given.
@@ -35,28 +33,28 @@ pub(crate) struct Source<'a> {
 }
 
 /// The tag that names a commit.
-pub(crate) fn commit_tag(commit: &str) -> String {
+fn commit_tag(commit: &str) -> String {
     format!("commit-{}", commit.get(..12).unwrap_or(commit))
 }
 
 impl Registry {
-    pub(crate) fn has(&self, tag: &str) -> bool {
-        self.digests.contains_key(tag)
+    pub(crate) fn has_image(&self) -> bool {
+        self.digest.is_some()
     }
 
-    pub(crate) fn exists(&self) -> bool {
+    pub(crate) fn has_repository(&self) -> bool {
         self.repository.is_some()
     }
 }
 
-/// Asks the registry which of `tags` it has.
+/// Asks whether the registry has the image under `tag`.
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn look(ready: &Ready, name: &str, tags: &[&str]) -> Result<Registry> {
+pub(crate) async fn look(ready: &Ready, name: &str, tag: &str) -> Result<Registry> {
     let client = &ready.clients.ecr;
-    let (repository, digests) = tokio::try_join!(ecr::find(client, name), ecr::digests(client, name, tags))?;
-    Ok(Registry { repository, digests })
+    let (repository, digest) = tokio::try_join!(ecr::find(client, name), ecr::digest(client, name, tag))?;
+    Ok(Registry { repository, digest })
 }
 
 /// Brings the artifact into the registry: nothing is built or pushed that is there already.
@@ -75,7 +73,7 @@ pub(crate) async fn publish(
     let name = &context.deployment.service.name;
     let Source { artifact, commit } = source;
     let tag = artifact.tag.clone();
-    if let (Some(repository), Some(digest)) = (&found.repository, found.digests.get(&tag)) {
+    if let (Some(repository), Some(digest)) = (&found.repository, &found.digest) {
         let image = repository.image(&tag, registry).pinned(digest);
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
         ui.phase("push").skipped(digest.as_str());
@@ -93,16 +91,17 @@ pub(crate) async fn publish(
         Err(error) => return Err(error),
     };
     let digest = push::digest(&engine.docker, &target, &credentials).await?;
-    if let Some(commit) = commit.map(commit_tag).filter(|commit| !found.has(commit)) {
-        let target = repository.image(&commit, registry);
+    if let Some(commit) = commit {
+        let target = repository.image(&commit_tag(commit), registry);
+        // A tag that is taken names the first image of this commit, and stays with it.
         match push::push(&engine.docker, &image.reference, &target, &credentials, &phase).await {
             Ok(_) => {}
             Err(error) if push::is_tag_taken(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    let layers = format!("{} layers pushed, {} already there", pushed.layers, pushed.layers_present);
-    phase.done(&format!("{digest}, {} in {layers}", megabytes(pushed.bytes)));
+    let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
+    phase.done(&format!("{digest}, {}, {layers}", megabytes(pushed.bytes)));
     Ok(Published { image: target.pinned(&digest), pushed })
 }
 

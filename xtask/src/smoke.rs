@@ -13,7 +13,7 @@ use crate::image::Digest;
 use crate::ui::Phase;
 
 /// Good rounds in a row that prove an endpoint.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 5;
 /// Longest pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Answers that are longer than this are not read to their end.
@@ -27,6 +27,8 @@ pub(crate) struct Target<'a> {
     pub(crate) service: &'a Service,
     /// The image that must answer; `None` takes any.
     pub(crate) digest: Option<Digest>,
+    /// Pause between two good rounds. While old and new serve side by side, rounds at one moment would prove little.
+    pub(crate) spacing: Duration,
 }
 
 /// What an endpoint turned out to be.
@@ -97,6 +99,7 @@ pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Durati
             if good == ROUNDS {
                 return verdict;
             }
+            tokio::time::sleep(target.spacing).await;
             continue;
         }
         good = 0;

@@ -10,12 +10,15 @@ use crate::context::Context;
 use crate::image::ImageReference;
 use crate::outcome::{Exit, Failure};
 use crate::preflight::{self, Ready};
+use crate::proof::Manner;
 use crate::report::Change;
 use crate::ui::Ui;
 use crate::{ecr, proof, rollout};
 
 /// How long a deployed endpoint may take to be right: a gateway spreads changes within a minute or so.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// After a change, old and new may serve side by side for a moment.
+const SPACING: Duration = Duration::from_millis(400);
 
 pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
@@ -71,8 +74,9 @@ pub(super) async fn deploy(
     }
     let base = proof::base_url(environment, &rolled.stack, proof.smoke_url.as_deref())?;
     if !proof.no_smoke {
-        let digest = image.digest.clone();
-        proof::prove(context, base.clone(), digest, PATIENCE, Exit::NeedsHuman, ui).await?;
+        let spacing = if rolled.change == Change::None { Duration::ZERO } else { SPACING };
+        let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman };
+        proof::prove(context, base.clone(), image.digest.clone(), manner, ui).await?;
     }
     ui.result(base.as_str().trim_end_matches('/'));
     context.report(|report| report.url = Some(base.as_str().trim_end_matches('/').to_owned()));

@@ -13,6 +13,7 @@ use crate::local::Local;
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::preflight::{self, Ready};
+use crate::proof::Manner;
 use crate::publish::{self, Registry};
 use crate::report::Change;
 use crate::ui::Ui;
@@ -37,10 +38,7 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
         git::clean_commit(&context.root)
     );
     let artifact = artifact?;
-    let commit_tag = commit.as_deref().map(publish::commit_tag);
-    let mut tags = vec![artifact.tag.as_str()];
-    tags.extend(commit_tag.as_deref());
-    let found = publish::look(&ready, &context.deployment.service.name, &tags).await?;
+    let found = publish::look(&ready, &context.deployment.service.name, &artifact.tag).await?;
     if arguments.proof.dry_run {
         return foresee(context, &ready, environment, &artifact.tag, &found, ui).await;
     }
@@ -63,9 +61,9 @@ async fn foresee(
 ) -> Result<()> {
     let name = &context.deployment.service.name;
     let stack = stack::describe(&ready.clients.cloudformation, &environment.stack).await?;
-    let image = if found.has(tag) { "use the image in the registry" } else { "build and push the image" };
+    let image = if found.has_image() { "use the image in the registry" } else { "build and push the image" };
     let mut steps = Vec::new();
-    if !found.exists() {
+    if !found.has_repository() {
         steps.push(format!("create repository {name}"));
     }
     steps.push(format!("{image} {name}:{tag} ({})", ready.platform.oci()));
@@ -126,7 +124,8 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     if !arguments.proof.no_smoke {
         let digest = image.id.parse().ok();
         let base = url.parse()?;
-        interrupt.or(proof::prove(context, base, digest, LOCAL_PATIENCE, Exit::Failed, ui)).await?;
+        let manner = Manner { patience: LOCAL_PATIENCE, spacing: Duration::ZERO, exit: Exit::Failed };
+        interrupt.or(proof::prove(context, base, digest, manner, ui)).await?;
     }
     if running.change == Change::None && !built {
         ui.line("nothing to do: this release was already running");

@@ -9,10 +9,12 @@ use crate::cli::Smoke;
 use crate::context::Context;
 use crate::image::{Digest, ImageReference};
 use crate::outcome::{Exit, Failure};
+use crate::proof::Manner;
 use crate::ui::Ui;
 use crate::{preflight, proof, stack};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const SPACING: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result<()> {
     let given = arguments
@@ -44,7 +46,8 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         (base, given.or(runs.and_then(|image| image.digest)))
     };
     context.report(|report| report.digest = digest.as_ref().map(ToString::to_string));
-    proof::prove(context, base.clone(), digest, PATIENCE, Exit::Failed, ui).await?;
+    let manner = Manner { patience: PATIENCE, spacing: SPACING, exit: Exit::Failed };
+    proof::prove(context, base.clone(), digest, manner, ui).await?;
     ui.result(&format!("{} is right", base.as_str().trim_end_matches('/')));
     Ok(())
 }

@@ -21,7 +21,7 @@ async fn a_missing_repository_is_none_and_has_no_images() {
         mock!(Client::batch_get_image).then_error(|| BatchGetImageError::RepositoryNotFoundException(not_found()));
     let client = mock_client!(aws_sdk_ecr, [&describe, &get]);
     assert_eq!(find(&client, "rest-api").await.unwrap(), None);
-    assert!(digests(&client, "rest-api", &["a"]).await.unwrap().is_empty());
+    assert_eq!(digest(&client, "rest-api", "a").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -41,19 +41,27 @@ async fn the_host_comes_from_the_repositorys_uri_unless_a_registry_is_named() {
 }
 
 #[tokio::test]
-async fn only_the_tags_that_exist_have_digests() {
-    let digest = format!("sha256:{}", "a".repeat(64));
-    let answer = digest.clone();
-    let get = mock!(Client::batch_get_image).match_requests(|request| request.image_ids().len() == 2).then_output(
+async fn an_image_has_its_digest_whatever_tag_the_answer_names() {
+    let wanted = format!("sha256:{}", "a".repeat(64));
+    let answer = wanted.clone();
+    let get = mock!(Client::batch_get_image).match_requests(|request| request.image_ids().len() == 1).then_output(
         move || {
-            let id = ImageIdentifier::builder().image_tag("there").image_digest(&answer).build();
+            let id = ImageIdentifier::builder().image_tag("another").image_digest(&answer).build();
             BatchGetImageOutput::builder().images(Image::builder().image_id(id).build()).build()
         },
     );
     let client = mock_client!(aws_sdk_ecr, [&get]);
-    let digests = digests(&client, "rest-api", &["there", "missing"]).await.unwrap();
-    assert_eq!(digests.len(), 1);
-    assert_eq!(digests["there"].as_str(), digest);
+    assert_eq!(digest(&client, "rest-api", "one").await.unwrap().unwrap().as_str(), wanted);
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_there_is_told_with_the_command_that_lists_them() {
+    let get = mock!(Client::batch_get_image).then_output(|| BatchGetImageOutput::builder().build());
+    let client = mock_client!(aws_sdk_ecr, [&get]);
+    let image = "example.com/rest-api:v9".parse().unwrap();
+    let failure = Failure::of(&resolve(&client, &image).await.unwrap_err());
+    assert_eq!(failure.reason.as_deref(), Some("repository rest-api has no tag v9"));
+    assert!(failure.hint.unwrap().contains("list-images --repository-name rest-api"));
 }
 
 #[tokio::test]

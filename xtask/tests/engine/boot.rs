@@ -2,8 +2,8 @@
 //!
 //! Only `dnf`, `systemctl`, the metadata service and the AWS CLI are stood in for. Nothing on the machine changes.
 
+mod images;
 mod instance;
-mod registry;
 mod render;
 mod template;
 
@@ -14,9 +14,10 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
+use self::images::PASSWORD;
 use self::instance::{Instance, SECRET, stack};
-use self::registry::{PASSWORD, Registry, run};
 use crate::Support;
+use crate::registry::{Registry, absent, run};
 
 const REPORTED: &str = "i-0123456789abcdef0 EC2Instance arn:aws:cloudformation:eu-central-1:123456789012:stack/boot-";
 
@@ -32,8 +33,8 @@ pub(crate) fn trials(support: &Support) -> Vec<Trial> {
 
 fn healthy() -> Result<()> {
     let folder = TempDir::new()?;
-    let registry = Registry::start(folder.path())?;
-    let image = registry.push(folder.path(), "serves")?;
+    let registry = Registry::start(folder.path(), PASSWORD)?;
+    let image = images::push(&registry, folder.path(), "serves")?;
     let instance = Instance::boot(stack(&image, &[])?)?;
     let output = instance.output();
     ensure!(instance.signal()?.starts_with(&format!("SUCCESS {REPORTED}")), "{output}");
@@ -77,9 +78,9 @@ fn healthy() -> Result<()> {
 
 fn missing_image() -> Result<()> {
     let folder = TempDir::new()?;
-    let registry = Registry::start(folder.path())?;
+    let registry = Registry::start(folder.path(), PASSWORD)?;
     let begun = Instant::now();
-    let instance = Instance::boot(stack(&registry.missing_image(), &[])?)?;
+    let instance = Instance::boot(stack(&images::missing(&registry), &[])?)?;
     failed(&instance, "the registry has no such image")?;
     ensure!(begun.elapsed() < Duration::from_secs(30), "a missing image was waited for");
     Ok(())
@@ -87,8 +88,8 @@ fn missing_image() -> Result<()> {
 
 fn exits() -> Result<()> {
     let folder = TempDir::new()?;
-    let registry = Registry::start(folder.path())?;
-    let image = registry.push(folder.path(), "exits")?;
+    let registry = Registry::start(folder.path(), PASSWORD)?;
+    let image = images::push(&registry, folder.path(), "exits")?;
     let begun = Instant::now();
     let instance = Instance::boot(stack(&image, &[("StartupTimeout", "120")])?)?;
     failed(&instance, "the container is not running but exited, exit code 3")?;
@@ -99,8 +100,8 @@ fn exits() -> Result<()> {
 
 fn unhealthy() -> Result<()> {
     let folder = TempDir::new()?;
-    let registry = Registry::start(folder.path())?;
-    let image = registry.push(folder.path(), "unhealthy")?;
+    let registry = Registry::start(folder.path(), PASSWORD)?;
+    let image = images::push(&registry, folder.path(), "unhealthy")?;
     let instance = Instance::boot(stack(&image, &[("StartupTimeout", "5")])?)?;
     failed(&instance, "not healthy; the last answer was: 503")
 }
@@ -145,10 +146,4 @@ fn missing() -> Option<String> {
             None
         }
     })
-}
-
-fn absent(programs: &[&str]) -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let installed = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    programs.iter().find(|program| !installed(program)).map(|program| format!("{program} is not installed"))
 }

@@ -1,7 +1,13 @@
 //! Trials that need real programs beside the test: a Docker engine, a registry, nginx, an emulator.
 
 mod boot;
+mod checkout;
+mod client;
+mod fakecloud;
+mod local;
 mod ministack;
+mod push;
+mod registry;
 mod rehearsal;
 
 use std::process::ExitCode;
@@ -13,7 +19,13 @@ fn main() -> ExitCode {
     // They share one engine, and most of them compile.
     arguments.test_threads.get_or_insert(1);
     let support = Support { required: std::env::var_os("REQUIRE_COUNTERPARTS").is_some_and(|value| value == "1") };
-    let trials = [boot::trials(&support), rehearsal::trials(&support)];
+    let trials = [
+        local::trials(&support),
+        push::trials(&support),
+        boot::trials(&support),
+        rehearsal::trials(&support),
+        fakecloud::trials(&support),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
 

@@ -18,6 +18,8 @@ use bollard::query_parameters::{
 };
 use tempfile::TempDir;
 
+use crate::registry::absent;
+
 const PROGRAM: &str = "ministack";
 /// The label by which ministack tells its own containers from those of other instances.
 const OWNER_LABEL: &str = "ministack.instance";
@@ -45,9 +47,8 @@ pub(crate) struct Ministack {
 
 /// What is missing on this machine to run it, if anything.
 pub(crate) fn missing(names: Names) -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if !std::env::split_paths(&path).any(|folder| folder.join(PROGRAM).is_file()) {
-        return Some(format!("no {PROGRAM} on PATH (pip install ministack)"));
+    if let Some(reason) = absent(&[PROGRAM]) {
+        return Some(format!("{reason} (pip install {PROGRAM})"));
     }
     if let Err(error) = on_engine(async |docker| docker.ping().await) {
         return Some(format!("no Docker engine: {error:#}"));
@@ -93,7 +94,7 @@ impl Ministack {
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             // Gateway and load balancer share one event loop, and a refusal can make them wait for each other.
-            .env("MINISTACK_APIGW_PROXY_TIMEOUT_SECONDS", "2")
+            .env("MINISTACK_APIGW_PROXY_TIMEOUT_SECONDS", "10")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);

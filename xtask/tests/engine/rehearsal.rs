@@ -2,9 +2,6 @@
 //!
 //! `deploy.toml`'s environment `rehearsal` is taken as it is, moved to the emulator's port.
 
-mod checkout;
-mod client;
-
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -13,12 +10,10 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::Support;
+use crate::checkout::Checkout;
+use crate::client::{self, Steady, Tally, get};
 use crate::ministack::{self, Ministack, Names};
-use checkout::Checkout;
-use client::{Steady, Tally, get};
 
-/// Where `deploy.toml` expects the emulator.
-const PLACE: &str = "127.0.0.1:4570";
 const ENVIRONMENT: &str = "rehearsal";
 const ORIGIN_HEADER: &str = "X-Origin-Verify";
 /// Largest image that the project allows itself; a changed layer cannot be larger.
@@ -37,8 +32,7 @@ pub(crate) fn trials(support: &Support) -> Vec<Trial> {
 fn prepared(names: Names, run: fn(&Checkout, &Ministack) -> Result<()>) -> Result<()> {
     let checkout = Checkout::fresh()?;
     let emulator = Ministack::start(names)?;
-    checkout.edit("deploy.toml", PLACE, &emulator.authority())?;
-    checkout.commit("Move the rehearsal")?;
+    checkout.rehearse_at(&emulator.authority())?;
     run(&checkout, &emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
 }
 
@@ -53,6 +47,10 @@ fn releases(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let again = release(checkout, &[])?;
     ensure!(again["change"] == "none" && pushed(&again)? == 0, "nothing is pushed or changed: {again}");
     ensure!(again["digest"] == digest, "the image is the same: {again}");
+    let skipped: Vec<&Value> =
+        again["phases"].as_array().into_iter().flatten().filter(|p| p["skipped"] == true).collect();
+    let names: Vec<&str> = skipped.iter().filter_map(|phase| phase["name"].as_str()).collect();
+    ensure!(names == ["image", "push", "stack"], "only these had nothing to do: {names:?}");
     ensure!(again["smoke"]["served_digest"] == digest, "it is proved all the same: {again}");
 
     checkout.edit("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;

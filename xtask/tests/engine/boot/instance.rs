@@ -15,9 +15,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::registry::{PASSWORD, free_port, run};
+use super::images::PASSWORD;
 use super::render::Stack;
 use super::template;
+use crate::registry::{free_port, run};
 
 pub(crate) const SECRET: &str = "3vQ8Zk1Lw0Xy7Rt5Np2Mb9Gc4Hd6JfAsUeToIiPqWzVxBnKm";
 const SECRET_ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:OriginSecret-a1b2c3";

@@ -12,8 +12,11 @@ use serde_json::Value;
 /// The copy and what is compiled in it stay where they are, so that the next run compiles the changed lines only.
 static FOLDER: Mutex<()> = Mutex::new(());
 
+/// Where `deploy.toml` expects the emulator.
+const REHEARSAL: &str = "127.0.0.1:4570";
+
 /// The copy, held by one trial at a time.
-pub(super) struct Checkout {
+pub(crate) struct Checkout {
     root: PathBuf,
     target: PathBuf,
     _held: MutexGuard<'static, ()>,
@@ -21,16 +24,16 @@ pub(super) struct Checkout {
 
 /// How a command of the release tool ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) code: Option<i32>,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
     /// The one JSON object on stdout.
-    pub(super) json: Value,
-    pub(super) stderr: String,
+    pub(crate) json: Value,
+    pub(crate) stderr: String,
 }
 
 impl Checkout {
     /// Brings the copy to this repository's present state, uncommitted changes included, as one commit.
-    pub(super) fn fresh() -> Result<Self> {
+    pub(crate) fn fresh() -> Result<Self> {
         let held = FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is a folder of the workspace")?;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rehearsal");
@@ -51,14 +54,24 @@ impl Checkout {
     }
 
     /// Replaces text that must stand in a file.
-    pub(super) fn edit(&self, path: &str, from: &str, to: &str) -> Result<()> {
+    pub(crate) fn edit(&self, path: &str, from: &str, to: &str) -> Result<()> {
         let file = self.root.join(path);
-        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {path}"))?;
+        let text = self.read(path)?;
         ensure!(text.contains(from), "{path} has no {from:?} to replace");
         fs::write(file, text.replace(from, to)).with_context(|| format!("cannot write {path}"))
     }
 
-    pub(super) fn commit(&self, message: &str) -> Result<()> {
+    pub(crate) fn read(&self, path: &str) -> Result<String> {
+        fs::read_to_string(self.root.join(path)).with_context(|| format!("cannot read {path}"))
+    }
+
+    /// Moves the environment `rehearsal` to an emulator at `authority`.
+    pub(crate) fn rehearse_at(&self, authority: &str) -> Result<()> {
+        self.edit("deploy.toml", REHEARSAL, authority)?;
+        self.commit("Move the rehearsal")
+    }
+
+    pub(crate) fn commit(&self, message: &str) -> Result<()> {
         git(&self.root, &["add", "--all"])?;
         let author = ["-c", "user.name=suite", "-c", "user.email=suite@localhost", "-c", "commit.gpgsign=false"];
         git(&self.root, &[&author[..], &["commit", "--quiet", "--allow-empty", "--message", message]].concat())?;
@@ -66,7 +79,7 @@ impl Checkout {
     }
 
     /// Runs the release tool with `--json` in the copy.
-    pub(super) fn xtask(&self, arguments: &[&str]) -> Result<Ended> {
+    pub(crate) fn xtask(&self, arguments: &[&str]) -> Result<Ended> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.args(arguments).arg("--json").current_dir(&self.root);
         for (name, _) in std::env::vars_os() {
@@ -89,7 +102,7 @@ impl Checkout {
 
 impl Ended {
     /// The command's success, or all that it said.
-    pub(super) fn well(self) -> Result<Value> {
+    pub(crate) fn well(self) -> Result<Value> {
         ensure!(
             self.code == Some(0) && self.json["ok"] == true,
             "ended with {:?}: {}\n{}",

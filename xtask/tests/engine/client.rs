@@ -10,22 +10,22 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 /// A request header.
-pub(super) type Header<'a> = (&'static str, &'a str);
+pub(crate) type Header<'a> = (&'static str, &'a str);
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 /// Asks once.
-pub(super) fn get(url: &str, headers: &[Header<'_>]) -> Result<Answer> {
+pub(crate) fn get(url: &str, headers: &[Header<'_>]) -> Result<Answer> {
     runtime()?.block_on(ask(client()?.get(url), headers))
 }
 
 /// Calls an AWS service that speaks JSON, such as Secrets Manager.
-pub(super) fn call(endpoint: &str, service: &str, action: &str, body: &Value) -> Result<Value> {
+pub(crate) fn call(endpoint: &str, service: &str, action: &str, body: &Value) -> Result<Value> {
     let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/{service}/aws4_request");
     let headers = [("X-Amz-Target", action), ("Content-Type", "application/x-amz-json-1.1"), ("Authorization", &scope)];
     let answer = runtime()?.block_on(ask(client()?.post(endpoint).body(body.to_string()), &headers))?;
@@ -34,23 +34,23 @@ pub(super) fn call(endpoint: &str, service: &str, action: &str, body: &Value) ->
 }
 
 /// A user who asks for the version all the while, on a new connection each time.
-pub(super) struct Steady {
+pub(crate) struct Steady {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<Tally>>,
 }
 
 /// What a steady user saw.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) asked: usize,
+pub(crate) struct Tally {
+    pub(crate) asked: usize,
     /// The digests that answered, and how often.
-    pub(super) digests: BTreeMap<String, usize>,
+    pub(crate) digests: BTreeMap<String, usize>,
     /// Whatever was not a good answer.
-    pub(super) failed: Vec<String>,
+    pub(crate) failed: Vec<String>,
 }
 
 impl Steady {
-    pub(super) fn start(base: &str, header: Option<(&'static str, String)>) -> Self {
+    pub(crate) fn start(base: &str, header: Option<(&'static str, String)>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let (stop, url) = (stop.clone(), format!("{base}/version"));
@@ -71,7 +71,7 @@ impl Steady {
         Self { stop, thread }
     }
 
-    pub(super) fn stop(self) -> Result<Tally> {
+    pub(crate) fn stop(self) -> Result<Tally> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the user's thread panicked"))?
     }

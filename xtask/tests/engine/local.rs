@@ -1,0 +1,179 @@
+//! `release --local` on the real engine: first run, second run, replacement, a bad image, removal.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::Support;
+use crate::checkout::Checkout;
+use crate::client::{Steady, get};
+use crate::registry::{absent, free_port, run};
+
+/// Limits that the project sets itself, in bytes.
+const IMAGE_LIMIT: u64 = 3_000_000;
+const COMPRESSED_LIMIT: usize = 1_300_000;
+
+pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+    vec![
+        support.trial("local::a_release_is_started_left_alone_replaced_and_removed", missing, lifecycle),
+        support.trial("local::an_image_that_does_not_start_leaves_the_old_one_serving", missing, unhealthy),
+        support.trial("local::a_port_in_use_is_passed_by", missing, port_taken),
+        support.trial("local::the_image_is_small_and_locked_down", missing, image),
+    ]
+}
+
+fn missing() -> Option<String> {
+    absent(&["docker", "gzip"]).or_else(|| run(Command::new("docker").arg("info")).err().map(|e| format!("{e:#}")))
+}
+
+/// A copy of the repository whose service has a name and a port that nothing else on this engine has.
+struct Place {
+    checkout: Checkout,
+    name: String,
+}
+
+impl Place {
+    fn new() -> Result<Self> {
+        let checkout = Checkout::fresh()?;
+        let name = format!("suite-{}", std::process::id());
+        let port = free_port()?;
+        checkout.edit("deploy.toml", r#"name = "rest-api""#, &format!("name = {name:?}"))?;
+        checkout.edit("deploy.toml", "port = 8080", &format!("port = {port}"))?;
+        Ok(Self { checkout, name })
+    }
+
+    fn release(&self) -> Result<Value> {
+        self.checkout.xtask(&["release", "--local"])?.well()
+    }
+
+    /// Another image without another program: the label is part of what the tag names.
+    fn change_image(&self, from: &str, to: &str) -> Result<()> {
+        self.checkout.edit("docker/Dockerfile", from, to)
+    }
+
+    fn container(&self) -> Result<Value> {
+        let text = run(Command::new("docker").args(["inspect", &format!("{}-local", self.name)]))?;
+        let list: Value = serde_json::from_str(&text)?;
+        Ok(list[0].clone())
+    }
+
+    fn ours(&self, kind: &[&str]) -> Result<String> {
+        let filter = format!("label=xtask.service={}", self.name);
+        run(Command::new("docker").args(kind).args(["--quiet", "--filter", &filter]))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let removed = self.checkout.xtask(&["destroy", "--local", "--images", "--yes"]);
+        assert!(removed.is_ok_and(|ended| ended.code == Some(0)) || std::thread::panicking(), "leftovers");
+    }
+}
+
+fn url(release: &Value) -> Result<String> {
+    Ok(release["url"].as_str().context("no url")?.to_owned())
+}
+
+fn lifecycle() -> Result<()> {
+    let place = Place::new()?;
+    let first = place.release()?;
+    ensure!(first["change"] == "create" && first["smoke"]["served_digest"] == first["digest"], "{first}");
+    let greeting = get(&format!("{}/api/greeting?name=Local", url(&first)?), &[])?;
+    ensure!(greeting.body.contains(r#""content":"Hello, Local!""#), "{greeting:?}");
+    let started = place.container()?["Id"].clone();
+
+    let again = place.release()?;
+    ensure!(again["change"] == "none" && again["url"] == first["url"], "{again}");
+    let skipped = |name: &str| {
+        again["phases"]
+            .as_array()
+            .is_some_and(|phases| phases.iter().any(|phase| phase["name"] == name && phase["skipped"] == true))
+    };
+    ensure!(skipped("image") && skipped("container"), "something was built or started: {again}");
+    ensure!(place.container()?["Id"] == started, "another container runs");
+
+    place.change_image("The greeting service", "Another greeting service")?;
+    let user = Steady::start(&url(&first)?, None);
+    let changed = place.release();
+    let tally = user.stop()?;
+    let changed = changed?;
+    ensure!(changed["change"] == "update" && changed["url"] == first["url"], "the port is not kept: {changed}");
+    ensure!(changed["digest"] != first["digest"], "{changed}");
+    ensure!(changed["smoke"]["served_digest"] == changed["digest"], "{changed}");
+    ensure!(tally.digests.len() == 2, "both versions were to be seen: {:?}", tally.digests);
+    ensure!(place.ours(&["ps", "--all"])?.lines().count() == 1, "a container is left over");
+
+    let dry = place.checkout.xtask(&["destroy", "--local", "--dry-run"])?.well()?;
+    ensure!(dry["removed"].as_array().is_some_and(|list| list.len() == 1), "{dry}");
+    ensure!(place.ours(&["ps", "--all"])?.lines().count() == 1, "a dry run removed something");
+    place.checkout.xtask(&["destroy", "--local", "--yes"])?.well()?;
+    for kind in [&["ps", "--all"][..], &["network", "ls"], &["volume", "ls"]] {
+        ensure!(place.ours(kind)?.is_empty(), "{kind:?} still shows something of ours");
+    }
+    let nothing = place.checkout.xtask(&["destroy", "--local", "--yes"])?.well()?;
+    ensure!(nothing["removed"].as_array().is_some_and(Vec::is_empty), "{nothing}");
+    Ok(())
+}
+
+fn unhealthy() -> Result<()> {
+    let place = Place::new()?;
+    let first = place.release()?;
+    place.change_image(r#"ENTRYPOINT ["/api"]"#, r#"ENTRYPOINT ["/api", "nonsense"]"#)?;
+    let failed = place.checkout.xtask(&["release", "--local"])?;
+    ensure!(failed.code == Some(1), "ended with {:?}: {}", failed.code, failed.json);
+    let error = &failed.json["error"];
+    let says = |key: &str, text: &str| error[key].as_str().is_some_and(|value| value.contains(text));
+    ensure!(says("message", "the old one keeps serving") && says("reason", "exit code 2"), "{error}");
+    ensure!(says("reason", "nonsense"), "the container's log is missing: {error}");
+    let version = get(&format!("{}/version", url(&first)?), &[])?;
+    ensure!(version.body.contains(first["digest"].as_str().context("no digest")?), "{version:?}");
+    ensure!(place.ours(&["ps", "--all"])?.lines().count() == 1, "the bad container is left over");
+
+    let nothing_before = place.checkout.xtask(&["destroy", "--local", "--yes"])?.well();
+    nothing_before?;
+    let failed = place.checkout.xtask(&["release", "--local"])?;
+    ensure!(failed.code == Some(1), "ended with {:?}: {}", failed.code, failed.json);
+    ensure!(place.ours(&["ps", "--all"])?.is_empty(), "the bad container is left over");
+    Ok(())
+}
+
+fn port_taken() -> Result<()> {
+    let place = Place::new()?;
+    let settings = place.checkout.read("deploy.toml")?;
+    let port = settings.lines().find_map(|line| line.strip_prefix("port = ")).context("no port")?;
+    let port: u16 = port.split_whitespace().next().context("no port")?.parse()?;
+    let held = TcpListener::bind(("127.0.0.1", port))?;
+    let released = place.release()?;
+    drop(held);
+    ensure!(url(&released)? != format!("http://127.0.0.1:{port}"), "{released}");
+    ensure!(get(&format!("{}/health", url(&released)?), &[])?.status == 200, "it does not answer");
+    Ok(())
+}
+
+fn image() -> Result<()> {
+    let place = Place::new()?;
+    let built = place.checkout.xtask(&["build"])?.well()?;
+    let reference = built["image"].as_str().context("no image")?;
+    ensure!(built["size"].as_u64().is_some_and(|size| size <= IMAGE_LIMIT), "the image is too large: {built}");
+    let compressed = run(Command::new("sh").args(["-c", "docker save \"$1\" | gzip | wc -c", "sh", reference]))?;
+    let compressed: usize = compressed.trim().parse()?;
+    ensure!(compressed <= COMPRESSED_LIMIT, "{compressed} bytes compressed");
+
+    place.release()?;
+    let container = place.container()?;
+    let host = &container["HostConfig"];
+    ensure!(host["ReadonlyRootfs"] == true && host["CapDrop"][0] == "ALL", "{host}");
+    ensure!(host["SecurityOpt"][0] == "no-new-privileges", "{host}");
+    let bindings = host["PortBindings"].as_object().context("no ports")?;
+    ensure!(bindings.values().all(|binding| binding[0]["HostIp"] == "127.0.0.1"), "{host}");
+    let config = &container["Config"];
+    ensure!(config["User"] == "65532:65532", "{config}");
+    for label in ["title", "description", "licenses", "version", "source"] {
+        ensure!(config["Labels"].get(format!("org.opencontainers.image.{label}")).is_some(), "no {label}: {config}");
+    }
+    ensure!(config["Healthcheck"]["Test"][1] == "/api", "{config}");
+    Ok(())
+}

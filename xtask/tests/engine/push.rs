@@ -1,0 +1,74 @@
+//! The image on its way into a registry that asks for a password: the reference implementation.
+//!
+//! The emulator plays ECR, whose token says the password; `--registry` names the real registry.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use tempfile::TempDir;
+
+use crate::Support;
+use crate::checkout::Checkout;
+use crate::ministack::{self, Ministack, Names};
+use crate::registry::{Registry, USER, absent, run};
+
+/// The password in the emulator's authorization token.
+const PASSWORD: &str = "ministack-auth-token";
+
+pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+    let missing = || absent(&["docker", "docker-registry", "htpasswd"]).or_else(|| ministack::missing(Names::Machine));
+    vec![
+        support.trial("push::the_right_password_lands_the_digest_that_is_printed", missing, right),
+        support.trial("push::a_wrong_password_is_one_clear_error", missing, wrong),
+    ]
+}
+
+fn right() -> Result<()> {
+    let (checkout, emulator, folder) = (Checkout::fresh()?, Ministack::start(Names::Machine)?, TempDir::new()?);
+    checkout.rehearse_at(&emulator.authority())?;
+    let registry = Registry::start(folder.path(), PASSWORD)?;
+    let released = checkout.xtask(&["release", "rehearsal", "--yes", "--registry", registry.host()])?;
+    ensure!(!released.stderr.contains(PASSWORD), "the password is shown: {}", released.stderr);
+    let released = released.well()?;
+    let image = released["image"].as_str().context("no image")?;
+    let digest = released["digest"].as_str().context("no digest")?;
+    ensure!(image == format!("{}/rest-api@{digest}", registry.host()), "{image} is elsewhere");
+    ensure!(released["pushed_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "nothing was pushed: {released}");
+
+    // What another engine would get: the engine's own copy is out of the way.
+    checkout.xtask(&["destroy", "rehearsal", "--yes"])?.well()?;
+    let docker = || {
+        let mut docker = Command::new("docker");
+        docker.env("DOCKER_CONFIG", folder.path().join("docker"));
+        docker
+    };
+    run(docker().args(["login", "--username", USER, "--password", PASSWORD, registry.host()]))?;
+    let ids = run(docker().args(["images", "--quiet", "--no-trunc", &format!("{}/rest-api", registry.host())]))?;
+    for id in ids.lines() {
+        run(docker().args(["rmi", "--force", id]))?;
+    }
+    run(docker().args(["pull", "--quiet", image]))?;
+    let pulled = run(docker().args(["inspect", "--format", "{{index .RepoDigests 0}}", image]))?;
+    run(docker().args(["rmi", "--force", image]))?;
+    ensure!(pulled.trim() == image, "the pull brought {pulled}");
+    Ok(())
+}
+
+fn wrong() -> Result<()> {
+    let (checkout, emulator, folder) = (Checkout::fresh()?, Ministack::start(Names::Machine)?, TempDir::new()?);
+    checkout.rehearse_at(&emulator.authority())?;
+    let registry = Registry::start(folder.path(), "another password")?;
+    let refused = checkout.xtask(&["release", "rehearsal", "--yes", "--registry", registry.host()])?;
+    ensure!(refused.code == Some(1), "ended with {:?}: {}", refused.code, refused.json);
+    let error = &refused.json["error"];
+    ensure!(refused.json["ok"] == false && error["kind"] == "push", "{}", refused.json);
+    ensure!(error["resource"].as_str().is_some_and(|resource| resource.starts_with(registry.host())), "{error}");
+    ensure!(error["hint"].as_str().is_some_and(|hint| hint.contains("refused the credentials")), "{error}");
+    let shown = format!("{}{}", refused.json, refused.stderr);
+    ensure!(!shown.contains(PASSWORD), "the password is shown: {shown}");
+    ensure!(refused.stderr.matches("error:").count() == 1, "more than one error: {}", refused.stderr);
+    let stack = checkout.xtask(&["status", "rehearsal"])?.well()?;
+    ensure!(stack.get("stack_status").is_none(), "a stack was made: {stack}");
+    Ok(())
+}
