@@ -40,7 +40,7 @@ fn a_first_release_and_then_one_with_nothing_to_do() {
     -- image     rest-api:content-[hash] is there, 2.0 MB ([time])
     ok registry  repository rest-api created: immutable tags, scanned on push ([time])
       push      ...
-    ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB in 1 layers pushed, 0 already there ([time])
+    ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
@@ -93,7 +93,7 @@ fn a_release_that_fails_and_is_rolled_back() {
     -- image     rest-api:content-[hash] is there, 2.0 MB ([time])
     ok registry  repository rest-api created: immutable tags, scanned on push ([time])
       push      ...
-    ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB in 1 layers pushed, 0 already there ([time])
+    ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
@@ -176,7 +176,7 @@ fn an_interruption() {
     -- image     rest-api:content-[hash] is there, 2.0 MB ([time])
     ok registry  repository rest-api created: immutable tags, scanned on push ([time])
       push      ...
-    ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB in 1 layers pushed, 0 already there ([time])
+    ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_IN_PROGRESS           Gateway (AWS::ApiGateway::RestApi)
