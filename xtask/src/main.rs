@@ -90,7 +90,9 @@ fn usage(error: &clap::Error, terminal: Terminal) -> Exit {
         let global = Global { json: true, quiet: false, yes: false, color: Color::Auto, verbose: false };
         let ui = Ui::new(global, terminal);
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // The first paragraph; what is missing stands in lines of its own.
+        let lines = text.trim_start_matches("error: ").lines().take_while(|line| !line.is_empty()).map(str::trim);
+        let message = lines.collect::<Vec<_>>().join(" ");
         let failure = Failure::new(Exit::Usage, "usage", message).hint("cargo xtask --help");
         ui.failure(&failure);
         ui.object(&Report { error: Some(failure), seconds: ui.seconds(), ..Report::default() });

@@ -1,1 +1,11 @@
+//! What holds without a network: the layers, the templates, and the finished release tool beside faked counterparts.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod contract;
+mod counterparts;
+mod layering;
+mod sandbox;
+mod secrets;
 mod templates;
+mod transcripts;

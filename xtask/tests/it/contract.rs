@@ -1,0 +1,78 @@
+//! The object that `--json` prints, as programs may rely on it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::counterparts::{Counterparts, Ending, World};
+use crate::sandbox::Sandbox;
+
+/// What a release may say, at most.
+const RELEASE: [&str; 13] = [
+    "ok",
+    "environment",
+    "image",
+    "digest",
+    "pushed_bytes",
+    "stack",
+    "change",
+    "outputs",
+    "url",
+    "smoke",
+    "phases",
+    "seconds",
+    "error",
+];
+const ERROR: [&str; 5] = ["kind", "message", "resource", "reason", "hint"];
+
+fn keys(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap_or_else(|| panic!("no object: {object}")).keys().map(String::as_str).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_release_says_all_of_it_but_an_error() {
+    let counterparts = Counterparts::start(World::default());
+    let sandbox = counterparts.sandbox();
+    for (change, nothing_to_do) in [("create", false), ("none", true)] {
+        let object = sandbox.run(&["release", "--json"]).json();
+        assert_eq!(keys(&object), RELEASE.into_iter().filter(|key| *key != "error").collect());
+        assert_eq!(object["change"], change);
+        assert_eq!(object["pushed_bytes"] == 0, nothing_to_do, "{object}");
+        assert_eq!(object["smoke"]["status"], "right");
+        assert_eq!(object["smoke"]["served_digest"], object["digest"]);
+        assert!(object["image"].as_str().unwrap().ends_with(object["digest"].as_str().unwrap()), "{object}");
+        assert_eq!(object["url"], object["outputs"]["ApiGatewayURL"]);
+        for phase in object["phases"].as_array().unwrap() {
+            assert_eq!(keys(phase), BTreeSet::from(["name", "seconds", "skipped"]));
+        }
+        let skipped = |name: &str| {
+            let phases = object["phases"].as_array().unwrap();
+            phases.iter().any(|phase| phase["name"] == name && phase["skipped"] == true)
+        };
+        assert_eq!((skipped("push"), skipped("stack")), (nothing_to_do, nothing_to_do), "{object}");
+    }
+}
+
+#[test]
+fn a_failure_says_nothing_else_and_what_was_known_by_then() {
+    let broken = Counterparts::start(World { ending: Ending::RolledBack, ..World::default() });
+    let refused =
+        Counterparts::start(World { push_refusal: Some("no basic auth credentials".to_owned()), ..World::default() });
+    for (sandbox, known) in
+        [(broken.sandbox(), "digest"), (refused.sandbox(), "phases"), (Sandbox::new(), "environment")]
+    {
+        let object = sandbox.run(&["release", "--json"]).json();
+        assert!(keys(&object).is_subset(&RELEASE.into()), "{object}");
+        assert!(keys(&object["error"]).is_subset(&ERROR.into()), "{object}");
+        assert!(object.get(known).is_some(), "no {known}: {object}");
+    }
+}
+
+#[test]
+fn numbers_are_numbers_and_absent_is_not_null() {
+    let object = Sandbox::new().run(&["release", "staging", "--json"]).json();
+    assert!(object["seconds"].is_f64(), "{object}");
+    assert_eq!(keys(&object), BTreeSet::from(["ok", "seconds", "error"]));
+    assert_eq!(keys(&object["error"]), ERROR.into());
+}

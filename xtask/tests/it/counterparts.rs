@@ -1,0 +1,122 @@
+//! What the tool speaks to, on one loopback port: AWS, a Docker engine and the released service, with one memory.
+//!
+//! They keep just the state that a release goes through. What AWS and engines really do is for the tests that use real
+//! ones or modelled answers.
+
+mod aws;
+mod engine;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use crate::sandbox::Sandbox;
+
+/// The digest that pushes land with.
+pub(crate) const DIGEST: &str = "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+pub(crate) const OTHER_DIGEST: &str = "sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317";
+pub(crate) const REPOSITORY: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api";
+
+/// What becomes of a change set that is executed.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    #[default]
+    Complete,
+    RolledBack,
+    /// It goes on for longer than any test.
+    Never,
+}
+
+/// What the counterparts remember.
+#[derive(Default)]
+pub(crate) struct World {
+    /// Status of the one stack; empty when there is none.
+    pub(crate) stack: String,
+    pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) template: String,
+    /// What executing a change set leads to.
+    pub(crate) ending: Ending,
+    /// Digests by tag; `None` when there is no repository.
+    pub(crate) repository: Option<BTreeMap<String, String>>,
+    /// The password in ECR's token.
+    pub(crate) password: String,
+    /// What the registry answers to a push, instead of taking it.
+    pub(crate) push_refusal: Option<String>,
+    /// The digest that the service says it runs; `None` answers 502.
+    pub(crate) serves: Option<String>,
+    /// Every request, as `METHOD path` or `service:Action`.
+    pub(crate) asked: Vec<String>,
+    /// The credentials that came with pushes, decoded.
+    pub(crate) logins: Vec<String>,
+    /// Where the service is, behind a path as behind a gateway's stage.
+    pub(crate) url: String,
+}
+
+pub(crate) struct Counterparts {
+    server: MockServer,
+    world: Arc<Mutex<World>>,
+}
+
+impl Counterparts {
+    pub(crate) fn start(world: World) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let world = Arc::new(Mutex::new(world));
+        // The server runs in a thread of its own; the runtime only starts it.
+        let server = runtime.block_on(async {
+            let server = MockServer::builder().start().await;
+            Mock::given(any()).respond_with(Answers(Arc::clone(&world))).mount(&server).await;
+            server
+        });
+        world.lock().unwrap().url = format!("{}/live", server.uri());
+        Self { server, world }
+    }
+
+    /// A sandbox whose AWS and engine are these.
+    pub(crate) fn sandbox(&self) -> Sandbox {
+        Sandbox::new()
+            .with("AWS_ENDPOINT_URL", &self.server.uri())
+            .with("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .with("AWS_SECRET_ACCESS_KEY", "secret")
+            .with("DOCKER_HOST", &self.server.uri().replace("http", "tcp"))
+    }
+
+    /// Where the service is.
+    pub(crate) fn url(&self) -> String {
+        self.world().url.clone()
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+}
+
+struct Answers(Arc<Mutex<World>>);
+
+impl Respond for Answers {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let mut world = self.0.lock().unwrap();
+        match request.url.path() {
+            "/" => aws::answer(&mut world, request),
+            "/live/api/greeting" => service(&world, r#"{"id":1,"content":"Hello, World!"}"#.to_owned()),
+            "/live/version" => {
+                let digest = world.serves.clone().unwrap_or_default();
+                service(&world, serde_json::json!({"name": "api", "digest": digest}).to_string())
+            }
+            path => {
+                let version = path.strip_prefix("/v1.").and_then(|rest| rest.split_once('/'));
+                let path = version.map_or(path.trim_start_matches('/'), |(_, path)| path);
+                world.asked.push(format!("{} /{path}", request.method));
+                engine::answer(&mut world, path, request)
+            }
+        }
+    }
+}
+
+fn service(world: &World, body: String) -> ResponseTemplate {
+    match world.serves {
+        Some(_) => ResponseTemplate::new(200).set_body_raw(body, "application/json"),
+        None => ResponseTemplate::new(502).set_body_string("Bad Gateway"),
+    }
+}

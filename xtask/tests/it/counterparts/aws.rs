@@ -1,0 +1,198 @@
+//! STS and CloudFormation (query protocol, XML) and ECR (JSON), for one stack and one repository.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use wiremock::{Request, ResponseTemplate};
+
+use super::{DIGEST, Ending, REPOSITORY, World};
+
+const JSON: &str = "application/x-amz-json-1.1";
+const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
+
+pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
+    if let Some(target) = request.headers.get("x-amz-target") {
+        let action = target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+        world.asked.push(format!("ecr:{action}"));
+        return ecr(world, &action, &serde_json::from_slice(&request.body).unwrap());
+    }
+    let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+    let action = form["Action"].as_str();
+    let service = if action == "GetCallerIdentity" { "sts" } else { "cloudformation" };
+    world.asked.push(format!("{service}:{action}"));
+    match query(world, action, &form) {
+        Ok(result) => {
+            let body = format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>");
+            ResponseTemplate::new(200).set_body_raw(body, "text/xml")
+        }
+        Err((code, message)) => {
+            let error = format!("<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>");
+            let body = format!("<ErrorResponse><Error>{error}</Error><RequestId>1</RequestId></ErrorResponse>");
+            ResponseTemplate::new(400).set_body_raw(body, "text/xml")
+        }
+    }
+}
+
+fn query(
+    world: &mut World,
+    action: &str,
+    form: &BTreeMap<String, String>,
+) -> Result<String, (&'static str, &'static str)> {
+    match action {
+        "GetCallerIdentity" => Ok(tags(&[
+            ("Arn", "arn:aws:iam::111122223333:user/releaser"),
+            ("UserId", "AIDAEXAMPLE"),
+            ("Account", "111122223333"),
+        ])),
+        "DescribeStacks" if world.stack.is_empty() => Err(("ValidationError", "Stack with id rest-api does not exist")),
+        "DescribeStacks" => Ok(stack(world)),
+        "GetTemplate" => Ok(tag("TemplateBody", &escape(&world.template))),
+        "CreateChangeSet" => {
+            world.template = form["TemplateBody"].clone();
+            world.parameters = parameters(form);
+            Ok(tags(&[("Id", "arn:aws:cloudformation:eu-central-1:111122223333:changeSet/x/1"), ("StackId", STACK_ID)]))
+        }
+        "DescribeChangeSet" => Ok(change_set()),
+        "ExecuteChangeSet" => {
+            execute(world);
+            Ok(String::new())
+        }
+        "DescribeStackEvents" => Ok(events(world)),
+        "DeleteStack" => {
+            world.stack.clear();
+            Ok(String::new())
+        }
+        _ => Err(("InvalidAction", "the test's AWS does not know this")),
+    }
+}
+
+fn execute(world: &mut World) {
+    let status = match world.ending {
+        Ending::Complete => "CREATE_COMPLETE",
+        Ending::RolledBack => "ROLLBACK_COMPLETE",
+        Ending::Never => "CREATE_IN_PROGRESS",
+    };
+    world.stack = status.to_owned();
+    if world.ending == Ending::Complete {
+        world.serves = world.parameters["ContainerURI"].split_once('@').map(|(_, digest)| digest.to_owned());
+    }
+}
+
+fn stack(world: &World) -> String {
+    let parameters = world.parameters.iter().map(|(name, value)| {
+        tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
+    });
+    let output = tags(&[("OutputKey", "ApiGatewayURL"), ("OutputValue", world.url.as_str())]);
+    let body = [
+        tags(&[
+            ("StackId", STACK_ID),
+            ("StackName", "rest-api-dev"),
+            ("CreationTime", "2026-01-02T03:04:05Z"),
+            ("StackStatus", world.stack.as_str()),
+        ]),
+        tag("Parameters", &parameters.collect::<String>()),
+        tag("Outputs", &tag("member", &output)),
+    ];
+    tag("Stacks", &tag("member", &body.concat()))
+}
+
+fn change_set() -> String {
+    let change = tags(&[
+        ("Action", "Add"),
+        ("LogicalResourceId", "Gateway"),
+        ("ResourceType", "AWS::ApiGateway::RestApi"),
+        ("Scope", ""),
+    ]);
+    let change = tag("Type", "Resource") + &tag("ResourceChange", &change);
+    let status = tags(&[("StackId", STACK_ID), ("Status", "CREATE_COMPLETE"), ("ExecutionStatus", "AVAILABLE")]);
+    status + &tag("Changes", &tag("member", &change))
+}
+
+/// Newest first; none before there is a stack.
+fn events(world: &World) -> String {
+    let (gateway, end, reason) = match world.stack.as_str() {
+        "" => return tag("StackEvents", ""),
+        status @ ("CREATE_COMPLETE" | "CREATE_IN_PROGRESS") => (status, status, ""),
+        other => ("CREATE_FAILED", other, "the account has too many gateways"),
+    };
+    let event = |id, logical, kind, status, reason| {
+        let fields = tags(&[
+            ("EventId", id),
+            ("StackId", STACK_ID),
+            ("StackName", "rest-api-dev"),
+            ("LogicalResourceId", logical),
+            ("ResourceType", kind),
+            ("ResourceStatus", status),
+            ("ResourceStatusReason", reason),
+            ("Timestamp", "2026-01-02T03:04:05Z"),
+        ]);
+        tag("member", &fields)
+    };
+    let events = [
+        event("2", "rest-api-dev", "AWS::CloudFormation::Stack", end, ""),
+        event("1", "Gateway", "AWS::ApiGateway::RestApi", gateway, reason),
+    ];
+    tag("StackEvents", &events.concat())
+}
+
+fn parameters(form: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let pair = |number: usize| {
+        let part = |name: &str| form.get(&format!("Parameters.member.{number}.Parameter{name}")).cloned();
+        Some((part("Key")?, part("Value").unwrap_or_default()))
+    };
+    (1..).map_while(pair).collect()
+}
+
+fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
+    let repository = json!({"repositoryName": "rest-api", "repositoryUri": REPOSITORY});
+    let body = match (action, &world.repository) {
+        ("GetAuthorizationToken", _) => {
+            let token = STANDARD.encode(format!("AWS:{}", world.password));
+            json!({"authorizationData": [{"authorizationToken": token}]})
+        }
+        ("CreateRepository", _) => {
+            world.repository = Some(BTreeMap::new());
+            // The image is looked up meanwhile; so that always comes first.
+            return ResponseTemplate::new(200)
+                .set_delay(Duration::from_millis(500))
+                .set_body_raw(json!({"repository": repository}).to_string(), JSON);
+        }
+        ("DescribeRepositories" | "BatchGetImage", None) => {
+            let error = json!({"__type": "RepositoryNotFoundException", "message": "there is none"});
+            return ResponseTemplate::new(400).set_body_json(error);
+        }
+        ("DescribeRepositories", Some(_)) => json!({"repositories": [repository]}),
+        ("BatchGetImage", Some(tags)) => json!({"images": images(tags, input)}),
+        _ => json!({}),
+    };
+    ResponseTemplate::new(200).set_body_raw(body.to_string(), JSON)
+}
+
+/// The wanted images that there are.
+fn images(tags: &BTreeMap<String, String>, input: &Value) -> Vec<Value> {
+    let wanted = input["imageIds"].as_array().unwrap().iter();
+    let image = |id: &Value| {
+        let tag = id["imageTag"].as_str();
+        let digest = match tag {
+            Some(tag) => tags.get(tag).cloned(),
+            None => Some(DIGEST.to_owned()).filter(|digest| id["imageDigest"] == digest.as_str()),
+        };
+        Some(json!({"imageId": {"imageTag": tag, "imageDigest": digest?}}))
+    };
+    wanted.filter_map(image).collect()
+}
+
+fn tags(pairs: &[(&str, &str)]) -> String {
+    pairs.iter().map(|(name, text)| tag(name, text)).collect()
+}
+
+fn tag(name: &str, content: &str) -> String {
+    format!("<{name}>{content}</{name}>")
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,48 @@
+//! The part of a Docker engine that a release to a registry asks: the image is there already, and can be pushed.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde_json::{Value, json};
+use wiremock::{Request, ResponseTemplate};
+
+use super::{DIGEST, World};
+
+/// `path` is what follows the version of the API.
+pub(super) fn answer(world: &mut World, path: &str, request: &Request) -> ResponseTemplate {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        ["version"] => ok(&json!({"Version": "29.0.0", "ApiVersion": "1.52", "MinAPIVersion": "1.44"})),
+        ["containers", "json"] => ok(&json!([])),
+        ["images", .., "tag"] => ResponseTemplate::new(201),
+        ["images", .., "push"] => push(world, request),
+        ["images", .., "json"] => ok(&json!({"Id": DIGEST, "Os": "linux", "Architecture": "amd64", "Size": 2_000_000})),
+        ["distribution", .., "json"] => {
+            ok(&json!({"Descriptor": {"mediaType": "application/json", "digest": DIGEST, "size": 1}, "Platforms": []}))
+        }
+        _ => ResponseTemplate::new(500).set_body_json(json!({"message": format!("the test's engine has no {path}")})),
+    }
+}
+
+/// The registry's answer comes inside the stream, also a refusal.
+fn push(world: &mut World, request: &Request) -> ResponseTemplate {
+    let header = request.headers.get("x-registry-auth").unwrap().to_str().unwrap();
+    let bytes = URL_SAFE.decode(header).or_else(|_| STANDARD.decode(header)).unwrap();
+    world.logins.push(String::from_utf8(bytes).unwrap());
+    if let Some(refusal) = &world.push_refusal {
+        let messages = [json!({"status": "Preparing"}), json!({"errorDetail": {"message": refusal}, "error": refusal})];
+        return stream(&messages);
+    }
+    let (_, tag) = request.url.query_pairs().find(|(name, _)| name == "tag").unwrap();
+    world.repository.get_or_insert_default().insert(tag.into_owned(), DIGEST.to_owned());
+    let progress = |status, current| json!({"status": status, "progressDetail": {"current": current, "total": 1_900_000}, "id": "5f70bf18a086"});
+    stream(&[progress("Pushing", 1), progress("Pushing", 1_900_000), json!({"status": "Pushed", "id": "5f70bf18a086"})])
+}
+
+fn stream(messages: &[Value]) -> ResponseTemplate {
+    let lines: String = messages.iter().map(|message| format!("{message}\r\n")).collect();
+    ResponseTemplate::new(200).set_body_raw(lines, "application/json")
+}
+
+fn ok(body: &Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}

@@ -1,0 +1,224 @@
+//! A folder with a repository's settings and stand-ins for the programs beside the tool, and the finished tool run in it
+//! with no environment but what a case gives.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const DEPLOY_TOML: &str = r#"[service]
+name = "rest-api"
+smoke_path = "/api/greeting"
+smoke_contains = '"content":"Hello, World!"'
+version_path = "/version"
+
+[environments.dev]
+region = "eu-central-1"
+stack = "rest-api-dev"
+template = "infra/backend.yaml"
+
+[environments.production]
+region = "eu-central-1"
+stack = "rest-api-production"
+template = "infra/backend.yaml"
+protected = true
+"#;
+
+const TEMPLATE: &str = "\
+Parameters:
+  ContainerURI: {Type: String}
+  ContainerPort: {Type: Number, Default: 80}
+Resources:
+  Gateway: {Type: AWS::ApiGateway::RestApi}
+Outputs:
+  ApiGatewayURL: {Value: !Sub 'https://${Gateway}.example'}
+";
+
+/// The compiler, the linker's friends and git, as far as the tool asks them.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("cargo", r#"echo '{"reason":"compiler-artifact","target":{"name":"api"},"executable":"FOLDER/api"}'"#),
+    ("git", "test \"$1\" != rev-parse || echo 0123456789abcdef0123456789abcdef01234567"),
+    ("rustc", "echo FOLDER"),
+];
+
+/// Where one case runs.
+pub(crate) struct Sandbox {
+    folder: TempDir,
+    vars: BTreeMap<&'static str, String>,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        let sandbox = Self { folder: tempfile::tempdir().unwrap(), vars: BTreeMap::new() };
+        let path = sandbox.path();
+        sandbox.write("deploy.toml", DEPLOY_TOML);
+        sandbox.write("infra/backend.yaml", TEMPLATE);
+        sandbox.write("docker/Dockerfile", "FROM scratch\n");
+        sandbox.write("api", "a program");
+        for (name, script) in PROGRAMS {
+            let script = script.replace("FOLDER", path.to_str().unwrap());
+            sandbox.program(name, &script);
+        }
+        let bin = path.join("bin").to_str().unwrap().to_owned();
+        sandbox
+            .with("PATH", &bin)
+            .with("HOME", path.join("home").to_str().unwrap())
+            // No case may reach the engine of the machine.
+            .with("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+            // Else the SDK looks for credentials at a link-local address.
+            .with("AWS_EC2_METADATA_DISABLED", "true")
+    }
+
+    /// Sets a variable of the tool's environment.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.vars.insert(name, value.to_owned());
+        self
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().canonicalize().unwrap()
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let file = self.folder.path().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        fs::remove_file(self.folder.path().join(path)).unwrap();
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        let path = format!("bin/{name}");
+        self.write(&path, &format!("#!/bin/sh\n{script}\n"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(self.folder.path().join(path), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+
+    /// Runs the tool without a terminal.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        self.end(self.start(arguments))
+    }
+
+    /// Starts the tool; `end` waits for it.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(arguments).current_dir(self.path()).env_clear().envs(&self.vars);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    pub(crate) fn end(&self, child: Child) -> Ended {
+        let output = child.wait_with_output().unwrap();
+        let ended = Ended {
+            code: output.status.code().expect("the tool ends by itself"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            folder: self.path(),
+        };
+        for sign in ["panicked at", "RUST_BACKTRACE"] {
+            assert!(!ended.stderr.contains(sign) && !ended.stdout.contains(sign), "{}", ended.stderr);
+        }
+        ended
+    }
+
+    /// Every file below the folder whose content holds `text`.
+    pub(crate) fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.path()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if String::from_utf8_lossy(&fs::read(&path).unwrap()).contains(text) {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// How the tool ended.
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    folder: PathBuf,
+}
+
+impl Ended {
+    /// Exit code and both streams, without what differs from run to run.
+    pub(crate) fn transcript(&self) -> String {
+        let mut text = format!("exit {}\n", self.code);
+        for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !stream.is_empty() {
+                text.push_str(&format!("--- {name}\n{}\n", redact(stream, &self.folder).trim_end()));
+            }
+        }
+        text
+    }
+
+    /// The one object on stdout, which agrees with the exit code.
+    pub(crate) fn json(&self) -> Value {
+        let object: Value = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("not one JSON object ({error}): {:?}\n{}", self.stdout, self.stderr));
+        assert_eq!(self.stdout.trim_end().lines().count(), 1, "one object is one line: {}", self.stdout);
+        assert!(object.is_object(), "{object}");
+        assert_eq!(object["ok"], self.code == 0, "exit {} with {object}", self.code);
+        if self.code == 0 {
+            assert!(object.get("error").is_none(), "{object}");
+        } else {
+            for key in ["kind", "message"] {
+                assert!(object["error"][key].as_str().is_some_and(|text| !text.is_empty()), "no error.{key}: {object}");
+            }
+        }
+        object
+    }
+}
+
+/// Takes out paths, ports, times and what depends on the machine's processor.
+fn redact(text: &str, folder: &Path) -> String {
+    let mut text = text.replace(folder.to_str().unwrap(), "[folder]").replace('\u{1b}', "␛");
+    for architecture in ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"] {
+        text = text.replace(architecture, "[target]");
+    }
+    for platform in ["(linux/amd64)", "(linux/arm64)"] {
+        text = text.replace(platform, "([platform])");
+    }
+    text = after(&text, "127.0.0.1:", "[port]", |c| c.is_ascii_digit());
+    text = after(&text, "os error ", "[number]", |c| c.is_ascii_digit());
+    text = after(&text, "content-", "[hash]", |c| c.is_ascii_hexdigit());
+    text = after(&text, "\"seconds\":", "0", |c| c.is_ascii_digit() || c == '.');
+    seconds(&text)
+}
+
+/// Replaces what follows `mark` for as long as it is `wanted`.
+fn after(text: &str, mark: &str, with: &str, wanted: fn(char) -> bool) -> String {
+    let mut parts = text.split(mark);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(wanted);
+        out.push_str(mark);
+        out.push_str(if rest.len() < part.len() { with } else { "" });
+        out.push_str(rest);
+    }
+    out
+}
+
+/// Replaces the time of `(1.2 s)`.
+fn seconds(text: &str) -> String {
+    let is_time = |part: &str| part.strip_suffix(" s").is_some_and(|number| number.parse::<f64>().is_ok());
+    let line = |line: &str| match line.rsplit_once(" (") {
+        Some((before, last)) if last.strip_suffix(')').is_some_and(is_time) => format!("{before} ([time])"),
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
