@@ -20,6 +20,8 @@ pub(crate) struct Template {
     pub(crate) body: String,
     /// Declared parameters with their defaults.
     pub(crate) parameters: BTreeMap<String, Option<String>>,
+    /// `Release.KeepOldMinutes` of its metadata: how long an update keeps what it has replaced.
+    pub(crate) keep_old_minutes: i32,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +30,9 @@ pub(crate) enum InvalidTemplate {
     Syntax { path: String, reason: String },
     #[error("{path} has {size} bytes; CloudFormation takes at most {MAX_BODY} in a call")]
     TooLarge { path: String, size: usize },
+    /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html>
+    #[error("{path} has Release.KeepOldMinutes {minutes} in its metadata; CloudFormation takes 0 to 180")]
+    KeepOldMinutes { path: String, minutes: i64 },
     #[error("{path} has no parameter {CONTAINER_URI}, through which the image is given to it")]
     NoContainerUri { path: String },
     #[error("{path} has no output {API_GATEWAY_URL}, through which the release is proved")]
@@ -50,13 +55,17 @@ impl Template {
         let section = |name| root.and_then(|root| root.as_mapping_get(name));
         let parameters: BTreeMap<_, _> = section("Parameters").map(parameters).unwrap_or_default();
         let has_url = section("Outputs").is_some_and(|outputs| outputs.contains_mapping_key(API_GATEWAY_URL));
+        let keep_old_minutes = section("Metadata")
+            .and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("KeepOldMinutes")?.as_integer())
+            .map_or(Ok(0), |minutes| i32::try_from(minutes).ok().filter(|m| (0..=180).contains(m)).ok_or(minutes))
+            .map_err(|minutes| InvalidTemplate::KeepOldMinutes { path: path.clone(), minutes })?;
         if !parameters.contains_key(CONTAINER_URI) {
             return Err(InvalidTemplate::NoContainerUri { path });
         }
         if !has_url {
             return Err(InvalidTemplate::NoUrl { path });
         }
-        Ok(Self { path, body, parameters })
+        Ok(Self { path, body, parameters, keep_old_minutes })
     }
 
     pub(crate) fn declares(&self, parameter: &str) -> bool {
@@ -118,5 +127,13 @@ Outputs:
         assert!(parse("a: [".to_owned()).contains("t.yaml is not YAML"));
         assert!(parse(format!("{GOOD}#{}", "x".repeat(MAX_BODY))).contains("at most 51200"));
         assert!(parse(String::new()).contains("no parameter"));
+        assert!(parse(format!("Metadata: {{Release: {{KeepOldMinutes: 181}}}}{GOOD}")).contains("0 to 180"));
+    }
+
+    #[test]
+    fn a_template_says_how_long_the_old_stays() {
+        let minutes = |text: String| Template::parse("t.yaml", text).unwrap().keep_old_minutes;
+        assert_eq!(minutes(GOOD.to_owned()), 0);
+        assert_eq!(minutes(format!("Metadata: {{Release: {{KeepOldMinutes: 2}}}}{GOOD}")), 2);
     }
 }

@@ -7,7 +7,8 @@ use anyhow::Result;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, Change as Described, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, Tag,
+    Capability, Change as Described, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration,
+    Tag,
 };
 
 use super::is_empty;
@@ -75,6 +76,7 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
         .template_body(&request.template.body)
         .set_parameters(Some(parameters(request.parameters)))
         .set_tags(Some(tags))
+        .set_rollback_configuration((!request.create).then(|| keep_old(request.template)))
         .capabilities(Capability::CapabilityIam)
         .capabilities(Capability::CapabilityNamedIam)
         .send()
@@ -96,6 +98,13 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
     }
     let stack_id = described.stack_id().or(created.stack_id()).unwrap_or(request.stack).to_owned();
     Ok(Prepared::Ready(ChangeSet { changes: changes(client, &id, request, described).await?, id, stack_id }))
+}
+
+/// What CloudFormation has replaced it removes only after the monitoring time, alarms or none
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-rollback-triggers.html>). The setting
+/// stays with the stack, so none is said too.
+fn keep_old(template: &Template) -> RollbackConfiguration {
+    RollbackConfiguration::builder().monitoring_time_in_minutes(template.keep_old_minutes).build()
 }
 
 fn parameters(values: &BTreeMap<String, Value>) -> Vec<Parameter> {
