@@ -27,9 +27,10 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
     let from_source = source.from_source || !platform.is_host();
     let dockerfile = context.root.join(DOCKERFILE);
     let phase = ui.phase("compile");
+    let mut arguments = vec![("VERSION", env!("CARGO_PKG_VERSION")), ("SOURCE", env!("CARGO_PKG_REPOSITORY"))];
     let mut files = if from_source {
-        let arguments = source.builder_image.as_deref().map(|image| ("BUILDER_IMAGE", image));
-        let mut files = BuildContext::new(platform.oci(), &arguments.into_iter().collect::<Vec<_>>());
+        arguments.extend(source.builder_image.as_deref().map(|image| ("BUILDER_IMAGE", image)));
+        let mut files = BuildContext::new(platform.oci(), &arguments);
         for path in sources(context).await? {
             files.add(&path, &context.root.join(&path), false)?;
         }
@@ -58,9 +59,10 @@ async fn sources(context: &Context) -> Result<Vec<String>> {
             .resource(context.root.display().to_string())
             .hint("install git, and work in a clone")
     })?;
-    let wanted = |path: &String| {
-        path.starts_with("crates/") || ["Cargo.toml", "Cargo.lock", "xtask/Cargo.toml"].contains(&path.as_str())
-    };
+    // What is not compiled must not make a new image.
+    let compiled = |path: &str| path.starts_with("crates/") && !path.ends_with(".md") && !path.contains("/tests/");
+    let wanted =
+        |path: &String| compiled(path) || ["Cargo.toml", "Cargo.lock", "xtask/Cargo.toml"].contains(&path.as_str());
     // Git also lists files that were deleted and not yet committed so.
     Ok(files.into_iter().filter(wanted).filter(|path| context.root.join(path).is_file()).collect())
 }

@@ -29,8 +29,10 @@ pub(crate) struct Clients {
 pub(crate) struct Identity {
     pub(crate) account: String,
     pub(crate) arn: String,
-    /// When the credentials end; `None` for such that do not.
+    /// When the credentials end, as far as they say.
     pub(crate) expiry: Option<SystemTime>,
+    /// Whether they end at all, said or not.
+    pub(crate) temporary: bool,
 }
 
 #[cfg(test)]
@@ -113,7 +115,12 @@ pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>)
         if is_expired(error.code()) { no_credentials(error.message().unwrap_or_default(), vars) } else { failure }
     })?;
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
-    Ok(Identity { account: text(caller.account()), arn: text(caller.arn()), expiry: credentials.expiry() })
+    Ok(Identity {
+        account: text(caller.account()),
+        arn: text(caller.arn()),
+        expiry: credentials.expiry(),
+        temporary: credentials.session_token().is_some(),
+    })
 }
 
 fn is_expired(code: Option<&str>) -> bool {

@@ -23,10 +23,10 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
     match command {
         Command::Doctor { environment } => interrupt.or(doctor::run(&environment.environment, context, ui)).await,
         Command::Build(arguments) => interrupt.or(build::run(&arguments, context, ui)).await,
-        // Between two containers an interruption must wait, so this one looks out for it itself.
+        // These must not be left at any point: between two containers, or with a change set half-made.
         Command::Release(arguments) if arguments.local => release::local(&arguments, context, ui).await,
-        Command::Release(arguments) => interrupt.or(release::run(&arguments, context, ui)).await,
-        Command::Deploy(arguments) => interrupt.or(deploy::run(&arguments, context, ui)).await,
+        Command::Release(arguments) => release::run(&arguments, context, ui).await,
+        Command::Deploy(arguments) => deploy::run(&arguments, context, ui).await,
         Command::Smoke(arguments) => interrupt.or(smoke::run(&arguments, context, ui)).await,
         Command::Status { environment } => interrupt.or(status::run(&environment.environment, context, ui)).await,
         Command::Destroy(arguments) => interrupt.or(destroy::run(&arguments, context, ui)).await,

@@ -29,6 +29,14 @@ pub(crate) struct Engine {
     pub(crate) version: String,
 }
 
+impl Engine {
+    /// Whether its published ports are on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        let local = ["unix://", "npipe://", "tcp://127.", "tcp://localhost", "http://127.", "http://localhost"];
+        local.iter().any(|start| self.host.starts_with(start))
+    }
+}
+
 /// Connects to the engine that the docker CLI would use, and checks that it answers.
 ///
 /// # Errors
@@ -37,7 +45,7 @@ pub(crate) async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, F
     let fail = |host: &str, reason: String| {
         Failure::new(Exit::Preflight, "docker", "the Docker engine does not answer")
             .resource(host)
-            .hint(hint(&reason))
+            .hint(hint(host, &reason))
             .reason(reason)
     };
     let host = host::find(vars).map_err(|reason| fail("docker context", reason))?;
@@ -75,8 +83,10 @@ pub(crate) fn is_missing(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
 }
 
-fn hint(reason: &str) -> String {
-    if reason.contains("ermission denied") {
+fn hint(host: &str, reason: &str) -> String {
+    if host.starts_with("ssh://") || host.starts_with("tcp://") {
+        format!("check that an engine answers there: docker --host {host} version")
+    } else if reason.contains("ermission denied") {
         "add yourself to the group docker (sudo usermod -aG docker $USER), log in again, or set DOCKER_HOST".to_owned()
     } else {
         "install Docker (https://docs.docker.com/engine/install/) and start it (sudo systemctl start docker), or point \

@@ -4,7 +4,8 @@ use anyhow::{Context, Result};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::ProvideErrorMetadata;
 use aws_sdk_ecr::types::{
-    ImageIdentifier, ImageScanningConfiguration, ImageTagMutability, Repository as Described, Tag,
+    ImageFailure, ImageFailureCode, ImageIdentifier, ImageScanningConfiguration, ImageTagMutability,
+    Repository as Described, Tag,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,9 +18,19 @@ use crate::outcome::{Exit, Failure};
 
 /// Expires what no tag names.
 ///
-/// Every released image has tags, and immutable tags cannot leave an image; so this can never take an image that is
-/// deployed or could be rolled back to. What it does take are the remains of pushes that were cut short.
+/// Every image that a release has pushed has tags, and immutable tags cannot leave an image; so this can never take one
+/// that is deployed or could be rolled back to. What it does take are the remains of pushes that were cut short, and
+/// images that were pushed without a tag by other means.
 const LIFECYCLE: &str = r#"{"rules":[{"rulePriority":1,"description":"remains of interrupted pushes","selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":14},"action":{"type":"expire"}}]}"#;
+
+/// Kinds of manifest that an image may have; without them ECR may translate one into another, with another digest
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html>).
+const MANIFESTS: [&str; 4] = [
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+];
 
 /// A repository that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,11 +106,21 @@ pub(crate) async fn digest(client: &Client, name: &str, tag: &str) -> Result<Opt
 /// Asks for one image, which answers without an exception when there is none. For several at once the answer need not
 /// say which of the tags was asked for.
 async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Option<Digest>> {
-    let answer = match client.batch_get_image().repository_name(name).image_ids(id).send().await {
+    let resource = format!("repository {name}");
+    let call = client.batch_get_image().repository_name(name).image_ids(id);
+    let answer = match call.set_accepted_media_types(Some(MANIFESTS.map(str::to_owned).into())).send().await {
         Ok(answer) => answer,
         Err(error) if error.code() == Some("RepositoryNotFoundException") => return Ok(None),
-        Err(error) => return Err(failure("ecr:BatchGetImage", &format!("repository {name}"), &error).into()),
+        Err(error) => return Err(failure("ecr:BatchGetImage", &resource, &error).into()),
     };
+    let other = |failure: &&ImageFailure| failure.failure_code() != Some(&ImageFailureCode::ImageNotFound);
+    if let Some(refused) = answer.failures().iter().find(other) {
+        let code = refused.failure_code().map_or("unknown", |code| code.as_str());
+        return Err(Failure::new(Exit::Failed, "image", "ECR cannot give the image")
+            .resource(resource)
+            .reason(format!("{code}: {}", refused.failure_reason().unwrap_or_default()))
+            .into());
+    }
     let id = answer.images().first().and_then(|image| image.image_id());
     let digest = id.and_then(|id| id.image_digest()).map(str::parse::<Digest>).transpose();
     digest.map_err(anyhow::Error::msg).with_context(|| format!("ECR's digest of an image in {name}"))

@@ -7,9 +7,9 @@ use tokio::sync::watch;
 
 use crate::outcome::{Exit, Failure};
 
-/// Tells whether the user wants to stop.
+/// Tells whether the user wants to stop: how often a signal has come.
 #[derive(Debug, Clone)]
-pub(crate) struct Interrupt(watch::Receiver<bool>);
+pub(crate) struct Interrupt(watch::Receiver<u32>);
 
 impl Interrupt {
     /// Starts to listen; from then on the signals no longer end the process by themselves.
@@ -17,19 +17,22 @@ impl Interrupt {
     /// # Errors
     /// Where the system does not let a process listen for signals.
     pub(crate) fn listen() -> Result<Self> {
-        let (sender, receiver) = watch::channel(false);
+        let (sender, receiver) = watch::channel(0);
         #[cfg(unix)]
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::spawn(async move {
-            #[cfg(unix)]
-            let terminated = terminate.recv();
-            #[cfg(not(unix))]
-            let terminated = std::future::pending::<Option<()>>();
-            tokio::select! {
-                pressed = tokio::signal::ctrl_c() => drop(pressed),
-                _ = terminated => {}
+            loop {
+                #[cfg(unix)]
+                let terminated = terminate.recv();
+                #[cfg(not(unix))]
+                let terminated = std::future::pending::<Option<()>>();
+                tokio::select! {
+                    Ok(()) = tokio::signal::ctrl_c() => {}
+                    Some(()) = terminated => {}
+                    else => return,
+                }
+                sender.send_modify(|times| *times += 1);
             }
-            sender.send_replace(true);
         });
         Ok(Self(receiver))
     }
@@ -37,7 +40,16 @@ impl Interrupt {
     /// Nobody wants to stop.
     #[cfg(test)]
     pub(crate) fn never() -> Self {
-        Self(watch::channel(false).1)
+        Self(watch::channel(0).1)
+    }
+
+    /// Ends when the user insists, by a second signal.
+    pub(crate) async fn insisted(&self) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|times| *times > 1).await.is_err() {
+            // Nobody listens any more, so nobody can insist.
+            std::future::pending().await
+        }
     }
 
     /// Runs `future` until it ends or the user wants to stop; then it is dropped where it is.
@@ -49,12 +61,13 @@ impl Interrupt {
         tokio::select! {
             biased;
             result = future => result,
-            Ok(_) = receiver.wait_for(|stop| *stop) => Err(interrupted().into()),
+            Ok(_) = receiver.wait_for(|times| *times > 0) => Err(interrupted().into()),
         }
     }
 }
 
-fn interrupted() -> Failure {
+/// What an interruption is to the caller.
+pub(crate) fn interrupted() -> Failure {
     Failure::new(Exit::Interrupted, "interrupted", "stopped as you asked")
 }
 
@@ -64,11 +77,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_under_way_is_left_when_the_user_wants_to_stop() {
-        let (sender, receiver) = watch::channel(false);
+        let (sender, receiver) = watch::channel(0);
         let interrupt = Interrupt(receiver);
         assert_eq!(interrupt.or(async { Ok(1) }).await.unwrap(), 1);
-        sender.send(true).unwrap();
+        sender.send(1).unwrap();
         let error = interrupt.or(std::future::pending::<Result<()>>()).await.unwrap_err();
         assert_eq!(Failure::of(&error).exit, Exit::Interrupted);
+        sender.send(2).unwrap();
+        interrupt.insisted().await;
     }
 }

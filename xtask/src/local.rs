@@ -52,7 +52,12 @@ impl Local<'_> {
             container::remove(self.docker, &self.name(leftover)).await?;
         }
         match old {
-            Some(old) => self.replace(&old, image, phase).await,
+            Some(old) if old.running => self.replace(&old, image, phase).await,
+            // It serves nobody, as after a restart of the machine.
+            Some(old) => {
+                container::remove(self.docker, &old.id).await?;
+                self.first(image, phase).await
+            }
             None => self.first(image, phase).await,
         }
     }
@@ -121,10 +126,11 @@ impl Local<'_> {
             Err(error) => Err(self.not_started(image, error)),
         };
         if let Err(error) = healthy {
-            container::remove(self.docker, &id).await?;
+            let removed = container::remove(self.docker, &id).await;
             container::start(self.docker, &old.id, old.host_port)
                 .await
                 .with_context(|| format!("the old container {} does not start again either", old.id))?;
+            removed?;
             return Err(keeps_serving(error));
         }
         container::remove(self.docker, &old.id).await?;

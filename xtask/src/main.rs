@@ -61,12 +61,18 @@ async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
     });
     let (result, report) = match context {
         Ok(context) => {
-            let result = commands::run(cli.command, &context, ui).await;
+            let result = tokio::select! {
+                biased;
+                result = commands::run(cli.command, &context, ui) => result,
+                () = context.interrupt.insisted() => Err(interrupt::interrupted().into()),
+            };
             (result.map_err(|error| Failure::of(&error)), context.into_report())
         }
         Err(failure) => (Err(failure), Report::default()),
     };
     let failure = result.err().map(|failure| match ui.what_still_runs() {
+        // Losing sight of what goes on at AWS is not "nothing was changed".
+        Some(still) if failure.exit == Exit::Failed => Failure { exit: Exit::NeedsHuman, ..failure }.hint(still),
         Some(still) => failure.hint(still),
         None if failure.exit == Exit::Interrupted => failure.reason("nothing is left running"),
         None => failure,

@@ -66,11 +66,15 @@ impl Failure {
         self
     }
 
-    /// Finds the failure inside an error, or makes a plain one of its chain: first line the message, the rest the
-    /// reason.
+    /// Finds the failure inside an error, with what was said around it, or makes a plain one of the error's chain: first
+    /// line the message, the rest the reason.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        if let Some(failure) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()) {
-            return failure.clone();
+        let mut around = String::new();
+        for cause in error.chain() {
+            if let Some(failure) = cause.downcast_ref::<Failure>() {
+                return Self { message: around + &failure.message, ..failure.clone() };
+            }
+            around.push_str(&format!("{cause}: "));
         }
         let mut chain = error.chain().map(ToString::to_string);
         let failure = Self::new(Exit::Failed, "failed", chain.next().unwrap_or_default());
@@ -116,6 +120,7 @@ mod tests {
         let error = anyhow::Error::new(Failure::new(Exit::NeedsHuman, "stack", "stuck").hint("look")).context("deploy");
         let failure = Failure::of(&error);
         assert_eq!((failure.exit, failure.hint.as_deref()), (Exit::NeedsHuman, Some("look")));
+        assert_eq!(failure.message, "deploy: stuck");
     }
 
     #[test]

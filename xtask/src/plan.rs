@@ -103,6 +103,10 @@ pub(crate) fn parameters(
             values.insert(name.to_owned(), Value::Is(value));
         }
     }
+    // The image is built for this one, whatever the stack had before.
+    if let Some(Some(architecture)) = template.parameters.get(ARCHITECTURE) {
+        values.insert(ARCHITECTURE.to_owned(), Value::Is(architecture.clone()));
+    }
     for (name, value) in &environment.parameters {
         values.insert(name.clone(), Value::Is(value.clone()));
     }
@@ -167,10 +171,11 @@ Outputs: {ApiGatewayURL: {Value: x}}
     fn parameters_come_from_image_settings_file_and_stack_in_this_order() {
         let (service, dev, template) = environment("Zone = \"a\"");
         let image: ImageReference = "example.com/rest-api:v1".parse().unwrap();
-        let previous = ["Zone", "Kept", "Gone", "ContainerURI"].map(String::from).into();
+        let previous = ["Architecture", "Zone", "Kept", "Gone", "ContainerURI"].map(String::from).into();
         let values = parameters(&template, &service, &dev, &image, &previous);
         let is = |text: &str| Value::Is(text.to_owned());
         let expected = [
+            ("Architecture", is("arm64")),
             ("ContainerPort", is("8080")),
             ("ContainerURI", is("example.com/rest-api:v1")),
             ("Kept", Value::Previous),

@@ -5,15 +5,18 @@ use std::time::{Duration, SystemTime};
 use config::deployment::Environment;
 
 use crate::aws::{self, Clients, Identity};
+use crate::cli::Proof;
 use crate::context::Context;
 use crate::docker::{self, Engine};
 use crate::outcome::{self, Exit, Failure};
 use crate::plan::{self, Platform};
+use crate::stack;
 use crate::template::Template;
 use crate::ui::Ui;
 
-/// Credentials that end sooner are refused: a release would lose them half-way.
-const SHORTEST_CREDENTIALS: Duration = Duration::from_secs(15 * 60);
+/// Credentials that end sooner are warned of: a release may lose them half-way. Many kinds are renewed by themselves,
+/// so it is no more than a warning.
+const SHORT_CREDENTIALS: Duration = Duration::from_secs(15 * 60);
 
 /// What a release needs, checked.
 pub(crate) struct Ready {
@@ -30,6 +33,7 @@ pub(crate) struct Ready {
 pub(crate) async fn check(
     context: &Context,
     environment: &Environment,
+    proof: &Proof,
     needs_engine: bool,
     ui: &Ui,
 ) -> Result<Ready, Failure> {
@@ -38,8 +42,11 @@ pub(crate) async fn check(
     let (engine, account) = tokio::join!(engine, account(context, environment));
     let template = context.template(environment);
     let mut problems = Vec::new();
-    let parameters = template.as_ref().map(|template| parameter_problems(context, environment, template));
-    problems.extend(parameters.into_iter().flatten());
+    if let Ok(template) = &template {
+        let clients = account.as_ref().ok().map(|(clients, _)| clients);
+        problems.extend(parameter_problems(context, environment, template, clients).await);
+        problems.extend(smoke_url_problem(environment, template, proof));
+    }
     let platform = template.as_ref().ok().map(|template| platform(environment, template));
     let (engine, account, template) =
         (note(engine, &mut problems), note(account, &mut problems), note(template, &mut problems));
@@ -47,6 +54,12 @@ pub(crate) async fn check(
     match (engine, account, template, platform) {
         (Some(engine), Some((clients, identity)), Some(template), Some(platform)) if problems.is_empty() => {
             phase.done(&describe(&identity, environment));
+            if let Some(left) = time_left(&identity).filter(|left| *left < SHORT_CREDENTIALS) {
+                ui.warn(&format!(
+                    "the AWS credentials end in {} s, unless they are renewed by themselves",
+                    left.as_secs()
+                ));
+            }
             Ok(Ready { engine, clients, template, platform })
         }
         _ => Err(outcome::preflight(&problems)),
@@ -70,12 +83,6 @@ pub(crate) async fn account(context: &Context, environment: &Environment) -> Res
             .reason(format!("deploy.toml allows {allowed}; {} is in {}", identity.arn, identity.account))
             .hint("choose the right AWS_PROFILE"));
     }
-    if let Some(left) = time_left(&identity).filter(|left| *left < SHORTEST_CREDENTIALS) {
-        return Err(Failure::new(Exit::Preflight, "credentials", "the AWS credentials end too soon")
-            .resource(&identity.arn)
-            .reason(format!("{} s are left, a release may take {} s", left.as_secs(), SHORTEST_CREDENTIALS.as_secs()))
-            .hint("get new ones, for example: aws sso login"));
-    }
     Ok((clients, identity))
 }
 
@@ -87,13 +94,19 @@ fn time_left(identity: &Identity) -> Option<Duration> {
 pub(crate) fn describe(identity: &Identity, environment: &Environment) -> String {
     let left = match time_left(identity) {
         Some(left) => format!("credentials for {} min", left.as_secs() / 60),
+        None if identity.temporary => "credentials whose end is not known".to_owned(),
         None => "credentials without an end".to_owned(),
     };
     format!("account {} in {}, {}, {left}", identity.account, environment.region, identity.arn)
 }
 
-/// What is wrong with the parameters of deploy.toml.
-pub(crate) fn parameter_problems(context: &Context, environment: &Environment, template: &Template) -> Vec<Failure> {
+/// What is wrong with the parameters of deploy.toml. A value that an existing stack has need not stand there.
+pub(crate) async fn parameter_problems(
+    context: &Context,
+    environment: &Environment,
+    template: &Template,
+    clients: Option<&Clients>,
+) -> Vec<Failure> {
     let file = &environment.template;
     let problem = |name: String, reason: String, hint: String| {
         Failure::new(Exit::Preflight, "parameters", format!("parameter {name} cannot be used"))
@@ -109,15 +122,42 @@ pub(crate) fn parameter_problems(context: &Context, environment: &Environment, t
         };
         problem(name, reason, "remove it from deploy.toml".to_owned())
     });
-    let missing = plan::missing_parameters(template, &context.deployment.service, environment);
+    let mut missing = plan::missing_parameters(template, &context.deployment.service, environment);
+    if let Some(clients) = clients.filter(|_| !missing.is_empty()) {
+        // A stack that cannot be read now is asked again, and complained of, when it is deployed to.
+        let stack = stack::describe(&clients.cloudformation, &environment.stack).await.ok().flatten();
+        let kept = stack.map(|stack| stack.parameter_names()).unwrap_or_default();
+        missing.retain(|name| !kept.contains(name));
+    }
     let missing = missing.into_iter().map(|name| {
         let hint = format!("add {name} = \"…\" to [environments.{}.parameters]", environment.name);
-        problem(name, format!("{file} has no default for it"), hint)
+        problem(name, format!("{file} has no default for it, and the stack no value"), hint)
     });
     misplaced.chain(missing).collect()
 }
 
-fn platform(environment: &Environment, template: &Template) -> Result<Platform, Failure> {
+/// A smoke URL that names outputs which the template does not have would be noticed after the stack has changed.
+fn smoke_url_problem(environment: &Environment, template: &Template, proof: &Proof) -> Option<Failure> {
+    let pattern = proof.smoke_url.as_ref().or(environment.smoke_url.as_ref()).filter(|_| !proof.no_smoke)?;
+    let any = template.outputs.iter().map(|name| (name.clone(), String::new())).collect();
+    let name = plan::fill_outputs(pattern, &any).err()?;
+    Some(
+        Failure::new(Exit::Preflight, "smoke-url", format!("the smoke URL names an output {name} that there is not"))
+            .resource(pattern)
+            .reason(format!(
+                "{} has {}",
+                template.path,
+                template.outputs.iter().cloned().collect::<Vec<_>>().join(", ")
+            ))
+            .hint("mend smoke_url in deploy.toml, or --smoke-url"),
+    )
+}
+
+/// The platform of the environment's image.
+///
+/// # Errors
+/// An `Architecture` that no image is built for.
+pub(crate) fn platform(environment: &Environment, template: &Template) -> Result<Platform, Failure> {
     plan::platform(environment, template).map_err(|architecture| {
         Failure::new(Exit::Preflight, "platform", format!("no image can be built for {architecture}"))
             .resource(format!("environments.{}.parameters.Architecture", environment.name))

@@ -51,7 +51,7 @@ pub(crate) struct Manner {
 pub(crate) async fn prove(context: &Context, base: Url, digest: Option<Digest>, manner: Manner, ui: &Ui) -> Result<()> {
     let phase = ui.phase("smoke");
     let service = &context.deployment.service;
-    let client = smoke::client(context.authorities().as_deref()).context("cannot prepare the smoke test")?;
+    let client = smoke::client(&base, context.authorities().as_deref()).context("cannot prepare the smoke test")?;
     let target = Target { base, service, digest, spacing: manner.spacing };
     context.report(|report| report.url = Some(shown(&target.base)));
     let verdict = smoke::prove(&client, &target, manner.patience, &phase).await;
@@ -83,7 +83,7 @@ pub(crate) async fn prove(context: &Context, base: Url, digest: Option<Digest>, 
     Ok(())
 }
 
-/// The URL to use, without a trailing slash.
-fn shown(url: &Url) -> String {
+/// The URL as it is shown, without a trailing slash.
+pub(crate) fn shown(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }

@@ -19,12 +19,12 @@ pub(crate) struct Report {
     pub(crate) image: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) platform: Option<String>,
-    /// Bytes, uncompressed.
+    /// Bytes, as the engine counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
-    /// Bytes of the layers that the registry did not have, uncompressed.
+    /// Bytes of the layers that the registry did not have, as the engine counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pushed_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use aws_sdk_cloudformation::Client;
 use config::deployment::Environment;
 
 use crate::context::Context;
@@ -13,7 +14,7 @@ use crate::plan::{self, Value};
 use crate::preflight::Ready;
 use crate::report::Change;
 use crate::stack::change_set::{self, ChangeSet, Prepared, Request};
-use crate::stack::follow::{self, Followed, Mark};
+use crate::stack::follow::{self, Followed, Mark, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer, Ending};
 use crate::ui::{Paint, Phase, Ui};
@@ -37,52 +38,93 @@ pub(crate) async fn roll_out(
 ) -> Result<Rolled> {
     let client = &ready.clients.cloudformation;
     let phase = ui.phase("stack");
-    let before = settle(ready, environment, &phase, ui).await?;
-    let create = before.as_ref().is_none_or(|stack| status::answer(Some(&stack.status)) == Answer::Create);
-    let names = before.as_ref().filter(|_| !create).map(Stack::parameter_names).unwrap_or_default();
+    let before = context.interrupt.or(settle(ready, environment, &phase, ui)).await?;
+    let create = status::answer(before.as_ref().map(|stack| stack.status.as_str())) == Answer::Create;
+    let existing = before.as_ref().filter(|_| !create);
+    let names = existing.map(Stack::parameter_names).unwrap_or_default();
     let parameters = plan::parameters(&ready.template, &context.deployment.service, environment, image, &names);
-    if let Some(stack) = before.as_ref().filter(|stack| !create && has_all(stack, &parameters))
+    if let Some(stack) = existing.filter(|stack| !ready.template.is_dynamic && has_all(stack, &parameters))
         && stack::template_body(client, &stack.name).await?.trim() == ready.template.body.trim()
     {
         phase.skipped(&format!("{} is already current", stack.name));
         return Ok(Rolled { change: Change::None, stack: stack.clone() });
     }
     let token = token();
-    let request = Request {
-        stack: &environment.stack,
-        create,
-        template: &ready.template,
-        parameters: &parameters,
-        tags: &[("managed-by", "xtask")],
-        token: &token,
-    };
-    let set = match (change_set::prepare(client, &request).await?, before) {
-        (Prepared::Ready(set), _) => set,
-        (Prepared::Empty, Some(stack)) => {
+    let mut tags = existing.map(|stack| stack.tags.clone()).unwrap_or_default();
+    tags.insert("managed-by".to_owned(), "xtask".to_owned());
+    let template = &ready.template;
+    let request =
+        Request { stack: &environment.stack, create, template, parameters: &parameters, tags: &tags, token: &token };
+    // Up to the execution an interruption must leave nothing behind, so it is looked out for here.
+    let prepared = context.interrupt.or(change_set::prepare(client, &request)).await;
+    let set = match prepared {
+        Ok(Prepared::Ready(set)) => set,
+        Ok(Prepared::Empty) => {
+            let stack = before.filter(|_| !create);
+            let stack =
+                stack.with_context(|| format!("CloudFormation finds nothing to create in {}", template.path))?;
             phase.skipped(&format!("{} is already current", stack.name));
             return Ok(Rolled { change: Change::None, stack });
         }
-        (Prepared::Empty, None) => anyhow::bail!("CloudFormation finds nothing to create in {}", ready.template.path),
+        Err(error) => {
+            abandon(client, &environment.stack, Some(&token).filter(|_| is_interruption(&error)), &before).await;
+            return Err(error);
+        }
     };
     show(&set, &phase, ui);
-    consent(ready, environment, &set, ui).await?;
+    if let Err(error) = context.interrupt.or(consent(environment, ui)).await {
+        abandon(client, &set.stack_id, Some(&set.id), &before).await;
+        return Err(error);
+    }
     let mark = follow::mark(client, &set.stack_id).await;
     let work = if create { "created" } else { "updated" };
     ui.still_runs(Some(format!(
         "stack {} is being {work} and goes on without this tool; the same command follows it",
         environment.stack
     )));
-    let followed = match change_set::execute(client, &set, &token).await {
-        Ok(()) => follow::follow(client, &set.stack_id, mark, &phase).await?,
-        Err(failure) => after_refusal(ready, &set, mark, failure, &phase).await?,
-    };
-    ui.still_runs(None);
-    match conclude(environment, followed)? {
-        Some(stack) => {
-            phase.done(&format!("{} {work}", stack.name));
-            Ok(Rolled { change: if create { Change::Create } else { Change::Update }, stack })
+    let carry_out = async {
+        match change_set::execute(client, &set, &token).await {
+            Ok(()) => {
+                let watch = Watch { stack_id: &set.stack_id, before: before.as_ref(), mark, deleting: false };
+                follow::follow(client, watch, &phase).await
+            }
+            Err(failure) => after_refusal(client, &set, mark, &before, failure, &phase, ui).await,
         }
-        None => anyhow::bail!("stack {} was deleted by someone while it was being {work}", environment.stack),
+    };
+    let followed = context.interrupt.or(carry_out).await?;
+    ui.still_runs(None);
+    let stack = conclude(environment, followed)?;
+    if stack.container_uri() != Some(image.to_string().as_str()) {
+        return Err(superseded(&stack, image).into());
+    }
+    phase.done(&format!("{} {work}", stack.name));
+    Ok(Rolled { change: if create { Change::Create } else { Change::Update }, stack })
+}
+
+/// Our execution came too late: what was followed was another release's.
+fn superseded(stack: &Stack, image: &ImageReference) -> Failure {
+    let runs = stack.container_uri().unwrap_or("another image");
+    Failure::new(Exit::NeedsHuman, "superseded", format!("another release took stack {}", stack.name))
+        .resource(&stack.id)
+        .reason(format!("it runs {runs}, not {image}"))
+        .hint("repeat the command when the other release is done")
+}
+
+fn is_interruption(error: &anyhow::Error) -> bool {
+    Failure::of(error).exit == Exit::Interrupted
+}
+
+/// Takes back what was asked for and is not executed: the change set, and the empty stack that a first one makes. What
+/// cannot be taken back does no harm, and must not hide why it came to this.
+async fn abandon(client: &Client, stack: &str, set: Option<&String>, before: &Option<Stack>) {
+    if let Some(set) = set {
+        drop(change_set::discard(client, set, stack).await);
+    }
+    if before.is_none()
+        && let Ok(Some(left)) = stack::describe(client, stack).await
+        && left.status == "REVIEW_IN_PROGRESS"
+    {
+        drop(stack::delete(client, &left, &token()).await);
     }
 }
 
@@ -97,7 +139,9 @@ async fn settle(ready: &Ready, environment: &Environment, phase: &Phase<'_>, ui:
                 phase.line(&format!("{} is {}: waiting for its end", stack.name, stack.status));
                 ui.still_runs(Some(format!("stack {} was {} before this command", stack.name, stack.status)));
                 let mark = follow::mark(client, &stack.id).await;
-                follow::follow(client, &stack.id, mark, phase).await?;
+                let deleting = stack.status == "DELETE_IN_PROGRESS";
+                let watch = Watch { stack_id: &stack.id, before: Some(&stack), mark, deleting };
+                follow::follow(client, watch, phase).await?;
                 ui.still_runs(None);
             }
             (Answer::Refuse(refusal), Some(stack)) => {
@@ -137,20 +181,14 @@ fn show(set: &ChangeSet, phase: &Phase<'_>, ui: &Ui) {
     }
 }
 
-/// Asks before a protected environment changes; a refusal leaves nothing behind.
-async fn consent(ready: &Ready, environment: &Environment, set: &ChangeSet, ui: &Ui) -> Result<()> {
-    if !environment.protected {
+/// Asks before a protected environment changes.
+async fn consent(environment: &Environment, ui: &Ui) -> Result<()> {
+    if !environment.protected || ui.confirm(&question(environment)).await? {
         return Ok(());
     }
-    let answer = ui.confirm(&question(environment));
-    if matches!(answer, Ok(true)) {
-        return Ok(());
-    }
-    change_set::discard(&ready.clients.cloudformation, &set.id, &set.stack_id).await?;
-    answer?;
     Err(Failure::new(Exit::Failed, "declined", "the change was declined")
         .resource(format!("stack {}", environment.stack))
-        .reason("the change set is deleted; nothing was changed")
+        .reason("nothing was changed")
         .into())
 }
 
@@ -162,17 +200,20 @@ pub(crate) fn question(environment: &Environment) -> String {
 /// An execution whose call failed: perhaps nothing happened, perhaps the answer was lost, perhaps the stack is already
 /// rolled back. The stack itself tells.
 async fn after_refusal(
-    ready: &Ready,
+    client: &Client,
     set: &ChangeSet,
     mark: Mark,
+    before: &Option<Stack>,
     failure: Failure,
     phase: &Phase<'_>,
+    ui: &Ui,
 ) -> Result<Followed> {
-    let client = &ready.clients.cloudformation;
     let Ok(Some(stack)) = stack::describe(client, &set.stack_id).await else { return Err(failure.into()) };
-    if status::ending(&stack.status).is_none() && stack.status != "REVIEW_IN_PROGRESS" {
-        return follow::follow(client, &set.stack_id, mark, phase).await;
+    if status::answer(Some(&stack.status)) == Answer::Wait {
+        let watch = Watch { stack_id: &set.stack_id, before: before.as_ref(), mark, deleting: false };
+        return follow::follow(client, watch, phase).await;
     }
+    ui.still_runs(None);
     let events = mark.since(client, &set.stack_id).await;
     let reason = failure.reason.clone().unwrap_or_default();
     match status::ending(&stack.status) {
@@ -181,77 +222,80 @@ async fn after_refusal(
             let stack = Stack { status_reason: Some(reason), ..stack };
             Ok(Followed { ending, stack: Some(stack), events })
         }
-        _ => Err(failure.into()),
+        _ => {
+            abandon(client, &set.stack_id, Some(&set.id), before).await;
+            Err(failure.into())
+        }
     }
 }
 
 /// Turns a stack's end into a result.
-fn conclude(environment: &Environment, followed: Followed) -> Result<Option<Stack>, Failure> {
-    let (exit, kind, what, hint) = match followed.ending {
-        Ending::Done => return Ok(followed.stack),
-        Ending::RolledBack => (
+fn conclude(environment: &Environment, followed: Followed) -> Result<Stack, Failure> {
+    let (exit, kind, what, hint) = match (followed.ending, &followed.stack) {
+        (Ending::Done, Some(stack)) => return Ok(stack.clone()),
+        (Ending::RolledBack, _) => (
             Exit::RolledBack,
             "rolled-back",
             "failed and is rolled back; the previous release runs",
             format!("mend the cause, then repeat the command; cargo xtask status {} shows what runs", environment.name),
         ),
-        Ending::RolledBackToNothing => (
+        (Ending::RolledBackToNothing, _) => (
             Exit::RolledBack,
             "rolled-back",
             "could not be created; what had been created is gone",
             format!("mend the cause, then cargo xtask destroy {} and release again", environment.name),
         ),
-        Ending::Stuck => (
+        (Ending::Done | Ending::Stuck, None) => (
+            Exit::NeedsHuman,
+            "gone",
+            "is gone: someone deleted it meanwhile",
+            "agree with whoever did, then repeat the command".to_owned(),
+        ),
+        (Ending::Stuck, Some(_)) => (
             Exit::NeedsHuman,
             "stuck",
             "failed and could not be rolled back",
             format!("cargo xtask status {}; then repeat the command, which names the way out", environment.name),
         ),
     };
-    let status = followed.stack.as_ref().map(|stack| stack.status.clone()).unwrap_or_default();
-    let failure = Failure::new(exit, kind, format!("stack {} {what} ({status})", environment.stack)).hint(hint);
-    let stack_reason = followed.stack.and_then(|stack| stack.status_reason);
-    Err(match follow::first_cause(&followed.events) {
-        Some(cause) => failure
-            .resource(format!("{} ({})", cause.logical_id, cause.resource_type))
-            .reason(cause.reason.clone().or(stack_reason).unwrap_or_else(|| cause.status.clone())),
-        None => failure
-            .resource(format!("stack {}", environment.stack))
-            .reason(stack_reason.unwrap_or_else(|| "CloudFormation gave no reason".to_owned())),
-    })
+    let status = followed.stack.as_ref().map(|stack| format!(" ({})", stack.status)).unwrap_or_default();
+    let failure = Failure::new(exit, kind, format!("stack {} {what}{status}", environment.stack)).hint(hint);
+    Err(blame(failure, &environment.stack, &followed))
 }
 
-/// Deletes the environment's stack and follows it to its end. `None` when there was none.
+/// Adds the first real cause to a stack's failure.
+fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
+    let otherwise = followed.stack.as_ref().and_then(|stack| stack.status_reason.clone());
+    match follow::first_cause(&followed.events) {
+        Some(cause) => failure
+            .resource(format!("{} ({})", cause.logical_id, cause.resource_type))
+            .reason(cause.reason.clone().or(otherwise).unwrap_or_else(|| cause.status.clone())),
+        None => failure
+            .resource(format!("stack {stack}"))
+            .reason(otherwise.unwrap_or_else(|| "CloudFormation gave no reason".to_owned())),
+    }
+}
+
+/// Deletes the environment's stack and follows it to its end.
 ///
 /// # Errors
-/// A stack that is at work, or that cannot be deleted.
-pub(crate) async fn tear_down(
-    client: &aws_sdk_cloudformation::Client,
-    environment: &Environment,
-    stack: &Stack,
-    ui: &Ui,
-) -> Result<()> {
+/// A stack that cannot be deleted.
+pub(crate) async fn tear_down(client: &Client, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<()> {
     let phase = ui.phase("stack");
     let mark = follow::mark(client, &stack.id).await;
     stack::delete(client, stack, &token()).await?;
     ui.still_runs(Some(format!("stack {} is being deleted and goes on without this tool", stack.name)));
-    let followed = follow::follow(client, &stack.id, mark, &phase).await?;
+    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: true };
+    let followed = follow::follow(client, watch, &phase).await?;
     ui.still_runs(None);
-    if followed.ending == Ending::Done {
+    let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str());
+    if status == "DELETE_COMPLETE" {
         phase.done(&format!("{} deleted", stack.name));
         return Ok(());
     }
-    let cause = follow::first_cause(&followed.events).cloned();
-    let status = followed.stack.map(|stack| stack.status).unwrap_or_default();
     let failure = Failure::new(Exit::NeedsHuman, "stuck", format!("stack {} is not deleted ({status})", stack.name))
         .hint(format!("remove what holds it, then cargo xtask destroy {}", environment.name));
-    Err(match cause {
-        Some(cause) => failure
-            .resource(format!("{} ({})", cause.logical_id, cause.resource_type))
-            .reason(cause.reason.unwrap_or(cause.status)),
-        None => failure.resource(format!("stack {}", stack.name)),
-    }
-    .into())
+    Err(blame(failure, &stack.name, &followed).into())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A CloudFormation stack: what it is, how it changes, and what it says meanwhile.
 //!
-//! Every reading of AWS's message texts is in this file; the rest branches on types.
+//! Every reading of CloudFormation's message texts is in this file; the rest branches on types.
 
 pub(crate) mod change_set;
 pub(crate) mod follow;
@@ -25,6 +25,8 @@ pub(crate) struct Stack {
     pub(crate) status_reason: Option<String>,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) outputs: BTreeMap<String, String>,
+    /// Without AWS's own.
+    pub(crate) tags: BTreeMap<String, String>,
     /// When it was created or last updated, in RFC 3339.
     pub(crate) updated: Option<String>,
 }
@@ -70,6 +72,12 @@ pub(crate) async fn describe(client: &Client, stack: &str) -> Result<Option<Stac
                 .iter()
                 .filter_map(|output| pair(output.output_key(), output.output_value()))
                 .collect(),
+            tags: described
+                .tags()
+                .iter()
+                .filter_map(|tag| pair(tag.key(), tag.value()))
+                .filter(|(key, _)| !key.starts_with("aws:"))
+                .collect(),
             updated: time.and_then(|time| time.fmt(aws_sdk_cloudformation::primitives::DateTimeFormat::DateTime).ok()),
         }
     }))
@@ -95,10 +103,14 @@ pub(crate) async fn delete(client: &Client, stack: &Stack, token: &str) -> Resul
     Ok(())
 }
 
-/// CloudFormation has no error code of its own for a stack or change set that is not there.
+/// CloudFormation has no error code of its own for a stack that is not there.
 fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
-    code == Some("ChangeSetNotFound")
-        || (code == Some("ValidationError") && message.is_some_and(|text| text.contains("does not exist")))
+    code == Some("ValidationError") && message.is_some_and(|text| text.contains("does not exist"))
+}
+
+/// A resource that stopped because another one failed.
+fn is_cancelled(reason: &str) -> bool {
+    reason.to_lowercase().contains("cancelled")
 }
 
 /// Both texts by which a change set says that there is nothing to change.

@@ -1,6 +1,6 @@
 //! A CloudFormation template as far as the tool must know it: size, parameters, outputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
@@ -20,6 +20,11 @@ pub(crate) struct Template {
     pub(crate) body: String,
     /// Declared parameters with their defaults.
     pub(crate) parameters: BTreeMap<String, Option<String>>,
+    /// Names of the declared outputs.
+    pub(crate) outputs: BTreeSet<String>,
+    /// Whether AWS works out some of its values anew at each update (SSM parameters, dynamic references, macros), so
+    /// that equal text does not mean that nothing would change.
+    pub(crate) is_dynamic: bool,
     /// `Release.KeepOldMinutes` of its metadata: how long an update keeps what it has replaced.
     pub(crate) keep_old_minutes: i32,
 }
@@ -54,7 +59,10 @@ impl Template {
         let root = documents.first();
         let section = |name| root.and_then(|root| root.as_mapping_get(name));
         let parameters: BTreeMap<_, _> = section("Parameters").map(parameters).unwrap_or_default();
-        let has_url = section("Outputs").is_some_and(|outputs| outputs.contains_mapping_key(API_GATEWAY_URL));
+        let outputs = section("Outputs").and_then(Yaml::as_mapping).into_iter().flatten();
+        let outputs: BTreeSet<_> = outputs.filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect();
+        let resolved = ["{{resolve:ssm", "AWS::SSM::Parameter::Value<"].iter().any(|text| body.contains(text));
+        let is_dynamic = resolved || section("Transform").is_some();
         let keep_old_minutes = section("Metadata")
             .and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("KeepOldMinutes")?.as_integer())
             .map_or(Ok(0), |minutes| i32::try_from(minutes).ok().filter(|m| (0..=180).contains(m)).ok_or(minutes))
@@ -62,10 +70,10 @@ impl Template {
         if !parameters.contains_key(CONTAINER_URI) {
             return Err(InvalidTemplate::NoContainerUri { path });
         }
-        if !has_url {
+        if !outputs.contains(API_GATEWAY_URL) {
             return Err(InvalidTemplate::NoUrl { path });
         }
-        Ok(Self { path, body, parameters, keep_old_minutes })
+        Ok(Self { path, body, parameters, outputs, is_dynamic, keep_old_minutes })
     }
 
     pub(crate) fn declares(&self, parameter: &str) -> bool {
@@ -117,6 +125,9 @@ Outputs:
         assert_eq!(template.parameters["ContainerURI"], None);
         assert_eq!(template.parameters["ContainerPort"].as_deref(), Some("8080"));
         assert_eq!(template.parameters["Architecture"].as_deref(), Some("x86_64"));
+        assert!(template.outputs.contains("ApiGatewayURL") && !template.is_dynamic);
+        let dynamic = GOOD.replace("Type: Number", "Type: AWS::SSM::Parameter::Value<String>");
+        assert!(Template::parse("t.yaml", dynamic).unwrap().is_dynamic);
     }
 
     #[test]

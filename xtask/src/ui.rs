@@ -9,9 +9,10 @@ use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use crate::cli::{Color, Global};
 use crate::outcome::{Exit, Failure};
@@ -22,13 +23,19 @@ pub(crate) use phase::{Phase, PhaseRecord};
 pub(crate) struct Terminal {
     pub(crate) stdin: bool,
     pub(crate) stderr: bool,
+    pub(crate) stdout: bool,
     /// `NO_COLOR` is set and not empty (<https://no-color.org>).
     pub(crate) no_color: bool,
 }
 
 impl Terminal {
     pub(crate) fn detect(no_color: bool) -> Self {
-        Self { stdin: std::io::stdin().is_terminal(), stderr: std::io::stderr().is_terminal(), no_color }
+        Self {
+            stdin: std::io::stdin().is_terminal(),
+            stderr: std::io::stderr().is_terminal(),
+            stdout: std::io::stdout().is_terminal(),
+            no_color,
+        }
     }
 }
 
@@ -39,6 +46,7 @@ pub(crate) struct Ui {
     verbose: bool,
     yes: bool,
     color: bool,
+    color_results: bool,
     can_ask: bool,
     /// The live display; `None` where every change of state is a plain line.
     live: Option<MultiProgress>,
@@ -51,17 +59,18 @@ impl Ui {
     pub(crate) fn new(global: Global, terminal: Terminal) -> Self {
         let live = (terminal.stderr && !global.quiet && !global.verbose)
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        let color = match global.color {
+        let color = |is_terminal: bool| match global.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal.stderr && !terminal.no_color,
+            Color::Auto => is_terminal && !terminal.no_color,
         };
         Self {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
             yes: global.yes,
-            color,
+            color: color(terminal.stderr),
+            color_results: color(terminal.stdout),
             can_ask: terminal.stdin && terminal.stderr,
             live,
             phases: Mutex::default(),
@@ -74,7 +83,7 @@ impl Ui {
     #[cfg(test)]
     pub(crate) fn silent() -> Self {
         let global = Global { json: false, quiet: true, yes: false, color: Color::Never, verbose: false };
-        Self::new(global, Terminal { stdin: false, stderr: false, no_color: true })
+        Self::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true })
     }
 
     /// Starts a phase: a spinner on a terminal, a line elsewhere.
@@ -117,7 +126,7 @@ impl Ui {
         }
     }
 
-    /// Prints a failure and, with `--json`, the object that carries it.
+    /// Prints a failure.
     pub(crate) fn failure(&self, failure: &Failure) {
         let label = if failure.exit == Exit::Interrupted { "interrupted:" } else { "error:" };
         self.to_stderr(&format!("{} {}", self.paint(Paint::Red, label), failure.message));
@@ -133,22 +142,31 @@ impl Ui {
     ///
     /// # Errors
     /// Where nobody can be asked: no terminal and no `--yes`.
-    pub(crate) fn confirm(&self, question: &str) -> Result<bool> {
+    pub(crate) async fn confirm(&self, question: &str) -> Result<bool> {
         if self.yes {
             return Ok(true);
         }
         if !self.can_ask {
             return Err(unanswered(question).into());
         }
-        let ask = || {
-            let mut stderr = std::io::stderr();
-            write!(stderr, "{question} [y/N] ")?;
-            stderr.flush()?;
+        if let Some(live) = &self.live {
+            live.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let mut stderr = std::io::stderr();
+        write!(stderr, "{question} [y/N] ")?;
+        stderr.flush()?;
+        // A thread of its own: whoever waits here can be interrupted, and the process may end while it still reads.
+        let (sender, receiver) = oneshot::channel();
+        std::thread::spawn(move || {
             let mut answer = String::new();
-            std::io::stdin().read_line(&mut answer)?;
-            Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-        };
-        self.suspend(ask)
+            let read = std::io::stdin().read_line(&mut answer).map(|_| answer);
+            drop(sender.send(read));
+        });
+        let answer = receiver.await.context("nobody answered")??;
+        if let Some(live) = &self.live {
+            live.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Whether a later [`Ui::confirm`] can be answered at all, so that nothing expensive is done in vain.
@@ -178,7 +196,12 @@ impl Ui {
     }
 
     pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {
-        if self.color { format!("\u{1b}[{}m{text}\u{1b}[0m", paint as u8) } else { text.to_owned() }
+        painted(self.color, paint, text)
+    }
+
+    /// As [`Ui::paint`], for what goes to stdout.
+    pub(crate) fn paint_result(&self, paint: Paint, text: &str) -> String {
+        painted(self.color_results, paint, text)
     }
 
     fn to_stderr(&self, text: &str) {
@@ -202,6 +225,10 @@ pub(crate) enum Paint {
     Red = 31,
     Green = 32,
     Yellow = 33,
+}
+
+fn painted(color: bool, paint: Paint, text: &str) -> String {
+    if color { format!("\u{1b}[{}m{text}\u{1b}[0m", paint as u8) } else { text.to_owned() }
 }
 
 fn unanswered(question: &str) -> Failure {

@@ -33,12 +33,13 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     if environment.protected && !arguments.proof.dry_run {
         ui.must_be_able_to_ask(&rollout::question(environment))?;
     }
-    let ready = preflight::check(context, environment, false, ui).await?;
-    let digest = ecr::resolve(&ready.clients.ecr, &image).await?;
-    let mut image = image.pinned(&digest);
-    if let Some(registry) = arguments.proof.registry.as_deref().or(environment.registry.as_deref()) {
-        image.host = registry.to_owned();
-    }
+    let pinned = async {
+        let ready = preflight::check(context, environment, &arguments.proof, false, ui).await?;
+        let registry = arguments.proof.registry.as_deref().or(environment.registry.as_deref());
+        let image = pin(context, &ready, image, registry).await?;
+        Ok((ready, image))
+    };
+    let (ready, image) = context.interrupt.or(pinned).await?;
     if arguments.proof.dry_run {
         let step = format!("bring stack {} to {image}", environment.stack);
         ui.result(&step);
@@ -46,6 +47,30 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         return Ok(());
     }
     deploy(context, &ready, environment, &image, &arguments.proof, ui).await
+}
+
+/// The image by digest. In the environment's own registry it is looked up; elsewhere a digest is taken as it is.
+async fn pin(
+    context: &Context,
+    ready: &Ready,
+    image: ImageReference,
+    registry: Option<&str>,
+) -> Result<ImageReference> {
+    let client = &ready.clients.ecr;
+    let own = ecr::find(client, &image.repository).await?.map(|repository| repository.image("any", registry).host);
+    if own.as_deref() == Some(image.host.as_str()) {
+        let digest = ecr::resolve(client, &image).await?;
+        return Ok(image.pinned(&digest));
+    }
+    if let Some(digest) = &image.digest {
+        return Ok(image.pinned(digest));
+    }
+    let own = own.unwrap_or_else(|| format!("a registry with repository {}", context.deployment.service.name));
+    Err(Failure::new(Exit::Failed, "image", "only a digest can be deployed from another registry")
+        .resource(image.to_string())
+        .reason(format!("a tag can move, and this account's {own} is the only registry that is asked"))
+        .hint("name the image by digest: HOST/REPOSITORY@sha256:…")
+        .into())
 }
 
 /// Rolls an image out and proves it.
@@ -73,12 +98,12 @@ pub(super) async fn deploy(
         ui.line("nothing to deploy: the stack is already current");
     }
     let base = proof::base_url(environment, &rolled.stack, proof.smoke_url.as_deref())?;
+    context.report(|report| report.url = Some(proof::shown(&base)));
     if !proof.no_smoke {
         let spacing = if rolled.change == Change::None { Duration::ZERO } else { SPACING };
         let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman };
-        proof::prove(context, base.clone(), image.digest.clone(), manner, ui).await?;
+        context.interrupt.or(proof::prove(context, base.clone(), image.digest.clone(), manner, ui)).await?;
     }
-    ui.result(base.as_str().trim_end_matches('/'));
-    context.report(|report| report.url = Some(base.as_str().trim_end_matches('/').to_owned()));
+    ui.result(&proof::shown(&base));
     Ok(())
 }

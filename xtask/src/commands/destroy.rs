@@ -1,7 +1,6 @@
 //! `destroy`: remove a stack, or what `release --local` started.
 
 use anyhow::Result;
-use bollard::query_parameters::RemoveImageOptionsBuilder;
 
 use crate::cli::Destroy;
 use crate::context::Context;
@@ -45,7 +44,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     } else if arguments.dry_run {
         ui.result(&format!("would remove {}", removed.join(" and ")));
     } else {
-        if !ui.confirm(&question)? {
+        if !ui.confirm(&question).await? {
             return Err(declined(&environment.stack).into());
         }
         if let Some(stack) = &stack {
@@ -53,9 +52,14 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
                 return Err(busy(&stack.name, &stack.status, name).into());
             }
             rollout::tear_down(&clients.cloudformation, environment, stack, ui).await?;
+            context.report(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }
         if arguments.images {
-            ecr::delete(&clients.ecr, repository).await?;
+            let deleted = ecr::delete(&clients.ecr, repository).await;
+            deleted.map_err(|error| match &stack {
+                Some(stack) => half_done(&stack.name, &error),
+                None => Failure::of(&error),
+            })?;
         }
         ui.result(&format!("removed {}", removed.join(" and ")));
     }
@@ -65,6 +69,11 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
 
 fn declined(what: &str) -> Failure {
     Failure::new(Exit::Failed, "declined", "the removal was declined").resource(what).reason("nothing was removed")
+}
+
+fn half_done(stack: &str, error: &anyhow::Error) -> Failure {
+    let failure = Failure::of(error);
+    Failure { exit: Exit::NeedsHuman, message: format!("stack {stack} is removed, but {failure}"), ..failure }
 }
 
 fn busy(stack: &str, status: &str, environment: &str) -> Failure {
@@ -91,19 +100,14 @@ async fn local(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     } else if arguments.dry_run {
         ui.result(&format!("would remove {}", removed.join(", ")));
     } else {
-        if !ui.confirm(&question)? {
+        if !ui.confirm(&question).await? {
             return Err(declined(service).into());
         }
         for (id, _) in &containers {
             container::remove(&engine.docker, id).await?;
         }
         for image in &images {
-            let options = RemoveImageOptionsBuilder::default().force(true).build();
-            match engine.docker.remove_image(image, Some(options), None).await {
-                Ok(_) => {}
-                Err(error) if docker::is_missing(&error) => {}
-                Err(error) => anyhow::bail!("cannot remove image {image}: {}", docker::explain(&error)),
-            }
+            build::remove(&engine.docker, image).await?;
         }
         ui.result(&format!("removed {}", removed.join(", ")));
     }

@@ -6,32 +6,40 @@ use anyhow::Result;
 use config::deployment::Environment;
 use tokio::process::Command;
 
+use crate::aws::Clients;
 use crate::context::Context;
 use crate::docker;
 use crate::outcome::{self, Failure};
-use crate::plan::{self, Platform};
+use crate::plan::Platform;
 use crate::preflight;
 use crate::report::Check;
+use crate::stack;
+use crate::status::{self, Answer};
 use crate::ui::{Paint, Ui};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     context.report(|report| report.environment = Some(environment.name.clone()));
-    let template = context.template(environment);
-    let platform = template.as_ref().ok().and_then(|template| plan::platform(environment, template).ok());
-    let (engine, target, account) =
-        tokio::join!(docker::connect(&context.vars), target(platform, context), account(context, environment));
-    let engine = engine.map(|engine| format!("version {} at {}", engine.version, engine.host));
-    let parameters = template.as_ref().ok().map(|template| {
-        match preflight::parameter_problems(context, environment, template).as_slice() {
-            [] => Ok("every one has a value".to_owned()),
-            problems => Err(outcome::preflight(problems)),
+    let (engine, account) = tokio::join!(docker::connect(&context.vars), preflight::account(context, environment));
+    let clients = account.as_ref().ok().map(|(clients, _)| clients.clone());
+    let mut findings = vec![("docker", engine.map(|engine| format!("version {} at {}", engine.version, engine.host)))];
+    match context.template(environment) {
+        Ok(template) => {
+            findings.push(("template", Ok(format!("{}, {} bytes", template.path, template.body.len()))));
+            let problems = preflight::parameter_problems(context, environment, &template, clients.as_ref()).await;
+            findings.push(("parameters", none_of(&problems, "every one has a value")));
+            // Which platform is wanted, only the template tells.
+            match preflight::platform(environment, &template) {
+                Ok(platform) => findings.push(("target", target(platform, context).await)),
+                Err(failure) => findings.push(("target", Err(failure))),
+            }
         }
-    });
-    let template = template.map(|template| format!("{}, {} bytes", template.path, template.body.len()));
-    let mut findings = vec![("docker", engine), ("target", target), ("template", template)];
-    findings.extend(parameters.map(|parameters| ("parameters", parameters)));
-    findings.push(("account", account));
+        Err(failure) => findings.push(("template", Err(failure))),
+    }
+    findings.push(("account", account.map(|(_, identity)| preflight::describe(&identity, environment))));
+    if let Some(clients) = clients {
+        findings.push(("stack", stack(&clients, environment).await));
+    }
     let mut problems = Vec::new();
     let mut checks = Vec::new();
     for (name, finding) in findings {
@@ -39,7 +47,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         problems.extend(finding.err());
     }
     for check in &checks {
-        let mark = if check.ok { ui.paint(Paint::Green, "ok") } else { ui.paint(Paint::Red, "!!") };
+        let mark = if check.ok { ui.paint_result(Paint::Green, "ok") } else { ui.paint_result(Paint::Red, "!!") };
         ui.result(&format!("{mark} {:<11} {}", check.name, check.detail));
     }
     context.report(|report| report.checks = Some(checks));
@@ -56,16 +64,32 @@ fn check(name: &'static str, finding: &Result<String, Failure>) -> Check {
     }
 }
 
-async fn account(context: &Context, environment: &Environment) -> Result<String, Failure> {
-    let (_, identity) = preflight::account(context, environment).await?;
-    Ok(preflight::describe(&identity, environment))
+fn none_of(problems: &[Failure], otherwise: &str) -> Result<String, Failure> {
+    if problems.is_empty() { Ok(otherwise.to_owned()) } else { Err(outcome::preflight(problems)) }
+}
+
+/// Whether a release could be deployed into the stack as it is.
+async fn stack(clients: &Clients, environment: &Environment) -> Result<String, Failure> {
+    let name = &environment.stack;
+    let stack = stack::describe(&clients.cloudformation, name).await.map_err(|error| Failure::of(&error))?;
+    let status = stack.as_ref().map(|stack| stack.status.as_str());
+    match status::answer(status) {
+        Answer::Create => Ok(format!("{name} will be created")),
+        Answer::Update => Ok(format!("{name} is {}", status.unwrap_or_default())),
+        Answer::Wait => Ok(format!("{name} is {}; a release waits for its end", status.unwrap_or_default())),
+        Answer::Refuse(refusal) => {
+            let message = format!("stack {name} is {}; nothing can be deployed into it", status.unwrap_or_default());
+            let hint = refusal.hint(name, &environment.name, &environment.region);
+            Err(Failure::new(outcome::Exit::Preflight, "stack-state", message).hint(hint))
+        }
+    }
 }
 
 /// Whether this machine can compile for the image's platform, or leaves that to the engine.
-async fn target(platform: Option<Platform>, context: &Context) -> Result<String, Failure> {
-    let Some(platform) = platform.filter(|platform| platform.is_host()) else {
+async fn target(platform: Platform, context: &Context) -> Result<String, Failure> {
+    if !platform.is_host() {
         return Ok("the engine compiles, in the stage `builder` of docker/Dockerfile".to_owned());
-    };
+    }
     let fail = |reason: String, hint: String| {
         Failure::new(outcome::Exit::Preflight, "target", "this machine cannot compile the service")
             .resource(platform.triple())

@@ -9,6 +9,7 @@ use super::deploy;
 use crate::cli::Release;
 use crate::context::Context;
 use crate::docker;
+use crate::image::ImageReference;
 use crate::local::Local;
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
@@ -32,7 +33,20 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
     if environment.protected && !arguments.proof.dry_run {
         ui.must_be_able_to_ask(&crate::rollout::question(environment))?;
     }
-    let ready = preflight::check(context, environment, true, ui).await?;
+    let Some((ready, image)) = context.interrupt.or(published(arguments, environment, context, ui)).await? else {
+        return Ok(());
+    };
+    deploy::deploy(context, &ready, environment, &image, &arguments.proof, ui).await
+}
+
+/// Everything up to the image in the registry. `None` after a dry run.
+async fn published(
+    arguments: &Release,
+    environment: &Environment,
+    context: &Context,
+    ui: &Ui,
+) -> Result<Option<(Ready, ImageReference)>> {
+    let ready = preflight::check(context, environment, &arguments.proof, true, ui).await?;
     let (artifact, commit) = tokio::join!(
         artifact::prepare(context, ready.platform, &arguments.source, ui),
         git::clean_commit(&context.root)
@@ -40,14 +54,15 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
     let artifact = artifact?;
     let found = publish::look(&ready, &context.deployment.service.name, &artifact.tag).await?;
     if arguments.proof.dry_run {
-        return foresee(context, &ready, environment, &artifact.tag, &found, ui).await;
+        foresee(context, &ready, environment, &artifact.tag, &found, ui).await?;
+        return Ok(None);
     }
     let engine = ready.engine.clone().expect("the preflight asked for an engine");
     let registry = arguments.proof.registry.as_deref().or(environment.registry.as_deref());
     let source = publish::Source { artifact, commit: commit.as_deref() };
     let published = publish::publish(context, &ready, &engine, source, found, registry, ui).await?;
     context.report(|report| report.pushed_bytes = Some(published.pushed.bytes));
-    deploy::deploy(context, &ready, environment, &published.image, &arguments.proof, ui).await
+    Ok(Some((ready, published.image)))
 }
 
 /// Says what a release would do; nothing but reading has been asked of AWS.
@@ -95,6 +110,13 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         Failure::new(Exit::Preflight, "platform", "the service is not built for this machine's processor")
     })?;
     let engine = interrupt.or(async { Ok(docker::connect(&context.vars).await?) }).await?;
+    if !engine.is_local() {
+        return Err(Failure::new(Exit::Preflight, "docker", "--local needs an engine on this machine")
+            .resource(&engine.host)
+            .reason("the container's port would be on that machine's loopback")
+            .hint("unset DOCKER_HOST, or: docker context use default")
+            .into());
+    }
     let artifact = interrupt.or(artifact::prepare(context, platform, &arguments.source, ui)).await?;
     let service = &context.deployment.service;
     if arguments.proof.dry_run {
@@ -111,7 +133,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         report.pushed_bytes = Some(0);
     });
     let phase = ui.phase("container");
-    let http = smoke::client(None)?;
+    let http = smoke::client(&url::Url::parse("http://127.0.0.1")?, None)?;
     let place = Local { docker: &engine.docker, service, http: &http, interrupt };
     let running = place.run(&image, &phase).await?;
     let url = format!("http://127.0.0.1:{}", running.port);

@@ -24,9 +24,13 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         .transpose()
         .map_err(|reason| Failure::new(Exit::Usage, "digest", format!("--digest cannot be used: {reason}")))?;
     let (base, digest) = if arguments.target.contains("://") {
-        let base: Url = arguments.target.parse().map_err(|error: url::ParseError| {
-            Failure::new(Exit::Usage, "url", "this is not a URL").resource(&arguments.target).reason(error.to_string())
-        })?;
+        let fail = |reason: &str| {
+            Failure::new(Exit::Usage, "url", "this URL cannot be asked").resource(&arguments.target).reason(reason)
+        };
+        let base: Url = arguments.target.parse().map_err(|error: url::ParseError| fail(&error.to_string()))?;
+        if !["http", "https"].contains(&base.scheme()) {
+            return Err(fail("a service answers at http:// or https://").into());
+        }
         (base, given)
     } else {
         let environment = context.environment(&arguments.target)?;
@@ -48,6 +52,6 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
     context.report(|report| report.digest = digest.as_ref().map(ToString::to_string));
     let manner = Manner { patience: PATIENCE, spacing: SPACING, exit: Exit::Failed };
     proof::prove(context, base.clone(), digest, manner, ui).await?;
-    ui.result(&format!("{} is right", base.as_str().trim_end_matches('/')));
+    ui.result(&format!("{} is right", proof::shown(&base)));
     Ok(())
 }

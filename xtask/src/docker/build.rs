@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use bollard::models::{BuildInfo, BuildInfoAux};
-use bollard::query_parameters::{BuildImageOptionsBuilder, BuilderVersion, ListImagesOptionsBuilder};
+use bollard::query_parameters::{
+    BuildImageOptionsBuilder, BuilderVersion, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+};
 use bollard::{Docker, body_try_stream};
 use futures_util::StreamExt;
 
@@ -26,10 +28,10 @@ const TAIL: usize = 40;
 pub(crate) struct Image {
     /// `NAME:TAG`, known to the engine.
     pub(crate) reference: String,
-    /// The engine's identity of it: the digest of its configuration.
+    /// The engine's identity of it: a digest, of its configuration or its manifest as the engine's store has it.
     pub(crate) id: String,
     pub(crate) platform: String,
-    /// Uncompressed, in bytes.
+    /// In bytes, as the engine counts.
     pub(crate) size: u64,
 }
 
@@ -67,6 +69,19 @@ pub(crate) async fn list(docker: &Docker, service: &str) -> Result<Vec<String>> 
         .into_iter()
         .flat_map(|image| if image.repo_tags.is_empty() { vec![image.id] } else { image.repo_tags })
         .collect())
+}
+
+/// Removes an image's name, and the image with its last one; a name that is gone already is fine.
+///
+/// # Errors
+/// What the engine says.
+pub(crate) async fn remove(docker: &Docker, image: &str) -> Result<()> {
+    let options = RemoveImageOptionsBuilder::default().force(true).build();
+    match docker.remove_image(image, Some(options), None).await {
+        Ok(_) => Ok(()),
+        Err(error) if super::is_missing(&error) => Ok(()),
+        Err(error) => Err(anyhow::Error::msg(explain(&error)).context(format!("cannot remove image {image}"))),
+    }
 }
 
 /// Builds `context` as `reference`.
@@ -150,7 +165,7 @@ impl Output {
         }
         let text = reason.join("\n");
         let hint = if text.contains("failed to do request") || text.contains("failed to resolve source metadata") {
-            "the base image cannot be pulled: check the network, or name one that can be with --builder-image"
+            "the base image cannot be pulled (the build takes no registry login): pull it, or name another with --builder-image"
         } else {
             "repeat with --verbose to see every step"
         };

@@ -141,8 +141,7 @@ fn read(inspected: ContainerInspectResponse) -> Container {
 /// # Errors
 /// What the engine says.
 pub(crate) async fn list(docker: &Docker, service: &str) -> Result<Vec<(String, String)>> {
-    let filter = HashMap::from([("label", vec![format!("{LABEL}={service}")])]);
-    let filter: HashMap<String, Vec<String>> = filter.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    let filter = HashMap::from([("label".to_owned(), vec![format!("{LABEL}={service}")])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
     let list = docker.list_containers(Some(options)).await.map_err(|error| anyhow::Error::msg(explain(&error)));
     let list = list.context("cannot list containers")?;

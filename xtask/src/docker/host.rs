@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-const DEFAULT: &str = "unix:///var/run/docker.sock";
+const DEFAULT: &str = if cfg!(windows) { "npipe:////./pipe/docker_engine" } else { "unix:///var/run/docker.sock" };
 
 #[derive(Deserialize)]
 struct CliConfig {
@@ -33,6 +33,16 @@ struct Endpoint {
 /// A context that is named but cannot be read, or that needs TLS files, which only `DOCKER_HOST` with
 /// `DOCKER_CERT_PATH` gives here.
 pub(crate) fn find(vars: &BTreeMap<String, String>) -> Result<String, String> {
+    let host = named(vars)?;
+    // The library hands host and port to ssh as one name.
+    let ssh = host.strip_prefix("ssh://").map(|rest| rest.split('/').next().unwrap_or(rest));
+    if ssh.is_some_and(|authority| authority.contains(':')) {
+        return Err(format!("{host}: put the port into ~/.ssh/config, under a Host of its own"));
+    }
+    Ok(host)
+}
+
+fn named(vars: &BTreeMap<String, String>) -> Result<String, String> {
     let set = |name: &str| vars.get(name).filter(|value| !value.is_empty()).cloned();
     if let Some(host) = set("DOCKER_HOST") {
         return Ok(host);
@@ -103,5 +113,7 @@ mod tests {
         assert_eq!(find(&both).unwrap(), "tcp://127.0.0.1:1");
         let chosen = vars(&[("DOCKER_CONFIG", path), ("DOCKER_CONTEXT", "near")]);
         assert!(find(&chosen).unwrap_err().contains("near"));
+        let with_port = vars(&[("DOCKER_HOST", "ssh://me@far:2222")]);
+        assert!(find(&with_port).unwrap_err().contains("~/.ssh/config"));
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Credentials {
 /// What a push moved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Pushed {
-    /// Uncompressed, as the engine counts.
+    /// Of the layers sent, as the engine counts; layers of exactly one size count once.
     pub(crate) bytes: u64,
     pub(crate) layers: usize,
     pub(crate) layers_present: usize,
@@ -70,8 +70,7 @@ pub(crate) async fn digest(docker: &Docker, target: &ImageReference, credentials
     let inspected = docker
         .inspect_registry_image(&target.to_string(), Some(docker_credentials(target, credentials)))
         .await
-        .map_err(|error| failure(target, explain(&error)))
-        .with_context(|| format!("cannot read the digest of {target} from its registry"))?;
+        .map_err(|error| failure(target, format!("its digest cannot be read: {}", explain(&error))))?;
     let digest = inspected.descriptor.digest.unwrap_or_default();
     digest
         .parse()
@@ -112,8 +111,7 @@ fn failure(target: &ImageReference, reason: String) -> Failure {
 
 /// Per-layer progress.
 ///
-/// The engine's messages reach us without the layer's id, so that layers are told apart by their size; two layers of
-/// equal size share a line of progress and nothing else.
+/// The engine's messages reach us without the layer's id, so that layers are told apart by their size.
 #[derive(Debug, Default)]
 struct Progress {
     /// Bytes sent by the layer's total size, which is 0 where the engine does not know it.

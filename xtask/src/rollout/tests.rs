@@ -154,6 +154,28 @@ async fn a_denied_execution_is_not_taken_for_an_older_rollback() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_releases_deployment_is_not_taken_for_ours() {
+    let model = Model {
+        taken: true,
+        execute_error: Some(("InvalidChangeSetStatus", "the change set is OBSOLETE")),
+        ..Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_IN_PROGRESS"), Some("UPDATE_COMPLETE")])
+    };
+    let failure = failure(&model).await;
+    assert_eq!((failure.exit, failure.kind), (Exit::NeedsHuman, "superseded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_comes_too_early_is_not_the_end() {
+    let model = Model::new(&[
+        Some("UPDATE_ROLLBACK_COMPLETE"),
+        Some("UPDATE_ROLLBACK_COMPLETE"),
+        Some("UPDATE_IN_PROGRESS"),
+        Some("UPDATE_COMPLETE"),
+    ]);
+    assert_eq!(roll(&model, false).await.unwrap().stack.status, "UPDATE_COMPLETE");
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_that_cannot_be_read_decide_nothing() {
     let model = Model { events_denied: true, ..Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_COMPLETE")]) };
     assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);
@@ -169,7 +191,7 @@ async fn a_protected_stack_is_not_changed_unasked() {
     let model = Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_COMPLETE")]);
     let scene = model.scene(true);
     let global = Global { json: false, quiet: true, yes: true, color: Color::Never, verbose: false };
-    let ui = Ui::new(global, Terminal { stdin: false, stderr: false, no_color: true });
+    let ui = Ui::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true });
     let image = format!("example.com/rest-api@sha256:{}", "a".repeat(64)).parse().unwrap();
     let rolled = roll_out(&scene.context, &scene.ready, &scene.environment, &image, &ui).await.unwrap();
     assert_eq!(rolled.change, Change::Update);

@@ -22,7 +22,7 @@ async fn verdict(server: &MockServer, service: &Service) -> Verdict {
     let base = Url::parse(&format!("{}/production", server.uri())).unwrap();
     let target = Target { base, service, digest: Some(RIGHT.parse().unwrap()), spacing: Duration::ZERO };
     let ui = Ui::silent();
-    prove(&client(None).unwrap(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
+    prove(&client(&target.base, None).unwrap(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
 }
 
 async fn serve(greeting: ResponseTemplate, digest: &str) -> MockServer {
@@ -78,6 +78,7 @@ async fn an_endpoint_that_is_not_there_is_not_answering() {
     drop(listener);
     let target = Target { base, service: &service, digest: None, spacing: Duration::ZERO };
     let ui = Ui::silent();
-    let verdict = prove(&client(None).unwrap(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
+    let verdict =
+        prove(&client(&target.base, None).unwrap(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
     assert!(matches!(verdict, Verdict::NotAnswering { reason } if reason.contains("cannot be reached")));
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
     Capability, Change as Described, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration,
@@ -27,7 +28,8 @@ pub(crate) struct Request<'a> {
     pub(crate) create: bool,
     pub(crate) template: &'a Template,
     pub(crate) parameters: &'a BTreeMap<String, Value>,
-    pub(crate) tags: &'a [(&'a str, &'a str)],
+    /// All tags of the stack: what is left out is taken away.
+    pub(crate) tags: &'a BTreeMap<String, String>,
     /// Names the change set and makes its calls idempotent: `[a-zA-Z][-a-zA-Z0-9]*`, at most 128.
     pub(crate) token: &'a str,
 }
@@ -66,7 +68,7 @@ pub(crate) enum Prepared {
 pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Prepared> {
     let resource = format!("stack {}", request.stack);
     let kind = if request.create { ChangeSetType::Create } else { ChangeSetType::Update };
-    let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
+    let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
     let created = client
         .create_change_set()
         .stack_name(request.stack)
@@ -81,23 +83,36 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
         .capabilities(Capability::CapabilityNamedIam)
         .send()
         .await
-        .map_err(|e| failure("cloudformation:CreateChangeSet", &resource, &e))?;
+        .map_err(|error| {
+            let failure = failure("cloudformation:CreateChangeSet", &resource, &error);
+            // Faults of template and parameters come so, long before there is a change set to fail.
+            if error.code() == Some("ValidationError") { refused(request, failure.reason) } else { failure }
+        })?;
     let id = created.id().unwrap_or(request.token).to_owned();
-    let described = wait(client, &id, request).await?;
+    let described = match wait(client, &id, request).await {
+        Ok(described) => described,
+        Err(error) => {
+            discard(client, &id, request.stack).await?;
+            return Err(error);
+        }
+    };
     if described.status() == Some(&ChangeSetStatus::Failed) {
-        let reason = described.status_reason().unwrap_or("CloudFormation gave no reason").to_owned();
+        let reason = described.status_reason().map(str::to_owned);
         discard(client, &id, request.stack).await?;
-        if is_empty(&reason) {
+        if reason.as_deref().is_some_and(is_empty) {
             return Ok(Prepared::Empty);
         }
-        return Err(Failure::new(Exit::Failed, "change-set", "CloudFormation refused the change")
-            .resource(resource)
-            .reason(reason)
-            .hint(format!("mend {} or the parameters in deploy.toml", request.template.path))
-            .into());
+        return Err(refused(request, reason).into());
     }
     let stack_id = described.stack_id().or(created.stack_id()).unwrap_or(request.stack).to_owned();
     Ok(Prepared::Ready(ChangeSet { changes: changes(client, &id, request, described).await?, id, stack_id }))
+}
+
+fn refused(request: &Request<'_>, reason: Option<String>) -> Failure {
+    Failure::new(Exit::Failed, "change-set", "CloudFormation refused the change")
+        .resource(format!("stack {}", request.stack))
+        .reason(reason.unwrap_or_else(|| "CloudFormation gave no reason".to_owned()))
+        .hint(format!("mend {} or the parameters in deploy.toml", request.template.path))
 }
 
 /// What CloudFormation has replaced it removes only after the monitoring time, alarms or none
@@ -127,6 +142,17 @@ async fn wait(client: &Client, id: &str, request: &Request<'_>) -> Result<Descri
         let available = described.execution_status() == Some(&ExecutionStatus::Available);
         if status == Some(&ChangeSetStatus::Failed) || (status == Some(&ChangeSetStatus::CreateComplete) && available) {
             return Ok(described);
+        }
+        if matches!(described.execution_status(), Some(ExecutionStatus::Obsolete | ExecutionStatus::ExecuteFailed)) {
+            return Err(Failure::new(
+                Exit::Failed,
+                "superseded",
+                "the stack was changed while the change set was made",
+            )
+            .resource(resource)
+            .reason("another release was faster")
+            .hint("repeat the command")
+            .into());
         }
         if tokio::time::Instant::now() > deadline {
             return Err(Failure::new(Exit::Failed, "change-set", "the change set is not worked out in time")

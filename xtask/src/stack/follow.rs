@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::StackEvent;
+use tokio::time::Instant;
 
 use crate::outcome::{Exit, Failure};
 use crate::stack::{self, Stack};
@@ -19,6 +20,8 @@ use crate::ui::Phase;
 const DEADLINE: Duration = Duration::from_secs(2 * 60 * 60);
 /// Longest pause between two looks; AWS throttles what asks more often.
 const PAUSE: Duration = Duration::from_secs(5);
+/// After this long a state that has not changed is believed to be the end.
+const STALE: Duration = Duration::from_secs(60);
 /// Looks in a row that may fail before watching ends. The SDK has then retried each of them.
 const LOST: u32 = 5;
 
@@ -47,9 +50,8 @@ impl Event {
         self.status.ends_with("_FAILED")
     }
 
-    /// A resource that stopped because another one failed.
     fn is_cancelled(&self) -> bool {
-        self.reason.as_deref().is_some_and(|reason| reason.to_lowercase().contains("cancelled"))
+        self.reason.as_deref().is_some_and(stack::is_cancelled)
     }
 }
 
@@ -59,9 +61,9 @@ pub(crate) fn first_cause(events: &[Event]) -> Option<&Event> {
     failures.clone().find(|event| !event.is_cancelled()).or_else(|| failures.next())
 }
 
-/// Marks the point from which events are new.
+/// Marks the point from which events are new; `None` until the history could be read.
 #[derive(Debug, Default)]
-pub(crate) struct Mark(HashSet<String>);
+pub(crate) struct Mark(Option<HashSet<String>>);
 
 impl Mark {
     /// Events since the mark, oldest first; none where they cannot be read.
@@ -70,20 +72,33 @@ impl Mark {
     }
 }
 
-/// Notes what has happened up to now. A history that cannot be read counts as empty: more is shown, nothing is lost.
+/// Notes what has happened up to now. Where that cannot be read, the mark is set at the first time that it can: an old
+/// failure must not be taken for the cause of a new one.
 pub(crate) async fn mark(client: &Client, stack_id: &str) -> Mark {
-    let page = newest(client, stack_id, None).await.map(|page| page.0).unwrap_or_default();
-    Mark(page.into_iter().map(|event| event.id).collect())
+    let page = newest(client, stack_id, None).await.ok();
+    Mark(page.map(|(events, _)| events.into_iter().map(|event| event.id).collect()))
+}
+
+/// What is watched.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    pub(crate) stack_id: &'a str,
+    /// The stack as it was before the operation, which a look that comes too early still shows.
+    pub(crate) before: Option<&'a Stack>,
+    pub(crate) mark: Mark,
+    /// Whether the operation ends with no stack.
+    pub(crate) deleting: bool,
 }
 
 /// Shows new events until the stack comes to rest.
 ///
 /// # Errors
 /// AWS out of reach for long, or the deadline: the operation itself goes on then.
-pub(crate) async fn follow(client: &Client, stack_id: &str, mut mark: Mark, phase: &Phase<'_>) -> Result<Followed> {
-    let deadline = tokio::time::Instant::now() + DEADLINE;
+pub(crate) async fn follow(client: &Client, watch: Watch<'_>, phase: &Phase<'_>) -> Result<Followed> {
+    let Watch { stack_id, before, mut mark, deleting } = watch;
+    let started = Instant::now();
     let mut pause = Duration::from_millis(500);
-    let (mut events, mut lost) = (Vec::new(), 0);
+    let (mut events, mut lost, mut warned) = (Vec::new(), 0, false);
     loop {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE);
@@ -96,28 +111,42 @@ pub(crate) async fn follow(client: &Client, stack_id: &str, mut mark: Mark, phas
                     events.push(event);
                 }
             }
-            Err(error) => phase.doing(&format!("events cannot be read: {:#}", error)),
+            Err(error) if !warned => {
+                warned = true;
+                phase.line(&format!("events cannot be read: {:#}", Failure::of(&error)));
+            }
+            Err(_) => {}
         }
         match described {
-            Ok(None) => return Ok(Followed { ending: Ending::Done, stack: None, events }),
+            Ok(None) if deleting => return Ok(Followed { ending: Ending::Done, stack: None, events }),
             Ok(Some(stack)) => {
                 lost = 0;
                 phase.doing(&stack.status);
-                if let Some(ending) = status::ending(&stack.status) {
+                let moved = !events.is_empty()
+                    || started.elapsed() > STALE
+                    || before.is_none_or(|before| differs(before, &stack));
+                if let Some(ending) = status::ending(&stack.status).filter(|_| moved) {
                     return Ok(Followed { ending, stack: Some(stack), events });
                 }
             }
-            Err(error) if lost + 1 >= LOST => return Err(error.context("the stack goes on, but cannot be watched")),
+            // A stack that was just made is not everywhere yet.
+            Ok(None) if lost + 1 < LOST => lost += 1,
+            Ok(None) => return Ok(Followed { ending: Ending::Stuck, stack: None, events }),
+            Err(error) if lost + 1 >= LOST => return Err(error.context("the stack cannot be watched any more")),
             Err(error) => {
                 lost += 1;
-                phase.doing(&format!("AWS does not answer, trying again: {error:#}"));
+                phase.doing(&format!("AWS does not answer, trying again: {}", Failure::of(&error)));
             }
         }
-        if tokio::time::Instant::now() > deadline {
+        if started.elapsed() > DEADLINE {
             let message = format!("the stack is still at work after {} minutes", DEADLINE.as_secs() / 60);
             return Err(Failure::new(Exit::NeedsHuman, "deadline", message).resource(stack_id).into());
         }
     }
+}
+
+fn differs(before: &Stack, now: &Stack) -> bool {
+    before.status != now.status || before.updated != now.updated
 }
 
 /// One plain line of an event.
@@ -132,9 +161,12 @@ async fn fresh(client: &Client, stack_id: &str, mark: &mut Mark) -> Result<Vec<E
     let mut token = None;
     loop {
         let (page, next) = newest(client, stack_id, token).await?;
-        let before = new.len();
-        let whole = page.len();
-        new.extend(page.into_iter().filter(|event| !mark.0.contains(&event.id)));
+        let Some(known) = &mark.0 else {
+            mark.0 = Some(page.into_iter().map(|event| event.id).collect());
+            return Ok(Vec::new());
+        };
+        let (before, whole) = (new.len(), page.len());
+        new.extend(page.into_iter().filter(|event| !known.contains(&event.id)));
         token = next;
         // Events come newest first: a page with a known one ends the new ones.
         if token.is_none() || new.len() - before < whole {
@@ -142,7 +174,7 @@ async fn fresh(client: &Client, stack_id: &str, mark: &mut Mark) -> Result<Vec<E
         }
     }
     new.reverse();
-    mark.0.extend(new.iter().map(|event| event.id.clone()));
+    mark.0.get_or_insert_default().extend(new.iter().map(|event| event.id.clone()));
     Ok(new)
 }
 

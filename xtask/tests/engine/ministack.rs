@@ -48,7 +48,10 @@ pub(crate) struct Ministack {
 /// What is missing on this machine to run it, if anything.
 pub(crate) fn missing(names: Names) -> Option<String> {
     if let Some(reason) = absent(&[PROGRAM]) {
-        return Some(format!("{reason} (pip install {PROGRAM})"));
+        return Some(format!("{reason} (pip install {PROGRAM} docker)"));
+    }
+    if !runs_tasks().unwrap_or(true) {
+        return Some(format!("{PROGRAM} cannot run tasks without the Python package docker (pip install docker)"));
     }
     if let Err(error) = on_engine(async |docker| docker.ping().await) {
         return Some(format!("no Docker engine: {error:#}"));
@@ -60,6 +63,15 @@ pub(crate) fn missing(names: Names) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether the Python that the program's first line names has the package through which it reaches the engine.
+fn runs_tasks() -> Option<bool> {
+    let path = std::env::var_os("PATH")?;
+    let script = std::env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|path| path.is_file())?;
+    let script = std::fs::read_to_string(script).ok()?;
+    let python = script.lines().next()?.strip_prefix("#!")?.trim();
+    Some(Command::new(python).args(["-c", "import docker"]).stderr(Stdio::null()).status().ok()?.success())
 }
 
 impl Ministack {

@@ -62,6 +62,8 @@ pub(super) struct Model {
     /// What happens once the change set is executed.
     pub(super) events: &'static [Event],
     pub(super) events_denied: bool,
+    /// Another release executes first.
+    pub(super) taken: bool,
     pub(super) calls: Arc<Mutex<Vec<String>>>,
 }
 
@@ -81,6 +83,7 @@ impl Model {
             execute_error: None,
             events: &[],
             events_denied: false,
+            taken: false,
             calls: Arc::default(),
         }
     }
@@ -159,7 +162,11 @@ impl Model {
             return MockResponse::Error(DescribeStacksError::generic(error));
         };
         let image = format!("example.com/rest-api@sha256:{}", "a".repeat(64));
-        let image = if self.current { image } else { "example.com/rest-api@sha256:old".to_owned() };
+        let image = if self.current || (self.executed() && !self.taken) {
+            image
+        } else {
+            "example.com/rest-api@sha256:old".to_owned()
+        };
         let stack = Stack::builder()
             .stack_id("arn:stack")
             .stack_name("rest-api-dev")
