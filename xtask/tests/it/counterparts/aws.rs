@@ -155,9 +155,9 @@ fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
         }
         ("CreateRepository", _) => {
             world.repository = Some(BTreeMap::new());
-            // The image is looked up meanwhile; so that always comes first.
+            // The image is looked up meanwhile; that shall always come first.
             return ResponseTemplate::new(200)
-                .set_delay(Duration::from_millis(500))
+                .set_delay(Duration::from_millis(1000))
                 .set_body_raw(json!({"repository": repository}).to_string(), JSON);
         }
         ("DescribeRepositories" | "BatchGetImage", None) => {

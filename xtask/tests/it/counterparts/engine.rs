@@ -1,5 +1,7 @@
 //! The part of a Docker engine that a release to a registry asks: the image is there already, and can be pushed.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Value, json};
@@ -15,7 +17,11 @@ pub(super) fn answer(world: &mut World, path: &str, request: &Request) -> Respon
         ["containers", "json"] => ok(&json!([])),
         ["images", .., "tag"] => ResponseTemplate::new(201),
         ["images", .., "push"] => push(world, request),
-        ["images", .., "json"] => ok(&json!({"Id": DIGEST, "Os": "linux", "Architecture": "amd64", "Size": 2_000_000})),
+        // The tool asks the registry meanwhile; it shall have begun to when this answer comes.
+        ["images", .., "json"] => {
+            let image = json!({"Id": DIGEST, "Os": "linux", "Architecture": "amd64", "Size": 2_000_000});
+            ok(&image).set_delay(Duration::from_millis(300))
+        }
         ["distribution", .., "json"] => {
             ok(&json!({"Descriptor": {"mediaType": "application/json", "digest": DIGEST, "size": 1}, "Platforms": []}))
         }

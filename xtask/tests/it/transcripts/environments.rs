@@ -18,6 +18,7 @@ fn released() -> World {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_machine_that_has_everything() {
     let counterparts = Counterparts::start(World::default());
     let sandbox = counterparts.sandbox();
