@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::image::ImageReference;
 use crate::outcome::EXIT_CODES;
 
 /// Release the service: image, registry, stack, proof
@@ -97,13 +98,13 @@ pub(crate) struct Build {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Proof {
     /// Base URL for the smoke test, where the stack's own does not lead; may name outputs as {OutputKey}
-    #[arg(long, value_name = "URL", conflicts_with = "no_smoke")]
+    #[arg(long, value_name = "URL", conflicts_with = "no_smoke", value_parser = smoke_url)]
     pub(crate) smoke_url: Option<String>,
     /// Do not prove that the endpoint runs the image
     #[arg(long)]
     pub(crate) no_smoke: bool,
     /// The registry's real host, where the repository's URI names another (an emulator)
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = registry)]
     pub(crate) registry: Option<String>,
     /// Say what would be done and change nothing; the service is still compiled, to know its image's tag
     #[arg(long)]
@@ -143,7 +144,7 @@ pub(crate) struct Smoke {
     #[arg(long, value_name = "sha256:…")]
     pub(crate) digest: Option<String>,
     /// Base URL, where the stack's own does not lead; may name outputs as {OutputKey}
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = smoke_url)]
     pub(crate) smoke_url: Option<String>,
 }
 
@@ -161,6 +162,25 @@ pub(crate) struct Destroy {
     /// Say what would be removed and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// A base URL, or a pattern that begins with an output.
+fn smoke_url(text: &str) -> Result<String, &'static str> {
+    let starts = ["http://", "https://", "{"].iter().any(|start| text.starts_with(start));
+    if starts && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a URL starts with http:// or https://, or with an output as {OutputKey}")
+    }
+}
+
+/// What may stand before the `/` of an image's name.
+fn registry(text: &str) -> Result<String, &'static str> {
+    let parsed = format!("{text}/name:tag").parse::<ImageReference>();
+    match parsed {
+        Ok(image) if image.host == text => Ok(image.host),
+        _ => Err("a registry is HOST or HOST:PORT, without a scheme"),
+    }
 }
 
 #[cfg(test)]

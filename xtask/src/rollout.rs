@@ -1,5 +1,7 @@
 //! Brings a stack to an image: change set, consent, execution, the end of it.
 
+mod conclusion;
+
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,6 +20,7 @@ use crate::stack::follow::{self, Followed, Mark, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer, Ending};
 use crate::ui::{Paint, Phase, Ui};
+use conclusion::{blame, conclude, superseded};
 
 /// A stack that runs what was asked for.
 pub(crate) struct Rolled {
@@ -99,15 +102,6 @@ pub(crate) async fn roll_out(
     }
     phase.done(&format!("{} {work}", stack.name));
     Ok(Rolled { change: if create { Change::Create } else { Change::Update }, stack })
-}
-
-/// Our execution came too late: what was followed was another release's.
-fn superseded(stack: &Stack, image: &ImageReference) -> Failure {
-    let runs = stack.container_uri().unwrap_or("another image");
-    Failure::new(Exit::NeedsHuman, "superseded", format!("another release took stack {}", stack.name))
-        .resource(&stack.id)
-        .reason(format!("it runs {runs}, not {image}"))
-        .hint("repeat the command when the other release is done")
 }
 
 fn is_interruption(error: &anyhow::Error) -> bool {
@@ -226,53 +220,6 @@ async fn after_refusal(
             abandon(client, &set.stack_id, Some(&set.id), before).await;
             Err(failure.into())
         }
-    }
-}
-
-/// Turns a stack's end into a result.
-fn conclude(environment: &Environment, followed: Followed) -> Result<Stack, Failure> {
-    let (exit, kind, what, hint) = match (followed.ending, &followed.stack) {
-        (Ending::Done, Some(stack)) => return Ok(stack.clone()),
-        (Ending::RolledBack, _) => (
-            Exit::RolledBack,
-            "rolled-back",
-            "failed and is rolled back; the previous release runs",
-            format!("mend the cause, then repeat the command; cargo xtask status {} shows what runs", environment.name),
-        ),
-        (Ending::RolledBackToNothing, _) => (
-            Exit::RolledBack,
-            "rolled-back",
-            "could not be created; what had been created is gone",
-            format!("mend the cause, then cargo xtask destroy {} and release again", environment.name),
-        ),
-        (Ending::Done | Ending::Stuck, None) => (
-            Exit::NeedsHuman,
-            "gone",
-            "is gone: someone deleted it meanwhile",
-            "agree with whoever did, then repeat the command".to_owned(),
-        ),
-        (Ending::Stuck, Some(_)) => (
-            Exit::NeedsHuman,
-            "stuck",
-            "failed and could not be rolled back",
-            format!("cargo xtask status {}; then repeat the command, which names the way out", environment.name),
-        ),
-    };
-    let status = followed.stack.as_ref().map(|stack| format!(" ({})", stack.status)).unwrap_or_default();
-    let failure = Failure::new(exit, kind, format!("stack {} {what}{status}", environment.stack)).hint(hint);
-    Err(blame(failure, &environment.stack, &followed))
-}
-
-/// Adds the first real cause to a stack's failure.
-fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
-    let otherwise = followed.stack.as_ref().and_then(|stack| stack.status_reason.clone());
-    match follow::first_cause(&followed.events) {
-        Some(cause) => failure
-            .resource(format!("{} ({})", cause.logical_id, cause.resource_type))
-            .reason(cause.reason.clone().or(otherwise).unwrap_or_else(|| cause.status.clone())),
-        None => failure
-            .resource(format!("stack {stack}"))
-            .reason(otherwise.unwrap_or_else(|| "CloudFormation gave no reason".to_owned())),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let pinned = async {
         let ready = preflight::check(context, environment, &arguments.proof, false, ui).await?;
         let registry = arguments.proof.registry.as_deref().or(environment.registry.as_deref());
-        let image = pin(context, &ready, image, registry).await?;
+        let image = pin(&ready, image, registry).await?;
         Ok((ready, image))
     };
     let (ready, image) = context.interrupt.or(pinned).await?;
@@ -50,22 +50,19 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
 }
 
 /// The image by digest. In the environment's own registry it is looked up; elsewhere a digest is taken as it is.
-async fn pin(
-    context: &Context,
-    ready: &Ready,
-    image: ImageReference,
-    registry: Option<&str>,
-) -> Result<ImageReference> {
+async fn pin(ready: &Ready, image: ImageReference, registry: Option<&str>) -> Result<ImageReference> {
     let client = &ready.clients.ecr;
-    let own = ecr::find(client, &image.repository).await?.map(|repository| repository.image("any", registry).host);
-    if own.as_deref() == Some(image.host.as_str()) {
+    let repository = ecr::find(client, &image.repository).await?;
+    let own = repository.as_ref().map(|repository| repository.image("any", None).host);
+    if own.as_ref() == Some(&image.host) || (own.is_some() && registry == Some(image.host.as_str())) {
         let digest = ecr::resolve(client, &image).await?;
-        return Ok(image.pinned(&digest));
+        let host = registry.unwrap_or(&image.host).to_owned();
+        return Ok(ImageReference { host, ..image.pinned(&digest) });
     }
     if let Some(digest) = &image.digest {
         return Ok(image.pinned(digest));
     }
-    let own = own.unwrap_or_else(|| format!("a registry with repository {}", context.deployment.service.name));
+    let own = own.unwrap_or_else(|| format!("registry, without a repository {}", image.repository));
     Err(Failure::new(Exit::Failed, "image", "only a digest can be deployed from another registry")
         .resource(image.to_string())
         .reason(format!("a tag can move, and this account's {own} is the only registry that is asked"))

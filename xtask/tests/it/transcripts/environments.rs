@@ -26,17 +26,18 @@ fn a_machine_that_has_everything() {
     exit 0
     --- stdout
     ok docker      version 29.0.0 at tcp://127.0.0.1:[port]
-    ok target      [target] is installed
     ok template    infra/backend.yaml, 212 bytes
     ok parameters  every one has a value
+    ok target      [target] is installed
     ok account     account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end
+    ok stack       rest-api-dev will be created
     ");
     let ended = sandbox.run(&["doctor", "--json"]);
     ended.json();
     assert_snapshot!(ended.transcript(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"every one has a value"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end"}],"seconds":0}
+    {"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"every one has a value"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end"},{"name":"stack","ok":true,"detail":"rest-api-dev will be created"}],"seconds":0}
     "#);
 }
 
@@ -129,6 +130,33 @@ fn an_image_that_the_registry_has_not() {
       resource: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api:v2
       reason: repository rest-api has no tag v2
       next: aws ecr list-images --repository-name rest-api
+    ");
+}
+
+#[test]
+fn an_image_of_another_registry() {
+    let counterparts = Counterparts::start(released());
+    let sandbox = counterparts.sandbox();
+    let image = "example.com/rest-api:v1";
+    assert_snapshot!(sandbox.run(&["deploy", "dev", "--image", image]).transcript(), @r"
+    exit 1
+    --- stderr
+      preflight ...
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    error: only a digest can be deployed from another registry
+      resource: example.com/rest-api:v1
+      reason: a tag can move, and this account's 111122223333.dkr.ecr.eu-central-1.amazonaws.com is the only registry that is asked
+      next: name the image by digest: HOST/REPOSITORY@sha256:…
+    ");
+    let image = format!("{REPOSITORY}:v1");
+    let arguments = ["deploy", "dev", "--image", &image, "--registry", "127.0.0.1:99", "--dry-run"];
+    assert_snapshot!(sandbox.run(&arguments).transcript(), @r"
+    exit 0
+    --- stdout
+    bring stack rest-api-dev to 127.0.0.1:[port]/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
+    --- stderr
+      preflight ...
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     ");
 }
 

@@ -135,7 +135,6 @@ fn everything_that_is_missing_comes_in_one_list() {
     exit 3
     --- stdout
     !! docker      the Docker engine does not answer: Socket not found: /nonexistent/docker.sock
-    ok target      the engine compiles, in the stage `builder` of docker/Dockerfile
     !! template    the template cannot be used: No such file or directory (os error [number])
     !! account     sts:GetCallerIdentity failed: dispatch failure: io error: client error (Connect): tcp connect error: Connection refused (os error [number])
     --- stderr
@@ -238,7 +237,7 @@ fn values_that_cannot_be_used() {
     assert_snapshot!(sandbox.run(&["smoke", "http://["]).transcript(), @r"
     exit 2
     --- stderr
-    error: this is not a URL
+    error: this URL cannot be asked
       resource: http://[
       reason: invalid IPv6 address
     ");
@@ -246,5 +245,26 @@ fn values_that_cannot_be_used() {
     exit 2
     --- stderr
     error: --digest cannot be used: a digest starts with sha256:
+    ");
+    assert_snapshot!(sandbox.run(&["smoke", "ftp://example.com"]).transcript(), @r"
+    exit 2
+    --- stderr
+    error: this URL cannot be asked
+      resource: ftp://example.com
+      reason: a service answers at http:// or https://
+    ");
+    assert_snapshot!(sandbox.run(&["release", "--smoke-url", "example.com/v1"]).transcript(), @r"
+    exit 2
+    --- stderr
+    error: invalid value 'example.com/v1' for '--smoke-url <URL>': a URL starts with http:// or https://, or with an output as {OutputKey}
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(sandbox.run(&["release", "--registry", "https://example.com"]).transcript(), @r"
+    exit 2
+    --- stderr
+    error: invalid value 'https://example.com' for '--registry <HOST[:PORT]>': a registry is HOST or HOST:PORT, without a scheme
+
+    For more information, try '--help'.
     ");
 }

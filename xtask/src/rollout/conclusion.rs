@@ -1,0 +1,65 @@
+//! What a stack's end means to whoever released.
+
+use config::deployment::Environment;
+
+use crate::image::ImageReference;
+use crate::outcome::{Exit, Failure};
+use crate::stack::Stack;
+use crate::stack::follow::{self, Followed};
+use crate::status::Ending;
+
+/// Turns a stack's end into a result.
+pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<Stack, Failure> {
+    let (exit, kind, what, hint) = match (followed.ending, &followed.stack) {
+        (Ending::Done, Some(stack)) => return Ok(stack.clone()),
+        (Ending::RolledBack, _) => (
+            Exit::RolledBack,
+            "rolled-back",
+            "failed and is rolled back; the previous release runs",
+            format!("mend the cause, then repeat the command; cargo xtask status {} shows what runs", environment.name),
+        ),
+        (Ending::RolledBackToNothing, _) => (
+            Exit::RolledBack,
+            "rolled-back",
+            "could not be created; what had been created is gone",
+            format!("mend the cause, then cargo xtask destroy {} and release again", environment.name),
+        ),
+        (Ending::Done | Ending::Stuck, None) => (
+            Exit::NeedsHuman,
+            "gone",
+            "is gone: someone deleted it meanwhile",
+            "agree with whoever did, then repeat the command".to_owned(),
+        ),
+        (Ending::Stuck, Some(_)) => (
+            Exit::NeedsHuman,
+            "stuck",
+            "failed and could not be rolled back",
+            format!("cargo xtask status {}; then repeat the command, which names the way out", environment.name),
+        ),
+    };
+    let status = followed.stack.as_ref().map(|stack| format!(" ({})", stack.status)).unwrap_or_default();
+    let failure = Failure::new(exit, kind, format!("stack {} {what}{status}", environment.stack)).hint(hint);
+    Err(blame(failure, &environment.stack, &followed))
+}
+
+/// Adds the first real cause to a stack's failure.
+pub(super) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
+    let otherwise = followed.stack.as_ref().and_then(|stack| stack.status_reason.clone());
+    match follow::first_cause(&followed.events) {
+        Some(cause) => failure
+            .resource(format!("{} ({})", cause.logical_id, cause.resource_type))
+            .reason(cause.reason.clone().or(otherwise).unwrap_or_else(|| cause.status.clone())),
+        None => failure
+            .resource(format!("stack {stack}"))
+            .reason(otherwise.unwrap_or_else(|| "CloudFormation gave no reason".to_owned())),
+    }
+}
+
+/// Our execution came too late: what was followed was another release's.
+pub(super) fn superseded(stack: &Stack, image: &ImageReference) -> Failure {
+    let runs = stack.container_uri().unwrap_or("another image");
+    Failure::new(Exit::NeedsHuman, "superseded", format!("another release took stack {}", stack.name))
+        .resource(&stack.id)
+        .reason(format!("it runs {runs}, not {image}"))
+        .hint("repeat the command when the other release is done")
+}
