@@ -15,7 +15,7 @@ pub(crate) struct PhaseRecord {
     pub(crate) skipped: bool,
 }
 
-/// A running phase. Dropped without an ending it counts as failed.
+/// A running phase. Dropped without an ending, by a failure or an interruption, it counts as not finished.
 pub(crate) struct Phase<'a> {
     ui: &'a Ui,
     name: &'static str,
@@ -77,7 +77,7 @@ impl<'a> Phase<'a> {
 impl Drop for Phase<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.end(Paint::Red, "!!", "failed", false);
+            self.end(Paint::Red, "!!", "not finished", false);
         }
     }
 }

@@ -77,6 +77,41 @@ fn an_api_proxies_the_root_and_every_path() {
     }
 }
 
+/// `rtb-…|0.0.0.0/0`: AWS takes no `|` in a tag, and finds out when the stack is created.
+#[test]
+fn a_tag_is_not_the_reference_of_a_route() {
+    fn refers<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(map) if map.contains_key("Fn::Split") => {}
+            Value::Object(map) => {
+                found.extend(map.get("Ref").and_then(Value::as_str));
+                map.values().for_each(|value| refers(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| refers(value, found)),
+            _ => {}
+        }
+    }
+    for (name, template) in services() {
+        let routes = of_types(&template, &["AWS::EC2::Route"]);
+        for (id, resource) in template["Resources"].as_object().unwrap() {
+            let mut found = Vec::new();
+            refers(&resource["Properties"]["Tags"], &mut found);
+            let route = found.iter().find(|name| routes.iter().any(|(route, _)| route == *name));
+            assert_eq!(route, None, "{name}: a tag of {id}");
+        }
+    }
+}
+
+/// A target group's port cannot be changed: another one makes another group, which is empty at first.
+#[test]
+fn a_new_port_of_the_container_makes_no_new_target_group() {
+    for (name, template) in services() {
+        for (id, group) in of_types(&template, &["AWS::ElasticLoadBalancingV2::TargetGroup"]) {
+            assert!(group["Properties"]["Port"].is_number(), "{name}: {id}: Port is not a literal");
+        }
+    }
+}
+
 #[test]
 fn a_changed_api_has_a_new_deployment() {
     for (name, template) in services() {

@@ -113,7 +113,7 @@ fn everything_that_is_missing_comes_in_one_list() {
     exit 3
     --- stderr
       preflight ...
-    !! preflight failed ([time])
+    !! preflight not finished ([time])
     error: 3 things are missing
       reason: - the Docker engine does not answer
           resource: unix:///nonexistent/docker.sock

@@ -98,7 +98,7 @@ fn a_release_that_fails_and_is_rolled_back() {
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
                 ROLLBACK_COMPLETE            rest-api-dev (AWS::CloudFormation::Stack)
-    !! stack     failed ([time])
+    !! stack     not finished ([time])
     error: stack rest-api-dev could not be created; what had been created is gone (ROLLBACK_COMPLETE)
       resource: Gateway (AWS::ApiGateway::RestApi)
       reason: the account has too many gateways
@@ -134,7 +134,7 @@ fn a_registry_that_refuses() {
     -- image     rest-api:content-[hash] is there, 2.0 MB ([time])
     ok registry  repository rest-api created: immutable tags, scanned on push ([time])
       push      ...
-    !! push      failed ([time])
+    !! push      not finished ([time])
     error: the registry did not take the image
       resource: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api:content-[hash]
       reason: denied: requested access to the resource is denied
@@ -181,7 +181,7 @@ fn an_interruption() {
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_IN_PROGRESS           Gateway (AWS::ApiGateway::RestApi)
                 CREATE_IN_PROGRESS           rest-api-dev (AWS::CloudFormation::Stack)
-    !! stack     failed ([time])
+    !! stack     not finished ([time])
     interrupted: stopped as you asked
       next: stack rest-api-dev is being created and goes on without this tool; the same command follows it
     "#);
