@@ -150,11 +150,13 @@ impl Ui {
             return Err(unanswered(question).into());
         }
         if let Some(live) = &self.live {
+            live.clear()?;
             live.set_draw_target(ProgressDrawTarget::hidden());
         }
         let mut stderr = std::io::stderr();
         write!(stderr, "{question} [y/N] ")?;
         stderr.flush()?;
+        let line = OpenLine;
         // A thread of its own: whoever waits here can be interrupted, and the process may end while it still reads.
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
@@ -163,6 +165,7 @@ impl Ui {
             drop(sender.send(read));
         });
         let answer = receiver.await.context("nobody answered")??;
+        std::mem::forget(line);
         if let Some(live) = &self.live {
             live.set_draw_target(ProgressDrawTarget::stderr());
         }
@@ -214,6 +217,15 @@ impl Ui {
             Some(live) => live.suspend(write),
             None => write(),
         }
+    }
+}
+
+/// A question whose line nobody has ended yet; an interruption ends it.
+struct OpenLine;
+
+impl Drop for OpenLine {
+    fn drop(&mut self) {
+        write_line(std::io::stderr(), "");
     }
 }
 

@@ -44,14 +44,21 @@ fn right() -> Result<()> {
         docker
     };
     run(docker().args(["login", "--username", USER, "--password", PASSWORD, registry.host()]))?;
-    let ids = run(docker().args(["images", "--quiet", "--no-trunc", &format!("{}/rest-api", registry.host())]))?;
-    for id in ids.lines() {
-        run(docker().args(["rmi", "--force", id]))?;
-    }
+    forget(&registry)?;
     run(docker().args(["pull", "--quiet", image]))?;
     let pulled = run(docker().args(["inspect", "--format", "{{index .RepoDigests 0}}", image]))?;
     run(docker().args(["rmi", "--force", image]))?;
     ensure!(pulled.trim() == image, "the pull brought {pulled}");
+    Ok(())
+}
+
+/// Removes this engine's names for what is in the registry, and the images that have no other name.
+fn forget(registry: &Registry) -> Result<()> {
+    let name = format!("{}/rest-api", registry.host());
+    let tags = run(Command::new("docker").args(["images", "--format", "{{.Repository}}:{{.Tag}}", &name]))?;
+    for tag in tags.lines() {
+        run(Command::new("docker").args(["rmi", "--force", tag]))?;
+    }
     Ok(())
 }
 
@@ -70,5 +77,5 @@ fn wrong() -> Result<()> {
     ensure!(refused.stderr.matches("error:").count() == 1, "more than one error: {}", refused.stderr);
     let stack = checkout.xtask(&["status", "rehearsal"])?.well()?;
     ensure!(stack.get("stack_status").is_none(), "a stack was made: {stack}");
-    Ok(())
+    forget(&registry)
 }
