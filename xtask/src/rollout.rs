@@ -58,27 +58,12 @@ pub(crate) async fn roll_out(
     let template = &ready.template;
     let request =
         Request { stack: &environment.stack, create, template, parameters: &parameters, tags: &tags, token: &token };
-    // Up to the execution an interruption must leave nothing behind, so it is looked out for here.
-    let prepared = context.interrupt.or(change_set::prepare(client, &request)).await;
-    let set = match prepared {
-        Ok(Prepared::Ready(set)) => set,
-        Ok(Prepared::Empty) => {
-            let stack = before.filter(|_| !create);
-            let stack =
-                stack.with_context(|| format!("CloudFormation finds nothing to create in {}", template.path))?;
-            phase.skipped(&format!("{} is already current", stack.name));
-            return Ok(Rolled { change: Change::None, stack });
-        }
-        Err(error) => {
-            abandon(client, &environment.stack, Some(&token).filter(|_| is_interruption(&error)), &before).await;
-            return Err(error);
-        }
+    let Some(set) = propose(context, client, environment, &request, &before, &phase, ui).await? else {
+        let stack = before.filter(|_| !create);
+        let stack = stack.with_context(|| format!("CloudFormation finds nothing to create in {}", template.path))?;
+        phase.skipped(&format!("{} is already current", stack.name));
+        return Ok(Rolled { change: Change::None, stack });
     };
-    show(&set, &phase, ui);
-    if let Err(error) = context.interrupt.or(consent(environment, ui)).await {
-        abandon(client, &set.stack_id, Some(&set.id), &before).await;
-        return Err(error);
-    }
     let mark = follow::mark(client, &set.stack_id).await;
     let work = if create { "created" } else { "updated" };
     ui.still_runs(Some(format!(
@@ -104,13 +89,42 @@ pub(crate) async fn roll_out(
     Ok(Rolled { change: if create { Change::Create } else { Change::Update }, stack })
 }
 
+/// A change set that was shown, and consented to where that is needed; `None` where nothing would change.
+///
+/// Whatever else it ends with, also an interruption, leaves nothing behind.
+async fn propose(
+    context: &Context,
+    client: &Client,
+    environment: &Environment,
+    request: &Request<'_>,
+    before: &Option<Stack>,
+    phase: &Phase<'_>,
+    ui: &Ui,
+) -> Result<Option<ChangeSet>> {
+    let set = match context.interrupt.or(change_set::prepare(client, request)).await {
+        Ok(Prepared::Ready(set)) => set,
+        Ok(Prepared::Empty) => return Ok(None),
+        Err(error) => {
+            let made = Some(request.token).filter(|_| is_interruption(&error));
+            abandon(client, request.stack, made, before).await;
+            return Err(error);
+        }
+    };
+    show(&set, phase, ui);
+    if let Err(error) = context.interrupt.or(consent(environment, ui)).await {
+        abandon(client, &set.stack_id, Some(&set.id), before).await;
+        return Err(error);
+    }
+    Ok(Some(set))
+}
+
 fn is_interruption(error: &anyhow::Error) -> bool {
     Failure::of(error).exit == Exit::Interrupted
 }
 
 /// Takes back what was asked for and is not executed: the change set, and the empty stack that a first one makes. What
 /// cannot be taken back does no harm, and must not hide why it came to this.
-async fn abandon(client: &Client, stack: &str, set: Option<&String>, before: &Option<Stack>) {
+async fn abandon(client: &Client, stack: &str, set: Option<&str>, before: &Option<Stack>) {
     if let Some(set) = set {
         drop(change_set::discard(client, set, stack).await);
     }
