@@ -4,11 +4,12 @@
 //! account exists is the release tool's question.
 
 mod reader;
+mod rules;
 
 use std::collections::BTreeMap;
 
 use crate::{Invalid, Problem};
-use reader::{Reader, rules};
+use reader::Reader;
 
 /// The whole of `deploy.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]

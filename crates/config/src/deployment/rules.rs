@@ -1,0 +1,97 @@
+//! What the strings of `deploy.toml` may look like, each with the page it comes from where AWS sets it.
+
+/// What a string may look like: the check, and the words for it.
+#[derive(Clone, Copy)]
+pub(super) struct Rule {
+    pub(super) holds: fn(&str) -> bool,
+    pub(super) allowed: &'static str,
+}
+
+pub(super) const ANY: Rule = Rule { holds: |_| true, allowed: "text" };
+
+pub(super) const ENVIRONMENT: Rule = Rule {
+    holds: |s| starts_alphanumeric(s) && s.len() <= 64 && s.bytes().all(|b| word(b) || b == b'-') && s != "local",
+    allowed: "letters, digits, - and _ (at most 64, not `local`)",
+};
+
+pub(super) const PATH: Rule = Rule {
+    holds: |s| s.starts_with('/') && s.bytes().all(|b| b.is_ascii_graphic() && b != b'#'),
+    allowed: "a path that starts with /",
+};
+
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+pub(super) const REPOSITORY: Rule = Rule {
+    holds: |s| {
+        (2..=256).contains(&s.len())
+            && s.split('/').all(|part| {
+                part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+                    && part.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+                    && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+            })
+    },
+    allowed: "2 to 256 lower-case letters, digits and ._-/ , as an ECR repository is named",
+};
+
+pub(super) const REGION: Rule = Rule {
+    holds: |s| {
+        let parts: Vec<&str> = s.split('-').collect();
+        parts.len() >= 3
+            && parts
+                .iter()
+                .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+            && parts.last().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
+    },
+    allowed: "an AWS region such as eu-central-1",
+};
+
+pub(super) const ACCOUNT: Rule = Rule {
+    holds: |s| s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit()),
+    allowed: "an account id of 12 digits, in quotes",
+};
+
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+pub(super) const STACK: Rule = Rule {
+    holds: |s| {
+        s.len() <= 128
+            && s.starts_with(|c: char| c.is_ascii_alphabetic())
+            && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    },
+    allowed: "at most 128 letters, digits and -, starting with a letter",
+};
+
+pub(super) const TEMPLATE: Rule = Rule {
+    holds: |s| !s.is_empty() && !s.starts_with('/') && !s.split('/').any(|part| part == ".."),
+    allowed: "a path inside the repository, such as infra/api-backend.yaml",
+};
+
+pub(super) const URL: Rule = Rule {
+    holds: |s| {
+        ["http://", "https://"].iter().any(|scheme| s.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+            && s.bytes().all(|b| b.is_ascii_graphic())
+    },
+    allowed: "a URL that starts with http:// or https://",
+};
+
+pub(super) const REGISTRY: Rule = Rule {
+    holds: |s| {
+        let (host, port) = s.rsplit_once(':').unwrap_or((s, "443"));
+        !host.is_empty()
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    },
+    allowed: "HOST or HOST:PORT, without a scheme",
+};
+
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+pub(super) const PARAMETER: Rule = Rule {
+    holds: |s| !s.is_empty() && s.len() <= 255 && s.bytes().all(|b| b.is_ascii_alphanumeric()),
+    allowed: "a parameter's name of letters and digits",
+};
+
+fn starts_alphanumeric(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+fn word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
