@@ -27,6 +27,7 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
     let from_source = source.from_source || !platform.is_host();
     let dockerfile = context.root.join(DOCKERFILE);
     let phase = ui.phase("compile");
+    // What the image's labels say, whoever compiles.
     let mut arguments = vec![("VERSION", env!("CARGO_PKG_VERSION")), ("SOURCE", env!("CARGO_PKG_REPOSITORY"))];
     let mut files = if from_source {
         arguments.extend(source.builder_image.as_deref().map(|image| ("BUILDER_IMAGE", image)));
@@ -37,8 +38,8 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
         files
     } else {
         let binary = cargo::compile(context, platform, &phase).await?;
-        let mut files =
-            BuildContext::new(platform.oci(), &[("BINARY", "prebuilt"), ("VERSION", env!("CARGO_PKG_VERSION"))]);
+        arguments.push(("BINARY", "prebuilt"));
+        let mut files = BuildContext::new(platform.oci(), &arguments);
         files.add("api", &binary, true)?;
         files
     };

@@ -106,7 +106,7 @@ pub(crate) struct Proof {
     /// The registry's real host, where the repository's URI names another (an emulator)
     #[arg(long, value_name = "HOST[:PORT]", value_parser = registry)]
     pub(crate) registry: Option<String>,
-    /// Say what would be done and change nothing; the service is still compiled, to know its image's tag
+    /// Say what would be done and change nothing (release still compiles, to know the image's tag)
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

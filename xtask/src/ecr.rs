@@ -83,7 +83,11 @@ pub(crate) async fn create(client: &Client, name: &str) -> Result<Repository> {
         Err(error) => return Err(failure("ecr:CreateRepository", &resource, &error).into()),
     };
     let policy = client.put_lifecycle_policy().repository_name(name).lifecycle_policy_text(LIFECYCLE).send().await;
-    policy.map_err(|error| failure("ecr:PutLifecyclePolicy", &resource, &error))?;
+    if let Err(error) = policy {
+        // A later run would take the repository as it is, for ever without its policy. It is empty yet.
+        drop(client.delete_repository().repository_name(name).send().await);
+        return Err(failure("ecr:PutLifecyclePolicy", &resource, &error).into());
+    }
     Ok(repository)
 }
 

@@ -18,17 +18,19 @@ impl Interrupt {
     /// Where the system does not let a process listen for signals.
     pub(crate) fn listen() -> Result<Self> {
         let (sender, receiver) = watch::channel(0);
+        // Listeners that live as long as the process: a signal between two waits must not be lost.
         #[cfg(unix)]
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let (mut interrupt, mut terminate) = {
+            use tokio::signal::unix::{SignalKind, signal};
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        };
+        #[cfg(windows)]
+        let (mut interrupt, mut terminate) = (tokio::signal::windows::ctrl_c()?, tokio::signal::windows::ctrl_close()?);
         tokio::spawn(async move {
             loop {
-                #[cfg(unix)]
-                let terminated = terminate.recv();
-                #[cfg(not(unix))]
-                let terminated = std::future::pending::<Option<()>>();
                 tokio::select! {
-                    Ok(()) = tokio::signal::ctrl_c() => {}
-                    Some(()) = terminated => {}
+                    Some(()) = interrupt.recv() => {}
+                    Some(()) = terminate.recv() => {}
                     else => return,
                 }
                 sender.send_modify(|times| *times += 1);

@@ -74,7 +74,9 @@ async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
         // Losing sight of what goes on at AWS is not "nothing was changed".
         Some(still) if failure.exit == Exit::Failed => Failure { exit: Exit::NeedsHuman, ..failure }.hint(still),
         Some(still) => failure.hint(still),
-        None if failure.exit == Exit::Interrupted => failure.reason("nothing is left running"),
+        None if failure.exit == Exit::Interrupted => {
+            failure.reason("nothing is under way any more; what was finished stays")
+        }
         None => failure,
     });
     let exit = failure.as_ref().map_or(Exit::Done, |failure| failure.exit);

@@ -19,7 +19,7 @@ pub(crate) enum Exit {
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    done, or nothing to do
-  1    failed; nothing was changed at AWS
+  1    failed; no stack was changed
   2    usage
   3    preflight: something is missing, all of it is listed
   4    failed and rolled back

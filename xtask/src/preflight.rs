@@ -45,7 +45,9 @@ pub(crate) async fn check(
     if let Ok(template) = &template {
         let clients = account.as_ref().ok().map(|(clients, _)| clients);
         problems.extend(parameter_problems(context, environment, template, clients).await);
-        problems.extend(smoke_url_problem(environment, template, proof));
+        if !proof.no_smoke {
+            problems.extend(smoke_url_problem(environment, template, proof.smoke_url.as_deref()));
+        }
     }
     let platform = template.as_ref().ok().map(|template| platform(environment, template));
     let (engine, account, template) =
@@ -137,8 +139,12 @@ pub(crate) async fn parameter_problems(
 }
 
 /// A smoke URL that names outputs which the template does not have would be noticed after the stack has changed.
-fn smoke_url_problem(environment: &Environment, template: &Template, proof: &Proof) -> Option<Failure> {
-    let pattern = proof.smoke_url.as_ref().or(environment.smoke_url.as_ref()).filter(|_| !proof.no_smoke)?;
+pub(crate) fn smoke_url_problem(
+    environment: &Environment,
+    template: &Template,
+    given: Option<&str>,
+) -> Option<Failure> {
+    let pattern = given.or(environment.smoke_url.as_deref())?;
     let any = template.outputs.iter().map(|name| (name.clone(), String::new())).collect();
     let name = plan::fill_outputs(pattern, &any).err()?;
     Some(

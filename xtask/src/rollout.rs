@@ -64,14 +64,22 @@ pub(crate) async fn roll_out(
         phase.skipped(&format!("{} is already current", stack.name));
         return Ok(Rolled { change: Change::None, stack });
     };
-    let mark = follow::mark(client, &set.stack_id).await;
+    let mark = match context.interrupt.or(async { Ok(follow::mark(client, &set.stack_id).await) }).await {
+        Ok(mark) => mark,
+        Err(error) => {
+            abandon(client, &set.stack_id, Some(&set.id), &before).await;
+            return Err(error);
+        }
+    };
     let work = if create { "created" } else { "updated" };
     ui.still_runs(Some(format!(
         "stack {} is being {work} and goes on without this tool; the same command follows it",
         environment.stack
     )));
+    // This call is not left in the middle: whether it was sent must be known.
+    let executed = change_set::execute(client, &set, &token).await;
     let carry_out = async {
-        match change_set::execute(client, &set, &token).await {
+        match executed {
             Ok(()) => {
                 let watch = Watch { stack_id: &set.stack_id, before: before.as_ref(), mark, deleting: false };
                 follow::follow(client, watch, &phase).await
@@ -145,7 +153,10 @@ async fn settle(ready: &Ready, environment: &Environment, phase: &Phase<'_>, ui:
         match (status::answer(status), stack) {
             (Answer::Wait, Some(stack)) => {
                 phase.line(&format!("{} is {}: waiting for its end", stack.name, stack.status));
-                ui.still_runs(Some(format!("stack {} was {} before this command", stack.name, stack.status)));
+                ui.still_runs(Some(format!(
+                    "stack {} was {} before this command and goes on; the same command follows it",
+                    stack.name, stack.status
+                )));
                 let mark = follow::mark(client, &stack.id).await;
                 let deleting = stack.status == "DELETE_IN_PROGRESS";
                 let watch = Watch { stack_id: &stack.id, before: Some(&stack), mark, deleting };
@@ -196,7 +207,7 @@ async fn consent(environment: &Environment, ui: &Ui) -> Result<()> {
     }
     Err(Failure::new(Exit::Failed, "declined", "the change was declined")
         .resource(format!("stack {}", environment.stack))
-        .reason("nothing was changed")
+        .reason("the stack was not changed")
         .into())
 }
 
@@ -225,6 +236,8 @@ async fn after_refusal(
     let events = mark.since(client, &set.stack_id).await;
     let reason = failure.reason.clone().unwrap_or_default();
     match status::ending(&stack.status) {
+        // The answer was lost and the work is done; whose it was is looked at where all endings are.
+        Some(Ending::Done) if !events.is_empty() => Ok(Followed { ending: Ending::Done, stack: Some(stack), events }),
         // An older failure may have left the same state: only new events, or the refusal's own words, tie it to this.
         Some(ending) if ending != Ending::Done && (!events.is_empty() || reason.contains(&stack.status)) => {
             let stack = Stack { status_reason: Some(reason), ..stack };
@@ -244,8 +257,14 @@ async fn after_refusal(
 pub(crate) async fn tear_down(client: &Client, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<()> {
     let phase = ui.phase("stack");
     let mark = follow::mark(client, &stack.id).await;
-    stack::delete(client, stack, &token()).await?;
-    ui.still_runs(Some(format!("stack {} is being deleted and goes on without this tool", stack.name)));
+    ui.still_runs(Some(format!(
+        "stack {} is being deleted and goes on without this tool; the same command follows it",
+        stack.name
+    )));
+    if let Err(error) = stack::delete(client, stack, &token()).await {
+        ui.still_runs(None);
+        return Err(error);
+    }
     let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: true };
     let followed = follow::follow(client, watch, &phase).await?;
     ui.still_runs(None);

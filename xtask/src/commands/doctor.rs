@@ -28,6 +28,9 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             findings.push(("template", Ok(format!("{}, {} bytes", template.path, template.body.len()))));
             let problems = preflight::parameter_problems(context, environment, &template, clients.as_ref()).await;
             findings.push(("parameters", none_of(&problems, "every one has a value")));
+            if let Some(problem) = preflight::smoke_url_problem(environment, &template, None) {
+                findings.push(("smoke url", Err(problem)));
+            }
             // Which platform is wanted, only the template tells.
             match preflight::platform(environment, &template) {
                 Ok(platform) => findings.push(("target", target(platform, context).await)),

@@ -6,7 +6,7 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::deploy;
-use crate::cli::Release;
+use crate::cli::{Proof, Release};
 use crate::context::Context;
 use crate::docker;
 use crate::image::ImageReference;
@@ -54,7 +54,7 @@ async fn published(
     let artifact = artifact?;
     let found = publish::look(&ready, &context.deployment.service.name, &artifact.tag).await?;
     if arguments.proof.dry_run {
-        foresee(context, &ready, environment, &artifact.tag, &found, ui).await?;
+        foresee(context, &ready, environment, &arguments.proof, &artifact.tag, &found, ui).await?;
         return Ok(None);
     }
     let engine = ready.engine.clone().expect("the preflight asked for an engine");
@@ -70,6 +70,7 @@ async fn foresee(
     context: &Context,
     ready: &Ready,
     environment: &Environment,
+    proof: &Proof,
     tag: &str,
     found: &Registry,
     ui: &Ui,
@@ -83,7 +84,8 @@ async fn foresee(
     }
     steps.push(format!("{image} {name}:{tag} ({})", ready.platform.oci()));
     let state = stack.as_ref().map(|stack| stack.status.as_str());
-    steps.push(match status::answer(state) {
+    let answer = status::answer(state);
+    steps.push(match answer {
         status::Answer::Create => format!("create stack {} from {}", environment.stack, ready.template.path),
         status::Answer::Update => {
             format!("update stack {} from {}, if that changes it", environment.stack, ready.template.path)
@@ -96,7 +98,9 @@ async fn foresee(
             refusal.hint(&environment.stack, &environment.name, &environment.region)
         ),
     });
-    steps.push("prove the endpoint".to_owned());
+    if !proof.no_smoke && !matches!(answer, status::Answer::Refuse(_)) {
+        steps.push("prove the endpoint".to_owned());
+    }
     ui.result(&steps.join("\n"));
     context.report(|report| report.plan = Some(steps));
     Ok(())

@@ -11,7 +11,7 @@ use crate::status::Ending;
 /// Turns a stack's end into a result.
 pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<Stack, Failure> {
     let (exit, kind, what, hint) = match (followed.ending, &followed.stack) {
-        (Ending::Done, Some(stack)) => return Ok(stack.clone()),
+        (Ending::Done, Some(stack)) if stack.status != "DELETE_COMPLETE" => return Ok(stack.clone()),
         (Ending::RolledBack, _) => (
             Exit::RolledBack,
             "rolled-back",
@@ -24,7 +24,7 @@ pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<
             "could not be created; what had been created is gone",
             format!("mend the cause, then cargo xtask destroy {} and release again", environment.name),
         ),
-        (Ending::Done | Ending::Stuck, None) => (
+        (Ending::Done, _) | (Ending::Stuck, None) => (
             Exit::NeedsHuman,
             "gone",
             "is gone: someone deleted it meanwhile",

@@ -176,6 +176,37 @@ async fn a_look_that_comes_too_early_is_not_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_is_younger_than_the_state_is_not_its_end() {
+    let model = Model {
+        events: &[("Stack", "UPDATE_IN_PROGRESS", Some("User Initiated"))],
+        ..Model::new(&[
+            Some("UPDATE_ROLLBACK_COMPLETE"),
+            Some("UPDATE_ROLLBACK_COMPLETE"),
+            Some("UPDATE_IN_PROGRESS"),
+            Some("UPDATE_COMPLETE"),
+        ])
+    };
+    assert_eq!(roll(&model, false).await.unwrap().stack.status, "UPDATE_COMPLETE");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_to_finished_work_is_success() {
+    let model = Model {
+        execute_error: Some(("InternalFailure", "connection closed")),
+        events: &[("Stack", "UPDATE_COMPLETE", None)],
+        ..Model::new(&[Some("UPDATE_COMPLETE")])
+    };
+    assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_someone_deletes_meanwhile_is_gone() {
+    let model = Model::new(&[Some("UPDATE_COMPLETE"), Some("DELETE_IN_PROGRESS"), Some("DELETE_COMPLETE")]);
+    let failure = failure(&model).await;
+    assert_eq!((failure.exit, failure.kind), (Exit::NeedsHuman, "gone"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_that_cannot_be_read_decide_nothing() {
     let model = Model { events_denied: true, ..Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_COMPLETE")]) };
     assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);

@@ -91,21 +91,24 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
     let id = created.id().unwrap_or(request.token).to_owned();
     let described = match wait(client, &id, request).await {
         Ok(described) => described,
-        Err(error) => {
-            discard(client, &id, request.stack).await?;
-            return Err(error);
-        }
+        Err(error) => return Err(without(client, &id, request, error).await),
     };
     if described.status() == Some(&ChangeSetStatus::Failed) {
         let reason = described.status_reason().map(str::to_owned);
-        discard(client, &id, request.stack).await?;
-        if reason.as_deref().is_some_and(is_empty) {
-            return Ok(Prepared::Empty);
-        }
-        return Err(refused(request, reason).into());
+        let refused = without(client, &id, request, refused(request, reason.clone()).into()).await;
+        return if reason.as_deref().is_some_and(is_empty) { Ok(Prepared::Empty) } else { Err(refused) };
     }
     let stack_id = described.stack_id().or(created.stack_id()).unwrap_or(request.stack).to_owned();
-    Ok(Prepared::Ready(ChangeSet { changes: changes(client, &id, request, described).await?, id, stack_id }))
+    match changes(client, &id, request, described).await {
+        Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes })),
+        Err(error) => Err(without(client, &id, request, error).await),
+    }
+}
+
+/// Takes the change set away before its failure is told. That this may fail too must not hide the cause.
+async fn without(client: &Client, id: &str, request: &Request<'_>, error: anyhow::Error) -> anyhow::Error {
+    drop(discard(client, id, request.stack).await);
+    error
 }
 
 fn refused(request: &Request<'_>, reason: Option<String>) -> Failure {

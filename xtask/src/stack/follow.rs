@@ -102,7 +102,9 @@ pub(crate) async fn follow(client: &Client, watch: Watch<'_>, phase: &Phase<'_>)
     loop {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE);
-        // Status before events: the events of the end are then surely among those read.
+        // Status before events: the events of the end are then surely among those read. But events of this round may be
+        // younger than the status, so only earlier ones prove that it has moved.
+        let known_to_move = !events.is_empty();
         let described = stack::describe(client, stack_id).await;
         match fresh(client, stack_id, &mut mark).await {
             Ok(new) => {
@@ -122,9 +124,8 @@ pub(crate) async fn follow(client: &Client, watch: Watch<'_>, phase: &Phase<'_>)
             Ok(Some(stack)) => {
                 lost = 0;
                 phase.doing(&stack.status);
-                let moved = !events.is_empty()
-                    || started.elapsed() > STALE
-                    || before.is_none_or(|before| differs(before, &stack));
+                let moved =
+                    known_to_move || started.elapsed() > STALE || before.is_none_or(|before| differs(before, &stack));
                 if let Some(ending) = status::ending(&stack.status).filter(|_| moved) {
                     return Ok(Followed { ending, stack: Some(stack), events });
                 }

@@ -172,7 +172,8 @@ fn image() -> Result<()> {
     let config = &container["Config"];
     ensure!(config["User"] == "65532:65532", "{config}");
     for label in ["title", "description", "licenses", "version", "source"] {
-        ensure!(config["Labels"].get(format!("org.opencontainers.image.{label}")).is_some(), "no {label}: {config}");
+        let value = config["Labels"][format!("org.opencontainers.image.{label}")].as_str();
+        ensure!(value.is_some_and(|value| !value.is_empty()), "no {label}: {config}");
     }
     ensure!(config["Healthcheck"]["Test"][1] == "/api", "{config}");
     Ok(())

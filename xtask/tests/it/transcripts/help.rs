@@ -41,7 +41,7 @@ fn of_the_tool() {
 
     Exit codes:
       0    done, or nothing to do
-      1    failed; nothing was changed at AWS
+      1    failed; no stack was changed
       2    usage
       3    preflight: something is missing, all of it is listed
       4    failed and rolled back
@@ -123,8 +123,8 @@ fn of_release() {
           --no-smoke                Do not prove that the endpoint runs the image
           --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
                                     (an emulator)
-          --dry-run                 Say what would be done and change nothing; the service is still
-                                    compiled, to know its image's tag
+          --dry-run                 Say what would be done and change nothing (release still compiles,
+                                    to know the image's tag)
           --from-source             Compile inside the engine (stage `builder`) instead of with this
                                     machine's cargo
           --builder-image <IMAGE>   Base image of the stage `builder`, where another than
@@ -158,8 +158,8 @@ fn of_deploy() {
           --no-smoke                Do not prove that the endpoint runs the image
           --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
                                     (an emulator)
-          --dry-run                 Say what would be done and change nothing; the service is still
-                                    compiled, to know its image's tag
+          --dry-run                 Say what would be done and change nothing (release still compiles,
+                                    to know the image's tag)
       -h, --help                    Print help
 
     Global options:
