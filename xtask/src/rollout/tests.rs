@@ -166,27 +166,19 @@ async fn another_releases_deployment_is_not_taken_for_ours() {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_comes_too_early_is_not_the_end() {
-    let model = Model::new(&[
-        Some("UPDATE_ROLLBACK_COMPLETE"),
-        Some("UPDATE_ROLLBACK_COMPLETE"),
-        Some("UPDATE_IN_PROGRESS"),
-        Some("UPDATE_COMPLETE"),
-    ]);
-    assert_eq!(roll(&model, false).await.unwrap().stack.status, "UPDATE_COMPLETE");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_event_that_is_younger_than_the_state_is_not_its_end() {
-    let model = Model {
-        events: &[("Stack", "UPDATE_IN_PROGRESS", Some("User Initiated"))],
-        ..Model::new(&[
-            Some("UPDATE_ROLLBACK_COMPLETE"),
-            Some("UPDATE_ROLLBACK_COMPLETE"),
-            Some("UPDATE_IN_PROGRESS"),
-            Some("UPDATE_COMPLETE"),
-        ])
-    };
-    assert_eq!(roll(&model, false).await.unwrap().stack.status, "UPDATE_COMPLETE");
+    // An event of the same look may be younger than the state.
+    for events in [&[][..], &[("Stack", "UPDATE_IN_PROGRESS", Some("User Initiated"))]] {
+        let model = Model {
+            events,
+            ..Model::new(&[
+                Some("UPDATE_ROLLBACK_COMPLETE"),
+                Some("UPDATE_ROLLBACK_COMPLETE"),
+                Some("UPDATE_IN_PROGRESS"),
+                Some("UPDATE_COMPLETE"),
+            ])
+        };
+        assert_eq!(roll(&model, false).await.unwrap().stack.status, "UPDATE_COMPLETE");
+    }
 }
 
 #[tokio::test(start_paused = true)]
