@@ -84,21 +84,24 @@ pub(crate) async fn publish(
         tokio::try_join!(artifact.image(engine, name, ui), open(ready, name, &found, ui))?;
     let phase = ui.phase("push");
     let target = repository.image(&tag, registry);
-    let pushed = match push::push(&engine.docker, &image.reference, &target, &credentials, &phase).await {
-        Ok(pushed) => pushed,
-        // Someone released the same content at the same moment; the tag names it, whoever pushed.
-        Err(error) if push::is_tag_taken(&error) => Pushed::default(),
-        Err(error) => return Err(error),
+    let push = async |target: &ImageReference| match push::push(
+        &engine.docker,
+        &image.reference,
+        target,
+        &credentials,
+        &phase,
+    )
+    .await
+    {
+        Err(error) if push::is_tag_taken(&error) => Ok(Pushed::default()),
+        ended => ended,
     };
+    // Where the tag is taken, someone released the same content at the same moment; it names it, whoever pushed.
+    let pushed = push(&target).await?;
     let digest = push::digest(&engine.docker, &target, &credentials).await?;
     if let Some(commit) = commit {
-        let target = repository.image(&commit_tag(commit), registry);
         // A tag that is taken names the first image of this commit, and stays with it.
-        match push::push(&engine.docker, &image.reference, &target, &credentials, &phase).await {
-            Ok(_) => {}
-            Err(error) if push::is_tag_taken(&error) => {}
-            Err(error) => return Err(error),
-        }
+        push(&repository.image(&commit_tag(commit), registry)).await?;
     }
     let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
     phase.done(&format!("{digest}, {}, {layers}", megabytes(pushed.bytes)));

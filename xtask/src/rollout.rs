@@ -58,18 +58,11 @@ pub(crate) async fn roll_out(
     let template = &ready.template;
     let request =
         Request { stack: &environment.stack, create, template, parameters: &parameters, tags: &tags, token: &token };
-    let Some(set) = propose(context, client, environment, &request, &before, &phase, ui).await? else {
+    let Some((set, mark)) = propose(context, client, environment, &request, &before, &phase, ui).await? else {
         let stack = before.filter(|_| !create);
         let stack = stack.with_context(|| format!("CloudFormation finds nothing to create in {}", template.path))?;
         phase.skipped(&format!("{} is already current", stack.name));
         return Ok(Rolled { change: Change::None, stack });
-    };
-    let mark = match context.interrupt.or(async { Ok(follow::mark(client, &set.stack_id).await) }).await {
-        Ok(mark) => mark,
-        Err(error) => {
-            abandon(client, &set.stack_id, Some(&set.id), &before).await;
-            return Err(error);
-        }
     };
     let work = if create { "created" } else { "updated" };
     ui.still_runs(Some(format!(
@@ -97,7 +90,8 @@ pub(crate) async fn roll_out(
     Ok(Rolled { change: if create { Change::Create } else { Change::Update }, stack })
 }
 
-/// A change set that was shown, and consented to where that is needed; `None` where nothing would change.
+/// A change set that was shown, and consented to where that is needed, with the stack's history up to it; `None` where
+/// nothing would change.
 ///
 /// Whatever else it ends with, also an interruption, leaves nothing behind.
 async fn propose(
@@ -108,7 +102,7 @@ async fn propose(
     before: &Option<Stack>,
     phase: &Phase<'_>,
     ui: &Ui,
-) -> Result<Option<ChangeSet>> {
+) -> Result<Option<(ChangeSet, Mark)>> {
     let set = match context.interrupt.or(change_set::prepare(client, request)).await {
         Ok(Prepared::Ready(set)) => set,
         Ok(Prepared::Empty) => return Ok(None),
@@ -119,11 +113,17 @@ async fn propose(
         }
     };
     show(&set, phase, ui);
-    if let Err(error) = context.interrupt.or(consent(environment, ui)).await {
-        abandon(client, &set.stack_id, Some(&set.id), before).await;
-        return Err(error);
+    let consented = async {
+        consent(environment, ui).await?;
+        Ok(follow::mark(client, &set.stack_id).await)
+    };
+    match context.interrupt.or(consented).await {
+        Ok(mark) => Ok(Some((set, mark))),
+        Err(error) => {
+            abandon(client, &set.stack_id, Some(&set.id), before).await;
+            Err(error)
+        }
     }
-    Ok(Some(set))
 }
 
 fn is_interruption(error: &anyhow::Error) -> bool {

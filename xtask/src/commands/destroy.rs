@@ -6,9 +6,10 @@ use crate::cli::Destroy;
 use crate::context::Context;
 use crate::docker::{self, build, container};
 use crate::outcome::{Exit, Failure};
+use crate::stack::{self, Stack};
 use crate::status::{Answer, answer};
 use crate::ui::Ui;
-use crate::{ecr, preflight, rollout, stack};
+use crate::{ecr, preflight, rollout};
 
 pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     match &arguments.environment {
@@ -44,13 +45,16 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     } else if arguments.dry_run {
         ui.result(&format!("would remove {}", removed.join(" and ")));
     } else {
+        let at_work =
+            |stack: &&Stack| answer(Some(&stack.status)) == Answer::Wait && stack.status != "DELETE_IN_PROGRESS";
+        // Nobody is asked about what would then be refused.
+        if let Some(stack) = stack.as_ref().filter(at_work) {
+            return Err(busy(&stack.name, &stack.status, name).into());
+        }
         if !ui.confirm(&question).await? {
             return Err(declined(&environment.stack).into());
         }
         if let Some(stack) = &stack {
-            if answer(Some(&stack.status)) == Answer::Wait && stack.status != "DELETE_IN_PROGRESS" {
-                return Err(busy(&stack.name, &stack.status, name).into());
-            }
             rollout::tear_down(&clients.cloudformation, environment, stack, ui).await?;
             context.report(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }

@@ -95,8 +95,9 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
     };
     if described.status() == Some(&ChangeSetStatus::Failed) {
         let reason = described.status_reason().map(str::to_owned);
-        let refused = without(client, &id, request, refused(request, reason.clone()).into()).await;
-        return if reason.as_deref().is_some_and(is_empty) { Ok(Prepared::Empty) } else { Err(refused) };
+        let empty = reason.as_deref().is_some_and(is_empty);
+        let refused = without(client, &id, request, refused(request, reason).into()).await;
+        return if empty { Ok(Prepared::Empty) } else { Err(refused) };
     }
     let stack_id = described.stack_id().or(created.stack_id()).unwrap_or(request.stack).to_owned();
     match changes(client, &id, request, described).await {
