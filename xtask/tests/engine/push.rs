@@ -2,6 +2,7 @@
 //!
 //! The emulator plays ECR, whose token says the password; `--registry` names the real registry.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -52,12 +53,12 @@ fn right() -> Result<()> {
     Ok(())
 }
 
-/// Removes this engine's names for what is in the registry, and the images that have no other name.
+/// Removes what is in the registry from this engine, under whatever name: what a pull brings then comes from there.
 fn forget(registry: &Registry) -> Result<()> {
     let name = format!("{}/rest-api", registry.host());
-    let tags = run(Command::new("docker").args(["images", "--format", "{{.Repository}}:{{.Tag}}", &name]))?;
-    for tag in tags.lines() {
-        run(Command::new("docker").args(["rmi", "--force", tag]))?;
+    let ids = run(Command::new("docker").args(["images", "--quiet", "--no-trunc", &name]))?;
+    for id in ids.lines().collect::<BTreeSet<_>>() {
+        run(Command::new("docker").args(["rmi", "--force", id]))?;
     }
     Ok(())
 }
