@@ -20,6 +20,9 @@ use crate::outcome::{Exit, Failure};
 pub(crate) struct Clients {
     pub(crate) cloudformation: aws_sdk_cloudformation::Client,
     pub(crate) ecr: aws_sdk_ecr::Client,
+    pub(crate) ecs: aws_sdk_ecs::Client,
+    pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
+    pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) sts: aws_sdk_sts::Client,
     credentials: Option<SharedCredentialsProvider>,
 }
@@ -84,6 +87,9 @@ fn from(config: &SdkConfig) -> Clients {
     Clients {
         cloudformation: aws_sdk_cloudformation::Client::new(config),
         ecr: aws_sdk_ecr::Client::new(config),
+        ecs: aws_sdk_ecs::Client::new(config),
+        logs: aws_sdk_cloudwatchlogs::Client::new(config),
+        ssm: aws_sdk_ssm::Client::new(config),
         sts: aws_sdk_sts::Client::from_conf(sts),
         credentials: config.credentials_provider(),
     }

@@ -1,8 +1,13 @@
 //! The command line: types and help, nothing else.
 
+mod arguments;
+mod values;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::image::ImageReference;
+pub(crate) use self::arguments::{
+    Apply, Build, Conduct, Deploy, Destroy, Events, Logs, Plan, Proof, Prune, Recover, Release, Rollback, Smoke, Source,
+};
 use crate::outcome::EXIT_CODES;
 
 /// Release the service: image, registry, stack, proof
@@ -53,17 +58,51 @@ pub(crate) enum Command {
     Build(Build),
     /// Compile, build, push, deploy and prove that the pushed image answers
     Release(Release),
+    /// Publish the image and write down what a release would do, as one reviewable file
+    Plan(Plan),
+    /// Do exactly what a plan file says, or refuse
+    Apply(Apply),
     /// Deploy an image that is already in the registry, and prove it
     Deploy(Deploy),
+    /// Go back to an earlier release: image, template and parameters, without a rebuild
+    Rollback(Rollback),
     /// Prove that an endpoint answers, and with which image
     Smoke(Smoke),
-    /// Show the stack's state and the running image
+    /// Show the stack's state, the running image and the releases one can go back to
     Status {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
+    /// Show the stack's events; follow an operation that is under way
+    Events(Events),
+    /// Show what the service has logged
+    Logs(Logs),
+    /// Cancel the update that is under way, or remove the stack that is being created
+    Cancel {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+    /// Bring a stack that is stuck half-way back to where it was
+    Recover(Recover),
+    /// Take the environment's lock away from whoever holds it
+    Unlock {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+    /// Remove images and records that no environment runs and no release goes back to
+    Prune(Prune),
     /// Remove the stack, or what `release --local` started
     Destroy(Destroy),
+    /// Print the IAM policy that this tool needs for an environment, and no more
+    IamPolicy {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+    /// Print a completion script
+    Completions {
+        /// The shell it is for
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -71,116 +110,6 @@ pub(crate) struct EnvironmentArg {
     /// An environment of deploy.toml
     #[arg(value_name = "ENV", default_value = "dev")]
     pub(crate) environment: String,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Source {
-    /// Compile inside the engine (stage `builder`) instead of with this machine's cargo
-    ///
-    /// Always so where this machine is not Linux of the image's architecture.
-    #[arg(long)]
-    pub(crate) from_source: bool,
-    /// Base image of the stage `builder`, where another than docker/Dockerfile's is wanted
-    #[arg(long, value_name = "IMAGE", requires = "from_source")]
-    pub(crate) builder_image: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Build {
-    /// Platform of the image: linux/amd64 or linux/arm64 [default: this machine's architecture]
-    #[arg(long, value_name = "OS/ARCH")]
-    pub(crate) platform: Option<String>,
-    #[command(flatten)]
-    pub(crate) source: Source,
-}
-
-/// Where and whether the deployment is proved.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Proof {
-    /// Base URL for the smoke test, where the stack's own does not lead; may name outputs as {OutputKey}
-    #[arg(long, value_name = "URL", conflicts_with = "no_smoke", value_parser = smoke_url)]
-    pub(crate) smoke_url: Option<String>,
-    /// Do not prove that the endpoint runs the image
-    #[arg(long)]
-    pub(crate) no_smoke: bool,
-    /// The registry's real host, where the repository's URI names another (an emulator)
-    #[arg(long, value_name = "HOST[:PORT]", value_parser = registry)]
-    pub(crate) registry: Option<String>,
-    /// Say what would be done and change nothing (release still compiles, to know the image's tag)
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Release {
-    #[command(flatten)]
-    pub(crate) environment: EnvironmentArg,
-    /// Release to this machine's Docker engine; no account is needed and nothing leaves the machine
-    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry"])]
-    pub(crate) local: bool,
-    #[command(flatten)]
-    pub(crate) proof: Proof,
-    #[command(flatten)]
-    pub(crate) source: Source,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Deploy {
-    #[command(flatten)]
-    pub(crate) environment: EnvironmentArg,
-    /// The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
-    #[arg(long, value_name = "URI")]
-    pub(crate) image: String,
-    #[command(flatten)]
-    pub(crate) proof: Proof,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Smoke {
-    /// An environment of deploy.toml, or a base URL
-    #[arg(value_name = "ENV|URL", default_value = "dev")]
-    pub(crate) target: String,
-    /// The digest that must answer [default for ENV: the one its stack names]
-    #[arg(long, value_name = "sha256:…")]
-    pub(crate) digest: Option<String>,
-    /// Base URL, where the stack's own does not lead; may name outputs as {OutputKey}
-    #[arg(long, value_name = "URL", value_parser = smoke_url)]
-    pub(crate) smoke_url: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Destroy {
-    /// An environment of deploy.toml
-    #[arg(value_name = "ENV", required_unless_present = "local")]
-    pub(crate) environment: Option<String>,
-    /// Remove what `release --local` started
-    #[arg(long, conflicts_with = "environment")]
-    pub(crate) local: bool,
-    /// Remove the images too: the whole repository, or this machine's
-    #[arg(long)]
-    pub(crate) images: bool,
-    /// Say what would be removed and remove nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-/// A base URL, or a pattern that begins with an output.
-fn smoke_url(text: &str) -> Result<String, &'static str> {
-    let starts = ["http://", "https://", "{"].iter().any(|start| text.starts_with(start));
-    if starts && text.bytes().all(|b| b.is_ascii_graphic()) {
-        Ok(text.to_owned())
-    } else {
-        Err("a URL starts with http:// or https://, or with an output as {OutputKey}")
-    }
-}
-
-/// What may stand before the `/` of an image's name.
-fn registry(text: &str) -> Result<String, &'static str> {
-    let parsed = format!("{text}/name:tag").parse::<ImageReference>();
-    match parsed {
-        Ok(image) if image.host == text => Ok(image.host),
-        _ => Err("a registry is HOST or HOST:PORT, without a scheme"),
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,23 @@
 //! One file a command. Each checks first, says what it will do, does it, and notes the result.
 
+mod apply;
 mod build;
+mod cancel;
+mod completions;
 mod deploy;
 mod destroy;
 mod doctor;
+mod events;
+mod iam_policy;
+mod logs;
+mod plan;
+mod prune;
+mod recover;
 mod release;
+mod rollback;
 mod smoke;
 mod status;
+mod unlock;
 
 use anyhow::Result;
 
@@ -29,6 +40,17 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Deploy(arguments) => deploy::run(&arguments, context, ui).await,
         Command::Smoke(arguments) => interrupt.or(smoke::run(&arguments, context, ui)).await,
         Command::Status { environment } => interrupt.or(status::run(&environment.environment, context, ui)).await,
+        Command::Plan(arguments) => plan::run(&arguments, context, ui).await,
+        Command::Apply(arguments) => apply::run(&arguments, context, ui).await,
+        Command::Rollback(arguments) => rollback::run(&arguments, context, ui).await,
+        Command::Events(arguments) => interrupt.or(events::run(&arguments, context, ui)).await,
+        Command::Logs(arguments) => interrupt.or(logs::run(&arguments, context, ui)).await,
+        Command::Cancel { environment } => interrupt.or(cancel::run(&environment.environment, context, ui)).await,
+        Command::Recover(arguments) => interrupt.or(recover::run(&arguments, context, ui)).await,
+        Command::Unlock { environment } => interrupt.or(unlock::run(&environment.environment, context, ui)).await,
+        Command::Prune(arguments) => interrupt.or(prune::run(&arguments, context, ui)).await,
+        Command::IamPolicy { environment } => iam_policy::run(&environment.environment, context, ui),
+        Command::Completions { shell } => completions::run(shell, ui),
         Command::Destroy(arguments) => interrupt.or(destroy::run(&arguments, context, ui)).await,
     }
 }

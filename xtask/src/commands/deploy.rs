@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         report.environment = Some(environment.name.clone());
         report.stack = Some(environment.stack.clone());
     });
-    if environment.protected && !arguments.proof.dry_run {
+    if environment.protected && !arguments.dry_run {
         ui.must_be_able_to_ask(&rollout::question(environment))?;
     }
     let pinned = async {
@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         Ok((ready, image))
     };
     let (ready, image) = context.interrupt.or(pinned).await?;
-    if arguments.proof.dry_run {
+    if arguments.dry_run {
         let step = format!("bring stack {} to {image}", environment.stack);
         ui.result(&step);
         context.report(|report| report.plan = Some(vec![step]));

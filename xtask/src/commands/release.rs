@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
         report.environment = Some(environment.name.clone());
         report.stack = Some(environment.stack.clone());
     });
-    if environment.protected && !arguments.proof.dry_run {
+    if environment.protected && !arguments.dry_run {
         ui.must_be_able_to_ask(&crate::rollout::question(environment))?;
     }
     let Some((ready, image)) = context.interrupt.or(published(arguments, environment, context, ui)).await? else {
@@ -53,7 +53,7 @@ async fn published(
     );
     let artifact = artifact?;
     let found = publish::look(&ready, &context.deployment.service.name, &artifact.tag).await?;
-    if arguments.proof.dry_run {
+    if arguments.dry_run {
         foresee(context, &ready, environment, &arguments.proof, &artifact.tag, &found, ui).await?;
         return Ok(None);
     }
@@ -123,7 +123,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     }
     let artifact = interrupt.or(artifact::prepare(context, platform, &arguments.source, ui)).await?;
     let service = &context.deployment.service;
-    if arguments.proof.dry_run {
+    if arguments.dry_run {
         let reference = artifact.reference(&service.name);
         let steps = vec![format!("build {reference} unless it is there"), "run it in place of the old one".to_owned()];
         ui.result(&steps.join("\n"));

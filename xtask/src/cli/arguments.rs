@@ -1,0 +1,211 @@
+//! What each command takes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::EnvironmentArg;
+use super::values::{age, registry, smoke_url};
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Source {
+    /// Compile inside the engine (stage `builder`) instead of with this machine's cargo
+    ///
+    /// Always so where this machine is not Linux of the image's architecture.
+    #[arg(long)]
+    pub(crate) from_source: bool,
+    /// Base image of the stage `builder`, where another than docker/Dockerfile's is wanted
+    #[arg(long, value_name = "IMAGE", requires = "from_source")]
+    pub(crate) builder_image: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// Platform of the image: linux/amd64 or linux/arm64 [default: this machine's architecture]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: Source,
+}
+
+/// Where and whether the deployment is proved.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Proof {
+    /// Base URL for the smoke test, where the stack's own does not lead; may name outputs as {OutputKey}
+    #[arg(long, value_name = "URL", conflicts_with = "no_smoke", value_parser = smoke_url)]
+    pub(crate) smoke_url: Option<String>,
+    /// Do not prove that the endpoint runs the image
+    #[arg(long)]
+    pub(crate) no_smoke: bool,
+    /// The registry's real host, where the repository's URI names another (an emulator)
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = registry)]
+    pub(crate) registry: Option<String>,
+}
+
+/// How a change gets along with others, and what it may do.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Conduct {
+    /// Wait for whoever holds the environment, instead of stopping
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Stop where an operation of the stack is under way, instead of following it to its end first
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+    /// Allow this resource, which holds data or identity, to be replaced or removed; may be repeated
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub(crate) allow: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Release {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// Release to this machine's Docker engine; no account is needed and nothing leaves the machine
+    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow"])]
+    pub(crate) local: bool,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
+    #[command(flatten)]
+    pub(crate) conduct: Conduct,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Say what would be done and change nothing (the service is still compiled, to know the image's tag)
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// An environment of deploy.toml
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: String,
+    /// Where the plan is written
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
+    #[command(flatten)]
+    pub(crate) conduct: Conduct,
+    #[command(flatten)]
+    pub(crate) source: Source,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// A file that `plan` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) plan: PathBuf,
+    /// Wait for whoever holds the environment, instead of stopping
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
+    #[arg(long, value_name = "URI")]
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
+    #[command(flatten)]
+    pub(crate) conduct: Conduct,
+    /// Say what would be done and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// The release's number, as `status` shows it [default: the one before the release that runs]
+    #[arg(value_name = "RELEASE")]
+    pub(crate) release: Option<i64>,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
+    #[command(flatten)]
+    pub(crate) conduct: Conduct,
+    /// Say what would be done and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// Go on until the operation that is under way comes to its end
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Most events to show, the newest ones
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// Go on until interrupted
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How far back to begin: a number and s, m, h or d
+    #[arg(long, value_name = "AGE", default_value = "1h", value_parser = age)]
+    pub(crate) since: Duration,
+    /// Most lines to show, the newest ones
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// Give up this resource, which cannot be brought back; may be repeated
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub(crate) skip: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// Successful releases of the environment that one can still go back to afterwards
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=50))]
+    pub(crate) keep: u16,
+    /// Say what would be removed and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Smoke {
+    /// An environment of deploy.toml, or a base URL
+    #[arg(value_name = "ENV|URL", default_value = "dev")]
+    pub(crate) target: String,
+    /// The digest that must answer [default for ENV: the one its stack names]
+    #[arg(long, value_name = "sha256:…")]
+    pub(crate) digest: Option<String>,
+    /// Base URL, where the stack's own does not lead; may name outputs as {OutputKey}
+    #[arg(long, value_name = "URL", value_parser = smoke_url)]
+    pub(crate) smoke_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Destroy {
+    /// An environment of deploy.toml
+    #[arg(value_name = "ENV", required_unless_present = "local")]
+    pub(crate) environment: Option<String>,
+    /// Remove what `release --local` started
+    #[arg(long, conflicts_with = "environment")]
+    pub(crate) local: bool,
+    /// Remove the images too: the whole repository, or this machine's
+    #[arg(long)]
+    pub(crate) images: bool,
+    /// Say what would be removed and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}

@@ -1,0 +1,39 @@
+//! Values that clap reads: what they may look like.
+
+use std::time::Duration;
+
+use crate::image::ImageReference;
+
+/// A duration such as `90s`, `15m`, `2h` or `1d`.
+pub(super) fn age(text: &str) -> Result<Duration, &'static str> {
+    let wrong = "an age is a number and s, m, h or d, such as 15m";
+    let unit = text.chars().last().ok_or(wrong)?;
+    let number: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong),
+    };
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or(wrong)
+}
+
+/// A base URL, or a pattern that begins with an output.
+pub(super) fn smoke_url(text: &str) -> Result<String, &'static str> {
+    let starts = ["http://", "https://", "{"].iter().any(|start| text.starts_with(start));
+    if starts && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a URL starts with http:// or https://, or with an output as {OutputKey}")
+    }
+}
+
+/// What may stand before the `/` of an image's name.
+pub(super) fn registry(text: &str) -> Result<String, &'static str> {
+    let parsed = format!("{text}/name:tag").parse::<ImageReference>();
+    match parsed {
+        Ok(image) if image.host == text => Ok(image.host),
+        _ => Err("a registry is HOST or HOST:PORT, without a scheme"),
+    }
+}

@@ -1,0 +1,10 @@
+//! 
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::ui::Ui;
+
+pub(super) async fn run(_arguments: &str, _context: &Context, _ui: &Ui) -> Result<()> {
+    anyhow::bail!("in the making")
+}
