@@ -14,6 +14,7 @@ mod interrupt;
 mod local;
 mod outcome;
 mod plan;
+mod policy;
 mod preflight;
 mod proof;
 mod publish;

@@ -5,6 +5,7 @@
 mod contract;
 mod counterparts;
 mod layering;
+mod policy;
 mod sandbox;
 mod secrets;
 mod templates;
