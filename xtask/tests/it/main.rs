@@ -7,6 +7,7 @@ mod counterparts;
 mod layering;
 mod policy;
 mod sandbox;
+mod schema;
 mod secrets;
 mod templates;
 mod transcripts;
