@@ -67,6 +67,10 @@ impl Door {
 }
 
 impl State {
+    fn way(&self) -> Way {
+        self.way.lock().expect("no holder panics").0
+    }
+
     /// Whether it happens now; then once less.
     fn happens(&self, wanted: impl Fn(Way) -> bool) -> Option<Way> {
         let mut way = self.way.lock().expect("no holder panics");
@@ -105,7 +109,12 @@ fn pass(mut client: TcpStream, registry: &str, state: &State) -> Result<()> {
         if through > ENOUGH {
             match state.happens(|way| matches!(way, Way::Cut | Way::Held)) {
                 Some(Way::Cut) => break,
-                Some(Way::Held) => sleep(Duration::from_secs(60)),
+                Some(Way::Held) => {
+                    while state.way() == Way::Held {
+                        sleep(Duration::from_millis(50));
+                    }
+                    break;
+                }
                 _ => {}
             }
         }

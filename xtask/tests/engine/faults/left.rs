@@ -45,8 +45,7 @@ pub(crate) fn look(emulator: &str, stack: &str, service: &str) -> Result<Left> {
     if !left.status.is_empty() {
         let events = cloudformation(emulator, "DescribeStackEvents", stack)?;
         left.deployments = ended_well(&events, stack);
-        let sets = cloudformation(emulator, "ListChangeSets", stack)?;
-        left.change_sets = texts(&sets, "ExecutionStatus").iter().filter(|status| **status == "AVAILABLE").count();
+        left.change_sets = open_change_sets(emulator, stack)?;
     }
     left.parameters = parameters(emulator, stack)?;
     let ecr = |action: &str, body: Value| {
@@ -86,6 +85,18 @@ fn status(emulator: &str, stack: &str) -> Result<String> {
 fn cloudformation(emulator: &str, action: &str, stack: &str) -> Result<String> {
     let form = [("Action", action), ("Version", "2010-05-15"), ("StackName", stack)];
     Ok(client::form(emulator, "cloudformation", &form)?.body)
+}
+
+/// Change sets of this very stack: the emulator also keeps those of an empty stack that it has replaced.
+fn open_change_sets(emulator: &str, stack: &str) -> Result<usize> {
+    let described = cloudformation(emulator, "DescribeStacks", stack)?;
+    let id = texts(&described, "StackId").first().copied().unwrap_or_default().to_owned();
+    let sets = cloudformation(emulator, "ListChangeSets", stack)?;
+    let open = |set: &&str| {
+        let is = |tag: &str, wanted: &str| texts(set, tag).first().is_some_and(|text| *text == wanted);
+        is("StackId", &id) && is("ExecutionStatus", "AVAILABLE")
+    };
+    Ok(texts(&sets, "member").into_iter().filter(open).count())
 }
 
 /// How often the stack itself came to a good end.
