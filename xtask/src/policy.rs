@@ -19,6 +19,8 @@ enum Scope {
     ChangeSets,
     /// The service's repository.
     Repository,
+    /// What is remembered of the stack's releases.
+    Parameters,
 }
 
 /// Actions that go together. A `Sid` has letters and digits only.
@@ -40,9 +42,11 @@ const GRANTS: &[Grant] = &[
         sid: "Repository",
         scope: Scope::Repository,
         actions: &[
+            "ecr:BatchDeleteImage",
             "ecr:BatchGetImage",
             "ecr:CreateRepository",
             "ecr:DeleteRepository",
+            "ecr:DescribeImages",
             "ecr:DescribeRepositories",
             "ecr:PutLifecyclePolicy",
             // The repository is created with a tag.
@@ -66,10 +70,14 @@ const GRANTS: &[Grant] = &[
         sid: "Stack",
         scope: Scope::Stack,
         actions: &[
+            "cloudformation:CancelUpdateStack",
+            "cloudformation:ContinueUpdateRollback",
             "cloudformation:DeleteStack",
             "cloudformation:DescribeStackEvents",
             "cloudformation:DescribeStacks",
             "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+            "cloudformation:RollbackStack",
         ],
     },
     Grant {
@@ -82,6 +90,19 @@ const GRANTS: &[Grant] = &[
             "cloudformation:ExecuteChangeSet",
             // The stack's tags go with the change set.
             "cloudformation:TagResource",
+        ],
+    },
+    Grant {
+        sid: "Memory",
+        scope: Scope::Parameters,
+        actions: &[
+            "ssm:DeleteParameter",
+            "ssm:DeleteParameters",
+            "ssm:GetParameter",
+            "ssm:GetParameterHistory",
+            "ssm:GetParameters",
+            "ssm:GetParametersByPath",
+            "ssm:PutParameter",
         ],
     },
 ];
@@ -143,6 +164,11 @@ impl Place<'_> {
             Scope::Any => (vec!["*".to_owned()], none),
             Scope::Stack => (vec![of_stack()], none),
             Scope::ChangeSets => (vec![of_stack(), self.arn("cloudformation", "changeSet/xtask-*/*")], none),
+            // A list of what lies below a path is asked of the path itself.
+            Scope::Parameters => {
+                let path = format!("parameter/xtask/{stack}");
+                (vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))], none)
+            }
             Scope::Repository => (vec![self.arn("ecr", &format!("repository/{}", self.service.name))], none),
         }
     }

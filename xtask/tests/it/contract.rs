@@ -8,7 +8,7 @@ use crate::counterparts::{Counterparts, Ending, World};
 use crate::sandbox::Sandbox;
 
 /// What a release may say, at most.
-const RELEASE: [&str; 13] = [
+const RELEASE: [&str; 14] = [
     "ok",
     "environment",
     "image",
@@ -16,6 +16,7 @@ const RELEASE: [&str; 13] = [
     "pushed_bytes",
     "stack",
     "change",
+    "release",
     "outputs",
     "url",
     "smoke",
@@ -63,11 +64,9 @@ fn a_release_says_all_of_it_but_an_error() {
         for phase in object["phases"].as_array().unwrap() {
             assert_eq!(keys(phase), BTreeSet::from(["name", "seconds", "skipped"]));
         }
-        let skipped = |name: &str| {
-            let phases = object["phases"].as_array().unwrap();
-            phases.iter().any(|phase| phase["name"] == name && phase["skipped"] == true)
-        };
-        assert_eq!((skipped("push"), skipped("stack")), (nothing_to_do, nothing_to_do), "{object}");
+        let mut phases = object["phases"].as_array().unwrap().iter();
+        let skipped = phases.any(|phase| phase["name"] == "stack" && phase["skipped"] == true);
+        assert_eq!(skipped, nothing_to_do, "{object}");
     }
 }
 

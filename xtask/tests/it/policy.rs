@@ -111,10 +111,11 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 const ANY_RESOURCE: [&str; 2] = ["ecr:GetAuthorizationToken", "sts:GetCallerIdentity"];
 
 /// How everything else begins, and what it names.
-const NARROWED: [(&str, &str); 3] = [
+const NARROWED: [(&str, &str); 4] = [
     ("arn:aws:cloudformation:eu-central-1:*:stack/", "/rest-api-dev/*"),
     ("arn:aws:cloudformation:eu-central-1:*:changeSet/", "/xtask-*/*"),
     ("arn:aws:ecr:eu-central-1:*:repository/", "/rest-api"),
+    ("arn:aws:ssm:eu-central-1:*:parameter/xtask/", "/rest-api-dev"),
 ];
 
 #[test]

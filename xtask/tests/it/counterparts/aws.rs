@@ -15,8 +15,10 @@ const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/r
 
 pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
     if let Some(target) = request.headers.get("x-amz-target") {
-        let action = target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
-        world.asked.push(format!("ecr:{action}"));
+        let (target, action) = target.to_str().unwrap().rsplit_once('.').unwrap();
+        let service = if target == "AmazonSSM" { "ssm" } else { "ecr" };
+        let action = action.to_owned();
+        world.asked.push(format!("{service}:{action}"));
         return ecr(world, &action, &serde_json::from_slice(&request.body).unwrap());
     }
     let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
