@@ -83,7 +83,9 @@ pub(crate) async fn state(client: &Client, stack: &str, id: &str) -> Result<Stat
             Ok(State::Gone(format!("it cannot be executed any more, it is {status}")))
         }
         // A stack whose only change set it was may be gone with it.
-        Err(error) if matches!(error.code(), Some("ChangeSetNotFound" | "ChangeSetNotFoundException" | "ValidationError")) => {
+        Err(error)
+            if matches!(error.code(), Some("ChangeSetNotFound" | "ChangeSetNotFoundException" | "ValidationError")) =>
+        {
             Ok(State::Gone("it is gone".to_owned()))
         }
         Err(error) => Err(failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error).into()),
