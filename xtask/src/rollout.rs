@@ -56,8 +56,16 @@ pub(crate) async fn roll_out(
     let mut tags = existing.map(|stack| stack.tags.clone()).unwrap_or_default();
     tags.insert("managed-by".to_owned(), "xtask".to_owned());
     let template = &ready.template;
-    let request =
-        Request { stack: &environment.stack, create, template, parameters: &parameters, tags: &tags, token: &token };
+    let watch = plan::watch(template, environment, existing.map(|stack| &stack.outputs))?;
+    let request = Request {
+        stack: &environment.stack,
+        create,
+        template,
+        parameters: &parameters,
+        watch,
+        tags: &tags,
+        token: &token,
+    };
     let Some((set, mark)) = propose(context, client, environment, &request, &before, &phase, ui).await? else {
         let stack = before.filter(|_| !create);
         let stack = stack.with_context(|| format!("CloudFormation finds nothing to create in {}", template.path))?;
