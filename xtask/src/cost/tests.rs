@@ -27,10 +27,10 @@ fn costs(estimate: &Estimate, expected: f64) {
 #[test]
 fn the_instance_costs_what_the_documents_say() {
     let file = "api-backend.yaml";
-    costs(&infra(file, &[], "us-east-1"), 12.60);
-    costs(&infra(file, &[], "eu-central-1"), 13.95);
-    costs(&infra(file, &[("Architecture", "arm64")], "us-east-1"), 11.14);
-    costs(&infra(file, &[("InstanceType", "t3.small"), ("VolumeSize", "30")], "us-east-1"), 21.63);
+    costs(&infra(file, &[], "us-east-1"), 12.70);
+    costs(&infra(file, &[], "eu-central-1"), 14.05);
+    costs(&infra(file, &[("Architecture", "arm64")], "us-east-1"), 11.24);
+    costs(&infra(file, &[("InstanceType", "t3.small"), ("VolumeSize", "30")], "us-east-1"), 21.73);
     let estimate = infra(file, &[], "us-east-1");
     let instance = estimate.item("EC2Instance").unwrap();
     assert_eq!(instance.what, "t3.micro, 12 GB gp3, public IPv4 address");
@@ -41,13 +41,13 @@ fn the_instance_costs_what_the_documents_say() {
 fn fargate_costs_what_the_documents_say() {
     let file = "api-backend-fargate.yaml";
     let public = ("Egress", "PUBLIC_SUBNETS");
-    costs(&infra(file, &[], "us-east-1"), 70.95);
-    costs(&infra(file, &[], "eu-central-1"), 82.04);
-    costs(&infra(file, &[public], "us-east-1"), 41.75);
-    costs(&infra(file, &[public], "eu-central-1"), 47.73);
-    costs(&infra(file, &[("Architecture", "arm64")], "us-east-1"), 67.34);
-    costs(&infra(file, &[public, ("Connection", "INTERNET")], "us-east-1"), 49.45);
-    costs(&infra(file, &[("DesiredCount", "4"), ("Cpu", "512"), ("Memory", "1024")], "us-east-1"), 125.01);
+    costs(&infra(file, &[], "us-east-1"), 71.05);
+    costs(&infra(file, &[], "eu-central-1"), 82.14);
+    costs(&infra(file, &[public], "us-east-1"), 41.85);
+    costs(&infra(file, &[public], "eu-central-1"), 47.83);
+    costs(&infra(file, &[("Architecture", "arm64")], "us-east-1"), 67.44);
+    costs(&infra(file, &[public, ("Connection", "INTERNET")], "us-east-1"), 49.55);
+    costs(&infra(file, &[("DesiredCount", "4"), ("Cpu", "512"), ("Memory", "1024")], "us-east-1"), 125.11);
     let estimate = infra(file, &[], "us-east-1");
     assert_eq!(estimate.item("Service").unwrap().what, "2 × Fargate 0.25 vCPU 0.5 GB x86_64");
 }
@@ -109,8 +109,8 @@ fn the_plan_has_the_difference_as_one_object() {
     assert_eq!(
         object,
         serde_json::json!({
-            "before_usd": 41.75,
-            "after_usd": 70.95,
+            "before_usd": 41.85,
+            "after_usd": 71.05,
             "difference_usd": 29.2,
             "items": [
                 {"resource": "NatGateway", "what": "NAT gateway", "before_usd": 0.0, "after_usd": 32.85},
