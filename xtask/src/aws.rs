@@ -39,6 +39,14 @@ pub(crate) struct Identity {
 }
 
 #[cfg(test)]
+impl Identity {
+    /// A caller whose credentials do not end.
+    pub(crate) fn of(account: &str, arn: &str) -> Self {
+        Self { account: account.to_owned(), arn: arn.to_owned(), expiry: None, temporary: false }
+    }
+}
+
+#[cfg(test)]
 impl Clients {
     /// Only CloudFormation answers, as the test has modelled it.
     pub(crate) fn modelled(cloudformation: aws_sdk_cloudformation::Client) -> Self {

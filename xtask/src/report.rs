@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::journal::record::Record;
 use crate::outcome::Failure;
 use crate::smoke::Verdict;
 use crate::ui::PhaseRecord;
@@ -36,6 +37,18 @@ pub(crate) struct Report {
     pub(crate) stack_updated: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<Change>,
+    /// The number of this release in the journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) release: Option<i64>,
+    /// `status`: the releases that are remembered, newest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) releases: Option<Vec<Release>>,
+    /// `status`: who holds the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locked_by: Option<String>,
+    /// `plan`: the file that was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) plan_file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outputs: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,12 +72,23 @@ pub(crate) struct Report {
 }
 
 /// What a release did to what runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Change {
     Create,
     Update,
     None,
+}
+
+/// A release that is remembered.
+#[derive(Debug, Serialize)]
+pub(crate) struct Release {
+    #[serde(flatten)]
+    pub(crate) record: Record,
+    /// Whether the stack runs it.
+    pub(crate) running: bool,
+    /// Whether `rollback` can go back to it.
+    pub(crate) can_go_back: bool,
 }
 
 #[derive(Debug, Serialize)]

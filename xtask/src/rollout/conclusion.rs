@@ -22,7 +22,7 @@ pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<
             Exit::RolledBack,
             "rolled-back",
             "could not be created; what had been created is gone",
-            format!("mend the cause, then cargo xtask destroy {} and release again", environment.name),
+            format!("mend the cause, then repeat the command with --yes; or cargo xtask destroy {}", environment.name),
         ),
         (Ending::Done, _) | (Ending::Stuck, None) => (
             Exit::NeedsHuman,
@@ -43,7 +43,7 @@ pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<
 }
 
 /// Adds the first real cause to a stack's failure.
-pub(super) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
+pub(crate) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
     let otherwise = followed.stack.as_ref().and_then(|stack| stack.status_reason.clone());
     match follow::first_cause(&followed.events) {
         Some(cause) => failure

@@ -11,6 +11,7 @@ use aws_sdk_cloudformation::types::{
     Capability, Change as Described, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration,
     RollbackTrigger, Tag,
 };
+use serde::{Deserialize, Serialize};
 
 use super::is_empty;
 use crate::aws::failure;
@@ -45,13 +46,14 @@ pub(crate) struct ChangeSet {
 }
 
 /// One resource that changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Change {
     /// `Add`, `Modify`, `Remove`, …
     pub(crate) action: String,
     pub(crate) logical_id: String,
     pub(crate) resource_type: String,
     /// `True`, `False` or `Conditional`; only for what is modified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replacement: Option<String>,
 }
 
@@ -61,6 +63,33 @@ pub(crate) enum Prepared {
     /// Nothing would change; the change set is deleted.
     Empty,
     Ready(ChangeSet),
+}
+
+/// Whether a change set that was made earlier can still be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    Available,
+    /// Why not.
+    Gone(String),
+}
+
+/// Looks at a change set that was made earlier.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
+    match client.describe_change_set().stack_name(stack).change_set_name(id).send().await {
+        Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(State::Available),
+        Ok(set) => {
+            let status = set.execution_status().map_or("unknown", |status| status.as_str());
+            Ok(State::Gone(format!("it cannot be executed any more, it is {status}")))
+        }
+        // A stack whose only change set it was may be gone with it.
+        Err(error) if matches!(error.code(), Some("ChangeSetNotFound" | "ChangeSetNotFoundException" | "ValidationError")) => {
+            Ok(State::Gone("it is gone".to_owned()))
+        }
+        Err(error) => Err(failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error).into()),
+    }
 }
 
 /// Asks for a change set and waits until it is worked out.

@@ -86,6 +86,12 @@ pub(crate) async fn mark(client: &Client, stack_id: &str) -> Mark {
     Mark(page.map(|(events, _)| events.into_iter().map(|event| event.id).collect()))
 }
 
+/// The newest events of a stack, oldest first; none where they cannot be read.
+pub(crate) async fn history(client: &Client, stack_id: &str) -> Vec<Event> {
+    let page = newest(client, stack_id, None).await.ok();
+    page.map(|(events, _)| events.into_iter().rev().collect()).unwrap_or_default()
+}
+
 /// What is watched.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {

@@ -18,11 +18,13 @@ use aws_sdk_cloudformation::types::{
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use config::deployment::{Deployment, Environment};
 
-use crate::aws::Clients;
+use crate::aws::{Clients, Identity};
 use crate::context::Context;
 use crate::interrupt::Interrupt;
+use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::preflight::Ready;
+use crate::rollout::Seen;
 use crate::template::Template;
 
 /// What CloudFormation says when nothing would change
@@ -101,7 +103,14 @@ impl Model {
         let clients = Clients::modelled(self.client());
         Scene {
             context: Context::of(deployment, Interrupt::never()),
-            ready: Ready { engine: None, clients, template, platform: Platform::Amd64 },
+            ready: Ready {
+                engine: Err(Failure::new(Exit::Preflight, "docker", "no engine is needed")),
+                clients,
+                identity: Identity::of("111122223333", "arn:aws:iam::111122223333:user/releaser"),
+                template,
+                platform: Platform::Amd64,
+                seen: Seen::default(),
+            },
             environment,
         }
     }
