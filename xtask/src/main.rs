@@ -19,6 +19,7 @@ mod journal;
 mod local;
 mod outcome;
 mod plan;
+mod policy;
 mod preflight;
 mod proof;
 mod publish;

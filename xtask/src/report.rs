@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::journal::record::Record;
 use crate::outcome::Failure;
@@ -64,6 +65,12 @@ pub(crate) struct Report {
     /// With `--dry-run`: what would be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plan: Option<Vec<String>>,
+    /// `iam-policy`: the policy document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<Value>,
+    /// `completions`: the script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) completions: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) phases: Vec<PhaseRecord>,
     pub(crate) seconds: f64,

@@ -1,7 +1,7 @@
 //! Holds the layers: who may know, print, exit and read what. The rules are data; this file applies them to the sources.
 
 mod manifests;
-mod source;
+pub(crate) mod source;
 
 use std::path::{Path, PathBuf};
 
@@ -236,6 +236,6 @@ fn snippet(path: &str, text: &str) -> Source {
 }
 
 /// The workspace's root.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
