@@ -63,7 +63,8 @@ pub(crate) async fn source_tag(context: &Context, platform: Platform, source: &S
     }
     let (files, compiler) = tokio::join!(sources(context), cargo::compiler(context));
     let compiler = compiler?;
-    let variables = context.vars.iter().filter(|(name, _)| COMPILER_VARIABLES.iter().any(|part| name.starts_with(part)));
+    let variables =
+        context.vars.iter().filter(|(name, _)| COMPILER_VARIABLES.iter().any(|part| name.starts_with(part)));
     let variables: Vec<String> = variables.map(|(name, value)| format!("{name}={value}")).collect();
     let arguments = [("COMPILER", compiler.as_str()), ("VARIABLES", &variables.join("\n"))];
     let mut content = BuildContext::new(platform.oci(), &[&labels()[..], &arguments].concat());

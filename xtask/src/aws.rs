@@ -53,6 +53,11 @@ impl Clients {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         Self { cloudformation, ..from(&config) }
     }
+
+    /// Systems Manager answers too.
+    pub(crate) fn with_ssm(self, ssm: aws_sdk_ssm::Client) -> Self {
+        Self { ssm, ..self }
+    }
 }
 
 /// Makes the clients of `environment`; nothing is asked of AWS yet.

@@ -104,11 +104,8 @@ impl Delivery<'_> {
     async fn change(&self, lock: &Lock, waited: bool, phase: Phase<'_>) -> Result<()> {
         let Self { context, ready, wanted, conduct, ui, .. } = self;
         let clients = &ready.clients;
-        let looked = if waited {
-            Some(context.interrupt.or(rollout::look(clients, wanted.environment)).await?)
-        } else {
-            None
-        };
+        let looked =
+            if waited { Some(context.interrupt.or(rollout::look(clients, wanted.environment)).await?) } else { None };
         let seen = looked.as_ref().unwrap_or(&ready.seen);
         let manners = Manners { follow: !conduct.no_follow, recreate: true };
         let found = seen.stack.clone();

@@ -161,7 +161,9 @@ pub(crate) async fn add_tag(client: &Client, name: &str, stored: &Stored, tag: &
     let call = client.put_image().repository_name(name).image_tag(tag).image_manifest(&stored.manifest);
     match call.set_image_manifest_media_type(stored.media_type.clone()).send().await {
         Ok(_) => Ok(()),
-        Err(error) if matches!(error.code(), Some("ImageAlreadyExistsException" | "ImageTagAlreadyExistsException")) => {
+        Err(error)
+            if matches!(error.code(), Some("ImageAlreadyExistsException" | "ImageTagAlreadyExistsException")) =>
+        {
             Ok(())
         }
         Err(error) => Err(failure("ecr:PutImage", &format!("tag {tag} in repository {name}"), &error).into()),

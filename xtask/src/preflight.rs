@@ -55,9 +55,7 @@ pub(crate) async fn check<T>(
 ) -> Result<(Ready, T)> {
     let Check { context, environment, proof, wait, engine } = check;
     let phase = ui.phase("preflight");
-    let connect = async {
-        if engine { docker::connect(&context.vars).await } else { Err(no_engine()) }
-    };
+    let connect = async { if engine { docker::connect(&context.vars).await } else { Err(no_engine()) } };
     let (connected, account) = tokio::join!(connect, account(context, environment));
     let template = context.template(environment);
     let platform = template.as_ref().ok().map(|template| platform(environment, template));

@@ -90,7 +90,10 @@ fn secret(section: &Yaml<'_>) -> BTreeSet<String> {
         flag.is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
     };
     let entries = section.as_mapping().into_iter().flatten();
-    entries.filter(|(_, definition)| is_secret(definition)).filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect()
+    entries
+        .filter(|(_, definition)| is_secret(definition))
+        .filter_map(|(name, _)| Some(name.as_str()?.to_owned()))
+        .collect()
 }
 
 /// The resources that outlive their stack, by the `DeletionPolicy` of a template's text

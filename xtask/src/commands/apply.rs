@@ -7,12 +7,12 @@ use crate::cli::{Apply, Conduct, Proof};
 use crate::context::Context;
 use crate::delivery::plan_file::{self, PlanFile};
 use crate::delivery::{self, Delivery};
+use crate::ecr;
 use crate::preflight::{self, Check};
 use crate::report::Change;
 use crate::rollout::{self, Origin, Proposal, Wanted};
 use crate::stack::change_set;
 use crate::ui::Ui;
-use crate::ecr;
 
 pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result<()> {
     let plan = PlanFile::read(&arguments.plan)?;

@@ -14,7 +14,8 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     release::note(context, environment);
     let (clients, _) = preflight::account(context, environment).await?;
     let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
-    let Some(stack) = stack.filter(|stack| ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"].contains(&stack.status.as_str()))
+    let Some(stack) =
+        stack.filter(|stack| ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"].contains(&stack.status.as_str()))
     else {
         return Err(Failure::new(Exit::Failed, "nothing-to-cancel", "nothing is under way that can be cancelled")
             .resource(format!("stack {}", environment.stack))

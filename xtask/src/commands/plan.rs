@@ -17,7 +17,8 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let Plan { proof, conduct, source, .. } = arguments;
     // A plan changes nothing that runs, so nobody has to be waited for.
     let order = release::Order { environment, proof, source, wait: true, dry_run: false };
-    let release::Published { ready, image, commit } = release::published(&order, context, ui).await?.expect("no dry run");
+    let release::Published { ready, image, commit } =
+        release::published(&order, context, ui).await?.expect("no dry run");
     let origin = Origin::Settings(&context.deployment.service);
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
     let phase = ui.phase("plan");

@@ -41,7 +41,8 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
     let origin = Origin::Settings(&context.deployment.service);
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
     let doing = "release".to_owned();
-    delivery::deliver(&Delivery { context, ready: &ready, wanted, proof, conduct, doing, commit, back_to: None, ui }).await
+    delivery::deliver(&Delivery { context, ready: &ready, wanted, proof, conduct, doing, commit, back_to: None, ui })
+        .await
 }
 
 /// Puts into the result what every command on an environment knows from the start.
@@ -145,10 +146,9 @@ fn foresee(context: &Context, ready: &Ready, order: &Order<'_>, image: &str, has
         status::Answer::Update => format!("update stack {stack} from {template}, if that changes it"),
         status::Answer::Wait => format!("wait for stack {stack}, which is {state}"),
         status::Answer::Recreate => format!("ask to delete stack {stack}, which is {state}, and create it again"),
-        status::Answer::Refuse(refusal) => format!(
-            "refuse: stack {stack} is {state}; {}",
-            refusal.hint(stack, &environment.name, &environment.region)
-        ),
+        status::Answer::Refuse(refusal) => {
+            format!("refuse: stack {stack} is {state}; {}", refusal.hint(stack, &environment.name, &environment.region))
+        }
     });
     if !proof.no_smoke && !matches!(answer, status::Answer::Refuse(_)) {
         steps.push("prove the endpoint".to_owned());

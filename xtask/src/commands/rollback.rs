@@ -27,7 +27,8 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     }
     let Rollback { proof, conduct, dry_run, .. } = arguments;
     let check = Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false };
-    let also = async |clients: &Clients, _: &Identity, _: &Template| record::list(&clients.ssm, &environment.stack).await;
+    let also =
+        async |clients: &Clients, _: &Identity, _: &Template| record::list(&clients.ssm, &environment.stack).await;
     let (ready, records) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let target = choose(&records, arguments.release, ready.seen.stack.as_ref(), environment)?.clone();
     let (image, inputs) = context.interrupt.or(fetch(&ready.clients, &target, environment)).await?;
@@ -72,7 +73,10 @@ fn choose<'a>(
     };
     let Some(number) = number else {
         let earlier = record::earlier(records, stack.and_then(Stack::container_uri));
-        return earlier.first().copied().ok_or_else(|| fail("no good release came before the one that runs".to_owned()));
+        return earlier
+            .first()
+            .copied()
+            .ok_or_else(|| fail("no good release came before the one that runs".to_owned()));
     };
     match records.iter().find(|record| record.number == number) {
         Some(record) if record.outcome == Outcome::Succeeded => Ok(record),

@@ -3,10 +3,10 @@
 use anyhow::{Context as _, Result};
 
 use super::Delivery;
+use crate::journal;
 use crate::journal::inputs::{self, Inputs};
 use crate::journal::lock::run_url;
 use crate::journal::record::{self, Outcome, Record};
-use crate::journal;
 use crate::outcome::{Exit, Failure};
 use crate::report::Change;
 use crate::rollout::Seen;

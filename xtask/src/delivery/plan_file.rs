@@ -163,14 +163,21 @@ impl PlanFile {
         let runs = there.and_then(Stack::container_uri).unwrap_or(none);
         compare("image that runs", &option(&self.runs), runs);
         if self.runs.as_deref().unwrap_or(none) == runs {
-            compare("last change of the stack", &option(&self.stack_updated), &option(&there.and_then(|s| s.updated.clone())));
+            compare(
+                "last change of the stack",
+                &option(&self.stack_updated),
+                &option(&there.and_then(|s| s.updated.clone())),
+            );
         }
         let now = wanted.parameters(there);
         if self.parameters_sha256 != hash(&now) {
             let told = told(template, &now);
             let names = self.parameters.keys().chain(told.keys()).collect::<std::collections::BTreeSet<_>>();
-            let differ: Vec<&str> =
-                names.into_iter().filter(|name| self.parameters.get(*name) != told.get(*name)).map(String::as_str).collect();
+            let differ: Vec<&str> = names
+                .into_iter()
+                .filter(|name| self.parameters.get(*name) != told.get(*name))
+                .map(String::as_str)
+                .collect();
             let which = if differ.is_empty() { "a secret value".to_owned() } else { differ.join(", ") };
             moved.push(format!("parameters: {which} differ from the plan"));
         }

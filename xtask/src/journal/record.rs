@@ -111,7 +111,8 @@ pub(crate) async fn list(client: &Client, stack: &str) -> Result<Vec<Record>> {
             Err(error) if error.code() == Some("ParameterNotFound") => return Ok(records),
             Err(error) => return Err(failure("ssm:GetParameterHistory", &name, &error).into()),
         };
-        let read = |version: &aws_sdk_ssm::types::ParameterHistory| Record::read(version.value()?, version.version()).ok();
+        let read =
+            |version: &aws_sdk_ssm::types::ParameterHistory| Record::read(version.value()?, version.version()).ok();
         records.extend(page.parameters().iter().filter_map(read));
         next = page.next_token.filter(|token| !token.is_empty());
         if next.is_none() {

@@ -40,8 +40,7 @@ pub(crate) async fn execute(
     let carry_out = async {
         match executed {
             Ok(()) => {
-                let watch =
-                    Watch { stack_id: &set.stack_id, before: proposal.before.as_ref(), mark, deleting: false };
+                let watch = Watch { stack_id: &set.stack_id, before: proposal.before.as_ref(), mark, deleting: false };
                 follow::follow(client, watch, &phase).await
             }
             Err(failure) => after_refusal(clients, proposal, mark, failure, &phase, ui).await,

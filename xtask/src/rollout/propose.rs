@@ -8,6 +8,7 @@ use crate::aws::Clients;
 use crate::context::Context;
 use crate::guard;
 use crate::outcome::{Exit, Failure};
+use crate::plan;
 use crate::stack::change_set::{self, Change, ChangeSet, Prepared, Request};
 use crate::stack::{self, Stack};
 use crate::ui::{Paint, Phase, Ui};
@@ -51,8 +52,9 @@ pub(crate) async fn propose(
     let mut tags = existing.map(|stack| stack.tags.clone()).unwrap_or_default();
     tags.insert("managed-by".to_owned(), "xtask".to_owned());
     let (token, stack) = (token(), &wanted.environment.stack);
-    let request =
-        Request { stack, create, template: &wanted.template, parameters: &parameters, tags: &tags, token: &token };
+    let template = &wanted.template;
+    let watch = plan::watch(template, wanted.environment, existing.map(|stack| &stack.outputs))?;
+    let request = Request { stack, create, template, parameters: &parameters, watch, tags: &tags, token: &token };
     let set = match context.interrupt.or(change_set::prepare(client, &request)).await {
         Ok(Prepared::Ready(set)) => set,
         Ok(Prepared::Empty) => return Ok(None),

@@ -79,13 +79,7 @@ async fn to_its_end(clients: &Clients, stack: &Stack, ui: &Ui) -> Result<()> {
 }
 
 /// Tells why the earlier attempt failed, makes sure that nothing is lost, and asks.
-async fn agree(
-    clients: &Clients,
-    environment: &Environment,
-    stack: &Stack,
-    manners: Manners,
-    ui: &Ui,
-) -> Result<()> {
+async fn agree(clients: &Clients, environment: &Environment, stack: &Stack, manners: Manners, ui: &Ui) -> Result<()> {
     let what = format!("stack {} is {}; it can only be deleted and created again", stack.name, stack.status);
     let failure = earlier(clients, stack, what).await;
     let kept = retained(clients, stack).await?;

@@ -15,12 +15,7 @@ use crate::ui::Ui;
 ///
 /// # Errors
 /// What AWS says, or a stack that did not come back.
-pub(crate) async fn turn_back(
-    clients: &Clients,
-    environment: &Environment,
-    stack: &Stack,
-    ui: &Ui,
-) -> Result<String> {
+pub(crate) async fn turn_back(clients: &Clients, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<String> {
     if stack.status == "CREATE_IN_PROGRESS" {
         tear_down(&clients.cloudformation, environment, stack, ui).await?;
         return Ok("DELETE_COMPLETE".to_owned());

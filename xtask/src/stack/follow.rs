@@ -16,8 +16,9 @@ use crate::stack::{self, Stack};
 use crate::status::{self, Ending};
 use crate::ui::Phase;
 
-/// Longest that an operation is watched; CloudFormation's own limits end most much earlier.
-const DEADLINE: Duration = Duration::from_secs(2 * 60 * 60);
+/// Longest that an operation is watched, three hours of alarms included; CloudFormation's own limits end most much
+/// earlier.
+const DEADLINE: Duration = Duration::from_secs(5 * 60 * 60);
 /// Longest pause between two looks; AWS throttles what asks more often.
 const PAUSE: Duration = Duration::from_secs(5);
 /// After this long a state that has not changed is believed to be the end.
@@ -50,15 +51,21 @@ impl Event {
         self.status.ends_with("_FAILED")
     }
 
+    fn turns_back(&self) -> bool {
+        self.status.ends_with("ROLLBACK_IN_PROGRESS")
+    }
+
     fn is_cancelled(&self) -> bool {
         self.reason.as_deref().is_some_and(stack::is_cancelled)
     }
 }
 
-/// The first failure that is not a consequence of another.
+/// The first failure that is not a consequence of another, or why the stack turned back where nothing in it failed: an
+/// alarm went off, or someone cancelled the update.
 pub(crate) fn first_cause(events: &[Event]) -> Option<&Event> {
     let mut failures = events.iter().filter(|event| event.is_failure());
-    failures.clone().find(|event| !event.is_cancelled()).or_else(|| failures.next())
+    let turned = || events.iter().find(|event| event.turns_back() && event.reason.is_some());
+    failures.clone().find(|event| !event.is_cancelled()).or_else(|| failures.next()).or_else(turned)
 }
 
 /// Marks the point from which events are new; `None` until the history could be read.
@@ -200,5 +207,45 @@ fn read(event: &StackEvent) -> Event {
         resource_type: text(event.resource_type()),
         status: text(event.resource_status().map(|status| status.as_str())),
         reason: event.resource_status_reason().filter(|reason| !reason.is_empty()).map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(events: &[(&str, Option<&str>)]) -> Option<String> {
+        let event = |(status, reason): &(&str, Option<&str>)| Event {
+            id: String::new(),
+            logical_id: "It".to_owned(),
+            resource_type: "A::B".to_owned(),
+            status: (*status).to_owned(),
+            reason: reason.map(str::to_owned),
+        };
+        let events: Vec<Event> = events.iter().map(event).collect();
+        first_cause(&events).map(|event| event.reason.clone().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_failure_comes_before_its_consequences() {
+        let turned = ("UPDATE_ROLLBACK_IN_PROGRESS", Some("The following resource(s) failed"));
+        let cancelled = ("CREATE_FAILED", Some("Resource creation cancelled"));
+        let failed = ("UPDATE_FAILED", Some("no such image"));
+        assert_eq!(cause(&[turned, cancelled, failed]).as_deref(), Some("no such image"));
+        assert_eq!(cause(&[turned, cancelled]).as_deref(), Some("Resource creation cancelled"));
+    }
+
+    #[test]
+    fn an_alarm_that_turns_a_stack_back_is_the_cause() {
+        let alarm = "Alarm arn:aws:cloudwatch:eu-central-1:111122223333:alarm:x breached";
+        let events = [
+            ("UPDATE_COMPLETE", None),
+            ("UPDATE_ROLLBACK_IN_PROGRESS", Some(alarm)),
+            ("UPDATE_COMPLETE", None),
+            ("UPDATE_ROLLBACK_COMPLETE", None),
+        ];
+        assert_eq!(cause(&events).as_deref(), Some(alarm));
+        assert_eq!(cause(&events[2..]), None);
+        assert_eq!(cause(&[("ROLLBACK_IN_PROGRESS", None)]), None);
     }
 }
