@@ -130,12 +130,24 @@ impl Ui {
     pub(crate) fn failure(&self, failure: &Failure) {
         let label = if failure.exit == Exit::Interrupted { "interrupted:" } else { "error:" };
         self.to_stderr(&format!("{} {}", self.paint(Paint::Red, label), failure.message));
-        for (label, part) in [("resource", &failure.resource), ("reason", &failure.reason), ("next", &failure.hint)] {
-            if let Some(part) = part {
-                let part = part.replace('\n', "\n    ");
-                self.to_stderr(&format!("  {}: {part}", self.paint(Paint::Bold, label)));
-            }
+        let part = |label: &str, text: &str| {
+            self.to_stderr(&format!("  {}: {}", self.paint(Paint::Bold, label), text.replace('\n', "\n    ")));
+        };
+        let place = failure.place.as_ref().map(ToString::to_string);
+        for (label, text) in [
+            ("resource", &failure.resource),
+            ("reason", &failure.reason),
+            ("place", &place),
+            ("console", &failure.console),
+        ] {
+            text.iter().for_each(|text| part(label, text));
         }
+        if !failure.log.is_empty() {
+            self.to_stderr(&format!("  {}", format!("{}:", self.paint(Paint::Bold, "log"))));
+            failure.log.iter().for_each(|line| self.to_stderr(&format!("    {line}")));
+        }
+        failure.notes.iter().for_each(|note| part("note", note));
+        failure.hint.iter().for_each(|hint| part("next", hint));
     }
 
     /// Asks a question; `--yes` answers it.
