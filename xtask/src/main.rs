@@ -6,6 +6,7 @@ mod cargo;
 mod cli;
 mod commands;
 mod context;
+mod diagnose;
 mod docker;
 mod ecr;
 mod git;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use aws_sdk_cloudformation::Client;
 use config::deployment::Environment;
 
+use crate::aws::Clients;
 use crate::context::Context;
 use crate::image::ImageReference;
 use crate::outcome::{Exit, Failure};
@@ -16,7 +17,8 @@ use crate::plan::{self, Value};
 use crate::preflight::Ready;
 use crate::report::Change;
 use crate::stack::change_set::{self, ChangeSet, Prepared, Request};
-use crate::stack::follow::{self, Followed, Mark, Watch};
+use crate::stack::events::{self, Mark};
+use crate::stack::follow::{self, Followed, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer, Ending};
 use crate::ui::{Paint, Phase, Ui};
@@ -74,10 +76,16 @@ pub(crate) async fn roll_out(
     let carry_out = async {
         match executed {
             Ok(()) => {
-                let watch = Watch { stack_id: &set.stack_id, before: before.as_ref(), mark, deleting: false };
-                follow::follow(client, watch, &phase).await
+                let watch = Watch {
+                    stack_id: &set.stack_id,
+                    before: before.as_ref(),
+                    mark,
+                    deleting: false,
+                    until_hopeless: false,
+                };
+                follow::to_end(&ready.clients, watch, &phase).await
             }
-            Err(failure) => after_refusal(client, &set, mark, &before, failure, &phase, ui).await,
+            Err(failure) => after_refusal(&ready.clients, &set, mark, &before, failure, &phase, ui).await,
         }
     };
     let followed = context.interrupt.or(carry_out).await?;
@@ -115,7 +123,7 @@ async fn propose(
     show(&set, phase, ui);
     let consented = async {
         consent(environment, ui).await?;
-        Ok(follow::mark(client, &set.stack_id).await)
+        Ok(events::mark(client, &set.stack_id).await)
     };
     match context.interrupt.or(consented).await {
         Ok(mark) => Ok(Some((set, mark))),
@@ -157,10 +165,10 @@ async fn settle(ready: &Ready, environment: &Environment, phase: &Phase<'_>, ui:
                     "stack {} was {} before this command and goes on; the same command follows it",
                     stack.name, stack.status
                 )));
-                let mark = follow::mark(client, &stack.id).await;
+                let mark = events::mark(client, &stack.id).await;
                 let deleting = stack.status == "DELETE_IN_PROGRESS";
-                let watch = Watch { stack_id: &stack.id, before: Some(&stack), mark, deleting };
-                follow::follow(client, watch, phase).await?;
+                let watch = Watch { stack_id: &stack.id, before: Some(&stack), mark, deleting, until_hopeless: false };
+                follow::to_end(&ready.clients, watch, phase).await?;
                 ui.still_runs(None);
             }
             (Answer::Refuse(refusal), Some(stack)) => {
@@ -219,7 +227,7 @@ pub(crate) fn question(environment: &Environment) -> String {
 /// An execution whose call failed: perhaps nothing happened, perhaps the answer was lost, perhaps the stack is already
 /// rolled back. The stack itself tells.
 async fn after_refusal(
-    client: &Client,
+    clients: &Clients,
     set: &ChangeSet,
     mark: Mark,
     before: &Option<Stack>,
@@ -227,21 +235,25 @@ async fn after_refusal(
     phase: &Phase<'_>,
     ui: &Ui,
 ) -> Result<Followed> {
+    let client = &clients.cloudformation;
     let Ok(Some(stack)) = stack::describe(client, &set.stack_id).await else { return Err(failure.into()) };
     if status::answer(Some(&stack.status)) == Answer::Wait {
-        let watch = Watch { stack_id: &set.stack_id, before: before.as_ref(), mark, deleting: false };
-        return follow::follow(client, watch, phase).await;
+        let watch =
+            Watch { stack_id: &set.stack_id, before: before.as_ref(), mark, deleting: false, until_hopeless: false };
+        return follow::to_end(clients, watch, phase).await;
     }
     ui.still_runs(None);
     let events = mark.since(client, &set.stack_id).await;
     let reason = failure.reason.clone().unwrap_or_default();
     match status::ending(&stack.status) {
         // The answer was lost and the work is done; whose it was is looked at where all endings are.
-        Some(Ending::Done) if !events.is_empty() => Ok(Followed { ending: Ending::Done, stack: Some(stack), events }),
+        Some(Ending::Done) if !events.is_empty() => {
+            Ok(Followed { ending: Ending::Done, stack: Some(stack), events, evidence: Vec::new() })
+        }
         // An older failure may have left the same state: only new events, or the refusal's own words, tie it to this.
         Some(ending) if ending != Ending::Done && (!events.is_empty() || reason.contains(&stack.status)) => {
             let stack = Stack { status_reason: Some(reason), ..stack };
-            Ok(Followed { ending, stack: Some(stack), events })
+            Ok(Followed { ending, stack: Some(stack), events, evidence: Vec::new() })
         }
         _ => {
             abandon(client, &set.stack_id, Some(&set.id), before).await;
@@ -254,9 +266,10 @@ async fn after_refusal(
 ///
 /// # Errors
 /// A stack that cannot be deleted.
-pub(crate) async fn tear_down(client: &Client, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<()> {
+pub(crate) async fn tear_down(clients: &Clients, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<()> {
+    let client = &clients.cloudformation;
     let phase = ui.phase("stack");
-    let mark = follow::mark(client, &stack.id).await;
+    let mark = events::mark(client, &stack.id).await;
     ui.still_runs(Some(format!(
         "stack {} is being deleted and goes on without this tool; the same command follows it",
         stack.name
@@ -265,8 +278,8 @@ pub(crate) async fn tear_down(client: &Client, environment: &Environment, stack:
         ui.still_runs(None);
         return Err(error);
     }
-    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: true };
-    let followed = follow::follow(client, watch, &phase).await?;
+    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: true, until_hopeless: false };
+    let followed = follow::to_end(clients, watch, &phase).await?;
     ui.still_runs(None);
     let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str());
     if status == "DELETE_COMPLETE" {

@@ -5,7 +5,8 @@ use config::deployment::Environment;
 use crate::image::ImageReference;
 use crate::outcome::{Exit, Failure};
 use crate::stack::Stack;
-use crate::stack::follow::{self, Followed};
+use crate::stack::events;
+use crate::stack::follow::Followed;
 use crate::status::Ending;
 
 /// Turns a stack's end into a result.
@@ -45,7 +46,8 @@ pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<
 /// Adds the first real cause to a stack's failure.
 pub(super) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
     let otherwise = followed.stack.as_ref().and_then(|stack| stack.status_reason.clone());
-    match follow::first_cause(&followed.events) {
+    let stack_id = followed.stack.as_ref().map(|stack| stack.id.as_str()).unwrap_or_default();
+    match events::first_cause(&followed.events, stack_id) {
         Some(cause) => failure
             .resource(format!("{} ({})", cause.logical_id, cause.resource_type))
             .reason(cause.reason.clone().or(otherwise).unwrap_or_else(|| cause.status.clone())),
