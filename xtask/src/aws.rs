@@ -50,6 +50,16 @@ impl Clients {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         Self { cloudformation, ..from(&config, ec2::Ec2::default()) }
     }
+
+    /// These answer too.
+    pub(crate) fn and(self, ecs: aws_sdk_ecs::Client, logs: aws_sdk_cloudwatchlogs::Client) -> Self {
+        Self { ecs, logs, ..self }
+    }
+
+    /// EC2 answers at this address.
+    pub(crate) fn with_ec2_at(self, endpoint: &str) -> Self {
+        Self { ec2: ec2::Ec2::at(endpoint), ..self }
+    }
 }
 
 /// Makes the clients of `environment`; nothing is asked of AWS yet.

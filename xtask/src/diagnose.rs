@@ -195,3 +195,6 @@ fn since_rollback<'a>(events: &'a [Event], stack_id: &str) -> &'a [Event] {
 fn unread(failure: &Failure) -> String {
     format!("events cannot be read: {failure}: {}", failure.reason.as_deref().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,11 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    /// The beginning of a history, so that everything is new.
+    pub(crate) fn nothing() -> Self {
+        Self::at(Vec::new())
+    }
+
     /// Events since the mark, oldest first; none where they cannot be read.
     pub(crate) async fn since(mut self, client: &Client, stack_id: &str) -> Vec<Event> {
         self.fresh(client, stack_id).await.unwrap_or_default()
