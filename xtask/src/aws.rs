@@ -153,6 +153,12 @@ pub(crate) fn is_throttled(failure: &Failure) -> bool {
     code.contains("Throttl") || matches!(code, "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown")
 }
 
+/// Whether AWS will say the same however often it is asked.
+pub(crate) fn is_denied(failure: &Failure) -> bool {
+    let code = failure.reason.as_deref().and_then(|reason| reason.split(':').next()).unwrap_or_default();
+    code.contains("AccessDenied") || code.contains("Unauthorized") || code.contains("NotAuthorized")
+}
+
 /// A pause of up to `longest`, by chance, so that those who were refused together do not come back together.
 pub(crate) fn jitter(longest: Duration) -> Duration {
     use std::hash::{BuildHasher, Hasher, RandomState};

@@ -10,7 +10,7 @@ use crate::stack::Stack;
 use crate::stack::cause::Cause;
 use crate::stack::events::{self, Event, STACK_TYPE, first_cause};
 use crate::stack::evidence;
-use crate::stack::failed::{Of, failed};
+use crate::stack::failed::{Of, failed, unread};
 use crate::stack::follow::Followed;
 use crate::template::Template;
 
@@ -80,27 +80,6 @@ pub(crate) async fn stuck_resources(clients: &Clients, stack_id: &str) -> Vec<St
         }
     }
     stuck
-}
-
-/// Why a change set was refused, if early validation refused it. To be asked before the change set is deleted.
-pub(crate) async fn change_set_failure(
-    clients: &Clients,
-    template: &Template,
-    change_set_id: &str,
-    failure: Failure,
-) -> Failure {
-    let events = match failed(&clients.cloudformation, Of::ChangeSet(change_set_id)).await {
-        Ok(events) => events,
-        Err(reason) => return failure.note(unread(&reason)),
-    };
-    let mut causes = events.iter().filter(|event| event.is_failure() && !event.logical_id.is_empty()).map(Cause::from);
-    let Some(first) = causes.next() else { return failure };
-    let failure = first.onto(failure, Some(template));
-    causes.fold(failure, |failure, other| {
-        let place = other.path.as_deref().and_then(|path| template.place_of(path));
-        let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
-        failure.note(format!("also {}: {}{place}", other.resource(), other.reason))
-    })
 }
 
 /// The page of the console that shows a stack's events; none for an emulator.
@@ -190,10 +169,6 @@ fn stack_name(arn: &str) -> &str {
 fn since_rollback<'a>(events: &'a [Event], stack_id: &str) -> &'a [Event] {
     let start = |event: &Event| event.is_own(stack_id) && event.status.ends_with("ROLLBACK_IN_PROGRESS");
     events.iter().position(start).map_or(&[], |at| &events[at..])
-}
-
-fn unread(failure: &Failure) -> String {
-    format!("events cannot be read: {failure}: {}", failure.reason.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::aws::log::Line;
 use crate::outcome::Failure;
 use crate::smoke::Verdict;
+use crate::stack::events::Event;
 use crate::ui::PhaseRecord;
 
 /// What is known at the end of a command. Keys that a command has nothing to say for are left out.
@@ -51,6 +53,12 @@ pub(crate) struct Report {
     /// With `--dry-run`: what would be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plan: Option<Vec<String>>,
+    /// `events`: oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) events: Option<Vec<Event>>,
+    /// `logs`: oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) logs: Option<Vec<Line>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) phases: Vec<PhaseRecord>,
     pub(crate) seconds: f64,

@@ -22,7 +22,8 @@ use crate::stack::follow::{self, Followed, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer, Ending};
 use crate::ui::{Paint, Phase, Ui};
-use conclusion::{blame, conclude, superseded};
+pub(crate) use conclusion::conclude;
+use conclusion::{blame, superseded};
 
 /// A stack that runs what was asked for.
 pub(crate) struct Rolled {
@@ -90,7 +91,7 @@ pub(crate) async fn roll_out(
     };
     let followed = context.interrupt.or(carry_out).await?;
     ui.still_runs(None);
-    let stack = conclude(environment, followed)?;
+    let stack = conclude(environment, &followed)?;
     if stack.container_uri() != Some(image.to_string().as_str()) {
         return Err(superseded(&stack, image).into());
     }

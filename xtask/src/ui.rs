@@ -118,6 +118,13 @@ impl Ui {
         }
     }
 
+    /// One of many results, as soon as it is known: a line of text, or with `--json` an object on a line of its own.
+    pub(crate) fn each(&self, object: &impl Serialize, text: &str) {
+        let object = || serde_json::to_string(object).expect("results are maps with text keys");
+        let line = if self.json { object() } else { text.to_owned() };
+        self.suspend(|| write_line(std::io::stdout(), &line));
+    }
+
     /// The result as the one JSON object; only shown with `--json`.
     pub(crate) fn object(&self, object: &impl Serialize) {
         if self.json {

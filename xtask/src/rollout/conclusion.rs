@@ -10,7 +10,7 @@ use crate::stack::follow::Followed;
 use crate::status::Ending;
 
 /// Turns a stack's end into a result.
-pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<Stack, Failure> {
+pub(crate) fn conclude(environment: &Environment, followed: &Followed) -> Result<Stack, Failure> {
     let (exit, kind, what, hint) = match (followed.ending, &followed.stack) {
         (Ending::Done, Some(stack)) if stack.status != "DELETE_COMPLETE" => return Ok(stack.clone()),
         (Ending::RolledBack, _) => (
@@ -40,7 +40,7 @@ pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<
     };
     let status = followed.stack.as_ref().map(|stack| format!(" ({})", stack.status)).unwrap_or_default();
     let failure = Failure::new(exit, kind, format!("stack {} {what}{status}", environment.stack)).hint(hint);
-    Err(blame(failure, &environment.stack, &followed))
+    Err(blame(failure, &environment.stack, followed))
 }
 
 /// Adds the first real cause to a stack's failure.

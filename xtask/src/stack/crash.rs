@@ -67,7 +67,7 @@ impl Guard {
                 Ok(None) => {}
                 Ok(Some(cause)) => return Some(cause),
                 Err(failure) => {
-                    self.denied = failure.reason.as_deref().is_some_and(|reason| reason.contains("AccessDenied"));
+                    self.denied = aws::is_denied(&failure);
                     self.next = Instant::now() + PAUSE + aws::jitter(PAUSE);
                     if !std::mem::replace(&mut self.warned, true) {
                         let reason = failure.reason.as_deref().unwrap_or_default();

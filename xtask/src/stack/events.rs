@@ -72,6 +72,7 @@ pub(crate) struct Mark {
 
 impl Mark {
     /// The beginning of a history, so that everything is new.
+    #[cfg(test)]
     pub(crate) fn nothing() -> Self {
         Self::at(Vec::new())
     }
@@ -180,7 +181,8 @@ fn operations<'a>(events: &'a [Event], stack_id: &str) -> Vec<&'a [Event]> {
 
 /// One plain line of an event.
 pub(crate) fn line(event: &Event) -> String {
-    let reason = event.reason.as_deref().map(|reason| format!("  {reason}")).unwrap_or_default();
+    let one_line = |reason: &str| format!("  {}", reason.split_whitespace().collect::<Vec<_>>().join(" "));
+    let reason = event.reason.as_deref().map(one_line).unwrap_or_default();
     format!("{:<28} {} ({}){reason}", event.status, event.logical_id, event.resource_type)
 }
 

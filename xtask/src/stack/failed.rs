@@ -6,7 +6,9 @@ use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_cloudformation::types::{EventFilter, HookFailureMode, OperationEvent};
 
 use crate::outcome::Failure;
+use crate::stack::cause::Cause;
 use crate::stack::events::Event;
+use crate::template::Template;
 
 /// Most pages that are read; the first failures are what counts.
 const PAGES: usize = 10;
@@ -47,6 +49,32 @@ pub(crate) async fn failed(client: &Client, of: Of<'_>) -> Result<Vec<Event>, Fa
         events.retain(|event| event.operation.as_deref() == Some(&last));
     }
     Ok(events)
+}
+
+/// Why a change set was refused, if early validation refused it. To be asked before the change set is deleted.
+pub(crate) async fn change_set_failure(
+    client: &Client,
+    template: &Template,
+    change_set_id: &str,
+    failure: Failure,
+) -> Failure {
+    let events = match failed(client, Of::ChangeSet(change_set_id)).await {
+        Ok(events) => events,
+        Err(reason) => return failure.note(unread(&reason)),
+    };
+    let mut causes = events.iter().filter(|event| event.is_failure() && !event.logical_id.is_empty()).map(Cause::from);
+    let Some(first) = causes.next() else { return failure };
+    let failure = first.onto(failure, Some(template));
+    causes.fold(failure, |failure, other| {
+        let place = other.path.as_deref().and_then(|path| template.place_of(path));
+        let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+        failure.note(format!("also {}: {}{place}", other.resource(), other.reason))
+    })
+}
+
+/// A note that events could not be asked for.
+pub(crate) fn unread(failure: &Failure) -> String {
+    format!("events cannot be read: {failure}: {}", failure.reason.as_deref().unwrap_or_default())
 }
 
 fn read(event: &OperationEvent) -> Event {

@@ -10,6 +10,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::world::{Moment, STACK, START, Said, World};
 use super::*;
+use crate::stack::failed::change_set_failure;
 
 const OWN: &str = "AWS::CloudFormation::Stack";
 const NETWORK: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-Network-X/2";
@@ -127,7 +128,7 @@ async fn early_validation_names_property_and_place() {
         ..World::default()
     };
     let refusal = plain().reason("Validation failed. Use the DescribeEvents API for details");
-    let failure = super::super::change_set_failure(&world.clients(), &template(), "arn:change-set", refusal).await;
+    let failure = change_set_failure(&world.clients().cloudformation, &template(), "arn:change-set", refusal).await;
     assert_eq!(
         failure.reason.as_deref(),
         Some("#/QueueName: does not match the pattern (/Resources/Queue/Properties/QueueName)")
@@ -136,7 +137,7 @@ async fn early_validation_names_property_and_place() {
     assert!(failure.notes[0].contains("extraneous key [Fifo]"), "{:?}", failure.notes);
 
     let denied = World { denied: BTreeSet::from(["DescribeEvents"]), ..world };
-    let failure = super::super::change_set_failure(&denied.clients(), &template(), "arn:change-set", plain()).await;
+    let failure = change_set_failure(&denied.clients().cloudformation, &template(), "arn:change-set", plain()).await;
     assert_eq!(failure.reason.as_deref(), Some("no more is known"));
     assert!(failure.notes[0].contains("DescribeEvents"), "{:?}", failure.notes);
 }
