@@ -16,6 +16,9 @@ const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/r
 pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
     if let Some(target) = request.headers.get("x-amz-target") {
         let action = target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+        if action == "FilterLogEvents" {
+            return log(world);
+        }
         world.asked.push(format!("ecr:{action}"));
         return ecr(world, &action, &serde_json::from_slice(&request.body).unwrap());
     }
@@ -61,6 +64,7 @@ fn query(
             Ok(String::new())
         }
         "DescribeStackEvents" => Ok(events(world)),
+        "DescribeStackResources" => Ok(tag("StackResources", "")),
         "DeleteStack" => {
             world.stack.clear();
             Ok(String::new())
@@ -85,7 +89,9 @@ fn stack(world: &World) -> String {
     let parameters = world.parameters.iter().map(|(name, value)| {
         tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
     });
-    let output = tags(&[("OutputKey", "ApiGatewayURL"), ("OutputValue", world.url.as_str())]);
+    let output = |key, value| tag("member", &tags(&[("OutputKey", key), ("OutputValue", value)]));
+    let group = world.log.as_ref().map(|_| output("LogGroupName", "rest-api"));
+    let outputs = output("ApiGatewayURL", &world.url) + &group.unwrap_or_default();
     let body = [
         tags(&[
             ("StackId", STACK_ID),
@@ -94,7 +100,7 @@ fn stack(world: &World) -> String {
             ("StackStatus", world.stack.as_str()),
         ]),
         tag("Parameters", &parameters.collect::<String>()),
-        tag("Outputs", &tag("member", &output)),
+        tag("Outputs", &outputs),
     ];
     tag("Stacks", &tag("member", &body.concat()))
 }
@@ -115,12 +121,16 @@ fn change_set() -> String {
 fn events(world: &World) -> String {
     let (gateway, end, reason) = match world.stack.as_str() {
         "" => return tag("StackEvents", ""),
-        status @ ("CREATE_COMPLETE" | "CREATE_IN_PROGRESS") => (status, status, ""),
+        status @ ("CREATE_COMPLETE" | "CREATE_IN_PROGRESS" | "UPDATE_COMPLETE" | "UPDATE_IN_PROGRESS") => {
+            (status, status, "")
+        }
         other => ("CREATE_FAILED", other, "the account has too many gateways"),
     };
-    let event = |id, logical, kind, status, reason| {
+    let event = |id: &str, logical, kind, status, reason| {
         let fields = tags(&[
-            ("EventId", id),
+            // What happens later is another event.
+            ("EventId", &format!("{id}-{status}")),
+            ("PhysicalResourceId", if kind == "AWS::CloudFormation::Stack" { STACK_ID } else { "" }),
             ("StackId", STACK_ID),
             ("StackName", "rest-api-dev"),
             ("LogicalResourceId", logical),
@@ -136,6 +146,17 @@ fn events(world: &World) -> String {
         event("1", "Gateway", "AWS::ApiGateway::RestApi", gateway, reason),
     ];
     tag("StackEvents", &events.concat())
+}
+
+/// One line a second.
+fn log(world: &World) -> ResponseTemplate {
+    let lines = world.log.iter().flatten().zip(0..);
+    let event = |(text, second): (&String, i64)| {
+        let time = 1_767_323_045_000 + second * 1000;
+        json!({"logStreamName": "api/api/1", "timestamp": time, "message": text, "eventId": second.to_string()})
+    };
+    let events: Vec<Value> = lines.map(event).collect();
+    ResponseTemplate::new(200).set_body_raw(json!({"events": events}).to_string(), JSON)
 }
 
 fn parameters(form: &BTreeMap<String, String>) -> BTreeMap<String, String> {
