@@ -3,6 +3,10 @@
 //! Everything the SDK reads from its standard variables and files keeps its meaning; `deploy.toml` adds the region
 //! and, for an emulator, the endpoint.
 
+pub(crate) mod ec2;
+pub(crate) mod ecs;
+pub(crate) mod log;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +28,7 @@ pub(crate) struct Clients {
     pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
     pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) sts: aws_sdk_sts::Client,
+    pub(crate) ec2: ec2::Ec2,
     credentials: Option<SharedCredentialsProvider>,
 }
 
@@ -51,7 +56,17 @@ impl Clients {
     /// Only CloudFormation answers, as the test has modelled it.
     pub(crate) fn modelled(cloudformation: aws_sdk_cloudformation::Client) -> Self {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-        Self { cloudformation, ..from(&config) }
+        Self { cloudformation, ..from(&config, ec2::Ec2::default()) }
+    }
+
+    /// These answer too.
+    pub(crate) fn and(self, ecs: aws_sdk_ecs::Client, logs: aws_sdk_cloudwatchlogs::Client) -> Self {
+        Self { ecs, logs, ..self }
+    }
+
+    /// EC2 answers at this address.
+    pub(crate) fn with_ec2_at(self, endpoint: &str) -> Self {
+        Self { ec2: ec2::Ec2::at(endpoint), ..self }
     }
 
     /// Systems Manager answers too.
@@ -86,14 +101,17 @@ pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, S
             loader = loader.credentials_provider(Credentials::new("test", "test", None, None, "emulator"));
         }
     }
+    let mut authorities = None;
     if let Some(path) = set("AWS_CA_BUNDLE") {
-        loader = loader.http_client(trusting(path)?);
+        let pem = std::fs::read(path).with_context(|| format!("cannot read AWS_CA_BUNDLE {path}"))?;
+        loader = loader.http_client(trusting(path, &pem)?);
+        authorities = Some(pem);
     }
     let config = loader.load().await;
-    Ok(from(&config))
+    Ok(from(&config, ec2::Ec2::new(&config, vars, authorities)))
 }
 
-fn from(config: &SdkConfig) -> Clients {
+fn from(config: &SdkConfig, ec2: ec2::Ec2) -> Clients {
     // The first call tells whether AWS is there at all; an endpoint that is not must not take a minute to say so.
     let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(300));
     let sts = aws_sdk_sts::config::Builder::from(config).retry_config(retries).build();
@@ -104,13 +122,13 @@ fn from(config: &SdkConfig) -> Clients {
         logs: aws_sdk_cloudwatchlogs::Client::new(config),
         ssm: aws_sdk_ssm::Client::new(config),
         sts: aws_sdk_sts::Client::from_conf(sts),
+        ec2,
         credentials: config.credentials_provider(),
     }
 }
 
 /// An HTTP client that trusts the authorities in a PEM file and no others, as `AWS_CA_BUNDLE` means.
-fn trusting(path: &str) -> Result<aws_sdk_sts::config::SharedHttpClient> {
-    let pem = std::fs::read(path).with_context(|| format!("cannot read AWS_CA_BUNDLE {path}"))?;
+fn trusting(path: &str, pem: &[u8]) -> Result<aws_sdk_sts::config::SharedHttpClient> {
     let context = TlsContext::builder()
         .with_trust_store(TrustStore::empty().with_pem_certificate(pem))
         .build()
@@ -140,6 +158,25 @@ pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>)
         expiry: credentials.expiry(),
         temporary: credentials.session_token().is_some(),
     })
+}
+
+/// Whether AWS only asks for patience. It says so in the code, which is how the reason begins.
+pub(crate) fn is_throttled(failure: &Failure) -> bool {
+    let code = failure.reason.as_deref().and_then(|reason| reason.split(':').next()).unwrap_or_default();
+    code.contains("Throttl") || matches!(code, "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown")
+}
+
+/// Whether AWS will say the same however often it is asked.
+pub(crate) fn is_denied(failure: &Failure) -> bool {
+    let code = failure.reason.as_deref().and_then(|reason| reason.split(':').next()).unwrap_or_default();
+    code.contains("AccessDenied") || code.contains("Unauthorized") || code.contains("NotAuthorized")
+}
+
+/// A pause of up to `longest`, by chance, so that those who were refused together do not come back together.
+pub(crate) fn jitter(longest: Duration) -> Duration {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let chance = RandomState::new().build_hasher().finish();
+    longest.mul_f64(chance as f64 / u64::MAX as f64)
 }
 
 fn is_expired(code: Option<&str>) -> bool {

@@ -44,7 +44,7 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Apply(arguments) => apply::run(&arguments, context, ui).await,
         Command::Rollback(arguments) => rollback::run(&arguments, context, ui).await,
         Command::Events(arguments) => interrupt.or(events::run(&arguments, context, ui)).await,
-        Command::Logs(arguments) => interrupt.or(logs::run(&arguments, context, ui)).await,
+        Command::Logs(arguments) => logs::run(&arguments, context, ui).await,
         Command::Cancel { environment } => interrupt.or(cancel::run(&environment.environment, context, ui)).await,
         Command::Recover(arguments) => interrupt.or(recover::run(&arguments, context, ui)).await,
         Command::Unlock { environment } => interrupt.or(unlock::run(&environment.environment, context, ui)).await,

@@ -17,7 +17,7 @@ use crate::outcome::{Exit, Failure};
 use crate::preflight::Ready;
 use crate::proof::{self, Manner};
 use crate::report::Change;
-use crate::rollout::{self, Manners, Proposal, Seen, Wanted, Wish};
+use crate::rollout::{self, Manners, Outlook, Proposal, Seen, Wanted, Wish};
 use crate::stack::Stack;
 use crate::ui::{Phase, Ui};
 
@@ -123,6 +123,12 @@ impl Delivery<'_> {
             phase.skipped(&format!("{} is already current", wanted.environment.stack));
             return self.stay(&settled).await;
         };
+        let outlook = Outlook::of(clients, wanted, &proposal, &settled).await;
+        outlook.show(&phase);
+        context.report(|report| {
+            report.cost = outlook.cost;
+            report.eta = outlook.eta;
+        });
         if let Err(error) = context.interrupt.or(rollout::consent(wanted.environment, ui)).await {
             let set = &proposal.set;
             rollout::abandon(&clients.cloudformation, &set.stack_id, Some(&set.id), proposal.before.is_none()).await;

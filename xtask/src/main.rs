@@ -8,6 +8,7 @@ mod commands;
 mod context;
 mod cost;
 mod delivery;
+mod diagnose;
 mod docker;
 mod ecr;
 mod eta;

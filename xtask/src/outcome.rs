@@ -41,6 +41,18 @@ pub(crate) struct Failure {
     /// Why, in the words of whoever refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+    /// Where in the template it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<Place>,
+    /// The page of the AWS console that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) console: Option<String>,
+    /// The last lines of what failed, as it logged them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) log: Vec<String>,
+    /// What else is known, or could not be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
     /// The next command or step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<String>,
@@ -49,9 +61,35 @@ pub(crate) struct Failure {
     pub(crate) problems: Vec<Failure>,
 }
 
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    /// The first is 1.
+    pub(crate) line: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
 impl Failure {
     pub(crate) fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { exit, kind, message: message.into(), resource: None, reason: None, hint: None, problems: Vec::new() }
+        Self {
+            exit,
+            kind,
+            message: message.into(),
+            resource: None,
+            reason: None,
+            place: None,
+            console: None,
+            log: Vec::new(),
+            notes: Vec::new(),
+            hint: None,
+            problems: Vec::new(),
+        }
     }
 
     pub(crate) fn resource(mut self, resource: impl Into<String>) -> Self {
@@ -61,6 +99,26 @@ impl Failure {
 
     pub(crate) fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
+        self
+    }
+
+    pub(crate) fn place(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
+    pub(crate) fn console(mut self, url: Option<String>) -> Self {
+        self.console = url;
+        self
+    }
+
+    pub(crate) fn log(mut self, lines: Vec<String>) -> Self {
+        self.log = lines;
+        self
+    }
+
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
         self
     }
 

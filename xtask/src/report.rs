@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::aws::log::Line;
+use crate::cost::Difference;
+use crate::eta::Eta;
 use crate::journal::record::Record;
 use crate::outcome::Failure;
 use crate::smoke::Verdict;
+use crate::stack::events::Event;
 use crate::ui::PhaseRecord;
 
 /// What is known at the end of a command. Keys that a command has nothing to say for are left out.
@@ -38,6 +42,12 @@ pub(crate) struct Report {
     pub(crate) stack_updated: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<Change>,
+    /// What the change means for the monthly bill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cost: Option<Difference>,
+    /// How long earlier changes of this kind took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) eta: Option<Eta>,
     /// The number of this release in the journal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) release: Option<i64>,
@@ -71,6 +81,12 @@ pub(crate) struct Report {
     /// `completions`: the script.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) completions: Option<String>,
+    /// `events`: oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) events: Option<Vec<Event>>,
+    /// `logs`: oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) logs: Option<Vec<Line>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) phases: Vec<PhaseRecord>,
     pub(crate) seconds: f64,
@@ -85,6 +101,17 @@ pub(crate) enum Change {
     Create,
     Update,
     None,
+}
+
+impl Change {
+    /// As results say it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::None => "none",
+        }
+    }
 }
 
 /// A release that is remembered.

@@ -4,6 +4,7 @@
 
 mod conclusion;
 mod execute;
+mod outlook;
 mod propose;
 mod settle;
 mod turn_back;
@@ -12,23 +13,25 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use aws_sdk_cloudformation::Client;
 use config::deployment::{Environment, Service};
 
 use crate::aws::Clients;
+use crate::diagnose;
 use crate::image::ImageReference;
 use crate::journal::inputs::Inputs;
 use crate::journal::record::Outcome;
 use crate::journal::{self, Remembered};
 use crate::outcome::{Exit, Failure};
 use crate::plan::{self, Value};
+use crate::stack::events;
 use crate::stack::follow::{self, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer};
 use crate::template::{CONTAINER_URI, Template};
 use crate::ui::Ui;
-pub(crate) use conclusion::blame;
+pub(crate) use conclusion::{blame, conclude};
 pub(crate) use execute::execute;
+pub(crate) use outlook::Outlook;
 pub(crate) use propose::{Proposal, Wish, abandon, propose};
 pub(crate) use settle::{Manners, settle};
 pub(crate) use turn_back::{recover, turn_back};
@@ -167,9 +170,10 @@ pub(crate) async fn consent(environment: &Environment, ui: &Ui) -> Result<()> {
 ///
 /// # Errors
 /// A stack that cannot be deleted.
-pub(crate) async fn tear_down(client: &Client, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<()> {
+pub(crate) async fn tear_down(clients: &Clients, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<()> {
+    let client = &clients.cloudformation;
     let phase = ui.phase("stack");
-    let mark = follow::mark(client, &stack.id).await;
+    let mark = events::mark(client, &stack.id).await;
     ui.still_runs(Some(format!(
         "stack {} is being deleted and goes on without this tool; the same command follows it",
         stack.name
@@ -178,8 +182,8 @@ pub(crate) async fn tear_down(client: &Client, environment: &Environment, stack:
         ui.still_runs(None);
         return Err(error);
     }
-    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: true };
-    let followed = follow::follow(client, watch, &phase).await?;
+    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: true, until_hopeless: false };
+    let followed = follow::to_end(clients, watch, &phase).await?;
     ui.still_runs(None);
     let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str());
     if status == "DELETE_COMPLETE" {
@@ -188,7 +192,8 @@ pub(crate) async fn tear_down(client: &Client, environment: &Environment, stack:
     }
     let failure = Failure::new(Exit::NeedsHuman, "stuck", format!("stack {} is not deleted ({status})", stack.name))
         .hint(format!("remove what holds it, then cargo xtask destroy {}", environment.name));
-    Err(blame(failure, &stack.name, &followed).into())
+    let failure = blame(failure, &stack.name, &followed);
+    Err(diagnose::explain(clients, environment, None, &stack.id, &followed, failure).await.into())
 }
 
 #[cfg(test)]

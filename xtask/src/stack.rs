@@ -2,7 +2,12 @@
 //!
 //! Every reading of CloudFormation's message texts is in this file; the rest branches on types.
 
+pub(crate) mod cause;
 pub(crate) mod change_set;
+mod crash;
+pub(crate) mod events;
+pub(crate) mod evidence;
+pub(crate) mod failed;
 pub(crate) mod follow;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,9 +176,11 @@ fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
     code == Some("ValidationError") && message.is_some_and(|text| text.contains("does not exist"))
 }
 
-/// A resource that stopped because another one failed.
+/// A resource that stopped because another one failed: "Resource creation cancelled" and its like. Whoever else says
+/// "cancelled" may well be the cause.
 fn is_cancelled(reason: &str) -> bool {
-    reason.to_lowercase().contains("cancelled")
+    let mut words = reason.split_whitespace().map(str::to_lowercase);
+    words.next().as_deref() == Some("resource") && words.nth(1).is_some_and(|word| word.starts_with("cancelled"))
 }
 
 /// Both texts by which a change set says that there is nothing to change.

@@ -1,8 +1,12 @@
 //! A CloudFormation template as far as the tool must know it: size, parameters, outputs.
 
+mod place;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
+
+use crate::outcome::Place;
 
 /// The parameter through which every template takes the image.
 pub(crate) const CONTAINER_URI: &str = "ContainerURI";
@@ -81,6 +85,19 @@ impl Template {
 
     pub(crate) fn declares(&self, parameter: &str) -> bool {
         self.parameters.contains_key(parameter)
+    }
+
+    /// Where a resource is declared.
+    pub(crate) fn place(&self, logical_id: &str) -> Option<Place> {
+        let line = place::line(&self.body, &["Resources", logical_id])?;
+        Some(Place { file: self.path.clone(), line })
+    }
+
+    /// Where a property stands, by a path such as `/Resources/Queue/Properties/Name/0`; as near to it as the text goes.
+    pub(crate) fn place_of(&self, path: &str) -> Option<Place> {
+        let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty()).collect();
+        let line = place::line(&self.body, &steps).filter(|_| steps.len() > 1)?;
+        Some(Place { file: self.path.clone(), line })
     }
 }
 

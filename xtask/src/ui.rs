@@ -118,6 +118,13 @@ impl Ui {
         }
     }
 
+    /// One of many results, as soon as it is known: a line of text, or with `--json` an object on a line of its own.
+    pub(crate) fn each(&self, object: &impl Serialize, text: &str) {
+        let object = || serde_json::to_string(object).expect("results are maps with text keys");
+        let line = if self.json { object() } else { text.to_owned() };
+        self.suspend(|| write_line(std::io::stdout(), &line));
+    }
+
     /// The result as the one JSON object; only shown with `--json`.
     pub(crate) fn object(&self, object: &impl Serialize) {
         if self.json {
@@ -130,12 +137,24 @@ impl Ui {
     pub(crate) fn failure(&self, failure: &Failure) {
         let label = if failure.exit == Exit::Interrupted { "interrupted:" } else { "error:" };
         self.to_stderr(&format!("{} {}", self.paint(Paint::Red, label), failure.message));
-        for (label, part) in [("resource", &failure.resource), ("reason", &failure.reason), ("next", &failure.hint)] {
-            if let Some(part) = part {
-                let part = part.replace('\n', "\n    ");
-                self.to_stderr(&format!("  {}: {part}", self.paint(Paint::Bold, label)));
-            }
+        let part = |label: &str, text: &str| {
+            self.to_stderr(&format!("  {}: {}", self.paint(Paint::Bold, label), text.replace('\n', "\n    ")));
+        };
+        let place = failure.place.as_ref().map(ToString::to_string);
+        for (label, text) in [
+            ("resource", &failure.resource),
+            ("reason", &failure.reason),
+            ("place", &place),
+            ("console", &failure.console),
+        ] {
+            text.iter().for_each(|text| part(label, text));
         }
+        if !failure.log.is_empty() {
+            self.to_stderr(&format!("  {}", format!("{}:", self.paint(Paint::Bold, "log"))));
+            failure.log.iter().for_each(|line| self.to_stderr(&format!("    {line}")));
+        }
+        failure.notes.iter().for_each(|note| part("note", note));
+        failure.hint.iter().for_each(|hint| part("next", hint));
     }
 
     /// Asks a question; `--yes` answers it.

@@ -60,7 +60,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
             return Err(declined(&environment.stack).into());
         }
         if let Some(stack) = &stack {
-            rollout::tear_down(&clients.cloudformation, environment, stack, ui).await?;
+            rollout::tear_down(&clients, environment, stack, ui).await?;
             context.report(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }
         if arguments.images {

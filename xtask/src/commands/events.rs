@@ -1,11 +1,107 @@
-//!
+//! `events`: what a stack says of its operations; with `--follow` until the one that is under way comes to rest.
 
 use anyhow::Result;
+use config::deployment::Environment;
 
+use crate::aws::Clients;
 use crate::cli::Events;
 use crate::context::Context;
+use crate::outcome::{Exit, Failure};
+use crate::stack::events::{self, Event, Mark};
+use crate::stack::follow::{self, Followed, Watch, Watched};
+use crate::stack::{self, Stack};
+use crate::status;
 use crate::ui::Ui;
+use crate::{diagnose, preflight, rollout};
 
-pub(super) async fn run(_arguments: &Events, _context: &Context, _ui: &Ui) -> Result<()> {
-    anyhow::bail!("in the making")
+pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(&arguments.environment.environment)?;
+    context.report(|report| {
+        report.environment = Some(environment.name.clone());
+        report.stack = Some(environment.stack.clone());
+    });
+    let (clients, _) = preflight::account(context, environment).await?;
+    let client = &clients.cloudformation;
+    let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| missing(environment))?;
+    let (history, mark) = events::newest(client, &stack.id, arguments.limit).await?;
+    if !arguments.follow {
+        let lines: Vec<String> = history.iter().map(line).collect();
+        ui.result(&lines.join("\n"));
+        context.report(|report| {
+            report.stack_status = Some(stack.status.clone());
+            report.events = Some(history);
+        });
+        return Ok(());
+    }
+    for event in &history {
+        ui.each(event, &line(event));
+    }
+    let end = if is_under_way(&stack.status) {
+        follow(context, environment, &clients, &stack, mark, ui).await?
+    } else {
+        stack.status.clone()
+    };
+    context.report(|report| report.stack_status = Some(end));
+    Ok(())
+}
+
+/// The failure of whoever asks about a stack that is not there.
+pub(super) fn missing(environment: &Environment) -> Failure {
+    Failure::new(Exit::Failed, "no-stack", format!("there is no stack {}", environment.stack))
+        .resource(format!("environment {}", environment.name))
+        .reason(format!("the account has none of that name in {}", environment.region))
+        .hint(format!("cargo xtask release {} makes it", environment.name))
+}
+
+/// A change set that waits to create a stack is nothing that comes to an end.
+fn is_under_way(status: &str) -> bool {
+    status::ending(status).is_none() && status != "REVIEW_IN_PROGRESS"
+}
+
+/// Shows new events until the stack comes to rest, and ends as the command that began the operation would have.
+async fn follow(
+    context: &Context,
+    environment: &Environment,
+    clients: &Clients,
+    stack: &Stack,
+    mark: Mark,
+    ui: &Ui,
+) -> Result<String> {
+    let phase = ui.phase("stack");
+    ui.still_runs(Some(format!(
+        "stack {} is {} and goes on without this tool; the same command follows it",
+        stack.name, stack.status
+    )));
+    let deleting = stack.status == "DELETE_IN_PROGRESS";
+    let watch = Watch { stack_id: &stack.id, before: None, mark, deleting, until_hopeless: false };
+    let watched = follow::follow_with(clients, watch, &phase, |event| ui.each(event, &line(event))).await?;
+    ui.still_runs(None);
+    let Watched::Ended(mut followed) = watched else { return Ok(stack.status.clone()) };
+    let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str()).to_owned();
+    if !(deleting && status == "DELETE_COMPLETE") {
+        conclude(context, environment, clients, &stack.id, &mut followed).await?;
+    }
+    phase.done(&format!("{} is {status}", stack.name));
+    Ok(status)
+}
+
+async fn conclude(
+    context: &Context,
+    environment: &Environment,
+    clients: &Clients,
+    stack_id: &str,
+    followed: &mut Followed,
+) -> Result<()> {
+    let Err(failure) = rollout::conclude(environment, followed) else { return Ok(()) };
+    // What failed may have failed before anyone looked.
+    if let Ok(whole) = events::last_operation(&clients.cloudformation, stack_id).await {
+        followed.events = whole;
+    }
+    // Another template than the stack's would tell wrong places, none is still a diagnosis.
+    let template = context.template(environment).ok();
+    Err(diagnose::explain(clients, environment, template.as_ref(), stack_id, followed, failure).await.into())
+}
+
+fn line(event: &Event) -> String {
+    format!("{:<20} {}", event.time, events::line(event))
 }

@@ -1,14 +1,12 @@
 //! `plan`: everything of a release up to the consent, written down.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result};
 
 use super::release;
 use crate::cli::Plan;
 use crate::context::Context;
 use crate::delivery::plan_file::{Parts, PlanFile};
-use crate::rollout::{self, Manners, Origin, Wanted, Wish};
+use crate::rollout::{self, Manners, Origin, Outlook, Wanted, Wish};
 use crate::ui::Ui;
 
 pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<()> {
@@ -32,13 +30,18 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         let wish = Wish { wanted: &wanted, before: before.clone(), allow: &conduct.allow };
         rollout::propose(context, &ready.clients, wish, &phase, ui).await?
     };
+    let outlook = match &proposal {
+        Some(proposal) => Outlook::of(&ready.clients, &wanted, proposal, &ready.seen).await,
+        None => Outlook::default(),
+    };
+    outlook.show(&phase);
     let parts = Parts {
         wanted: &wanted,
         account: &ready.identity.account,
         commit,
         before: before.as_ref().filter(|stack| stack.status != "REVIEW_IN_PROGRESS"),
         proposal: proposal.as_ref(),
-        outlook: BTreeMap::new(),
+        outlook: outlook.told(),
     };
     let plan = PlanFile::new(parts);
     let out = &arguments.out;
@@ -56,6 +59,8 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         report.image = Some(plan.image.clone());
         report.digest = wanted.image.digest.as_ref().map(ToString::to_string);
         report.change = Some(plan.change);
+        report.cost = outlook.cost;
+        report.eta = outlook.eta;
         report.plan_file = Some(out.display().to_string());
     });
     ui.result(&out.display().to_string());

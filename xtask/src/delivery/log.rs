@@ -76,6 +76,7 @@ impl Delivery<'_> {
             stack_updated: None,
             back_to: self.back_to,
             cause: None,
+            took: self.ready.seen.remembered.last.as_ref().map(Record::learned).unwrap_or_default(),
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::report::Change;
 /// Longest cause that is kept, in characters.
 const CAUSE: usize = 600;
 
+/// How many earlier times are remembered.
+const REMEMBERED: usize = 20;
+
 /// What became of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,12 +60,29 @@ pub(crate) struct Record {
     pub(crate) back_to: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<String>,
+    /// How long the newest good changes took, newest first: the next release learns from them without reading all records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) took: Vec<Took>,
+}
+
+/// How long a good change of a stack took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Took {
+    pub(crate) change: Change,
+    pub(crate) seconds: f64,
 }
 
 impl Record {
     pub(super) fn read(value: &str, number: i64) -> Result<Self> {
         let record: Self = serde_json::from_str(value).context("a release's record cannot be read")?;
         Ok(Self { number, ..record })
+    }
+
+    /// What the next one can learn from this and those before it.
+    pub(crate) fn learned(&self) -> Vec<Took> {
+        let own = Took { change: self.change, seconds: self.seconds };
+        let own = (self.outcome == Outcome::Succeeded && self.change != Change::None).then_some(own);
+        own.into_iter().chain(self.took.iter().copied()).take(REMEMBERED).collect()
     }
 
     /// Whether both bring the stack to the same state.
@@ -167,6 +187,7 @@ mod tests {
             stack_updated: None,
             back_to,
             cause: None,
+            took: Vec::new(),
         }
     }
 

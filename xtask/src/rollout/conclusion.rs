@@ -5,11 +5,12 @@ use config::deployment::Environment;
 use crate::image::ImageReference;
 use crate::outcome::{Exit, Failure};
 use crate::stack::Stack;
-use crate::stack::follow::{self, Followed};
+use crate::stack::events;
+use crate::stack::follow::Followed;
 use crate::status::Ending;
 
 /// Turns a stack's end into a result.
-pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<Stack, Failure> {
+pub(crate) fn conclude(environment: &Environment, followed: &Followed) -> Result<Stack, Failure> {
     let (exit, kind, what, hint) = match (followed.ending, &followed.stack) {
         (Ending::Done, Some(stack)) if stack.status != "DELETE_COMPLETE" => return Ok(stack.clone()),
         (Ending::RolledBack, _) => (
@@ -39,13 +40,14 @@ pub(super) fn conclude(environment: &Environment, followed: Followed) -> Result<
     };
     let status = followed.stack.as_ref().map(|stack| format!(" ({})", stack.status)).unwrap_or_default();
     let failure = Failure::new(exit, kind, format!("stack {} {what}{status}", environment.stack)).hint(hint);
-    Err(blame(failure, &environment.stack, &followed))
+    Err(blame(failure, &environment.stack, followed))
 }
 
 /// Adds the first real cause to a stack's failure.
 pub(crate) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
     let otherwise = followed.stack.as_ref().and_then(|stack| stack.status_reason.clone());
-    match follow::first_cause(&followed.events) {
+    let stack_id = followed.stack.as_ref().map(|stack| stack.id.as_str()).unwrap_or_default();
+    match events::first_cause(&followed.events, stack_id) {
         Some(cause) => failure
             .resource(format!("{} ({})", cause.logical_id, cause.resource_type))
             .reason(cause.reason.clone().or(otherwise).unwrap_or_else(|| cause.status.clone())),

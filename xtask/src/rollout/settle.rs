@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::{blame, tear_down};
+use super::tear_down;
 use crate::aws::Clients;
 use crate::context::Context;
 use crate::outcome::{Exit, Failure};
-use crate::stack::follow::{self, Followed, Watch};
-use crate::stack::{self, Stack};
-use crate::status::{self, Answer, Ending};
-use crate::template;
+use crate::stack::follow::{self, Watch};
+use crate::stack::{self, Stack, events};
+use crate::status::{self, Answer, Refusal};
 use crate::ui::Ui;
+use crate::{diagnose, template};
 
 /// What may be done to get there.
 #[derive(Debug, Clone, Copy)]
@@ -47,13 +47,19 @@ pub(crate) async fn settle(
             (Answer::Recreate, Some(stack)) => {
                 let agreed = context.interrupt.or(agree(clients, environment, &stack, manners, ui)).await;
                 agreed?;
-                context.interrupt.or(tear_down(&clients.cloudformation, environment, &stack, ui)).await?;
+                context.interrupt.or(tear_down(clients, environment, &stack, ui)).await?;
                 None
             }
             (Answer::Refuse(refusal), Some(stack)) => {
-                let hint = refusal.hint(&stack.name, &environment.name, &environment.region);
                 let message = format!("stack {} is {}; nothing can be deployed into it", stack.name, stack.status);
-                return Err(earlier(clients, &stack, message).await.hint(hint).into());
+                let failure = earlier(clients, environment, &stack, message).await;
+                let mut hint = refusal.hint(&stack.name, &environment.name, &environment.region);
+                if refusal == Refusal::RollbackFailed {
+                    let stuck = diagnose::stuck_resources(clients, &stack.id).await;
+                    let stuck: Vec<String> = stuck.iter().map(|name| format!(" --skip {name}")).collect();
+                    hint.push_str(&if stuck.is_empty() { String::new() } else { format!(": here{}", stuck.concat()) });
+                }
+                return Err(failure.hint(hint).into());
             }
             (_, stack) => return Ok(stack),
         };
@@ -67,11 +73,10 @@ async fn to_its_end(clients: &Clients, stack: &Stack, ui: &Ui) -> Result<()> {
         "stack {} was {} before this command and goes on; the same command follows it",
         stack.name, stack.status
     )));
-    let client = &clients.cloudformation;
-    let mark = follow::mark(client, &stack.id).await;
+    let mark = events::mark(&clients.cloudformation, &stack.id).await;
     let deleting = stack.status == "DELETE_IN_PROGRESS";
-    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting };
-    let followed = follow::follow(client, watch, &phase).await?;
+    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting, until_hopeless: false };
+    let followed = follow::to_end(clients, watch, &phase).await?;
     ui.still_runs(None);
     let status = followed.stack.map_or_else(|| "gone".to_owned(), |stack| stack.status);
     phase.done(&format!("{} is {status}", stack.name));
@@ -81,7 +86,7 @@ async fn to_its_end(clients: &Clients, stack: &Stack, ui: &Ui) -> Result<()> {
 /// Tells why the earlier attempt failed, makes sure that nothing is lost, and asks.
 async fn agree(clients: &Clients, environment: &Environment, stack: &Stack, manners: Manners, ui: &Ui) -> Result<()> {
     let what = format!("stack {} is {}; it can only be deleted and created again", stack.name, stack.status);
-    let failure = earlier(clients, stack, what).await;
+    let failure = earlier(clients, environment, stack, what).await;
     let kept = retained(clients, stack).await?;
     if !kept.is_empty() {
         let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
@@ -119,11 +124,15 @@ async fn retained(clients: &Clients, stack: &Stack) -> Result<BTreeSet<String>> 
 }
 
 /// Why the stack is in its state, from its own history.
-async fn earlier(clients: &Clients, stack: &Stack, message: String) -> Failure {
-    let events = follow::history(&clients.cloudformation, &stack.id).await;
-    let followed = Followed { ending: Ending::Stuck, stack: Some(stack.clone()), events };
-    let failure = Failure::new(Exit::NeedsHuman, "stack-state", message);
-    blame(failure, &stack.name, &followed)
+async fn earlier(clients: &Clients, environment: &Environment, stack: &Stack, message: String) -> Failure {
+    let failure =
+        Failure::new(Exit::NeedsHuman, "stack-state", message).console(diagnose::console(environment, &stack.id));
+    match diagnose::earlier(clients, stack).await {
+        Some(cause) => cause.onto(failure, None),
+        None => failure
+            .resource(format!("stack {}", stack.name))
+            .reason(stack.status_reason.clone().unwrap_or_else(|| "an earlier operation failed".to_owned())),
+    }
 }
 
 fn busy(stack: &Stack, environment: &Environment) -> Failure {

@@ -5,8 +5,10 @@ use config::deployment::Environment;
 
 use super::{blame, tear_down, token};
 use crate::aws::Clients;
+use crate::diagnose;
 use crate::outcome::{Exit, Failure};
-use crate::stack::follow::{self, Mark, Watch};
+use crate::stack::events::{self, Mark};
+use crate::stack::follow::{self, Watch};
 use crate::stack::{self, Stack};
 use crate::status::Ending;
 use crate::ui::Ui;
@@ -17,10 +19,10 @@ use crate::ui::Ui;
 /// What AWS says, or a stack that did not come back.
 pub(crate) async fn turn_back(clients: &Clients, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<String> {
     if stack.status == "CREATE_IN_PROGRESS" {
-        tear_down(&clients.cloudformation, environment, stack, ui).await?;
+        tear_down(clients, environment, stack, ui).await?;
         return Ok("DELETE_COMPLETE".to_owned());
     }
-    let mark = follow::mark(&clients.cloudformation, &stack.id).await;
+    let mark = events::mark(&clients.cloudformation, &stack.id).await;
     stack::cancel_update(&clients.cloudformation, stack, &token()).await?;
     back(clients, environment, stack, mark, "cancelled", ui).await
 }
@@ -37,7 +39,7 @@ pub(crate) async fn recover(
     skip: &[String],
     ui: &Ui,
 ) -> Result<String> {
-    let mark = follow::mark(&clients.cloudformation, &stack.id).await;
+    let mark = events::mark(&clients.cloudformation, &stack.id).await;
     if halted {
         stack::rollback(&clients.cloudformation, stack, &token()).await?;
     } else {
@@ -60,8 +62,8 @@ async fn back(
         "stack {} is rolling back and goes on without this tool; cargo xtask events {} --follow watches it",
         stack.name, environment.name
     )));
-    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: false };
-    let followed = follow::follow(&clients.cloudformation, watch, &phase).await?;
+    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: false, until_hopeless: false };
+    let followed = follow::to_end(clients, watch, &phase).await?;
     ui.still_runs(None);
     let status = followed.stack.as_ref().map_or_else(|| "gone".to_owned(), |stack| stack.status.clone());
     if matches!(followed.ending, Ending::RolledBack | Ending::Done) {
@@ -73,5 +75,6 @@ async fn back(
         "mend the cause and repeat cargo xtask recover {}; what cannot be brought back is given up with --skip LOGICAL_ID",
         environment.name
     );
-    Err(blame(failure.hint(hint), &stack.name, &followed).into())
+    let failure = blame(failure.hint(hint), &stack.name, &followed);
+    Err(diagnose::explain(clients, environment, None, &stack.id, &followed, failure).await.into())
 }

@@ -89,6 +89,7 @@ const RULES: &[Rule] = &[
             "artifact::",
             "cli::",
             "commands::",
+            "diagnose::",
             "local::",
             "preflight::",
             "proof::",

@@ -12,11 +12,19 @@ use crate::layering::root;
 const PATH: &str = "docs/result.schema.json";
 
 /// The files whose types make up the object.
-const TYPES: [&str; 4] =
-    ["xtask/src/report.rs", "xtask/src/outcome.rs", "xtask/src/ui/phase.rs", "xtask/src/journal/record.rs"];
+const TYPES: [&str; 8] = [
+    "xtask/src/aws/log.rs",
+    "xtask/src/cost.rs",
+    "xtask/src/eta.rs",
+    "xtask/src/journal/record.rs",
+    "xtask/src/outcome.rs",
+    "xtask/src/report.rs",
+    "xtask/src/stack/events.rs",
+    "xtask/src/ui/phase.rs",
+];
 
 /// Words by which a description tells what a number counts.
-const UNITS: [&str; 4] = ["seconds", "bytes", "number", "percent"];
+const UNITS: [&str; 5] = ["seconds", "bytes", "number", "percent", "us dollars"];
 
 fn schema() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
@@ -128,11 +136,15 @@ fn fields(body: &str) -> (Fields, Option<String>) {
     for line in body.lines().map(str::trim) {
         if line.starts_with("#[") {
             attributes.push_str(line);
-        } else if let Some((name, kind)) = line.strip_prefix("pub(crate) ").and_then(|field| field.split_once(": ")) {
+            continue;
+        }
+        let field = line.strip_prefix("pub(crate) ").unwrap_or(line).split_once(": ");
+        if let Some((name, kind)) = field.filter(|_| !line.starts_with("//")) {
             if attributes.contains("serde(flatten)") {
                 flattened = Some(snake(kind.trim_end_matches(',')));
             } else if !attributes.contains("serde(skip)") {
-                fields.insert(name.to_owned(), !attributes.contains("skip_serializing_if"));
+                let renamed = attributes.split("rename = \"").nth(1).and_then(|rest| rest.split('"').next());
+                fields.insert(renamed.unwrap_or(name).to_owned(), !attributes.contains("skip_serializing_if"));
             }
             attributes.clear();
         }

@@ -5,3 +5,4 @@ mod help;
 mod proofs;
 mod refusals;
 mod releases;
+mod watching;

@@ -8,17 +8,27 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::{DIGEST, Ending, REPOSITORY, World};
+use super::{DIGEST, Ending, REPOSITORY, World, ssm};
 
 const JSON: &str = "application/x-amz-json-1.1";
 const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
 
 pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
     if let Some(target) = request.headers.get("x-amz-target") {
-        let (target, action) = target.to_str().unwrap().rsplit_once('.').unwrap();
-        let service = if target == "AmazonSSM" { "ssm" } else { "ecr" };
-        let action = action.to_owned();
-        world.asked.push(format!("{service}:{action}"));
+        let action = target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+        if action == "FilterLogEvents" {
+            world.asked.push(format!("logs:{action}"));
+            return log(world);
+        }
+        if target.to_str().unwrap().starts_with("AmazonSSM") {
+            world.asked.push(format!("ssm:{action}"));
+            let input = serde_json::from_slice(&request.body).unwrap();
+            return match ssm::answer(&mut world.journal, &action, &input) {
+                Ok(output) => ResponseTemplate::new(200).set_body_raw(output.to_string(), JSON),
+                Err(code) => ResponseTemplate::new(400).set_body_json(json!({"__type": code, "message": ""})),
+            };
+        }
+        world.asked.push(format!("ecr:{action}"));
         return ecr(world, &action, &serde_json::from_slice(&request.body).unwrap());
     }
     let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
@@ -63,6 +73,8 @@ fn query(
             Ok(String::new())
         }
         "DescribeStackEvents" => Ok(events(world)),
+        "ListStackResources" => Ok(tag("StackResourceSummaries", "")),
+        "DescribeStackResources" => Ok(tag("StackResources", "")),
         "DeleteStack" => {
             world.stack.clear();
             Ok(String::new())
@@ -87,7 +99,9 @@ fn stack(world: &World) -> String {
     let parameters = world.parameters.iter().map(|(name, value)| {
         tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
     });
-    let output = tags(&[("OutputKey", "ApiGatewayURL"), ("OutputValue", world.url.as_str())]);
+    let output = |key, value| tag("member", &tags(&[("OutputKey", key), ("OutputValue", value)]));
+    let group = world.log.as_ref().map(|_| output("LogGroupName", "rest-api"));
+    let outputs = output("ApiGatewayURL", &world.url) + &group.unwrap_or_default();
     let body = [
         tags(&[
             ("StackId", STACK_ID),
@@ -96,7 +110,7 @@ fn stack(world: &World) -> String {
             ("StackStatus", world.stack.as_str()),
         ]),
         tag("Parameters", &parameters.collect::<String>()),
-        tag("Outputs", &tag("member", &output)),
+        tag("Outputs", &outputs),
     ];
     tag("Stacks", &tag("member", &body.concat()))
 }
@@ -117,12 +131,16 @@ fn change_set() -> String {
 fn events(world: &World) -> String {
     let (gateway, end, reason) = match world.stack.as_str() {
         "" => return tag("StackEvents", ""),
-        status @ ("CREATE_COMPLETE" | "CREATE_IN_PROGRESS") => (status, status, ""),
+        status @ ("CREATE_COMPLETE" | "CREATE_IN_PROGRESS" | "UPDATE_COMPLETE" | "UPDATE_IN_PROGRESS") => {
+            (status, status, "")
+        }
         other => ("CREATE_FAILED", other, "the account has too many gateways"),
     };
-    let event = |id, logical, kind, status, reason| {
+    let event = |id: &str, logical, kind, status, reason| {
         let fields = tags(&[
-            ("EventId", id),
+            // What happens later is another event.
+            ("EventId", &format!("{id}-{status}")),
+            ("PhysicalResourceId", if kind == "AWS::CloudFormation::Stack" { STACK_ID } else { "" }),
             ("StackId", STACK_ID),
             ("StackName", "rest-api-dev"),
             ("LogicalResourceId", logical),
@@ -138,6 +156,17 @@ fn events(world: &World) -> String {
         event("1", "Gateway", "AWS::ApiGateway::RestApi", gateway, reason),
     ];
     tag("StackEvents", &events.concat())
+}
+
+/// One line a second.
+fn log(world: &World) -> ResponseTemplate {
+    let lines = world.log.iter().flatten().zip(0..);
+    let event = |(text, second): (&String, i64)| {
+        let time = 1_767_323_045_000 + second * 1000;
+        json!({"logStreamName": "api/api/1", "timestamp": time, "message": text, "eventId": second.to_string()})
+    };
+    let events: Vec<Value> = lines.map(event).collect();
+    ResponseTemplate::new(200).set_body_raw(json!({"events": events}).to_string(), JSON)
 }
 
 fn parameters(form: &BTreeMap<String, String>) -> BTreeMap<String, String> {

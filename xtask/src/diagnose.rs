@@ -1,0 +1,175 @@
+//! Why a stack failed: the first real cause, with all that a person needs to mend it.
+//!
+//! Nothing here fails: what cannot be looked at is a note on the failure that is being explained.
+
+use config::deployment::Environment;
+
+use crate::aws::Clients;
+use crate::outcome::Failure;
+use crate::stack::Stack;
+use crate::stack::cause::Cause;
+use crate::stack::events::{self, Event, STACK_TYPE, first_cause};
+use crate::stack::evidence;
+use crate::stack::failed::{Of, failed, unread};
+use crate::stack::follow::Followed;
+use crate::template::Template;
+
+/// Deepest that nested stacks are followed.
+const DEPTH: usize = 5;
+/// A failure belongs to an operation if it is no older than this, in seconds, at its first event.
+const SLACK: f64 = 1.0;
+
+/// Puts the first real cause on the failure of an operation that was followed.
+pub(crate) async fn explain(
+    clients: &Clients,
+    environment: &Environment,
+    template: Option<&Template>,
+    stack_id: &str,
+    followed: &Followed,
+    failure: Failure,
+) -> Failure {
+    let failure = failure.console(console(environment, stack_id));
+    let found = find(clients, stack_id, &followed.events).await;
+    let taken = |cause: &Cause| {
+        let same = |taken: &&Cause| cause.within.is_empty() && taken.logical_id == cause.logical_id;
+        followed.evidence.iter().find(same).cloned()
+    };
+    match found {
+        Ok(Some((cause, owner))) => {
+            let cause = match taken(&cause) {
+                Some(taken) => Cause { path: cause.path, notes: [cause.notes, taken.notes].concat(), ..taken },
+                None => evidence::gather(clients, &owner, cause).await,
+            };
+            cause.onto(failure, template)
+        }
+        other => {
+            let failure = match followed.evidence.first() {
+                Some(taken) => taken.clone().onto(failure, template),
+                None => failure,
+            };
+            other.err().into_iter().fold(failure, |failure, reason| failure.note(unread(&reason)))
+        }
+    }
+}
+
+/// Why an earlier operation left the stack as it is: the first real cause of the newest operation that failed.
+pub(crate) async fn earlier(clients: &Clients, stack: &Stack) -> Option<Cause> {
+    let events = events::last_operation(&clients.cloudformation, &stack.id).await.ok()?;
+    let (cause, owner) = find(clients, &stack.id, &events).await.ok()??;
+    Some(evidence::gather(clients, &owner, cause).await)
+}
+
+/// Logical ids of the resources that could not be brought back, as a rollback that goes on can be told to skip them:
+/// those of a nested stack as `STACK.RESOURCE`.
+pub(crate) async fn stuck_resources(clients: &Clients, stack_id: &str) -> Vec<String> {
+    let mut stuck = Vec::new();
+    let mut stacks = vec![(stack_id.to_owned(), String::new())];
+    while let Some((id, prefix)) = stacks.pop() {
+        let history = events::last_operation(&clients.cloudformation, &id).await.unwrap_or_default();
+        let newest = |event: &&Event| {
+            let last = history.iter().rfind(|other| other.logical_id == event.logical_id);
+            last.is_some_and(|last| last.id == event.id)
+        };
+        let failed = since_rollback(&history, &id).iter().filter(|event| event.status == "UPDATE_FAILED");
+        for event in failed.filter(newest).filter(|event| !event.is_cancelled() && !event.is_own(&id)) {
+            match nested(event, &id).filter(|_| prefix.matches('.').count() < DEPTH) {
+                // CloudFormation wants the stack's own name here, not the logical id.
+                Some(child) => stacks.push((child.to_owned(), format!("{}.", stack_name(child)))),
+                None => stuck.push(format!("{prefix}{}", event.logical_id)),
+            }
+        }
+    }
+    stuck
+}
+
+/// The page of the console that shows a stack's events; none for an emulator.
+pub(crate) fn console(environment: &Environment, stack_id: &str) -> Option<String> {
+    if environment.endpoint.is_some() {
+        return None;
+    }
+    let region = &environment.region;
+    let domain = match region.split('-').collect::<Vec<_>>().as_slice() {
+        ["cn", ..] => "amazonaws.cn",
+        ["us", "gov", ..] => "amazonaws-us-gov.com",
+        _ => "aws.amazon.com",
+    };
+    let id: String = url::form_urlencoded::byte_serialize(stack_id.as_bytes()).collect();
+    Some(format!("https://{region}.console.{domain}/cloudformation/home?region={region}#/stacks/events?stackId={id}"))
+}
+
+/// The first real cause, and the stack that it is in. The events are those of the operation, as far as they are known.
+async fn find(clients: &Clients, stack_id: &str, events: &[Event]) -> Result<Option<(Cause, String)>, Failure> {
+    let seen = first_cause(events, stack_id);
+    let end = events.iter().rfind(|event| event.is_own(stack_id));
+    if end.is_some_and(|end| end.status.ends_with("ROLLBACK_FAILED"))
+        && let Some(event) = first_cause(since_rollback(events, stack_id), stack_id)
+    {
+        // What keeps the stack from going back must be mended first.
+        let mut cause = Cause::from(event);
+        if let Some(first) = seen.filter(|seen| seen.id != event.id).map(Cause::from) {
+            cause.notes.push(format!("what was rolled back had failed at {}: {}", first.resource(), first.reason));
+        }
+        return Ok(Some(inside(clients, stack_id, event, cause).await));
+    }
+    let (asked, denied) = match asked(clients, stack_id, events).await {
+        Ok(event) => (event, None),
+        Err(failure) => (None, Some(failure)),
+    };
+    let Some(event) = asked.as_ref().or(seen) else { return denied.map_or(Ok(None), Err) };
+    let mut cause = Cause::from(event);
+    let same = seen.filter(|seen| seen.logical_id == event.logical_id);
+    cause.physical_id = cause.physical_id.or_else(|| same?.physical_id.clone());
+    Ok(Some(inside(clients, stack_id, event, cause).await))
+}
+
+/// What `DescribeEvents` names as the first failure of the operation.
+async fn asked(clients: &Clients, stack_id: &str, events: &[Event]) -> Result<Option<Event>, Failure> {
+    let operation = first_cause(events, stack_id).or(events.first()).and_then(|event| event.operation.as_deref());
+    let of = operation.map_or(Of::Stack(stack_id), Of::Operation);
+    let since = events.first().map_or(0.0, |event| event.seconds - SLACK);
+    let mut failed = failed(&clients.cloudformation, of).await?;
+    // A stack that is asked without an operation may tell of an older one.
+    failed.retain(|event| operation.is_some() || event.seconds >= since);
+    Ok(first_cause(&failed, stack_id).filter(|event| !event.is_cancelled()).cloned())
+}
+
+/// Goes down into nested stacks, as far as they can be read.
+async fn inside(clients: &Clients, stack_id: &str, event: &Event, mut cause: Cause) -> (Cause, String) {
+    let (mut event, mut owner) = (event.clone(), stack_id.to_owned());
+    event.physical_id.clone_from(&cause.physical_id);
+    for _ in 0..DEPTH {
+        let Some(child) = nested(&event, &owner).map(str::to_owned) else { break };
+        let history = match events::last_operation(&clients.cloudformation, &child).await {
+            Ok(history) => history,
+            Err(error) => {
+                cause.notes.push(unread(&Failure::of(&error)));
+                break;
+            }
+        };
+        let Some(inner) = first_cause(&history, &child).filter(|inner| !inner.is_own(&child)) else { break };
+        let within = [cause.within, vec![cause.logical_id]].concat();
+        cause = Cause { within, notes: cause.notes, ..Cause::from(inner) };
+        (event, owner) = (inner.clone(), child);
+    }
+    (cause, owner)
+}
+
+/// The stack that an event of `stack_id` is about, if it is another.
+fn nested<'a>(event: &'a Event, stack_id: &str) -> Option<&'a str> {
+    let id = event.physical_id.as_deref().filter(|_| event.resource_type == STACK_TYPE)?;
+    (id.starts_with("arn:") && id != stack_id).then_some(id)
+}
+
+/// The name in a stack's ARN.
+fn stack_name(arn: &str) -> &str {
+    arn.split('/').nth(1).unwrap_or(arn)
+}
+
+/// What happened since the stack began to roll back.
+fn since_rollback<'a>(events: &'a [Event], stack_id: &str) -> &'a [Event] {
+    let start = |event: &Event| event.is_own(stack_id) && event.status.ends_with("ROLLBACK_IN_PROGRESS");
+    events.iter().position(start).map_or(&[], |at| &events[at..])
+}
+
+#[cfg(test)]
+mod tests;

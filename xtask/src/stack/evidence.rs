@@ -1,0 +1,129 @@
+//! What a failed instance or service leaves behind: why it stopped and the end of its log, as far as permissions let.
+//!
+//! Nothing here fails. What cannot be looked at is one short note.
+
+use crate::aws::{Clients, ecs, log};
+use crate::outcome::Failure;
+use crate::stack::cause::Cause;
+
+pub(super) const SERVICE_TYPE: &str = "AWS::ECS::Service";
+const INSTANCE_TYPE: &str = "AWS::EC2::Instance";
+const LOG_GROUP_TYPE: &str = "AWS::Logs::LogGroup";
+/// Lines of a log that are shown.
+const TAIL: usize = 20;
+/// How the templates' boot script names what it failed at.
+const BOOT_FAILURE: &str = "boot: FAILURE";
+
+/// Whether a resource of this type leaves more than its event.
+pub(crate) fn exists_for(resource_type: &str) -> bool {
+    [SERVICE_TYPE, INSTANCE_TYPE].contains(&resource_type)
+}
+
+/// Adds to a cause what its instance or service says, if it is one.
+pub(crate) async fn gather(clients: &Clients, stack_id: &str, mut cause: Cause) -> Cause {
+    let Some(physical_id) = cause.physical_id.clone() else { return cause };
+    match cause.resource_type.as_str() {
+        INSTANCE_TYPE => instance(clients, stack_id, &physical_id, &mut cause).await,
+        SERVICE_TYPE => {
+            if let Some(service) = ecs::Service::of_arn(&physical_id) {
+                stopped_task(clients, &service, &mut cause).await;
+            }
+        }
+        _ => {}
+    }
+    cause
+}
+
+/// The boot log that the instance has put into a log group of its stack, or else its console.
+async fn instance(clients: &Clients, stack_id: &str, id: &str, cause: &mut Cause) {
+    let stream = format!("{id}/boot");
+    match log_groups(clients, stack_id).await {
+        Ok(groups) => {
+            for group in groups {
+                match log::tail(&clients.logs, &group, &stream, TAIL as i32).await {
+                    Ok(lines) if !lines.is_empty() => {
+                        cause.log = lines;
+                        break;
+                    }
+                    Ok(_) => {}
+                    // A group without this stream is none of the instance's.
+                    Err(failure) if is_absent(&failure) => {}
+                    Err(failure) => cause.notes.push(unread("the boot log", &failure)),
+                }
+            }
+        }
+        Err(failure) => cause.notes.push(unread("the stack's log groups", &failure)),
+    }
+    if cause.log.is_empty() {
+        match clients.ec2.console_output(id).await {
+            Ok(text) => cause.log = last(log::clean(&text)),
+            Err(failure) => cause.notes.push(unread("the console", &failure)),
+        }
+    }
+    if let Some(line) = cause.log.iter().find(|line| line.contains(BOOT_FAILURE)) {
+        cause.reason = format!("{}; {line}", cause.reason);
+    }
+}
+
+/// The task that failed last, and the end of its log.
+async fn stopped_task(clients: &Clients, service: &ecs::Service, cause: &mut Cause) {
+    match ecs::tasks(&clients.ecs, service, true).await {
+        Ok(tasks) => {
+            let failed = tasks.iter().filter(|task| task.has_failed());
+            if let Some(task) = failed.max_by(|one, other| one.stopped.total_cmp(&other.stopped)) {
+                cause.reason = format!("{}; task {} stopped: {}", cause.reason, task.id, task.why());
+                of_task(clients, task, cause).await;
+            }
+        }
+        Err(failure) => cause.notes.push(unread("the tasks", &failure)),
+    }
+}
+
+/// The end of a task's log: of the container that ended with an error, if that is known.
+pub(super) async fn of_task(clients: &Clients, task: &ecs::Task, cause: &mut Cause) {
+    let places = match ecs::log_places(&clients.ecs, &task.task_definition).await {
+        Ok(places) => places,
+        Err(failure) => {
+            cause.notes.push(unread("the task definition", &failure));
+            return;
+        }
+    };
+    let culprit = task.containers.iter().find(|container| container.exit_code.is_some_and(|code| code != 0));
+    let is_culprit = |place: &&ecs::LogPlace| culprit.is_none_or(|container| container.name == place.container);
+    let Some(place) = places.iter().find(is_culprit) else { return };
+    let Some(stream) = task.stream(place) else { return };
+    match log::tail(&clients.logs, &place.group, &stream, TAIL as i32).await {
+        Ok(lines) => cause.log = lines,
+        // A container that never ran has no stream.
+        Err(failure) if is_absent(&failure) => {}
+        Err(failure) => cause.notes.push(unread("the container's log", &failure)),
+    }
+}
+
+/// The log groups of a stack.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn log_groups(clients: &Clients, stack_id: &str) -> Result<Vec<String>, Failure> {
+    let answer = clients.cloudformation.describe_stack_resources().stack_name(stack_id).send().await;
+    let resource = format!("stack {stack_id}");
+    let answer = answer.map_err(|e| crate::aws::failure("cloudformation:DescribeStackResources", &resource, &e))?;
+    let groups = answer.stack_resources().iter().filter(|found| found.resource_type() == Some(LOG_GROUP_TYPE));
+    Ok(groups.filter_map(|found| found.physical_resource_id()).map(str::to_owned).collect())
+}
+
+fn is_absent(failure: &Failure) -> bool {
+    failure.reason.as_deref().is_some_and(|reason| reason.starts_with("ResourceNotFoundException"))
+}
+
+/// One short line about what could not be looked at.
+fn unread(what: &str, failure: &Failure) -> String {
+    let reason = failure.reason.as_deref().unwrap_or_default();
+    let line = format!("{what} cannot be read: {failure}: {reason}");
+    line.chars().take(300).collect()
+}
+
+fn last(mut lines: Vec<String>) -> Vec<String> {
+    lines.retain(|line| !line.is_empty());
+    lines.split_off(lines.len().saturating_sub(TAIL))
+}

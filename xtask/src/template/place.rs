@@ -1,0 +1,80 @@
+//! Finds the line at which something stands in a template. It knows YAML, not CloudFormation.
+
+use saphyr::{LoadableYamlNode, MarkedYaml, YamlData};
+
+/// The line, from 1, to which `path` leads through keys and numbers of list items. What is not found after the second
+/// step leaves the line of the step before: better near than nowhere.
+pub(super) fn line(text: &str, path: &[&str]) -> Option<usize> {
+    let documents = MarkedYaml::load_from_str(text).ok()?;
+    let mut node = documents.first()?;
+    let mut line = None;
+    for (depth, step) in path.iter().enumerate() {
+        match descend(node, step) {
+            Some((found, child)) => (line, node) = (Some(found), child),
+            None if depth < 2 => return None,
+            None => break,
+        }
+    }
+    line
+}
+
+/// One step down: the line of the key or item, and what stands under it.
+fn descend<'a, 'b>(node: &'a MarkedYaml<'b>, step: &str) -> Option<(usize, &'a MarkedYaml<'b>)> {
+    match &node.data {
+        YamlData::Mapping(entries) => {
+            let (key, value) = entries.iter().find(|(key, _)| key.data.as_str() == Some(step))?;
+            Some((key.span.start.line(), value))
+        }
+        YamlData::Sequence(items) => {
+            let item = items.get(step.parse::<usize>().ok()?)?;
+            Some((item.span.start.line(), item))
+        }
+        YamlData::Tagged(_, inner) => descend(inner, step),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+Parameters:
+  Queue:
+    Type: String
+Resources:
+  # Queue: not here
+  Topic: {Type: AWS::SNS::Topic}
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      Name: !Sub '${AWS::StackName}-queue'
+      Tags: !If
+        - Yes
+        - - Key: a
+            Value: b
+        - !Ref AWS::NoValue
+Outputs:
+  Gone:
+    Value: x
+";
+
+    #[test]
+    fn a_resource_is_found_where_it_is_declared_and_not_where_its_name_also_stands() {
+        assert_eq!(line(TEXT, &["Resources", "Queue"]), Some(7));
+        assert_eq!(line(TEXT, &["Resources", "Topic"]), Some(6));
+    }
+
+    #[test]
+    fn a_property_is_found_through_keys_items_and_tags() {
+        assert_eq!(line(TEXT, &["Resources", "Queue", "Properties", "Name"]), Some(10));
+        assert_eq!(line(TEXT, &["Resources", "Queue", "Properties", "Tags", "1", "0", "Value"]), Some(14));
+    }
+
+    #[test]
+    fn what_is_not_written_leads_to_what_is_nearest() {
+        assert_eq!(line(TEXT, &["Resources", "Queue", "Properties", "Absent", "Deeper"]), Some(9));
+        assert_eq!(line(TEXT, &["Resources", "Gone"]), None);
+        assert_eq!(line("a: [", &["a", "b"]), None);
+    }
+}

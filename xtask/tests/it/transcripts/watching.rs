@@ -1,0 +1,107 @@
+//! `events` and `logs`, which only look.
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::counterparts::{Counterparts, World};
+
+fn at_work() -> Counterparts {
+    Counterparts::start(World { stack: "UPDATE_IN_PROGRESS".to_owned(), ..World::default() })
+}
+
+/// Waits until the tool has looked at the stack's events a second time: it then follows them.
+fn until_it_follows(counterparts: &Counterparts) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let looks = || counterparts.world().asked.iter().filter(|asked| asked.ends_with(":DescribeStackEvents")).count();
+    while looks() < 2 {
+        assert!(Instant::now() < deadline, "it never followed the stack");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn interrupt(tool: &Child) {
+    let signal = format!("kill -INT {}", tool.id());
+    assert!(Command::new("sh").args(["-c", &signal]).status().unwrap().success());
+}
+
+#[test]
+fn events_of_a_stack_that_is_not_there_and_of_one_at_rest() {
+    let none = Counterparts::start(World::default());
+    assert_snapshot!(none.sandbox().run(&["events", "dev"]).transcript(), @r"
+    exit 1
+    --- stderr
+    error: there is no stack rest-api-dev
+      resource: environment dev
+      reason: the account has none of that name in eu-central-1
+      next: cargo xtask release dev makes it
+    ");
+    let counterparts = Counterparts::start(World { stack: "UPDATE_COMPLETE".to_owned(), ..World::default() });
+    let sandbox = counterparts.sandbox();
+    assert_snapshot!(sandbox.run(&["events", "dev"]).transcript(), @r"
+    exit 0
+    --- stdout
+    2026-01-02T03:04:05Z UPDATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
+    2026-01-02T03:04:05Z UPDATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
+    ");
+    let newest = sandbox.run(&["events", "dev", "--limit", "1", "--json"]).json();
+    assert_eq!(newest["events"].as_array().unwrap().len(), 1);
+    assert_eq!(newest["events"][0]["logical_id"], "rest-api-dev");
+    assert_snapshot!(sandbox.run(&["events", "dev", "--follow", "--limit", "1", "--json"]).transcript(), @r#"
+    exit 0
+    --- stdout
+    {"time":"2026-01-02T03:04:05Z","status":"UPDATE_COMPLETE","logical_id":"rest-api-dev","resource_type":"AWS::CloudFormation::Stack","physical_id":"arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1"}
+    {"ok":true,"environment":"dev","stack":"rest-api-dev","stack_status":"UPDATE_COMPLETE","seconds":0}
+    "#);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_operation_that_is_followed_ends_as_its_release_would_have() {
+    let counterparts = at_work();
+    let sandbox = counterparts.sandbox();
+    let tool = sandbox.start(&["events", "dev", "--follow"]);
+    until_it_follows(&counterparts);
+    counterparts.world().stack = "UPDATE_ROLLBACK_COMPLETE".to_owned();
+    assert_snapshot!(sandbox.end(tool).transcript(), @"");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn whoever_stops_looking_is_told_what_goes_on() {
+    let counterparts = at_work();
+    let sandbox = counterparts.sandbox();
+    let tool = sandbox.start(&["events", "dev", "--follow", "--json"]);
+    until_it_follows(&counterparts);
+    interrupt(&tool);
+    let ended = sandbox.end(tool);
+    let lines: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((ended.code, lines.len()), (130, 3), "{}", ended.stdout);
+    assert_eq!(lines[2]["ok"], false);
+    assert!(lines[2]["error"]["hint"].as_str().unwrap().contains("goes on without this tool"), "{}", lines[2]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn logs_newest_last_and_then_whatever_comes() {
+    let log = Some(["starting", "listening\n  on 8080", "\u{1b}[31mred"].map(str::to_owned).to_vec());
+    let counterparts = Counterparts::start(World { stack: "UPDATE_COMPLETE".to_owned(), log, ..World::default() });
+    let sandbox = counterparts.sandbox();
+    assert_snapshot!(sandbox.run(&["logs", "dev", "--limit", "2"]).transcript(), @"");
+    let one = sandbox.run(&["logs", "dev", "--limit", "1", "--json"]).json();
+    assert_eq!(one["logs"][0]["message"], "\u{1b}[31mred");
+    let tool = sandbox.start(&["logs", "dev", "--follow", "--limit", "1"]);
+    std::thread::sleep(Duration::from_millis(1500));
+    counterparts.world().log.as_mut().unwrap().push("later".to_owned());
+    std::thread::sleep(Duration::from_millis(3500));
+    interrupt(&tool);
+    assert_snapshot!(sandbox.end(tool).transcript(), @"");
+}
+
+#[test]
+fn a_stack_without_a_log_group_has_no_logs() {
+    let counterparts = Counterparts::start(World { stack: "UPDATE_COMPLETE".to_owned(), ..World::default() });
+    assert_snapshot!(counterparts.sandbox().run(&["logs", "dev"]).transcript(), @"");
+}
