@@ -79,11 +79,11 @@ fn seed(stage: &Stage, shared: &str) -> Result<Vec<Place>> {
     let named: BTreeSet<String> = CALLS.iter().map(Call::name).collect();
     for (number, content) in [(9000, 0), (9001, 1)] {
         let place = Place::new(stage, number, shared, &stage.ministack.authority())?;
-        place.content(content)?;
+        place.content(content, content)?;
         let all = stage.burst.add(&place.key, json!({ "service": "*", "latency": 0.01 }))?;
         // Created, updated, and left as it is.
         for content in [content, 1 - content, 1 - content] {
-            place.content(content)?;
+            place.content(content, content)?;
             place.well(&["release", "dev"], stage::UNDISTURBED)?;
         }
         let calls = stage.burst.calls(all)?;

@@ -14,8 +14,10 @@ pub(crate) enum Start {
     Nothing,
     /// The image is in the registry; there is no stack.
     Image,
-    /// A stack that runs this very image.
-    Same,
+    /// As `Image`, and made of sources that the registry has no name for.
+    Sources,
+    /// A stack that runs this very image, as some other tool has made it.
+    Unrecorded,
     /// A stack that runs another image.
     Other,
 }
@@ -84,17 +86,18 @@ const MEMORY: &str = "ssm";
 const WATCHED: u64 = 230;
 
 /// In the order of a release. The stack is named by its ARN once it is being watched.
-pub(crate) const CALLS: [Call; 22] = [
+pub(crate) const CALLS: [Call; 23] = [
     aws("identity", "sts", "GetCallerIdentity", Start::Image),
     aws("stack look", STACKS, "DescribeStacks", Start::Image).where_body("!starts_with(StackName, 'arn:')"),
     aws("memory look", MEMORY, "GetParameters", Start::Image),
-    aws("template look", STACKS, "GetTemplate", Start::Same),
+    aws("template look", STACKS, "GetTemplate", Start::Unrecorded),
     aws("registry look", ECR, "DescribeRepositories", Start::Image),
     aws("registry look", ECR, "BatchGetImage", Start::Image),
     aws("repository creation", ECR, "CreateRepository", Start::Nothing).changing(),
     aws("repository creation", ECR, "PutLifecyclePolicy", Start::Nothing).changing(),
     aws("registry token", ECR, "GetAuthorizationToken", Start::Nothing),
     aws("push", "", "", Start::Nothing).to(To::Registry).within(150),
+    aws("naming of sources", ECR, "PutImage", Start::Sources).changing(),
     aws("lock", MEMORY, "PutParameter", Start::Image).where_body("ends_with(Name, '/lock')").changing(),
     aws("change set made", STACKS, "CreateChangeSet", Start::Image).changing(),
     aws("change set made", STACKS, "CreateChangeSet", Start::Other).changing(),

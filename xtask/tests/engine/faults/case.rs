@@ -34,9 +34,15 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
     let registry = if call.to == To::Registry { door.host() } else { &emulator };
     let place = Place::new(stage, number, service, registry)?;
     let mut earlier = None;
-    if matches!(call.start, Start::Same | Start::Other) {
+    if matches!(call.start, Start::Unrecorded | Start::Other) {
         earlier = Some(digest(&place.well(&RELEASE, UNDISTURBED)?)?);
-        place.content(u64::from(call.start == Start::Other))?;
+    }
+    match call.start {
+        Start::Unrecorded => left::forget(&stage.emulator, &place.stack)?,
+        Start::Other => place.content(1, 1)?,
+        // Sources that nobody has compiled yet, and which make the image that there is.
+        Start::Sources => place.content(1000 + u64::try_from(number)?, 0)?,
+        Start::Image | Start::Nothing => {}
     }
     let before = left::look(&stage.emulator, &place.stack, service)?;
     let trap = Trap::set(stage, &place, &door, call, fault)?;

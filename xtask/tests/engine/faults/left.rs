@@ -80,11 +80,19 @@ fn parameters(emulator: &str, stack: &str) -> Result<BTreeSet<String>> {
     Ok(names.map(first).collect())
 }
 
+/// Makes the stack one that nobody has recorded.
+pub(crate) fn forget(emulator: &str, stack: &str) -> Result<()> {
+    let body = json!({ "Name": format!("/xtask/{stack}/releases") });
+    client::call(emulator, "ssm", "AmazonSSM.DeleteParameter", &body).map(drop)
+}
+
 fn recorded(emulator: &str, stack: &str) -> Result<usize> {
     let body = json!({ "Name": format!("/xtask/{stack}/releases") });
     let answer = client::call(emulator, "ssm", "AmazonSSM.GetParameterHistory", &body)?;
     let records = answer["Parameters"].as_array().into_iter().flatten().filter_map(|version| version["Value"].as_str());
-    Ok(records.filter(|record| record.contains(r#""outcome":"succeeded""#)).count())
+    // The same record twice is one release, and the tool shows one.
+    let good: BTreeSet<&str> = records.filter(|record| record.contains(r#""outcome":"succeeded""#)).collect();
+    Ok(good.len())
 }
 
 /// Empty where there is no stack.
