@@ -69,7 +69,7 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
         phase: call.phase,
         call: call.name(),
         start: call.start,
-        fault: fault.name(),
+        fault: fault.name(call),
         exit: run.code.map_or_else(|| "killed".to_owned(), |code| code.to_string()),
         message: message(&run, &place),
         left: difference(&before, &after),
@@ -79,13 +79,11 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
 
 impl<'a> Trap<'a> {
     fn set(stage: &'a Stage, place: &'a Place, door: &'a Door, call: &'a Call, fault: Fault) -> Result<Self> {
-        let mut rule = None;
+        let rule = fault.rule(call).map(|rule| stage.burst.add(&place.key, rule)).transpose()?;
         match call.to {
-            To::Aws(service, operation, filter) => {
-                rule = Some(stage.burst.add(&place.key, fault.rule(service, operation, filter))?);
-            }
-            To::Registry => door.set(fault.way(), fault.times()),
-            To::Endpoint => stage.service.behave(&place.stack, fault.manner(), fault.times()),
+            To::Aws(..) => {}
+            To::Registry => door.set(fault.way(), fault.times(call)),
+            To::Endpoint => stage.service.behave(&place.stack, fault.manner(), fault.times(call)),
         }
         Ok(Self { stage, place, door, call, rule })
     }
