@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use config::deployment::{Environment, Service};
 use serde::Serialize;
 
+use crate::journal;
+
 /// What an action is allowed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -19,6 +21,16 @@ enum Scope {
     ChangeSets,
     /// The service's repository.
     Repository,
+    /// What is remembered of the stack's releases.
+    Journal,
+    /// ECS clusters, services and tasks whose names CloudFormation has made from the stack's.
+    Tasks,
+    /// Tasks of such clusters, for an action that knows no other resource.
+    TaskLists,
+    /// Log groups whose names CloudFormation has made from the stack's.
+    Logs,
+    /// Instances of the stack.
+    Instances,
 }
 
 /// Actions that go together. A `Sid` has letters and digits only.
@@ -40,9 +52,11 @@ const GRANTS: &[Grant] = &[
         sid: "Repository",
         scope: Scope::Repository,
         actions: &[
+            "ecr:BatchDeleteImage",
             "ecr:BatchGetImage",
             "ecr:CreateRepository",
             "ecr:DeleteRepository",
+            "ecr:DescribeImages",
             "ecr:DescribeRepositories",
             "ecr:PutLifecyclePolicy",
             // The repository is created with a tag.
@@ -66,12 +80,41 @@ const GRANTS: &[Grant] = &[
         sid: "Stack",
         scope: Scope::Stack,
         actions: &[
+            "cloudformation:CancelUpdateStack",
+            "cloudformation:ContinueUpdateRollback",
             "cloudformation:DeleteStack",
+            "cloudformation:DescribeEvents",
             "cloudformation:DescribeStackEvents",
+            "cloudformation:DescribeStackResources",
             "cloudformation:DescribeStacks",
             "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+            "cloudformation:RollbackStack",
         ],
     },
+    Grant {
+        sid: "Journal",
+        scope: Scope::Journal,
+        actions: &[
+            "ssm:DeleteParameter",
+            "ssm:DeleteParameters",
+            "ssm:GetParameter",
+            "ssm:GetParameterHistory",
+            "ssm:GetParameters",
+            "ssm:GetParametersByPath",
+            "ssm:PutParameter",
+        ],
+    },
+    Grant { sid: "DiagnoseTasks", scope: Scope::Tasks, actions: &["ecs:DescribeServices", "ecs:DescribeTasks"] },
+    Grant { sid: "DiagnoseTaskLists", scope: Scope::TaskLists, actions: &["ecs:ListTasks"] },
+    Grant {
+        sid: "DiagnoseDefinitions",
+        // AWS lets nobody narrow this action to a resource.
+        scope: Scope::Any,
+        actions: &["ecs:DescribeTaskDefinition"],
+    },
+    Grant { sid: "Logs", scope: Scope::Logs, actions: &["logs:FilterLogEvents", "logs:GetLogEvents"] },
+    Grant { sid: "DiagnoseInstances", scope: Scope::Instances, actions: &["ec2:GetConsoleOutput"] },
     Grant {
         sid: "ChangeSets",
         scope: Scope::ChangeSets,
@@ -144,6 +187,23 @@ impl Place<'_> {
             Scope::Stack => (vec![of_stack()], none),
             Scope::ChangeSets => (vec![of_stack(), self.arn("cloudformation", "changeSet/xtask-*/*")], none),
             Scope::Repository => (vec![self.arn("ecr", &format!("repository/{}", self.service.name))], none),
+            Scope::Journal => {
+                let path = format!("parameter{}", journal::path(stack));
+                (vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))], none)
+            }
+            Scope::Tasks => {
+                let named = ["service", "task"].map(|kind| self.arn("ecs", &format!("{kind}/{stack}-*/*")));
+                (named.into(), none)
+            }
+            Scope::TaskLists => {
+                let cluster = self.arn("ecs", &format!("cluster/{stack}-*"));
+                (vec!["*".to_owned()], [("ArnLike", [("ecs:cluster", cluster)].into())].into())
+            }
+            Scope::Logs => (vec![self.arn("logs", &format!("log-group:{stack}-*:*"))], none),
+            Scope::Instances => {
+                let of_stack = [("aws:ResourceTag/aws:cloudformation:stack-name", stack.clone())].into();
+                (vec![self.arn("ec2", "instance/*")], [("StringEquals", of_stack)].into())
+            }
         }
     }
 
