@@ -12,6 +12,9 @@ use crate::plan::Platform;
 use crate::ui::Ui;
 use crate::{cargo, git};
 
+/// Variables by which a compiler's result differs.
+const COMPILER_VARIABLES: [&str; 6] = ["AR", "CARGO_BUILD_", "CARGO_PROFILE_", "CC", "CFLAGS", "RUSTC"];
+
 /// Everything that goes into an image, and the tag that names exactly that.
 #[derive(Debug, Clone)]
 pub(crate) struct Artifact {
@@ -27,8 +30,7 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
     let from_source = source.from_source || !platform.is_host();
     let dockerfile = context.root.join(DOCKERFILE);
     let phase = ui.phase("compile");
-    // What the image's labels say, whoever compiles.
-    let mut arguments = vec![("VERSION", env!("CARGO_PKG_VERSION")), ("SOURCE", env!("CARGO_PKG_REPOSITORY"))];
+    let mut arguments = labels().to_vec();
     let mut files = if from_source {
         arguments.extend(source.builder_image.as_deref().map(|image| ("BUILDER_IMAGE", image)));
         let mut files = BuildContext::new(platform.oci(), &arguments);
@@ -44,13 +46,39 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
         files
     };
     files.add(DOCKERFILE, &dockerfile, false)?;
-    let tag = files.tag().await.context("cannot read what goes into the image")?;
+    let tag = format!("content-{}", files.hash().await.context("cannot read what goes into the image")?);
     if from_source {
         phase.skipped(&format!("the engine compiles for {}; {tag}", platform.oci()));
     } else {
         phase.done(&format!("{}, {tag}", platform.triple()));
     }
     Ok(Artifact { context: files, tag })
+}
+
+/// A tag that names what would be compiled: sources, settings and compiler. Where the registry has it, nothing needs to be
+/// compiled to know the image. `None` where that cannot be told, or where the content tag already is one of sources.
+pub(crate) async fn source_tag(context: &Context, platform: Platform, source: &Source) -> Option<String> {
+    if source.from_source || !platform.is_host() {
+        return None;
+    }
+    let (files, compiler) = tokio::join!(sources(context), cargo::compiler(context));
+    let compiler = compiler?;
+    let variables =
+        context.vars.iter().filter(|(name, _)| COMPILER_VARIABLES.iter().any(|part| name.starts_with(part)));
+    let variables: Vec<String> = variables.map(|(name, value)| format!("{name}={value}")).collect();
+    let arguments = [("COMPILER", compiler.as_str()), ("VARIABLES", &variables.join("\n"))];
+    let mut content = BuildContext::new(platform.oci(), &[&labels()[..], &arguments].concat());
+    let settings = ["rust-toolchain.toml", ".cargo/config.toml"].map(str::to_owned);
+    let settings = settings.into_iter().filter(|path| context.root.join(path).is_file());
+    for path in files.ok()?.into_iter().chain(settings).chain([DOCKERFILE.to_owned()]) {
+        content.add(&path, &context.root.join(&path), false).ok()?;
+    }
+    Some(format!("source-{}", content.hash().await.ok()?))
+}
+
+/// What the image's labels say, whoever compiles.
+fn labels() -> [(&'static str, &'static str); 2] {
+    [("VERSION", env!("CARGO_PKG_VERSION")), ("SOURCE", env!("CARGO_PKG_REPOSITORY"))]
 }
 
 /// The files that the stage `builder` compiles.

@@ -44,6 +44,14 @@ pub(crate) struct Identity {
 }
 
 #[cfg(test)]
+impl Identity {
+    /// A caller whose credentials do not end.
+    pub(crate) fn of(account: &str, arn: &str) -> Self {
+        Self { account: account.to_owned(), arn: arn.to_owned(), expiry: None, temporary: false }
+    }
+}
+
+#[cfg(test)]
 impl Clients {
     /// Only CloudFormation answers, as the test has modelled it.
     pub(crate) fn modelled(cloudformation: aws_sdk_cloudformation::Client) -> Self {
@@ -59,6 +67,11 @@ impl Clients {
     /// EC2 answers at this address.
     pub(crate) fn with_ec2_at(self, endpoint: &str) -> Self {
         Self { ec2: ec2::Ec2::at(endpoint), ..self }
+    }
+
+    /// Systems Manager answers too.
+    pub(crate) fn with_ssm(self, ssm: aws_sdk_ssm::Client) -> Self {
+        Self { ssm, ..self }
     }
 }
 

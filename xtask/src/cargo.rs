@@ -16,6 +16,8 @@ use crate::ui::Phase;
 
 /// Package and binary of the service.
 const SERVICE: &str = "api";
+/// Makes the binary static.
+const FLAG: &str = "-Ctarget-feature=+crt-static";
 /// Lines of the compiler's output that a failure shows.
 const TAIL: usize = 60;
 
@@ -70,18 +72,31 @@ pub(crate) async fn compile(context: &Context, platform: Platform, phase: &Phase
     executable(&messages).with_context(|| format!("cargo built no binary {SERVICE}"))
 }
 
+/// Who would compile, as the compiler tells it, and with which flags; `None` where it does not.
+pub(crate) async fn compiler(context: &Context) -> Option<String> {
+    let mut command = Command::new("rustc");
+    let command = command.arg("-vV").current_dir(&context.root).stdin(Stdio::null()).kill_on_drop(true);
+    let version = command.output().await.ok().filter(|output| output.status.success())?;
+    let settings = cargo_home(context).and_then(|home| std::fs::read_to_string(home.join("config.toml")).ok());
+    // The flags but for the paths of this machine, which they only take away.
+    Some(format!("{}{FLAG}\n{}", String::from_utf8_lossy(&version.stdout), settings.unwrap_or_default()))
+}
+
 /// What makes the binary static and the same in every folder.
 ///
 /// A static binary runs `FROM scratch`. The paths of this machine are mapped away because they would end up in panic
 /// messages, and so in the image's content tag.
 fn flags(context: &Context) -> Vec<String> {
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    let mut flags = vec![FLAG.to_owned(), remap(&context.root, "/source")];
+    flags.extend(cargo_home(context).map(|path| remap(&path, "/cargo")));
+    flags
+}
+
+fn cargo_home(context: &Context) -> Option<PathBuf> {
     let vars = &context.vars;
     let home = || vars.get("HOME").map(|home| Path::new(home).join(".cargo"));
-    let cargo_home = vars.get("CARGO_HOME").map(PathBuf::from).or_else(home);
-    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), remap(&context.root, "/source")];
-    flags.extend(cargo_home.map(|path| remap(&path, "/cargo")));
-    flags
+    vars.get("CARGO_HOME").map(PathBuf::from).or_else(home)
 }
 
 /// Shows the compiler's progress and keeps its last lines.

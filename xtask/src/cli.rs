@@ -94,11 +94,16 @@ pub(crate) enum Command {
     /// Remove the stack, or what `release --local` started
     Destroy(Destroy),
     /// Print the IAM policy that this tool needs for an environment, and no more
+    ///
+    /// It covers the calls that the tool makes itself. What CloudFormation needs to create the template's resources is
+    /// another matter: the caller's own permissions, or those of an execution role, have to cover them.
     IamPolicy {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
     /// Print a completion script
+    ///
+    /// It completes the word `xtask`; with bash or zsh, for example: alias xtask='cargo xtask'
     Completions {
         /// The shell it is for
         shell: clap_complete::Shell,

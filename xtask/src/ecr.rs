@@ -1,5 +1,7 @@
 //! The image repository in Amazon ECR: found or created, asked for digests and for a token.
 
+use std::time::SystemTime;
+
 use anyhow::{Context, Result};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::ProvideErrorMetadata;
@@ -40,7 +42,20 @@ pub(crate) struct Repository {
     pub(crate) name: String,
 }
 
+/// An image that the registry has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) digest: Digest,
+    manifest: String,
+    media_type: Option<String>,
+}
+
 impl Repository {
+    /// The repository at a host that is known already.
+    pub(crate) fn at(host: &str, name: &str) -> Self {
+        Self { host: host.to_owned(), name: name.to_owned() }
+    }
+
     /// The image under `tag`, at `registry` where the repository's own URI leads nowhere.
     pub(crate) fn image(&self, tag: &str, registry: Option<&str>) -> ImageReference {
         ImageReference::tagged(registry.unwrap_or(&self.host), &self.name, tag)
@@ -99,17 +114,17 @@ fn read(described: &Described) -> Result<Repository> {
     Ok(Repository { host: host.to_owned(), name: name.to_owned() })
 }
 
-/// The digest of the image under `tag`; `None` where there is no such tag, or no such repository.
+/// The image under `tag`; `None` where there is no such tag, or no such repository.
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn digest(client: &Client, name: &str, tag: &str) -> Result<Option<Digest>> {
+pub(crate) async fn stored(client: &Client, name: &str, tag: &str) -> Result<Option<Stored>> {
     look_up(client, name, ImageIdentifier::builder().image_tag(tag).build()).await
 }
 
 /// Asks for one image, which answers without an exception when there is none. For several at once the answer need not
 /// say which of the tags was asked for.
-async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Option<Digest>> {
+async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Option<Stored>> {
     let resource = format!("repository {name}");
     let call = client.batch_get_image().repository_name(name).image_ids(id);
     let answer = match call.set_accepted_media_types(Some(MANIFESTS.map(str::to_owned).into())).send().await {
@@ -125,9 +140,34 @@ async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Opt
             .reason(format!("{code}: {}", refused.failure_reason().unwrap_or_default()))
             .into());
     }
-    let id = answer.images().first().and_then(|image| image.image_id());
-    let digest = id.and_then(|id| id.image_digest()).map(str::parse::<Digest>).transpose();
-    digest.map_err(anyhow::Error::msg).with_context(|| format!("ECR's digest of an image in {name}"))
+    let Some(image) = answer.images().first() else { return Ok(None) };
+    let digest = image.image_id().and_then(|id| id.image_digest()).unwrap_or_default();
+    let digest = digest.parse::<Digest>().map_err(anyhow::Error::msg);
+    Ok(Some(Stored {
+        digest: digest.with_context(|| format!("ECR's digest of an image in {name}"))?,
+        manifest: image.image_manifest().unwrap_or_default().to_owned(),
+        media_type: image.image_manifest_media_type().map(str::to_owned),
+    }))
+}
+
+/// Gives an image that is there one more tag; one that is taken stays where it is.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn add_tag(client: &Client, name: &str, stored: &Stored, tag: &str) -> Result<()> {
+    if stored.manifest.is_empty() {
+        return Ok(());
+    }
+    let call = client.put_image().repository_name(name).image_tag(tag).image_manifest(&stored.manifest);
+    match call.set_image_manifest_media_type(stored.media_type.clone()).send().await {
+        Ok(_) => Ok(()),
+        Err(error)
+            if matches!(error.code(), Some("ImageAlreadyExistsException" | "ImageTagAlreadyExistsException")) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(failure("ecr:PutImage", &format!("tag {tag} in repository {name}"), &error).into()),
+    }
 }
 
 /// A password for pushes, good for 12 hours
@@ -150,6 +190,61 @@ fn decode(token: &str) -> Result<Credentials> {
     Ok(Credentials { user: user.to_owned(), password: SecretString::from(password) })
 }
 
+/// An image as the repository lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) digest: String,
+    pub(crate) pushed: Option<SystemTime>,
+    /// Bytes in the registry.
+    pub(crate) size: u64,
+}
+
+/// Lists the images of a repository; none where there is no repository.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn list(client: &Client, name: &str) -> Result<Vec<Listed>> {
+    let (mut images, mut next) = (Vec::new(), None);
+    loop {
+        let page = match client.describe_images().repository_name(name).set_next_token(next).send().await {
+            Ok(page) => page,
+            Err(error) if error.code() == Some("RepositoryNotFoundException") => return Ok(images),
+            Err(error) => return Err(failure("ecr:DescribeImages", &format!("repository {name}"), &error).into()),
+        };
+        images.extend(page.image_details().iter().map(|image| Listed {
+            digest: image.image_digest().unwrap_or_default().to_owned(),
+            pushed: image.image_pushed_at().and_then(|date| SystemTime::try_from(*date).ok()),
+            size: image.image_size_in_bytes().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        }));
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(images);
+        }
+    }
+}
+
+/// Removes images by digest.
+///
+/// # Errors
+/// What AWS says, also of a single image.
+pub(crate) async fn remove(client: &Client, name: &str, digests: &[String]) -> Result<()> {
+    let resource = format!("repository {name}");
+    // A hundred a call is what ECR takes.
+    for some in digests.chunks(100) {
+        let ids = some.iter().map(|digest| ImageIdentifier::builder().image_digest(digest).build()).collect();
+        let call = client.batch_delete_image().repository_name(name).set_image_ids(Some(ids));
+        let answer = call.send().await.map_err(|error| failure("ecr:BatchDeleteImage", &resource, &error))?;
+        let gone = |refused: &&ImageFailure| refused.failure_code() != Some(&ImageFailureCode::ImageNotFound);
+        if let Some(refused) = answer.failures().iter().find(gone) {
+            return Err(Failure::new(Exit::Failed, "image", "ECR did not remove an image")
+                .resource(resource)
+                .reason(refused.failure_reason().unwrap_or_default())
+                .into());
+        }
+    }
+    Ok(())
+}
+
 /// Deletes the repository with all its images; one that is gone already is fine.
 ///
 /// # Errors
@@ -160,6 +255,19 @@ pub(crate) async fn delete(client: &Client, name: &str) -> Result<()> {
         Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(()),
         Err(error) => Err(failure("ecr:DeleteRepository", &format!("repository {name}"), &error).into()),
     }
+}
+
+/// Whether the registry has an image by digest; `None` where that cannot be told, because it is another registry's.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn has(client: &Client, image: &ImageReference) -> Result<Option<bool>> {
+    let Some(digest) = &image.digest else { return Ok(None) };
+    let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
+    if look_up(client, &image.repository, id).await?.is_some() {
+        return Ok(Some(true));
+    }
+    Ok(find(client, &image.repository).await?.filter(|repository| repository.host == image.host).map(|_| false))
 }
 
 /// The digest of `image`, where it has a tag only.
@@ -181,7 +289,7 @@ pub(crate) async fn resolve(client: &Client, image: &ImageReference) -> Result<D
         }
     };
     let found = look_up(client, &image.repository, id.build()).await?;
-    found.ok_or_else(|| missing(what).into())
+    found.map(|stored| stored.digest).ok_or_else(|| missing(what).into())
 }
 
 #[cfg(test)]

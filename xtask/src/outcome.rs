@@ -56,6 +56,9 @@ pub(crate) struct Failure {
     /// The next command or step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<String>,
+    /// Where several came together: each by itself. `reason` has them all as text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) problems: Vec<Failure>,
 }
 
 /// A line of a file.
@@ -85,6 +88,7 @@ impl Failure {
             log: Vec::new(),
             notes: Vec::new(),
             hint: None,
+            problems: Vec::new(),
         }
     }
 
@@ -143,7 +147,8 @@ impl Failure {
 
 /// Several problems found before anything was changed, as one failure.
 pub(crate) fn preflight(problems: &[Failure]) -> Failure {
-    if let [only] = problems {
+    let problems = each(problems);
+    if let [only] = problems.as_slice() {
         return Failure { exit: Exit::Preflight, kind: "preflight", ..only.clone() };
     }
     let list = problems.iter().map(|problem| {
@@ -156,7 +161,17 @@ pub(crate) fn preflight(problems: &[Failure]) -> Failure {
         text
     });
     let list: Vec<String> = list.collect();
-    Failure::new(Exit::Preflight, "preflight", format!("{} things are missing", problems.len())).reason(list.join("\n"))
+    let failure = Failure::new(Exit::Preflight, "preflight", format!("{} things are missing", problems.len()));
+    Failure { problems, ..failure.reason(list.join("\n")) }
+}
+
+/// The problems, and those that one of them is made of instead of it.
+fn each(problems: &[Failure]) -> Vec<Failure> {
+    let parts = |problem: &Failure| match problem.problems.as_slice() {
+        [] => vec![problem.clone()],
+        several => several.to_vec(),
+    };
+    problems.iter().flat_map(parts).collect()
 }
 
 #[cfg(test)]
@@ -187,5 +202,18 @@ mod tests {
         assert_eq!(failure.message, "cannot write the plan");
         assert_eq!(failure.reason.as_deref(), Some("disk full"));
         assert_eq!(failure.exit, Exit::Failed);
+    }
+
+    #[test]
+    fn problems_that_come_together_are_also_told_one_by_one() {
+        let problem = |message: &str| Failure::new(Exit::Failed, "docker", message).hint("mend it");
+        let inner = preflight(&[problem("one"), problem("two")]);
+        let outer = preflight(&[inner, problem("three")]);
+        assert_eq!(outer.message, "3 things are missing");
+        let json = serde_json::to_value(&outer).unwrap();
+        let told: Vec<&str> =
+            json["problems"].as_array().unwrap().iter().map(|part| part["message"].as_str().unwrap()).collect();
+        assert_eq!(told, ["one", "two", "three"]);
+        assert!(serde_json::to_value(preflight(&[problem("one")])).unwrap().get("problems").is_none());
     }
 }

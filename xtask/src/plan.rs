@@ -2,12 +2,16 @@
 //!
 //! Pure: no I/O and no client. The commands carry it out.
 
+mod watch;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::deployment::{Environment, Service};
 
 use crate::image::ImageReference;
 use crate::template::{CONTAINER_URI, Template};
+
+pub(crate) use watch::{Watch, watch};
 
 /// The template parameter that says for which processor the image must be.
 const ARCHITECTURE: &str = "Architecture";

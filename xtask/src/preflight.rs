@@ -2,15 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
+use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::aws::{self, Clients, Identity};
 use crate::cli::Proof;
 use crate::context::Context;
 use crate::docker::{self, Engine};
+use crate::journal::lock;
 use crate::outcome::{self, Exit, Failure};
 use crate::plan::{self, Platform};
-use crate::stack;
+use crate::rollout::{self, Seen};
+use crate::stack::Stack;
 use crate::template::Template;
 use crate::ui::Ui;
 
@@ -20,52 +23,78 @@ const SHORT_CREDENTIALS: Duration = Duration::from_secs(15 * 60);
 
 /// What a release needs, checked.
 pub(crate) struct Ready {
-    pub(crate) engine: Option<Engine>,
+    /// Whoever builds or pushes needs it; an image that the registry has can be released without.
+    pub(crate) engine: Result<Engine, Failure>,
     pub(crate) clients: Clients,
+    pub(crate) identity: Identity,
     pub(crate) template: Template,
     pub(crate) platform: Platform,
+    /// Stack and journal as they were found.
+    pub(crate) seen: Seen,
 }
 
-/// Checks everything for a change of `environment`, with or without an engine.
+/// What is checked.
+pub(crate) struct Check<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) environment: &'a Environment,
+    pub(crate) proof: &'a Proof,
+    /// Whether somebody who holds the environment is waited for.
+    pub(crate) wait: bool,
+    /// Whether a Docker engine may be needed.
+    pub(crate) engine: bool,
+}
+
+/// Checks everything for a change of an environment, and looks at AWS meanwhile; `also` looks at what else is needed.
 ///
 /// # Errors
-/// One failure that lists all problems.
-pub(crate) async fn check(
-    context: &Context,
-    environment: &Environment,
-    proof: &Proof,
-    needs_engine: bool,
+/// One failure that lists all problems; somebody else who holds the environment; or what AWS says.
+pub(crate) async fn check<T>(
+    check: Check<'_>,
+    also: impl AsyncFnOnce(&Clients, &Identity, &Template) -> Result<T>,
     ui: &Ui,
-) -> Result<Ready, Failure> {
+) -> Result<(Ready, T)> {
+    let Check { context, environment, proof, wait, engine } = check;
     let phase = ui.phase("preflight");
-    let engine = async { if needs_engine { docker::connect(&context.vars).await.map(Some) } else { Ok(None) } };
-    let (engine, account) = tokio::join!(engine, account(context, environment));
+    let connect = async { if engine { docker::connect(&context.vars).await } else { Err(no_engine()) } };
+    let (connected, account) = tokio::join!(connect, account(context, environment));
     let template = context.template(environment);
+    let platform = template.as_ref().ok().map(|template| platform(environment, template));
     let mut problems = Vec::new();
     if let Ok(template) = &template {
-        let clients = account.as_ref().ok().map(|(clients, _)| clients);
-        problems.extend(parameter_problems(context, environment, template, clients).await);
+        problems.extend(misplaced_parameters(environment, template));
         if !proof.no_smoke {
             problems.extend(smoke_url_problem(environment, template, proof.smoke_url.as_deref()));
         }
-    }
-    let platform = template.as_ref().ok().map(|template| platform(environment, template));
-    let (engine, account, template) =
-        (note(engine, &mut problems), note(account, &mut problems), note(template, &mut problems));
-    let platform = platform.and_then(|platform| note(platform, &mut problems));
-    match (engine, account, template, platform) {
-        (Some(engine), Some((clients, identity)), Some(template), Some(platform)) if problems.is_empty() => {
-            phase.done(&describe(&identity, environment));
-            if let Some(left) = time_left(&identity).filter(|left| *left < SHORT_CREDENTIALS) {
-                ui.warn(&format!(
-                    "the AWS credentials end in {} s, unless they are renewed by themselves",
-                    left.as_secs()
-                ));
-            }
-            Ok(Ready { engine, clients, template, platform })
+        if account.is_err() {
+            problems.extend(missing_parameters(context, environment, template, None));
         }
-        _ => Err(outcome::preflight(&problems)),
     }
+    if engine && account.is_err() {
+        // Whether it is needed cannot be found out, so it is told with the rest.
+        problems.extend(connected.as_ref().err().cloned());
+    }
+    let (account, template) = (note(account, &mut problems), note(template, &mut problems));
+    let platform = platform.and_then(|platform| note(platform, &mut problems));
+    let (Some((clients, identity)), Some(template), Some(platform)) = (account, template, platform) else {
+        return Err(outcome::preflight(&problems).into());
+    };
+    let (seen, also) = tokio::try_join!(rollout::look(&clients, environment), also(&clients, &identity, &template))?;
+    problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
+    if !problems.is_empty() {
+        return Err(outcome::preflight(&problems).into());
+    }
+    if let Some(held) = seen.remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
+        return Err(lock::refusal(environment, held).into());
+    }
+    phase.done(&describe(&identity, environment));
+    if let Some(left) = time_left(&identity).filter(|left| *left < SHORT_CREDENTIALS) {
+        ui.warn(&format!("the AWS credentials end in {} s, unless they are renewed by themselves", left.as_secs()));
+    }
+    Ok((Ready { engine: connected, clients, identity, template, platform, seen }, also))
+}
+
+fn no_engine() -> Failure {
+    Failure::new(Exit::Preflight, "docker", "this command does not use a Docker engine")
 }
 
 fn note<T>(result: Result<T, Failure>, problems: &mut Vec<Failure>) -> Option<T> {
@@ -103,39 +132,50 @@ pub(crate) fn describe(identity: &Identity, environment: &Environment) -> String
 }
 
 /// What is wrong with the parameters of deploy.toml. A value that an existing stack has need not stand there.
-pub(crate) async fn parameter_problems(
+pub(crate) fn parameter_problems(
     context: &Context,
     environment: &Environment,
     template: &Template,
-    clients: Option<&Clients>,
+    stack: Option<&Stack>,
 ) -> Vec<Failure> {
+    let mut problems = misplaced_parameters(environment, template);
+    problems.extend(missing_parameters(context, environment, template, stack));
+    problems
+}
+
+fn misplaced_parameters(environment: &Environment, template: &Template) -> Vec<Failure> {
     let file = &environment.template;
-    let problem = |name: String, reason: String, hint: String| {
-        Failure::new(Exit::Preflight, "parameters", format!("parameter {name} cannot be used"))
-            .resource(format!("environments.{}.parameters", environment.name))
-            .reason(reason)
-            .hint(hint)
-    };
-    let misplaced = plan::misplaced_parameters(template, environment).into_iter().map(|name| {
+    let problem = |name: String| {
         let reason = if template.declares(&name) {
             "the tool sets it to the released image".to_owned()
         } else {
             format!("{file} does not declare it")
         };
-        problem(name, reason, "remove it from deploy.toml".to_owned())
-    });
-    let mut missing = plan::missing_parameters(template, &context.deployment.service, environment);
-    if let Some(clients) = clients.filter(|_| !missing.is_empty()) {
-        // A stack that cannot be read now is asked again, and complained of, when it is deployed to.
-        let stack = stack::describe(&clients.cloudformation, &environment.stack).await.ok().flatten();
-        let kept = stack.map(|stack| stack.parameter_names()).unwrap_or_default();
-        missing.retain(|name| !kept.contains(name));
-    }
-    let missing = missing.into_iter().map(|name| {
-        let hint = format!("add {name} = \"…\" to [environments.{}.parameters]", environment.name);
-        problem(name, format!("{file} has no default for it, and the stack no value"), hint)
-    });
-    misplaced.chain(missing).collect()
+        parameter_problem(environment, &name).reason(reason).hint("remove it from deploy.toml")
+    };
+    plan::misplaced_parameters(template, environment).into_iter().map(problem).collect()
+}
+
+fn missing_parameters(
+    context: &Context,
+    environment: &Environment,
+    template: &Template,
+    stack: Option<&Stack>,
+) -> Vec<Failure> {
+    let file = &environment.template;
+    let kept = stack.map(Stack::parameter_names).unwrap_or_default();
+    let missing = plan::missing_parameters(template, &context.deployment.service, environment).into_iter();
+    let problem = |name: String| {
+        parameter_problem(environment, &name)
+            .reason(format!("{file} has no default for it, and the stack no value"))
+            .hint(format!("add {name} = \"…\" to [environments.{}.parameters]", environment.name))
+    };
+    missing.filter(|name| !kept.contains(name)).map(problem).collect()
+}
+
+fn parameter_problem(environment: &Environment, name: &str) -> Failure {
+    Failure::new(Exit::Preflight, "parameters", format!("parameter {name} cannot be used"))
+        .resource(format!("environments.{}.parameters", environment.name))
 }
 
 /// A smoke URL that names outputs which the template does not have would be noticed after the stack has changed.

@@ -1,21 +1,24 @@
 //! From an artifact to an image in the registry that has a digest.
 
 use anyhow::Result;
+use futures_util::future::try_join_all;
 
 use crate::artifact::Artifact;
+use crate::aws::Clients;
 use crate::context::Context;
+use crate::docker::megabytes;
 use crate::docker::push::{self, Credentials, Pushed};
-use crate::docker::{Engine, megabytes};
-use crate::ecr::{self, Repository};
-use crate::image::{Digest, ImageReference};
+use crate::ecr::{self, Repository, Stored};
+use crate::image::ImageReference;
 use crate::preflight::Ready;
 use crate::ui::Ui;
 
 /// What the registry has of a release before anything is pushed.
+#[derive(Debug, Default)]
 pub(crate) struct Registry {
-    repository: Option<Repository>,
-    /// Of the image under the content tag.
-    digest: Option<Digest>,
+    pub(crate) repository: Option<Repository>,
+    /// Of the image under the tag that was asked for.
+    pub(crate) stored: Option<Stored>,
 }
 
 /// An image that a stack can be given.
@@ -28,6 +31,8 @@ pub(crate) struct Published {
 /// What is published.
 pub(crate) struct Source<'a> {
     pub(crate) artifact: Artifact,
+    /// Names the sources it was compiled from.
+    pub(crate) source_tag: Option<&'a str>,
     /// The commit of a clean work tree.
     pub(crate) commit: Option<&'a str>,
 }
@@ -37,24 +42,21 @@ fn commit_tag(commit: &str) -> String {
     format!("commit-{}", commit.get(..12).unwrap_or(commit))
 }
 
-impl Registry {
-    pub(crate) fn has_image(&self) -> bool {
-        self.digest.is_some()
-    }
-
-    pub(crate) fn has_repository(&self) -> bool {
-        self.repository.is_some()
-    }
-}
-
-/// Asks whether the registry has the image under `tag`.
+/// Asks whether the registry has an image under `tag`, and about the repository unless that is `known`.
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn look(ready: &Ready, name: &str, tag: &str) -> Result<Registry> {
-    let client = &ready.clients.ecr;
-    let (repository, digest) = tokio::try_join!(ecr::find(client, name), ecr::digest(client, name, tag))?;
-    Ok(Registry { repository, digest })
+pub(crate) async fn look(
+    clients: &Clients,
+    name: &str,
+    tag: Option<&str>,
+    known: Option<Repository>,
+) -> Result<Registry> {
+    let client = &clients.ecr;
+    let stored = async { if let Some(tag) = tag { ecr::stored(client, name, tag).await } else { Ok(None) } };
+    let repository = async { if known.is_some() { Ok(known) } else { ecr::find(client, name).await } };
+    let (repository, stored) = tokio::try_join!(repository, stored)?;
+    Ok(Registry { repository, stored })
 }
 
 /// Brings the artifact into the registry: nothing is built or pushed that is there already.
@@ -64,21 +66,25 @@ pub(crate) async fn look(ready: &Ready, name: &str, tag: &str) -> Result<Registr
 pub(crate) async fn publish(
     context: &Context,
     ready: &Ready,
-    engine: &Engine,
     source: Source<'_>,
     found: Registry,
     registry: Option<&str>,
     ui: &Ui,
 ) -> Result<Published> {
     let name = &context.deployment.service.name;
-    let Source { artifact, commit } = source;
+    let Source { artifact, source_tag, commit } = source;
     let tag = artifact.tag.clone();
-    if let (Some(repository), Some(digest)) = (&found.repository, &found.digest) {
-        let image = repository.image(&tag, registry).pinned(digest);
+    if let (Some(repository), Some(stored)) = (&found.repository, &found.stored) {
+        let image = repository.image(&tag, registry).pinned(&stored.digest);
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
-        ui.phase("push").skipped(digest.as_str());
+        if let Some(tag) = source_tag {
+            // Other sources, the same image: next time nobody need compile to know that.
+            ecr::add_tag(&ready.clients.ecr, name, stored, tag).await?;
+        }
+        ui.phase("push").skipped(stored.digest.as_str());
         return Ok(Published { image, pushed: Pushed::default() });
     }
+    let engine = ready.engine.as_ref().map_err(Clone::clone)?;
     // The registry is opened while the image is built: a refusal shows before minutes are spent.
     let ((image, _), (repository, credentials)) =
         tokio::try_join!(artifact.image(engine, name, ui), open(ready, name, &found, ui))?;
@@ -98,11 +104,11 @@ pub(crate) async fn publish(
     };
     // Where the tag is taken, someone released the same content at the same moment; it names it, whoever pushed.
     let pushed = push(&target).await?;
-    let digest = push::digest(&engine.docker, &target, &credentials).await?;
-    if let Some(commit) = commit {
-        // A tag that is taken names the first image of this commit, and stays with it.
-        push(&repository.image(&commit_tag(commit), registry)).await?;
-    }
+    // A tag that is taken names the first image of this commit, and stays with it.
+    let names = [source_tag.map(str::to_owned), commit.map(commit_tag)];
+    let names = names.into_iter().flatten().map(|tag| repository.image(&tag, registry)).collect::<Vec<_>>();
+    let others = try_join_all(names.iter().map(&push));
+    let (digest, _) = tokio::try_join!(push::digest(&engine.docker, &target, &credentials), others)?;
     let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
     phase.done(&format!("{digest}, {}, {layers}", megabytes(pushed.bytes)));
     Ok(Published { image: target.pinned(&digest), pushed })

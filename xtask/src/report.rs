@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::aws::log::Line;
+use crate::cost::Difference;
+use crate::eta::Eta;
+use crate::journal::record::Record;
 use crate::outcome::Failure;
 use crate::smoke::Verdict;
 use crate::stack::events::Event;
@@ -38,6 +42,24 @@ pub(crate) struct Report {
     pub(crate) stack_updated: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<Change>,
+    /// What the change means for the monthly bill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cost: Option<Difference>,
+    /// How long earlier changes of this kind took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) eta: Option<Eta>,
+    /// The number of this release in the journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) release: Option<i64>,
+    /// `status`: the releases that are remembered, newest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) releases: Option<Vec<Release>>,
+    /// `status`: who holds the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locked_by: Option<String>,
+    /// `plan`: the file that was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) plan_file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outputs: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +75,12 @@ pub(crate) struct Report {
     /// With `--dry-run`: what would be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plan: Option<Vec<String>>,
+    /// `iam-policy`: the policy document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<Value>,
+    /// `completions`: the script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) completions: Option<String>,
     /// `events`: oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) events: Option<Vec<Event>>,
@@ -67,12 +95,34 @@ pub(crate) struct Report {
 }
 
 /// What a release did to what runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Change {
     Create,
     Update,
     None,
+}
+
+impl Change {
+    /// As results say it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A release that is remembered.
+#[derive(Debug, Serialize)]
+pub(crate) struct Release {
+    #[serde(flatten)]
+    pub(crate) record: Record,
+    /// Whether the stack runs it.
+    pub(crate) running: bool,
+    /// Whether `rollback` can go back to it.
+    pub(crate) can_go_back: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -108,6 +108,69 @@ pub(crate) async fn delete(client: &Client, stack: &Stack, token: &str) -> Resul
     Ok(())
 }
 
+/// A resource of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub(crate) logical_id: String,
+    pub(crate) physical_id: Option<String>,
+    pub(crate) resource_type: String,
+    pub(crate) status: String,
+}
+
+/// Lists a stack's resources, those that are gone included.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn resources(client: &Client, stack: &str) -> Result<Vec<Resource>> {
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let (mut resources, mut next) = (Vec::new(), None);
+    loop {
+        let page = client.list_stack_resources().stack_name(stack).set_next_token(next).send().await;
+        let page = page.map_err(|e| failure("cloudformation:ListStackResources", &format!("stack {stack}"), &e))?;
+        resources.extend(page.stack_resource_summaries().iter().map(|resource| Resource {
+            logical_id: text(resource.logical_resource_id()),
+            physical_id: resource.physical_resource_id().filter(|id| !id.is_empty()).map(str::to_owned),
+            resource_type: text(resource.resource_type()),
+            status: text(resource.resource_status().map(|status| status.as_str())),
+        }));
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(resources);
+        }
+    }
+}
+
+/// Cancels the update that is under way: the stack rolls back.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn cancel_update(client: &Client, stack: &Stack, token: &str) -> Result<()> {
+    let answer = client.cancel_update_stack().stack_name(&stack.id).client_request_token(token).send().await;
+    answer.map_err(|e| failure("cloudformation:CancelUpdateStack", &format!("stack {}", stack.name), &e))?;
+    Ok(())
+}
+
+/// Rolls back a stack that stopped with rollback disabled.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn rollback(client: &Client, stack: &Stack, token: &str) -> Result<()> {
+    let answer = client.rollback_stack().stack_name(&stack.id).client_request_token(token).send().await;
+    answer.map_err(|e| failure("cloudformation:RollbackStack", &format!("stack {}", stack.name), &e))?;
+    Ok(())
+}
+
+/// Goes on with a rollback that got stuck; the resources in `skip` are taken for rolled back as they are.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn continue_rollback(client: &Client, stack: &Stack, skip: &[String], token: &str) -> Result<()> {
+    let call = client.continue_update_rollback().stack_name(&stack.id).client_request_token(token);
+    let answer = call.set_resources_to_skip((!skip.is_empty()).then(|| skip.to_vec())).send().await;
+    answer.map_err(|e| failure("cloudformation:ContinueUpdateRollback", &format!("stack {}", stack.name), &e))?;
+    Ok(())
+}
+
 /// CloudFormation has no error code of its own for a stack that is not there.
 fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
     code == Some("ValidationError") && message.is_some_and(|text| text.contains("does not exist"))

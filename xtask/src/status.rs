@@ -12,14 +12,14 @@ pub(crate) enum Answer {
     Update,
     /// Something is under way: follow it, then ask again.
     Wait,
+    /// Only deleting is possible: delete it, then create it again.
+    Recreate,
     /// Nothing can be deployed into it.
     Refuse(Refusal),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Only deleting it is possible.
-    Dead,
     /// It stopped in the middle with rollback disabled.
     Halted,
     /// Going back failed; resources need attention first.
@@ -38,8 +38,8 @@ pub(crate) fn answer(status: Option<&str>) -> Answer {
         | "UPDATE_ROLLBACK_COMPLETE"
         | "IMPORT_COMPLETE"
         | "IMPORT_ROLLBACK_COMPLETE" => Answer::Update,
-        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "DELETE_FAILED" => Answer::Refuse(Refusal::Dead),
-        "CREATE_FAILED" | "UPDATE_FAILED" => Answer::Refuse(Refusal::Halted),
+        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "DELETE_FAILED" | "CREATE_FAILED" => Answer::Recreate,
+        "UPDATE_FAILED" => Answer::Refuse(Refusal::Halted),
         "UPDATE_ROLLBACK_FAILED" | "IMPORT_ROLLBACK_FAILED" => Answer::Refuse(Refusal::RollbackFailed),
         other if other.ends_with("_IN_PROGRESS") => Answer::Wait,
         _ => Answer::Refuse(Refusal::Unknown),
@@ -49,14 +49,13 @@ pub(crate) fn answer(status: Option<&str>) -> Answer {
 impl Refusal {
     /// The command that gets the stack out of this state.
     pub(crate) fn hint(self, stack: &str, environment: &str, region: &str) -> String {
-        let aws = |verb: &str| format!("aws cloudformation {verb} --stack-name {stack} --region {region}");
         match self {
-            Self::Dead => format!("cargo xtask destroy {environment}, then release again"),
-            Self::Halted => aws("rollback-stack"),
-            Self::RollbackFailed => {
-                format!("{}, with --resources-to-skip for what cannot be brought back", aws("continue-update-rollback"))
-            }
-            Self::Unknown => aws("describe-stacks"),
+            Self::Halted => format!("cargo xtask recover {environment}"),
+            Self::RollbackFailed => format!(
+                "mend what stopped the rollback, then cargo xtask recover {environment}; what cannot be brought back is \
+                 given up with --skip LOGICAL_ID"
+            ),
+            Self::Unknown => format!("aws cloudformation describe-stacks --stack-name {stack} --region {region}"),
         }
     }
 }
@@ -107,7 +106,7 @@ mod tests {
         assert_eq!(answer(Some("REVIEW_IN_PROGRESS")), Answer::Create);
         assert_eq!(answer(Some("UPDATE_ROLLBACK_COMPLETE")), Answer::Update);
         assert_eq!(answer(Some("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")), Answer::Wait);
-        assert_eq!(answer(Some("ROLLBACK_COMPLETE")), Answer::Refuse(Refusal::Dead));
+        assert_eq!(answer(Some("ROLLBACK_COMPLETE")), Answer::Recreate);
         assert_eq!(answer(Some("UPDATE_ROLLBACK_FAILED")), Answer::Refuse(Refusal::RollbackFailed));
         assert_eq!(answer(Some("SOMETHING_NEW")), Answer::Refuse(Refusal::Unknown));
         assert_eq!(ending("ROLLBACK_COMPLETE"), Some(Ending::RolledBackToNothing));
@@ -116,7 +115,7 @@ mod tests {
 
     #[test]
     fn each_refusal_names_a_command() {
-        for refusal in [Refusal::Dead, Refusal::Halted, Refusal::RollbackFailed, Refusal::Unknown] {
+        for refusal in [Refusal::Halted, Refusal::RollbackFailed, Refusal::Unknown] {
             let hint = refusal.hint("s", "dev", "eu-central-1");
             assert!(hint.contains("cargo xtask") || hint.contains("aws cloudformation"), "{hint}");
         }

@@ -24,6 +24,8 @@ pub(crate) struct Template {
     pub(crate) body: String,
     /// Declared parameters with their defaults.
     pub(crate) parameters: BTreeMap<String, Option<String>>,
+    /// Parameters that CloudFormation keeps to itself (`NoEcho`).
+    pub(crate) secret: BTreeSet<String>,
     /// Names of the declared outputs.
     pub(crate) outputs: BTreeSet<String>,
     /// Whether AWS works out some of its values anew at each update (SSM parameters, dynamic references, macros), so
@@ -63,6 +65,7 @@ impl Template {
         let root = documents.first();
         let section = |name| root.and_then(|root| root.as_mapping_get(name));
         let parameters: BTreeMap<_, _> = section("Parameters").map(parameters).unwrap_or_default();
+        let secret = section("Parameters").map(secret).unwrap_or_default();
         let outputs = section("Outputs").and_then(Yaml::as_mapping).into_iter().flatten();
         let outputs: BTreeSet<_> = outputs.filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect();
         let resolved = ["{{resolve:ssm", "AWS::SSM::Parameter::Value<"].iter().any(|text| body.contains(text));
@@ -77,7 +80,7 @@ impl Template {
         if !outputs.contains(API_GATEWAY_URL) {
             return Err(InvalidTemplate::NoUrl { path });
         }
-        Ok(Self { path, body, parameters, outputs, is_dynamic, keep_old_minutes })
+        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes })
     }
 
     pub(crate) fn declares(&self, parameter: &str) -> bool {
@@ -96,6 +99,32 @@ impl Template {
         let line = place::line(&self.body, &steps).filter(|_| steps.len() > 1)?;
         Some(Place { file: self.path.clone(), line })
     }
+}
+
+fn secret(section: &Yaml<'_>) -> BTreeSet<String> {
+    let is_secret = |definition: &Yaml<'_>| {
+        let flag = definition.as_mapping_get("NoEcho").and_then(scalar);
+        flag.is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
+    };
+    let entries = section.as_mapping().into_iter().flatten();
+    entries
+        .filter(|(_, definition)| is_secret(definition))
+        .filter_map(|(name, _)| Some(name.as_str()?.to_owned()))
+        .collect()
+}
+
+/// The resources that outlive their stack, by the `DeletionPolicy` of a template's text
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html>). Text that
+/// is no YAML has none.
+pub(crate) fn retained(body: &str) -> BTreeSet<String> {
+    let documents = Yaml::load_from_str(body).unwrap_or_default();
+    let resources = documents.first().and_then(|root| root.as_mapping_get("Resources")?.as_mapping());
+    let stays = |resource: &Yaml<'_>| {
+        let policy = resource.as_mapping_get("DeletionPolicy").and_then(Yaml::as_str);
+        policy.is_some_and(|policy| policy.starts_with("Retain") || policy == "Snapshot")
+    };
+    let resources = resources.into_iter().flatten().filter(|(_, resource)| stays(resource));
+    resources.filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect()
 }
 
 fn parameters(section: &Yaml<'_>) -> BTreeMap<String, Option<String>> {

@@ -50,6 +50,8 @@ pub struct Environment {
     pub parameters: BTreeMap<String, String>,
     /// Whether a change is asked for before it is made.
     pub protected: bool,
+    /// How long CloudFormation watches the stack's alarms after an update, ready to turn back; 0 for not at all.
+    pub watch_minutes: u16,
     /// An emulator's address, as `AWS_ENDPOINT_URL` would name it.
     pub endpoint: Option<String>,
     /// `HOST[:PORT]` the engine pushes to where the repository's own URI leads nowhere.
@@ -111,6 +113,7 @@ impl Environment {
             template: reader.string("template", None, rules::TEMPLATE),
             parameters: reader.parameters("parameters"),
             protected: reader.boolean("protected", false),
+            watch_minutes: reader.number("watch_minutes", 0, 0..=180, rules::WATCH_MINUTES),
             endpoint: reader.optional("endpoint", rules::URL),
             registry: reader.optional("registry", rules::REGISTRY),
             smoke_url: reader.optional("smoke_url", rules::URL),

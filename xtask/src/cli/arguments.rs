@@ -96,6 +96,12 @@ pub(crate) struct Apply {
     /// A file that `plan` wrote
     #[arg(value_name = "FILE")]
     pub(crate) plan: PathBuf,
+    /// Base URL for the smoke test, where the stack's own does not lead; may name outputs as {OutputKey}
+    #[arg(long, value_name = "URL", conflicts_with = "no_smoke", value_parser = smoke_url)]
+    pub(crate) smoke_url: Option<String>,
+    /// Do not prove that the endpoint runs the image
+    #[arg(long)]
+    pub(crate) no_smoke: bool,
     /// Wait for whoever holds the environment, instead of stopping
     #[arg(long)]
     pub(crate) wait: bool,

@@ -1,11 +1,70 @@
-//! 
+//! `apply`: exactly what a plan says, or a refusal that names what has moved.
 
 use anyhow::Result;
 
-use crate::cli::Apply;
+use super::release;
+use crate::cli::{Apply, Conduct, Proof};
 use crate::context::Context;
+use crate::delivery::plan_file::{self, PlanFile};
+use crate::delivery::{self, Delivery};
+use crate::ecr;
+use crate::preflight::{self, Check};
+use crate::report::Change;
+use crate::rollout::{self, Origin, Proposal, Wanted};
+use crate::stack::change_set;
 use crate::ui::Ui;
 
-pub(super) async fn run(_arguments: &Apply, _context: &Context, _ui: &Ui) -> Result<()> {
-    anyhow::bail!("in the making")
+pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result<()> {
+    let plan = PlanFile::read(&arguments.plan)?;
+    let environment = context.environment(&plan.environment)?;
+    release::note(context, environment);
+    let image = plan.image()?;
+    let proof = Proof { smoke_url: arguments.smoke_url.clone(), no_smoke: arguments.no_smoke, registry: None };
+    let check = Check { context, environment, proof: &proof, wait: arguments.wait, engine: false };
+    let there = image.clone();
+    let also = async |clients: &crate::aws::Clients, _: &_, _: &_| ecr::has(&clients.ecr, &there).await;
+    let (ready, has_image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
+    let origin = Origin::Settings(&context.deployment.service);
+    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
+    let mut moved = plan.moved(&ready.identity.account, &wanted, ready.seen.stack.as_ref());
+    if has_image == Some(false) {
+        moved.push(format!("image: the registry has no {} any more", plan.image));
+    }
+    let client = &ready.clients.cloudformation;
+    let mut set = None;
+    if let (Some(id), Some(stack_id)) = (&plan.change_set, &plan.stack_id) {
+        match context.interrupt.or(change_set::state(client, stack_id, id)).await? {
+            change_set::State::Available => {
+                set = Some(change_set::ChangeSet {
+                    id: id.clone(),
+                    stack_id: stack_id.clone(),
+                    changes: plan.changes.clone(),
+                });
+            }
+            change_set::State::Gone(why) => moved.push(format!("change set {id}: {why}")),
+        }
+    }
+    if !moved.is_empty() {
+        return Err(plan_file::refusal(environment, &moved).into());
+    }
+    let conduct = Conduct { wait: arguments.wait, no_follow: true, allow: Vec::new() };
+    let delivery = Delivery {
+        context,
+        ready: &ready,
+        wanted,
+        proof: &proof,
+        conduct: &conduct,
+        doing: format!("apply {}", arguments.plan.display()),
+        commit: plan.commit.clone(),
+        back_to: None,
+        ui,
+    };
+    let Some(set) = set else {
+        // Nothing was to change, and nothing has moved: it is proved all the same.
+        return delivery::deliver(&delivery).await;
+    };
+    let create = plan.change == Change::Create;
+    let before = ready.seen.stack.clone().filter(|_| !create);
+    context.interrupt.or(rollout::consent(environment, ui)).await?;
+    delivery::carry_out(&delivery, &Proposal { set, create, before }, arguments.wait).await
 }

@@ -1,10 +1,39 @@
-//! 
+//! `cancel`: turn back what is under way.
 
 use anyhow::Result;
 
+use super::release;
 use crate::context::Context;
+use crate::outcome::{Exit, Failure};
+use crate::rollout;
 use crate::ui::Ui;
+use crate::{preflight, stack};
 
-pub(super) async fn run(_arguments: &str, _context: &Context, _ui: &Ui) -> Result<()> {
-    anyhow::bail!("in the making")
+pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(name)?;
+    release::note(context, environment);
+    let (clients, _) = preflight::account(context, environment).await?;
+    let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    let Some(stack) =
+        stack.filter(|stack| ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"].contains(&stack.status.as_str()))
+    else {
+        return Err(Failure::new(Exit::Failed, "nothing-to-cancel", "nothing is under way that can be cancelled")
+            .resource(format!("stack {}", environment.stack))
+            .hint(format!("cargo xtask status {name}"))
+            .into());
+    };
+    let question = if stack.status == "CREATE_IN_PROGRESS" {
+        format!("Delete stack {}, which is being created?", stack.name)
+    } else {
+        format!("Cancel the update of stack {} and go back to the release before?", stack.name)
+    };
+    if !ui.confirm(&question).await? {
+        return Err(Failure::new(Exit::Failed, "declined", "the operation goes on")
+            .resource(format!("stack {}", stack.name))
+            .into());
+    }
+    let status = rollout::turn_back(&clients, environment, &stack, ui).await?;
+    context.report(|report| report.stack_status = Some(status.clone()));
+    ui.result(&format!("stack {} is {status}", environment.stack));
+    Ok(())
 }

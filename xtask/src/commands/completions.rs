@@ -1,9 +1,20 @@
 //! `completions`: a script that lets a shell complete this tool's words.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use clap::CommandFactory;
 
+use crate::cli::Cli;
+use crate::context::Context;
 use crate::ui::Ui;
 
-pub(super) fn run(_shell: clap_complete::Shell, _ui: &Ui) -> Result<()> {
-    anyhow::bail!("in the making")
+/// The word that is completed. Shells complete by the first word, which in `cargo xtask` is cargo's.
+const WORD: &str = "xtask";
+
+pub(super) fn run(shell: clap_complete::Shell, context: &Context, ui: &Ui) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command().name(WORD), WORD, &mut script);
+    let script = String::from_utf8(script).context("the script is not text")?;
+    ui.result(script.trim_end());
+    context.report(|report| report.completions = Some(script));
+    Ok(())
 }

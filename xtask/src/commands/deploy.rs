@@ -1,24 +1,19 @@
 //! `deploy`: any image that is already in the environment's registry, by digest, with the same proof as a release.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use config::deployment::Environment;
 
-use crate::cli::{Deploy, Proof};
+use super::release;
+use crate::aws::{Clients, Identity};
+use crate::cli::Deploy;
 use crate::context::Context;
+use crate::delivery::{self, Delivery};
+use crate::ecr;
 use crate::image::ImageReference;
 use crate::outcome::{Exit, Failure};
-use crate::preflight::{self, Ready};
-use crate::proof::Manner;
-use crate::report::Change;
+use crate::preflight::{self, Check};
+use crate::rollout::{self, Origin, Wanted};
+use crate::template::Template;
 use crate::ui::Ui;
-use crate::{ecr, proof, rollout};
-
-/// How long a deployed endpoint may take to be right: a gateway spreads changes within a minute or so.
-const PATIENCE: Duration = Duration::from_secs(180);
-/// After a change, old and new may serve side by side for a moment.
-const SPACING: Duration = Duration::from_millis(400);
 
 pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
@@ -26,32 +21,31 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         .image
         .parse()
         .map_err(|error: crate::image::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string()))?;
-    context.report(|report| {
-        report.environment = Some(environment.name.clone());
-        report.stack = Some(environment.stack.clone());
-    });
+    release::note(context, environment);
     if environment.protected && !arguments.dry_run {
         ui.must_be_able_to_ask(&rollout::question(environment))?;
     }
-    let pinned = async {
-        let ready = preflight::check(context, environment, &arguments.proof, false, ui).await?;
-        let registry = arguments.proof.registry.as_deref().or(environment.registry.as_deref());
-        let image = pin(&ready, image, registry).await?;
-        Ok((ready, image))
-    };
-    let (ready, image) = context.interrupt.or(pinned).await?;
-    if arguments.dry_run {
+    let Deploy { proof, conduct, dry_run, .. } = arguments;
+    let registry = proof.registry.as_deref().or(environment.registry.as_deref());
+    let check = Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false };
+    let also = async |clients: &Clients, _: &Identity, _: &Template| pin(clients, image, registry).await;
+    let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
+    if *dry_run {
         let step = format!("bring stack {} to {image}", environment.stack);
         ui.result(&step);
         context.report(|report| report.plan = Some(vec![step]));
         return Ok(());
     }
-    deploy(context, &ready, environment, &image, &arguments.proof, ui).await
+    let origin = Origin::Settings(&context.deployment.service);
+    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
+    let doing = "deploy".to_owned();
+    let delivery = Delivery { context, ready: &ready, wanted, proof, conduct, doing, commit: None, back_to: None, ui };
+    delivery::deliver(&delivery).await
 }
 
 /// The image by digest. In the environment's own registry it is looked up; elsewhere a digest is taken as it is.
-async fn pin(ready: &Ready, image: ImageReference, registry: Option<&str>) -> Result<ImageReference> {
-    let client = &ready.clients.ecr;
+async fn pin(clients: &Clients, image: ImageReference, registry: Option<&str>) -> Result<ImageReference> {
+    let client = &clients.ecr;
     let repository = ecr::find(client, &image.repository).await?;
     let own = repository.as_ref().map(|repository| repository.image("any", None).host);
     if own.as_ref() == Some(&image.host) || (own.is_some() && registry == Some(image.host.as_str())) {
@@ -68,39 +62,4 @@ async fn pin(ready: &Ready, image: ImageReference, registry: Option<&str>) -> Re
         .reason(format!("a tag can move, and this account's {own} is the only registry that is asked"))
         .hint("name the image by digest: HOST/REPOSITORY@sha256:…")
         .into())
-}
-
-/// Rolls an image out and proves it.
-pub(super) async fn deploy(
-    context: &Context,
-    ready: &Ready,
-    environment: &Environment,
-    image: &ImageReference,
-    proof: &Proof,
-    ui: &Ui,
-) -> Result<()> {
-    context.report(|report| {
-        report.image = Some(image.to_string());
-        report.digest = image.digest.as_ref().map(ToString::to_string);
-    });
-    let rolled = rollout::roll_out(context, ready, environment, image, ui).await?;
-    context.report(|report| {
-        report.change = Some(rolled.change);
-        report.outputs = Some(rolled.stack.outputs.clone());
-    });
-    for (name, value) in &rolled.stack.outputs {
-        ui.line(&format!("   {name} = {value}"));
-    }
-    if rolled.change == Change::None {
-        ui.line("nothing to deploy: the stack is already current");
-    }
-    let base = proof::base_url(environment, &rolled.stack, proof.smoke_url.as_deref())?;
-    context.report(|report| report.url = Some(proof::shown(&base)));
-    if !proof.no_smoke {
-        let spacing = if rolled.change == Change::None { Duration::ZERO } else { SPACING };
-        let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman };
-        context.interrupt.or(proof::prove(context, base.clone(), image.digest.clone(), manner, ui)).await?;
-    }
-    ui.result(&proof::shown(&base));
-    Ok(())
 }

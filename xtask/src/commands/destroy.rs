@@ -5,11 +5,13 @@ use anyhow::Result;
 use crate::cli::Destroy;
 use crate::context::Context;
 use crate::docker::{self, build, container};
+use crate::journal::{inputs, lock};
 use crate::outcome::{Exit, Failure};
-use crate::stack::{self, Stack};
+use crate::rollout::{self, Seen};
+use crate::stack::Stack;
 use crate::status::{Answer, answer};
 use crate::ui::Ui;
-use crate::{ecr, preflight, rollout};
+use crate::{ecr, preflight};
 
 pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     match &arguments.environment {
@@ -34,7 +36,10 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         ui.must_be_able_to_ask(&question)?;
     }
     let (clients, _) = preflight::account(context, environment).await?;
-    let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    let Seen { stack, remembered } = rollout::look(&clients, environment).await?;
+    if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !arguments.dry_run) {
+        return Err(lock::refusal(environment, held).into());
+    }
     let mut removed = Vec::new();
     removed.extend(stack.as_ref().map(|stack| format!("stack {}", stack.name)));
     if arguments.images && ecr::find(&clients.ecr, repository).await?.is_some() {
@@ -64,6 +69,8 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
                 Some(stack) => half_done(&stack.name, &error),
                 None => Failure::of(&error),
             })?;
+            // Without images there is nothing to go back to.
+            inputs::forget(&clients.ssm, &environment.stack).await?;
         }
         ui.result(&format!("removed {}", removed.join(" and ")));
     }

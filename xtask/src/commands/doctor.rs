@@ -6,14 +6,13 @@ use anyhow::Result;
 use config::deployment::Environment;
 use tokio::process::Command;
 
-use crate::aws::Clients;
 use crate::context::Context;
 use crate::docker;
 use crate::outcome::{self, Failure};
 use crate::plan::Platform;
 use crate::preflight;
 use crate::report::Check;
-use crate::stack;
+use crate::rollout::{self, Seen};
 use crate::status::{self, Answer};
 use crate::ui::{Paint, Ui};
 
@@ -22,11 +21,17 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     context.report(|report| report.environment = Some(environment.name.clone()));
     let (engine, account) = tokio::join!(docker::connect(&context.vars), preflight::account(context, environment));
     let clients = account.as_ref().ok().map(|(clients, _)| clients.clone());
+    let found = async {
+        let clients = clients.as_ref()?;
+        Some(rollout::look(clients, environment).await.map_err(|error| Failure::of(&error)))
+    };
+    let found = found.await;
+    let known = found.as_ref().and_then(|found| found.as_ref().ok()).and_then(|seen| seen.stack.as_ref());
     let mut findings = vec![("docker", engine.map(|engine| format!("version {} at {}", engine.version, engine.host)))];
     match context.template(environment) {
         Ok(template) => {
             findings.push(("template", Ok(format!("{}, {} bytes", template.path, template.body.len()))));
-            let problems = preflight::parameter_problems(context, environment, &template, clients.as_ref()).await;
+            let problems = preflight::parameter_problems(context, environment, &template, known);
             findings.push(("parameters", none_of(&problems, "every one has a value")));
             if let Some(problem) = preflight::smoke_url_problem(environment, &template, None) {
                 findings.push(("smoke url", Err(problem)));
@@ -40,8 +45,8 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         Err(failure) => findings.push(("template", Err(failure))),
     }
     findings.push(("account", account.map(|(_, identity)| preflight::describe(&identity, environment))));
-    if let Some(clients) = clients {
-        findings.push(("stack", stack(&clients, environment).await));
+    if let Some(found) = found {
+        findings.push(("stack", found.and_then(|seen| stack(&seen, environment))));
     }
     let mut problems = Vec::new();
     let mut checks = Vec::new();
@@ -72,16 +77,19 @@ fn none_of(problems: &[Failure], otherwise: &str) -> Result<String, Failure> {
 }
 
 /// Whether a release could be deployed into the stack as it is.
-async fn stack(clients: &Clients, environment: &Environment) -> Result<String, Failure> {
+fn stack(seen: &Seen, environment: &Environment) -> Result<String, Failure> {
     let name = &environment.stack;
-    let stack = stack::describe(&clients.cloudformation, name).await.map_err(|error| Failure::of(&error))?;
-    let status = stack.as_ref().map(|stack| stack.status.as_str());
+    let status = seen.stack.as_ref().map(|stack| stack.status.as_str());
+    let state = status.unwrap_or_default();
+    let held = seen.remembered.lock.as_ref().filter(|held| held.lives());
+    let held = held.map(|held| format!("; held by {}", held.holder)).unwrap_or_default();
     match status::answer(status) {
-        Answer::Create => Ok(format!("{name} will be created")),
-        Answer::Update => Ok(format!("{name} is {}", status.unwrap_or_default())),
-        Answer::Wait => Ok(format!("{name} is {}; a release waits for its end", status.unwrap_or_default())),
+        Answer::Create => Ok(format!("{name} will be created{held}")),
+        Answer::Update => Ok(format!("{name} is {state}{held}")),
+        Answer::Wait => Ok(format!("{name} is {state}; a release waits for its end{held}")),
+        Answer::Recreate => Ok(format!("{name} is {state}; a release asks to delete it and create it again")),
         Answer::Refuse(refusal) => {
-            let message = format!("stack {name} is {}; nothing can be deployed into it", status.unwrap_or_default());
+            let message = format!("stack {name} is {state}; nothing can be deployed into it");
             let hint = refusal.hint(name, &environment.name, &environment.region);
             Err(Failure::new(outcome::Exit::Preflight, "stack-state", message).hint(hint))
         }

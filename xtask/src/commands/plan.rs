@@ -1,11 +1,68 @@
-//! 
+//! `plan`: everything of a release up to the consent, written down.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
+use super::release;
 use crate::cli::Plan;
 use crate::context::Context;
+use crate::delivery::plan_file::{Parts, PlanFile};
+use crate::rollout::{self, Manners, Origin, Outlook, Wanted, Wish};
 use crate::ui::Ui;
 
-pub(super) async fn run(_arguments: &Plan, _context: &Context, _ui: &Ui) -> Result<()> {
-    anyhow::bail!("in the making")
+pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(&arguments.environment)?;
+    release::note(context, environment);
+    let Plan { proof, conduct, source, .. } = arguments;
+    // A plan changes nothing that runs, so nobody has to be waited for.
+    let order = release::Order { environment, proof, source, wait: true, dry_run: false };
+    let release::Published { ready, image, commit } =
+        release::published(&order, context, ui).await?.expect("no dry run");
+    let origin = Origin::Settings(&context.deployment.service);
+    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
+    let phase = ui.phase("plan");
+    let current = context.interrupt.or(rollout::is_current(&ready.clients, &wanted, &ready.seen)).await?;
+    let manners = Manners { follow: !conduct.no_follow, recreate: false };
+    let found = ready.seen.stack.clone();
+    let before = rollout::settle(context, &ready.clients, environment, found, manners, ui).await?;
+    let proposal = if current {
+        None
+    } else {
+        let wish = Wish { wanted: &wanted, before: before.clone(), allow: &conduct.allow };
+        rollout::propose(context, &ready.clients, wish, &phase, ui).await?
+    };
+    let outlook = match &proposal {
+        Some(proposal) => Outlook::of(&ready.clients, &wanted, proposal, &ready.seen).await,
+        None => Outlook::default(),
+    };
+    outlook.show(&phase);
+    let parts = Parts {
+        wanted: &wanted,
+        account: &ready.identity.account,
+        commit,
+        before: before.as_ref().filter(|stack| stack.status != "REVIEW_IN_PROGRESS"),
+        proposal: proposal.as_ref(),
+        outlook: outlook.told(),
+    };
+    let plan = PlanFile::new(parts);
+    let out = &arguments.out;
+    if let Err(error) = std::fs::write(out, plan.text()) {
+        if let Some(proposal) = &proposal {
+            let client = &ready.clients.cloudformation;
+            let set = &proposal.set;
+            rollout::abandon(client, &set.stack_id, Some(&set.id), proposal.before.is_none()).await;
+        }
+        return Err(error).with_context(|| format!("the plan cannot be written to {}", out.display()));
+    }
+    let changes = plan.changes.len();
+    phase.done(&if proposal.is_some() { format!("{changes} changes") } else { "nothing would change".to_owned() });
+    context.report(|report| {
+        report.image = Some(plan.image.clone());
+        report.digest = wanted.image.digest.as_ref().map(ToString::to_string);
+        report.change = Some(plan.change);
+        report.cost = outlook.cost;
+        report.eta = outlook.eta;
+        report.plan_file = Some(out.display().to_string());
+    });
+    ui.result(&out.display().to_string());
+    Ok(())
 }

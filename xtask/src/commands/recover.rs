@@ -1,11 +1,45 @@
-//! 
+//! `recover`: bring a stack that is stuck half-way back to where it was.
 
 use anyhow::Result;
 
+use super::release;
 use crate::cli::Recover;
 use crate::context::Context;
+use crate::outcome::{Exit, Failure};
+use crate::status::{self, Answer, Refusal};
 use crate::ui::Ui;
+use crate::{preflight, rollout, stack};
 
-pub(super) async fn run(_arguments: &Recover, _context: &Context, _ui: &Ui) -> Result<()> {
-    anyhow::bail!("in the making")
+pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(&arguments.environment.environment)?;
+    release::note(context, environment);
+    let (clients, _) = preflight::account(context, environment).await?;
+    let found = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    let answer = status::answer(found.as_ref().map(|stack| stack.status.as_str()));
+    let (stack, halted) = match (found, answer) {
+        (Some(stack), Answer::Refuse(Refusal::Halted)) => (stack, true),
+        (Some(stack), Answer::Refuse(Refusal::RollbackFailed)) => (stack, false),
+        (found, _) => {
+            let state = found.map_or_else(|| "not there".to_owned(), |stack| stack.status);
+            return Err(Failure::new(Exit::Failed, "nothing-to-recover", "the stack is not stuck half-way")
+                .resource(format!("stack {}", environment.stack))
+                .reason(format!("it is {state}"))
+                .hint(format!("cargo xtask release {}", environment.name))
+                .into());
+        }
+    };
+    let skip = &arguments.skip;
+    let mut question = format!("Roll stack {} back, which is {}", stack.name, stack.status);
+    if !skip.is_empty() {
+        question.push_str(&format!(", and give up {}", skip.join(", ")));
+    }
+    if !ui.confirm(&(question + "?")).await? {
+        return Err(Failure::new(Exit::Failed, "declined", "the stack was left as it is")
+            .resource(format!("stack {}", stack.name))
+            .into());
+    }
+    let status = rollout::recover(&clients, environment, &stack, halted, skip, ui).await?;
+    context.report(|report| report.stack_status = Some(status.clone()));
+    ui.result(&format!("stack {} is {status}", environment.stack));
+    Ok(())
 }

@@ -5,20 +5,24 @@ use std::time::Duration;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::deploy;
-use crate::cli::{Proof, Release};
+use crate::aws::{Clients, Identity};
+use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
+use crate::delivery::{self, Delivery};
 use crate::docker;
+use crate::ecr::Repository;
 use crate::image::ImageReference;
 use crate::local::Local;
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
-use crate::preflight::{self, Ready};
+use crate::preflight::{self, Check, Ready};
 use crate::proof::Manner;
 use crate::publish::{self, Registry};
 use crate::report::Change;
+use crate::rollout::{Origin, Wanted};
+use crate::template::Template;
 use crate::ui::Ui;
-use crate::{artifact, git, proof, smoke, stack, status};
+use crate::{artifact, git, proof, smoke, status};
 
 /// How long the local endpoint may take to be right; its health is already known.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(15);
@@ -26,84 +30,131 @@ const LOCAL_PATIENCE: Duration = Duration::from_secs(15);
 /// Releases to an environment.
 pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
+    note(context, environment);
+    if environment.protected && !arguments.dry_run {
+        ui.must_be_able_to_ask(&crate::rollout::question(environment))?;
+    }
+    let Release { proof, conduct, source, dry_run, .. } = arguments;
+    let wait = conduct.wait || *dry_run;
+    let order = Order { environment, proof, source, wait, dry_run: *dry_run };
+    let Some(Published { ready, image, commit }) = published(&order, context, ui).await? else { return Ok(()) };
+    let origin = Origin::Settings(&context.deployment.service);
+    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
+    let doing = "release".to_owned();
+    delivery::deliver(&Delivery { context, ready: &ready, wanted, proof, conduct, doing, commit, back_to: None, ui })
+        .await
+}
+
+/// Puts into the result what every command on an environment knows from the start.
+pub(super) fn note(context: &Context, environment: &Environment) {
     context.report(|report| {
         report.environment = Some(environment.name.clone());
         report.stack = Some(environment.stack.clone());
     });
-    if environment.protected && !arguments.dry_run {
-        ui.must_be_able_to_ask(&crate::rollout::question(environment))?;
-    }
-    let Some((ready, image)) = context.interrupt.or(published(arguments, environment, context, ui)).await? else {
-        return Ok(());
-    };
-    deploy::deploy(context, &ready, environment, &image, &arguments.proof, ui).await
+}
+
+/// An image that is wanted in the registry.
+pub(super) struct Order<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) proof: &'a Proof,
+    pub(super) source: &'a Source,
+    /// Whether somebody who holds the environment is waited for.
+    pub(super) wait: bool,
+    pub(super) dry_run: bool,
+}
+
+/// An image in the registry, and what was found on the way.
+pub(super) struct Published {
+    pub(super) ready: Ready,
+    pub(super) image: ImageReference,
+    /// The commit of a clean work tree.
+    pub(super) commit: Option<String>,
 }
 
 /// Everything up to the image in the registry. `None` after a dry run.
-async fn published(
-    arguments: &Release,
-    environment: &Environment,
-    context: &Context,
-    ui: &Ui,
-) -> Result<Option<(Ready, ImageReference)>> {
-    let ready = preflight::check(context, environment, &arguments.proof, true, ui).await?;
-    let (artifact, commit) = tokio::join!(
-        artifact::prepare(context, ready.platform, &arguments.source, ui),
-        git::clean_commit(&context.root)
-    );
-    let artifact = artifact?;
-    let found = publish::look(&ready, &context.deployment.service.name, &artifact.tag).await?;
-    if arguments.dry_run {
-        foresee(context, &ready, environment, &arguments.proof, &artifact.tag, &found, ui).await?;
+///
+/// # Errors
+/// What is missing, code that does not compile, or what engine, registry and AWS say.
+pub(super) async fn published(order: &Order<'_>, context: &Context, ui: &Ui) -> Result<Option<Published>> {
+    context.interrupt.or(publish_in_turn(order, context, ui)).await
+}
+
+async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Result<Option<Published>> {
+    let Order { environment, proof, source, wait, dry_run } = *order;
+    let name = &context.deployment.service.name;
+    let registry = proof.registry.as_deref().or(environment.registry.as_deref());
+    let also = async |clients: &Clients, _: &Identity, template: &Template| {
+        let tag = async {
+            match preflight::platform(environment, template) {
+                Ok(platform) => artifact::source_tag(context, platform, source).await,
+                Err(_) => None,
+            }
+        };
+        let (tag, commit) = tokio::join!(tag, git::clean_commit(&context.root));
+        // Where the registry's host is said, the repository need not be asked for it.
+        let known = registry.map(|host| Repository::at(host, name));
+        let found = match &tag {
+            Some(tag) => publish::look(clients, name, Some(tag), known).await?,
+            None => Registry::default(),
+        };
+        Ok((tag, commit, found))
+    };
+    let check = Check { context, environment, proof, wait, engine: true };
+    let (ready, (source_tag, commit, found)) = preflight::check(check, also, ui).await?;
+    if let (Some(repository), Some(stored), Some(tag)) = (&found.repository, &found.stored, &source_tag) {
+        // These very sources were compiled before: whatever would be built, the registry has it.
+        let image = repository.image(tag, registry).pinned(&stored.digest);
+        ui.phase("image").skipped(&format!("the registry has {name}:{tag}, made from these sources"));
+        context.report(|report| report.pushed_bytes = Some(0));
+        if dry_run {
+            foresee(context, &ready, order, &format!("use the image {name}:{tag} in the registry"), true, ui);
+            return Ok(None);
+        }
+        return Ok(Some(Published { ready, image, commit }));
+    }
+    if let Err(failure) = &ready.engine {
+        // Said before minutes are spent on compiling.
+        return Err(crate::outcome::preflight(std::slice::from_ref(failure)).into());
+    }
+    let artifact = artifact::prepare(context, ready.platform, source, ui).await?;
+    let found = publish::look(&ready.clients, name, Some(&artifact.tag), None).await?;
+    if dry_run {
+        let verb = if found.stored.is_some() { "use the image in the registry" } else { "build and push the image" };
+        let image = format!("{verb} {name}:{} ({})", artifact.tag, ready.platform.oci());
+        foresee(context, &ready, order, &image, found.repository.is_some(), ui);
         return Ok(None);
     }
-    let engine = ready.engine.clone().expect("the preflight asked for an engine");
-    let registry = arguments.proof.registry.as_deref().or(environment.registry.as_deref());
-    let source = publish::Source { artifact, commit: commit.as_deref() };
-    let published = publish::publish(context, &ready, &engine, source, found, registry, ui).await?;
+    let source = publish::Source { artifact, source_tag: source_tag.as_deref(), commit: commit.as_deref() };
+    let published = publish::publish(context, &ready, source, found, registry, ui).await?;
     context.report(|report| report.pushed_bytes = Some(published.pushed.bytes));
-    Ok(Some((ready, published.image)))
+    Ok(Some(Published { ready, image: published.image, commit }))
 }
 
 /// Says what a release would do; nothing but reading has been asked of AWS.
-async fn foresee(
-    context: &Context,
-    ready: &Ready,
-    environment: &Environment,
-    proof: &Proof,
-    tag: &str,
-    found: &Registry,
-    ui: &Ui,
-) -> Result<()> {
-    let name = &context.deployment.service.name;
-    let stack = stack::describe(&ready.clients.cloudformation, &environment.stack).await?;
-    let image = if found.has_image() { "use the image in the registry" } else { "build and push the image" };
+fn foresee(context: &Context, ready: &Ready, order: &Order<'_>, image: &str, has_repository: bool, ui: &Ui) {
+    let Order { environment, proof, .. } = order;
     let mut steps = Vec::new();
-    if !found.has_repository() {
-        steps.push(format!("create repository {name}"));
+    if !has_repository {
+        steps.push(format!("create repository {}", context.deployment.service.name));
     }
-    steps.push(format!("{image} {name}:{tag} ({})", ready.platform.oci()));
-    let state = stack.as_ref().map(|stack| stack.status.as_str());
-    let answer = status::answer(state);
+    steps.push(image.to_owned());
+    let state = ready.seen.stack.as_ref().map(|stack| stack.status.as_str());
+    let (answer, stack, template) = (status::answer(state), &environment.stack, &ready.template.path);
+    let state = state.unwrap_or_default();
     steps.push(match answer {
-        status::Answer::Create => format!("create stack {} from {}", environment.stack, ready.template.path),
-        status::Answer::Update => {
-            format!("update stack {} from {}, if that changes it", environment.stack, ready.template.path)
+        status::Answer::Create => format!("create stack {stack} from {template}"),
+        status::Answer::Update => format!("update stack {stack} from {template}, if that changes it"),
+        status::Answer::Wait => format!("wait for stack {stack}, which is {state}"),
+        status::Answer::Recreate => format!("ask to delete stack {stack}, which is {state}, and create it again"),
+        status::Answer::Refuse(refusal) => {
+            format!("refuse: stack {stack} is {state}; {}", refusal.hint(stack, &environment.name, &environment.region))
         }
-        status::Answer::Wait => format!("wait for stack {}, which is {}", environment.stack, state.unwrap_or_default()),
-        status::Answer::Refuse(refusal) => format!(
-            "refuse: stack {} is {}; {}",
-            environment.stack,
-            state.unwrap_or_default(),
-            refusal.hint(&environment.stack, &environment.name, &environment.region)
-        ),
     });
     if !proof.no_smoke && !matches!(answer, status::Answer::Refuse(_)) {
         steps.push("prove the endpoint".to_owned());
     }
     ui.result(&steps.join("\n"));
     context.report(|report| report.plan = Some(steps));
-    Ok(())
 }
 
 /// Releases to this machine's engine.

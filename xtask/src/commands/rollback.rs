@@ -1,11 +1,103 @@
-//! 
+//! `rollback`: an earlier release again, with its image, template and parameters, and the same proof.
 
 use anyhow::Result;
+use config::deployment::Environment;
 
+use super::release;
+use crate::aws::{Clients, Identity};
 use crate::cli::Rollback;
 use crate::context::Context;
+use crate::delivery::{self, Delivery};
+use crate::ecr;
+use crate::image::ImageReference;
+use crate::journal::inputs::{self, Inputs};
+use crate::journal::record::{self, Outcome, Record};
+use crate::outcome::{Exit, Failure};
+use crate::preflight::{self, Check};
+use crate::rollout::{self, Origin, Wanted};
+use crate::stack::Stack;
+use crate::template::Template;
 use crate::ui::Ui;
 
-pub(super) async fn run(_arguments: &Rollback, _context: &Context, _ui: &Ui) -> Result<()> {
-    anyhow::bail!("in the making")
+pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(&arguments.environment.environment)?;
+    release::note(context, environment);
+    if environment.protected && !arguments.dry_run {
+        ui.must_be_able_to_ask(&rollout::question(environment))?;
+    }
+    let Rollback { proof, conduct, dry_run, .. } = arguments;
+    let check = Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false };
+    let also =
+        async |clients: &Clients, _: &Identity, _: &Template| record::list(&clients.ssm, &environment.stack).await;
+    let (ready, records) = context.interrupt.or(preflight::check(check, also, ui)).await?;
+    let target = choose(&records, arguments.release, ready.seen.stack.as_ref(), environment)?.clone();
+    let (image, inputs) = context.interrupt.or(fetch(&ready.clients, &target, environment)).await?;
+    let template = Template::parse(&inputs.path, inputs.template.clone()).map_err(|error| {
+        Failure::new(Exit::Failed, "journal", "the release's template cannot be used").reason(error.to_string())
+    })?;
+    let step = format!("go back to release {} of {}: {image}", target.number, target.at);
+    ui.line(&step);
+    if *dry_run {
+        ui.result(&step);
+        context.report(|report| report.plan = Some(vec![step]));
+        return Ok(());
+    }
+    let wanted = Wanted { environment, image, template, origin: Origin::Recorded(inputs.values()) };
+    let delivery = Delivery {
+        context,
+        ready: &ready,
+        wanted,
+        proof,
+        conduct,
+        doing: format!("rollback to release {}", target.number),
+        commit: target.commit.clone(),
+        back_to: Some(target.back_to.unwrap_or(target.number)),
+        ui,
+    };
+    delivery::deliver(&delivery).await
+}
+
+/// The release to go back to.
+fn choose<'a>(
+    records: &'a [Record],
+    number: Option<i64>,
+    stack: Option<&Stack>,
+    environment: &Environment,
+) -> Result<&'a Record, Failure> {
+    let status = format!("cargo xtask status {} shows the releases one can go back to", environment.name);
+    let fail = |reason: String| {
+        Failure::new(Exit::Failed, "no-release", "there is no such release to go back to")
+            .resource(format!("stack {}", environment.stack))
+            .reason(reason)
+            .hint(&status)
+    };
+    let Some(number) = number else {
+        let earlier = record::earlier(records, stack.and_then(Stack::container_uri));
+        return earlier
+            .first()
+            .copied()
+            .ok_or_else(|| fail("no good release came before the one that runs".to_owned()));
+    };
+    match records.iter().find(|record| record.number == number) {
+        Some(record) if record.outcome == Outcome::Succeeded => Ok(record),
+        Some(record) => Err(fail(format!("release {number} did not succeed: it is {:?}", record.outcome))),
+        None => Err(fail(format!("release {number} is not remembered"))),
+    }
+}
+
+/// What the release is made of, all of it still there.
+async fn fetch(clients: &Clients, record: &Record, environment: &Environment) -> Result<(ImageReference, Inputs)> {
+    let image: ImageReference = record.image.parse().map_err(anyhow::Error::new)?;
+    let (has, inputs) = tokio::try_join!(
+        ecr::has(&clients.ecr, &image),
+        inputs::read(&clients.ssm, &environment.stack, &record.inputs)
+    )?;
+    if has == Some(false) {
+        return Err(Failure::new(Exit::Failed, "no-image", "the release's image is gone")
+            .resource(image.to_string())
+            .reason("somebody has deleted it from the registry")
+            .hint("go back to another release, or release its commit again")
+            .into());
+    }
+    Ok((image, inputs))
 }

@@ -1,37 +1,65 @@
-//! `status`: what an environment's stack is, and which image it was told to run.
+//! `status`: what an environment's stack is, which image it was told to run, and what one can go back to.
 
 use anyhow::Result;
 
 use crate::context::Context;
+use crate::journal::record::{self, Outcome, Record};
+use crate::report::Release;
+use crate::stack::Stack;
 use crate::ui::Ui;
-use crate::{preflight, stack};
+use crate::{preflight, rollout};
+
+/// How many releases are shown; `--json` has all.
+const SHOWN: usize = 10;
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
-    context.report(|report| {
-        report.environment = Some(environment.name.clone());
-        report.stack = Some(environment.stack.clone());
-    });
+    super::release::note(context, environment);
     let (clients, identity) = preflight::account(context, environment).await?;
-    let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    let (seen, records) =
+        tokio::try_join!(rollout::look(&clients, environment), record::list(&clients.ssm, &environment.stack))?;
     let mut lines = vec![
         ("environment", environment.name.clone()),
         ("account", identity.account),
         ("region", environment.region.clone()),
         ("stack", environment.stack.clone()),
     ];
-    let Some(stack) = stack else {
-        lines.push(("state", "does not exist".to_owned()));
-        print(&lines, ui);
-        return Ok(());
-    };
-    lines.push(("state", stack.status.clone()));
-    lines.extend(stack.status_reason.clone().map(|reason| ("reason", reason)));
-    lines.extend(stack.updated.clone().map(|updated| ("updated", updated)));
-    lines.extend(stack.container_uri().map(|uri| ("image", uri.to_owned())));
-    let outputs = stack.outputs.iter().map(|(name, value)| (name.as_str(), value.clone()));
-    lines.extend(outputs);
+    match &seen.stack {
+        None => lines.push(("state", "does not exist".to_owned())),
+        Some(stack) => {
+            lines.push(("state", stack.status.clone()));
+            lines.extend(stack.status_reason.clone().map(|reason| ("reason", reason)));
+            lines.extend(stack.updated.clone().map(|updated| ("updated", updated)));
+            lines.extend(stack.container_uri().map(|uri| ("image", uri.to_owned())));
+            lines.extend(stack.outputs.iter().map(|(name, value)| (name.as_str(), value.clone())));
+            note(context, stack);
+        }
+    }
+    if let Some(held) = &seen.remembered.lock {
+        let dead = if held.lives() { "" } else { " (dead)" };
+        lines.push(("locked by", format!("{}{dead}", held.holder)));
+        context.report(|report| report.locked_by = Some(held.holder.to_string()));
+    }
     print(&lines, ui);
+    let runs = seen.stack.as_ref().and_then(Stack::container_uri);
+    let running = record::running(&records, runs).map(|record| record.number);
+    let back: Vec<i64> = record::earlier(&records, runs).iter().map(|record| record.number).collect();
+    if !records.is_empty() {
+        ui.result("\nreleases, newest first:");
+    }
+    for record in records.iter().take(SHOWN) {
+        ui.result(&line(record, running, &back));
+    }
+    let releases = records.into_iter().map(|record| Release {
+        running: Some(record.number) == running,
+        can_go_back: back.contains(&record.number),
+        record,
+    });
+    context.report(|report| report.releases = Some(releases.collect()));
+    Ok(())
+}
+
+fn note(context: &Context, stack: &Stack) {
     context.report(|report| {
         report.image = stack.container_uri().map(str::to_owned);
         report.digest = stack.container_uri().and_then(|uri| Some(uri.split_once('@')?.1.to_owned()));
@@ -39,7 +67,27 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         report.stack_updated.clone_from(&stack.updated);
         report.outputs = Some(stack.outputs.clone());
     });
-    Ok(())
+}
+
+/// One release: a mark, its number, when, what became of it, the image and the commit.
+fn line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
+    let mark = match record.number {
+        number if Some(number) == running => "runs",
+        number if back.contains(&number) => "back",
+        _ => "",
+    };
+    let outcome = match record.outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::RolledBack => "rolled back",
+        Outcome::Unproved => "unproved",
+        Outcome::Failed => "failed",
+    };
+    let digest = record.image.split_once("@sha256:").map_or(record.image.as_str(), |(_, hex)| hex);
+    let digest = digest.get(..12).unwrap_or(digest);
+    let commit = record.commit.as_deref().map(|commit| format!(", commit {}", commit.get(..12).unwrap_or(commit)));
+    let from = record.back_to.map(|number| format!(", back to {number}"));
+    let (commit, from) = (commit.unwrap_or_default(), from.unwrap_or_default());
+    format!("{mark:<4} {:>4}  {}  {outcome:<11}  {digest}{commit}{from}", record.number, record.at)
 }
 
 fn print(lines: &[(&str, String)], ui: &Ui) {

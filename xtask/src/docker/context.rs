@@ -13,7 +13,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
-use super::host::hex;
+use crate::image::hex;
 
 const CHUNK: usize = 256 * 1024;
 /// A tar archive is made of blocks of this size (POSIX.1-2001, `pax`).
@@ -54,18 +54,18 @@ impl BuildContext {
         Ok(())
     }
 
-    /// `content-` and 12 hexadecimal digits of the hash of everything that goes into the image.
+    /// 12 hexadecimal digits of the hash of everything that goes into the image.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub(crate) async fn tag(&self) -> Result<String> {
+    pub(crate) async fn hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
         hash.update(format!("{}\n{:?}\n", self.platform, self.arguments));
         let mut tar = std::pin::pin!(self.clone().tar());
         while let Some(chunk) = tar.try_next().await? {
             hash.update(&chunk);
         }
-        Ok(format!("content-{}", &hex(&hash.finalize())[..12]))
+        Ok(hex(&hash.finalize())[..12].to_owned())
     }
 
     /// The context as a tar stream.
@@ -162,10 +162,10 @@ mod tests {
         let tag = async |platform, arguments: &[(&str, &str)]| {
             let mut context = BuildContext::new(platform, arguments);
             context.add("api", &file, true).unwrap();
-            context.tag().await.unwrap()
+            context.hash().await.unwrap()
         };
         let first = tag("linux/amd64", &[]).await;
-        assert!(first.starts_with("content-") && first.len() == 20);
+        assert!(first.len() == 12 && first.bytes().all(|b| b.is_ascii_hexdigit()));
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
         std::fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
         assert_eq!(tag("linux/amd64", &[]).await, first);
@@ -183,6 +183,6 @@ mod tests {
         let mut context = BuildContext::new("linux/amd64", &[]);
         context.add("api", &file, true).unwrap();
         std::fs::write(&file, "1").unwrap();
-        assert!(context.tag().await.unwrap_err().to_string().contains("shrank"));
+        assert!(context.hash().await.unwrap_err().to_string().contains("shrank"));
     }
 }

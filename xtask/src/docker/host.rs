@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::image::hex;
+
 const DEFAULT: &str = if cfg!(windows) { "npipe:////./pipe/docker_engine" } else { "unix:///var/run/docker.sock" };
 
 #[derive(Deserialize)]
@@ -82,10 +84,6 @@ fn context_host(folder: &Path, name: &str) -> Result<String, String> {
     }
     let endpoint = meta.endpoints.get("docker").ok_or_else(|| format!("context {name:?} names no docker endpoint"))?;
     Ok(endpoint.host.clone())
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ async fn a_missing_repository_is_none_and_has_no_images() {
         mock!(Client::batch_get_image).then_error(|| BatchGetImageError::RepositoryNotFoundException(not_found()));
     let client = mock_client!(aws_sdk_ecr, [&describe, &get]);
     assert_eq!(find(&client, "rest-api").await.unwrap(), None);
-    assert_eq!(digest(&client, "rest-api", "a").await.unwrap(), None);
+    assert_eq!(stored(&client, "rest-api", "a").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn an_image_has_its_digest_whatever_tag_the_answer_names() {
         },
     );
     let client = mock_client!(aws_sdk_ecr, [&get]);
-    assert_eq!(digest(&client, "rest-api", "one").await.unwrap().unwrap().as_str(), wanted);
+    assert_eq!(stored(&client, "rest-api", "one").await.unwrap().unwrap().digest.as_str(), wanted);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub(crate) fn conclude(environment: &Environment, followed: &Followed) -> Result
             Exit::RolledBack,
             "rolled-back",
             "could not be created; what had been created is gone",
-            format!("mend the cause, then cargo xtask destroy {} and release again", environment.name),
+            format!("mend the cause, then repeat the command with --yes; or cargo xtask destroy {}", environment.name),
         ),
         (Ending::Done, _) | (Ending::Stuck, None) => (
             Exit::NeedsHuman,
@@ -44,7 +44,7 @@ pub(crate) fn conclude(environment: &Environment, followed: &Followed) -> Result
 }
 
 /// Adds the first real cause to a stack's failure.
-pub(super) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
+pub(crate) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
     let otherwise = followed.stack.as_ref().and_then(|stack| stack.status_reason.clone());
     let stack_id = followed.stack.as_ref().map(|stack| stack.id.as_str()).unwrap_or_default();
     match events::first_cause(&followed.events, stack_id) {

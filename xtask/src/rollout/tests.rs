@@ -2,21 +2,49 @@
 
 mod model;
 
+use anyhow::Result;
+
 use super::*;
-use crate::cli::{Color, Global};
+use crate::cli::{Color, Conduct, Global, Proof};
+use crate::delivery::{self, Delivery};
+use crate::report::{Change, Report};
 use crate::ui::Terminal;
 use model::{EMPTY_MESSAGES, Model};
 
-/// Runs a rollout against the model.
-async fn roll(model: &Model, protected: bool) -> Result<Rolled> {
-    let scene = model.scene(protected);
-    let image = format!("example.com/rest-api@sha256:{}", "a".repeat(64)).parse().unwrap();
-    roll_out(&scene.context, &scene.ready, &scene.environment, &image, &Ui::silent()).await
+/// A whole delivery against the model, but for the proof; nobody can be asked anything.
+async fn roll(model: &Model, protected: bool) -> Result<Report> {
+    deliver(model, protected, false, &Conduct::default()).await
+}
+
+async fn deliver(model: &Model, protected: bool, yes: bool, conduct: &Conduct) -> Result<Report> {
+    let scene = model.scene(protected).await;
+    let global = Global { json: false, quiet: true, yes, color: Color::Never, verbose: false };
+    let ui = Ui::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true });
+    let wanted = Wanted {
+        environment: &scene.environment,
+        image: format!("example.com/rest-api@sha256:{}", "a".repeat(64)).parse().unwrap(),
+        template: scene.ready.template.clone(),
+        origin: Origin::Settings(&scene.context.deployment.service),
+    };
+    let proof = Proof { smoke_url: None, no_smoke: true, registry: None };
+    let delivery = Delivery {
+        context: &scene.context,
+        ready: &scene.ready,
+        wanted,
+        proof: &proof,
+        conduct,
+        doing: "release".to_owned(),
+        commit: None,
+        back_to: None,
+        ui: &ui,
+    };
+    delivery::deliver(&delivery).await?;
+    Ok(scene.context.into_report())
 }
 
 async fn failure(model: &Model) -> Failure {
     match roll(model, false).await {
-        Ok(rolled) => panic!("it succeeded: {:?}", rolled.change),
+        Ok(report) => panic!("it succeeded: {:?}", report.change),
         Err(error) => Failure::of(&error),
     }
 }
@@ -24,23 +52,23 @@ async fn failure(model: &Model) -> Failure {
 #[tokio::test(start_paused = true)]
 async fn a_missing_stack_is_created_with_rollback_said_aloud() {
     let model = Model::new(&[None, Some("CREATE_IN_PROGRESS"), Some("CREATE_COMPLETE")]);
-    let rolled = roll(&model, false).await.unwrap();
-    assert_eq!((rolled.change, rolled.stack.status.as_str()), (Change::Create, "CREATE_COMPLETE"));
-    assert_eq!(rolled.stack.outputs["ApiGatewayURL"], "https://api.example.com/production");
+    let report = roll(&model, false).await.unwrap();
+    assert_eq!((report.change, report.release), (Some(Change::Create), Some(1)));
+    assert_eq!(report.outputs.unwrap()["ApiGatewayURL"], "https://api.example.com/production");
     assert_eq!(model.calls(), ["CreateChangeSet CREATE", "ExecuteChangeSet disable_rollback=Some(false)"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stack_in_review_is_created() {
     let model = Model::new(&[Some("REVIEW_IN_PROGRESS"), Some("CREATE_COMPLETE")]);
-    assert_eq!(roll(&model, false).await.unwrap().change, Change::Create);
+    assert_eq!(roll(&model, false).await.unwrap().change, Some(Change::Create));
     assert_eq!(model.calls()[0], "CreateChangeSet CREATE");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stack_that_has_template_and_parameters_is_left_alone() {
     let model = Model { current: true, ..Model::new(&[Some("UPDATE_COMPLETE")]) };
-    assert_eq!(roll(&model, false).await.unwrap().change, Change::None);
+    assert_eq!(roll(&model, false).await.unwrap().change, Some(Change::None));
     assert!(model.calls().is_empty());
 }
 
@@ -48,7 +76,7 @@ async fn a_stack_that_has_template_and_parameters_is_left_alone() {
 async fn both_messages_of_an_empty_change_set_are_success_and_leave_none_behind() {
     for message in EMPTY_MESSAGES {
         let model = Model { change_set_reason: Some(message), ..Model::new(&[Some("UPDATE_COMPLETE")]) };
-        assert_eq!(roll(&model, false).await.unwrap().change, Change::None);
+        assert_eq!(roll(&model, false).await.unwrap().change, Some(Change::None));
         assert_eq!(model.calls(), ["CreateChangeSet UPDATE", "DeleteChangeSet"]);
     }
 }
@@ -84,7 +112,7 @@ async fn rolling_back_to_nothing_is_a_failure_that_names_the_way_out() {
     let failure = failure(&model).await;
     assert_eq!(failure.exit, Exit::RolledBack);
     assert!(failure.message.contains("could not be created"), "{failure}");
-    assert!(failure.hint.unwrap().contains("cargo xtask destroy dev"));
+    assert!(failure.hint.unwrap().contains("repeat the command with --yes"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,10 +124,11 @@ async fn a_rollback_that_fails_needs_a_human() {
 #[tokio::test(start_paused = true)]
 async fn states_that_take_no_release_are_refused_before_anything_is_asked() {
     for (status, way_out) in [
-        ("ROLLBACK_COMPLETE", "cargo xtask destroy dev"),
+        ("ROLLBACK_COMPLETE", "--yes"),
         ("DELETE_FAILED", "cargo xtask destroy dev"),
-        ("UPDATE_FAILED", "rollback-stack"),
-        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+        ("CREATE_FAILED", "--yes"),
+        ("UPDATE_FAILED", "cargo xtask recover dev"),
+        ("UPDATE_ROLLBACK_FAILED", "--skip LOGICAL_ID"),
     ] {
         let model = Model::new(&[Some(status)]);
         let failure = failure(&model).await;
@@ -119,7 +148,7 @@ async fn what_is_under_way_is_followed_to_its_end_first() {
         Some("UPDATE_IN_PROGRESS"),
         Some("UPDATE_COMPLETE"),
     ]);
-    assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);
+    assert_eq!(roll(&model, false).await.unwrap().change, Some(Change::Update));
     assert_eq!(model.calls().len(), 2);
 }
 
@@ -140,7 +169,7 @@ async fn a_lost_answer_to_the_execution_is_looked_up() {
         execute_error: Some(("InternalFailure", "connection closed")),
         ..Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_IN_PROGRESS"), Some("UPDATE_COMPLETE")])
     };
-    assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);
+    assert_eq!(roll(&model, false).await.unwrap().change, Some(Change::Update));
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +206,7 @@ async fn a_look_that_comes_too_early_is_not_the_end() {
                 Some("UPDATE_COMPLETE"),
             ])
         };
-        assert_eq!(roll(&model, false).await.unwrap().stack.status, "UPDATE_COMPLETE");
+        assert_eq!(roll(&model, false).await.unwrap().change, Some(Change::Update));
     }
 }
 
@@ -188,7 +217,7 @@ async fn a_lost_answer_to_finished_work_is_success() {
         events: &[("Stack", "UPDATE_COMPLETE", None)],
         ..Model::new(&[Some("UPDATE_COMPLETE")])
     };
-    assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);
+    assert_eq!(roll(&model, false).await.unwrap().change, Some(Change::Update));
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,7 +230,7 @@ async fn a_stack_that_someone_deletes_meanwhile_is_gone() {
 #[tokio::test(start_paused = true)]
 async fn events_that_cannot_be_read_decide_nothing() {
     let model = Model { events_denied: true, ..Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_COMPLETE")]) };
-    assert_eq!(roll(&model, false).await.unwrap().change, Change::Update);
+    assert_eq!(roll(&model, false).await.unwrap().change, Some(Change::Update));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,10 +241,101 @@ async fn a_protected_stack_is_not_changed_unasked() {
     assert_eq!(model.calls(), ["CreateChangeSet UPDATE", "DeleteChangeSet"]);
 
     let model = Model::new(&[Some("UPDATE_COMPLETE"), Some("UPDATE_COMPLETE")]);
-    let scene = model.scene(true);
-    let global = Global { json: false, quiet: true, yes: true, color: Color::Never, verbose: false };
-    let ui = Ui::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true });
-    let image = format!("example.com/rest-api@sha256:{}", "a".repeat(64)).parse().unwrap();
-    let rolled = roll_out(&scene.context, &scene.ready, &scene.environment, &image, &ui).await.unwrap();
-    assert_eq!(rolled.change, Change::Update);
+    let report = deliver(&model, true, true, &Conduct::default()).await.unwrap();
+    assert_eq!(report.change, Some(Change::Update));
+}
+
+/// peers: dead stacks.
+#[tokio::test(start_paused = true)]
+async fn a_dead_stack_is_deleted_and_created_again_in_the_same_run() {
+    for status in ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED"] {
+        let model = Model::new(&[
+            Some(status),
+            Some("DELETE_IN_PROGRESS"),
+            Some("DELETE_COMPLETE"),
+            Some("CREATE_IN_PROGRESS"),
+            Some("CREATE_COMPLETE"),
+        ]);
+        let report = deliver(&model, false, true, &Conduct::default()).await.unwrap();
+        assert_eq!(report.change, Some(Change::Create), "{status}");
+        assert_eq!(model.calls()[..2], ["DeleteStack", "CreateChangeSet CREATE"], "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_the_earlier_attempt_failed_is_told_before_a_dead_stack_is_given_up() {
+    let events = &[
+        ("Queue", "CREATE_FAILED", Some("Resource creation cancelled")),
+        ("Gateway", "CREATE_FAILED", Some("the account has too many gateways")),
+        ("Stack", "ROLLBACK_COMPLETE", None),
+    ];
+    let model = Model { dead: true, events, ..Model::new(&[Some("ROLLBACK_COMPLETE")]) };
+    let failure = failure(&model).await;
+    assert_eq!((failure.exit, failure.kind), (Exit::NeedsHuman, "stack-state"));
+    assert_eq!(failure.reason.as_deref(), Some("the account has too many gateways"));
+    assert!(model.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_stack_with_a_retained_resource_is_never_deleted() {
+    let model = Model { retained: &["UserPool"], ..Model::new(&[Some("ROLLBACK_COMPLETE")]) };
+    let failure = Failure::of(&deliver(&model, false, true, &Conduct::default()).await.err().unwrap());
+    assert_eq!(failure.exit, Exit::NeedsHuman);
+    assert!(failure.reason.unwrap().contains("UserPool would stay behind"));
+    assert!(model.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_under_way_is_refused_when_so_told() {
+    let model = Model::new(&[Some("UPDATE_IN_PROGRESS")]);
+    let conduct = Conduct { no_follow: true, ..Conduct::default() };
+    let failure = Failure::of(&deliver(&model, false, true, &conduct).await.err().unwrap());
+    assert_eq!((failure.exit, failure.kind), (Exit::Failed, "in-progress"));
+    assert!(model.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_user_pool_stops_a_release_unless_it_is_allowed_by_name() {
+    let story = [Some("UPDATE_COMPLETE"), Some("UPDATE_IN_PROGRESS"), Some("UPDATE_COMPLETE")];
+    let model = Model { changes: &[("AWS::Cognito::UserPool", "True")], ..Model::new(&story) };
+    let refused = failure(&model).await;
+    assert_eq!((refused.exit, refused.kind), (Exit::Failed, "guard"));
+    assert_eq!(model.calls(), ["CreateChangeSet UPDATE", "DeleteChangeSet"]);
+
+    let model = Model { changes: &[("AWS::Cognito::UserPool", "True")], ..Model::new(&story) };
+    let conduct = Conduct { allow: vec!["Thing".to_owned()], ..Conduct::default() };
+    assert_eq!(deliver(&model, false, false, &conduct).await.unwrap().change, Some(Change::Update));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_release_is_recorded_once_and_the_lock_given_back() {
+    let model = Model::new(&[None, Some("CREATE_IN_PROGRESS"), Some("CREATE_COMPLETE")]);
+    assert_eq!(roll(&model, false).await.unwrap().release, Some(1));
+    let left = |model: &Model| model.journal.lock().unwrap().keys().cloned().collect::<Vec<_>>();
+    let names = left(&model);
+    assert!(names[0].starts_with("/xtask/rest-api-dev/inputs/") && names[0].ends_with("/end"), "{names:?}");
+    assert_eq!(names[1..], ["/xtask/rest-api-dev/releases"]);
+    // The same again changes and records nothing.
+    let again = Model { current: true, ..model.clone() };
+    let report = roll(&again, false).await.unwrap();
+    assert_eq!((report.change, report.release), (Some(Change::None), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_was_killed_after_the_stack_changed_is_recorded_by_the_next_run() {
+    let model = Model { current: true, ..Model::new(&[Some("UPDATE_COMPLETE")]) };
+    let report = roll(&model, false).await.unwrap();
+    assert_eq!((report.change, report.release), (Some(Change::None), Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_is_rolled_back_is_recorded_with_its_cause() {
+    let events = &[("EC2Instance", "CREATE_FAILED", Some("Received 1 FAILURE signal(s)"))];
+    let story = [Some("UPDATE_COMPLETE"), Some("UPDATE_IN_PROGRESS"), Some("UPDATE_ROLLBACK_COMPLETE")];
+    let model = Model { events, ..Model::new(&story) };
+    assert_eq!(failure(&model).await.exit, Exit::RolledBack);
+    let journal = model.journal.lock().unwrap();
+    let record = &journal["/xtask/rest-api-dev/releases"][0];
+    assert!(record.contains("rolled-back") && record.contains("Received 1 FAILURE signal(s)"), "{record}");
+    assert!(!journal.contains_key("/xtask/rest-api-dev/lock"));
 }

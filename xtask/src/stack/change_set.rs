@@ -9,13 +9,14 @@ use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
     Capability, Change as Described, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration,
-    Tag,
+    RollbackTrigger, Tag,
 };
+use serde::{Deserialize, Serialize};
 
 use super::is_empty;
 use crate::aws::failure;
 use crate::outcome::{Exit, Failure};
-use crate::plan::Value;
+use crate::plan::{Value, Watch};
 use crate::template::Template;
 
 /// CloudFormation works out most change sets in seconds; a large one may take minutes.
@@ -28,6 +29,8 @@ pub(crate) struct Request<'a> {
     pub(crate) create: bool,
     pub(crate) template: &'a Template,
     pub(crate) parameters: &'a BTreeMap<String, Value>,
+    /// What an update is watched by; a creation has no alarms yet.
+    pub(crate) watch: Watch,
     /// All tags of the stack: what is left out is taken away.
     pub(crate) tags: &'a BTreeMap<String, String>,
     /// Names the change set and makes its calls idempotent: `[a-zA-Z][-a-zA-Z0-9]*`, at most 128.
@@ -43,13 +46,14 @@ pub(crate) struct ChangeSet {
 }
 
 /// One resource that changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Change {
     /// `Add`, `Modify`, `Remove`, …
     pub(crate) action: String,
     pub(crate) logical_id: String,
     pub(crate) resource_type: String,
     /// `True`, `False` or `Conditional`; only for what is modified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replacement: Option<String>,
 }
 
@@ -59,6 +63,35 @@ pub(crate) enum Prepared {
     /// Nothing would change; the change set is deleted.
     Empty,
     Ready(ChangeSet),
+}
+
+/// Whether a change set that was made earlier can still be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    Available,
+    /// Why not.
+    Gone(String),
+}
+
+/// Looks at a change set that was made earlier.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
+    match client.describe_change_set().stack_name(stack).change_set_name(id).send().await {
+        Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(State::Available),
+        Ok(set) => {
+            let status = set.execution_status().map_or("unknown", |status| status.as_str());
+            Ok(State::Gone(format!("it cannot be executed any more, it is {status}")))
+        }
+        // A stack whose only change set it was may be gone with it.
+        Err(error)
+            if matches!(error.code(), Some("ChangeSetNotFound" | "ChangeSetNotFoundException" | "ValidationError")) =>
+        {
+            Ok(State::Gone("it is gone".to_owned()))
+        }
+        Err(error) => Err(failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error).into()),
+    }
 }
 
 /// Asks for a change set and waits until it is worked out.
@@ -78,7 +111,7 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
         .template_body(&request.template.body)
         .set_parameters(Some(parameters(request.parameters)))
         .set_tags(Some(tags))
-        .set_rollback_configuration((!request.create).then(|| keep_old(request.template)))
+        .set_rollback_configuration((!request.create).then(|| monitoring(&request.watch)))
         .capabilities(Capability::CapabilityIam)
         .capabilities(Capability::CapabilityNamedIam)
         .send()
@@ -119,11 +152,16 @@ fn refused(request: &Request<'_>, reason: Option<String>) -> Failure {
         .hint(format!("mend {} or the parameters in deploy.toml", request.template.path))
 }
 
-/// What CloudFormation has replaced it removes only after the monitoring time, alarms or none
+/// What CloudFormation has replaced it removes only after the monitoring time, alarms or none; an alarm that goes off
+/// until then rolls the update back
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-rollback-triggers.html>). The setting
-/// stays with the stack, so none is said too.
-fn keep_old(template: &Template) -> RollbackConfiguration {
-    RollbackConfiguration::builder().monitoring_time_in_minutes(template.keep_old_minutes).build()
+/// stays with the stack, so none is said too: no minutes, and an empty list.
+fn monitoring(watch: &Watch) -> RollbackConfiguration {
+    let trigger = |arn: &String| RollbackTrigger::builder().arn(arn).r#type("AWS::CloudWatch::Alarm").build();
+    RollbackConfiguration::builder()
+        .monitoring_time_in_minutes(watch.minutes)
+        .set_rollback_triggers(Some(watch.alarms.iter().map(trigger).collect()))
+        .build()
 }
 
 fn parameters(values: &BTreeMap<String, Value>) -> Vec<Parameter> {
@@ -231,3 +269,6 @@ pub(crate) async fn discard(client: &Client, id: &str, stack: &str) -> Result<()
     answer.map_err(|error| failure("cloudformation:DeleteChangeSet", &format!("stack {stack}"), &error))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,6 +96,7 @@ impl Checkout {
         let json = serde_json::from_slice(&stdout).with_context(|| {
             format!("not one JSON object ({status}):\n{}\n{stderr}", String::from_utf8_lossy(&stdout))
         })?;
+        keeps_to_the_schema(&json)?;
         Ok(Ended { code: status.code(), json, stderr })
     }
 }
@@ -112,6 +113,15 @@ impl Ended {
         );
         Ok(self.json)
     }
+}
+
+/// Checks what `--json` has printed.
+pub(crate) fn keeps_to_the_schema(object: &Value) -> Result<()> {
+    let schema: Value = serde_json::from_str(include_str!("../../../docs/result.schema.json"))?;
+    let validator = jsonschema::draft202012::new(&schema)?;
+    let errors: Vec<String> = validator.iter_errors(object).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    ensure!(errors.is_empty(), "against docs/result.schema.json:\n{}\n{object}", errors.join("\n"));
+    Ok(())
 }
 
 /// What git tracks, and what it would.

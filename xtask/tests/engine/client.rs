@@ -33,6 +33,21 @@ pub(crate) fn call(endpoint: &str, service: &str, action: &str, body: &Value) ->
     serde_json::from_str(&answer.body).with_context(|| format!("{action} answers no JSON"))
 }
 
+/// Calls an AWS service that speaks forms and XML, such as CloudFormation; a refusal is an answer too.
+pub(crate) fn form(endpoint: &str, service: &str, fields: &[(&str, &str)]) -> Result<Answer> {
+    let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/{service}/aws4_request");
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Authorization", scope.as_str())];
+    runtime()?.block_on(ask(client()?.post(endpoint).body(body), &headers))
+}
+
+/// Sends JSON, or nothing for null.
+pub(crate) fn send(method: &str, url: &str, body: &Value) -> Result<Answer> {
+    let request = client()?.request(method.parse().context("a method of HTTP")?, url);
+    let request = if body.is_null() { request } else { request.json(body) };
+    runtime()?.block_on(ask(request, &[]))
+}
+
 /// A user who asks for the version all the while, on a new connection each time.
 pub(crate) struct Steady {
     stop: Arc<AtomicBool>,

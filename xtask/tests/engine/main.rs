@@ -4,6 +4,7 @@ mod boot;
 mod checkout;
 mod client;
 mod fakecloud;
+mod faults;
 mod local;
 mod ministack;
 mod push;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         push::trials(&support),
         boot::trials(&support),
         rehearsal::trials(&support),
+        faults::trials(&support),
         fakecloud::trials(&support),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()

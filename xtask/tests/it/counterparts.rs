@@ -94,6 +94,20 @@ impl Counterparts {
     }
 }
 
+impl Drop for Counterparts {
+    /// What AWS was asked must be in the policy that the tool prints for itself.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let asked = self.world().asked.clone();
+        let allowed = crate::policy::allowed();
+        let beyond: Vec<&String> =
+            asked.iter().filter(|action| !action.contains('/') && !allowed.contains(*action)).collect();
+        assert!(beyond.is_empty(), "asked without being in `iam-policy`: {beyond:?}");
+    }
+}
+
 struct Answers(Arc<Mutex<World>>);
 
 impl Respond for Answers {

@@ -5,7 +5,9 @@
 mod contract;
 mod counterparts;
 mod layering;
+mod policy;
 mod sandbox;
+mod schema;
 mod secrets;
 mod templates;
 mod transcripts;

@@ -112,6 +112,26 @@ fn a_new_port_of_the_container_makes_no_new_target_group() {
     }
 }
 
+/// The tool has CloudFormation turn an update back at these; one that is on where nobody asks would block every release.
+#[test]
+fn an_alarm_to_turn_back_at_is_quiet_while_nobody_asks() {
+    for (name, template) in services() {
+        let outputs = template["Outputs"].as_object().unwrap();
+        let alarms: Vec<_> = outputs.iter().filter(|(output, _)| output.starts_with("RollbackAlarm")).collect();
+        assert!((1..=5).contains(&alarms.len()), "{name}: has {} alarms to turn back at", alarms.len());
+        for (output, definition) in alarms {
+            let arn = &definition["Value"]["Fn::GetAtt"];
+            let alarm = &template["Resources"][arn[0].as_str().unwrap_or_default()];
+            assert_eq!(
+                (&alarm["Type"], &arn[1]),
+                (&json!("AWS::CloudWatch::Alarm"), &json!("Arn")),
+                "{name}: {output}"
+            );
+            assert_eq!(alarm["Properties"]["TreatMissingData"], "notBreaching", "{name}: {output}");
+        }
+    }
+}
+
 #[test]
 fn a_changed_api_has_a_new_deployment() {
     for (name, template) in services() {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use toml::{Table, Value};
@@ -118,13 +119,23 @@ impl Reader {
     }
 
     pub(super) fn port(&mut self, key: &'static str, default: u16) -> u16 {
+        self.number(key, default, 1..=65535, "a port from 1 to 65535")
+    }
+
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        default: u16,
+        range: RangeInclusive<u16>,
+        allowed: &'static str,
+    ) -> u16 {
         match self.take(key) {
             None => default,
-            Some(Value::Integer(number)) if (1..=65535).contains(&number) => {
+            Some(Value::Integer(number)) if u16::try_from(number).is_ok_and(|number| range.contains(&number)) => {
                 u16::try_from(number).expect("the range was checked")
             }
             Some(other) => {
-                self.problem(key, Some(show(&other)), "a port from 1 to 65535");
+                self.problem(key, Some(show(&other)), allowed);
                 default
             }
         }

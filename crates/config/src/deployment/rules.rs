@@ -88,6 +88,9 @@ pub(super) const PARAMETER: Rule = Rule {
     allowed: "a parameter's name of letters and digits",
 };
 
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html
+pub(super) const WATCH_MINUTES: &str = "minutes from 0 to 180";
+
 fn starts_alphanumeric(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
 }

@@ -25,6 +25,7 @@ fn defaults_fill_what_is_not_said() {
     assert_eq!(deployment.service.health_path, "/health");
     let dev = &deployment.environments["dev"];
     assert!(!dev.protected);
+    assert_eq!(dev.watch_minutes, 0);
     assert_eq!(dev.account, None);
     assert_eq!(dev.parameters["DesiredCount"], "2");
     assert_eq!(dev.parameters["Zones"], "a,b");
@@ -45,6 +46,7 @@ stack = "1st"
 template = "../elsewhere.yaml"
 protected = "yes"
 registry = "https://127.0.0.1"
+watch_minutes = 181
 [environments.dev.parameters]
 "Not-A-Name" = "x"
 When = 2026-11-22
@@ -66,6 +68,7 @@ template = "t"
         r#"environments.dev.template is "../elsewhere.yaml""#,
         r#"environments.dev.protected is "yes"; allowed: true or false"#,
         r#"environments.dev.registry is "https://127.0.0.1"; allowed: HOST or HOST:PORT"#,
+        r#"environments.dev.watch_minutes is "181"; allowed: minutes from 0 to 180"#,
         "environments.dev.parameters.Not-A-Name",
         "environments.dev.parameters.When",
         r#"environments.local is "local"; allowed: a name that is"#,
@@ -76,6 +79,18 @@ template = "t"
         assert!(lines.contains(&format!("deploy.toml: {text}")), "{text} not in\n{lines}");
     }
     assert_eq!(error.0.len(), expected.len(), "{lines}");
+}
+
+#[test]
+fn alarms_are_watched_for_as_long_as_is_said() {
+    let minutes = |value: &str| {
+        let text = GOOD.replace("[environments.dev.p", &format!("watch_minutes = {value}\n[environments.dev.p"));
+        Deployment::parse("deploy.toml", &text).map(|deployment| deployment.environments["dev"].watch_minutes)
+    };
+    assert_eq!((minutes("15"), minutes("180"), minutes("0")), (Ok(15), Ok(180), Ok(0)));
+    for wrong in ["-1", "181", "70000", "\"15\"", "1.5"] {
+        assert!(minutes(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

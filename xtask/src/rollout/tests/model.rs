@@ -1,5 +1,7 @@
 //! A CloudFormation of one stack, whose states a test writes down.
 
+mod journal;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -7,23 +9,28 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ErrorMetadata;
 use aws_sdk_cloudformation::operation::create_change_set::CreateChangeSetOutput;
 use aws_sdk_cloudformation::operation::delete_change_set::DeleteChangeSetOutput;
+use aws_sdk_cloudformation::operation::delete_stack::DeleteStackOutput;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::operation::describe_stack_events::{DescribeStackEventsError, DescribeStackEventsOutput};
 use aws_sdk_cloudformation::operation::describe_stacks::{DescribeStacksError, DescribeStacksOutput};
 use aws_sdk_cloudformation::operation::execute_change_set::{ExecuteChangeSetError, ExecuteChangeSetOutput};
 use aws_sdk_cloudformation::operation::get_template::GetTemplateOutput;
+use aws_sdk_cloudformation::operation::list_stack_resources::ListStackResourcesOutput;
 use aws_sdk_cloudformation::types::{
-    ChangeSetStatus, ExecutionStatus, Output, Parameter, ResourceStatus, Stack, StackEvent, StackStatus,
+    Change, ChangeAction, ChangeSetStatus, ExecutionStatus, Output, Parameter, Replacement, ResourceChange,
+    ResourceStatus, Stack, StackEvent, StackResourceSummary, StackStatus,
 };
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use config::deployment::{Deployment, Environment};
 
-use crate::aws::Clients;
+use crate::aws::{Clients, Identity};
 use crate::context::Context;
 use crate::interrupt::Interrupt;
+use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::preflight::Ready;
 use crate::template::Template;
+pub(super) use journal::Stored;
 
 /// What CloudFormation says when nothing would change
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets-create.html>).
@@ -62,8 +69,16 @@ pub(super) struct Model {
     /// What happens once the change set is executed.
     pub(super) events: &'static [Event],
     pub(super) events_denied: bool,
+    /// Whether the events are of an earlier attempt.
+    pub(super) dead: bool,
     /// Another release executes first.
     pub(super) taken: bool,
+    /// What deleting the stack would leave behind.
+    pub(super) retained: &'static [&'static str],
+    /// Types and replacements of what the change set modifies.
+    pub(super) changes: &'static [(&'static str, &'static str)],
+    /// What Systems Manager holds.
+    pub(super) journal: Stored,
     pub(super) calls: Arc<Mutex<Vec<String>>>,
 }
 
@@ -83,7 +98,11 @@ impl Model {
             execute_error: None,
             events: &[],
             events_denied: false,
+            dead: false,
             taken: false,
+            retained: &[],
+            changes: &[],
+            journal: Stored::default(),
             calls: Arc::default(),
         }
     }
@@ -93,15 +112,23 @@ impl Model {
         self.calls.lock().unwrap().clone()
     }
 
-    pub(super) fn scene(&self, protected: bool) -> Scene {
+    pub(super) async fn scene(&self, protected: bool) -> Scene {
         let settings = format!("{SETTINGS}protected = {protected}\n");
         let deployment = Deployment::parse("deploy.toml", &settings).unwrap();
         let environment = deployment.environments["dev"].clone();
         let template = Template::parse("t.yaml", TEMPLATE.to_owned()).unwrap();
-        let clients = Clients::modelled(self.client());
+        let clients = Clients::modelled(self.client()).with_ssm(journal::client(&self.journal));
+        let seen = crate::rollout::look(&clients, &environment).await.unwrap();
         Scene {
             context: Context::of(deployment, Interrupt::never()),
-            ready: Ready { engine: None, clients, template, platform: Platform::Amd64 },
+            ready: Ready {
+                engine: Err(Failure::new(Exit::Preflight, "docker", "no engine is needed")),
+                clients,
+                identity: Identity::of("111122223333", "arn:aws:iam::111122223333:user/releaser"),
+                template,
+                platform: Platform::Amd64,
+                seen,
+            },
             environment,
         }
     }
@@ -131,7 +158,8 @@ impl Model {
             match model.change_set_reason {
                 Some(reason) => answer.status(ChangeSetStatus::Failed).status_reason(reason).build(),
                 None => {
-                    answer.status(ChangeSetStatus::CreateComplete).execution_status(ExecutionStatus::Available).build()
+                    let answer = answer.status(ChangeSetStatus::CreateComplete).set_changes(Some(model.described()));
+                    answer.execution_status(ExecutionStatus::Available).build()
                 }
             }
         });
@@ -150,7 +178,14 @@ impl Model {
         });
         let model = self.clone();
         let events = mock!(Client::describe_stack_events).then_compute_response(move |_| model.history());
-        let rules = [&describe, &get, &create, &describe_set, &delete, &execute, &events];
+        let model = self.clone();
+        let delete_stack = mock!(Client::delete_stack).then_compute_output(move |_| {
+            model.note("DeleteStack".to_owned());
+            DeleteStackOutput::builder().build()
+        });
+        let model = self.clone();
+        let list = mock!(Client::list_stack_resources).then_compute_output(move |_| model.resources());
+        let rules = [&describe, &get, &create, &describe_set, &delete, &execute, &events, &delete_stack, &list];
         mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, rules)
     }
 
@@ -182,11 +217,34 @@ impl Model {
         MockResponse::Output(DescribeStacksOutput::builder().stacks(stack.build()).build())
     }
 
+    fn described(&self) -> Vec<Change> {
+        let change = |(kind, replacement): &(&str, &str)| {
+            let change = ResourceChange::builder().action(ChangeAction::Modify).logical_resource_id("Thing");
+            let change = change.resource_type(*kind).replacement(Replacement::from(*replacement)).build();
+            Change::builder().resource_change(change).build()
+        };
+        self.changes.iter().map(change).collect()
+    }
+
+    fn resources(&self) -> ListStackResourcesOutput {
+        let resource = |name: &&str| {
+            StackResourceSummary::builder()
+                .logical_resource_id(*name)
+                .physical_resource_id(format!("physical-{name}"))
+                .resource_type("AWS::Test::Thing")
+                .last_updated_timestamp(aws_sdk_cloudformation::primitives::DateTime::from_secs(0))
+                .resource_status(ResourceStatus::DeleteSkipped)
+                .build()
+        };
+        let resources = self.retained.iter().map(resource).collect();
+        ListStackResourcesOutput::builder().set_stack_resource_summaries(Some(resources)).build()
+    }
+
     fn history(&self) -> MockResponse<DescribeStackEventsOutput, DescribeStackEventsError> {
         if self.events_denied {
             return MockResponse::Error(DescribeStackEventsError::generic(meta("AccessDenied", "no events for you")));
         }
-        let happened = if self.executed() { self.events } else { &[] };
+        let happened = if self.executed() || self.dead { self.events } else { &[] };
         let events = happened.iter().enumerate().rev().map(|(index, (name, status, reason))| {
             StackEvent::builder()
                 .stack_id("arn:stack")

@@ -4,22 +4,22 @@ use std::fs;
 use std::path::Path;
 
 /// One Rust file of the workspace.
-pub(super) struct Source {
+pub(crate) struct Source {
     /// From the workspace's root, with `/`.
-    pub(super) path: String,
-    pub(super) text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl Source {
     /// The code that goes into a program, line for line where it stood: comments, literals' contents and test modules
     /// are blank.
-    pub(super) fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         without_tests(&blank(&self.text))
     }
 }
 
 /// Every Rust file of the workspace's packages.
-pub(super) fn all() -> Vec<Source> {
+pub(crate) fn all() -> Vec<Source> {
     let root = super::root();
     let mut sources = Vec::new();
     for folder in ["crates", "xtask"] {

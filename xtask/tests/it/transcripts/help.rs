@@ -1,5 +1,9 @@
 //! Help, of the tool and of every command.
 
+mod machines;
+mod releases;
+mod stacks;
+
 use insta::assert_snapshot;
 
 use crate::sandbox::Sandbox;
@@ -10,6 +14,19 @@ fn help(arguments: &[&str]) -> String {
     ended.stdout
 }
 
+/// A command's help, without the options that every command has.
+fn of(command: &str, flag: &str) -> String {
+    const GLOBAL: &str = "\nGlobal options:\n";
+    let text = help(&[command, flag]);
+    let (own, global) = text.split_once(GLOBAL).unwrap_or_else(|| panic!("no global options: {text}"));
+    let tool = help(&["--help"]);
+    let (_, expected) = tool.split_once(GLOBAL).unwrap();
+    // The same words; a command with a long help has them on more lines.
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<String>>();
+    assert!(words(expected).starts_with(&words(global)), "{command} has other global options:\n{global}");
+    own.lines().map(str::trim_end).collect::<Vec<&str>>().join("\n")
+}
+
 #[test]
 fn of_the_tool() {
     assert_snapshot!(help(&["--help"]), @r"
@@ -18,14 +35,25 @@ fn of_the_tool() {
     Usage: cargo xtask [OPTIONS] <COMMAND>
 
     Commands:
-      doctor   Find what is missing before a release can work, all of it at once
-      build    Compile the service and build its image
-      release  Compile, build, push, deploy and prove that the pushed image answers
-      deploy   Deploy an image that is already in the registry, and prove it
-      smoke    Prove that an endpoint answers, and with which image
-      status   Show the stack's state and the running image
-      destroy  Remove the stack, or what `release --local` started
-      help     Print this message or the help of the given subcommand(s)
+      doctor       Find what is missing before a release can work, all of it at once
+      build        Compile the service and build its image
+      release      Compile, build, push, deploy and prove that the pushed image answers
+      plan         Publish the image and write down what a release would do, as one reviewable file
+      apply        Do exactly what a plan file says, or refuse
+      deploy       Deploy an image that is already in the registry, and prove it
+      rollback     Go back to an earlier release: image, template and parameters, without a rebuild
+      smoke        Prove that an endpoint answers, and with which image
+      status       Show the stack's state, the running image and the releases one can go back to
+      events       Show the stack's events; follow an operation that is under way
+      logs         Show what the service has logged
+      cancel       Cancel the update that is under way, or remove the stack that is being created
+      recover      Bring a stack that is stuck half-way back to where it was
+      unlock       Take the environment's lock away from whoever holds it
+      prune        Remove images and records that no environment runs and no release goes back to
+      destroy      Remove the stack, or what `release --local` started
+      iam-policy   Print the IAM policy that this tool needs for an environment, and no more
+      completions  Print a completion script
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -57,192 +85,14 @@ fn of_a_command_is_the_same_both_ways() {
 }
 
 #[test]
-fn of_doctor() {
-    assert_snapshot!(help(&["doctor", "-h"]), @r"
-    Find what is missing before a release can work, all of it at once
-
-    Usage: cargo xtask doctor [OPTIONS] [ENV]
-
-    Arguments:
-      [ENV]  An environment of deploy.toml [default: dev]
-
-    Options:
-      -h, --help  Print help
-
-    Global options:
-          --json          Print exactly one JSON object on stdout, also on failure
-      -q, --quiet         Print results and errors only
-      -y, --yes           Answer every question with yes
-          --color <WHEN>  When to colour; NO_COLOR is respected [default: auto] [possible values: auto,
-                          always, never]
-      -v, --verbose       Show what the compiler, the engine and AWS say while they work
-    ");
-}
-
-#[test]
-fn of_build() {
-    assert_snapshot!(help(&["build", "-h"]), @r"
-    Compile the service and build its image
-
-    Usage: cargo xtask build [OPTIONS]
-
-    Options:
-          --platform <OS/ARCH>     Platform of the image: linux/amd64 or linux/arm64 [default: this
-                                   machine's architecture]
-          --from-source            Compile inside the engine (stage `builder`) instead of with this
-                                   machine's cargo
-          --builder-image <IMAGE>  Base image of the stage `builder`, where another than
-                                   docker/Dockerfile's is wanted
-      -h, --help                   Print help (see more with '--help')
-
-    Global options:
-          --json          Print exactly one JSON object on stdout, also on failure
-      -q, --quiet         Print results and errors only
-      -y, --yes           Answer every question with yes
-          --color <WHEN>  When to colour; NO_COLOR is respected [default: auto] [possible values: auto,
-                          always, never]
-      -v, --verbose       Show what the compiler, the engine and AWS say while they work
-    ");
-}
-
-#[test]
-fn of_release() {
-    assert_snapshot!(help(&["release", "-h"]), @r"
-    Compile, build, push, deploy and prove that the pushed image answers
-
-    Usage: cargo xtask release [OPTIONS] [ENV]
-
-    Arguments:
-      [ENV]  An environment of deploy.toml [default: dev]
-
-    Options:
-          --local                   Release to this machine's Docker engine; no account is needed and
-                                    nothing leaves the machine
-          --smoke-url <URL>         Base URL for the smoke test, where the stack's own does not lead;
-                                    may name outputs as {OutputKey}
-          --no-smoke                Do not prove that the endpoint runs the image
-          --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
-                                    (an emulator)
-          --dry-run                 Say what would be done and change nothing (release still compiles,
-                                    to know the image's tag)
-          --from-source             Compile inside the engine (stage `builder`) instead of with this
-                                    machine's cargo
-          --builder-image <IMAGE>   Base image of the stage `builder`, where another than
-                                    docker/Dockerfile's is wanted
-      -h, --help                    Print help (see more with '--help')
-
-    Global options:
-          --json          Print exactly one JSON object on stdout, also on failure
-      -q, --quiet         Print results and errors only
-      -y, --yes           Answer every question with yes
-          --color <WHEN>  When to colour; NO_COLOR is respected [default: auto] [possible values: auto,
-                          always, never]
-      -v, --verbose       Show what the compiler, the engine and AWS say while they work
-    ");
-}
-
-#[test]
-fn of_deploy() {
-    assert_snapshot!(help(&["deploy", "-h"]), @r"
-    Deploy an image that is already in the registry, and prove it
-
-    Usage: cargo xtask deploy [OPTIONS] --image <URI> [ENV]
-
-    Arguments:
-      [ENV]  An environment of deploy.toml [default: dev]
-
-    Options:
-          --image <URI>             The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
-          --smoke-url <URL>         Base URL for the smoke test, where the stack's own does not lead;
-                                    may name outputs as {OutputKey}
-          --no-smoke                Do not prove that the endpoint runs the image
-          --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
-                                    (an emulator)
-          --dry-run                 Say what would be done and change nothing (release still compiles,
-                                    to know the image's tag)
-      -h, --help                    Print help
-
-    Global options:
-          --json          Print exactly one JSON object on stdout, also on failure
-      -q, --quiet         Print results and errors only
-      -y, --yes           Answer every question with yes
-          --color <WHEN>  When to colour; NO_COLOR is respected [default: auto] [possible values: auto,
-                          always, never]
-      -v, --verbose       Show what the compiler, the engine and AWS say while they work
-    ");
-}
-
-#[test]
-fn of_smoke() {
-    assert_snapshot!(help(&["smoke", "-h"]), @r"
-    Prove that an endpoint answers, and with which image
-
-    Usage: cargo xtask smoke [OPTIONS] [ENV|URL]
-
-    Arguments:
-      [ENV|URL]  An environment of deploy.toml, or a base URL [default: dev]
-
-    Options:
-          --digest <sha256:…>  The digest that must answer [default for ENV: the one its stack names]
-          --smoke-url <URL>    Base URL, where the stack's own does not lead; may name outputs as
-                               {OutputKey}
-      -h, --help               Print help
-
-    Global options:
-          --json          Print exactly one JSON object on stdout, also on failure
-      -q, --quiet         Print results and errors only
-      -y, --yes           Answer every question with yes
-          --color <WHEN>  When to colour; NO_COLOR is respected [default: auto] [possible values: auto,
-                          always, never]
-      -v, --verbose       Show what the compiler, the engine and AWS say while they work
-    ");
-}
-
-#[test]
-fn of_status() {
-    assert_snapshot!(help(&["status", "-h"]), @r"
-    Show the stack's state and the running image
-
-    Usage: cargo xtask status [OPTIONS] [ENV]
-
-    Arguments:
-      [ENV]  An environment of deploy.toml [default: dev]
-
-    Options:
-      -h, --help  Print help
-
-    Global options:
-          --json          Print exactly one JSON object on stdout, also on failure
-      -q, --quiet         Print results and errors only
-      -y, --yes           Answer every question with yes
-          --color <WHEN>  When to colour; NO_COLOR is respected [default: auto] [possible values: auto,
-                          always, never]
-      -v, --verbose       Show what the compiler, the engine and AWS say while they work
-    ");
-}
-
-#[test]
-fn of_destroy() {
-    assert_snapshot!(help(&["destroy", "-h"]), @r"
-    Remove the stack, or what `release --local` started
-
-    Usage: cargo xtask destroy [OPTIONS] [ENV]
-
-    Arguments:
-      [ENV]  An environment of deploy.toml
-
-    Options:
-          --local    Remove what `release --local` started
-          --images   Remove the images too: the whole repository, or this machine's
-          --dry-run  Say what would be removed and remove nothing
-      -h, --help     Print help
-
-    Global options:
-          --json          Print exactly one JSON object on stdout, also on failure
-      -q, --quiet         Print results and errors only
-      -y, --yes           Answer every question with yes
-          --color <WHEN>  When to colour; NO_COLOR is respected [default: auto] [possible values: auto,
-                          always, never]
-      -v, --verbose       Show what the compiler, the engine and AWS say while they work
-    ");
+fn every_command_has_a_transcript_here() {
+    let tool = help(&["--help"]);
+    let list = tool.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    let here = [include_str!("help/machines.rs"), include_str!("help/releases.rs"), include_str!("help/stacks.rs")];
+    for name in names.iter().filter(|name| **name != "help") {
+        let call = format!("of(\"{name}\", ");
+        assert!(here.iter().any(|file| file.contains(&call)), "the help of {name} has no transcript");
+    }
 }

@@ -1,0 +1,126 @@
+use serde_json::json;
+
+use super::*;
+
+const TEMPLATE: &str = r#"
+Parameters:
+  Size: {Type: String, Default: small}
+  Count: {Type: Number, Default: 2}
+  Zones: {Type: CommaDelimitedList, Default: ''}
+  Ami: {Type: AWS::SSM::Parameter::Value<String>, Default: /some/name}
+  Given: {Type: String}
+Mappings:
+  Types:
+    eu-central-1: {small: t3.micro, Number: 7}
+Conditions:
+  Small: !Equals [!Ref Size, small]
+  Two: {'Fn::Equals': [{Ref: Count}, '2']}
+  Later: !And [!Condition Earlier, {Condition: Two}]
+  Earlier: !Not [!Equals [!Ref AWS::Region, us-east-1]]
+  Either: !Or [!Condition Circle, !Condition Small]
+  Neither: !Or [!Not [!Condition Small], !Not [!Condition Two]]
+  HasZones: !Not [!Equals [!Select [0, !Ref Zones], '']]
+  Circle: !Not [!Condition Circle]
+  OfAws: !Equals [!Ref AWS::AccountId, '1']
+  OfTheStore: !Equals [!Ref Ami, /some/name]
+  WithoutValue: !Equals [!Ref Given, x]
+Resources:
+"#;
+
+/// The properties of one resource.
+fn resolved(properties: &str, parameters: &[(&str, &str)]) -> Value {
+    let body = format!("{TEMPLATE}  It:\n    Type: A::B\n    Properties: {properties}\n");
+    let given = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    evaluate(&body, &given, "eu-central-1").unwrap().resources["It"].properties.clone()
+}
+
+/// Whether a resource with the condition exists; `None` where that cannot be known.
+fn exists(condition: &str, parameters: &[(&str, &str)]) -> Option<bool> {
+    let body = format!("{TEMPLATE}  It:\n    Type: A::B\n    Condition: {condition}\n");
+    let given = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let evaluated = evaluate(&body, &given, "eu-central-1").unwrap();
+    if evaluated.uncertain.is_empty() { Some(evaluated.resources.contains_key("It")) } else { None }
+}
+
+#[test]
+fn conditions_decide_what_exists() {
+    assert_eq!(exists("Small", &[]), Some(true));
+    assert_eq!(exists("Small", &[("Size", "large")]), Some(false));
+    assert_eq!(exists("Two", &[]), Some(true), "a number equals its text");
+    assert_eq!(exists("Two", &[("Count", "3")]), Some(false));
+    assert_eq!(exists("Later", &[]), Some(true), "a condition may name one that stands below it");
+    assert_eq!(exists("Later", &[("Count", "3")]), Some(false));
+    assert_eq!(exists("Neither", &[]), Some(false));
+    assert_eq!(exists("Neither", &[("Count", "3")]), Some(true));
+    assert_eq!(exists("HasZones", &[]), Some(false));
+    assert_eq!(exists("HasZones", &[("Zones", "a,b")]), Some(true));
+}
+
+#[test]
+fn what_only_aws_knows_stays_open() {
+    assert_eq!(exists("OfAws", &[]), None);
+    assert_eq!(exists("OfTheStore", &[]), None);
+    assert_eq!(exists("WithoutValue", &[]), None);
+    assert_eq!(exists("WithoutValue", &[("Given", "x")]), Some(true));
+    assert_eq!(exists("NoSuchCondition", &[]), None);
+    assert_eq!(exists("Circle", &[]), None, "and ends");
+    assert_eq!(exists("Either", &[]), Some(true), "one that is known settles it");
+}
+
+#[test]
+fn functions_are_worked_out_in_both_forms() {
+    let cases = [
+        ("!Ref Count", json!("2")),
+        ("{Ref: Count}", json!("2")),
+        ("!If [Small, !Ref Size, other]", json!("small")),
+        ("{'Fn::If': [Two, [1, 2], other]}", json!([1, 2])),
+        ("!FindInMap [Types, !Ref AWS::Region, !Ref Size]", json!("t3.micro")),
+        ("!FindInMap [Types, none, none, {DefaultValue: 3}]", json!(3)),
+        ("!Select [1, [a, b]]", json!("b")),
+        ("!Select [0, !Split ['|', 'x|y']]", json!("x")),
+        ("!Join ['-', [a, !Ref Size, 1]]", json!("a-small-1")),
+        ("!Sub 'com.${AWS::Region}.${Size}.${!kept}'", json!("com.eu-central-1.small.${kept}")),
+        ("!Sub ['${Own}-${Size}', {Own: !Ref Count}]", json!("2-small")),
+        ("{'Fn::Length': [a, b]}", json!(2)),
+        ("[a, !If [Small, !Ref AWS::NoValue, b], c]", json!(["a", "c"])),
+        ("{Kept: 1, Gone: !Ref AWS::NoValue}", json!({"Kept": 1})),
+        ("!Ref AWS::Partition", json!("aws")),
+    ];
+    for (properties, expected) in cases {
+        assert_eq!(resolved(properties, &[]), expected, "{properties}");
+    }
+    assert_eq!(resolved("!Ref Zones", &[("Zones", "a, b")]), json!(["a", "b"]));
+}
+
+#[test]
+fn functions_that_only_aws_can_answer_stay_as_they_are() {
+    let cases = [
+        ("!Ref Elsewhere", json!({"Ref": "Elsewhere"})),
+        ("!GetAtt A.B", json!({"Fn::GetAtt": "A.B"})),
+        ("!Sub '${Elsewhere.Arn}'", json!({"Fn::Sub": "${Elsewhere.Arn}"})),
+        ("!Select [0, !GetAZs '']", json!({"Fn::Select": [0, {"Fn::GetAZs": ""}]})),
+        ("!If [OfAws, 1, 2]", json!({"Fn::If": ["OfAws", 1, 2]})),
+        ("!FindInMap [Types, none, none]", json!({"Fn::FindInMap": ["Types", "none", "none"]})),
+    ];
+    for (properties, expected) in cases {
+        assert_eq!(resolved(properties, &[]), expected, "{properties}");
+    }
+}
+
+#[test]
+fn a_partition_follows_its_region() {
+    let body = "Resources: {It: {Type: A::B, Properties: [!Ref AWS::Partition, !Ref AWS::URLSuffix]}}";
+    let of = |region: &str| evaluate(body, &BTreeMap::new(), region).unwrap().resources["It"].properties.clone();
+    assert_eq!(of("cn-north-1"), json!(["aws-cn", "amazonaws.com.cn"]));
+    assert_eq!(of("us-gov-west-1"), json!(["aws-us-gov", "amazonaws.com"]));
+}
+
+#[test]
+fn json_is_read_and_nonsense_is_refused() {
+    let body = r#"{"Resources": {"It": {"Type": "A::B"}, "Odd": 3}}"#;
+    let evaluated = evaluate(body, &BTreeMap::new(), "eu-central-1").unwrap();
+    assert_eq!(evaluated.resources["It"].kind, "A::B");
+    assert_eq!(evaluated.resources["Odd"].kind, "no type");
+    assert!(evaluate("a: [", &BTreeMap::new(), "eu-central-1").unwrap_err().contains("not YAML"));
+    assert!(evaluate("", &BTreeMap::new(), "eu-central-1").unwrap().resources.is_empty());
+}

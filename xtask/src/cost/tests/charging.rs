@@ -1,0 +1,152 @@
+//! Every type that has a price, and every property that sets it.
+
+use crate::cost::monthly;
+use std::collections::BTreeMap;
+
+/// The price of a resource in us-east-1, or why it is not known. `others` stand beside it and are not counted.
+fn charge(kind: &str, properties: &str, others: &str) -> Result<f64, String> {
+    let body = format!("Resources:\n  It:\n    Type: {kind}\n    Properties: {properties}\n{others}");
+    let estimate = monthly(&body, &BTreeMap::new(), "us-east-1").unwrap();
+    if let Some(unknown) = estimate.unknown.into_iter().find(|unknown| unknown.logical_id == "It") {
+        return Err(unknown.reason);
+    }
+    let item = estimate.items.into_iter().find(|item| item.logical_id == "It");
+    Ok((item.map_or(0.0, |item| item.monthly_usd) * 100.0).round() / 100.0)
+}
+
+#[track_caller]
+fn is(kind: &str, properties: &str, expected: f64) {
+    assert_eq!(charge(kind, properties, ""), Ok(expected), "{kind} {properties}");
+}
+
+#[track_caller]
+fn is_unknown(kind: &str, properties: &str, others: &str, reason: &str) {
+    assert_eq!(charge(kind, properties, others), Err(reason.to_owned()), "{kind} {properties}");
+}
+
+#[test]
+fn things_that_cost_the_same_whatever_they_are() {
+    is("AWS::EC2::EIP", "{}", 3.65);
+    is("AWS::EC2::NatGateway", "{}", 32.85);
+    is("AWS::SecretsManager::Secret", "{}", 0.40);
+    is("AWS::KMS::Key", "{}", 1.0);
+    is("AWS::CloudWatch::CompositeAlarm", "{}", 0.50);
+    is("AWS::CloudWatch::Dashboard", "{}", 3.0);
+    is("AWS::Route53::HostedZone", "{}", 0.50);
+}
+
+#[test]
+fn things_that_cost_by_use_or_not_at_all() {
+    for kind in
+        ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::EC2::Route", "AWS::Route53::RecordSet", "AWS::SSM::Parameter"]
+    {
+        is(kind, "{}", 0.0);
+    }
+    is("AWS::DynamoDB::Table", "{BillingMode: PAY_PER_REQUEST}", 0.0);
+    is_unknown("AWS::DynamoDB::Table", "{}", "", "provisioned capacity");
+    is_unknown("AWS::SSM::Parameter", "{Tier: Advanced}", "", "advanced tier");
+    is_unknown("AWS::EC2::VPNGateway", "{}", "", "no price for this type");
+}
+
+#[test]
+fn instances_cost_type_volume_and_address() {
+    let instance = "AWS::EC2::Instance";
+    is(instance, "{InstanceType: t3.micro}", 8.23);
+    is(instance, "{InstanceType: t3.micro, BlockDeviceMappings: [{Ebs: {VolumeSize: 10}}]}", 8.59);
+    is(instance, "{InstanceType: t3.micro, BlockDeviceMappings: [{Ebs: {VolumeSize: '10', VolumeType: gp3}}]}", 8.39);
+    is(instance, "{InstanceType: t3.micro, NetworkInterfaces: [{AssociatePublicIpAddress: 'true'}]}", 11.88);
+    let subnet = "  Net: {Type: AWS::EC2::Subnet, Properties: {MapPublicIpOnLaunch: true}}\n";
+    assert_eq!(charge(instance, "{InstanceType: t3.micro, SubnetId: !Ref Net}", subnet), Ok(11.88));
+    is_unknown(instance, "{}", "", "the instance type is not in the template");
+    is_unknown(instance, "{InstanceType: p5.48xlarge}", "", "no price for p5.48xlarge");
+    let disks = "{InstanceType: t3.micro, BlockDeviceMappings: [{Ebs: {VolumeType: io2}}]}";
+    is_unknown(instance, disks, "", "no price for a volume of type io2");
+}
+
+#[test]
+fn what_a_launch_template_says_counts_where_the_instance_does_not() {
+    let template =
+        "  Launch: {Type: AWS::EC2::LaunchTemplate, Properties: {LaunchTemplateData: {InstanceType: t4g.small}}}\n";
+    let launch = "LaunchTemplate: {LaunchTemplateId: !Ref Launch}";
+    assert_eq!(charge("AWS::EC2::Instance", &format!("{{{launch}}}"), template), Ok(12.90));
+    assert_eq!(charge("AWS::EC2::Instance", &format!("{{{launch}, InstanceType: t3.micro}}"), template), Ok(8.23));
+    let group = "AWS::AutoScaling::AutoScalingGroup";
+    assert_eq!(charge(group, &format!("{{{launch}, MinSize: '1', DesiredCapacity: 3}}"), template), Ok(38.71));
+    assert_eq!(charge(group, &format!("{{{launch}, MinSize: '2'}}"), template), Ok(25.81));
+    is_unknown(group, &format!("{{{launch}}}"), template, "the number of instances is not in the template");
+}
+
+#[test]
+fn volumes_cost_by_size_and_type() {
+    is("AWS::EC2::Volume", "{Size: 100, VolumeType: gp3}", 8.0);
+    is("AWS::EC2::Volume", "{Size: 100}", 10.0);
+}
+
+#[test]
+fn endpoints_cost_in_each_subnet_and_those_of_the_route_table_nothing() {
+    let endpoint = "AWS::EC2::VPCEndpoint";
+    is(endpoint, "{VpcEndpointType: Interface, SubnetIds: [!Ref A, !Ref B]}", 14.60);
+    is(endpoint, "{VpcEndpointType: Gateway}", 0.0);
+    is(endpoint, "{}", 0.0);
+}
+
+#[test]
+fn load_balancers_cost_addresses_where_they_face_the_internet() {
+    let balancer = "AWS::ElasticLoadBalancingV2::LoadBalancer";
+    is(balancer, "{Scheme: internal, Subnets: [!Ref A, !Ref B]}", 16.43);
+    is(balancer, "{Subnets: [!Ref A, !Ref B]}", 23.73);
+    is(balancer, "{Type: network, SubnetMappings: [{SubnetId: !Ref A}]}", 20.08);
+    is_unknown(balancer, "{Type: gateway}", "", "no price for a gateway load balancer");
+}
+
+#[test]
+fn tasks_cost_by_size_number_processor_and_address() {
+    let service = |properties: &str, task: &str, more: &str| {
+        let task = format!("  Task: {{Type: AWS::ECS::TaskDefinition, Properties: {task}}}\n{more}");
+        charge("AWS::ECS::Service", &format!("{{TaskDefinition: !Ref Task, {properties}}}"), &task)
+    };
+    let small = "{Cpu: '256', Memory: '512'}";
+    assert_eq!(service("LaunchType: FARGATE", small, ""), Ok(9.01));
+    assert_eq!(service("LaunchType: FARGATE, DesiredCount: 3", small, ""), Ok(27.03));
+    let arm = "{Cpu: 256, Memory: 512, RuntimePlatform: {CpuArchitecture: ARM64}}";
+    assert_eq!(service("LaunchType: FARGATE", arm, ""), Ok(7.21));
+    let public = "NetworkConfiguration: {AwsvpcConfiguration: {AssignPublicIp: ENABLED}}";
+    assert_eq!(service(&format!("LaunchType: FARGATE, DesiredCount: 2, {public}"), small, ""), Ok(25.32));
+    assert_eq!(service("CapacityProviderStrategy: [{CapacityProvider: FARGATE}]", small, ""), Ok(9.01));
+    assert_eq!(service("LaunchType: EC2", small, ""), Ok(0.0));
+    let target = "  Target: {Type: AWS::ApplicationAutoScaling::ScalableTarget, Properties: {ServiceNamespace: ecs, \
+                  MinCapacity: 2}}\n";
+    assert_eq!(service("LaunchType: FARGATE", small, target), Ok(18.02));
+    let spot = service("CapacityProviderStrategy: [{CapacityProvider: FARGATE_SPOT}]", small, "");
+    assert_eq!(spot, Err("Fargate Spot has no list price".to_owned()));
+    let windows = "{Cpu: 1024, Memory: 2048, RuntimePlatform: {OperatingSystemFamily: WINDOWS_SERVER_2022_CORE}}";
+    assert_eq!(service("LaunchType: FARGATE", windows, ""), Err("no price for Windows tasks".to_owned()));
+    assert_eq!(
+        service("LaunchType: FARGATE", "{}", ""),
+        Err("the size of its tasks is not in the template".to_owned())
+    );
+    is_unknown("AWS::ECS::Service", "{LaunchType: FARGATE}", "", "its task definition is not in the template");
+}
+
+#[test]
+fn alarms_cost_by_metric_and_pace() {
+    let alarm = "AWS::CloudWatch::Alarm";
+    is(alarm, "{Period: 60}", 0.10);
+    is(alarm, "{Period: 10}", 0.30);
+    is(alarm, "{Metrics: [{Expression: a / b}, {MetricStat: {}}, {MetricStat: {}}]}", 0.20);
+}
+
+#[test]
+fn web_acls_cost_by_rule() {
+    is("AWS::WAFv2::WebACL", "{Rules: [{Name: a}, {Name: b}, {Name: c}]}", 8.0);
+}
+
+#[test]
+fn a_stage_costs_its_cache() {
+    let stage = "AWS::ApiGateway::Stage";
+    is(stage, "{}", 0.0);
+    is(stage, "{CacheClusterEnabled: false, CacheClusterSize: '6.1'}", 0.0);
+    is(stage, "{CacheClusterEnabled: true}", 14.60);
+    is(stage, "{CacheClusterEnabled: true, CacheClusterSize: '118'}", 1387.0);
+    is_unknown(stage, "{CacheClusterEnabled: true, CacheClusterSize: '7'}", "", "no price for a cache of 7 GB");
+}

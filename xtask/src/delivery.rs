@@ -1,0 +1,226 @@
+//! One change of an environment, from the look to the record: plan, confirm, apply.
+//!
+//! `release`, `deploy`, `rollback` and `apply` differ in what they want; from there on they are the same.
+
+mod log;
+pub(crate) mod plan_file;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::cli::{Conduct, Proof};
+use crate::context::Context;
+use crate::journal::lock::{self, Holder, Lock};
+use crate::journal::record::Outcome;
+use crate::outcome::{Exit, Failure};
+use crate::preflight::Ready;
+use crate::proof::{self, Manner};
+use crate::report::Change;
+use crate::rollout::{self, Manners, Outlook, Proposal, Seen, Wanted, Wish};
+use crate::stack::Stack;
+use crate::ui::{Phase, Ui};
+
+/// How long a deployed endpoint may take to be right: a gateway spreads changes within a minute or so.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// After a change, old and new may serve side by side for a moment.
+const SPACING: Duration = Duration::from_millis(400);
+/// How long what was seen before the lock was taken is taken for true.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// A change that somebody wants.
+pub(crate) struct Delivery<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) ready: &'a Ready,
+    pub(crate) wanted: Wanted<'a>,
+    pub(crate) proof: &'a Proof,
+    pub(crate) conduct: &'a Conduct,
+    /// What others are told who find the environment locked.
+    pub(crate) doing: String,
+    pub(crate) commit: Option<String>,
+    /// The number of the release that this goes back to.
+    pub(crate) back_to: Option<i64>,
+    pub(crate) ui: &'a Ui,
+}
+
+/// Brings the environment to what is wanted, proves it and records it; nothing is changed where it is so already.
+///
+/// # Errors
+/// A refusal, a declined question, a stack that failed, or an endpoint that is not right: with what became of it.
+pub(crate) async fn deliver(delivery: &Delivery<'_>) -> Result<()> {
+    let Delivery { context, ready, wanted, conduct, ui, .. } = delivery;
+    delivery.note();
+    if context.interrupt.or(rollout::is_current(&ready.clients, wanted, &ready.seen)).await? {
+        ui.phase("stack").skipped(&format!("{} is already current", wanted.environment.stack));
+        return delivery.stay(&ready.seen).await;
+    }
+    let phase = ui.phase("stack");
+    let begun = Instant::now();
+    let lock = delivery.lock(conduct.wait, &phase).await?;
+    let waited = begun.elapsed() > FRESH;
+    let result = delivery.change(&lock, waited, phase).await;
+    delivery.unlock(lock).await;
+    result
+}
+
+/// Carries out a proposal that was made earlier.
+///
+/// # Errors
+/// As for [`deliver`].
+pub(crate) async fn carry_out(delivery: &Delivery<'_>, proposal: &Proposal, wait: bool) -> Result<()> {
+    delivery.note();
+    let phase = delivery.ui.phase("stack");
+    let lock = delivery.lock(wait, &phase).await?;
+    let result = delivery.apply(&lock, &delivery.ready.seen, proposal, phase).await;
+    delivery.unlock(lock).await;
+    result
+}
+
+impl Delivery<'_> {
+    fn note(&self) {
+        let image = &self.wanted.image;
+        self.context.report(|report| {
+            report.image = Some(image.to_string());
+            report.digest = image.digest.as_ref().map(ToString::to_string);
+        });
+    }
+
+    async fn lock(&self, wait: bool, phase: &Phase<'_>) -> Result<Lock> {
+        let run = lock::run_url(&self.context.vars);
+        let commit = self.commit.as_deref();
+        let by = &self.ready.identity.arn;
+        let holder = Holder::this_run(&rollout::token(), by, &self.doing, commit, run.as_deref());
+        let take = lock::take(&self.ready.clients.ssm, self.wanted.environment, holder, wait, phase);
+        self.context.interrupt.or(take).await
+    }
+
+    async fn unlock(&self, lock: Lock) {
+        if let Some(warning) = lock.give_back().await {
+            self.ui.warn(&warning);
+        }
+    }
+
+    /// Under the lock: settle, propose, ask, apply.
+    async fn change(&self, lock: &Lock, waited: bool, phase: Phase<'_>) -> Result<()> {
+        let Self { context, ready, wanted, conduct, ui, .. } = self;
+        let clients = &ready.clients;
+        let looked =
+            if waited { Some(context.interrupt.or(rollout::look(clients, wanted.environment)).await?) } else { None };
+        let seen = looked.as_ref().unwrap_or(&ready.seen);
+        let manners = Manners { follow: !conduct.no_follow, recreate: true };
+        let found = seen.stack.clone();
+        let before = rollout::settle(context, clients, wanted.environment, found, manners, ui).await?;
+        let settled = Seen { stack: before.clone(), remembered: seen.remembered.clone() };
+        // Somebody else's change, or one of ours that was interrupted, may have come to its end.
+        if (waited || before != seen.stack)
+            && context.interrupt.or(rollout::is_current(clients, wanted, &settled)).await?
+        {
+            phase.skipped(&format!("{} is current by now", wanted.environment.stack));
+            return self.stay(&settled).await;
+        }
+        let wish = Wish { wanted, before, allow: &conduct.allow };
+        let Some(proposal) = rollout::propose(context, clients, wish, &phase, ui).await? else {
+            phase.skipped(&format!("{} is already current", wanted.environment.stack));
+            return self.stay(&settled).await;
+        };
+        let outlook = Outlook::of(clients, wanted, &proposal, &settled).await;
+        outlook.show(&phase);
+        context.report(|report| {
+            report.cost = outlook.cost;
+            report.eta = outlook.eta;
+        });
+        if let Err(error) = context.interrupt.or(rollout::consent(wanted.environment, ui)).await {
+            let set = &proposal.set;
+            rollout::abandon(&clients.cloudformation, &set.stack_id, Some(&set.id), proposal.before.is_none()).await;
+            return Err(error);
+        }
+        self.apply(lock, &settled, &proposal, phase).await
+    }
+
+    /// Under the lock: execute, prove, record.
+    async fn apply(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<()> {
+        let Self { context, ready, wanted, ui, .. } = self;
+        let set = &proposal.set;
+        if let Err(error) = lock.check().await {
+            let client = &ready.clients.cloudformation;
+            rollout::abandon(client, &set.stack_id, Some(&set.id), proposal.before.is_none()).await;
+            return Err(error);
+        }
+        let change = if proposal.create { Change::Create } else { Change::Update };
+        let begun = Instant::now();
+        let executed = rollout::execute(context, &ready.clients, wanted, proposal, phase, ui).await;
+        let seconds = begun.elapsed().as_secs_f64();
+        let stack = match executed {
+            Ok(stack) => stack,
+            Err(error) => {
+                self.record_failure(change, seconds, &error).await;
+                return Err(error);
+            }
+        };
+        self.show(&stack, change);
+        if let Err(error) = self.prove(&stack, SPACING).await {
+            self.record_failure(change, seconds, &error).await;
+            return Err(error);
+        }
+        self.record(seen, &stack, change, seconds).await?;
+        self.result(&stack)
+    }
+
+    /// Nothing to deploy: proves what runs, and records it if that was not done yet.
+    async fn stay(&self, seen: &Seen) -> Result<()> {
+        let stack = seen.stack.as_ref().expect("a stack that is current exists");
+        self.show(stack, Change::None);
+        self.ui.line("nothing to deploy: the stack is already current");
+        self.prove(stack, Duration::ZERO).await?;
+        let recorded = rollout::is_recorded(seen, &self.wanted.template);
+        // Whoever changes it right now records it.
+        let busy = seen.remembered.lock.as_ref().is_some_and(|held| held.lives());
+        if !recorded && !busy {
+            self.record(seen, stack, Change::None, 0.0).await?;
+        }
+        if seen.remembered.lock.is_some() && !busy {
+            self.context.interrupt.or(lock::drop_lock(&self.ready.clients.ssm, &stack.name)).await?;
+        }
+        self.result(stack)
+    }
+
+    fn show(&self, stack: &Stack, change: Change) {
+        self.context.report(|report| {
+            report.change = Some(change);
+            report.outputs = Some(stack.outputs.clone());
+        });
+        for (name, value) in &stack.outputs {
+            self.ui.line(&format!("   {name} = {value}"));
+        }
+    }
+
+    async fn prove(&self, stack: &Stack, spacing: Duration) -> Result<()> {
+        let base = proof::base_url(self.wanted.environment, stack, self.proof.smoke_url.as_deref())?;
+        self.context.report(|report| report.url = Some(proof::shown(&base)));
+        if self.proof.no_smoke {
+            return Ok(());
+        }
+        let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman };
+        let digest = self.wanted.image.digest.clone();
+        self.context.interrupt.or(proof::prove(self.context, base, digest, manner, self.ui)).await
+    }
+
+    fn result(&self, stack: &Stack) -> Result<()> {
+        let base = proof::base_url(self.wanted.environment, stack, self.proof.smoke_url.as_deref())?;
+        self.ui.result(&proof::shown(&base));
+        Ok(())
+    }
+
+    /// What a failure leaves behind, for `status` and whoever comes next.
+    async fn record_failure(&self, change: Change, seconds: f64, error: &anyhow::Error) {
+        let failure = Failure::of(error);
+        let outcome = match (failure.exit, failure.kind) {
+            // It goes on, or was never begun: the next run finds out.
+            (Exit::Interrupted | Exit::Failed, _) => return,
+            (Exit::RolledBack, _) => Outcome::RolledBack,
+            (_, "old-version" | "not-answering") => Outcome::Unproved,
+            _ => Outcome::Failed,
+        };
+        self.record_outcome(outcome, change, seconds, &failure).await;
+    }
+}

@@ -1,0 +1,82 @@
+//! What a delivery leaves in the journal.
+
+use anyhow::{Context as _, Result};
+
+use super::Delivery;
+use crate::journal;
+use crate::journal::inputs::{self, Inputs};
+use crate::journal::lock::run_url;
+use crate::journal::record::{self, Outcome, Record};
+use crate::outcome::{Exit, Failure};
+use crate::report::Change;
+use crate::rollout::Seen;
+use crate::stack::Stack;
+
+impl Delivery<'_> {
+    /// Records a release that one can go back to.
+    ///
+    /// # Errors
+    /// What AWS says; the release itself is done then, and the next run records it.
+    pub(super) async fn record(&self, seen: &Seen, stack: &Stack, change: Change, seconds: f64) -> Result<()> {
+        let inputs = Inputs::of(stack, &self.wanted.template);
+        let hash = inputs.hash();
+        let stored = seen.remembered.last.as_ref().is_some_and(|last| last.inputs == hash);
+        let mut record = self.as_record(Outcome::Succeeded, change, seconds);
+        record.inputs = hash;
+        record.stack_updated.clone_from(&stack.updated);
+        let client = &self.ready.clients.ssm;
+        let write = async {
+            // First what a record points at.
+            if !stored {
+                inputs::write(client, &stack.name, &inputs).await?;
+            }
+            record::write(client, &stack.name, &record).await
+        };
+        match self.context.interrupt.or(write).await {
+            Ok(number) => {
+                self.context.report(|report| report.release = Some(number));
+                Ok(())
+            }
+            Err(error) => {
+                let cause = Failure::of(&error);
+                let reason = cause.reason.clone().map(|reason| format!("{}: {reason}", cause.message));
+                Err(Failure::new(Exit::NeedsHuman, "not-recorded", "the release is done, but it could not be recorded")
+                    .resource(journal::path(&stack.name))
+                    .reason(reason.unwrap_or(cause.message))
+                    .hint("repeat the command: it finds the release done and records it, so that one can go back to it")
+                    .into())
+            }
+        }
+    }
+
+    /// Records what became of a release that is not good. That this may fail too must not hide why.
+    pub(super) async fn record_outcome(&self, outcome: Outcome, change: Change, seconds: f64, failure: &Failure) {
+        let parts = [failure.resource.as_deref(), failure.reason.as_deref()];
+        let cause: Vec<&str> = parts.into_iter().flatten().collect();
+        let record = Record { cause: Some(cause.join(": ")), ..self.as_record(outcome, change, seconds) };
+        let written = record::write(&self.ready.clients.ssm, &self.wanted.environment.stack, &record).await;
+        match written.context("what became of the release could not be recorded") {
+            Ok(number) => self.context.report(|report| report.release = Some(number)),
+            Err(error) => self.ui.warn(&format!("{:#}", Failure::of(&error))),
+        }
+    }
+
+    fn as_record(&self, outcome: Outcome, change: Change, seconds: f64) -> Record {
+        Record {
+            number: 0,
+            outcome,
+            change,
+            image: self.wanted.image.to_string(),
+            inputs: String::new(),
+            commit: self.commit.clone(),
+            by: self.ready.identity.arn.clone(),
+            run: run_url(&self.context.vars),
+            at: journal::now(),
+            seconds: (seconds * 10.0).round() / 10.0,
+            stack_updated: None,
+            back_to: self.back_to,
+            cause: None,
+            took: self.ready.seen.remembered.last.as_ref().map(Record::learned).unwrap_or_default(),
+        }
+    }
+}

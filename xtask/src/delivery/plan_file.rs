@@ -1,0 +1,219 @@
+//! A plan as a file: what a release would do, so that it can be reviewed, and exactly that be done later.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use config::deployment::Environment;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::image::{ImageReference, hex};
+use crate::journal;
+use crate::journal::inputs::HIDDEN;
+use crate::outcome::{Exit, Failure};
+use crate::plan::Value;
+use crate::report::Change;
+use crate::rollout::{Proposal, Wanted};
+use crate::stack::Stack;
+use crate::stack::change_set;
+use crate::template::Template;
+
+/// The format's version.
+const FORMAT: u32 = 1;
+/// What stands for a value that the stack keeps.
+const KEPT: &str = "(as it is)";
+
+/// A reviewed plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlanFile {
+    format: u32,
+    /// When it was made, in RFC 3339.
+    made: String,
+    pub(crate) environment: String,
+    account: String,
+    region: String,
+    pub(crate) stack: String,
+    pub(crate) change: Change,
+    /// By digest.
+    pub(crate) image: String,
+    /// The image that runs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    runs: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) commit: Option<String>,
+    template: TemplateMark,
+    /// What is sent; values that the stack keeps and secret ones are not told.
+    parameters: BTreeMap<String, String>,
+    /// Hash of all that is sent, the untold values included.
+    parameters_sha256: String,
+    pub(crate) changes: Vec<change_set::Change>,
+    /// The change set that waits to be executed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change_set: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stack_id: Option<String>,
+    /// The stack's last change, by its own time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stack_updated: Option<String>,
+    /// What else may be of interest to whoever reviews: cost and time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    outlook: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TemplateMark {
+    path: String,
+    sha256: String,
+}
+
+/// What a plan is made of.
+pub(crate) struct Parts<'a> {
+    pub(crate) wanted: &'a Wanted<'a>,
+    pub(crate) account: &'a str,
+    pub(crate) commit: Option<String>,
+    pub(crate) before: Option<&'a Stack>,
+    /// `None` where nothing would change.
+    pub(crate) proposal: Option<&'a Proposal>,
+    pub(crate) outlook: BTreeMap<String, serde_json::Value>,
+}
+
+impl PlanFile {
+    pub(crate) fn new(parts: Parts<'_>) -> Self {
+        let Parts { wanted, account, commit, before, proposal, outlook } = parts;
+        let environment = wanted.environment;
+        let sent = wanted.parameters(before);
+        let template = &wanted.template;
+        Self {
+            format: FORMAT,
+            made: journal::now(),
+            environment: environment.name.clone(),
+            account: account.to_owned(),
+            region: environment.region.clone(),
+            stack: environment.stack.clone(),
+            change: match proposal {
+                None => Change::None,
+                Some(proposal) if proposal.create => Change::Create,
+                Some(_) => Change::Update,
+            },
+            image: wanted.image.to_string(),
+            runs: before.and_then(Stack::container_uri).map(str::to_owned),
+            commit,
+            template: TemplateMark { path: template.path.clone(), sha256: sha256(template.body.as_bytes()) },
+            parameters: told(template, &sent),
+            parameters_sha256: hash(&sent),
+            changes: proposal.map(|proposal| proposal.set.changes.clone()).unwrap_or_default(),
+            change_set: proposal.map(|proposal| proposal.set.id.clone()),
+            stack_id: proposal.map(|proposal| proposal.set.stack_id.clone()),
+            stack_updated: before.and_then(|stack| stack.updated.clone()),
+            outlook,
+        }
+    }
+
+    /// Reads a file that [`PlanFile::text`] has made.
+    ///
+    /// # Errors
+    /// A file that is not there, or not a plan.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let fail = |reason: String| {
+            Failure::new(Exit::Usage, "plan", "the plan cannot be read")
+                .resource(path.display().to_string())
+                .reason(reason)
+                .hint("cargo xtask plan ENV --out FILE makes one")
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        let plan: Self = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
+        if plan.format == FORMAT { Ok(plan) } else { Err(fail(format!("its format is {}, not {FORMAT}", plan.format))) }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a plan is maps with text keys") + "\n"
+    }
+
+    /// The image that is to run.
+    ///
+    /// # Errors
+    /// A plan that was changed by hand.
+    pub(crate) fn image(&self) -> Result<ImageReference, Failure> {
+        self.image.parse().map_err(|error: crate::image::InvalidReference| {
+            Failure::new(Exit::Usage, "plan", "the plan cannot be used").resource("image").reason(error.to_string())
+        })
+    }
+
+    /// Everything that is not as it was when the plan was made, a line each.
+    pub(crate) fn moved(&self, account: &str, wanted: &Wanted<'_>, stack: Option<&Stack>) -> Vec<String> {
+        let Wanted { environment, template, .. } = wanted;
+        let mut moved = Vec::new();
+        let mut compare = |what: &str, then: &str, now: &str| {
+            if then != now {
+                moved.push(format!("{what}: {then} when planned, {now} now"));
+            }
+        };
+        let none = "none";
+        let option = |text: &Option<String>| text.clone().unwrap_or_else(|| none.to_owned());
+        compare("account", &self.account, account);
+        compare("region", &self.region, &environment.region);
+        compare("stack", &self.stack, &environment.stack);
+        compare("template", &self.template.path, &template.path);
+        compare(&format!("content of {}", template.path), &self.template.sha256, &sha256(template.body.as_bytes()));
+        let first = stack.filter(|stack| stack.status == "REVIEW_IN_PROGRESS");
+        let there = stack.filter(|_| first.is_none());
+        let runs = there.and_then(Stack::container_uri).unwrap_or(none);
+        compare("image that runs", &option(&self.runs), runs);
+        if self.runs.as_deref().unwrap_or(none) == runs {
+            compare(
+                "last change of the stack",
+                &option(&self.stack_updated),
+                &option(&there.and_then(|s| s.updated.clone())),
+            );
+        }
+        let now = wanted.parameters(there);
+        if self.parameters_sha256 != hash(&now) {
+            let told = told(template, &now);
+            let names = self.parameters.keys().chain(told.keys()).collect::<std::collections::BTreeSet<_>>();
+            let differ: Vec<&str> = names
+                .into_iter()
+                .filter(|name| self.parameters.get(*name) != told.get(*name))
+                .map(String::as_str)
+                .collect();
+            let which = if differ.is_empty() { "a secret value".to_owned() } else { differ.join(", ") };
+            moved.push(format!("parameters: {which} differ from the plan"));
+        }
+        moved
+    }
+}
+
+/// A plan that does not hold any more.
+pub(crate) fn refusal(environment: &Environment, moved: &[String]) -> Failure {
+    Failure::new(Exit::Failed, "moved", "the plan does not hold any more; nothing was changed")
+        .resource(format!("stack {}", environment.stack))
+        .reason(moved.join("\n"))
+        .hint(format!("cargo xtask plan {} --out FILE, and review that", environment.name))
+}
+
+/// The parameters as a reader may see them.
+fn told(template: &Template, sent: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let told = |(name, value): (&String, &Value)| {
+        let text = match value {
+            Value::Is(_) if template.secret.contains(name) => HIDDEN.to_owned(),
+            Value::Is(value) => value.clone(),
+            Value::Previous => KEPT.to_owned(),
+        };
+        (name.clone(), text)
+    };
+    sent.iter().map(told).collect()
+}
+
+fn hash(sent: &BTreeMap<String, Value>) -> String {
+    let lines: Vec<String> = sent.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    sha256(lines.join("\n").as_bytes())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests;

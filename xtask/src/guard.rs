@@ -1,0 +1,106 @@
+//! Which changes need the user's word for each resource by name: those that lose data or identity.
+//!
+//! Pure: reads a change set and answers.
+
+use crate::outcome::{Exit, Failure};
+use crate::stack::change_set::Change;
+
+/// Types whose replacement or removal loses what cannot be made again: data, or an identity that others know.
+const PRECIOUS: [(&str, &str); 16] = [
+    ("AWS::ApiGateway::RestApi", "its id is part of the public URL"),
+    ("AWS::ApiGatewayV2::Api", "its id is part of the public URL"),
+    ("AWS::CloudFront::Distribution", "its domain name is known outside"),
+    ("AWS::Cognito::UserPool", "its users are lost"),
+    ("AWS::Cognito::UserPoolClient", "its client id is known to the application"),
+    ("AWS::DynamoDB::GlobalTable", "its data is lost"),
+    ("AWS::DynamoDB::Table", "its data is lost"),
+    ("AWS::ECR::Repository", "its images are lost"),
+    ("AWS::EFS::FileSystem", "its data is lost"),
+    ("AWS::KMS::Key", "what it encrypts cannot be read any more"),
+    ("AWS::OpenSearchService::Domain", "its data is lost"),
+    ("AWS::RDS::DBCluster", "its data is lost"),
+    ("AWS::RDS::DBInstance", "its data is lost"),
+    ("AWS::S3::Bucket", "its data is lost, or its name to somebody else"),
+    ("AWS::SecretsManager::Secret", "its value is lost"),
+    ("AWS::SQS::Queue", "its messages are lost"),
+];
+
+/// Why a change loses something that cannot be made again; `None` where it does not.
+pub(crate) fn loss(change: &Change) -> Option<&'static str> {
+    let replaced = matches!(change.replacement.as_deref(), Some("True" | "Conditional"));
+    let gone = change.action == "Remove" || (change.action == "Modify" && replaced);
+    let (_, why) = PRECIOUS.iter().find(|(kind, _)| *kind == change.resource_type)?;
+    gone.then_some(why)
+}
+
+/// Refuses what loses data or identity and is not allowed by name.
+///
+/// # Errors
+/// One failure that names all of it.
+pub(crate) fn check(stack: &str, changes: &[Change], allowed: &[String]) -> Result<(), Failure> {
+    let losses: Vec<(&Change, &str)> = changes
+        .iter()
+        .filter(|change| !allowed.contains(&change.logical_id))
+        .filter_map(|change| Some((change, loss(change)?)))
+        .collect();
+    if losses.is_empty() {
+        return Ok(());
+    }
+    let list = losses.iter().map(|(change, why)| {
+        let what = match change.replacement.as_deref() {
+            _ if change.action == "Remove" => "would be removed",
+            Some("True") => "would be replaced",
+            _ => "may be replaced",
+        };
+        format!("{} ({}) {what}: {why}", change.logical_id, change.resource_type)
+    });
+    let flags: Vec<String> = losses.iter().map(|(change, _)| format!("--allow {}", change.logical_id)).collect();
+    Err(Failure::new(Exit::Failed, "guard", "the change would lose data or identity")
+        .resource(format!("stack {stack}"))
+        .reason(list.collect::<Vec<_>>().join("\n"))
+        .hint(format!("if that is meant, repeat the command with {}", flags.join(" "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(action: &str, kind: &str, replacement: Option<&str>) -> Change {
+        Change {
+            action: action.to_owned(),
+            logical_id: "Thing".to_owned(),
+            resource_type: kind.to_owned(),
+            replacement: replacement.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn replacing_or_removing_what_holds_data_or_identity_stops_unless_allowed_by_name() {
+        for (action, replacement, words) in [
+            ("Remove", None, "would be removed"),
+            ("Modify", Some("True"), "would be replaced"),
+            ("Modify", Some("Conditional"), "may be replaced"),
+        ] {
+            for kind in ["AWS::Cognito::UserPool", "AWS::ApiGateway::RestApi", "AWS::ECR::Repository"] {
+                let changes = [change(action, kind, replacement)];
+                let failure = check("s", &changes, &[]).unwrap_err();
+                assert!(failure.reason.unwrap().contains(words));
+                assert!(failure.hint.unwrap().contains("--allow Thing"));
+                assert!(check("s", &changes, &["Other".to_owned()]).is_err());
+                assert!(check("s", &changes, &["Thing".to_owned()]).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn what_can_be_made_again_is_not_asked_about() {
+        for change in [
+            change("Add", "AWS::Cognito::UserPool", None),
+            change("Modify", "AWS::ApiGateway::RestApi", Some("False")),
+            change("Remove", "AWS::EC2::Instance", None),
+            change("Modify", "AWS::ECS::TaskDefinition", Some("True")),
+        ] {
+            assert!(check("s", &[change], &[]).is_ok());
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What is remembered of a stack's releases outside this machine: parameters of AWS Systems Manager.
+//!
+//! Below `/xtask/STACK` lie `lock`, `releases` and `inputs/HASH/N`. A release is one version of the parameter
+//! `releases`, so that Systems Manager itself counts them, says who wrote each, and keeps the last hundred
+//! (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html>). Parameters of the
+//! standard tier are free and need nothing to be created first.
+
+pub(crate) mod inputs;
+pub(crate) mod lock;
+pub(crate) mod record;
+
+use anyhow::{Context as _, Result};
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::Parameter;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::aws::failure;
+use lock::Held;
+use record::Record;
+
+/// Most bytes of a parameter of the standard tier
+/// (<https://docs.aws.amazon.com/general/latest/gr/ssm.html#parameter-store>).
+const MAX_VALUE: usize = 4096;
+
+/// What one look finds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Remembered {
+    pub(crate) lock: Option<Held>,
+    /// The newest release, whatever became of it.
+    pub(crate) last: Option<Record>,
+}
+
+/// The path below which everything of a stack lies.
+pub(crate) fn path(stack: &str) -> String {
+    format!("/xtask/{stack}")
+}
+
+fn lock_name(stack: &str) -> String {
+    format!("{}/lock", path(stack))
+}
+
+fn releases_name(stack: &str) -> String {
+    format!("{}/releases", path(stack))
+}
+
+/// Reads lock and newest release in one call.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn look(client: &Client, stack: &str) -> Result<Remembered> {
+    let (lock, releases) = (lock_name(stack), releases_name(stack));
+    let answer = client.get_parameters().names(&lock).names(&releases).send().await;
+    let answer = answer.map_err(|error| failure("ssm:GetParameters", &path(stack), &error))?;
+    let find = |name: &str| answer.parameters().iter().find(|parameter| parameter.name() == Some(name));
+    Ok(Remembered {
+        lock: find(&lock).map(Held::read),
+        // A record that cannot be read is none: the next release writes a good one.
+        last: find(&releases).and_then(|parameter| Record::read(parameter.value()?, parameter.version()).ok()),
+    })
+}
+
+/// Now, in RFC 3339 and whole seconds.
+pub(crate) fn now() -> String {
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).expect("zero is a valid nanosecond");
+    now.format(&Rfc3339).expect("the year has four digits")
+}
+
+fn value(parameter: &Parameter) -> Result<&str> {
+    parameter.value().with_context(|| format!("parameter {} has no value", parameter.name().unwrap_or_default()))
+}

@@ -1,0 +1,215 @@
+//! Template and parameters of a release, kept under a name that is their hash.
+//!
+//! They change seldom and are too long for one parameter, so each pair is stored once, compressed, in pieces.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+
+use anyhow::Result;
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::error::ProvideErrorMetadata;
+use aws_sdk_ssm::types::ParameterType;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{MAX_VALUE, path, value};
+use crate::aws::failure;
+use crate::image::hex;
+use crate::outcome::{Exit, Failure};
+use crate::plan::Value;
+use crate::stack::Stack;
+use crate::template::{CONTAINER_URI, Template};
+
+/// Most bytes that are unpacked: a template's limit and its parameters', generously.
+const MAX_UNPACKED: u64 = 4 * 1024 * 1024;
+/// What CloudFormation shows of a parameter that it keeps to itself (`NoEcho`). Sent as "what the stack has".
+pub(crate) const HIDDEN: &str = "****";
+
+/// What a stack is made from, besides the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Inputs {
+    /// The template's path, relative to `deploy.toml`.
+    pub(crate) path: String,
+    pub(crate) template: String,
+    /// All parameters but the image.
+    pub(crate) parameters: BTreeMap<String, String>,
+}
+
+impl Inputs {
+    /// What `stack` was made from.
+    pub(crate) fn of(stack: &Stack, template: &Template) -> Self {
+        let mut parameters = stack.parameters.clone();
+        parameters.remove(CONTAINER_URI);
+        Self { path: template.path.clone(), template: template.body.clone(), parameters }
+    }
+
+    /// Their name: 16 hexadecimal digits of a hash.
+    pub(crate) fn hash(&self) -> String {
+        let text = serde_json::to_vec(&(self.template.trim(), &self.parameters)).expect("text can be written as JSON");
+        hex(&Sha256::digest(text))[..16].to_owned()
+    }
+
+    /// The values to send for them.
+    pub(crate) fn values(&self) -> BTreeMap<String, Value> {
+        let value = |value: &String| if value == HIDDEN { Value::Previous } else { Value::Is(value.clone()) };
+        self.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect()
+    }
+
+    fn pack(&self) -> Result<Vec<String>> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(&serde_json::to_vec(self)?)?;
+        let text = STANDARD.encode(packed.finish()?);
+        let pieces = text.as_bytes().chunks(MAX_VALUE).map(|piece| String::from_utf8_lossy(piece).into_owned());
+        Ok(pieces.collect())
+    }
+
+    fn unpack(pieces: &[String]) -> Result<Self> {
+        let packed = STANDARD.decode(pieces.concat())?;
+        let mut text = String::new();
+        GzDecoder::new(packed.as_slice()).take(MAX_UNPACKED).read_to_string(&mut text)?;
+        Ok(serde_json::from_str(&text)?)
+    }
+}
+
+fn folder(stack: &str, hash: &str) -> String {
+    format!("{}/inputs/{hash}", path(stack))
+}
+
+/// Stores the inputs; what is there already stays as it is. The last piece, which is written last, is named `end`, so
+/// that a store that was cut short is seen to be one.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn write(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> {
+    let folder = folder(stack, &inputs.hash());
+    let pieces = inputs.pack()?;
+    for (number, piece) in pieces.iter().enumerate() {
+        let name = if number + 1 == pieces.len() { format!("{folder}/end") } else { format!("{folder}/{number:03}") };
+        let call = client.put_parameter().name(&name).r#type(ParameterType::String).value(piece);
+        match call.send().await {
+            Ok(_) => {}
+            Err(error) if error.code() == Some("ParameterAlreadyExists") => {}
+            Err(error) => return Err(failure("ssm:PutParameter", &name, &error).into()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads the inputs of this name.
+///
+/// # Errors
+/// What AWS says, or inputs that are not there.
+pub(crate) async fn read(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
+    let folder = folder(stack, hash);
+    let missing = |reason: &str| {
+        Failure::new(Exit::Failed, "journal", "the release's template and parameters cannot be read")
+            .resource(&folder)
+            .reason(reason)
+            .hint("choose another release, or release its commit again")
+    };
+    let mut pieces: Vec<(String, String)> = Vec::new();
+    let mut next = None;
+    loop {
+        let call = client.get_parameters_by_path().path(&folder).max_results(10).set_next_token(next);
+        let page = call.send().await.map_err(|error| failure("ssm:GetParametersByPath", &folder, &error))?;
+        for parameter in page.parameters() {
+            pieces.push((parameter.name().unwrap_or_default().to_owned(), value(parameter)?.to_owned()));
+        }
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            break;
+        }
+    }
+    // Digits sort before letters, so the end comes last.
+    pieces.sort();
+    if !pieces.last().is_some_and(|(name, _)| name.ends_with("/end")) {
+        return Err(missing("they are not stored, or not completely").into());
+    }
+    let pieces: Vec<String> = pieces.into_iter().map(|(_, piece)| piece).collect();
+    let inputs = Inputs::unpack(&pieces).map_err(|error| missing(&error.to_string()))?;
+    if inputs.hash() != hash { Err(missing("they are not what their name says").into()) } else { Ok(inputs) }
+}
+
+/// Removes the inputs of a stack that `keep` does not name. Returns how many parameters went.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn sweep(client: &Client, stack: &str, keep: impl Fn(&str) -> bool) -> Result<usize> {
+    let names = names(client, &format!("{}/inputs", path(stack))).await?;
+    let hash = |name: &String| name.rsplit('/').nth(1).unwrap_or_default().to_owned();
+    let stale: Vec<String> = names.into_iter().filter(|name| !keep(&hash(name))).collect();
+    delete(client, &stale).await?;
+    Ok(stale.len())
+}
+
+/// Removes everything that is remembered of a stack.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn forget(client: &Client, stack: &str) -> Result<()> {
+    delete(client, &names(client, &path(stack)).await?).await
+}
+
+async fn names(client: &Client, path: &str) -> Result<Vec<String>> {
+    let (mut names, mut next) = (Vec::new(), None);
+    loop {
+        let call = client.get_parameters_by_path().path(path).recursive(true).max_results(10).set_next_token(next);
+        let page = call.send().await.map_err(|error| failure("ssm:GetParametersByPath", path, &error))?;
+        names.extend(page.parameters().iter().filter_map(|parameter| parameter.name().map(str::to_owned)));
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(names);
+        }
+    }
+}
+
+async fn delete(client: &Client, names: &[String]) -> Result<()> {
+    // Ten a call is what Systems Manager takes.
+    for ten in names.chunks(10) {
+        let call = client.delete_parameters().set_names(Some(ten.to_vec()));
+        call.send().await.map_err(|error| failure("ssm:DeleteParameters", &ten[0], &error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs() -> Inputs {
+        // Text that hardly compresses, so that there are several pieces.
+        let noise: String = (0..400_u32).map(|number| hex(&Sha256::digest(number.to_be_bytes()))).collect();
+        let parameters = [("Zone", "a"), ("Password", HIDDEN)];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Inputs { path: "infra/t.yaml".to_owned(), template: noise, parameters }
+    }
+
+    #[test]
+    fn inputs_are_what_they_were_after_packing() {
+        let pieces = inputs().pack().unwrap();
+        assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.len() <= MAX_VALUE));
+        assert_eq!(Inputs::unpack(&pieces).unwrap(), inputs());
+        assert!(Inputs::unpack(&pieces[1..]).is_err());
+    }
+
+    #[test]
+    fn the_name_follows_template_and_parameters() {
+        let (one, mut other) = (inputs(), inputs());
+        other.path = "elsewhere.yaml".to_owned();
+        assert_eq!(one.hash(), other.hash());
+        other.parameters.insert("Zone".to_owned(), "b".to_owned());
+        assert_ne!(one.hash(), other.hash());
+    }
+
+    #[test]
+    fn a_hidden_value_is_sent_as_what_the_stack_has() {
+        let values = inputs().values();
+        assert_eq!(values["Password"], Value::Previous);
+        assert_eq!(values["Zone"], Value::Is("a".to_owned()));
+    }
+}

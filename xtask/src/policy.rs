@@ -1,0 +1,155 @@
+//! The IAM policy of the calls that this tool makes itself, as narrow as IAM can say it.
+//!
+//! What CloudFormation does on behalf of the caller, to create what a template names, is not in here: only the template
+//! knows that. A test compares the actions with the calls in the sources.
+
+use std::collections::BTreeMap;
+
+use config::deployment::{Environment, Service};
+use serde::Serialize;
+
+/// What an action is allowed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Anything: the action knows no resource.
+    Any,
+    /// The environment's stack, also before there is one.
+    Stack,
+    /// The stack and the change sets that this tool names.
+    ChangeSets,
+    /// The service's repository.
+    Repository,
+}
+
+/// Actions that go together. A `Sid` has letters and digits only.
+struct Grant {
+    sid: &'static str,
+    scope: Scope,
+    actions: &'static [&'static str],
+}
+
+const GRANTS: &[Grant] = &[
+    Grant {
+        sid: "WhoCalls",
+        // Neither a caller's identity nor a registry's token belongs to a resource. (AWS answers the first one without
+        // any permission; emulators that check permissions do not.)
+        scope: Scope::Any,
+        actions: &["ecr:GetAuthorizationToken", "sts:GetCallerIdentity"],
+    },
+    Grant {
+        sid: "Repository",
+        scope: Scope::Repository,
+        actions: &[
+            "ecr:BatchGetImage",
+            "ecr:CreateRepository",
+            "ecr:DeleteRepository",
+            "ecr:DescribeRepositories",
+            "ecr:PutLifecyclePolicy",
+            // The repository is created with a tag.
+            "ecr:TagResource",
+        ],
+    },
+    Grant {
+        sid: "Push",
+        // The engine asks these of the registry, with the token.
+        scope: Scope::Repository,
+        actions: &[
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:CompleteLayerUpload",
+            "ecr:GetDownloadUrlForLayer",
+            "ecr:InitiateLayerUpload",
+            "ecr:PutImage",
+            "ecr:UploadLayerPart",
+        ],
+    },
+    Grant {
+        sid: "Stack",
+        scope: Scope::Stack,
+        actions: &[
+            "cloudformation:DeleteStack",
+            "cloudformation:DescribeStackEvents",
+            "cloudformation:DescribeStacks",
+            "cloudformation:GetTemplate",
+        ],
+    },
+    Grant {
+        sid: "ChangeSets",
+        scope: Scope::ChangeSets,
+        actions: &[
+            "cloudformation:CreateChangeSet",
+            "cloudformation:DeleteChangeSet",
+            "cloudformation:DescribeChangeSet",
+            "cloudformation:ExecuteChangeSet",
+            // The stack's tags go with the change set.
+            "cloudformation:TagResource",
+        ],
+    },
+];
+
+/// Partitions by how the names of their regions begin; all others are `aws`.
+const PARTITIONS: [(&str, &str); 5] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eusc-", "aws-eusc"),
+];
+
+/// An IAM policy document
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Policy {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    sid: &'static str,
+    effect: &'static str,
+    action: &'static [&'static str],
+    resource: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    condition: Condition,
+}
+
+/// Values by condition key, by operator.
+type Condition = BTreeMap<&'static str, BTreeMap<&'static str, String>>;
+
+/// The policy for releases of `service` to `environment`.
+pub(crate) fn policy(service: &Service, environment: &Environment) -> Policy {
+    let place = Place { service, environment };
+    let statement = |grant: &Grant| {
+        let (resource, condition) = place.narrowed(grant.scope);
+        Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
+    };
+    Policy { version: "2012-10-17", statement: GRANTS.iter().map(statement).collect() }
+}
+
+/// Where the environment's resources are.
+struct Place<'a> {
+    service: &'a Service,
+    environment: &'a Environment,
+}
+
+impl Place<'_> {
+    fn narrowed(&self, scope: Scope) -> (Vec<String>, Condition) {
+        let stack = &self.environment.stack;
+        let of_stack = || self.arn("cloudformation", &format!("stack/{stack}/*"));
+        let none = Condition::new();
+        match scope {
+            Scope::Any => (vec!["*".to_owned()], none),
+            Scope::Stack => (vec![of_stack()], none),
+            Scope::ChangeSets => (vec![of_stack(), self.arn("cloudformation", "changeSet/xtask-*/*")], none),
+            Scope::Repository => (vec![self.arn("ecr", &format!("repository/{}", self.service.name))], none),
+        }
+    }
+
+    fn arn(&self, service: &str, resource: &str) -> String {
+        let Environment { region, account, .. } = self.environment;
+        let partition = PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, name)| name);
+        format!("arn:{partition}:{service}:{region}:{}:{resource}", account.as_deref().unwrap_or("*"))
+    }
+}

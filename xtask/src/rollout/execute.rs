@@ -1,0 +1,178 @@
+//! Carries a proposal out and watches it to its end.
+
+use anyhow::Result;
+use config::deployment::Environment;
+
+use super::conclusion::{conclude, superseded};
+use super::{Proposal, Wanted, abandon, token};
+use crate::aws::Clients;
+use crate::context::Context;
+use crate::diagnose;
+use crate::outcome::{Exit, Failure};
+use crate::stack::change_set;
+use crate::stack::events::{self, Mark};
+use crate::stack::follow::{self, Followed, Watch};
+use crate::stack::{self, Stack};
+use crate::status::{self, Answer, Ending};
+use crate::ui::{Phase, Ui};
+
+/// Executes the proposal and returns the stack that came of it.
+///
+/// # Errors
+/// A stack that failed, with what became of it and why; or another release that was faster.
+pub(crate) async fn execute(
+    context: &Context,
+    clients: &Clients,
+    wanted: &Wanted<'_>,
+    proposal: &Proposal,
+    phase: Phase<'_>,
+    ui: &Ui,
+) -> Result<Stack> {
+    let (client, set) = (&clients.cloudformation, &proposal.set);
+    let environment = wanted.environment;
+    let mark = context.interrupt.or(async { Ok(events::mark(client, &set.stack_id).await) }).await?;
+    let work = if proposal.create { "created" } else { "updated" };
+    ui.still_runs(Some(format!(
+        "stack {} is being {work} and goes on without this tool; the same command follows it, cargo xtask events {name} \
+         --follow watches it, cargo xtask cancel {name} takes it back",
+        environment.stack,
+        name = environment.name
+    )));
+    // This call is not left in the middle: whether it was sent must be known.
+    let executed = change_set::execute(client, set, &token()).await;
+    let carry_out = async {
+        match executed {
+            Ok(()) => watch(clients, environment, proposal, mark, &phase, ui).await,
+            Err(failure) => after_refusal(clients, environment, proposal, mark, failure, &phase, ui).await,
+        }
+    };
+    let Watched { followed, deleted } = context.interrupt.or(carry_out).await?;
+    ui.still_runs(None);
+    let concluded = if deleted { Err(given_up(environment)) } else { conclude(environment, &followed) };
+    let stack = match concluded {
+        Ok(stack) => stack,
+        Err(failure) => {
+            let template = Some(&wanted.template);
+            let explain = diagnose::explain(clients, environment, template, &set.stack_id, &followed, failure);
+            return Err(explain.await.into());
+        }
+    };
+    let image = &wanted.image;
+    if stack.container_uri() != Some(image.to_string().as_str()) {
+        return Err(superseded(&stack, image).into());
+    }
+    phase.done(&format!("{} {work}", stack.name));
+    Ok(stack)
+}
+
+/// How the operation ended, and whether it was given up by deleting the stack.
+struct Watched {
+    followed: Followed,
+    deleted: bool,
+}
+
+impl From<Followed> for Watched {
+    fn from(followed: Followed) -> Self {
+        Self { followed, deleted: false }
+    }
+}
+
+/// Watches the operation to its end. One that can only fail is turned back where the user wants that.
+async fn watch(
+    clients: &Clients,
+    environment: &Environment,
+    proposal: &Proposal,
+    mark: Mark,
+    phase: &Phase<'_>,
+    ui: &Ui,
+) -> Result<Watched> {
+    let (stack_id, before) = (proposal.set.stack_id.as_str(), proposal.before.as_ref());
+    let watch = Watch { stack_id, before, mark, deleting: false, until_hopeless: true };
+    let (cause, seen, mark) = match follow::follow(clients, watch, phase).await? {
+        follow::Watched::Ended(followed) => return Ok(followed.into()),
+        follow::Watched::Hopeless { cause, events, mark } => (cause, events, mark),
+    };
+    let turned = turn(clients, environment, proposal, phase, ui).await?;
+    let deleted = turned && proposal.create;
+    let watch = Watch { stack_id, before: None, mark, deleting: deleted, until_hopeless: false };
+    let mut followed = follow::to_end(clients, watch, phase).await?;
+    followed.events.splice(..0, seen);
+    if !followed.evidence.iter().any(|taken| taken.logical_id == cause.logical_id) {
+        followed.evidence.insert(0, cause);
+    }
+    Ok(Watched { followed, deleted })
+}
+
+/// Turns back what can only fail, if the user agrees; says whether it did.
+async fn turn(
+    clients: &Clients,
+    environment: &Environment,
+    proposal: &Proposal,
+    phase: &Phase<'_>,
+    ui: &Ui,
+) -> Result<bool> {
+    let (question, what) = if proposal.create {
+        (format!("It can only fail. Delete stack {} again?", environment.stack), "the creation")
+    } else {
+        (format!("It can only fail. Cancel the update of stack {}?", environment.stack), "the update")
+    };
+    let agreed = ui.must_be_able_to_ask(&question).is_ok() && ui.confirm(&question).await?;
+    if !agreed {
+        phase.line(&format!("{what} goes on to its own end; cargo xtask cancel {} ends it now", environment.name));
+        return Ok(false);
+    }
+    let client = &clients.cloudformation;
+    let stack = Stack { id: proposal.set.stack_id.clone(), name: environment.stack.clone(), ..Stack::default() };
+    let turned = if proposal.create {
+        stack::delete(client, &stack, &token()).await
+    } else {
+        stack::cancel_update(client, &stack, &token()).await
+    };
+    match &turned {
+        Ok(()) => phase.line(&format!("{what} is cancelled")),
+        // Perhaps it failed by itself at this moment; the stack tells.
+        Err(error) => phase.line(&format!("{what} cannot be cancelled: {}", Failure::of(error))),
+    }
+    Ok(turned.is_ok())
+}
+
+fn given_up(environment: &Environment) -> Failure {
+    let message = format!("stack {} could not be created, and is deleted again", environment.stack);
+    Failure::new(Exit::RolledBack, "rolled-back", message).hint("mend the cause, then repeat the command")
+}
+
+/// An execution whose call failed: perhaps nothing happened, perhaps the answer was lost, perhaps the stack is already
+/// rolled back. The stack itself tells.
+async fn after_refusal(
+    clients: &Clients,
+    environment: &Environment,
+    proposal: &Proposal,
+    mark: Mark,
+    failure: Failure,
+    phase: &Phase<'_>,
+    ui: &Ui,
+) -> Result<Watched> {
+    let (client, set) = (&clients.cloudformation, &proposal.set);
+    let Ok(Some(stack)) = stack::describe(client, &set.stack_id).await else { return Err(failure.into()) };
+    if status::answer(Some(&stack.status)) == Answer::Wait {
+        return watch(clients, environment, proposal, mark, phase, ui).await;
+    }
+    ui.still_runs(None);
+    let events = mark.since(client, &set.stack_id).await;
+    let reason = failure.reason.clone().unwrap_or_default();
+    match status::ending(&stack.status) {
+        // The answer was lost and the work is done; whose it was is looked at where all endings are.
+        Some(Ending::Done) if !events.is_empty() => {
+            Ok(Followed { ending: Ending::Done, stack: Some(stack), events, evidence: Vec::new() }.into())
+        }
+        // An older failure may have left the same state: only new events, or the refusal's own words, tie it to this.
+        Some(ending) if ending != Ending::Done && (!events.is_empty() || reason.contains(&stack.status)) => {
+            let stack = Stack { status_reason: Some(reason), ..stack };
+            Ok(Followed { ending, stack: Some(stack), events, evidence: Vec::new() }.into())
+        }
+        _ => {
+            abandon(client, &set.stack_id, Some(&set.id), proposal.before.is_none()).await;
+            Err(failure.into())
+        }
+    }
+}

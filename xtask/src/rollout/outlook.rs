@@ -1,0 +1,83 @@
+//! What a change means for the bill and for whoever waits: told before it is confirmed.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::{Proposal, Seen, Wanted, is_recorded};
+use crate::aws::Clients;
+use crate::cost::{self, Difference};
+use crate::eta::{self, Eta};
+use crate::plan::Value;
+use crate::stack::{self, Stack};
+use crate::ui::Phase;
+
+/// Cost and time of a change.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outlook {
+    pub(crate) cost: Option<Difference>,
+    pub(crate) eta: Option<Eta>,
+}
+
+impl Outlook {
+    /// Works both out; what cannot be known is left out, since nothing depends on it.
+    pub(crate) async fn of(clients: &Clients, wanted: &Wanted<'_>, proposal: &Proposal, seen: &Seen) -> Self {
+        let kind = if proposal.create { "create" } else { "update" };
+        let took: Vec<(&str, f64)> = seen
+            .remembered
+            .last
+            .iter()
+            .flat_map(|last| &last.took)
+            .map(|took| (took.change.as_str(), took.seconds))
+            .collect();
+        let cost = difference(clients, wanted, proposal, seen).await.ok().flatten();
+        Self { cost, eta: eta::learn(kind, &took) }
+    }
+
+    /// A line for each that is known.
+    pub(crate) fn show(&self, phase: &Phase<'_>) {
+        if let Some(cost) = &self.cost {
+            phase.line(&cost.to_string());
+        }
+        if let Some(eta) = &self.eta {
+            phase.line(&eta.to_string());
+        }
+    }
+
+    /// As a plan tells it.
+    pub(crate) fn told(&self) -> BTreeMap<String, serde_json::Value> {
+        let cost = self.cost.as_ref().map(serde_json::to_value).and_then(Result::ok);
+        let eta = self.eta.as_ref().map(serde_json::to_value).and_then(Result::ok);
+        [("cost", cost), ("eta", eta)].into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+}
+
+async fn difference(
+    clients: &Clients,
+    wanted: &Wanted<'_>,
+    proposal: &Proposal,
+    seen: &Seen,
+) -> Result<Option<Difference>> {
+    let region = &wanted.environment.region;
+    let before = proposal.before.as_ref().filter(|_| !proposal.create);
+    let body = match before {
+        Some(_) if is_recorded(seen, &wanted.template) => Some(wanted.template.body.clone()),
+        Some(stack) => Some(stack::template_body(&clients.cloudformation, &stack.id).await?),
+        None => None,
+    };
+    let now = match (&body, before) {
+        (Some(body), Some(stack)) => cost::monthly(body, &stack.parameters, region).ok(),
+        _ => None,
+    };
+    let after = cost::monthly(&wanted.template.body, &after(wanted, before), region);
+    Ok(after.ok().map(|after| cost::difference(now.as_ref(), &after)))
+}
+
+/// The parameters as they will be; what is not said has the template's default.
+fn after(wanted: &Wanted<'_>, before: Option<&Stack>) -> BTreeMap<String, String> {
+    let value = |(name, value): (String, Value)| match value {
+        Value::Is(value) => Some((name, value)),
+        Value::Previous => before?.parameters.get(&name).cloned().map(|value| (name, value)),
+    };
+    wanted.parameters(before).into_iter().filter_map(value).collect()
+}

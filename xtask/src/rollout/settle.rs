@@ -1,0 +1,143 @@
+//! Brings a stack into a state that something can be deployed into, or says why that is not to be.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use config::deployment::Environment;
+
+use super::tear_down;
+use crate::aws::Clients;
+use crate::context::Context;
+use crate::outcome::{Exit, Failure};
+use crate::stack::follow::{self, Watch};
+use crate::stack::{self, Stack, events};
+use crate::status::{self, Answer, Refusal};
+use crate::ui::Ui;
+use crate::{diagnose, template};
+
+/// What may be done to get there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manners {
+    /// Follow what is under way to its end.
+    pub(crate) follow: bool,
+    /// Delete a stack that can only be deleted, if the user agrees.
+    pub(crate) recreate: bool,
+}
+
+/// The stack once nothing is under way; `None` where there is none, or none any more.
+///
+/// # Errors
+/// States that nothing can be deployed into, with the way out.
+pub(crate) async fn settle(
+    context: &Context,
+    clients: &Clients,
+    environment: &Environment,
+    mut found: Option<Stack>,
+    manners: Manners,
+    ui: &Ui,
+) -> Result<Option<Stack>> {
+    loop {
+        let status = found.as_ref().map(|stack| stack.status.as_str());
+        found = match (status::answer(status), found) {
+            (Answer::Wait, Some(stack)) if manners.follow => {
+                context.interrupt.or(to_its_end(clients, &stack, ui)).await?;
+                context.interrupt.or(stack::describe(&clients.cloudformation, &environment.stack)).await?
+            }
+            (Answer::Wait, Some(stack)) => return Err(busy(&stack, environment).into()),
+            (Answer::Recreate, Some(stack)) => {
+                let agreed = context.interrupt.or(agree(clients, environment, &stack, manners, ui)).await;
+                agreed?;
+                context.interrupt.or(tear_down(clients, environment, &stack, ui)).await?;
+                None
+            }
+            (Answer::Refuse(refusal), Some(stack)) => {
+                let message = format!("stack {} is {}; nothing can be deployed into it", stack.name, stack.status);
+                let failure = earlier(clients, environment, &stack, message).await;
+                let mut hint = refusal.hint(&stack.name, &environment.name, &environment.region);
+                if refusal == Refusal::RollbackFailed {
+                    let stuck = diagnose::stuck_resources(clients, &stack.id).await;
+                    let stuck: Vec<String> = stuck.iter().map(|name| format!(" --skip {name}")).collect();
+                    hint.push_str(&if stuck.is_empty() { String::new() } else { format!(": here{}", stuck.concat()) });
+                }
+                return Err(failure.hint(hint).into());
+            }
+            (_, stack) => return Ok(stack),
+        };
+    }
+}
+
+async fn to_its_end(clients: &Clients, stack: &Stack, ui: &Ui) -> Result<()> {
+    let phase = ui.phase("waiting");
+    phase.line(&format!("{} is {}: waiting for its end", stack.name, stack.status));
+    ui.still_runs(Some(format!(
+        "stack {} was {} before this command and goes on; the same command follows it",
+        stack.name, stack.status
+    )));
+    let mark = events::mark(&clients.cloudformation, &stack.id).await;
+    let deleting = stack.status == "DELETE_IN_PROGRESS";
+    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting, until_hopeless: false };
+    let followed = follow::to_end(clients, watch, &phase).await?;
+    ui.still_runs(None);
+    let status = followed.stack.map_or_else(|| "gone".to_owned(), |stack| stack.status);
+    phase.done(&format!("{} is {status}", stack.name));
+    Ok(())
+}
+
+/// Tells why the earlier attempt failed, makes sure that nothing is lost, and asks.
+async fn agree(clients: &Clients, environment: &Environment, stack: &Stack, manners: Manners, ui: &Ui) -> Result<()> {
+    let what = format!("stack {} is {}; it can only be deleted and created again", stack.name, stack.status);
+    let failure = earlier(clients, environment, stack, what).await;
+    let kept = retained(clients, stack).await?;
+    if !kept.is_empty() {
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        let reason = format!("{} would stay behind, and the new stack could not have it", kept.join(", "));
+        return Err(Failure { reason: Some(reason), ..failure }
+            .hint(format!("look after what is retained, then cargo xtask destroy {}", environment.name))
+            .into());
+    }
+    let command = format!("repeat the command with --yes, or: cargo xtask destroy {}", environment.name);
+    if !manners.recreate {
+        return Err(failure.hint(command).into());
+    }
+    let cause = failure.reason.as_deref().unwrap_or("an unknown reason");
+    let resource = failure.resource.as_deref().unwrap_or(&stack.name);
+    ui.warn(&format!("stack {} is {}: {resource} failed: {cause}", stack.name, stack.status));
+    let question = format!("Delete stack {} and create it again?", stack.name);
+    if ui.must_be_able_to_ask(&question).is_err() {
+        return Err(failure.hint(command).into());
+    }
+    if ui.confirm(&question).await? { Ok(()) } else { Err(failure.hint(command).into()) }
+}
+
+/// Resources that deleting the stack would leave behind, by logical id.
+async fn retained(clients: &Clients, stack: &Stack) -> Result<BTreeSet<String>> {
+    let client = &clients.cloudformation;
+    let (resources, body) =
+        tokio::try_join!(stack::resources(client, &stack.id), stack::template_body(client, &stack.id))?;
+    let stays = template::retained(&body);
+    let there = resources.into_iter().filter(|resource| {
+        resource.physical_id.is_some()
+            && resource.status != "DELETE_COMPLETE"
+            && (resource.status == "DELETE_SKIPPED" || stays.contains(&resource.logical_id))
+    });
+    Ok(there.map(|resource| resource.logical_id).collect())
+}
+
+/// Why the stack is in its state, from its own history.
+async fn earlier(clients: &Clients, environment: &Environment, stack: &Stack, message: String) -> Failure {
+    let failure = Failure::new(Exit::NeedsHuman, "stack-state", message)
+        .console(diagnose::console(environment, &stack.id));
+    match diagnose::earlier(clients, stack).await {
+        Some(cause) => cause.onto(failure, None),
+        None => failure
+            .resource(format!("stack {}", stack.name))
+            .reason(stack.status_reason.clone().unwrap_or_else(|| "an earlier operation failed".to_owned())),
+    }
+}
+
+fn busy(stack: &Stack, environment: &Environment) -> Failure {
+    Failure::new(Exit::Failed, "in-progress", "the stack is at work")
+        .resource(format!("stack {}", stack.name))
+        .reason(format!("it is {}", stack.status))
+        .hint(format!("leave out --no-follow, or watch it with cargo xtask events {} --follow", environment.name))
+}

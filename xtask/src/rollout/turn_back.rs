@@ -1,0 +1,80 @@
+//! Turns an operation back: cancels what is under way, continues what got stuck.
+
+use anyhow::Result;
+use config::deployment::Environment;
+
+use super::{blame, tear_down, token};
+use crate::aws::Clients;
+use crate::diagnose;
+use crate::outcome::{Exit, Failure};
+use crate::stack::events::{self, Mark};
+use crate::stack::follow::{self, Watch};
+use crate::stack::{self, Stack};
+use crate::status::Ending;
+use crate::ui::Ui;
+
+/// Cancels an update, or deletes a stack that is being created; returns what the stack is then.
+///
+/// # Errors
+/// What AWS says, or a stack that did not come back.
+pub(crate) async fn turn_back(clients: &Clients, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<String> {
+    if stack.status == "CREATE_IN_PROGRESS" {
+        tear_down(clients, environment, stack, ui).await?;
+        return Ok("DELETE_COMPLETE".to_owned());
+    }
+    let mark = events::mark(&clients.cloudformation, &stack.id).await;
+    stack::cancel_update(&clients.cloudformation, stack, &token()).await?;
+    back(clients, environment, stack, mark, "cancelled", ui).await
+}
+
+/// Brings a stack back that stopped half-way; what is in `skip` is given up.
+///
+/// # Errors
+/// What AWS says, or a stack that is stuck again.
+pub(crate) async fn recover(
+    clients: &Clients,
+    environment: &Environment,
+    stack: &Stack,
+    halted: bool,
+    skip: &[String],
+    ui: &Ui,
+) -> Result<String> {
+    let mark = events::mark(&clients.cloudformation, &stack.id).await;
+    if halted {
+        stack::rollback(&clients.cloudformation, stack, &token()).await?;
+    } else {
+        stack::continue_rollback(&clients.cloudformation, stack, skip, &token()).await?;
+    }
+    back(clients, environment, stack, mark, "rolled back", ui).await
+}
+
+/// Follows a stack on its way back.
+async fn back(
+    clients: &Clients,
+    environment: &Environment,
+    stack: &Stack,
+    mark: Mark,
+    done: &str,
+    ui: &Ui,
+) -> Result<String> {
+    let phase = ui.phase("rollback");
+    ui.still_runs(Some(format!(
+        "stack {} is rolling back and goes on without this tool; cargo xtask events {} --follow watches it",
+        stack.name, environment.name
+    )));
+    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: false, until_hopeless: false };
+    let followed = follow::to_end(clients, watch, &phase).await?;
+    ui.still_runs(None);
+    let status = followed.stack.as_ref().map_or_else(|| "gone".to_owned(), |stack| stack.status.clone());
+    if matches!(followed.ending, Ending::RolledBack | Ending::Done) {
+        phase.done(&format!("{} is {done}: {status}", stack.name));
+        return Ok(status);
+    }
+    let failure = Failure::new(Exit::NeedsHuman, "stuck", format!("stack {} is not back ({status})", stack.name));
+    let hint = format!(
+        "mend the cause and repeat cargo xtask recover {}; what cannot be brought back is given up with --skip LOGICAL_ID",
+        environment.name
+    );
+    let failure = blame(failure.hint(hint), &stack.name, &followed);
+    Err(diagnose::explain(clients, environment, None, &stack.id, &followed, failure).await.into())
+}

@@ -1,0 +1,117 @@
+//! What every fault of every step does to a release: the finished tool against an emulator that fails on purpose.
+//!
+//! The cases run side by side, because most of their time is waiting before another attempt. Each has its own stack and
+//! access key, by which the rules of faults are told apart.
+
+mod burst;
+mod calls;
+mod case;
+mod door;
+mod left;
+mod service;
+mod stage;
+mod table;
+
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Result, bail};
+use libtest_mimic::Trial;
+
+use crate::Support;
+use crate::ministack::{self, Names};
+use crate::registry::absent;
+use calls::{CALLS, Call, FAULTS, Fault};
+use stage::{Place, Stage};
+use table::Row;
+
+/// Names cases to run alone, as `PHASE` or `FAULT` or a part of either; the table is then not compared.
+const ONLY: &str = "FAULTS_ONLY";
+/// Cases at a time.
+const WORKERS: usize = 24;
+/// Fewest cases of the table.
+const LEAST: usize = 60;
+
+pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+    let missing = || {
+        let programs = absent(&["docker-registry", "htpasswd"]);
+        let burst = || absent(&[burst::PROGRAM]).map(|reason| format!("{reason} (pip install {})", burst::PROGRAM));
+        programs.or_else(burst).or_else(|| ministack::missing(Names::Machine))
+    };
+    vec![support.trial("faults::every_step_under_every_fault_is_as_published", missing, every)]
+}
+
+fn every() -> Result<()> {
+    let cases: Vec<(&Call, Fault)> = CALLS
+        .iter()
+        .flat_map(|call| FAULTS.map(|fault| (call, fault)))
+        .filter(|(call, fault)| fault.befalls(call))
+        .collect();
+    assert!(cases.len() >= LEAST, "only {} cases", cases.len());
+    let only = std::env::var(ONLY).ok();
+    let chosen: Vec<(usize, &Call, Fault)> = cases
+        .iter()
+        .enumerate()
+        .map(|(number, (call, fault))| (number, *call, *fault))
+        .filter(|(_, call, fault)| {
+            only.as_ref()
+                .is_none_or(|only| format!("{} {} {}", call.phase, call.name(), fault.name()).contains(only.as_str()))
+        })
+        .collect();
+    let stage = Stage::set()?;
+    let shared = format!("faults-{}", std::process::id());
+    let seeds = seed(&stage, &shared)?;
+    let rows = side_by_side(&stage, &shared, chosen);
+    for place in seeds {
+        place.well(&["destroy", "--local", "--images", "--yes"], stage::UNDISTURBED)?;
+    }
+    let rows = rows?;
+    match only {
+        Some(_) => Ok(()),
+        None => table::settle(&rows),
+    }
+}
+
+/// Brings both images that the cases release into the registry.
+fn seed(stage: &Stage, shared: &str) -> Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for (number, content) in [(9000, 0), (9001, 1)] {
+        let place = Place::new(stage, number, shared, &stage.ministack.authority())?;
+        place.content(content)?;
+        place.well(&["release", "dev"], stage::UNDISTURBED)?;
+        places.push(place);
+    }
+    Ok(places)
+}
+
+/// Runs the cases, those that may take longest first.
+fn side_by_side(stage: &Stage, shared: &str, mut cases: Vec<(usize, &Call, Fault)>) -> Result<Vec<Row>> {
+    cases.sort_by_key(|(_, call, _)| call.deadline);
+    let (waiting, ended) = (Mutex::new(cases), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                    let Some((number, call, fault)) = next else { break };
+                    let row = case::run(stage, shared, number, call, fault);
+                    let named = (number, format!("{}, {}, {}", call.phase, call.name(), fault.name()), row);
+                    ended.lock().unwrap_or_else(PoisonError::into_inner).push(named);
+                }
+            });
+        }
+    });
+    let mut ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ended.sort_by_key(|(number, ..)| *number);
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    for (_, name, row) in ended {
+        match row {
+            Ok(row) => rows.push(row),
+            Err(error) => failed.push(format!("## {name}\n{error:#}")),
+        }
+    }
+    table::keep(&rows)?;
+    if !failed.is_empty() {
+        bail!("{} of {} cases failed:\n{}", failed.len(), failed.len() + rows.len(), failed.join("\n"));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,225 @@
+//! The rows of the table: every call that a release makes, every way in which it can fail.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::door::Way;
+use super::service::Manner;
+
+/// What there is when the release begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Neither repository nor stack.
+    Nothing,
+    /// The image is in the registry; there is no stack.
+    Image,
+    /// A stack that runs this very image.
+    Same,
+    /// A stack that runs another image.
+    Other,
+}
+
+/// Whom a call is for, and how it is told from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To {
+    /// AWS: service and operation as microburst calls them, and what the body must hold (JMESPath).
+    Aws(&'static str, &'static str, Option<&'static str>),
+    /// The engine sends a layer to the registry.
+    Registry,
+    /// The proof asks the endpoint.
+    Endpoint,
+}
+
+/// One step of a release that can fail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) phase: &'static str,
+    pub(crate) to: To,
+    pub(crate) start: Start,
+    /// Whether it changes something, so that its answer can be lost.
+    pub(crate) changes: bool,
+    /// Longest that a run may take: the SDK's six attempts, or what the tool and the engine say that they wait.
+    pub(crate) deadline: Duration,
+}
+
+const fn aws(phase: &'static str, service: &'static str, operation: &'static str, start: Start) -> Call {
+    let to = To::Aws(service, operation, None);
+    Call { phase, to, start, changes: false, deadline: Duration::from_secs(60) }
+}
+
+impl Call {
+    const fn changing(self) -> Self {
+        Self { changes: true, ..self }
+    }
+
+    const fn within(self, seconds: u64) -> Self {
+        Self { deadline: Duration::from_secs(seconds), ..self }
+    }
+
+    const fn where_body(self, filter: &'static str) -> Self {
+        let To::Aws(service, operation, _) = self.to else { return self };
+        Self { to: To::Aws(service, operation, Some(filter)), ..self }
+    }
+
+    const fn to(self, to: To) -> Self {
+        Self { to, ..self }
+    }
+
+    /// As the table names it.
+    pub(crate) fn name(&self) -> String {
+        match self.to {
+            To::Aws(service, operation, _) => format!("{service}:{operation}"),
+            To::Registry => "registry upload".to_owned(),
+            To::Endpoint => "HTTP GET".to_owned(),
+        }
+    }
+}
+
+const ECR: &str = "ecr";
+const STACKS: &str = "cloudformation";
+
+/// In the order of a release. The stack is named by its ARN once it is being watched.
+pub(crate) const CALLS: [Call; 17] = [
+    aws("identity", "sts", "GetCallerIdentity", Start::Image),
+    aws("registry look", ECR, "DescribeRepositories", Start::Image),
+    aws("registry look", ECR, "BatchGetImage", Start::Image),
+    aws("repository creation", ECR, "CreateRepository", Start::Nothing).changing(),
+    aws("repository creation", ECR, "PutLifecyclePolicy", Start::Nothing).changing(),
+    aws("registry token", ECR, "GetAuthorizationToken", Start::Nothing),
+    aws("push", "", "", Start::Nothing).to(To::Registry).within(150),
+    aws("stack look", STACKS, "DescribeStacks", Start::Image).where_body("!starts_with(StackName, 'arn:')"),
+    aws("template look", STACKS, "GetTemplate", Start::Same),
+    aws("change set made", STACKS, "CreateChangeSet", Start::Image).changing(),
+    aws("change set made", STACKS, "CreateChangeSet", Start::Other).changing(),
+    aws("change set read", STACKS, "DescribeChangeSet", Start::Image),
+    aws("execution", STACKS, "ExecuteChangeSet", Start::Image).changing(),
+    aws("execution", STACKS, "ExecuteChangeSet", Start::Other).changing(),
+    aws("following", STACKS, "DescribeStacks", Start::Image).where_body("starts_with(StackName, 'arn:')").within(230),
+    aws("following", STACKS, "DescribeStackEvents", Start::Image).within(230),
+    aws("smoke", "", "", Start::Image).to(To::Endpoint).within(230),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Killed,
+    Cut,
+    AnswerLost,
+    Throttled(Strength),
+    ServerError(Strength),
+    Denied,
+    Expired,
+}
+
+/// Whether a fault stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strength {
+    Twice,
+    Always,
+}
+
+pub(crate) const FAULTS: [Fault; 9] = [
+    Fault::Killed,
+    Fault::Cut,
+    Fault::AnswerLost,
+    Fault::Throttled(Strength::Twice),
+    Fault::Throttled(Strength::Always),
+    Fault::ServerError(Strength::Twice),
+    Fault::ServerError(Strength::Always),
+    Fault::Denied,
+    Fault::Expired,
+];
+
+impl Fault {
+    /// As the table names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Cut => "network cut",
+            Self::AnswerLost => "answer lost once",
+            Self::Throttled(Strength::Twice) => "throttled twice",
+            Self::Throttled(Strength::Always) => "throttled",
+            Self::ServerError(Strength::Twice) => "500 twice",
+            Self::ServerError(Strength::Always) => "500",
+            Self::Denied => "denied",
+            Self::Expired => "expired token",
+        }
+    }
+
+    /// Whether it can happen to a call.
+    pub(crate) fn befalls(self, call: &Call) -> bool {
+        self != Self::AnswerLost || call.changes
+    }
+
+    /// How often it happens.
+    pub(crate) fn times(self) -> u32 {
+        match self {
+            Self::Throttled(Strength::Twice) | Self::ServerError(Strength::Twice) => 2,
+            Self::AnswerLost => 1,
+            _ => 1_000_000,
+        }
+    }
+
+    /// As a rule of microburst, for one operation of AWS. Each protocol has its own names of the same errors.
+    pub(crate) fn rule(self, service: &str, operation: &str, filter: Option<&str>) -> Value {
+        let json_protocol = !["sts", "cloudformation"].contains(&service);
+        let pick = |query: &'static str, json: &'static str| if json_protocol { json } else { query };
+        let error = |code: &str, status: u16, message: &str| json!({ "error": { "code": code, "status": status, "message": message } });
+        let mut rule = match self {
+            // The call is held, and never reaches AWS: the tool is killed meanwhile.
+            Self::Killed => json!({ "timeout_ms": 600_000 }),
+            Self::Cut => json!({ "reset": true }),
+            Self::AnswerLost => json!({ "response": { "abort_bytes": 0 } }),
+            Self::Throttled(_) => error(pick("Throttling", "ThrottlingException"), 400, "Rate exceeded"),
+            Self::ServerError(_) => {
+                error(pick("InternalFailure", "InternalServerException"), 500, "An internal error occurred")
+            }
+            Self::Denied => {
+                let code = pick("AccessDenied", "AccessDeniedException");
+                error(
+                    code,
+                    if json_protocol { 400 } else { 403 },
+                    &format!("not authorized to perform: {service}:{operation}"),
+                )
+            }
+            Self::Expired => {
+                let code = pick("ExpiredToken", "ExpiredTokenException");
+                let words = "The security token included in the request is expired";
+                error(code, if json_protocol { 400 } else { 403 }, words)
+            }
+        };
+        rule["service"] = service.into();
+        rule["operation"] = operation.into();
+        rule["times"] = self.times().into();
+        if let Some(filter) = filter {
+            rule["body"] = filter.into();
+        }
+        rule
+    }
+
+    /// On the way to the registry.
+    pub(crate) fn way(self) -> Way {
+        match self {
+            Self::Killed => Way::Held,
+            Self::Cut | Self::AnswerLost => Way::Cut,
+            Self::Throttled(_) => Way::Barred(429, "toomanyrequests: Rate exceeded"),
+            Self::ServerError(_) => Way::Barred(500, "an internal error occurred"),
+            Self::Denied => Way::Barred(403, "denied: not authorized to perform: ecr:InitiateLayerUpload"),
+            Self::Expired => {
+                Way::Barred(403, "denied: Your authorization token has expired. Reauthenticate and try again.")
+            }
+        }
+    }
+
+    /// At the endpoint.
+    pub(crate) fn manner(self) -> Manner {
+        match self {
+            Self::Killed => Manner::Silent,
+            Self::Cut | Self::AnswerLost => Manner::HangsUp,
+            Self::Throttled(_) => Manner::Status(429),
+            Self::ServerError(_) => Manner::Status(500),
+            Self::Denied => Manner::Status(403),
+            Self::Expired => Manner::Status(401),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! One case: a release that a fault befalls, what it leaves, and the release after it.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::calls::{Call, Fault, Start, To};
+use super::door::{Door, Way};
+use super::left::{self, Left};
+use super::service::Manner;
+use super::stage::{Place, Run, Stage, UNDISTURBED};
+use super::table::{Row, plain};
+
+const RELEASE: [&str; 2] = ["release", "dev"];
+
+/// What is under the fault, and how it is let go again.
+struct Trap<'a> {
+    stage: &'a Stage,
+    place: &'a Place,
+    door: &'a Door,
+    call: &'a Call,
+    /// Number of the rule at microburst.
+    rule: Option<u64>,
+}
+
+/// Runs one case through; `number` is nobody else's.
+pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault: Fault) -> Result<Row> {
+    let door = Door::open(stage.registry.host())?;
+    let own = format!("{shared}-{number}");
+    let service = if call.start == Start::Nothing { own.as_str() } else { shared };
+    let emulator = stage.ministack.authority();
+    let registry = if call.to == To::Registry { door.host() } else { &emulator };
+    let place = Place::new(stage, number, service, registry)?;
+    let mut earlier = None;
+    if matches!(call.start, Start::Same | Start::Other) {
+        earlier = Some(digest(&place.well(&RELEASE, UNDISTURBED)?)?);
+        place.content(u64::from(call.start == Start::Other))?;
+    }
+    let before = left::look(&stage.emulator, &place.stack, service)?;
+    let trap = Trap::set(stage, &place, &door, call, fault)?;
+    let run = trap.spring(fault)?;
+    let after = left::look(&stage.emulator, &place.stack, service)?;
+    trap.release()?;
+    judge(call, &run, &before, &after)?;
+
+    let next = place.well(&RELEASE, UNDISTURBED).context("the next run")?;
+    let end = left::look(&stage.emulator, &place.stack, service)?;
+    let wanted = digest(&next)?;
+    ensure!(end.running.as_ref() == Some(&wanted), "{:?} runs, not {wanted}", end.running);
+    ensure!(end.status.ends_with("_COMPLETE") && !end.status.contains("ROLLBACK"), "the stack is {}", end.status);
+    let deployments = 1 + usize::from(earlier.is_some_and(|earlier| earlier != wanted));
+    ensure!(end.deployments == deployments, "{} deployments, not {deployments}", end.deployments);
+    ensure!(end.change_sets == 0, "{} change sets are left over", end.change_sets);
+    ensure!(!end.parameters.iter().any(|name| name == "lock"), "a lock is left over: {:?}", end.parameters);
+    if call.start == Start::Nothing {
+        // The images go with their names, which are nobody else's.
+        place.well(&["destroy", "--local", "--images", "--yes"], UNDISTURBED)?;
+    }
+    Ok(Row {
+        phase: call.phase,
+        call: call.name(),
+        start: call.start,
+        fault: fault.name(),
+        exit: run.code.map_or_else(|| "killed".to_owned(), |code| code.to_string()),
+        message: message(&run, &place),
+        left: difference(&before, &after),
+        next: did(&next),
+    })
+}
+
+impl<'a> Trap<'a> {
+    fn set(stage: &'a Stage, place: &'a Place, door: &'a Door, call: &'a Call, fault: Fault) -> Result<Self> {
+        let mut rule = None;
+        match call.to {
+            To::Aws(service, operation, filter) => {
+                rule = Some(stage.burst.add(&place.key, fault.rule(service, operation, filter))?);
+            }
+            To::Registry => door.set(fault.way(), fault.times()),
+            To::Endpoint => stage.service.behave(&place.stack, fault.manner(), fault.times()),
+        }
+        Ok(Self { stage, place, door, call, rule })
+    }
+
+    /// Releases into the fault; a release that is to be killed is killed when the call has come.
+    fn spring(&self, fault: Fault) -> Result<Run> {
+        let asked_before = self.stage.service.asked(&self.place.stack);
+        let mut tool = self.place.start(&RELEASE)?;
+        let sprung = || match (self.call.to, self.rule) {
+            (To::Aws(..), Some(rule)) => Ok(self.stage.burst.fired(rule)? > 0),
+            (To::Registry, _) => Ok(self.door.was_hit()),
+            _ => Ok::<_, anyhow::Error>(self.stage.service.asked(&self.place.stack) > asked_before),
+        };
+        if fault == Fault::Killed {
+            let deadline = Instant::now() + self.call.deadline;
+            while !sprung()? {
+                ensure!(tool.try_wait()?.is_none(), "it ended without that call");
+                ensure!(Instant::now() < deadline, "that call never came");
+                sleep(Duration::from_millis(50));
+            }
+            tool.kill()?;
+        }
+        let run = self.place.end(tool, self.call.deadline)?;
+        ensure!(sprung()?, "the fault never happened: {}\n{}", run.json, run.stderr);
+        Ok(run)
+    }
+
+    fn release(&self) -> Result<()> {
+        self.door.set(Way::Open, 0);
+        self.stage.service.behave(&self.place.stack, Manner::Well, 0);
+        self.stage.burst.clear(&self.place.key)
+    }
+}
+
+/// Holds the exit code against what there is.
+fn judge(call: &Call, run: &Run, before: &Left, after: &Left) -> Result<()> {
+    let untouched = (after.deployments, &after.running) == (before.deployments, &before.running);
+    let said = || format!("{}\n{}", run.json, run.stderr);
+    match run.code {
+        Some(0) => ensure!(after.change_sets == 0, "a change set is left over by a success"),
+        // No stack was changed; also none that is empty is left.
+        Some(1 | 3) => {
+            ensure!(untouched && after.status == before.status, "not as it was: {after:?}\n{}", said());
+            ensure!(after.change_sets == before.change_sets, "a change set is left over: {}", said());
+        }
+        Some(5) => ensure!(run.json["error"]["hint"].is_string(), "nobody says what to do next: {}", said()),
+        None => {}
+        code => anyhow::bail!("{:?} cannot end with {code:?}: {}", call, said()),
+    }
+    ensure!(after.deployments <= before.deployments + 1, "deployed twice: {after:?}");
+    Ok(())
+}
+
+fn digest(json: &Value) -> Result<String> {
+    Ok(json["digest"].as_str().with_context(|| format!("no digest in {json}"))?.to_owned())
+}
+
+/// What the run said, without what differs from run to run.
+fn message(run: &Run, place: &Place) -> String {
+    let error = &run.json["error"];
+    let Some(message) = error["message"].as_str() else {
+        return if run.code == Some(0) { "done".to_owned() } else { String::new() };
+    };
+    let reason = error["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
+    plain(&format!("{message}{reason}"), place)
+}
+
+/// What is there now and was not before, in words.
+fn difference(before: &Left, after: &Left) -> String {
+    let mut parts = Vec::new();
+    if after.repository && !before.repository {
+        parts.push(if after.images > 0 { "repository with the image" } else { "repository" }.to_owned());
+    }
+    if after.deployments > before.deployments {
+        parts.push("the new release".to_owned());
+    } else if after.status != before.status {
+        let empty = after.status == "REVIEW_IN_PROGRESS";
+        parts.push(if empty { "empty stack".to_owned() } else { format!("stack {}", after.status) });
+    }
+    if after.change_sets > before.change_sets {
+        parts.push("change set".to_owned());
+    }
+    parts.extend(after.parameters.iter().filter(|name| !before.parameters.contains(name)).cloned());
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+}
+
+/// What a run without a fault did.
+fn did(json: &Value) -> String {
+    let pushed = json["pushed_bytes"].as_u64().unwrap_or_default() > 0;
+    let change = match json["change"].as_str() {
+        Some("create") => "creates",
+        Some("update") => "updates",
+        _ => "proves what runs",
+    };
+    if pushed { format!("pushes, {change}") } else { change.to_owned() }
+}

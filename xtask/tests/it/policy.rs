@@ -1,0 +1,213 @@
+//! `iam-policy` and the calls that the tool makes: neither more nor less.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::layering::source::{self, Source};
+use crate::sandbox::{DEPLOY_TOML, Sandbox};
+
+/// Permissions that no call of the tool is named after.
+const IMPLIED: [&str; 8] = [
+    // Whoever creates a tagged thing needs the permission to tag.
+    "cloudformation:TagResource",
+    "ecr:TagResource",
+    // What the engine asks of the registry while it pushes.
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:CompleteLayerUpload",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+];
+
+/// The names that IAM and the SDK's crates have for the same service.
+const NAMES: [(&str, &str); 1] = [("cloudwatchlogs", "logs")];
+
+/// Every action of the policy, which has no wildcards among them.
+pub(crate) fn allowed() -> &'static BTreeSet<String> {
+    static ALLOWED: OnceLock<BTreeSet<String>> = OnceLock::new();
+    ALLOWED.get_or_init(|| {
+        let policy = policy(&Sandbox::new(), "dev");
+        let actions = statements(&policy).iter().flat_map(|statement| list(&statement["Action"]));
+        actions.collect()
+    })
+}
+
+fn policy(sandbox: &Sandbox, environment: &str) -> Value {
+    sandbox.run(&["iam-policy", environment, "--json"]).json()["policy"].clone()
+}
+
+fn statements(policy: &Value) -> &Vec<Value> {
+    policy["Statement"].as_array().unwrap()
+}
+
+fn list(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|part| part.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_policy_allows_what_the_sources_call_and_nothing_else() {
+    let operations = operations();
+    let mut asked = BTreeSet::new();
+    for source in source::all().iter().filter(|source| source.path.starts_with("xtask/src/")) {
+        if source.path != "xtask/src/policy.rs" && !source.path.ends_with("/tests.rs") {
+            asked.extend(calls(source, &operations));
+            asked.extend(texts(&source.text));
+        }
+    }
+    assert!(asked.len() > 10, "only these calls were found: {asked:?}");
+    let implied: BTreeSet<String> = IMPLIED.map(str::to_owned).into();
+    let needed: BTreeSet<String> = asked.union(&implied).cloned().collect();
+    let missing: Vec<&String> = needed.difference(allowed()).collect();
+    let superfluous: Vec<&String> = allowed().difference(&needed).collect();
+    assert!(missing.is_empty(), "called, and not in the policy: {missing:?}");
+    assert!(superfluous.is_empty(), "in the policy, and never called: {superfluous:?}");
+}
+
+#[test]
+fn a_new_call_is_found_with_and_without_its_failure() {
+    let operations = operations();
+    let text = "async fn f(client: &aws_sdk_ssm::Client) {\n    let a = client\n        .put_parameter()\n        .send();\n    \
+                // client.get_document()\n    failure(\"ec2:GetConsoleOutput\", &name, &error)\n}\n";
+    let source = Source { path: "xtask/src/new.rs".to_owned(), text: text.to_owned() };
+    assert_eq!(calls(&source, &operations), ["ssm:PutParameter".to_owned()].into());
+    assert_eq!(texts(text), ["ec2:GetConsoleOutput".to_owned()].into());
+    // A name that two services have is the one that the file speaks of.
+    for (file, action) in [("ecr:", "ecr:TagResource"), ("ecs:", "ecs:TagResource")] {
+        let text = format!("client.tag_resource().send() // {file}TagResource");
+        let source = Source { path: "xtask/src/new.rs".to_owned(), text };
+        assert_eq!(calls(&source, &operations), [action.to_owned()].into());
+    }
+}
+
+#[test]
+fn every_statement_is_as_narrow_as_iam_can_say() {
+    let policy = policy(&Sandbox::new(), "dev");
+    assert_eq!(policy["Version"], "2012-10-17");
+    let mut sids = BTreeSet::new();
+    for statement in statements(&policy) {
+        let sid = statement["Sid"].as_str().unwrap();
+        assert!(sid.chars().all(|c| c.is_ascii_alphanumeric()) && sids.insert(sid), "{sid}");
+        assert_eq!(statement["Effect"], "Allow");
+        let actions = list(&statement["Action"]);
+        assert!(actions.is_sorted() && !actions.iter().any(|action| action.contains('*')), "{actions:?}");
+        for resource in list(&statement["Resource"]) {
+            if resource == "*" {
+                let free = actions.iter().all(|action| ANY_RESOURCE.contains(&action.as_str()));
+                assert!(free || statement.get("Condition").is_some(), "{sid} has actions that know a resource");
+            } else {
+                assert!(NARROWED.iter().any(|(start, end)| resource.starts_with(start) && resource.contains(end)));
+            }
+        }
+    }
+}
+
+/// Actions that know no resource, or none that is known beforehand
+/// (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html>).
+const ANY_RESOURCE: [&str; 2] = ["ecr:GetAuthorizationToken", "sts:GetCallerIdentity"];
+
+/// How everything else begins, and what it names.
+const NARROWED: [(&str, &str); 3] = [
+    ("arn:aws:cloudformation:eu-central-1:*:stack/", "/rest-api-dev/*"),
+    ("arn:aws:cloudformation:eu-central-1:*:changeSet/", "/xtask-*/*"),
+    ("arn:aws:ecr:eu-central-1:*:repository/", "/rest-api"),
+];
+
+#[test]
+fn account_and_partition_are_the_environments() {
+    let sandbox = Sandbox::new();
+    for (region, start) in [
+        ("eu-central-1", "arn:aws:"),
+        ("cn-north-1", "arn:aws-cn:"),
+        ("us-gov-west-1", "arn:aws-us-gov:"),
+        ("us-east-1", "arn:aws:"),
+    ] {
+        let text = DEPLOY_TOML.replace("eu-central-1", &format!("{region}\"\naccount = \"111122223333"));
+        sandbox.write("deploy.toml", &text);
+        for statement in statements(&policy(&sandbox, "production")) {
+            for resource in list(&statement["Resource"]).iter().filter(|resource| *resource != "*") {
+                assert!(resource.starts_with(start), "{resource} is in {region}");
+                assert!(resource.contains(&format!(":{region}:111122223333:")), "{resource}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_json_the_policy_is_the_whole_result() {
+    let ended = Sandbox::new().run(&["iam-policy", "dev"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(printed, policy(&Sandbox::new(), "dev"));
+    assert!(ended.stdout.lines().count() > 20, "it is for people to read: {}", ended.stdout);
+}
+
+/// Services by the SDK's name of an operation, as the SDK's own sources list them.
+fn operations() -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--offline", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"])
+        .current_dir(crate::layering::root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let manifests = packages.filter_map(|package| {
+        let service = package["name"].as_str()?.strip_prefix("aws-sdk-")?;
+        Some((service, package["manifest_path"].as_str()?))
+    });
+    let mut operations = BTreeMap::<String, Vec<String>>::new();
+    for (service, manifest) in manifests {
+        let service = NAMES.iter().find(|(sdk, _)| *sdk == service).map_or(service, |(_, iam)| iam);
+        let folder = manifest.replace("Cargo.toml", "src/operation");
+        for entry in fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if let Some(name) = name.strip_suffix(".rs") {
+                operations.entry(name.to_owned()).or_default().push(service.to_owned());
+            }
+        }
+    }
+    operations
+}
+
+/// The operations that a file calls: methods without arguments that the SDK has.
+fn calls(source: &Source, operations: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
+    let code = source.code();
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("()") {
+        let name = code[..at].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+        let is_method = code[..at - name.len()].ends_with('.');
+        let Some(services) = operations.get(name).filter(|_| is_method) else { continue };
+        let action: String = name.split('_').map(capitalized).collect();
+        let candidates: Vec<String> = services.iter().map(|service| format!("{service}:{action}")).collect();
+        let named = |candidate: &&String| candidates.len() == 1 || source.text.contains(candidate.as_str());
+        let named: Vec<&String> = candidates.iter().filter(named).collect();
+        assert!(!named.is_empty(), "{}: {name} is one of {candidates:?}; name it where it can fail", source.path);
+        found.extend(named.into_iter().cloned());
+    }
+    found
+}
+
+fn capitalized(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
+}
+
+/// Literals that are nothing but an action, as failures name them.
+fn texts(text: &str) -> BTreeSet<String> {
+    let is_action = |literal: &&str| {
+        literal.split_once(':').is_some_and(|(service, action)| {
+            let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            let start = action.starts_with(|c: char| c.is_ascii_uppercase());
+            !service.is_empty()
+                && service.chars().all(lower)
+                && start
+                && action.chars().all(|c| c.is_ascii_alphanumeric())
+        })
+    };
+    text.split('"').filter(is_action).map(str::to_owned).collect()
+}

@@ -1,0 +1,143 @@
+//! `docs/result.schema.json`: what `--json` prints keeps to it, and it promises nothing that the tool cannot say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::OnceLock;
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::layering::root;
+
+const PATH: &str = "docs/result.schema.json";
+
+/// The files whose types make up the object.
+const TYPES: [&str; 3] = ["xtask/src/report.rs", "xtask/src/outcome.rs", "xtask/src/ui/phase.rs"];
+
+/// Words by which a description tells what a number counts.
+const UNITS: [&str; 4] = ["seconds", "bytes", "number", "percent"];
+
+fn schema() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| serde_json::from_str(&fs::read_to_string(root().join(PATH)).unwrap()).unwrap())
+}
+
+/// Checks the one object of a command.
+pub(crate) fn check(object: &Value) {
+    static VALIDATOR: OnceLock<Validator> = OnceLock::new();
+    let validator = VALIDATOR.get_or_init(|| jsonschema::draft202012::new(schema()).unwrap());
+    let errors: Vec<String> = validator.iter_errors(object).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "against {PATH}:\n{}\n{object}", errors.join("\n"));
+}
+
+#[test]
+fn the_schema_is_one() {
+    jsonschema::draft202012::meta::validate(schema()).unwrap();
+    assert_eq!(schema()["$schema"], "https://json-schema.org/draft/2020-12/schema");
+}
+
+#[test]
+fn what_does_not_keep_to_it_is_found() {
+    let good = json!({"ok": true, "seconds": 0.5, "change": "none"});
+    check(&good);
+    for (key, value) in [
+        ("seconds", json!("0.5")),
+        ("change", json!("delete")),
+        ("size", json!(-1)),
+        ("digest", json!("latest")),
+        ("surprise", json!(1)),
+        ("error", json!({"kind": "aws", "message": "it failed"})),
+        ("ok", json!(false)),
+        ("stack", Value::Null),
+    ] {
+        let mut bad = good.clone();
+        bad[key] = value;
+        let found = std::panic::catch_unwind(|| check(&bad)).is_err();
+        assert!(found, "{bad} is taken for good");
+    }
+}
+
+#[test]
+fn schema_and_types_have_the_same_keys() {
+    let types = types();
+    assert!(types.len() > 4, "only {:?} were found", types.keys());
+    for (name, fields) in &types {
+        let place = if name == "report" { "" } else { &format!("/$defs/{name}") };
+        let described = schema().pointer(place).unwrap_or_else(|| panic!("{PATH} has no {place}"));
+        let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
+        let properties: BTreeSet<String> = keys(&described["properties"]);
+        let names: BTreeSet<String> = fields.keys().cloned().collect();
+        assert_eq!(properties, names, "left: {PATH}{place}; right: the type");
+        assert_eq!(described["additionalProperties"], false, "{place}");
+        let always = fields.iter().filter(|(_, always)| **always).map(|(name, _)| name.clone());
+        let required = described["required"].as_array().unwrap().iter();
+        let required: BTreeSet<String> = required.map(|name| name.as_str().unwrap().to_owned()).collect();
+        assert_eq!(required, always.collect(), "required: {PATH}{place}; right: the type");
+    }
+}
+
+#[test]
+fn every_key_is_described_and_every_number_has_its_unit() {
+    let mut seen = 0;
+    let mut places = vec![schema()];
+    while let Some(place) = places.pop() {
+        for (name, property) in place["properties"].as_object().into_iter().flatten() {
+            seen += 1;
+            let description = property["description"].as_str().unwrap_or_default();
+            assert!(description.ends_with(['.', '…']), "{name} is not described: {description:?}");
+            if ["number", "integer"].map(Value::from).contains(&property["type"]) {
+                let lower = description.to_lowercase();
+                assert!(UNITS.iter().any(|unit| lower.contains(unit)), "{name} has no unit: {description:?}");
+            }
+            assert_ne!(property["type"], "null");
+        }
+        places.extend(place["$defs"].as_object().into_iter().flat_map(|map| map.values()));
+    }
+    assert!(seen > 30, "only {seen} keys were seen");
+}
+
+/// Fields by type, in the schema's spelling, and whether they are always there. A type that stands alone in these files
+/// and is serialized is one; enums, whose words the validation of real results checks, are not.
+fn types() -> BTreeMap<String, BTreeMap<String, bool>> {
+    let mut types = BTreeMap::new();
+    for path in TYPES {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        let parts: Vec<&str> = text.split("#[derive(").skip(1).collect();
+        for part in parts {
+            let derived = part.split(')').next().unwrap_or_default();
+            let Some(item) = part.split("struct ").nth(1).filter(|_| derived.contains("Serialize")) else { continue };
+            let (name, body) = item.split_once(" {").unwrap();
+            let body = body.split("\n}").next().unwrap();
+            types.insert(snake(name.split('<').next().unwrap()), fields(body));
+        }
+    }
+    types
+}
+
+fn fields(body: &str) -> BTreeMap<String, bool> {
+    let mut fields = BTreeMap::new();
+    let mut attributes = String::new();
+    for line in body.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            attributes.push_str(line);
+        } else if let Some((name, _)) = line.strip_prefix("pub(crate) ").and_then(|field| field.split_once(':')) {
+            if !attributes.contains("serde(skip)") {
+                fields.insert(name.to_owned(), !attributes.contains("skip_serializing_if"));
+            }
+            attributes.clear();
+        }
+    }
+    fields
+}
+
+/// `PhaseRecord` as `phase_record`.
+fn snake(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}

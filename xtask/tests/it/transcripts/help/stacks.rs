@@ -1,0 +1,137 @@
+//! Of what looks at an environment, mends it or removes it.
+
+use insta::assert_snapshot;
+
+use super::of;
+
+#[test]
+fn of_status() {
+    assert_snapshot!(of("status", "-h"), @r"
+    Show the stack's state, the running image and the releases one can go back to
+
+    Usage: cargo xtask status [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+      -h, --help  Print help
+    ");
+}
+
+#[test]
+fn of_events() {
+    assert_snapshot!(of("events", "-h"), @r"
+    Show the stack's events; follow an operation that is under way
+
+    Usage: cargo xtask events [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+      -f, --follow     Go on until the operation that is under way comes to its end
+          --limit <N>  Most events to show, the newest ones [default: 50]
+      -h, --help       Print help
+    ");
+}
+
+#[test]
+fn of_logs() {
+    assert_snapshot!(of("logs", "-h"), @r"
+    Show what the service has logged
+
+    Usage: cargo xtask logs [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+      -f, --follow       Go on until interrupted
+          --since <AGE>  How far back to begin: a number and s, m, h or d [default: 1h]
+          --limit <N>    Most lines to show, the newest ones [default: 200]
+      -h, --help         Print help
+    ");
+}
+
+#[test]
+fn of_cancel() {
+    assert_snapshot!(of("cancel", "-h"), @r"
+    Cancel the update that is under way, or remove the stack that is being created
+
+    Usage: cargo xtask cancel [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+      -h, --help  Print help
+    ");
+}
+
+#[test]
+fn of_recover() {
+    assert_snapshot!(of("recover", "-h"), @r"
+    Bring a stack that is stuck half-way back to where it was
+
+    Usage: cargo xtask recover [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+          --skip <LOGICAL_ID>  Give up this resource, which cannot be brought back; may be repeated
+      -h, --help               Print help
+    ");
+}
+
+#[test]
+fn of_unlock() {
+    assert_snapshot!(of("unlock", "-h"), @r"
+    Take the environment's lock away from whoever holds it
+
+    Usage: cargo xtask unlock [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+      -h, --help  Print help
+    ");
+}
+
+#[test]
+fn of_prune() {
+    assert_snapshot!(of("prune", "-h"), @r"
+    Remove images and records that no environment runs and no release goes back to
+
+    Usage: cargo xtask prune [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+          --keep <N>  Successful releases of the environment that one can still go back to afterwards
+                      [default: 10]
+          --dry-run   Say what would be removed and remove nothing
+      -h, --help      Print help
+    ");
+}
+
+#[test]
+fn of_destroy() {
+    assert_snapshot!(of("destroy", "-h"), @r"
+    Remove the stack, or what `release --local` started
+
+    Usage: cargo xtask destroy [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml
+
+    Options:
+          --local    Remove what `release --local` started
+          --images   Remove the images too: the whole repository, or this machine's
+          --dry-run  Say what would be removed and remove nothing
+      -h, --help     Print help
+    ");
+}
