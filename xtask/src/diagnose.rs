@@ -6,12 +6,12 @@ use config::deployment::Environment;
 
 use crate::aws::Clients;
 use crate::outcome::Failure;
-use crate::stack::Stack;
 use crate::stack::cause::Cause;
 use crate::stack::events::{self, Event, STACK_TYPE, first_cause};
 use crate::stack::evidence;
 use crate::stack::failed::{Of, failed, unread};
 use crate::stack::follow::Followed;
+use crate::stack::{self, Stack};
 use crate::template::Template;
 
 /// Deepest that nested stacks are followed.
@@ -34,8 +34,12 @@ pub(crate) async fn explain(
         let same = |taken: &&Cause| cause.within.is_empty() && taken.logical_id == cause.logical_id;
         followed.evidence.iter().find(same).cloned()
     };
+    // What was given up in the middle speaks of nothing but its end.
+    let is_weak = |cause: &Cause| {
+        stack::is_cancelled(&cause.reason) || (cause.resource_type == STACK_TYPE && cause.within.is_empty())
+    };
     match found {
-        Ok(Some((cause, owner))) => {
+        Ok(Some((cause, owner))) if followed.evidence.is_empty() || !is_weak(&cause) => {
             let cause = match taken(&cause) {
                 Some(taken) => Cause { path: cause.path, notes: [cause.notes, taken.notes].concat(), ..taken },
                 None => evidence::gather(clients, &owner, cause).await,

@@ -57,6 +57,7 @@ async fn instance(clients: &Clients, stack_id: &str, id: &str, cause: &mut Cause
     if cause.log.is_empty() {
         match clients.ec2.console_output(id).await {
             Ok(text) => cause.log = last(log::clean(&text)),
+            Err(failure) if is_absent(&failure) => {}
             Err(failure) => cause.notes.push(unread("the console", &failure)),
         }
     }
@@ -75,6 +76,7 @@ async fn stopped_task(clients: &Clients, service: &ecs::Service, cause: &mut Cau
                 of_task(clients, task, cause).await;
             }
         }
+        Err(failure) if is_absent(&failure) => {}
         Err(failure) => cause.notes.push(unread("the tasks", &failure)),
     }
 }
@@ -112,8 +114,10 @@ pub(crate) async fn log_groups(clients: &Clients, stack_id: &str) -> Result<Vec<
     Ok(groups.filter_map(|found| found.physical_resource_id()).map(str::to_owned).collect())
 }
 
+/// Whether it is gone, as after a rollback, or never was: nothing to complain of.
 fn is_absent(failure: &Failure) -> bool {
-    failure.reason.as_deref().is_some_and(|reason| reason.starts_with("ResourceNotFoundException"))
+    let code = failure.reason.as_deref().and_then(|reason| reason.split(':').next());
+    code.is_some_and(|code| code.contains("NotFound"))
 }
 
 /// One short line about what could not be looked at.

@@ -9,8 +9,11 @@ use aws_sdk_cloudformation::operation::describe_events::{DescribeEventsError, De
 use aws_sdk_cloudformation::operation::describe_stack_events::{DescribeStackEventsError, DescribeStackEventsOutput};
 use aws_sdk_cloudformation::operation::describe_stack_resources::DescribeStackResourcesOutput;
 use aws_sdk_cloudformation::operation::describe_stacks::{DescribeStacksError, DescribeStacksOutput};
+use aws_sdk_cloudformation::operation::list_stack_resources::ListStackResourcesOutput;
 use aws_sdk_cloudformation::primitives::DateTime;
-use aws_sdk_cloudformation::types::{OperationEvent, ResourceStatus, Stack, StackEvent, StackResource, StackStatus};
+use aws_sdk_cloudformation::types::{
+    OperationEvent, ResourceStatus, Stack, StackEvent, StackResource, StackResourceSummary, StackStatus,
+};
 use aws_sdk_cloudwatchlogs::operation::get_log_events::{GetLogEventsError, GetLogEventsOutput};
 use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
 use aws_sdk_ecs::operation::describe_services::{DescribeServicesError, DescribeServicesOutput};
@@ -126,7 +129,13 @@ impl World {
             let group = group.resource_status(ResourceStatus::CreateComplete).build();
             DescribeStackResourcesOutput::builder().stack_resources(group).build()
         });
-        let rules = [&stacks, &history, &failed, &resources];
+        let list = mock!(CloudFormation::list_stack_resources).then_output(|| {
+            let service = StackResourceSummary::builder().logical_resource_id("Service").physical_resource_id(SERVICE);
+            let service = service.resource_type("AWS::ECS::Service").resource_status(ResourceStatus::UpdateComplete);
+            let service = service.last_updated_timestamp(DateTime::from_secs(START)).build();
+            ListStackResourcesOutput::builder().stack_resource_summaries(service).build()
+        });
+        let rules = [&stacks, &history, &failed, &resources, &list];
         // The mocks cannot tell one operation from another when a call is repeated.
         let once = aws_sdk_cloudformation::config::retry::RetryConfig::disabled();
         mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, rules, |config| config.retry_config(once.clone()))
