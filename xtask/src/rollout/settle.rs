@@ -125,8 +125,8 @@ async fn retained(clients: &Clients, stack: &Stack) -> Result<BTreeSet<String>> 
 
 /// Why the stack is in its state, from its own history.
 async fn earlier(clients: &Clients, environment: &Environment, stack: &Stack, message: String) -> Failure {
-    let failure = Failure::new(Exit::NeedsHuman, "stack-state", message)
-        .console(diagnose::console(environment, &stack.id));
+    let failure =
+        Failure::new(Exit::NeedsHuman, "stack-state", message).console(diagnose::console(environment, &stack.id));
     match diagnose::earlier(clients, stack).await {
         Some(cause) => cause.onto(failure, None),
         None => failure

@@ -5,6 +5,7 @@
 
 mod aws;
 mod engine;
+pub(crate) mod ssm;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -44,6 +45,8 @@ pub(crate) struct World {
     pub(crate) password: String,
     /// What the registry answers to a push, instead of taking it.
     pub(crate) push_refusal: Option<String>,
+    /// What Systems Manager keeps.
+    pub(crate) journal: ssm::Journal,
     /// What the service has logged; `None` when the stack names no log group.
     pub(crate) log: Option<Vec<String>>,
     /// The digest that the service says it runs; `None` answers 502.

@@ -11,7 +11,9 @@ use aws_sdk_cloudformation::operation::create_change_set::CreateChangeSetOutput;
 use aws_sdk_cloudformation::operation::delete_change_set::DeleteChangeSetOutput;
 use aws_sdk_cloudformation::operation::delete_stack::DeleteStackOutput;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
+use aws_sdk_cloudformation::operation::describe_events::DescribeEventsError;
 use aws_sdk_cloudformation::operation::describe_stack_events::{DescribeStackEventsError, DescribeStackEventsOutput};
+use aws_sdk_cloudformation::operation::describe_stack_resources::DescribeStackResourcesOutput;
 use aws_sdk_cloudformation::operation::describe_stacks::{DescribeStacksError, DescribeStacksOutput};
 use aws_sdk_cloudformation::operation::execute_change_set::{ExecuteChangeSetError, ExecuteChangeSetOutput};
 use aws_sdk_cloudformation::operation::get_template::GetTemplateOutput;
@@ -185,8 +187,15 @@ impl Model {
         });
         let model = self.clone();
         let list = mock!(Client::list_stack_resources).then_compute_output(move |_| model.resources());
-        let rules = [&describe, &get, &create, &describe_set, &delete, &execute, &events, &delete_stack, &list];
-        mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, rules)
+        // The stack's own history has to do.
+        let asked = mock!(Client::describe_events)
+            .then_error(|| DescribeEventsError::generic(meta("AccessDenied", "no operations for you")));
+        let described =
+            mock!(Client::describe_stack_resources).then_output(|| DescribeStackResourcesOutput::builder().build());
+        let changes = [&create, &describe_set, &delete, &execute, &delete_stack];
+        let looks = [&describe, &get, &events, &list, &asked, &described];
+        let rules: Vec<_> = changes.into_iter().chain(looks).collect();
+        mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, &rules)
     }
 
     fn describe(&self) -> MockResponse<DescribeStacksOutput, DescribeStacksError> {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::{DIGEST, Ending, REPOSITORY, World};
+use super::{DIGEST, Ending, REPOSITORY, World, ssm};
 
 const JSON: &str = "application/x-amz-json-1.1";
 const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
@@ -18,6 +18,14 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
         let action = target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
         if action == "FilterLogEvents" {
             return log(world);
+        }
+        if target.to_str().unwrap().starts_with("AmazonSSM") {
+            world.asked.push(format!("ssm:{action}"));
+            let input = serde_json::from_slice(&request.body).unwrap();
+            return match ssm::answer(&mut world.journal, &action, &input) {
+                Ok(output) => ResponseTemplate::new(200).set_body_raw(output.to_string(), JSON),
+                Err(code) => ResponseTemplate::new(400).set_body_json(json!({"__type": code, "message": ""})),
+            };
         }
         world.asked.push(format!("ecr:{action}"));
         return ecr(world, &action, &serde_json::from_slice(&request.body).unwrap());
@@ -64,6 +72,7 @@ fn query(
             Ok(String::new())
         }
         "DescribeStackEvents" => Ok(events(world)),
+        "ListStackResources" => Ok(tag("StackResourceSummaries", "")),
         "DescribeStackResources" => Ok(tag("StackResources", "")),
         "DeleteStack" => {
             world.stack.clear();
