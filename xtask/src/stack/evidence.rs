@@ -4,6 +4,7 @@
 
 use crate::aws::{Clients, ecs, log};
 use crate::outcome::Failure;
+use crate::stack;
 use crate::stack::cause::Cause;
 
 pub(super) const SERVICE_TYPE: &str = "AWS::ECS::Service";
@@ -107,11 +108,9 @@ pub(super) async fn of_task(clients: &Clients, task: &ecs::Task, cause: &mut Cau
 /// # Errors
 /// What AWS says.
 pub(crate) async fn log_groups(clients: &Clients, stack_id: &str) -> Result<Vec<String>, Failure> {
-    let answer = clients.cloudformation.describe_stack_resources().stack_name(stack_id).send().await;
-    let resource = format!("stack {stack_id}");
-    let answer = answer.map_err(|e| crate::aws::failure("cloudformation:DescribeStackResources", &resource, &e))?;
-    let groups = answer.stack_resources().iter().filter(|found| found.resource_type() == Some(LOG_GROUP_TYPE));
-    Ok(groups.filter_map(|found| found.physical_resource_id()).map(str::to_owned).collect())
+    let resources = stack::resources(&clients.cloudformation, stack_id).await.map_err(|error| Failure::of(&error))?;
+    let groups = resources.into_iter().filter(|resource| resource.resource_type == LOG_GROUP_TYPE);
+    Ok(groups.filter_map(|group| group.physical_id).collect())
 }
 
 /// Whether it is gone, as after a rollback, or never was: nothing to complain of.

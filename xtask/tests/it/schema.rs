@@ -12,7 +12,13 @@ use crate::layering::root;
 const PATH: &str = "docs/result.schema.json";
 
 /// The files whose types make up the object.
-const TYPES: [&str; 3] = ["xtask/src/report.rs", "xtask/src/outcome.rs", "xtask/src/ui/phase.rs"];
+const TYPES: [&str; 5] = [
+    "xtask/src/report.rs",
+    "xtask/src/outcome.rs",
+    "xtask/src/ui/phase.rs",
+    "xtask/src/stack/events.rs",
+    "xtask/src/aws/log.rs",
+];
 
 /// Words by which a description tells what a number counts.
 const UNITS: [&str; 4] = ["seconds", "bytes", "number", "percent"];

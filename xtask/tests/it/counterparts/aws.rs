@@ -73,7 +73,7 @@ fn query(
         }
         "DescribeStackEvents" => Ok(events(world)),
         "ListStackResources" => Ok(tag("StackResourceSummaries", "")),
-        "DescribeStackResources" => Ok(tag("StackResources", "")),
+        "ListStackResources" => Ok(tag("StackResourceSummaries", "")),
         "DeleteStack" => {
             world.stack.clear();
             Ok(String::new())
