@@ -5,7 +5,7 @@
 use config::deployment::Environment;
 
 use crate::aws::Clients;
-use crate::outcome::Failure;
+use crate::outcome::{Exit, Failure};
 use crate::stack::cause::Cause;
 use crate::stack::events::{self, Event, STACK_TYPE, first_cause};
 use crate::stack::evidence;
@@ -13,6 +13,7 @@ use crate::stack::failed::{Of, failed, unread};
 use crate::stack::follow::Followed;
 use crate::stack::{self, Stack};
 use crate::template::Template;
+use crate::ui::Ui;
 
 /// Deepest that nested stacks are followed.
 const DEPTH: usize = 5;
@@ -54,6 +55,23 @@ pub(crate) async fn explain(
             other.err().into_iter().fold(failure, |failure, reason| failure.note(unread(&reason)))
         }
     }
+}
+
+/// Ends when a service of a stack at rest crashes again and again; as long as none does, never.
+pub(crate) async fn crash(
+    clients: &Clients,
+    environment: &Environment,
+    template: &Template,
+    stack: &Stack,
+    ui: &Ui,
+) -> Failure {
+    let cause = stack::crash::crash(clients, stack, &|text| ui.line(&format!("            {text}"))).await;
+    let name = &environment.name;
+    // Of the endpoint nothing else can be expected, so it counts as one that does not answer.
+    let failure = Failure::new(Exit::NeedsHuman, "not-answering", "the service does not stay up")
+        .console(console(environment, &stack.id))
+        .hint(format!("mend the cause and release again, or cargo xtask rollback {name}; cargo xtask logs {name}"));
+    cause.onto(failure, Some(template))
 }
 
 /// Why an earlier operation left the stack as it is: the first real cause of the newest operation that failed.

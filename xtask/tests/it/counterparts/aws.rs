@@ -73,7 +73,6 @@ fn query(
         }
         "DescribeStackEvents" => Ok(events(world)),
         "ListStackResources" => Ok(tag("StackResourceSummaries", "")),
-        "ListStackResources" => Ok(tag("StackResourceSummaries", "")),
         "DeleteStack" => {
             world.stack.clear();
             Ok(String::new())
