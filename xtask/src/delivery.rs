@@ -11,12 +11,13 @@ use anyhow::Result;
 
 use crate::cli::{Conduct, Proof};
 use crate::context::Context;
+use crate::diagnose;
 use crate::journal::lock::{self, Holder, Lock};
 use crate::journal::record::Outcome;
 use crate::outcome::{Exit, Failure};
 use crate::preflight::Ready;
 use crate::proof::{self, Manner};
-use crate::report::Change;
+use crate::report::{Change, Smoke};
 use crate::rollout::{self, Manners, Outlook, Proposal, Seen, Wanted, Wish};
 use crate::stack::Stack;
 use crate::ui::{Phase, Ui};
@@ -202,7 +203,19 @@ impl Delivery<'_> {
         }
         let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman };
         let digest = self.wanted.image.digest.clone();
-        self.context.interrupt.or(proof::prove(self.context, base, digest, manner, self.ui)).await
+        let (clients, wanted) = (&self.ready.clients, &self.wanted);
+        let proved = async {
+            tokio::select! {
+                proved = proof::prove(self.context, base, digest, manner, self.ui) => proved,
+                // Who does not stay up need not be asked for minutes.
+                failure = diagnose::crash(clients, wanted.environment, &wanted.template, stack, self.ui) => {
+                    let smoke = Smoke { status: "not-answering", served_digest: None };
+                    self.context.report(|report| report.smoke = Some(smoke));
+                    Err(failure.into())
+                }
+            }
+        };
+        self.context.interrupt.or(proved).await
     }
 
     fn result(&self, stack: &Stack) -> Result<()> {

@@ -5,14 +5,15 @@
 use config::deployment::Environment;
 
 use crate::aws::Clients;
-use crate::outcome::Failure;
-use crate::stack::Stack;
+use crate::outcome::{Exit, Failure};
 use crate::stack::cause::Cause;
 use crate::stack::events::{self, Event, STACK_TYPE, first_cause};
 use crate::stack::evidence;
 use crate::stack::failed::{Of, failed, unread};
 use crate::stack::follow::Followed;
+use crate::stack::{self, Stack};
 use crate::template::Template;
+use crate::ui::Ui;
 
 /// Deepest that nested stacks are followed.
 const DEPTH: usize = 5;
@@ -34,8 +35,12 @@ pub(crate) async fn explain(
         let same = |taken: &&Cause| cause.within.is_empty() && taken.logical_id == cause.logical_id;
         followed.evidence.iter().find(same).cloned()
     };
+    // What was given up in the middle speaks of nothing but its end.
+    let is_weak = |cause: &Cause| {
+        stack::is_cancelled(&cause.reason) || (cause.resource_type == STACK_TYPE && cause.within.is_empty())
+    };
     match found {
-        Ok(Some((cause, owner))) => {
+        Ok(Some((cause, owner))) if followed.evidence.is_empty() || !is_weak(&cause) => {
             let cause = match taken(&cause) {
                 Some(taken) => Cause { path: cause.path, notes: [cause.notes, taken.notes].concat(), ..taken },
                 None => evidence::gather(clients, &owner, cause).await,
@@ -50,6 +55,23 @@ pub(crate) async fn explain(
             other.err().into_iter().fold(failure, |failure, reason| failure.note(unread(&reason)))
         }
     }
+}
+
+/// Ends when a service of a stack at rest crashes again and again; as long as none does, never.
+pub(crate) async fn crash(
+    clients: &Clients,
+    environment: &Environment,
+    template: &Template,
+    stack: &Stack,
+    ui: &Ui,
+) -> Failure {
+    let cause = stack::crash::crash(clients, stack, &|text| ui.line(&format!("            {text}"))).await;
+    let name = &environment.name;
+    // Of the endpoint nothing else can be expected, so it counts as one that does not answer.
+    let failure = Failure::new(Exit::NeedsHuman, "not-answering", "the service does not stay up")
+        .console(console(environment, &stack.id))
+        .hint(format!("mend the cause and release again, or cargo xtask rollback {name}; cargo xtask logs {name}"));
+    cause.onto(failure, Some(template))
 }
 
 /// Why an earlier operation left the stack as it is: the first real cause of the newest operation that failed.

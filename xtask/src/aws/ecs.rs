@@ -14,6 +14,14 @@ pub(crate) struct Service {
     pub(crate) name: String,
 }
 
+/// What a service says of itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct State {
+    pub(crate) deployments: Vec<Deployment>,
+    /// Its events, newest first, each with its time in seconds since 1970.
+    pub(crate) said: Vec<(f64, String)>,
+}
+
 /// One attempt to bring a service to a task definition.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Deployment {
@@ -38,6 +46,8 @@ pub(crate) struct Task {
     pub(crate) started_by: String,
     /// Seconds since 1970.
     pub(crate) created: f64,
+    /// 0 for one that never ran.
+    pub(crate) started: f64,
     pub(crate) stopped: f64,
     pub(crate) is_running: bool,
     pub(crate) is_healthy: bool,
@@ -69,6 +79,15 @@ impl Service {
         let (_, path) = arn.split_once(":service/")?;
         let (cluster, name) = path.split_once('/')?;
         Some(Self { cluster: cluster.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl State {
+    /// The newest word since `seconds` about tasks that cannot even be started, which leave no stopped task behind.
+    pub(crate) fn complaint(&self, seconds: f64) -> Option<&str> {
+        let complains = |text: &str| ["unable to", "failed to"].iter().any(|words| text.contains(words));
+        let found = self.said.iter().find(|(time, text)| *time >= seconds && complains(text));
+        found.map(|(_, text)| text.as_str())
     }
 }
 
@@ -110,15 +129,15 @@ impl Task {
     }
 }
 
-/// The deployments of a service; none where there is no such service.
+/// The deployments and events of a service; none where there is no such service.
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn deployments(client: &Client, service: &Service) -> Result<Vec<Deployment>, Failure> {
+pub(crate) async fn state(client: &Client, service: &Service) -> Result<State, Failure> {
     let answer = client.describe_services().cluster(&service.cluster).services(&service.name).send().await;
     let resource = format!("service {}", service.name);
     let answer = answer.map_err(|error| failure("ecs:DescribeServices", &resource, &error))?;
-    let deployments = answer.services().first().map(|service| service.deployments()).unwrap_or_default();
+    let Some(found) = answer.services().first() else { return Ok(State::default()) };
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let read = |deployment: &aws_sdk_ecs::types::Deployment| Deployment {
         id: text(deployment.id()),
@@ -128,7 +147,10 @@ pub(crate) async fn deployments(client: &Client, service: &Service) -> Result<Ve
         reason: deployment.rollout_state_reason().filter(|reason| !reason.is_empty()).map(str::to_owned),
         created: seconds(deployment.created_at()),
     };
-    Ok(deployments.iter().map(read).collect())
+    Ok(State {
+        deployments: found.deployments().iter().map(read).collect(),
+        said: found.events().iter().map(|event| (seconds(event.created_at()), text(event.message()))).collect(),
+    })
 }
 
 /// The tasks of a service that run, or those that stopped within the last hour or so. The newest hundred are enough.
@@ -178,6 +200,7 @@ fn read(task: &Described) -> Task {
         task_definition: text(task.task_definition_arn()),
         started_by: text(task.started_by()),
         created: seconds(task.created_at()),
+        started: seconds(task.started_at()),
         stopped: seconds(task.stopped_at().or(task.stopping_at())),
         is_running: task.last_status() == Some("RUNNING"),
         is_healthy: task.health_status() == Some(&HealthStatus::Healthy),

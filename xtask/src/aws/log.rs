@@ -71,6 +71,8 @@ impl Follower {
         let late = i64::try_from(LATE.as_millis()).expect("it is short");
         let from = self.seen.values().max().map_or(self.begin, |newest| self.begin.max(newest - late));
         let mut lines = read(client, group, from, None).await?;
+        // What is forgotten must not come back, should the other side give more than was asked for.
+        lines.retain(|line| line.millis >= from);
         lines.sort_by_key(|line| line.millis);
         self.note(&mut lines);
         self.seen.retain(|_, millis| *millis >= from);

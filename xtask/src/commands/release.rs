@@ -104,7 +104,9 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
     if let (Some(repository), Some(stored), Some(tag)) = (&found.repository, &found.stored, &source_tag) {
         // These very sources were compiled before: whatever would be built, the registry has it.
         let image = repository.image(tag, registry).pinned(&stored.digest);
-        ui.phase("image").skipped(&format!("the registry has {name}:{tag}, made from these sources"));
+        ui.phase("compile").skipped("these sources were compiled before");
+        ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
+        ui.phase("push").skipped(stored.digest.as_str());
         context.report(|report| report.pushed_bytes = Some(0));
         if dry_run {
             foresee(context, &ready, order, &format!("use the image {name}:{tag} in the registry"), true, ui);

@@ -4,8 +4,9 @@
 //! update stops are taken for a crash.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
 use tokio::time::Instant;
 
 use crate::aws::ecs::{self, Deployment, Service, Task};
@@ -14,14 +15,16 @@ use crate::outcome::Failure;
 use crate::stack::cause::Cause;
 use crate::stack::events::Event;
 use crate::stack::evidence::{self, SERVICE_TYPE};
-use crate::ui::Phase;
+use crate::stack::{self, Stack};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(3);
-/// Failures after which a deployment is given up: one may be chance.
+/// Failures after which a deployment is given up while none of its tasks runs: one may be chance.
 const FAILURES: usize = 2;
-/// A task that runs for longer than this has not crashed at its start.
-const HOLDS: Duration = Duration::from_secs(30);
+/// As many, while some have only just started.
+const MANY: usize = 4;
+/// A task that runs for longer than this has not crashed at its start, unless others took longer to.
+const HOLDS: f64 = 30.0;
 /// A deployment begins after the event of its service; clocks may differ a little.
 const SLACK: f64 = 5.0;
 
@@ -56,14 +59,14 @@ impl Guard {
         &mut self,
         clients: &Clients,
         events: impl Iterator<Item = &Event>,
-        phase: &Phase<'_>,
+        say: &impl Fn(&str),
     ) -> Option<Cause> {
         if self.denied || Instant::now() < self.next {
             return None;
         }
         for (logical_id, working) in working(events) {
             self.next = Instant::now() + PAUSE;
-            match self.judge(clients, &logical_id, &working, phase).await {
+            match self.judge(clients, &logical_id, &working, say).await {
                 Ok(None) => {}
                 Ok(Some(cause)) => return Some(cause),
                 Err(failure) => {
@@ -71,7 +74,7 @@ impl Guard {
                     self.next = Instant::now() + PAUSE + aws::jitter(PAUSE);
                     if !std::mem::replace(&mut self.warned, true) {
                         let reason = failure.reason.as_deref().unwrap_or_default();
-                        phase.line(&format!("the tasks of {logical_id} cannot be watched: {failure}: {reason}"));
+                        say(&format!("the tasks of {logical_id} cannot be watched: {failure}: {reason}"));
                     }
                 }
             }
@@ -84,56 +87,108 @@ impl Guard {
         clients: &Clients,
         logical_id: &str,
         working: &Working,
-        phase: &Phase<'_>,
+        say: &impl Fn(&str),
     ) -> Result<Option<Cause>, Failure> {
         let Working { service, arn, since } = working;
-        let mut deployments = ecs::deployments(&clients.ecs, service).await?;
-        deployments.retain(|deployment| deployment.created >= since - SLACK);
-        for deployment in deployments {
+        let state = ecs::state(&clients.ecs, service).await?;
+        for deployment in state.deployments.iter().filter(|deployment| deployment.created >= since - SLACK) {
             let mut failed = ecs::tasks(&clients.ecs, service, true).await?;
-            failed.retain(|task| task.has_failed() && belongs(task, &deployment));
+            failed.retain(|task| task.has_failed() && belongs(task, deployment));
             failed.sort_by(|one, other| one.stopped.total_cmp(&other.stopped));
-            let gave_up = deployment.state == "FAILED";
             let count = failed.len().max(usize::try_from(deployment.failed).unwrap_or_default());
+            let hopeless = deployment.state == "FAILED"
+                || count >= FAILURES
+                    && match self.running(clients, service, deployment, &failed).await? {
+                        Running::None => true,
+                        Running::Young => count >= MANY,
+                        Running::Well => false,
+                    };
+            let news: Vec<&Task> = failed.iter().filter(|task| self.told.insert(task.id.clone())).collect();
+            let tell = hopeless && self.told.insert(deployment.id.clone());
+            let said = state.complaint(deployment.created - SLACK);
             let mut cause = Cause {
                 logical_id: logical_id.to_owned(),
                 resource_type: SERVICE_TYPE.to_owned(),
                 physical_id: Some(arn.clone()),
-                reason: reason(&deployment, &failed, count),
+                reason: reason(deployment, &failed, count, said),
                 ..Cause::default()
             };
-            let hopeless = gave_up || (count >= FAILURES && !self.holds(clients, service, &deployment).await?);
-            let news: Vec<&Task> = failed.iter().filter(|task| self.told.insert(task.id.clone())).collect();
-            let tell = hopeless && self.told.insert(deployment.id.clone());
             if let Some(last) = failed.last().filter(|_| !news.is_empty() || tell) {
                 evidence::of_task(clients, last, &mut cause).await;
             }
             for task in &news {
-                phase.line(&format!("task {} of {logical_id} stopped: {}", task.id, task.why()));
+                say(&format!("task {} of {logical_id} stopped: {}", task.id, task.why()));
             }
             // Its log once, for they all say the same.
             if !news.is_empty() && news.len() == failed.len() {
-                cause.log.iter().for_each(|line| phase.line(&format!("  | {line}")));
+                cause.log.iter().for_each(|line| say(&format!("  | {line}")));
             }
             if tell {
-                phase.line(&format!("{logical_id} can only fail: {}", cause.reason));
+                say(&format!("{logical_id} can only fail: {}", cause.reason));
                 return Ok(Some(cause));
             }
         }
         Ok(None)
     }
 
-    /// Whether a task of the deployment works in spite of earlier failures.
-    async fn holds(&mut self, clients: &Clients, service: &Service, deployment: &Deployment) -> Result<bool, Failure> {
-        let now = Instant::now();
+    /// How the tasks of the deployment do that run in spite of earlier failures.
+    async fn running(
+        &mut self,
+        clients: &Clients,
+        service: &Service,
+        deployment: &Deployment,
+        failed: &[Task],
+    ) -> Result<Running, Failure> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let lived = failed.iter().filter(|task| task.started > 0.0).map(|task| task.stopped - task.started);
+        let enough = lived.fold(HOLDS, |longest, lived| longest.max(lived * 1.5));
         let tasks = ecs::tasks(&clients.ecs, service, false).await?;
-        let running = tasks.into_iter().filter(|task| task.is_running && belongs(task, deployment));
-        let mut holds = false;
-        for task in running {
-            let since = *self.running.entry(task.id).or_insert(now);
-            holds |= task.is_healthy || now - since >= HOLDS;
+        let mut running = Running::None;
+        for task in tasks.into_iter().filter(|task| task.is_running && belongs(task, deployment)) {
+            let seen = self.running.entry(task.id).or_insert_with(Instant::now).elapsed().as_secs_f64();
+            let started = if task.started > 0.0 { now - task.started } else { 0.0 };
+            if task.is_healthy || seen.max(started) >= enough {
+                return Ok(Running::Well);
+            }
+            running = Running::Young;
         }
-        Ok(holds)
+        Ok(running)
+    }
+}
+
+/// The tasks of a deployment that run.
+enum Running {
+    None,
+    /// They may crash yet.
+    Young,
+    Well,
+}
+
+/// Ends when a service of a stack at rest crashes again and again; as long as none does, never.
+pub(crate) async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cause {
+    let since = stack.updated.as_deref().and_then(|time| DateTime::from_str(time, DateTimeFormat::DateTime).ok());
+    let since = since.map(|time| time.as_secs_f64()).unwrap_or_default();
+    let resources = stack::resources(&clients.cloudformation, &stack.id).await.unwrap_or_default();
+    let services = resources.into_iter().filter(|resource| resource.resource_type == SERVICE_TYPE);
+    let services: Vec<Event> = services
+        .map(|resource| Event {
+            status: "UPDATE_IN_PROGRESS".to_owned(),
+            logical_id: resource.logical_id,
+            resource_type: resource.resource_type,
+            physical_id: resource.physical_id,
+            seconds: since,
+            ..Event::default()
+        })
+        .collect();
+    let mut guard = Guard::new();
+    loop {
+        if services.is_empty() || guard.denied {
+            return std::future::pending().await;
+        }
+        if let Some(cause) = guard.look(clients, services.iter(), say).await {
+            return cause;
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -143,12 +198,12 @@ fn belongs(task: &Task, deployment: &Deployment) -> bool {
     task.started_by == deployment.id || (!task.started_by.starts_with("ecs-svc/") && same())
 }
 
-fn reason(deployment: &Deployment, failed: &[Task], count: usize) -> String {
+fn reason(deployment: &Deployment, failed: &[Task], count: usize, said: Option<&str>) -> String {
     let mut parts = Vec::new();
     if count > 0 {
         parts.push(format!("{count} new {} failed", if count == 1 { "task" } else { "tasks" }));
     }
-    parts.extend(failed.last().map(Task::why));
+    parts.extend(failed.last().map(Task::why).or_else(|| said.map(str::to_owned)));
     parts.extend(deployment.reason.clone().filter(|_| deployment.state == "FAILED"));
     parts.join("; ")
 }

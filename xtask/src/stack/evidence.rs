@@ -4,6 +4,7 @@
 
 use crate::aws::{Clients, ecs, log};
 use crate::outcome::Failure;
+use crate::stack;
 use crate::stack::cause::Cause;
 
 pub(super) const SERVICE_TYPE: &str = "AWS::ECS::Service";
@@ -57,6 +58,7 @@ async fn instance(clients: &Clients, stack_id: &str, id: &str, cause: &mut Cause
     if cause.log.is_empty() {
         match clients.ec2.console_output(id).await {
             Ok(text) => cause.log = last(log::clean(&text)),
+            Err(failure) if is_absent(&failure) => {}
             Err(failure) => cause.notes.push(unread("the console", &failure)),
         }
     }
@@ -75,6 +77,7 @@ async fn stopped_task(clients: &Clients, service: &ecs::Service, cause: &mut Cau
                 of_task(clients, task, cause).await;
             }
         }
+        Err(failure) if is_absent(&failure) => {}
         Err(failure) => cause.notes.push(unread("the tasks", &failure)),
     }
 }
@@ -105,15 +108,15 @@ pub(super) async fn of_task(clients: &Clients, task: &ecs::Task, cause: &mut Cau
 /// # Errors
 /// What AWS says.
 pub(crate) async fn log_groups(clients: &Clients, stack_id: &str) -> Result<Vec<String>, Failure> {
-    let answer = clients.cloudformation.describe_stack_resources().stack_name(stack_id).send().await;
-    let resource = format!("stack {stack_id}");
-    let answer = answer.map_err(|e| crate::aws::failure("cloudformation:DescribeStackResources", &resource, &e))?;
-    let groups = answer.stack_resources().iter().filter(|found| found.resource_type() == Some(LOG_GROUP_TYPE));
-    Ok(groups.filter_map(|found| found.physical_resource_id()).map(str::to_owned).collect())
+    let resources = stack::resources(&clients.cloudformation, stack_id).await.map_err(|error| Failure::of(&error))?;
+    let groups = resources.into_iter().filter(|resource| resource.resource_type == LOG_GROUP_TYPE);
+    Ok(groups.filter_map(|group| group.physical_id).collect())
 }
 
+/// Whether it is gone, as after a rollback, or never was: nothing to complain of.
 fn is_absent(failure: &Failure) -> bool {
-    failure.reason.as_deref().is_some_and(|reason| reason.starts_with("ResourceNotFoundException"))
+    let code = failure.reason.as_deref().and_then(|reason| reason.split(':').next());
+    code.is_some_and(|code| code.contains("NotFound"))
 }
 
 /// One short line about what could not be looked at.

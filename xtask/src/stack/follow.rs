@@ -102,6 +102,7 @@ pub(crate) async fn follow_with(
     let mut pause = Duration::from_millis(500);
     let (mut events, mut evidence, mut guard) = (Vec::new(), Vec::new(), Guard::new());
     let (mut lost, mut throttled, mut warned) = (0, 0, false);
+    let say = |text: &str| phase.line(text);
     loop {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE);
@@ -117,6 +118,7 @@ pub(crate) async fn follow_with(
                     events.push(event);
                 }
             }
+            Err(error) if aws::is_throttled(&Failure::of(&error)) => pause += aws::jitter(PAUSE),
             Err(error) if !warned => {
                 warned = true;
                 phase.line(&format!("events cannot be read: {}", in_words(&error)));
@@ -136,7 +138,7 @@ pub(crate) async fn follow_with(
                     return Ok(Watched::Ended(Followed { ending, stack: Some(stack), events, evidence }));
                 }
                 if matches!(stack.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS")
-                    && let Some(cause) = guard.look(clients, mark.before().iter().chain(&events), phase).await
+                    && let Some(cause) = guard.look(clients, mark.before().iter().chain(&events), &say).await
                 {
                     if until_hopeless {
                         return Ok(Watched::Hopeless { cause, events, mark });

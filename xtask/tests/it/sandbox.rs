@@ -188,7 +188,9 @@ fn redact(text: &str, folder: &Path) -> String {
     }
     text = after(&text, "127.0.0.1:", "[port]", |c| c.is_ascii_digit());
     text = after(&text, "os error ", "[number]", |c| c.is_ascii_digit());
-    text = after(&text, "content-", "[hash]", |c| c.is_ascii_hexdigit());
+    for kind in ["content-", "source-"] {
+        text = after(&text, kind, "[hash]", |c| c.is_ascii_hexdigit());
+    }
     text = after(&text, "\"seconds\":", "0", |c| c.is_ascii_digit() || c == '.');
     seconds(&text)
 }

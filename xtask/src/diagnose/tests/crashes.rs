@@ -6,8 +6,10 @@ use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{Container, Deployment, DeploymentRolloutState, HealthStatus, Task, TaskStopCode};
 use tokio::time::{Duration, Instant};
 
-use super::world::{DEFINITION, Moment, SERVICE, START, Said, World};
+use super::super::explain;
+use super::world::{DEFINITION, Moment, SERVICE, STACK, START, Said, World};
 use super::*;
+use crate::stack::cause::Cause;
 use crate::status::Ending;
 
 const AT_WORK: Said = ("Service", "AWS::ECS::Service", SERVICE, "UPDATE_IN_PROGRESS", "");
@@ -133,10 +135,39 @@ async fn one_failure_and_those_before_a_task_that_works_are_chance() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_has_only_just_started_does_not_hide_a_crash_loop() {
-    let young = vec![running("c3", HealthStatus::from("UNKNOWN"))];
-    let world = World::of(update(vec![deployment(NEW, 1, 0)], vec![crashed("a1"), crashed("b2")], young));
+async fn tasks_that_have_only_just_started_are_given_time_but_do_not_hide_a_crash_loop() {
+    let young = vec![running("e5", HealthStatus::from("UNKNOWN"))];
+    let two = vec![crashed("a1"), crashed("b2")];
+    let world = done(vec![deployment(NEW, 1, 0)], two.clone(), young.clone());
+    assert!(matches!(watched(&world).await, Watched::Ended(_)));
+    let four = [two, vec![crashed("c3"), crashed("d4")]].concat();
+    let world = World::of(update(vec![deployment(NEW, 1, 0)], four, young));
     assert!(matches!(watched(&world).await, Watched::Hopeless { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_is_explained_by_what_made_it_hopeless() {
+    let mut moments = update(vec![deployment(NEW, 1, 0)], vec![crashed("a1"), crashed("b2")], Vec::new());
+    moments[1].status = "UPDATE_ROLLBACK_COMPLETE";
+    moments[1].events = vec![("Service", "AWS::ECS::Service", SERVICE, "UPDATE_FAILED", "Resource update cancelled")];
+    let world = World::of(moments);
+    let ui = Ui::silent();
+    let mut followed = to_end(&world.clients(), watch(false), &ui.phase("stack")).await.unwrap();
+    let reason = "2 new tasks failed".to_owned();
+    followed.evidence = vec![Cause { logical_id: "Service".to_owned(), reason, ..Cause::default() }];
+    let failure = explain(&world.clients(), &environment(), None, STACK, &followed, plain()).await;
+    assert_eq!(failure.reason.as_deref(), Some("2 new tasks failed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_crashes_after_its_stack_is_done_is_noticed_too() {
+    let mut moments = update(vec![deployment(NEW, 1, 0)], vec![crashed("a1"), crashed("b2")], Vec::new());
+    moments[1].status = "UPDATE_COMPLETE";
+    let world = World::of(moments.split_off(1));
+    let clients = world.clients();
+    let stack = stack::describe(&clients.cloudformation, STACK).await.unwrap().unwrap();
+    let cause = stack::crash::crash(&clients, &stack, &|_| {}).await;
+    assert!(cause.reason.contains("exit code 3"), "{}", cause.reason);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_cloudformation::Client as CloudFormation;
 use aws_sdk_cloudformation::operation::describe_events::{DescribeEventsError, DescribeEventsOutput};
 use aws_sdk_cloudformation::operation::describe_stack_events::{DescribeStackEventsError, DescribeStackEventsOutput};
-use aws_sdk_cloudformation::operation::describe_stack_resources::DescribeStackResourcesOutput;
 use aws_sdk_cloudformation::operation::describe_stacks::{DescribeStacksError, DescribeStacksOutput};
+use aws_sdk_cloudformation::operation::list_stack_resources::ListStackResourcesOutput;
 use aws_sdk_cloudformation::primitives::DateTime;
-use aws_sdk_cloudformation::types::{OperationEvent, ResourceStatus, Stack, StackEvent, StackResource, StackStatus};
+use aws_sdk_cloudformation::types::{
+    OperationEvent, ResourceStatus, Stack, StackEvent, StackResourceSummary, StackStatus,
+};
 use aws_sdk_cloudwatchlogs::operation::get_log_events::{GetLogEventsError, GetLogEventsOutput};
 use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
 use aws_sdk_ecs::operation::describe_services::{DescribeServicesError, DescribeServicesOutput};
@@ -120,11 +122,16 @@ impl World {
                 }
             }
         });
-        let resources = mock!(CloudFormation::describe_stack_resources).then_output(|| {
-            let group = StackResource::builder().logical_resource_id("LogGroup").resource_type("AWS::Logs::LogGroup");
-            let group = group.physical_resource_id("group").timestamp(DateTime::from_secs(START));
-            let group = group.resource_status(ResourceStatus::CreateComplete).build();
-            DescribeStackResourcesOutput::builder().stack_resources(group).build()
+        let resources = mock!(CloudFormation::list_stack_resources).then_output(|| {
+            let resource = |logical_id: &str, resource_type: &str, physical_id: &str| {
+                let resource = StackResourceSummary::builder().logical_resource_id(logical_id);
+                let resource = resource.resource_type(resource_type).physical_resource_id(physical_id);
+                let resource = resource.resource_status(ResourceStatus::UpdateComplete);
+                resource.last_updated_timestamp(DateTime::from_secs(START)).build()
+            };
+            let group = resource("LogGroup", "AWS::Logs::LogGroup", "group");
+            let service = resource("Service", "AWS::ECS::Service", SERVICE);
+            ListStackResourcesOutput::builder().set_stack_resource_summaries(Some(vec![group, service])).build()
         });
         let rules = [&stacks, &history, &failed, &resources];
         // The mocks cannot tell one operation from another when a call is repeated.

@@ -74,7 +74,6 @@ fn query(
         }
         "DescribeStackEvents" => Ok(events(world)),
         "ListStackResources" => Ok(tag("StackResourceSummaries", "")),
-        "DescribeStackResources" => Ok(tag("StackResources", "")),
         "DeleteStack" => {
             world.stack.clear();
             Ok(String::new())

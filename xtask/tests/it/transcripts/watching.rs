@@ -65,7 +65,23 @@ fn an_operation_that_is_followed_ends_as_its_release_would_have() {
     let tool = sandbox.start(&["events", "dev", "--follow"]);
     until_it_follows(&counterparts);
     counterparts.world().stack = "UPDATE_ROLLBACK_COMPLETE".to_owned();
-    assert_snapshot!(sandbox.end(tool).transcript(), @"");
+    assert_snapshot!(sandbox.end(tool).transcript(), @r"
+    exit 4
+    --- stdout
+    2026-01-02T03:04:05Z UPDATE_IN_PROGRESS           Gateway (AWS::ApiGateway::RestApi)
+    2026-01-02T03:04:05Z UPDATE_IN_PROGRESS           rest-api-dev (AWS::CloudFormation::Stack)
+    2026-01-02T03:04:05Z CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
+    2026-01-02T03:04:05Z UPDATE_ROLLBACK_COMPLETE     rest-api-dev (AWS::CloudFormation::Stack)
+    --- stderr
+      stack     ...
+    !! stack     not finished ([time])
+    error: stack rest-api-dev failed and is rolled back; the previous release runs (UPDATE_ROLLBACK_COMPLETE)
+      resource: Gateway (AWS::ApiGateway::RestApi)
+      reason: the account has too many gateways
+      place: infra/backend.yaml:5
+      console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
+      next: mend the cause, then repeat the command; cargo xtask status dev shows what runs
+    ");
 }
 
 #[test]
@@ -89,7 +105,13 @@ fn logs_newest_last_and_then_whatever_comes() {
     let log = Some(["starting", "listening\n  on 8080", "\u{1b}[31mred"].map(str::to_owned).to_vec());
     let counterparts = Counterparts::start(World { stack: "UPDATE_COMPLETE".to_owned(), log, ..World::default() });
     let sandbox = counterparts.sandbox();
-    assert_snapshot!(sandbox.run(&["logs", "dev", "--limit", "2"]).transcript(), @"");
+    assert_snapshot!(sandbox.run(&["logs", "dev", "--limit", "2"]).transcript(), @r"
+    exit 0
+    --- stdout
+    2026-01-02T03:04:06Z api/api/1 listening
+    2026-01-02T03:04:06Z api/api/1   on 8080
+    2026-01-02T03:04:07Z api/api/1 [31mred
+    ");
     let one = sandbox.run(&["logs", "dev", "--limit", "1", "--json"]).json();
     assert_eq!(one["logs"][0]["message"], "\u{1b}[31mred");
     let tool = sandbox.start(&["logs", "dev", "--follow", "--limit", "1"]);
@@ -97,11 +119,23 @@ fn logs_newest_last_and_then_whatever_comes() {
     counterparts.world().log.as_mut().unwrap().push("later".to_owned());
     std::thread::sleep(Duration::from_millis(3500));
     interrupt(&tool);
-    assert_snapshot!(sandbox.end(tool).transcript(), @"");
+    assert_snapshot!(sandbox.end(tool).transcript(), @r"
+    exit 0
+    --- stdout
+    2026-01-02T03:04:07Z api/api/1 [31mred
+    2026-01-02T03:04:08Z api/api/1 later
+    ");
 }
 
 #[test]
 fn a_stack_without_a_log_group_has_no_logs() {
     let counterparts = Counterparts::start(World { stack: "UPDATE_COMPLETE".to_owned(), ..World::default() });
-    assert_snapshot!(counterparts.sandbox().run(&["logs", "dev"]).transcript(), @"");
+    assert_snapshot!(counterparts.sandbox().run(&["logs", "dev"]).transcript(), @r"
+    exit 1
+    --- stderr
+    error: stack rest-api-dev has no log group
+      resource: infra/backend.yaml
+      reason: it has neither an output LogGroupName nor a resource AWS::Logs::LogGroup
+      next: name the service's log group in an output LogGroupName of the template
+    ");
 }
