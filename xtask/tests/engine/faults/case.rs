@@ -37,12 +37,15 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
     if matches!(call.start, Start::Unrecorded | Start::Other) {
         earlier = Some(digest(&place.well(&RELEASE, UNDISTURBED)?)?);
     }
+    let own_number = 1000 + u64::try_from(number)?;
     match call.start {
         Start::Unrecorded => left::forget(&stage.emulator, &place.stack)?,
         Start::Other => place.content(1, 1)?,
         // Sources that nobody has compiled yet, and which make the image that there is.
-        Start::Sources => place.content(1000 + u64::try_from(number)?, 0)?,
-        Start::Image | Start::Nothing => {}
+        Start::Sources => place.content(own_number, 0)?,
+        // The registry's files are not written at once, and what is the same lies in the same place.
+        Start::Nothing => place.content(own_number, own_number)?,
+        Start::Image => {}
     }
     let before = left::look(&stage.emulator, &place.stack, service)?;
     let trap = Trap::set(stage, &place, &door, call, fault)?;
