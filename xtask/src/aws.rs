@@ -113,8 +113,8 @@ pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, S
 
 fn from(config: &SdkConfig, ec2: ec2::Ec2) -> Clients {
     // The first call tells whether AWS is there at all; an endpoint that is not must not take a minute to say so.
-    let sts = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard().with_max_attempts(2));
-    let sts = sts.build();
+    let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(300));
+    let sts = aws_sdk_sts::config::Builder::from(config).retry_config(retries).build();
     Clients {
         cloudformation: aws_sdk_cloudformation::Client::new(config),
         ecr: aws_sdk_ecr::Client::new(config),

@@ -115,13 +115,19 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
         .capabilities(Capability::CapabilityIam)
         .capabilities(Capability::CapabilityNamedIam)
         .send()
-        .await
-        .map_err(|error| {
+        .await;
+    let (id, made_in) = match created {
+        Ok(created) => (created.id, created.stack_id),
+        // Nobody else makes one of this name: the answer to an earlier attempt was lost.
+        Err(error) if error.code() == Some("AlreadyExistsException") => (None, None),
+        Err(error) => {
             let failure = failure("cloudformation:CreateChangeSet", &resource, &error);
             // Faults of template and parameters come so, long before there is a change set to fail.
-            if error.code() == Some("ValidationError") { refused(request, failure.reason) } else { failure }
-        })?;
-    let id = created.id().unwrap_or(request.token).to_owned();
+            let of_template = error.code() == Some("ValidationError");
+            return Err(if of_template { refused(request, failure.reason) } else { failure }.into());
+        }
+    };
+    let id = id.unwrap_or_else(|| request.token.to_owned());
     let described = match wait(client, &id, request).await {
         Ok(described) => described,
         Err(error) => return Err(without(client, &id, request, error).await),
@@ -132,7 +138,9 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
         let refused = without(client, &id, request, refused(request, reason).into()).await;
         return if empty { Ok(Prepared::Empty) } else { Err(refused) };
     }
-    let stack_id = described.stack_id().or(created.stack_id()).unwrap_or(request.stack).to_owned();
+    let stack_id = described.stack_id().or(made_in.as_deref()).unwrap_or(request.stack).to_owned();
+    // By its ARN, where it was asked for by name.
+    let id = described.change_set_id().map_or(id, str::to_owned);
     match changes(client, &id, request, described).await {
         Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes })),
         Err(error) => Err(without(client, &id, request, error).await),

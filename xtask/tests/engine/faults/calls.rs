@@ -14,8 +14,10 @@ pub(crate) enum Start {
     Nothing,
     /// The image is in the registry; there is no stack.
     Image,
-    /// A stack that runs this very image.
-    Same,
+    /// As `Image`, and made of sources that the registry has no name for.
+    Sources,
+    /// A stack that runs this very image, as some other tool has made it.
+    Unrecorded,
     /// A stack that runs another image.
     Other,
 }
@@ -78,26 +80,38 @@ impl Call {
 
 const ECR: &str = "ecr";
 const STACKS: &str = "cloudformation";
+const MEMORY: &str = "ssm";
+
+/// Nothing is waited for in a row of attempts longer than this.
+const WATCHED: u64 = 230;
 
 /// In the order of a release. The stack is named by its ARN once it is being watched.
-pub(crate) const CALLS: [Call; 17] = [
+pub(crate) const CALLS: [Call; 23] = [
     aws("identity", "sts", "GetCallerIdentity", Start::Image),
+    aws("stack look", STACKS, "DescribeStacks", Start::Image).where_body("!starts_with(StackName, 'arn:')"),
+    aws("memory look", MEMORY, "GetParameters", Start::Image),
+    aws("template look", STACKS, "GetTemplate", Start::Unrecorded),
     aws("registry look", ECR, "DescribeRepositories", Start::Image),
     aws("registry look", ECR, "BatchGetImage", Start::Image),
     aws("repository creation", ECR, "CreateRepository", Start::Nothing).changing(),
     aws("repository creation", ECR, "PutLifecyclePolicy", Start::Nothing).changing(),
     aws("registry token", ECR, "GetAuthorizationToken", Start::Nothing),
     aws("push", "", "", Start::Nothing).to(To::Registry).within(150),
-    aws("stack look", STACKS, "DescribeStacks", Start::Image).where_body("!starts_with(StackName, 'arn:')"),
-    aws("template look", STACKS, "GetTemplate", Start::Same),
+    aws("naming of sources", ECR, "PutImage", Start::Sources).changing(),
+    aws("lock", MEMORY, "PutParameter", Start::Image).where_body("ends_with(Name, '/lock')").changing(),
     aws("change set made", STACKS, "CreateChangeSet", Start::Image).changing(),
     aws("change set made", STACKS, "CreateChangeSet", Start::Other).changing(),
     aws("change set read", STACKS, "DescribeChangeSet", Start::Image),
     aws("execution", STACKS, "ExecuteChangeSet", Start::Image).changing(),
     aws("execution", STACKS, "ExecuteChangeSet", Start::Other).changing(),
-    aws("following", STACKS, "DescribeStacks", Start::Image).where_body("starts_with(StackName, 'arn:')").within(230),
-    aws("following", STACKS, "DescribeStackEvents", Start::Image).within(230),
-    aws("smoke", "", "", Start::Image).to(To::Endpoint).within(230),
+    aws("following", STACKS, "DescribeStacks", Start::Image)
+        .where_body("starts_with(StackName, 'arn:')")
+        .within(WATCHED),
+    aws("following", STACKS, "DescribeStackEvents", Start::Image).within(WATCHED),
+    aws("smoke", "", "", Start::Image).to(To::Endpoint).within(WATCHED),
+    aws("inputs kept", MEMORY, "PutParameter", Start::Image).where_body("contains(Name, '/inputs/')").changing(),
+    aws("recording", MEMORY, "PutParameter", Start::Image).where_body("ends_with(Name, '/releases')").changing(),
+    aws("unlock", MEMORY, "DeleteParameter", Start::Image).changing(),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

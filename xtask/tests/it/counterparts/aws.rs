@@ -17,6 +17,7 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
     if let Some(target) = request.headers.get("x-amz-target") {
         let action = target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
         if action == "FilterLogEvents" {
+            world.asked.push(format!("logs:{action}"));
             return log(world);
         }
         if target.to_str().unwrap().starts_with("AmazonSSM") {
