@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use config::deployment::{Environment, Service};
 use serde::Serialize;
 
-use crate::journal;
-
 /// What an action is allowed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -22,14 +20,14 @@ enum Scope {
     /// The service's repository.
     Repository,
     /// What is remembered of the stack's releases.
-    Journal,
-    /// ECS clusters, services and tasks whose names CloudFormation has made from the stack's.
+    Parameters,
+    /// Log groups that CloudFormation has named after the stack.
+    LogGroups,
+    /// Services and tasks of clusters that CloudFormation has named after the stack.
     Tasks,
-    /// Tasks of such clusters, for an action that knows no other resource.
-    TaskLists,
-    /// Log groups whose names CloudFormation has made from the stack's.
-    Logs,
-    /// Instances of the stack.
+    /// Anything in such a cluster: the action knows no service.
+    Cluster,
+    /// Instances that CloudFormation has tagged with the stack's name: theirs nobody chooses.
     Instances,
 }
 
@@ -83,9 +81,7 @@ const GRANTS: &[Grant] = &[
             "cloudformation:CancelUpdateStack",
             "cloudformation:ContinueUpdateRollback",
             "cloudformation:DeleteStack",
-            "cloudformation:DescribeEvents",
             "cloudformation:DescribeStackEvents",
-            "cloudformation:DescribeStackResources",
             "cloudformation:DescribeStacks",
             "cloudformation:GetTemplate",
             "cloudformation:ListStackResources",
@@ -93,8 +89,21 @@ const GRANTS: &[Grant] = &[
         ],
     },
     Grant {
-        sid: "Journal",
-        scope: Scope::Journal,
+        sid: "ChangeSets",
+        scope: Scope::ChangeSets,
+        actions: &[
+            "cloudformation:CreateChangeSet",
+            "cloudformation:DeleteChangeSet",
+            "cloudformation:DescribeChangeSet",
+            "cloudformation:DescribeEvents",
+            "cloudformation:ExecuteChangeSet",
+            // The stack's tags go with the change set.
+            "cloudformation:TagResource",
+        ],
+    },
+    Grant {
+        sid: "Memory",
+        scope: Scope::Parameters,
         actions: &[
             "ssm:DeleteParameter",
             "ssm:DeleteParameters",
@@ -105,28 +114,12 @@ const GRANTS: &[Grant] = &[
             "ssm:PutParameter",
         ],
     },
-    Grant { sid: "DiagnoseTasks", scope: Scope::Tasks, actions: &["ecs:DescribeServices", "ecs:DescribeTasks"] },
-    Grant { sid: "DiagnoseTaskLists", scope: Scope::TaskLists, actions: &["ecs:ListTasks"] },
-    Grant {
-        sid: "DiagnoseDefinitions",
-        // AWS lets nobody narrow this action to a resource.
-        scope: Scope::Any,
-        actions: &["ecs:DescribeTaskDefinition"],
-    },
-    Grant { sid: "Logs", scope: Scope::Logs, actions: &["logs:FilterLogEvents", "logs:GetLogEvents"] },
-    Grant { sid: "DiagnoseInstances", scope: Scope::Instances, actions: &["ec2:GetConsoleOutput"] },
-    Grant {
-        sid: "ChangeSets",
-        scope: Scope::ChangeSets,
-        actions: &[
-            "cloudformation:CreateChangeSet",
-            "cloudformation:DeleteChangeSet",
-            "cloudformation:DescribeChangeSet",
-            "cloudformation:ExecuteChangeSet",
-            // The stack's tags go with the change set.
-            "cloudformation:TagResource",
-        ],
-    },
+    Grant { sid: "Logs", scope: Scope::LogGroups, actions: &["logs:FilterLogEvents", "logs:GetLogEvents"] },
+    Grant { sid: "Tasks", scope: Scope::Tasks, actions: &["ecs:DescribeServices", "ecs:DescribeTasks"] },
+    Grant { sid: "TaskList", scope: Scope::Cluster, actions: &["ecs:ListTasks"] },
+    // Task definitions cannot be told apart by a policy.
+    Grant { sid: "TaskDefinition", scope: Scope::Any, actions: &["ecs:DescribeTaskDefinition"] },
+    Grant { sid: "Console", scope: Scope::Instances, actions: &["ec2:GetConsoleOutput"] },
 ];
 
 /// Partitions by how the names of their regions begin; all others are `aws`.
@@ -171,6 +164,10 @@ pub(crate) fn policy(service: &Service, environment: &Environment) -> Policy {
     Policy { version: "2012-10-17", statement: GRANTS.iter().map(statement).collect() }
 }
 
+fn only_where(operator: &'static str, key: &'static str, value: String) -> Condition {
+    BTreeMap::from([(operator, BTreeMap::from([(key, value)]))])
+}
+
 /// Where the environment's resources are.
 struct Place<'a> {
     service: &'a Service,
@@ -186,24 +183,24 @@ impl Place<'_> {
             Scope::Any => (vec!["*".to_owned()], none),
             Scope::Stack => (vec![of_stack()], none),
             Scope::ChangeSets => (vec![of_stack(), self.arn("cloudformation", "changeSet/xtask-*/*")], none),
-            Scope::Repository => (vec![self.arn("ecr", &format!("repository/{}", self.service.name))], none),
-            Scope::Journal => {
-                let path = format!("parameter{}", journal::path(stack));
+            Scope::LogGroups => (vec![self.arn("logs", &format!("log-group:{stack}-*"))], none),
+            Scope::Tasks => {
+                (["service", "task"].map(|kind| self.arn("ecs", &format!("{kind}/{stack}-*/*"))).to_vec(), none)
+            }
+            Scope::Cluster => {
+                let cluster = self.arn("ecs", &format!("cluster/{stack}-*"));
+                (vec!["*".to_owned()], only_where("ArnLike", "ecs:cluster", cluster))
+            }
+            Scope::Instances => {
+                let tagged = only_where("StringEquals", "aws:ResourceTag/aws:cloudformation:stack-name", stack.clone());
+                (vec![self.arn("ec2", "instance/*")], tagged)
+            }
+            // A list of what lies below a path is asked of the path itself.
+            Scope::Parameters => {
+                let path = format!("parameter/xtask/{stack}");
                 (vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))], none)
             }
-            Scope::Tasks => {
-                let named = ["service", "task"].map(|kind| self.arn("ecs", &format!("{kind}/{stack}-*/*")));
-                (named.into(), none)
-            }
-            Scope::TaskLists => {
-                let cluster = self.arn("ecs", &format!("cluster/{stack}-*"));
-                (vec!["*".to_owned()], [("ArnLike", [("ecs:cluster", cluster)].into())].into())
-            }
-            Scope::Logs => (vec![self.arn("logs", &format!("log-group:{stack}-*:*"))], none),
-            Scope::Instances => {
-                let of_stack = [("aws:ResourceTag/aws:cloudformation:stack-name", stack.clone())].into();
-                (vec![self.arn("ec2", "instance/*")], [("StringEquals", of_stack)].into())
-            }
+            Scope::Repository => (vec![self.arn("ecr", &format!("repository/{}", self.service.name))], none),
         }
     }
 

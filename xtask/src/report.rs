@@ -117,6 +117,7 @@ impl Change {
 /// A release that is remembered.
 #[derive(Debug, Serialize)]
 pub(crate) struct Release {
+    #[serde(flatten)]
     pub(crate) record: Record,
     /// Whether the stack runs it.
     pub(crate) running: bool,
