@@ -52,13 +52,27 @@ pub(crate) async fn push(
     let tag = target.tag.as_deref().context("a push needs a tag")?;
     let options = TagImageOptionsBuilder::default().repo(&target.name()).tag(tag).build();
     docker.tag_image(source, Some(options)).await.map_err(|error| failure(target, explain(&error)))?;
+    tried(
+        target,
+        |reason| phase.doing(&format!("trying again: {reason}")),
+        async || once(docker, target, tag, credentials, phase).await,
+    )
+    .await
+}
+
+/// Tries again what the registry turns away at once, unless it means it. The error is what engine or registry say.
+async fn tried<T>(
+    target: &ImageReference,
+    again: impl Fn(&str),
+    attempt: impl AsyncFn() -> Result<T, String>,
+) -> Result<T> {
     let (mut left, mut pause) = (TRIES, Duration::from_secs(1));
     loop {
         let begun = Instant::now();
         left -= 1;
-        match once(docker, target, tag, credentials, phase).await {
+        match attempt().await {
             Err(reason) if left > 0 && begun.elapsed() < QUICK && may_pass(&reason) => {
-                phase.doing(&format!("trying again: {reason}"));
+                again(&reason);
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
@@ -103,11 +117,16 @@ fn may_pass(reason: &str) -> bool {
 /// # Errors
 /// What engine or registry say.
 pub(crate) async fn digest(docker: &Docker, target: &ImageReference, credentials: &Credentials) -> Result<Digest> {
-    let inspected = docker
-        .inspect_registry_image(&target.to_string(), Some(docker_credentials(target, credentials)))
-        .await
-        .map_err(|error| failure(target, format!("its digest cannot be read: {}", explain(&error))))?;
-    let digest = inspected.descriptor.digest.unwrap_or_default();
+    let name = target.to_string();
+    let inspected = tried(
+        target,
+        |_| {},
+        async || {
+            let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials))).await;
+            asked.map_err(|error| format!("its digest cannot be read: {}", explain(&error)))
+        },
+    );
+    let digest = inspected.await?.descriptor.digest.unwrap_or_default();
     digest
         .parse()
         .map_err(|reason| failure(target, format!("the registry answered digest {digest:?}: {reason}")).into())

@@ -13,7 +13,7 @@ use aws_sdk_cloudformation::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::is_empty;
+use super::{failed, is_empty};
 use crate::aws::failure;
 use crate::outcome::{Exit, Failure};
 use crate::plan::{Value, Watch};
@@ -135,7 +135,12 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
     if described.status() == Some(&ChangeSetStatus::Failed) {
         let reason = described.status_reason().map(str::to_owned);
         let empty = reason.as_deref().is_some_and(is_empty);
-        let refused = without(client, &id, request, refused(request, reason).into()).await;
+        let mut failure = refused(request, reason);
+        if !empty {
+            // Which property early validation did not like, only the change set's own events tell.
+            failure = failed::change_set_failure(client, request.template, &id, failure).await;
+        }
+        let refused = without(client, &id, request, failure.into()).await;
         return if empty { Ok(Prepared::Empty) } else { Err(refused) };
     }
     let stack_id = described.stack_id().or(made_in.as_deref()).unwrap_or(request.stack).to_owned();

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
 use tokio::time::Instant;
 
-use crate::aws::ecs::{self, Deployment, Service, Task};
+use crate::aws::ecs::{self, Deployment, Service, State, Task};
 use crate::aws::{self, Clients};
 use crate::outcome::Failure;
 use crate::stack::cause::Cause;
@@ -17,6 +17,7 @@ use crate::stack::events::Event;
 use crate::stack::evidence::{self, SERVICE_TYPE};
 use crate::stack::{self, Stack};
 
+const TASK_DEFINITION_TYPE: &str = "AWS::ECS::TaskDefinition";
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(3);
 /// Failures after which a deployment is given up while none of its tasks runs: one may be chance.
@@ -46,6 +47,21 @@ struct Working {
     service: Service,
     arn: String,
     since: f64,
+    /// The newest task definitions of the stack.
+    task_definitions: Vec<String>,
+}
+
+impl Working {
+    /// What can be told without asking for the service.
+    fn state(&self) -> Option<State> {
+        let deployment = |task_definition: &String| Deployment {
+            task_definition: task_definition.clone(),
+            created: self.since,
+            ..Deployment::default()
+        };
+        let deployments: Vec<Deployment> = self.task_definitions.iter().map(deployment).collect();
+        (!deployments.is_empty()).then(|| State { deployments, ..State::default() })
+    }
 }
 
 impl Guard {
@@ -58,6 +74,7 @@ impl Guard {
     pub(super) async fn look(
         &mut self,
         clients: &Clients,
+        stack_id: &str,
         events: impl Iterator<Item = &Event>,
         say: &impl Fn(&str),
     ) -> Option<Cause> {
@@ -66,7 +83,7 @@ impl Guard {
         }
         for (logical_id, working) in working(events) {
             self.next = Instant::now() + PAUSE;
-            match self.judge(clients, &logical_id, &working, say).await {
+            match self.judge(clients, stack_id, &logical_id, &working, say).await {
                 Ok(None) => {}
                 Ok(Some(cause)) => return Some(cause),
                 Err(failure) => {
@@ -85,12 +102,18 @@ impl Guard {
     async fn judge(
         &mut self,
         clients: &Clients,
+        stack_id: &str,
         logical_id: &str,
         working: &Working,
         say: &impl Fn(&str),
     ) -> Result<Option<Cause>, Failure> {
-        let Working { service, arn, since } = working;
-        let state = ecs::state(&clients.ecs, service).await?;
+        let Working { service, arn, since, .. } = working;
+        let state = match ecs::state(&clients.ecs, service).await {
+            Ok(state) => state,
+            Err(failure) if aws::is_denied(&failure) => return Err(failure),
+            // The template's task definition tells the new tasks from the old ones too.
+            Err(failure) => working.state().ok_or(failure)?,
+        };
         for deployment in state.deployments.iter().filter(|deployment| deployment.created >= since - SLACK) {
             let mut failed = ecs::tasks(&clients.ecs, service, true).await?;
             failed.retain(|task| task.has_failed() && belongs(task, deployment));
@@ -114,7 +137,7 @@ impl Guard {
                 ..Cause::default()
             };
             if let Some(last) = failed.last().filter(|_| !news.is_empty() || tell) {
-                evidence::of_task(clients, last, &mut cause).await;
+                evidence::of_task(clients, stack_id, last, &mut cause).await;
             }
             for task in &news {
                 say(&format!("task {} of {logical_id} stopped: {}", task.id, task.why()));
@@ -169,8 +192,9 @@ pub(crate) async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str))
     let since = stack.updated.as_deref().and_then(|time| DateTime::from_str(time, DateTimeFormat::DateTime).ok());
     let since = since.map(|time| time.as_secs_f64()).unwrap_or_default();
     let resources = stack::resources(&clients.cloudformation, &stack.id).await.unwrap_or_default();
-    let services = resources.into_iter().filter(|resource| resource.resource_type == SERVICE_TYPE);
-    let services: Vec<Event> = services
+    let is_wanted = |resource_type: &str| [SERVICE_TYPE, TASK_DEFINITION_TYPE].contains(&resource_type);
+    let resources = resources.into_iter().filter(|resource| is_wanted(&resource.resource_type));
+    let resources: Vec<Event> = resources
         .map(|resource| Event {
             status: "UPDATE_IN_PROGRESS".to_owned(),
             logical_id: resource.logical_id,
@@ -182,10 +206,10 @@ pub(crate) async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str))
         .collect();
     let mut guard = Guard::new();
     loop {
-        if services.is_empty() || guard.denied {
+        if resources.iter().all(|resource| resource.resource_type != SERVICE_TYPE) || guard.denied {
             return std::future::pending().await;
         }
-        if let Some(cause) = guard.look(clients, services.iter(), say).await {
+        if let Some(cause) = guard.look(clients, &stack.id, resources.iter(), say).await {
             return cause;
         }
         tokio::time::sleep(PAUSE).await;
@@ -195,7 +219,8 @@ pub(crate) async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str))
 /// Whether the deployment started the task. ECS names it in the task; emulators may not.
 fn belongs(task: &Task, deployment: &Deployment) -> bool {
     let same = || task.task_definition == deployment.task_definition && task.created >= deployment.created - SLACK;
-    task.started_by == deployment.id || (!task.started_by.starts_with("ecs-svc/") && same())
+    let named = !deployment.id.is_empty() && task.started_by.starts_with("ecs-svc/");
+    if named { task.started_by == deployment.id } else { same() }
 }
 
 fn reason(deployment: &Deployment, failed: &[Task], count: usize, said: Option<&str>) -> String {
@@ -212,18 +237,31 @@ fn reason(deployment: &Deployment, failed: &[Task], count: usize, said: Option<&
 fn working<'a>(events: impl Iterator<Item = &'a Event>) -> BTreeMap<String, Working> {
     let mut working: BTreeMap<String, Working> = BTreeMap::new();
     let mut begun: HashMap<&str, f64> = HashMap::new();
-    for event in events.filter(|event| event.resource_type == SERVICE_TYPE) {
-        if !matches!(event.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS") {
-            begun.remove(event.logical_id.as_str());
-            working.remove(&event.logical_id);
-            continue;
+    let mut definitions: HashMap<&str, String> = HashMap::new();
+    for event in events {
+        let at_work = matches!(event.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS");
+        match (event.resource_type.as_str(), &event.physical_id) {
+            (TASK_DEFINITION_TYPE, Some(arn)) if !event.status.starts_with("DELETE") => {
+                definitions.insert(&event.logical_id, arn.clone());
+            }
+            (SERVICE_TYPE, _) if !at_work => {
+                begun.remove(event.logical_id.as_str());
+                working.remove(&event.logical_id);
+            }
+            (SERVICE_TYPE, arn) => {
+                let since = *begun.entry(&event.logical_id).or_insert(event.seconds);
+                // The first event of a creation comes before there is anything to ask for.
+                let Some(arn) = arn.clone() else { continue };
+                if let Some(service) = Service::of_arn(&arn) {
+                    let task_definitions = Vec::new();
+                    working.insert(event.logical_id.clone(), Working { service, arn, since, task_definitions });
+                }
+            }
+            _ => {}
         }
-        let since = *begun.entry(&event.logical_id).or_insert(event.seconds);
-        // The first event of a creation comes before there is anything to ask for.
-        let Some(arn) = event.physical_id.clone() else { continue };
-        if let Some(service) = Service::of_arn(&arn) {
-            working.insert(event.logical_id.clone(), Working { service, arn, since });
-        }
+    }
+    for working in working.values_mut() {
+        working.task_definitions = definitions.values().cloned().collect();
     }
     working
 }

@@ -12,6 +12,8 @@ const INSTANCE_TYPE: &str = "AWS::EC2::Instance";
 const LOG_GROUP_TYPE: &str = "AWS::Logs::LogGroup";
 /// Lines of a log that are shown.
 const TAIL: usize = 20;
+/// Lines of a group that are searched for those of a task.
+const SEARCHED: usize = 1000;
 /// How the templates' boot script names what it failed at.
 const BOOT_FAILURE: &str = "boot: FAILURE";
 
@@ -27,7 +29,7 @@ pub(crate) async fn gather(clients: &Clients, stack_id: &str, mut cause: Cause) 
         INSTANCE_TYPE => instance(clients, stack_id, &physical_id, &mut cause).await,
         SERVICE_TYPE => {
             if let Some(service) = ecs::Service::of_arn(&physical_id) {
-                stopped_task(clients, &service, &mut cause).await;
+                stopped_task(clients, stack_id, &service, &mut cause).await;
             }
         }
         _ => {}
@@ -68,13 +70,13 @@ async fn instance(clients: &Clients, stack_id: &str, id: &str, cause: &mut Cause
 }
 
 /// The task that failed last, and the end of its log.
-async fn stopped_task(clients: &Clients, service: &ecs::Service, cause: &mut Cause) {
+async fn stopped_task(clients: &Clients, stack_id: &str, service: &ecs::Service, cause: &mut Cause) {
     match ecs::tasks(&clients.ecs, service, true).await {
         Ok(tasks) => {
             let failed = tasks.iter().filter(|task| task.has_failed());
             if let Some(task) = failed.max_by(|one, other| one.stopped.total_cmp(&other.stopped)) {
                 cause.reason = format!("{}; task {} stopped: {}", cause.reason, task.id, task.why());
-                of_task(clients, task, cause).await;
+                of_task(clients, stack_id, task, cause).await;
             }
         }
         Err(failure) if is_absent(&failure) => {}
@@ -83,11 +85,14 @@ async fn stopped_task(clients: &Clients, service: &ecs::Service, cause: &mut Cau
 }
 
 /// The end of a task's log: of the container that ended with an error, if that is known.
-pub(super) async fn of_task(clients: &Clients, task: &ecs::Task, cause: &mut Cause) {
+pub(super) async fn of_task(clients: &Clients, stack_id: &str, task: &ecs::Task, cause: &mut Cause) {
     let places = match ecs::log_places(&clients.ecs, &task.task_definition).await {
         Ok(places) => places,
         Err(failure) => {
-            cause.notes.push(unread("the task definition", &failure));
+            cause.log = from_groups(clients, stack_id, task).await;
+            if cause.log.is_empty() {
+                cause.notes.push(unread("the task definition", &failure));
+            }
             return;
         }
     };
@@ -101,6 +106,20 @@ pub(super) async fn of_task(clients: &Clients, task: &ecs::Task, cause: &mut Cau
         Err(failure) if is_absent(&failure) => {}
         Err(failure) => cause.notes.push(unread("the container's log", &failure)),
     }
+}
+
+/// The end of a task's log, searched for in the log groups of the stack: streams end with the task's id.
+async fn from_groups(clients: &Clients, stack_id: &str, task: &ecs::Task) -> Vec<String> {
+    let since = (task.created * 1000.0) as i64;
+    for group in log_groups(clients, stack_id).await.unwrap_or_default() {
+        let lines = log::newest(&clients.logs, &group, since, SEARCHED).await.unwrap_or_default();
+        let own = lines.iter().filter(|line| line.stream.ends_with(&format!("/{}", task.id)));
+        let own: Vec<String> = own.flat_map(|line| log::clean(&line.message)).collect();
+        if !own.is_empty() {
+            return last(own);
+        }
+    }
+    Vec::new()
 }
 
 /// The log groups of a stack.

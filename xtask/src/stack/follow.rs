@@ -138,7 +138,7 @@ pub(crate) async fn follow_with(
                     return Ok(Watched::Ended(Followed { ending, stack: Some(stack), events, evidence }));
                 }
                 if matches!(stack.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS")
-                    && let Some(cause) = guard.look(clients, mark.before().iter().chain(&events), &say).await
+                    && let Some(cause) = guard.look(clients, stack_id, mark.before().iter().chain(&events), &say).await
                 {
                     if until_hopeless {
                         return Ok(Watched::Hopeless { cause, events, mark });

@@ -55,8 +55,9 @@ fn every() -> Result<()> {
         .enumerate()
         .map(|(number, (call, fault))| (number, *call, *fault))
         .filter(|(_, call, fault)| {
-            only.as_ref()
-                .is_none_or(|only| format!("{} {} {}", call.phase, call.name(), fault.name()).contains(only.as_str()))
+            only.as_ref().is_none_or(|only| {
+                format!("{} {} {}", call.phase, call.name(), fault.name(call)).contains(only.as_str())
+            })
         })
         .collect();
     let stage = Stage::set()?;
@@ -88,7 +89,7 @@ fn seed(stage: &Stage, shared: &str) -> Result<Vec<Place>> {
         }
         let calls = stage.burst.calls(all)?;
         let missing: Vec<&String> = calls.difference(&named).collect();
-        ensure!(calls.len() > 10 && missing.is_empty(), "no case is about {missing:?} of {calls:?}");
+        ensure!(calls.len() > 5 && missing.is_empty(), "no case is about {missing:?} of {calls:?}");
         places.push(place);
     }
     Ok(places)
@@ -105,7 +106,7 @@ fn side_by_side(stage: &Stage, shared: &str, mut cases: Vec<(usize, &Call, Fault
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
                     let Some((number, call, fault)) = next else { break };
                     let row = case::run(stage, shared, number, call, fault);
-                    let named = (number, format!("{}, {}, {}", call.phase, call.name(), fault.name()), row);
+                    let named = (number, format!("{}, {}, {}", call.phase, call.name(), fault.name(call)), row);
                     ended.lock().unwrap_or_else(PoisonError::into_inner).push(named);
                 }
             });

@@ -32,6 +32,7 @@ fn stopped(id: &str, by: &str, code: TaskStopCode, reason: &str, exit: i32) -> T
         .task_definition_arn(DEFINITION)
         .started_by(by)
         .created_at(DateTime::from_secs(START + 2))
+        .started_at(DateTime::from_secs(START + 2))
         .stopped_at(DateTime::from_secs(START + 3))
         .stop_code(code)
         .stopped_reason(reason)
@@ -194,4 +195,22 @@ async fn what_a_rollback_removes_is_kept_from_before() {
     assert_eq!(failure.log, ["cannot bind to port 80"]);
     let told = failure.reason.unwrap();
     assert!(told.starts_with(reason) && told.contains("exit code 3"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_service_cannot_be_read_its_task_definition_tells_new_tasks_from_old() {
+    let broken = BTreeSet::from(["DescribeServices", "DescribeTaskDefinition"]);
+    let log = BTreeMap::from([("api/api/b2", vec!["giving up"]), ("api/api/other", vec!["fine"])]);
+    let story = |definition: &'static str| {
+        let mut moments = update(Vec::new(), vec![crashed("a1"), crashed("b2")], Vec::new());
+        moments[0].events.insert(0, ("TaskDefinition", "AWS::ECS::TaskDefinition", definition, "CREATE_COMPLETE", ""));
+        moments.push(Moment { status: "UPDATE_COMPLETE", ..Moment::default() });
+        let work = moments[1].clone();
+        moments.splice(1..1, std::iter::repeat_n(work, 9));
+        World { broken: broken.clone(), log: log.clone(), ..World::of(moments) }
+    };
+    let Watched::Hopeless { cause, .. } = watched(&story(DEFINITION)).await else { panic!("it was waited for") };
+    assert_eq!(cause.log, ["giving up"]);
+    // These are the tasks of the release before.
+    assert!(matches!(watched(&story("arn:…/api:8")).await, Watched::Ended(_)));
 }

@@ -13,10 +13,11 @@ use aws_sdk_cloudformation::primitives::DateTime;
 use aws_sdk_cloudformation::types::{
     OperationEvent, ResourceStatus, Stack, StackEvent, StackResourceSummary, StackStatus,
 };
+use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 use aws_sdk_cloudwatchlogs::operation::get_log_events::{GetLogEventsError, GetLogEventsOutput};
-use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
+use aws_sdk_cloudwatchlogs::types::{FilteredLogEvent, OutputLogEvent};
 use aws_sdk_ecs::operation::describe_services::{DescribeServicesError, DescribeServicesOutput};
-use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
+use aws_sdk_ecs::operation::describe_task_definition::{DescribeTaskDefinitionError, DescribeTaskDefinitionOutput};
 use aws_sdk_ecs::operation::describe_tasks::DescribeTasksOutput;
 use aws_sdk_ecs::operation::list_tasks::ListTasksOutput;
 use aws_sdk_ecs::types::{ContainerDefinition, Deployment, LogConfiguration, LogDriver, Service, Task, TaskDefinition};
@@ -58,6 +59,8 @@ pub(super) struct World {
     pub(super) log: BTreeMap<&'static str, Vec<&'static str>>,
     /// Calls that are not allowed.
     pub(super) denied: BTreeSet<&'static str>,
+    /// Calls whose answer cannot be read, as an emulator's.
+    pub(super) broken: BTreeSet<&'static str>,
     /// Looks at the stack that are throttled before the first that is answered.
     pub(super) throttled: usize,
     pub(super) looks: Arc<AtomicUsize>,
@@ -85,7 +88,8 @@ impl World {
     /// `Some` refusal for what is not allowed.
     fn refusal(&self, call: &'static str) -> Option<ErrorMetadata> {
         self.asked.lock().unwrap().push(call);
-        self.denied.contains(call).then(|| meta("AccessDenied", "not for you"))
+        let broken = self.broken.contains(call).then(|| meta("Unreadable", "expected integer"));
+        self.denied.contains(call).then(|| meta("AccessDenied", "not for you")).or(broken)
     }
 
     fn cloudformation(&self) -> CloudFormation {
@@ -172,13 +176,17 @@ impl World {
             let tasks = [moment.stopped, moment.running].concat().into_iter().filter(wanted).collect();
             DescribeTasksOutput::builder().set_tasks(Some(tasks)).build()
         });
-        let definition = mock!(Client::describe_task_definition).then_output(|| {
+        let world = self.clone();
+        let definition = mock!(Client::describe_task_definition).then_compute_response(move |_| {
+            if let Some(refusal) = world.refusal("DescribeTaskDefinition") {
+                return MockResponse::Error(DescribeTaskDefinitionError::generic(refusal));
+            }
             let options = [("awslogs-group", "group"), ("awslogs-stream-prefix", "api")];
             let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
             let log = LogConfiguration::builder().log_driver(LogDriver::Awslogs).set_options(Some(options)).build();
             let container = ContainerDefinition::builder().name("api").log_configuration(log.unwrap()).build();
             let definition = TaskDefinition::builder().container_definitions(container).build();
-            DescribeTaskDefinitionOutput::builder().task_definition(definition).build()
+            MockResponse::Output(DescribeTaskDefinitionOutput::builder().task_definition(definition).build())
         });
         mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&services, &list, &describe, &definition])
     }
@@ -197,7 +205,15 @@ impl World {
             let events = lines.iter().map(|line| OutputLogEvent::builder().message(*line).build()).collect();
             MockResponse::Output(GetLogEventsOutput::builder().set_events(Some(events)).build())
         });
-        mock_client!(aws_sdk_cloudwatchlogs, RuleMode::MatchAny, [&events])
+        let world = self.clone();
+        let search = mock!(Client::filter_log_events).then_compute_output(move |_| {
+            let lines = world.log.iter().flat_map(|(stream, lines)| lines.iter().map(move |line| (stream, line)));
+            let event = |(stream, line): (&&str, &&str)| {
+                FilteredLogEvent::builder().log_stream_name(*stream).message(*line).timestamp(1).build()
+            };
+            FilterLogEventsOutput::builder().set_events(Some(lines.map(event).collect())).build()
+        });
+        mock_client!(aws_sdk_cloudwatchlogs, RuleMode::MatchAny, [&events, &search])
     }
 }
 

@@ -37,12 +37,15 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
     if matches!(call.start, Start::Unrecorded | Start::Other) {
         earlier = Some(digest(&place.well(&RELEASE, UNDISTURBED)?)?);
     }
+    let own_number = 1000 + u64::try_from(number)?;
     match call.start {
         Start::Unrecorded => left::forget(&stage.emulator, &place.stack)?,
         Start::Other => place.content(1, 1)?,
         // Sources that nobody has compiled yet, and which make the image that there is.
-        Start::Sources => place.content(1000 + u64::try_from(number)?, 0)?,
-        Start::Image | Start::Nothing => {}
+        Start::Sources => place.content(own_number, 0)?,
+        // The registry's files are not written at once, and what is the same lies in the same place.
+        Start::Nothing => place.content(own_number, own_number)?,
+        Start::Image => {}
     }
     let before = left::look(&stage.emulator, &place.stack, service)?;
     let trap = Trap::set(stage, &place, &door, call, fault)?;
@@ -69,7 +72,7 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
         phase: call.phase,
         call: call.name(),
         start: call.start,
-        fault: fault.name(),
+        fault: fault.name(call),
         exit: run.code.map_or_else(|| "killed".to_owned(), |code| code.to_string()),
         message: message(&run, &place),
         left: difference(&before, &after),
@@ -79,13 +82,11 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
 
 impl<'a> Trap<'a> {
     fn set(stage: &'a Stage, place: &'a Place, door: &'a Door, call: &'a Call, fault: Fault) -> Result<Self> {
-        let mut rule = None;
+        let rule = fault.rule(call).map(|rule| stage.burst.add(&place.key, rule)).transpose()?;
         match call.to {
-            To::Aws(service, operation, filter) => {
-                rule = Some(stage.burst.add(&place.key, fault.rule(service, operation, filter))?);
-            }
-            To::Registry => door.set(fault.way(), fault.times()),
-            To::Endpoint => stage.service.behave(&place.stack, fault.manner(), fault.times()),
+            To::Aws(..) => {}
+            To::Registry => door.set(fault.way(), fault.times(call)),
+            To::Endpoint => stage.service.behave(&place.stack, fault.manner(), fault.times(call)),
         }
         Ok(Self { stage, place, door, call, rule })
     }
