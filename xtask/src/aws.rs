@@ -41,13 +41,15 @@ pub(crate) struct Identity {
     pub(crate) expiry: Option<SystemTime>,
     /// Whether they end at all, said or not.
     pub(crate) temporary: bool,
+    /// Whether nobody renews them: they came from the environment.
+    pub(crate) fixed: bool,
 }
 
 #[cfg(test)]
 impl Identity {
     /// A caller whose credentials do not end.
     pub(crate) fn of(account: &str, arn: &str) -> Self {
-        Self { account: account.to_owned(), arn: arn.to_owned(), expiry: None, temporary: false }
+        Self { account: account.to_owned(), arn: arn.to_owned(), expiry: None, temporary: false, fixed: false }
     }
 }
 
@@ -113,8 +115,8 @@ pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, S
 
 fn from(config: &SdkConfig, ec2: ec2::Ec2) -> Clients {
     // The first call tells whether AWS is there at all; an endpoint that is not must not take a minute to say so.
-    let sts = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard().with_max_attempts(2));
-    let sts = sts.build();
+    let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(300));
+    let sts = aws_sdk_sts::config::Builder::from(config).retry_config(retries).build();
     Clients {
         cloudformation: aws_sdk_cloudformation::Client::new(config),
         ecr: aws_sdk_ecr::Client::new(config),
@@ -152,11 +154,13 @@ pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>)
         if is_expired(error.code()) { no_credentials(error.message().unwrap_or_default(), vars) } else { failure }
     })?;
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let fixed = vars.get("AWS_ACCESS_KEY_ID").is_some_and(|id| id == credentials.access_key_id());
     Ok(Identity {
         account: text(caller.account()),
         arn: text(caller.arn()),
-        expiry: credentials.expiry(),
+        expiry: credentials.expiry().or_else(|| said_expiry(vars).filter(|_| fixed)),
         temporary: credentials.session_token().is_some(),
+        fixed,
     })
 }
 
@@ -177,6 +181,12 @@ pub(crate) fn jitter(longest: Duration) -> Duration {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let chance = RandomState::new().build_hasher().finish();
     longest.mul_f64(chance as f64 / u64::MAX as f64)
+}
+
+/// When the keys in the environment end, as `aws configure export-credentials` says it beside them.
+fn said_expiry(vars: &BTreeMap<String, String>) -> Option<SystemTime> {
+    let text = vars.get("AWS_CREDENTIAL_EXPIRATION")?;
+    Some(time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?.into())
 }
 
 fn is_expired(code: Option<&str>) -> bool {

@@ -49,7 +49,8 @@ pub(crate) struct Unknown {
 
 impl Estimate {
     pub(crate) fn total(&self) -> f64 {
-        self.items.iter().map(|item| item.monthly_usd).sum()
+        // The sum of nothing is a negative zero.
+        self.items.iter().map(|item| item.monthly_usd).sum::<f64>() + 0.0
     }
 
     fn item(&self, logical_id: &str) -> Option<&Item> {

@@ -12,8 +12,7 @@ const NEWEST: usize = 10;
 pub(crate) struct Eta {
     /// The median.
     pub(crate) typical_seconds: f64,
-    #[serde(skip)]
-    shortest_seconds: f64,
+    pub(crate) shortest_seconds: f64,
     pub(crate) longest_seconds: f64,
     /// How many it was learned from.
     pub(crate) releases: usize,

@@ -19,6 +19,16 @@ enum Scope {
     ChangeSets,
     /// The service's repository.
     Repository,
+    /// What is remembered of the stack's releases.
+    Parameters,
+    /// Log groups that CloudFormation has named after the stack.
+    LogGroups,
+    /// Services and tasks of clusters that CloudFormation has named after the stack.
+    Tasks,
+    /// Anything in such a cluster: the action knows no service.
+    Cluster,
+    /// Instances that CloudFormation has tagged with the stack's name: theirs nobody chooses.
+    Instances,
 }
 
 /// Actions that go together. A `Sid` has letters and digits only.
@@ -40,9 +50,11 @@ const GRANTS: &[Grant] = &[
         sid: "Repository",
         scope: Scope::Repository,
         actions: &[
+            "ecr:BatchDeleteImage",
             "ecr:BatchGetImage",
             "ecr:CreateRepository",
             "ecr:DeleteRepository",
+            "ecr:DescribeImages",
             "ecr:DescribeRepositories",
             "ecr:PutLifecyclePolicy",
             // The repository is created with a tag.
@@ -66,10 +78,14 @@ const GRANTS: &[Grant] = &[
         sid: "Stack",
         scope: Scope::Stack,
         actions: &[
+            "cloudformation:CancelUpdateStack",
+            "cloudformation:ContinueUpdateRollback",
             "cloudformation:DeleteStack",
             "cloudformation:DescribeStackEvents",
             "cloudformation:DescribeStacks",
             "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+            "cloudformation:RollbackStack",
         ],
     },
     Grant {
@@ -79,11 +95,31 @@ const GRANTS: &[Grant] = &[
             "cloudformation:CreateChangeSet",
             "cloudformation:DeleteChangeSet",
             "cloudformation:DescribeChangeSet",
+            "cloudformation:DescribeEvents",
             "cloudformation:ExecuteChangeSet",
             // The stack's tags go with the change set.
             "cloudformation:TagResource",
         ],
     },
+    Grant {
+        sid: "Memory",
+        scope: Scope::Parameters,
+        actions: &[
+            "ssm:DeleteParameter",
+            "ssm:DeleteParameters",
+            "ssm:GetParameter",
+            "ssm:GetParameterHistory",
+            "ssm:GetParameters",
+            "ssm:GetParametersByPath",
+            "ssm:PutParameter",
+        ],
+    },
+    Grant { sid: "Logs", scope: Scope::LogGroups, actions: &["logs:FilterLogEvents", "logs:GetLogEvents"] },
+    Grant { sid: "Tasks", scope: Scope::Tasks, actions: &["ecs:DescribeServices", "ecs:DescribeTasks"] },
+    Grant { sid: "TaskList", scope: Scope::Cluster, actions: &["ecs:ListTasks"] },
+    // Task definitions cannot be told apart by a policy.
+    Grant { sid: "TaskDefinition", scope: Scope::Any, actions: &["ecs:DescribeTaskDefinition"] },
+    Grant { sid: "Console", scope: Scope::Instances, actions: &["ec2:GetConsoleOutput"] },
 ];
 
 /// Partitions by how the names of their regions begin; all others are `aws`.
@@ -128,6 +164,10 @@ pub(crate) fn policy(service: &Service, environment: &Environment) -> Policy {
     Policy { version: "2012-10-17", statement: GRANTS.iter().map(statement).collect() }
 }
 
+fn only_where(operator: &'static str, key: &'static str, value: String) -> Condition {
+    BTreeMap::from([(operator, BTreeMap::from([(key, value)]))])
+}
+
 /// Where the environment's resources are.
 struct Place<'a> {
     service: &'a Service,
@@ -143,6 +183,23 @@ impl Place<'_> {
             Scope::Any => (vec!["*".to_owned()], none),
             Scope::Stack => (vec![of_stack()], none),
             Scope::ChangeSets => (vec![of_stack(), self.arn("cloudformation", "changeSet/xtask-*/*")], none),
+            Scope::LogGroups => (vec![self.arn("logs", &format!("log-group:{stack}-*"))], none),
+            Scope::Tasks => {
+                (["service", "task"].map(|kind| self.arn("ecs", &format!("{kind}/{stack}-*/*"))).to_vec(), none)
+            }
+            Scope::Cluster => {
+                let cluster = self.arn("ecs", &format!("cluster/{stack}-*"));
+                (vec!["*".to_owned()], only_where("ArnLike", "ecs:cluster", cluster))
+            }
+            Scope::Instances => {
+                let tagged = only_where("StringEquals", "aws:ResourceTag/aws:cloudformation:stack-name", stack.clone());
+                (vec![self.arn("ec2", "instance/*")], tagged)
+            }
+            // A list of what lies below a path is asked of the path itself.
+            Scope::Parameters => {
+                let path = format!("parameter/xtask/{stack}");
+                (vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))], none)
+            }
             Scope::Repository => (vec![self.arn("ecr", &format!("repository/{}", self.service.name))], none),
         }
     }

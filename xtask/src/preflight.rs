@@ -21,6 +21,9 @@ use crate::ui::Ui;
 /// so it is no more than a warning.
 const SHORT_CREDENTIALS: Duration = Duration::from_secs(15 * 60);
 
+/// Seconds that a release takes at least where nothing is known of earlier ones.
+const SHORTEST_RELEASE: f64 = 60.0;
+
 /// What a release needs, checked.
 pub(crate) struct Ready {
     /// Whoever builds or pushes needs it; an image that the registry has can be released without.
@@ -80,6 +83,7 @@ pub(crate) async fn check<T>(
     };
     let (seen, also) = tokio::try_join!(rollout::look(&clients, environment), also(&clients, &identity, &template))?;
     problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
+    problems.extend(short_lived(&identity, &seen));
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
@@ -91,6 +95,19 @@ pub(crate) async fn check<T>(
         ui.warn(&format!("the AWS credentials end in {} s, unless they are renewed by themselves", left.as_secs()));
     }
     Ok((Ready { engine: connected, clients, identity, template, platform, seen }, also))
+}
+
+/// Credentials that nobody renews and that end before a release like the last ones would.
+fn short_lived(identity: &Identity, seen: &Seen) -> Option<Failure> {
+    let left = time_left(identity).filter(|_| identity.fixed)?;
+    let took = seen.remembered.last.iter().flat_map(|last| last.learned()).map(|took| took.seconds);
+    let expected = took.fold(SHORTEST_RELEASE, f64::max);
+    (left.as_secs_f64() < expected).then(|| {
+        Failure::new(Exit::Preflight, "credentials", "the AWS credentials end before the release would")
+            .resource(&identity.arn)
+            .reason(format!("they end in {} s, and it may take {expected:.0} s", left.as_secs()))
+            .hint("get new ones, for example: aws sso login, then aws configure export-credentials --format env")
+    })
 }
 
 fn no_engine() -> Failure {

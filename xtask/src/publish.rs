@@ -42,19 +42,28 @@ fn commit_tag(commit: &str) -> String {
     format!("commit-{}", commit.get(..12).unwrap_or(commit))
 }
 
-/// Asks whether the registry has an image under `tag`, and about the repository unless that is `known`.
+/// Whether the repository was asked for already.
+#[derive(Debug)]
+pub(crate) enum Known {
+    /// Not yet.
+    Not,
+    /// It was, or it need not be; `None` where there is none.
+    Repository(Option<Repository>),
+}
+
+/// Asks whether the registry has an image under `tag`, and about the repository unless that is known.
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn look(
-    clients: &Clients,
-    name: &str,
-    tag: Option<&str>,
-    known: Option<Repository>,
-) -> Result<Registry> {
+pub(crate) async fn look(clients: &Clients, name: &str, tag: Option<&str>, known: Known) -> Result<Registry> {
     let client = &clients.ecr;
     let stored = async { if let Some(tag) = tag { ecr::stored(client, name, tag).await } else { Ok(None) } };
-    let repository = async { if known.is_some() { Ok(known) } else { ecr::find(client, name).await } };
+    let repository = async {
+        match known {
+            Known::Repository(repository) => Ok(repository),
+            Known::Not => ecr::find(client, name).await,
+        }
+    };
     let (repository, stored) = tokio::try_join!(repository, stored)?;
     Ok(Registry { repository, stored })
 }

@@ -53,8 +53,11 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         }
         return Err(error).with_context(|| format!("the plan cannot be written to {}", out.display()));
     }
-    let changes = plan.changes.len();
-    phase.done(&if proposal.is_some() { format!("{changes} changes") } else { "nothing would change".to_owned() });
+    phase.done(&match (&proposal, plan.changes.len()) {
+        (None, _) => "nothing would change".to_owned(),
+        (Some(_), 1) => "1 change".to_owned(),
+        (Some(_), changes) => format!("{changes} changes"),
+    });
     context.report(|report| {
         report.image = Some(plan.image.clone());
         report.digest = wanted.image.digest.as_ref().map(ToString::to_string);

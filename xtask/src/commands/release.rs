@@ -17,7 +17,7 @@ use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::preflight::{self, Check, Ready};
 use crate::proof::Manner;
-use crate::publish::{self, Registry};
+use crate::publish::{self, Known};
 use crate::report::Change;
 use crate::rollout::{Origin, Wanted};
 use crate::template::Template;
@@ -92,11 +92,8 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
         };
         let (tag, commit) = tokio::join!(tag, git::clean_commit(&context.root));
         // Where the registry's host is said, the repository need not be asked for it.
-        let known = registry.map(|host| Repository::at(host, name));
-        let found = match &tag {
-            Some(tag) => publish::look(clients, name, Some(tag), known).await?,
-            None => Registry::default(),
-        };
+        let known = registry.map_or(Known::Not, |host| Known::Repository(Some(Repository::at(host, name))));
+        let found = publish::look(clients, name, tag.as_deref(), known).await?;
         Ok((tag, commit, found))
     };
     let check = Check { context, environment, proof, wait, engine: true };
@@ -104,7 +101,9 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
     if let (Some(repository), Some(stored), Some(tag)) = (&found.repository, &found.stored, &source_tag) {
         // These very sources were compiled before: whatever would be built, the registry has it.
         let image = repository.image(tag, registry).pinned(&stored.digest);
-        ui.phase("image").skipped(&format!("the registry has {name}:{tag}, made from these sources"));
+        ui.phase("compile").skipped("these sources were compiled before");
+        ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
+        ui.phase("push").skipped(stored.digest.as_str());
         context.report(|report| report.pushed_bytes = Some(0));
         if dry_run {
             foresee(context, &ready, order, &format!("use the image {name}:{tag} in the registry"), true, ui);
@@ -117,7 +116,9 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
         return Err(crate::outcome::preflight(std::slice::from_ref(failure)).into());
     }
     let artifact = artifact::prepare(context, ready.platform, source, ui).await?;
-    let found = publish::look(&ready.clients, name, Some(&artifact.tag), None).await?;
+    // At a host that was only said, there may be no such repository yet.
+    let known = if registry.is_some() { Known::Not } else { Known::Repository(found.repository) };
+    let found = publish::look(&ready.clients, name, Some(&artifact.tag), known).await?;
     if dry_run {
         let verb = if found.stored.is_some() { "use the image in the registry" } else { "build and push the image" };
         let image = format!("{verb} {name}:{} ({})", artifact.tag, ready.platform.oci());

@@ -155,6 +155,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_large_file_passes_in_small_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = folder.path().join("large");
+        let size = 64 * CHUNK as u64;
+        std::fs::File::create(&large).unwrap().set_len(size).unwrap();
+        let mut context = BuildContext::new("linux/amd64", &[]);
+        context.add("api", &large, true).unwrap();
+        let pieces: Vec<usize> = context.tar().map_ok(|piece| piece.len()).try_collect().await.unwrap();
+        assert!(pieces.iter().all(|piece| *piece <= CHUNK), "{pieces:?}");
+        assert_eq!(pieces.iter().sum::<usize>() as u64, size + 3 * BLOCK);
+    }
+
+    #[tokio::test]
     async fn the_tag_follows_content_platform_and_arguments_only() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");

@@ -1,6 +1,7 @@
 //! Pushes an image to a registry and reads back its digest.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bollard::Docker;
@@ -9,11 +10,17 @@ use bollard::models::PushImageInfo;
 use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use super::{explain, megabytes};
 use crate::image::{Digest, ImageReference};
 use crate::outcome::{Exit, Failure};
 use crate::ui::Phase;
+
+/// How often a push is tried that the registry turns away at once.
+const TRIES: u32 = 3;
+/// What took longer the engine has tried several times itself.
+const QUICK: Duration = Duration::from_secs(10);
 
 /// A registry's user and password; never printed.
 #[derive(Debug, Clone)]
@@ -45,6 +52,43 @@ pub(crate) async fn push(
     let tag = target.tag.as_deref().context("a push needs a tag")?;
     let options = TagImageOptionsBuilder::default().repo(&target.name()).tag(tag).build();
     docker.tag_image(source, Some(options)).await.map_err(|error| failure(target, explain(&error)))?;
+    tried(
+        target,
+        |reason| phase.doing(&format!("trying again: {reason}")),
+        async || once(docker, target, tag, credentials, phase).await,
+    )
+    .await
+}
+
+/// Tries again what the registry turns away at once, unless it means it. The error is what engine or registry say.
+async fn tried<T>(
+    target: &ImageReference,
+    again: impl Fn(&str),
+    attempt: impl AsyncFn() -> Result<T, String>,
+) -> Result<T> {
+    let (mut left, mut pause) = (TRIES, Duration::from_secs(1));
+    loop {
+        let begun = Instant::now();
+        left -= 1;
+        match attempt().await {
+            Err(reason) if left > 0 && begun.elapsed() < QUICK && may_pass(&reason) => {
+                again(&reason);
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            ended => return ended.map_err(|reason| failure(target, reason).into()),
+        }
+    }
+}
+
+/// One push; the error is what engine or registry say.
+async fn once(
+    docker: &Docker,
+    target: &ImageReference,
+    tag: &str,
+    credentials: &Credentials,
+    phase: &Phase<'_>,
+) -> Result<Pushed, String> {
     let options = PushImageOptionsBuilder::default().tag(tag).build();
     let mut stream = docker.push_image(&target.name(), Some(options), Some(docker_credentials(target, credentials)));
     let mut progress = Progress::default();
@@ -56,10 +100,16 @@ pub(crate) async fn push(
             Err(error) => refused = refused.or(Some(explain(&error))),
         }
     }
-    match refused {
-        Some(reason) => Err(failure(target, reason).into()),
-        None => Ok(progress.pushed()),
-    }
+    refused.map_or_else(|| Ok(progress.pushed()), Err)
+}
+
+/// Whether another try may end better. An engine whose first question was turned away does not log in, and then says
+/// `unauthorized`, whatever the credentials are.
+fn may_pass(reason: &str) -> bool {
+    let lower = reason.to_lowercase();
+    let lasting =
+        ["denied", "no basic auth", "immutable", "already exists", "not found", "does not exist", "name unknown"];
+    !lasting.iter().any(|words| lower.contains(words))
 }
 
 /// Asks the registry, through the engine, which digest `target` has.
@@ -67,11 +117,16 @@ pub(crate) async fn push(
 /// # Errors
 /// What engine or registry say.
 pub(crate) async fn digest(docker: &Docker, target: &ImageReference, credentials: &Credentials) -> Result<Digest> {
-    let inspected = docker
-        .inspect_registry_image(&target.to_string(), Some(docker_credentials(target, credentials)))
-        .await
-        .map_err(|error| failure(target, format!("its digest cannot be read: {}", explain(&error))))?;
-    let digest = inspected.descriptor.digest.unwrap_or_default();
+    let name = target.to_string();
+    let inspected = tried(
+        target,
+        |_| {},
+        async || {
+            let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials))).await;
+            asked.map_err(|error| format!("its digest cannot be read: {}", explain(&error)))
+        },
+    );
+    let digest = inspected.await?.descriptor.digest.unwrap_or_default();
     digest
         .parse()
         .map_err(|reason| failure(target, format!("the registry answered digest {digest:?}: {reason}")).into())
@@ -95,7 +150,9 @@ pub(crate) fn is_tag_taken(error: &anyhow::Error) -> bool {
 fn failure(target: &ImageReference, reason: String) -> Failure {
     let lower = reason.to_lowercase();
     let denied = ["unauthorized", "denied", "no basic auth", "authentication", "401", "403"];
-    let hint = if denied.iter().any(|word| lower.contains(word)) {
+    let hint = if lower.contains("expired") {
+        "repeat the command: it gets a new token"
+    } else if denied.iter().any(|word| lower.contains(word)) {
         "the registry refused the credentials: check who may push there (ecr:PutImage and the upload actions on AWS)"
     } else if lower.contains("not found") || lower.contains("does not exist") || lower.contains("name unknown") {
         "check the repository's name in deploy.toml ([service] name) and the region"
@@ -149,5 +206,25 @@ impl Progress {
         let sizes = self.layers.iter().map(|(total, sent)| if *total == 0 { *sent } else { *total });
         let bytes = if self.pushed == 0 { 0 } else { sizes.sum() };
         Pushed { bytes, layers: self.pushed, layers_present: self.present }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_registry_means_is_not_tried_again() {
+        for reason in [
+            "denied: not authorized to perform: ecr:InitiateLayerUpload",
+            "no basic auth credentials",
+            "tag invalid: the image tag already exists and the repository is immutable",
+            "name unknown: the repository does not exist",
+        ] {
+            assert!(!may_pass(reason), "{reason}");
+        }
+        for reason in ["toomanyrequests: Rate exceeded", "received unexpected HTTP status: 500", "EOF"] {
+            assert!(may_pass(reason), "{reason}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use aws_sdk_cloudformation::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::is_empty;
+use super::{failed, is_empty};
 use crate::aws::failure;
 use crate::outcome::{Exit, Failure};
 use crate::plan::{Value, Watch};
@@ -115,13 +115,19 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
         .capabilities(Capability::CapabilityIam)
         .capabilities(Capability::CapabilityNamedIam)
         .send()
-        .await
-        .map_err(|error| {
+        .await;
+    let (id, made_in) = match created {
+        Ok(created) => (created.id, created.stack_id),
+        // Nobody else makes one of this name: the answer to an earlier attempt was lost.
+        Err(error) if error.code() == Some("AlreadyExistsException") => (None, None),
+        Err(error) => {
             let failure = failure("cloudformation:CreateChangeSet", &resource, &error);
             // Faults of template and parameters come so, long before there is a change set to fail.
-            if error.code() == Some("ValidationError") { refused(request, failure.reason) } else { failure }
-        })?;
-    let id = created.id().unwrap_or(request.token).to_owned();
+            let of_template = error.code() == Some("ValidationError");
+            return Err(if of_template { refused(request, failure.reason) } else { failure }.into());
+        }
+    };
+    let id = id.unwrap_or_else(|| request.token.to_owned());
     let described = match wait(client, &id, request).await {
         Ok(described) => described,
         Err(error) => return Err(without(client, &id, request, error).await),
@@ -129,10 +135,17 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
     if described.status() == Some(&ChangeSetStatus::Failed) {
         let reason = described.status_reason().map(str::to_owned);
         let empty = reason.as_deref().is_some_and(is_empty);
-        let refused = without(client, &id, request, refused(request, reason).into()).await;
+        let mut failure = refused(request, reason);
+        if !empty {
+            // Which property early validation did not like, only the change set's own events tell.
+            failure = failed::change_set_failure(client, request.template, &id, failure).await;
+        }
+        let refused = without(client, &id, request, failure.into()).await;
         return if empty { Ok(Prepared::Empty) } else { Err(refused) };
     }
-    let stack_id = described.stack_id().or(created.stack_id()).unwrap_or(request.stack).to_owned();
+    let stack_id = described.stack_id().or(made_in.as_deref()).unwrap_or(request.stack).to_owned();
+    // By its ARN, where it was asked for by name.
+    let id = described.change_set_id().map_or(id, str::to_owned);
     match changes(client, &id, request, described).await {
         Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes })),
         Err(error) => Err(without(client, &id, request, error).await),

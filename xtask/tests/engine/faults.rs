@@ -12,10 +12,12 @@ mod service;
 mod stage;
 mod table;
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
+use serde_json::json;
 
 use crate::Support;
 use crate::ministack::{self, Names};
@@ -27,7 +29,7 @@ use table::Row;
 /// Names cases to run alone, as `PHASE` or `FAULT` or a part of either; the table is then not compared.
 const ONLY: &str = "FAULTS_ONLY";
 /// Cases at a time.
-const WORKERS: usize = 24;
+const WORKERS: usize = 32;
 /// Fewest cases of the table.
 const LEAST: usize = 60;
 
@@ -53,8 +55,9 @@ fn every() -> Result<()> {
         .enumerate()
         .map(|(number, (call, fault))| (number, *call, *fault))
         .filter(|(_, call, fault)| {
-            only.as_ref()
-                .is_none_or(|only| format!("{} {} {}", call.phase, call.name(), fault.name()).contains(only.as_str()))
+            only.as_ref().is_none_or(|only| {
+                format!("{} {} {}", call.phase, call.name(), fault.name(call)).contains(only.as_str())
+            })
         })
         .collect();
     let stage = Stage::set()?;
@@ -71,13 +74,22 @@ fn every() -> Result<()> {
     }
 }
 
-/// Brings both images that the cases release into the registry.
+/// Brings both images that the cases release into the registry, and sees that the table has every call of a release.
 fn seed(stage: &Stage, shared: &str) -> Result<Vec<Place>> {
     let mut places = Vec::new();
+    let named: BTreeSet<String> = CALLS.iter().map(Call::name).collect();
     for (number, content) in [(9000, 0), (9001, 1)] {
         let place = Place::new(stage, number, shared, &stage.ministack.authority())?;
-        place.content(content)?;
-        place.well(&["release", "dev"], stage::UNDISTURBED)?;
+        place.content(content, content)?;
+        let all = stage.burst.add(&place.key, json!({ "service": "*", "latency": 0.01 }))?;
+        // Created, updated, and left as it is.
+        for content in [content, 1 - content, 1 - content] {
+            place.content(content, content)?;
+            place.well(&["release", "dev"], stage::UNDISTURBED)?;
+        }
+        let calls = stage.burst.calls(all)?;
+        let missing: Vec<&String> = calls.difference(&named).collect();
+        ensure!(calls.len() > 5 && missing.is_empty(), "no case is about {missing:?} of {calls:?}");
         places.push(place);
     }
     Ok(places)
@@ -94,7 +106,7 @@ fn side_by_side(stage: &Stage, shared: &str, mut cases: Vec<(usize, &Call, Fault
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
                     let Some((number, call, fault)) = next else { break };
                     let row = case::run(stage, shared, number, call, fault);
-                    let named = (number, format!("{}, {}, {}", call.phase, call.name(), fault.name()), row);
+                    let named = (number, format!("{}, {}, {}", call.phase, call.name(), fault.name(call)), row);
                     ended.lock().unwrap_or_else(PoisonError::into_inner).push(named);
                 }
             });

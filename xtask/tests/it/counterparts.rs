@@ -37,6 +37,10 @@ pub(crate) struct World {
     pub(crate) stack: String,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) template: String,
+    /// How often a change set was executed.
+    pub(crate) changes: u32,
+    /// Template and parameters of the change set that waits.
+    pub(crate) proposed: Option<(String, BTreeMap<String, String>)>,
     /// What executing a change set leads to.
     pub(crate) ending: Ending,
     /// Digests by tag; `None` when there is no repository.

@@ -100,6 +100,8 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
                 let free = actions.iter().all(|action| ANY_RESOURCE.contains(&action.as_str()));
                 assert!(free || statement.get("Condition").is_some(), "{sid} has actions that know a resource");
             } else {
+                let condition = statement.get("Condition").is_some();
+                assert!(!resource.ends_with("instance/*") || condition, "{resource} is any instance");
                 assert!(NARROWED.iter().any(|(start, end)| resource.starts_with(start) && resource.contains(end)));
             }
         }
@@ -108,13 +110,18 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 
 /// Actions that know no resource, or none that is known beforehand
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html>).
-const ANY_RESOURCE: [&str; 2] = ["ecr:GetAuthorizationToken", "sts:GetCallerIdentity"];
+const ANY_RESOURCE: [&str; 3] = ["ecr:GetAuthorizationToken", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity"];
 
 /// How everything else begins, and what it names.
-const NARROWED: [(&str, &str); 3] = [
+const NARROWED: [(&str, &str); 8] = [
     ("arn:aws:cloudformation:eu-central-1:*:stack/", "/rest-api-dev/*"),
     ("arn:aws:cloudformation:eu-central-1:*:changeSet/", "/xtask-*/*"),
     ("arn:aws:ecr:eu-central-1:*:repository/", "/rest-api"),
+    ("arn:aws:ec2:eu-central-1:*:instance/", "*"),
+    ("arn:aws:ecs:eu-central-1:*:service/", "/rest-api-dev-*/*"),
+    ("arn:aws:ecs:eu-central-1:*:task/", "/rest-api-dev-*/*"),
+    ("arn:aws:logs:eu-central-1:*:log-group:", ":rest-api-dev-*"),
+    ("arn:aws:ssm:eu-central-1:*:parameter/xtask/", "/rest-api-dev"),
 ];
 
 #[test]

@@ -12,16 +12,19 @@ use crate::layering::root;
 const PATH: &str = "docs/result.schema.json";
 
 /// The files whose types make up the object.
-const TYPES: [&str; 5] = [
-    "xtask/src/report.rs",
-    "xtask/src/outcome.rs",
-    "xtask/src/ui/phase.rs",
-    "xtask/src/stack/events.rs",
+const TYPES: [&str; 8] = [
     "xtask/src/aws/log.rs",
+    "xtask/src/cost.rs",
+    "xtask/src/eta.rs",
+    "xtask/src/journal/record.rs",
+    "xtask/src/outcome.rs",
+    "xtask/src/report.rs",
+    "xtask/src/stack/events.rs",
+    "xtask/src/ui/phase.rs",
 ];
 
 /// Words by which a description tells what a number counts.
-const UNITS: [&str; 4] = ["seconds", "bytes", "number", "percent"];
+const UNITS: [&str; 5] = ["seconds", "bytes", "number", "percent", "us dollars"];
 
 fn schema() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
@@ -102,38 +105,51 @@ fn every_key_is_described_and_every_number_has_its_unit() {
     assert!(seen > 30, "only {seen} keys were seen");
 }
 
-/// Fields by type, in the schema's spelling, and whether they are always there. A type that stands alone in these files
-/// and is serialized is one; enums, whose words the validation of real results checks, are not.
-fn types() -> BTreeMap<String, BTreeMap<String, bool>> {
+/// Fields of one type, and whether they are always there.
+type Fields = BTreeMap<String, bool>;
+
+/// Fields by type, in the schema's spelling. Enums are none of these: the validation of real results checks their words.
+fn types() -> BTreeMap<String, Fields> {
     let mut types = BTreeMap::new();
+    let mut flattened = Vec::new();
     for path in TYPES {
         let text = fs::read_to_string(root().join(path)).unwrap();
-        let parts: Vec<&str> = text.split("#[derive(").skip(1).collect();
-        for part in parts {
+        for part in text.split("#[derive(").skip(1) {
             let derived = part.split(')').next().unwrap_or_default();
             let Some(item) = part.split("struct ").nth(1).filter(|_| derived.contains("Serialize")) else { continue };
             let (name, body) = item.split_once(" {").unwrap();
-            let body = body.split("\n}").next().unwrap();
-            types.insert(snake(name.split('<').next().unwrap()), fields(body));
+            let (fields, inner) = fields(body.split("\n}").next().unwrap());
+            flattened.extend(inner.map(|inner| (snake(name), inner)));
+            types.insert(snake(name), fields);
         }
+    }
+    for (outer, inner) in flattened {
+        let fields = types.remove(&inner).unwrap_or_else(|| panic!("{inner} is in none of {TYPES:?}"));
+        types.get_mut(&outer).unwrap().extend(fields);
     }
     types
 }
 
-fn fields(body: &str) -> BTreeMap<String, bool> {
-    let mut fields = BTreeMap::new();
-    let mut attributes = String::new();
+/// The fields of a type's body, and the type whose fields are shown as its own.
+fn fields(body: &str) -> (Fields, Option<String>) {
+    let (mut fields, mut flattened, mut attributes) = (BTreeMap::new(), None, String::new());
     for line in body.lines().map(str::trim) {
         if line.starts_with("#[") {
             attributes.push_str(line);
-        } else if let Some((name, _)) = line.strip_prefix("pub(crate) ").and_then(|field| field.split_once(':')) {
-            if !attributes.contains("serde(skip)") {
-                fields.insert(name.to_owned(), !attributes.contains("skip_serializing_if"));
+            continue;
+        }
+        let field = line.strip_prefix("pub(crate) ").unwrap_or(line).split_once(": ");
+        if let Some((name, kind)) = field.filter(|_| !line.starts_with("//")) {
+            if attributes.contains("serde(flatten)") {
+                flattened = Some(snake(kind.trim_end_matches(',')));
+            } else if !attributes.contains("serde(skip)") {
+                let renamed = attributes.split("rename = \"").nth(1).and_then(|rest| rest.split('"').next());
+                fields.insert(renamed.unwrap_or(name).to_owned(), !attributes.contains("skip_serializing_if"));
             }
             attributes.clear();
         }
     }
-    fields
+    (fields, flattened)
 }
 
 /// `PhaseRecord` as `phase_record`.

@@ -5,4 +5,5 @@ mod help;
 mod proofs;
 mod refusals;
 mod releases;
+mod returns;
 mod watching;

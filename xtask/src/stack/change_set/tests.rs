@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_cloudformation::operation::create_change_set::CreateChangeSetOutput;
+use aws_sdk_cloudformation::error::ErrorMetadata;
+use aws_sdk_cloudformation::operation::create_change_set::{CreateChangeSetError, CreateChangeSetOutput};
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
 use super::*;
@@ -51,4 +52,35 @@ async fn an_update_without_alarms_clears_those_of_the_stack() {
 #[tokio::test]
 async fn a_creation_is_not_watched() {
     assert_eq!(sent(true, Watch { minutes: 15, alarms: vec!["arn:a".to_owned()] }).await, None);
+}
+
+#[tokio::test]
+async fn a_change_set_whose_answer_was_lost_is_gone_on_with() {
+    let taken = mock!(Client::create_change_set).then_error(|| {
+        CreateChangeSetError::generic(ErrorMetadata::builder().code("AlreadyExistsException").message("it is").build())
+    });
+    let described = mock!(Client::describe_change_set).match_requests(|input| input.change_set_name() == Some("t"));
+    let described = described.then_output(|| {
+        DescribeChangeSetOutput::builder()
+            .change_set_id("arn:set")
+            .stack_id("arn:stack")
+            .status(ChangeSetStatus::CreateComplete)
+            .execution_status(ExecutionStatus::Available)
+            .build()
+    });
+    let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&taken, &described]);
+    let body = "Parameters: {ContainerURI: {Type: String}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
+    let template = Template::parse("t.yaml", body.to_owned()).unwrap();
+    let (parameters, tags, watch) = (BTreeMap::new(), BTreeMap::new(), Watch::default());
+    let request = Request {
+        stack: "s",
+        create: false,
+        template: &template,
+        parameters: &parameters,
+        watch,
+        tags: &tags,
+        token: "t",
+    };
+    let Prepared::Ready(set) = prepare(&client, &request).await.unwrap() else { panic!("it is not empty") };
+    assert_eq!((set.id.as_str(), set.stack_id.as_str()), ("arn:set", "arn:stack"));
 }

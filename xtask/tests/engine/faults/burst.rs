@@ -2,6 +2,7 @@
 //!
 //! Cases share it: every rule is for one access key, which each request names in its signature.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -57,6 +58,13 @@ impl Burst {
         let rules = self.control("GET", "rules", &Value::Null)?;
         let found = rules.as_array().into_iter().flatten().find(|found| found["id"] == rule);
         found.and_then(|rule| rule["fired_count"].as_u64()).with_context(|| format!("no rule {rule} among {rules}"))
+    }
+
+    /// The calls on which a rule has fired, as `service:Operation`.
+    pub(crate) fn calls(&self, rule: u64) -> Result<BTreeSet<String>> {
+        let fired = self.control("GET", &format!("fired?limit=2000&rule_id={rule}"), &Value::Null)?;
+        let name = |event: &Value| Some(format!("{}:{}", event["service"].as_str()?, event["operation"].as_str()?));
+        Ok(fired.as_array().into_iter().flatten().filter_map(name).collect())
     }
 
     /// Takes away every rule for `key`.

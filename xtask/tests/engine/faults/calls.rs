@@ -14,8 +14,10 @@ pub(crate) enum Start {
     Nothing,
     /// The image is in the registry; there is no stack.
     Image,
-    /// A stack that runs this very image.
-    Same,
+    /// As `Image`, and made of sources that the registry has no name for.
+    Sources,
+    /// A stack that runs this very image, as some other tool has made it.
+    Unrecorded,
     /// A stack that runs another image.
     Other,
 }
@@ -39,18 +41,24 @@ pub(crate) struct Call {
     pub(crate) start: Start,
     /// Whether it changes something, so that its answer can be lost.
     pub(crate) changes: bool,
+    /// Whether the tool waits much longer than the suite can for what may pass.
+    pub(crate) patient: bool,
     /// Longest that a run may take: the SDK's six attempts, or what the tool and the engine say that they wait.
     pub(crate) deadline: Duration,
 }
 
 const fn aws(phase: &'static str, service: &'static str, operation: &'static str, start: Start) -> Call {
     let to = To::Aws(service, operation, None);
-    Call { phase, to, start, changes: false, deadline: Duration::from_secs(60) }
+    Call { phase, to, start, changes: false, patient: false, deadline: Duration::from_secs(60) }
 }
 
 impl Call {
     const fn changing(self) -> Self {
         Self { changes: true, ..self }
+    }
+
+    const fn patient(self) -> Self {
+        Self { patient: true, ..self }
     }
 
     const fn within(self, seconds: u64) -> Self {
@@ -78,26 +86,40 @@ impl Call {
 
 const ECR: &str = "ecr";
 const STACKS: &str = "cloudformation";
+const MEMORY: &str = "ssm";
+
+/// Nothing is waited for in a row of attempts longer than this.
+const WATCHED: u64 = 230;
 
 /// In the order of a release. The stack is named by its ARN once it is being watched.
-pub(crate) const CALLS: [Call; 17] = [
+pub(crate) const CALLS: [Call; 24] = [
     aws("identity", "sts", "GetCallerIdentity", Start::Image),
-    aws("registry look", ECR, "DescribeRepositories", Start::Image),
+    aws("stack look", STACKS, "DescribeStacks", Start::Image).where_body("!starts_with(StackName, 'arn:')"),
+    aws("memory look", MEMORY, "GetParameters", Start::Image),
+    aws("template look", STACKS, "GetTemplate", Start::Unrecorded),
+    aws("registry look", ECR, "DescribeRepositories", Start::Sources),
     aws("registry look", ECR, "BatchGetImage", Start::Image),
     aws("repository creation", ECR, "CreateRepository", Start::Nothing).changing(),
     aws("repository creation", ECR, "PutLifecyclePolicy", Start::Nothing).changing(),
     aws("registry token", ECR, "GetAuthorizationToken", Start::Nothing),
     aws("push", "", "", Start::Nothing).to(To::Registry).within(150),
-    aws("stack look", STACKS, "DescribeStacks", Start::Image).where_body("!starts_with(StackName, 'arn:')"),
-    aws("template look", STACKS, "GetTemplate", Start::Same),
+    aws("naming of sources", ECR, "PutImage", Start::Sources).changing(),
+    aws("lock", MEMORY, "PutParameter", Start::Image).where_body("ends_with(Name, '/lock')").changing(),
     aws("change set made", STACKS, "CreateChangeSet", Start::Image).changing(),
     aws("change set made", STACKS, "CreateChangeSet", Start::Other).changing(),
     aws("change set read", STACKS, "DescribeChangeSet", Start::Image),
+    aws("resources look", STACKS, "ListStackResources", Start::Other),
     aws("execution", STACKS, "ExecuteChangeSet", Start::Image).changing(),
     aws("execution", STACKS, "ExecuteChangeSet", Start::Other).changing(),
-    aws("following", STACKS, "DescribeStacks", Start::Image).where_body("starts_with(StackName, 'arn:')").within(230),
-    aws("following", STACKS, "DescribeStackEvents", Start::Image).within(230),
-    aws("smoke", "", "", Start::Image).to(To::Endpoint).within(230),
+    aws("following", STACKS, "DescribeStacks", Start::Image)
+        .where_body("starts_with(StackName, 'arn:')")
+        .patient()
+        .within(WATCHED),
+    aws("following", STACKS, "DescribeStackEvents", Start::Image).within(WATCHED),
+    aws("smoke", "", "", Start::Image).to(To::Endpoint).within(WATCHED),
+    aws("inputs kept", MEMORY, "PutParameter", Start::Image).where_body("contains(Name, '/inputs/')").changing(),
+    aws("recording", MEMORY, "PutParameter", Start::Image).where_body("ends_with(Name, '/releases')").changing(),
+    aws("unlock", MEMORY, "DeleteParameter", Start::Image).changing(),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,9 +154,12 @@ pub(crate) const FAULTS: [Fault; 9] = [
 
 impl Fault {
     /// As the table names it.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(self, call: &Call) -> &'static str {
         match self {
             Self::Killed => "killed",
+            Self::Cut if call.patient => "network cut for 15 attempts",
+            Self::Throttled(Strength::Always) if call.patient => "throttled for 15 attempts",
+            Self::ServerError(Strength::Always) if call.patient => "500 for 15 attempts",
             Self::Cut => "network cut",
             Self::AnswerLost => "answer lost once",
             Self::Throttled(Strength::Twice) => "throttled twice",
@@ -152,16 +177,19 @@ impl Fault {
     }
 
     /// How often it happens.
-    pub(crate) fn times(self) -> u32 {
+    pub(crate) fn times(self, call: &Call) -> u32 {
         match self {
             Self::Throttled(Strength::Twice) | Self::ServerError(Strength::Twice) => 2,
             Self::AnswerLost => 1,
+            Self::Cut | Self::Throttled(_) | Self::ServerError(_) if call.patient => 15,
             _ => 1_000_000,
         }
     }
 
-    /// As a rule of microburst, for one operation of AWS. Each protocol has its own names of the same errors.
-    pub(crate) fn rule(self, service: &str, operation: &str, filter: Option<&str>) -> Value {
+    /// As a rule of microburst; `None` where the call is not one of AWS. Each protocol has its own names of the same
+    /// errors.
+    pub(crate) fn rule(self, call: &Call) -> Option<Value> {
+        let To::Aws(service, operation, filter) = call.to else { return None };
         let json_protocol = !["sts", "cloudformation"].contains(&service);
         let pick = |query: &'static str, json: &'static str| if json_protocol { json } else { query };
         let error = |code: &str, status: u16, message: &str| json!({ "error": { "code": code, "status": status, "message": message } });
@@ -190,11 +218,11 @@ impl Fault {
         };
         rule["service"] = service.into();
         rule["operation"] = operation.into();
-        rule["times"] = self.times().into();
+        rule["times"] = self.times(call).into();
         if let Some(filter) = filter {
             rule["body"] = filter.into();
         }
-        rule
+        Some(rule)
     }
 
     /// On the way to the registry.

@@ -34,9 +34,18 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
     let registry = if call.to == To::Registry { door.host() } else { &emulator };
     let place = Place::new(stage, number, service, registry)?;
     let mut earlier = None;
-    if matches!(call.start, Start::Same | Start::Other) {
+    if matches!(call.start, Start::Unrecorded | Start::Other) {
         earlier = Some(digest(&place.well(&RELEASE, UNDISTURBED)?)?);
-        place.content(u64::from(call.start == Start::Other))?;
+    }
+    let own_number = 1000 + u64::try_from(number)?;
+    match call.start {
+        Start::Unrecorded => left::forget(&stage.emulator, &place.stack)?,
+        Start::Other => place.content(1, 1)?,
+        // Sources that nobody has compiled yet, and which make the image that there is.
+        Start::Sources => place.content(own_number, 0)?,
+        // The registry's files are not written at once, and what is the same lies in the same place.
+        Start::Nothing => place.content(own_number, own_number)?,
+        Start::Image => {}
     }
     let before = left::look(&stage.emulator, &place.stack, service)?;
     let trap = Trap::set(stage, &place, &door, call, fault)?;
@@ -53,7 +62,8 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
     let deployments = 1 + usize::from(earlier.is_some_and(|earlier| earlier != wanted));
     ensure!(end.deployments == deployments, "{} deployments, not {deployments}", end.deployments);
     ensure!(end.change_sets == 0, "{} change sets are left over", end.change_sets);
-    ensure!(!end.parameters.iter().any(|name| name == "lock"), "a lock is left over: {:?}", end.parameters);
+    ensure!(!end.parameters.contains("lock"), "a lock is left over");
+    ensure!(end.recorded == deployments, "{} successes are recorded of {deployments}", end.recorded);
     if call.start == Start::Nothing {
         // The images go with their names, which are nobody else's.
         place.well(&["destroy", "--local", "--images", "--yes"], UNDISTURBED)?;
@@ -62,7 +72,7 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
         phase: call.phase,
         call: call.name(),
         start: call.start,
-        fault: fault.name(),
+        fault: fault.name(call),
         exit: run.code.map_or_else(|| "killed".to_owned(), |code| code.to_string()),
         message: message(&run, &place),
         left: difference(&before, &after),
@@ -72,13 +82,11 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
 
 impl<'a> Trap<'a> {
     fn set(stage: &'a Stage, place: &'a Place, door: &'a Door, call: &'a Call, fault: Fault) -> Result<Self> {
-        let mut rule = None;
+        let rule = fault.rule(call).map(|rule| stage.burst.add(&place.key, rule)).transpose()?;
         match call.to {
-            To::Aws(service, operation, filter) => {
-                rule = Some(stage.burst.add(&place.key, fault.rule(service, operation, filter))?);
-            }
-            To::Registry => door.set(fault.way(), fault.times()),
-            To::Endpoint => stage.service.behave(&place.stack, fault.manner(), fault.times()),
+            To::Aws(..) => {}
+            To::Registry => door.set(fault.way(), fault.times(call)),
+            To::Endpoint => stage.service.behave(&place.stack, fault.manner(), fault.times(call)),
         }
         Ok(Self { stage, place, door, call, rule })
     }
@@ -161,7 +169,10 @@ fn difference(before: &Left, after: &Left) -> String {
     if after.change_sets > before.change_sets {
         parts.push("change set".to_owned());
     }
-    parts.extend(after.parameters.iter().filter(|name| !before.parameters.contains(name)).cloned());
+    let recorded = after.recorded > before.recorded;
+    parts.extend(recorded.then(|| "its record".to_owned()));
+    let names = after.parameters.difference(&before.parameters).filter(|name| !recorded || *name == "lock");
+    parts.extend(names.map(|name| if name == "releases" { "record of the failure" } else { name }.to_owned()));
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 

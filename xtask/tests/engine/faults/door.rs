@@ -86,8 +86,8 @@ impl State {
 fn pass(mut client: TcpStream, registry: &str, state: &State) -> Result<()> {
     let barred = state.happens(|way| matches!(way, Way::Barred(..)));
     if let Some(Way::Barred(status, words)) = barred {
-        // What is asked does not matter.
-        client.read(&mut [0; 16 * 1024])?;
+        // What is asked does not matter, as long as something is.
+        client.read_exact(&mut [0; 1])?;
         let body = format!(r#"{{"errors":[{{"code":"UNKNOWN","message":"{words}"}}]}}"#);
         let kind = "Content-Type: application/json\r\nConnection: close";
         write!(client, "HTTP/1.1 {status} Said\r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;

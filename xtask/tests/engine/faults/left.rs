@@ -1,5 +1,6 @@
 //! What there is at the emulator, asked past the faults: the stack and its history, change sets, records, images.
 
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,10 @@ pub(crate) struct Left {
     pub(crate) change_sets: usize,
     /// The digest that the stack's resource has got.
     pub(crate) running: Option<String>,
-    /// Names below the tool's own path of parameters, without it.
-    pub(crate) parameters: Vec<String>,
+    /// What lies below the tool's own path of parameters: `lock`, `inputs`, `releases`.
+    pub(crate) parameters: BTreeSet<String>,
+    /// Releases that are recorded as succeeded.
+    pub(crate) recorded: usize,
     pub(crate) repository: bool,
     pub(crate) images: usize,
 }
@@ -48,6 +51,7 @@ pub(crate) fn look(emulator: &str, stack: &str, service: &str) -> Result<Left> {
         left.change_sets = open_change_sets(emulator, stack)?;
     }
     left.parameters = parameters(emulator, stack)?;
+    left.recorded = if left.parameters.contains("releases") { recorded(emulator, stack)? } else { 0 };
     let ecr = |action: &str, body: Value| {
         client::call(emulator, "ecr", &format!("AmazonEC2ContainerRegistry_V20150921.{action}"), &body)
     };
@@ -67,12 +71,28 @@ pub(crate) fn running(emulator: &str, stack: &str) -> Result<Option<String>> {
     Ok(image.and_then(|image| image.split_once('@')).map(|(_, digest)| digest.to_owned()))
 }
 
-fn parameters(emulator: &str, stack: &str) -> Result<Vec<String>> {
-    let path = format!("/xtask/{stack}");
+fn parameters(emulator: &str, stack: &str) -> Result<BTreeSet<String>> {
+    let path = format!("/xtask/{stack}/");
     let body = json!({ "Path": path, "Recursive": true });
     let answer = client::call(emulator, "ssm", "AmazonSSM.GetParametersByPath", &body)?;
     let names = answer["Parameters"].as_array().into_iter().flatten().filter_map(|found| found["Name"].as_str());
-    Ok(names.map(|name| name.trim_start_matches(&path).trim_start_matches('/').to_owned()).collect())
+    let first = |name: &str| name.trim_start_matches(&path).split('/').next().unwrap_or_default().to_owned();
+    Ok(names.map(first).collect())
+}
+
+/// Makes the stack one that nobody has recorded.
+pub(crate) fn forget(emulator: &str, stack: &str) -> Result<()> {
+    let body = json!({ "Name": format!("/xtask/{stack}/releases") });
+    client::call(emulator, "ssm", "AmazonSSM.DeleteParameter", &body).map(drop)
+}
+
+fn recorded(emulator: &str, stack: &str) -> Result<usize> {
+    let body = json!({ "Name": format!("/xtask/{stack}/releases") });
+    let answer = client::call(emulator, "ssm", "AmazonSSM.GetParameterHistory", &body)?;
+    let records = answer["Parameters"].as_array().into_iter().flatten().filter_map(|version| version["Value"].as_str());
+    // The same record twice is one release, and the tool shows one.
+    let good: BTreeSet<&str> = records.filter(|record| record.contains(r#""outcome":"succeeded""#)).collect();
+    Ok(good.len())
 }
 
 /// Empty where there is no stack.

@@ -22,6 +22,8 @@ pub(crate) const UNDISTURBED: Duration = Duration::from_secs(60);
 /// Must never be seen.
 const SECRET: &str = "wJalrXUtnFEMI-marker-of-the-key";
 const SESSION: &str = "IQoJb3JpZ2luX2VjE-marker-of-the-session";
+/// All that there is to compile.
+const SOURCE: &str = "crates/api.rs";
 /// What the emulator's token says; the registry takes no other.
 const PASSWORD: &str = "ministack-auth-token";
 
@@ -71,7 +73,7 @@ impl Place {
         let (stack, key) = (format!("faults-{number}"), format!("AKIDFAULT{number:04}"));
         let place = Self { folder: stage.folder.path().join(&stack), stack, service: service.to_owned(), key };
         let Self { folder, stack, .. } = &place;
-        for inner in ["bin", "infra", "docker", "home"] {
+        for inner in ["bin", "infra", "docker", "home", "crates"] {
             fs::create_dir_all(folder.join(inner))?;
         }
         let (endpoint, port) = (stage.burst.url(), stage.service.port());
@@ -96,14 +98,21 @@ impl Place {
         let api = folder.join("api");
         let artifact = r#"{"reason":"compiler-artifact","target":{"name":"api"},"executable":"API"}"#;
         place.program("cargo", &format!("echo '{}'", artifact.replace("API", &api.to_string_lossy())))?;
-        place.program("rustc", &format!("echo {}", folder.display()))?;
-        place.program("git", "test \"$1\" != rev-parse || echo 0123456789abcdef0123456789abcdef01234567")?;
-        place.content(0)?;
+        place.program("rustc", &format!("test \"$1\" = -vV && echo rustc || echo {}", folder.display()))?;
+        place.program(
+            "git",
+            &format!(
+                "case \"$1\" in\nrev-parse) echo 0123456789abcdef0123456789abcdef01234567 ;;\nls-files) printf \
+                 '{SOURCE}\\0' ;;\nesac"
+            ),
+        )?;
+        place.content(0, 0)?;
         Ok(place)
     }
 
-    /// Makes the service another one; its layer is large enough to be cut.
-    pub(crate) fn content(&self, seed: u64) -> Result<()> {
+    /// Writes the source and what it compiles to; the layer is large enough to be cut.
+    pub(crate) fn content(&self, source: u64, seed: u64) -> Result<()> {
+        self.write(SOURCE, &format!("// {source}\n"))?;
         // Numbers that do not repeat (xorshift), so that the layer stays large when it is compressed.
         let mut state = seed + 0x9E37_79B9_7F4A_7C15;
         let words = std::iter::repeat_with(|| {

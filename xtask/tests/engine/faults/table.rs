@@ -77,7 +77,8 @@ fn page(rows: &[Row]) -> String {
         let begins = match row.start {
             Start::Nothing => "first release, no repository yet",
             Start::Image => "first release, the image is in the registry",
-            Start::Same => "the release that runs, once more",
+            Start::Sources => "first release, the registry has the image of other sources",
+            Start::Unrecorded => "what runs, once more, and no record of it",
             Start::Other => "another image than the one that runs",
         };
         let title = format!("{}: {} ({begins})", row.phase, row.call);

@@ -17,6 +17,7 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
     if let Some(target) = request.headers.get("x-amz-target") {
         let action = target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
         if action == "FilterLogEvents" {
+            world.asked.push(format!("logs:{action}"));
             return log(world);
         }
         if target.to_str().unwrap().starts_with("AmazonSSM") {
@@ -62,11 +63,14 @@ fn query(
         "DescribeStacks" => Ok(stack(world)),
         "GetTemplate" => Ok(tag("TemplateBody", &escape(&world.template))),
         "CreateChangeSet" => {
-            world.template = form["TemplateBody"].clone();
-            world.parameters = parameters(form);
+            world.proposed = Some((form["TemplateBody"].clone(), parameters(form, &world.parameters)));
             Ok(tags(&[("Id", "arn:aws:cloudformation:eu-central-1:111122223333:changeSet/x/1"), ("StackId", STACK_ID)]))
         }
-        "DescribeChangeSet" => Ok(change_set()),
+        "DescribeChangeSet" => Ok(change_set(world)),
+        "DeleteChangeSet" => {
+            world.proposed = None;
+            Ok(String::new())
+        }
         "ExecuteChangeSet" => {
             execute(world);
             Ok(String::new())
@@ -82,12 +86,21 @@ fn query(
 }
 
 fn execute(world: &mut World) {
-    let status = match world.ending {
-        Ending::Complete => "CREATE_COMPLETE",
-        Ending::RolledBack => "ROLLBACK_COMPLETE",
-        Ending::Never => "CREATE_IN_PROGRESS",
+    let first = world.stack.is_empty();
+    let status = match (world.ending, first) {
+        (Ending::Complete, true) => "CREATE_COMPLETE",
+        (Ending::Complete, false) => "UPDATE_COMPLETE",
+        (Ending::RolledBack, true) => "ROLLBACK_COMPLETE",
+        (Ending::RolledBack, false) => "UPDATE_ROLLBACK_COMPLETE",
+        (Ending::Never, true) => "CREATE_IN_PROGRESS",
+        (Ending::Never, false) => "UPDATE_IN_PROGRESS",
     };
     world.stack = status.to_owned();
+    world.changes += 1;
+    let (template, parameters) = world.proposed.take().unwrap();
+    if first || world.ending != Ending::RolledBack {
+        (world.template, world.parameters) = (template, parameters);
+    }
     if world.ending == Ending::Complete {
         world.serves = world.parameters["ContainerURI"].split_once('@').map(|(_, digest)| digest.to_owned());
     }
@@ -105,6 +118,7 @@ fn stack(world: &World) -> String {
             ("StackId", STACK_ID),
             ("StackName", "rest-api-dev"),
             ("CreationTime", "2026-01-02T03:04:05Z"),
+            ("LastUpdatedTime", &format!("2026-01-02T03:04:{:02}Z", 5 + world.changes)),
             ("StackStatus", world.stack.as_str()),
         ]),
         tag("Parameters", &parameters.collect::<String>()),
@@ -113,7 +127,7 @@ fn stack(world: &World) -> String {
     tag("Stacks", &tag("member", &body.concat()))
 }
 
-fn change_set() -> String {
+fn change_set(world: &World) -> String {
     let change = tags(&[
         ("Action", "Add"),
         ("LogicalResourceId", "Gateway"),
@@ -121,7 +135,8 @@ fn change_set() -> String {
         ("Scope", ""),
     ]);
     let change = tag("Type", "Resource") + &tag("ResourceChange", &change);
-    let status = tags(&[("StackId", STACK_ID), ("Status", "CREATE_COMPLETE"), ("ExecutionStatus", "AVAILABLE")]);
+    let execution = if world.proposed.is_some() { "AVAILABLE" } else { "EXECUTE_COMPLETE" };
+    let status = tags(&[("StackId", STACK_ID), ("Status", "CREATE_COMPLETE"), ("ExecutionStatus", execution)]);
     status + &tag("Changes", &tag("member", &change))
 }
 
@@ -137,7 +152,7 @@ fn events(world: &World) -> String {
     let event = |id: &str, logical, kind, status, reason| {
         let fields = tags(&[
             // What happens later is another event.
-            ("EventId", &format!("{id}-{status}")),
+            ("EventId", &format!("{id}-{status}-{}", world.changes)),
             ("PhysicalResourceId", if kind == "AWS::CloudFormation::Stack" { STACK_ID } else { "" }),
             ("StackId", STACK_ID),
             ("StackName", "rest-api-dev"),
@@ -167,10 +182,13 @@ fn log(world: &World) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_raw(json!({"events": events}).to_string(), JSON)
 }
 
-fn parameters(form: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn parameters(form: &BTreeMap<String, String>, before: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let pair = |number: usize| {
         let part = |name: &str| form.get(&format!("Parameters.member.{number}.Parameter{name}")).cloned();
-        Some((part("Key")?, part("Value").unwrap_or_default()))
+        let name = part("Key")?;
+        // Without a value the one before is meant.
+        let value = part("Value").or_else(|| before.get(&name).cloned()).unwrap_or_default();
+        Some((name, value))
     };
     (1..).map_while(pair).collect()
 }

@@ -59,7 +59,7 @@ fn a_stack_that_is_not_there() {
     assert_snapshot!(ended.transcript(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","stack":"rest-api-dev","seconds":0}
+    {"ok":true,"environment":"dev","stack":"rest-api-dev","releases":[],"seconds":0}
     "#);
     assert_snapshot!(sandbox.run(&["smoke"]).transcript(), @r"
     exit 1
@@ -97,7 +97,7 @@ fn a_stack_that_is_complete() {
     assert_snapshot!(ended.transcript(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","image":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","stack":"rest-api-dev","stack_status":"UPDATE_COMPLETE","stack_updated":"2026-01-02T03:04:05Z","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live"},"seconds":0}
+    {"ok":true,"environment":"dev","image":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","stack":"rest-api-dev","stack_status":"UPDATE_COMPLETE","stack_updated":"2026-01-02T03:04:05Z","releases":[],"outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live"},"seconds":0}
     "#);
     assert_snapshot!(sandbox.run(&["smoke"]).transcript(), @r"
     exit 0
@@ -125,7 +125,7 @@ fn an_image_that_the_registry_has_not() {
     exit 1
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    !! preflight not finished ([time])
     error: the registry does not have the image
       resource: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api:v2
       reason: repository rest-api has no tag v2
@@ -142,7 +142,7 @@ fn an_image_of_another_registry() {
     exit 1
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    !! preflight not finished ([time])
     error: only a digest can be deployed from another registry
       resource: example.com/rest-api:v1
       reason: a tag can move, and this account's 111122223333.dkr.ecr.eu-central-1.amazonaws.com is the only registry that is asked

@@ -43,6 +43,7 @@ fn a_first_release_and_then_one_with_nothing_to_do() {
     ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
@@ -58,9 +59,9 @@ fn a_first_release_and_then_one_with_nothing_to_do() {
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       compile   ...
-    ok compile   [target], content-[hash] ([time])
+    -- compile   these sources were compiled before ([time])
       image     ...
-    -- image     the registry has rest-api:content-[hash] ([time])
+    -- image     the registry has rest-api:source-[hash] ([time])
       push      ...
     -- push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
       stack     ...
@@ -96,21 +97,25 @@ fn a_release_that_fails_and_is_rolled_back() {
     ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
                 ROLLBACK_COMPLETE            rest-api-dev (AWS::CloudFormation::Stack)
     !! stack     not finished ([time])
     error: stack rest-api-dev could not be created; what had been created is gone (ROLLBACK_COMPLETE)
       resource: Gateway (AWS::ApiGateway::RestApi)
       reason: the account has too many gateways
-      next: mend the cause, then cargo xtask destroy dev and release again
+      place: infra/backend.yaml:5
+      console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
+      next: mend the cause, then repeat the command with --yes; or cargo xtask destroy dev
     ");
     assert_snapshot!(sandbox.run(&["release", "--quiet"]).transcript(), @r"
     exit 5
     --- stderr
-    error: stack rest-api-dev is ROLLBACK_COMPLETE; nothing can be deployed into it
-      resource: arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1
-      reason: an earlier operation failed
-      next: cargo xtask destroy dev, then release again
+    error: stack rest-api-dev is ROLLBACK_COMPLETE; it can only be deleted and created again
+      resource: Gateway (AWS::ApiGateway::RestApi)
+      reason: the account has too many gateways
+      console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
+      next: repeat the command with --yes, or: cargo xtask destroy dev
     ");
 }
 
@@ -165,7 +170,7 @@ fn an_interruption() {
     assert_snapshot!(ended.transcript(), @r#"
     exit 130
     --- stdout
-    {"ok":false,"environment":"dev","image":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","pushed_bytes":1900000,"stack":"rest-api-dev","phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"compile","seconds":0,"skipped":false},{"name":"image","seconds":0,"skipped":true},{"name":"registry","seconds":0,"skipped":false},{"name":"push","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"interrupted","message":"stopped as you asked","hint":"stack rest-api-dev is being created and goes on without this tool; the same command follows it"}}
+    {"ok":false,"environment":"dev","image":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","pushed_bytes":1900000,"stack":"rest-api-dev","cost":{"before_usd":0.0,"after_usd":0.0,"difference_usd":0.0,"items":[],"basis":"on-demand list prices of eu-central-1 as of 2026-11, 730 h, without traffic"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"compile","seconds":0,"skipped":false},{"name":"image","seconds":0,"skipped":true},{"name":"registry","seconds":0,"skipped":false},{"name":"push","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"interrupted","message":"stopped as you asked","hint":"stack rest-api-dev is being created and goes on without this tool; the same command follows it, cargo xtask events dev --follow watches it, cargo xtask cancel dev takes it back"}}
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
@@ -179,10 +184,11 @@ fn an_interruption() {
     ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_IN_PROGRESS           Gateway (AWS::ApiGateway::RestApi)
                 CREATE_IN_PROGRESS           rest-api-dev (AWS::CloudFormation::Stack)
     !! stack     not finished ([time])
     interrupted: stopped as you asked
-      next: stack rest-api-dev is being created and goes on without this tool; the same command follows it
+      next: stack rest-api-dev is being created and goes on without this tool; the same command follows it, cargo xtask events dev --follow watches it, cargo xtask cancel dev takes it back
     "#);
 }

@@ -111,8 +111,11 @@ fn of_apply() {
       <FILE>  A file that `plan` wrote
 
     Options:
-          --wait  Wait for whoever holds the environment, instead of stopping
-      -h, --help  Print help
+          --smoke-url <URL>  Base URL for the smoke test, where the stack's own does not lead; may name
+                             outputs as {OutputKey}
+          --no-smoke         Do not prove that the endpoint runs the image
+          --wait             Wait for whoever holds the environment, instead of stopping
+      -h, --help             Print help
     ");
 }
 
