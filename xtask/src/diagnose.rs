@@ -152,7 +152,8 @@ async fn asked(clients: &Clients, stack_id: &str, events: &[Event]) -> Result<Op
     let mut failed = failed(&clients.cloudformation, of).await?;
     // A stack that is asked without an operation may tell of an older one.
     failed.retain(|event| operation.is_some() || event.seconds >= since);
-    Ok(first_cause(&failed, stack_id).filter(|event| !event.is_cancelled()).cloned())
+    failed.retain(|event| event.is_failure() && !event.is_cancelled() && !event.is_own(stack_id));
+    Ok(failed.into_iter().next())
 }
 
 /// Goes down into nested stacks, as far as they can be read.

@@ -183,6 +183,11 @@ pub(crate) fn is_cancelled(reason: &str) -> bool {
     words.next().as_deref() == Some("resource") && words.nth(1).is_some_and(|word| word.starts_with("cancelled"))
 }
 
+/// What a stack says of itself when its resources say more.
+fn is_summary(reason: &str) -> bool {
+    reason.starts_with("The following resource(s) failed")
+}
+
 /// Both texts by which a change set says that there is nothing to change.
 fn is_empty(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")

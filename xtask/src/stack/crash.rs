@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 const FAILURES: usize = 2;
 /// As many, while some have only just started.
 const MANY: usize = 4;
+/// Stopped tasks that are told in one look.
+const SHOWN: usize = 2;
 /// A task that runs for longer than this has not crashed at its start, unless others took longer to.
 const HOLDS: f64 = 30.0;
 /// A deployment begins after the event of its service; clocks may differ a little.
@@ -139,8 +141,11 @@ impl Guard {
             if let Some(last) = failed.last().filter(|_| !news.is_empty() || tell) {
                 evidence::of_task(clients, stack_id, last, &mut cause).await;
             }
-            for task in &news {
+            for task in news.iter().take(SHOWN) {
                 say(&format!("task {} of {logical_id} stopped: {}", task.id, task.why()));
+            }
+            if news.len() > SHOWN {
+                say(&format!("so did {} more", news.len() - SHOWN));
             }
             // Its log once, for they all say the same.
             if !news.is_empty() && news.len() == failed.len() {
