@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures `cargo xtask release` against the commands that it stands for: get-login-password, docker login, build, tag,
-# push and `aws cloudformation deploy`. Usage: bench/release.sh [RUNS]
+# push and `aws cloudformation deploy`. Usage: bench/release.sh [ROUNDS]
 #
 # Both sides release the same program to the same emulator with the same template (light.yaml), side by side in one run.
 # Everything happens in a temporary folder and on loopback, and is taken away at the end, also after Ctrl-C.
@@ -8,10 +8,10 @@
 # minutes. BENCH_SIZES are the sizes in MB of the images whose growth is shown.
 set -euo pipefail
 
-runs=${1:-10}
+rounds=${1:-5}
 sizes=${BENCH_SIZES:-2 20 100 500}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-readonly here runs sizes
+readonly here rounds sizes
 readonly region=eu-central-1 triple=x86_64-unknown-linux-gnu
 
 for program in aws cargo curl docker git hyperfine jq ministack python3; do
@@ -160,21 +160,32 @@ cp "$program" "$work/program"
 echo first >"$work/tag"
 aws --endpoint-url "http://127.0.0.1:$port" ecr create-repository --repository-name article >/dev/null
 
+model=$(sed --quiet 's/^model name[^:]*: //p' /proc/cpuinfo | head --lines 1)
+printf '%s processors, %s; load %s\n' "$(nproc)" "$model" "$(cut --delimiter ' ' --fields 1-3 /proc/loadavg)"
+printf 'Docker %s, %s\n' "$(docker version --format '{{.Server.Version}}')" "$(aws --version 2>&1)"
+
 # --- time ------------------------------------------------------------------------------------------------------------
 
 "$work/article-direct" >/dev/null 2>&1
 "$work/tool-direct" >/dev/null 2>&1
+# In rounds, so that what else the machine does meets both sides alike.
 measure() {
-  local title=$1
+  local title=$1 round
   shift
-  printf '\n== %s\n' "$title"
-  hyperfine --shell none --style basic --runs "$runs" --export-json "$work/times.json" "$@" \
-    --command-name 'the five commands' "$work/article-direct" \
-    --command-name 'cargo xtask release' "$work/tool-direct" 2>/dev/null
-  jq --raw-output '.results | "the tool takes \(.[1].median / .[0].median * 1000 | round / 10) % of their time"' \
-    "$work/times.json"
+  for round in $(seq "$rounds"); do
+    hyperfine --shell none --style none --warmup 1 --runs 3 --export-json "$work/times-$round.json" "$@" \
+      --command-name 'the five commands' "$work/article-direct" \
+      --command-name 'cargo xtask release' "$work/tool-direct" >/dev/null 2>&1
+  done
+  printf '\n== %s\n%-22s %8s %8s %8s\n' "$title" seconds median least most
+  jq --slurp --raw-output '
+    def digits: . * 1000 | round / 1000;
+    [range(2) as $side | {name: .[0].results[$side].command, times: [.[].results[$side].times[]] | sort}]
+      | (.[] | [.name, (.times | .[length / 2 | floor], .[0], .[-1] | digits)] | @tsv),
+        "the tool takes \((map(.times | .[length / 2 | floor]) | .[1] / .[0]) * 1000 | round / 10) % of their time"
+    ' "$work"/times-*.json | awk -F '\t' 'NF > 1 { printf "%-22s %8s %8s %8s\n", $1, $2, $3, $4; next } 1'
 }
-measure 'Nothing has changed' --warmup 1
+measure 'Nothing has changed'
 # Each run of each side releases a change of its own.
 measure 'A change of one line, already compiled' --prepare "$work/change"
 

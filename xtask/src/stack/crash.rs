@@ -112,7 +112,7 @@ impl Guard {
         let Working { service, arn, since, .. } = working;
         let state = match ecs::state(&clients.ecs, service).await {
             Ok(state) => state,
-            Err(failure) if aws::is_denied(&failure) => return Err(failure),
+            Err(failure) if aws::is_denied(&failure) || aws::is_throttled(&failure) => return Err(failure),
             // The template's task definition tells the new tasks from the old ones too.
             Err(failure) => working.state().ok_or(failure)?,
         };

@@ -64,13 +64,10 @@ fn every() -> Result<()> {
     let shared = format!("faults-{}", std::process::id());
     let seeds = seed(&stage, &shared)?;
     let rows = side_by_side(&stage, &shared, chosen);
-    for place in seeds {
-        place.well(&["destroy", "--local", "--images", "--yes"], stage::UNDISTURBED)?;
-    }
-    let rows = rows?;
-    match only {
-        Some(_) => Ok(()),
-        None => table::settle(&rows),
+    drop(seeds);
+    match (only, rows?) {
+        (Some(_), _) => Ok(()),
+        (None, rows) => table::settle(&rows),
     }
 }
 
@@ -79,7 +76,7 @@ fn seed(stage: &Stage, shared: &str) -> Result<Vec<Place>> {
     let mut places = Vec::new();
     let named: BTreeSet<String> = CALLS.iter().map(Call::name).collect();
     for (number, content) in [(9000, 0), (9001, 1)] {
-        let place = Place::new(stage, number, shared, &stage.ministack.authority())?;
+        let place = Place::new(stage, number, shared, true, &stage.ministack.authority())?;
         place.content(content, content)?;
         let all = stage.burst.add(&place.key, json!({ "service": "*", "latency": 0.01 }))?;
         // Created, updated, and left as it is.

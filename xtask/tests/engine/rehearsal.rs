@@ -5,12 +5,12 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::Support;
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, Ended};
 use crate::client::{self, Steady, Tally, get};
 use crate::ministack::{self, Ministack, Names};
 
@@ -51,7 +51,7 @@ fn releases(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let skipped: Vec<&Value> =
         again["phases"].as_array().into_iter().flatten().filter(|p| p["skipped"] == true).collect();
     let names: Vec<&str> = skipped.iter().filter_map(|phase| phase["name"].as_str()).collect();
-    ensure!(names == ["image", "push", "stack"], "only these had nothing to do: {names:?}");
+    ensure!(names == ["compile", "image", "push", "stack"], "only these had nothing to do: {names:?}");
     ensure!(again["smoke"]["served_digest"] == digest, "it is proved all the same: {again}");
 
     checkout.edit("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
@@ -67,8 +67,35 @@ fn releases(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     undisturbed(&tally, &[&digest, &new_digest])?;
     ensure!(get(&format!("{base}/health"), &[])?.body.contains("fine"), "the change is served");
 
+    returns(checkout, emulator, &digest, &new_digest)?;
+
     checkout.xtask(&["destroy", ENVIRONMENT, "--yes"])?.well()?;
     ensure!(emulator.containers()? == 0, "no task outlives the stack");
+    Ok(())
+}
+
+/// Back to the first release, and forward again by two at once, of which one waits and finds it done.
+fn returns(checkout: &Checkout, emulator: &Ministack, old: &str, new: &str) -> Result<()> {
+    let back = checkout.xtask(&["rollback", ENVIRONMENT, "--yes"])?.well()?;
+    ensure!(back["change"] == "update" && back["digest"] == old, "the first release is deployed again: {back}");
+    ensure!(back["smoke"]["served_digest"] == old, "it is proved like any release: {back}");
+    ensure!(back.get("pushed_bytes").is_none(), "nothing is built or pushed: {back}");
+    settled(emulator, &back)?;
+
+    let forward = || checkout.xtask(&["rollback", ENVIRONMENT, "2", "--yes", "--wait"]).and_then(Ended::well);
+    let (one, other) = std::thread::scope(|scope| {
+        let other = scope.spawn(forward);
+        (forward(), other.join())
+    });
+    let both = [one?, other.map_err(|_| anyhow!("a thread panicked"))??];
+    let mut changes: Vec<&str> = both.iter().filter_map(|ended| ended["change"].as_str()).collect();
+    changes.sort_unstable();
+    ensure!(changes == ["none", "update"], "one changes the stack, the other finds it done: {both:?}");
+    ensure!(both.iter().all(|ended| ended["smoke"]["served_digest"] == new), "both prove it: {both:?}");
+    settled(emulator, &both[0])?;
+    let status = checkout.xtask(&["status", ENVIRONMENT])?.well()?;
+    let releases = status["releases"].as_array().context("no releases")?;
+    ensure!(releases.len() == 4 && status.get("locked_by").is_none(), "each is recorded once, no lock stays: {status}");
     Ok(())
 }
 

@@ -1,12 +1,15 @@
 //! A CloudFormation of one stack, whose states a test writes down.
 
 mod journal;
+mod service;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ErrorMetadata;
+use aws_sdk_cloudformation::operation::cancel_update_stack::CancelUpdateStackOutput;
+use aws_sdk_cloudformation::operation::continue_update_rollback::ContinueUpdateRollbackOutput;
 use aws_sdk_cloudformation::operation::create_change_set::CreateChangeSetOutput;
 use aws_sdk_cloudformation::operation::delete_change_set::DeleteChangeSetOutput;
 use aws_sdk_cloudformation::operation::delete_stack::DeleteStackOutput;
@@ -18,6 +21,7 @@ use aws_sdk_cloudformation::operation::describe_stacks::{DescribeStacksError, De
 use aws_sdk_cloudformation::operation::execute_change_set::{ExecuteChangeSetError, ExecuteChangeSetOutput};
 use aws_sdk_cloudformation::operation::get_template::GetTemplateOutput;
 use aws_sdk_cloudformation::operation::list_stack_resources::ListStackResourcesOutput;
+use aws_sdk_cloudformation::operation::rollback_stack::RollbackStackOutput;
 use aws_sdk_cloudformation::types::{
     Change, ChangeAction, ChangeSetStatus, ExecutionStatus, Output, Parameter, Replacement, ResourceChange,
     ResourceStatus, Stack, StackEvent, StackResourceSummary, StackStatus,
@@ -120,6 +124,7 @@ impl Model {
         let environment = deployment.environments["dev"].clone();
         let template = Template::parse("t.yaml", TEMPLATE.to_owned()).unwrap();
         let clients = Clients::modelled(self.client()).with_ssm(journal::client(&self.journal));
+        let clients = clients.and(service::given_up(), service::without_logs());
         let seen = crate::rollout::look(&clients, &environment).await.unwrap();
         Scene {
             context: Context::of(deployment, Interrupt::never()),
@@ -192,7 +197,22 @@ impl Model {
             .then_error(|| DescribeEventsError::generic(meta("AccessDenied", "no operations for you")));
         let described =
             mock!(Client::describe_stack_resources).then_output(|| DescribeStackResourcesOutput::builder().build());
-        let changes = [&create, &describe_set, &delete, &execute, &delete_stack];
+        let model = self.clone();
+        let cancel = mock!(Client::cancel_update_stack).then_compute_output(move |_| {
+            model.note("CancelUpdateStack".to_owned());
+            CancelUpdateStackOutput::builder().build()
+        });
+        let model = self.clone();
+        let go_on = mock!(Client::continue_update_rollback).then_compute_output(move |input| {
+            model.note(format!("ContinueUpdateRollback {:?}", input.resources_to_skip()));
+            ContinueUpdateRollbackOutput::builder().build()
+        });
+        let model = self.clone();
+        let roll_back = mock!(Client::rollback_stack).then_compute_output(move |_| {
+            model.note("RollbackStack".to_owned());
+            RollbackStackOutput::builder().build()
+        });
+        let changes = [&create, &describe_set, &delete, &execute, &delete_stack, &cancel, &go_on, &roll_back];
         let looks = [&describe, &get, &events, &list, &asked, &described];
         let rules: Vec<_> = changes.into_iter().chain(looks).collect();
         mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, &rules)
@@ -260,7 +280,8 @@ impl Model {
                 .stack_name("rest-api-dev")
                 .event_id(format!("event-{index}"))
                 .logical_resource_id(*name)
-                .resource_type("AWS::Test::Thing")
+                .resource_type(if *name == "Service" { "AWS::ECS::Service" } else { "AWS::Test::Thing" })
+                .set_physical_resource_id((*name == "Service").then(|| service::ARN.to_owned()))
                 .resource_status(ResourceStatus::from(*status))
                 .set_resource_status_reason(reason.map(str::to_owned))
                 .timestamp(aws_sdk_cloudformation::primitives::DateTime::from_secs(0))

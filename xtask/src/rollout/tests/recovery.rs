@@ -96,3 +96,82 @@ async fn a_release_that_is_rolled_back_is_recorded_with_its_cause() {
     assert!(record.contains("rolled-back") && record.contains("Received 1 FAILURE signal(s)"), "{record}");
     assert!(!journal.contains_key("/xtask/rest-api-dev/lock"));
 }
+
+const CRASHING: &[(&str, &str, Option<&str>)] =
+    &[("Service", "UPDATE_IN_PROGRESS", None), ("Stack", "UPDATE_ROLLBACK_IN_PROGRESS", Some("User Initiated"))];
+
+fn crashing(end: &'static str) -> Model {
+    let story = ["UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", end].map(Some);
+    Model { events: CRASHING, ..Model::new(&story) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_can_only_fail_is_cancelled_with_yes() {
+    let model = crashing("UPDATE_ROLLBACK_COMPLETE");
+    let failure = Failure::of(&deliver(&model, false, true, &Conduct::default()).await.err().unwrap());
+    assert_eq!((failure.exit, failure.kind), (Exit::RolledBack, "rolled-back"));
+    assert_eq!(failure.resource.as_deref(), Some("Service (AWS::ECS::Service)"));
+    assert!(failure.reason.unwrap().contains("circuit breaker"));
+    assert_eq!(model.calls()[2..], ["CancelUpdateStack"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_can_only_fail_is_not_cancelled_unasked() {
+    let model = crashing("UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(failure(&model).await.exit, Exit::RolledBack);
+    assert!(!model.calls().iter().any(|call| call == "CancelUpdateStack"), "{:?}", model.calls());
+}
+
+/// The stack, and the rest of what a command on it needs.
+async fn stuck(model: &Model) -> (model::Scene, Stack, Ui) {
+    let scene = model.scene(false).await;
+    let stack = scene.ready.seen.stack.clone().unwrap();
+    (scene, stack, Ui::silent())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_got_stuck_goes_on_without_what_is_given_up_by_name() {
+    let story = ["UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"].map(Some);
+    let model = Model::new(&story);
+    let (scene, stack, ui) = stuck(&model).await;
+    let skip = ["Queue".to_owned()];
+    let status = recover(&scene.ready.clients, &scene.environment, &stack, false, &skip, &ui).await.unwrap();
+    assert_eq!(status, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(model.calls(), ["ContinueUpdateRollback [\"Queue\"]"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_halted_half_way_is_rolled_back() {
+    let model =
+        Model::new(&[Some("UPDATE_FAILED"), Some("UPDATE_ROLLBACK_IN_PROGRESS"), Some("UPDATE_ROLLBACK_COMPLETE")]);
+    let (scene, stack, ui) = stuck(&model).await;
+    let status = recover(&scene.ready.clients, &scene.environment, &stack, true, &[], &ui).await.unwrap();
+    assert_eq!((status.as_str(), model.calls()), ("UPDATE_ROLLBACK_COMPLETE", vec!["RollbackStack".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_sticks_again_needs_a_human() {
+    let story = ["UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED"].map(Some);
+    let (scene, stack, ui) = stuck(&Model::new(&story)).await;
+    let error = recover(&scene.ready.clients, &scene.environment, &stack, false, &[], &ui).await.unwrap_err();
+    let failure = Failure::of(&error);
+    assert_eq!(failure.exit, Exit::NeedsHuman);
+    assert!(failure.hint.unwrap().contains("--skip LOGICAL_ID"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_is_cancelled_or_deleted() {
+    for (story, call, end) in [
+        (
+            ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"],
+            "CancelUpdateStack",
+            "UPDATE_ROLLBACK_COMPLETE",
+        ),
+        (["CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "DELETE_COMPLETE"], "DeleteStack", "DELETE_COMPLETE"),
+    ] {
+        let model = Model::new(&story.map(Some));
+        let (scene, stack, ui) = stuck(&model).await;
+        let status = turn_back(&scene.ready.clients, &scene.environment, &stack, &ui).await.unwrap();
+        assert_eq!((status.as_str(), model.calls()), (end, vec![call.to_owned()]));
+    }
+}

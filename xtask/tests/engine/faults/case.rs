@@ -32,7 +32,7 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
     let service = if call.start == Start::Nothing { own.as_str() } else { shared };
     let emulator = stage.ministack.authority();
     let registry = if call.to == To::Registry { door.host() } else { &emulator };
-    let place = Place::new(stage, number, service, registry)?;
+    let place = Place::new(stage, number, service, call.start == Start::Nothing, registry)?;
     let mut earlier = None;
     if matches!(call.start, Start::Unrecorded | Start::Other) {
         earlier = Some(digest(&place.well(&RELEASE, UNDISTURBED)?)?);
@@ -64,17 +64,13 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
     ensure!(end.change_sets == 0, "{} change sets are left over", end.change_sets);
     ensure!(!end.parameters.contains("lock"), "a lock is left over");
     ensure!(end.recorded == deployments, "{} successes are recorded of {deployments}", end.recorded);
-    if call.start == Start::Nothing {
-        // The images go with their names, which are nobody else's.
-        place.well(&["destroy", "--local", "--images", "--yes"], UNDISTURBED)?;
-    }
     Ok(Row {
         phase: call.phase,
         call: call.name(),
         start: call.start,
         fault: fault.name(call),
         exit: run.code.map_or_else(|| "killed".to_owned(), |code| code.to_string()),
-        message: message(&run, &place),
+        message: message(&run, fault, &place),
         left: difference(&before, &after),
         next: did(&next),
     })
@@ -145,13 +141,14 @@ fn digest(json: &Value) -> Result<String> {
 }
 
 /// What the run said, without what differs from run to run.
-fn message(run: &Run, place: &Place) -> String {
+fn message(run: &Run, fault: Fault, place: &Place) -> String {
     let error = &run.json["error"];
     let Some(message) = error["message"].as_str() else {
         return if run.code == Some(0) { "done".to_owned() } else { String::new() };
     };
-    let reason = error["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
-    plain(&format!("{message}{reason}"), place)
+    // A cut is noticed while something is written, or read, or waited for.
+    let reason = error["reason"].as_str().filter(|_| fault != Fault::Cut).map(|reason| format!(": {reason}"));
+    plain(&format!("{message}{}", reason.unwrap_or_default()), place)
 }
 
 /// What is there now and was not before, in words.

@@ -1,6 +1,6 @@
 //! The way from the engine to a registry, which can be cut, held or barred.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -86,8 +86,12 @@ impl State {
 fn pass(mut client: TcpStream, registry: &str, state: &State) -> Result<()> {
     let barred = state.happens(|way| matches!(way, Way::Barred(..)));
     if let Some(Way::Barred(status, words)) = barred {
-        // What is asked does not matter, as long as something is.
-        client.read_exact(&mut [0; 1])?;
+        // What is asked does not matter; but who hangs up on the half of it is not heard.
+        for line in BufReader::new(client.try_clone()?).lines() {
+            if line?.is_empty() {
+                break;
+            }
+        }
         let body = format!(r#"{{"errors":[{{"code":"UNKNOWN","message":"{words}"}}]}}"#);
         let kind = "Content-Type: application/json\r\nConnection: close";
         write!(client, "HTTP/1.1 {status} Said\r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;

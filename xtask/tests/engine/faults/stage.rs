@@ -55,6 +55,8 @@ pub(crate) struct Place {
     pub(crate) stack: String,
     /// Name of the repository.
     pub(crate) service: String,
+    /// Whether the images on the engine go with it.
+    owns_images: bool,
     pub(crate) key: String,
 }
 
@@ -69,9 +71,12 @@ pub(crate) struct Run {
 
 impl Place {
     /// Prepares a folder as a repository has it, with stand-ins for cargo, rustc and git.
-    pub(crate) fn new(stage: &Stage, number: usize, service: &str, registry: &str) -> Result<Self> {
+    ///
+    /// What it has built goes with it where no other place builds for the same service.
+    pub(crate) fn new(stage: &Stage, number: usize, service: &str, owns_images: bool, registry: &str) -> Result<Self> {
         let (stack, key) = (format!("faults-{number}"), format!("AKIDFAULT{number:04}"));
-        let place = Self { folder: stage.folder.path().join(&stack), stack, service: service.to_owned(), key };
+        let folder = stage.folder.path().join(&stack);
+        let place = Self { folder, stack, service: service.to_owned(), owns_images, key };
         let Self { folder, stack, .. } = &place;
         for inner in ["bin", "infra", "docker", "home", "crates"] {
             fs::create_dir_all(folder.join(inner))?;
@@ -187,5 +192,14 @@ impl Place {
         let run = self.end(self.start(arguments)?, deadline)?;
         ensure!(run.code == Some(0), "{arguments:?} ended with {:?}: {}\n{}", run.code, run.json, run.stderr);
         Ok(run.json)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.owns_images {
+            // However the case went; what stays is only ever seen by whoever looks for it.
+            drop(self.well(&["destroy", "--local", "--images", "--yes"], UNDISTURBED));
+        }
     }
 }
