@@ -36,9 +36,8 @@ pub(crate) async fn explain(
         followed.evidence.iter().find(same).cloned()
     };
     // What was given up in the middle speaks of nothing but its end.
-    let is_weak = |cause: &Cause| {
-        stack::is_cancelled(&cause.reason) || (cause.resource_type == STACK_TYPE && cause.within.is_empty())
-    };
+    let is_weak =
+        |cause: &Cause| cause.is_consequence || (cause.resource_type == STACK_TYPE && cause.within.is_empty());
     match found {
         Ok(Some((cause, owner))) if followed.evidence.is_empty() || !is_weak(&cause) => {
             let cause = match taken(&cause) {

@@ -18,6 +18,8 @@ use crate::stack::evidence::{self, SERVICE_TYPE};
 use crate::stack::{self, Stack};
 
 const TASK_DEFINITION_TYPE: &str = "AWS::ECS::TaskDefinition";
+/// How long a stack at rest is left alone.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(3);
 /// Failures after which a deployment is given up while none of its tasks runs: one may be chance.
@@ -112,7 +114,7 @@ impl Guard {
         let Working { service, arn, since, .. } = working;
         let state = match ecs::state(&clients.ecs, service).await {
             Ok(state) => state,
-            Err(failure) if aws::is_denied(&failure) => return Err(failure),
+            Err(failure) if aws::is_denied(&failure) || aws::is_throttled(&failure) => return Err(failure),
             // The template's task definition tells the new tasks from the old ones too.
             Err(failure) => working.state().ok_or(failure)?,
         };
@@ -196,6 +198,8 @@ enum Running {
 pub(crate) async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cause {
     let since = stack.updated.as_deref().and_then(|time| DateTime::from_str(time, DateTimeFormat::DateTime).ok());
     let since = since.map(|time| time.as_secs_f64()).unwrap_or_default();
+    // An endpoint that is right proves itself sooner, and then nothing was asked in vain.
+    tokio::time::sleep(PATIENCE).await;
     let resources = stack::resources(&clients.cloudformation, &stack.id).await.unwrap_or_default();
     let is_wanted = |resource_type: &str| [SERVICE_TYPE, TASK_DEFINITION_TYPE].contains(&resource_type);
     let resources = resources.into_iter().filter(|resource| is_wanted(&resource.resource_type));

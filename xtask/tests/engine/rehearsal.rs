@@ -99,7 +99,7 @@ fn returns(checkout: &Checkout, emulator: &Ministack, old: &str, new: &str) -> R
     Ok(())
 }
 
-fn crash(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
+fn crash(checkout: &Checkout, _: &Ministack) -> Result<()> {
     let (template, good, bad) =
         ("infra/api-backend-fargate.yaml", "API_LOG_FORMAT, Value: json", "API_LOG_FORMAT, Value: nonsense");
     checkout.edit(template, good, bad)?;
@@ -120,8 +120,6 @@ fn crash(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     checkout.commit("Mend it")?;
     let mended = release(checkout, &[])?;
     ensure!(mended["smoke"]["status"] == "right", "the fix is proved: {mended}");
-    checkout.xtask(&["destroy", ENVIRONMENT, "--yes"])?.well()?;
-    ensure!(emulator.containers()? == 0, "no task outlives the stack");
     Ok(())
 }
 
