@@ -168,9 +168,21 @@ impl Ended {
 
     /// The one object on stdout, which agrees with the exit code.
     pub(crate) fn json(&self) -> Value {
-        let object: Value = serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("not one JSON object ({error}): {:?}\n{}", self.stdout, self.stderr));
         assert_eq!(self.stdout.trim_end().lines().count(), 1, "one object is one line: {}", self.stdout);
+        self.object(&self.stdout)
+    }
+
+    /// The lines before the one object, each of which is this part of the schema; and the object.
+    pub(crate) fn lines(&self, part: &str) -> (Vec<Value>, Value) {
+        let (lines, last) = self.stdout.trim_end().rsplit_once('\n').unwrap_or(("", &self.stdout));
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines.iter().for_each(|line| crate::schema::check_line(part, line));
+        (lines, self.object(last))
+    }
+
+    fn object(&self, text: &str) -> Value {
+        let object: Value = serde_json::from_str(text)
+            .unwrap_or_else(|error| panic!("not one JSON object ({error}): {text:?}\n{}", self.stderr));
         crate::schema::check(&object);
         assert_eq!(object["ok"], self.code == 0, "exit {} with {object}", self.code);
         object

@@ -35,8 +35,18 @@ fn schema() -> &'static Value {
 pub(crate) fn check(object: &Value) {
     static VALIDATOR: OnceLock<Validator> = OnceLock::new();
     let validator = VALIDATOR.get_or_init(|| jsonschema::draft202012::new(schema()).unwrap());
-    let errors: Vec<String> = validator.iter_errors(object).map(|e| format!("{}: {e}", e.instance_path())).collect();
-    assert!(errors.is_empty(), "against {PATH}:\n{}\n{object}", errors.join("\n"));
+    keeps_to(validator, object);
+}
+
+/// Checks one line of many, which is a part of the schema by this name.
+pub(crate) fn check_line(part: &str, line: &Value) {
+    let schema = json!({"$ref": format!("#/$defs/{part}"), "$defs": schema()["$defs"]});
+    keeps_to(&jsonschema::draft202012::new(&schema).unwrap(), line);
+}
+
+fn keeps_to(validator: &Validator, value: &Value) {
+    let errors: Vec<String> = validator.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "against {PATH}:\n{}\n{value}", errors.join("\n"));
 }
 
 #[test]
