@@ -110,6 +110,7 @@ impl Artifact {
         let phase = ui.phase("image");
         let reference = self.reference(service);
         if let Some(image) = build::inspect(&engine.docker, &reference).await? {
+            image.must_be_for(self.context.platform, &reference)?;
             phase.skipped(&format!("{reference} is there, {}", megabytes(image.size)));
             return Ok((image, false));
         }

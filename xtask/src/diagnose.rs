@@ -36,9 +36,8 @@ pub(crate) async fn explain(
         followed.evidence.iter().find(same).cloned()
     };
     // What was given up in the middle speaks of nothing but its end.
-    let is_weak = |cause: &Cause| {
-        stack::is_cancelled(&cause.reason) || (cause.resource_type == STACK_TYPE && cause.within.is_empty())
-    };
+    let is_weak =
+        |cause: &Cause| cause.is_consequence || (cause.resource_type == STACK_TYPE && cause.within.is_empty());
     match found {
         Ok(Some((cause, owner))) if followed.evidence.is_empty() || !is_weak(&cause) => {
             let cause = match taken(&cause) {
@@ -152,7 +151,8 @@ async fn asked(clients: &Clients, stack_id: &str, events: &[Event]) -> Result<Op
     let mut failed = failed(&clients.cloudformation, of).await?;
     // A stack that is asked without an operation may tell of an older one.
     failed.retain(|event| operation.is_some() || event.seconds >= since);
-    Ok(first_cause(&failed, stack_id).filter(|event| !event.is_cancelled()).cloned())
+    failed.retain(|event| event.is_failure() && !event.is_cancelled() && !event.is_own(stack_id));
+    Ok(failed.into_iter().next())
 }
 
 /// Goes down into nested stacks, as far as they can be read.

@@ -178,9 +178,14 @@ fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
 
 /// A resource that stopped because another one failed: "Resource creation cancelled" and its like. Whoever else says
 /// "cancelled" may well be the cause.
-pub(crate) fn is_cancelled(reason: &str) -> bool {
+fn is_cancelled(reason: &str) -> bool {
     let mut words = reason.split_whitespace().map(str::to_lowercase);
     words.next().as_deref() == Some("resource") && words.nth(1).is_some_and(|word| word.starts_with("cancelled"))
+}
+
+/// What a stack says of itself when its resources say more.
+fn is_summary(reason: &str) -> bool {
+    reason.starts_with("The following resource(s) failed")
 }
 
 /// Both texts by which a change set says that there is nothing to change.

@@ -150,7 +150,7 @@ impl Ui {
             text.iter().for_each(|text| part(label, text));
         }
         if !failure.log.is_empty() {
-            self.to_stderr(&format!("  {}", format!("{}:", self.paint(Paint::Bold, "log"))));
+            self.to_stderr(&format!("  {}:", self.paint(Paint::Bold, "log")));
             failure.log.iter().for_each(|line| self.to_stderr(&format!("    {line}")));
         }
         failure.notes.iter().for_each(|note| part("note", note));

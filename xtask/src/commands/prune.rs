@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
     for image in &removed {
         ui.line(&format!("   {image}"));
     }
-    let what = format!("{} images of {name}, {}", stale.len(), docker::megabytes(bytes));
+    let what = format!("{} of the images of {name}, {}", stale.len(), docker::megabytes(bytes));
     if arguments.dry_run {
         ui.result(&format!("would remove {what}"));
     } else if stale.is_empty() {

@@ -84,6 +84,22 @@ pub(crate) async fn remove(docker: &Docker, image: &str) -> Result<()> {
     }
 }
 
+impl Image {
+    /// Makes sure that it runs where it is sent.
+    ///
+    /// # Errors
+    /// An image for another platform, with both named.
+    pub(crate) fn must_be_for(&self, platform: &str, reference: &str) -> Result<(), Failure> {
+        if Platform::from_oci(&self.platform).map(Platform::oci) == Some(platform) {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Failed, "platform", "the image is for another platform than its environment")
+            .resource(reference)
+            .reason(format!("the image is {}, the environment runs {platform}", self.platform))
+            .hint("check the base image of docker/Dockerfile and the Architecture parameter in deploy.toml"))
+    }
+}
+
 /// Builds `context` as `reference`.
 ///
 /// # Errors
@@ -119,13 +135,7 @@ pub(crate) async fn build(
     let image = inspect(docker, reference)
         .await?
         .with_context(|| format!("the engine ended the build of {reference} without an error and without an image"))?;
-    if Platform::from_oci(&image.platform).map(Platform::oci) != Some(platform) {
-        return Err(Failure::new(Exit::Failed, "platform", "the image is for another platform than its environment")
-            .resource(reference)
-            .reason(format!("the image is {}, the environment runs {platform}", image.platform))
-            .hint("check the base image of docker/Dockerfile and the Architecture parameter in deploy.toml")
-            .into());
-    }
+    image.must_be_for(platform, reference)?;
     Ok(image)
 }
 

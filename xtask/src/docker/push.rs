@@ -10,17 +10,22 @@ use bollard::models::PushImageInfo;
 use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
 
 use super::{explain, megabytes};
 use crate::image::{Digest, ImageReference};
 use crate::outcome::{Exit, Failure};
 use crate::ui::Phase;
 
-/// How often a push is tried that the registry turns away at once.
+/// How often something is tried that the registry turns away at once.
 const TRIES: u32 = 3;
-/// What took longer the engine has tried several times itself.
-const QUICK: Duration = Duration::from_secs(10);
+
+/// What engine or registry said instead of doing it.
+#[derive(Debug)]
+struct Refused {
+    reason: String,
+    /// The engine has tried again already, several times.
+    retried: bool,
+}
 
 /// A registry's user and password; never printed.
 #[derive(Debug, Clone)]
@@ -60,35 +65,34 @@ pub(crate) async fn push(
     .await
 }
 
-/// Tries again what the registry turns away at once, unless it means it. The error is what engine or registry say.
+/// Tries again what the registry turns away at once, unless it means it.
 async fn tried<T>(
     target: &ImageReference,
     again: impl Fn(&str),
-    attempt: impl AsyncFn() -> Result<T, String>,
+    attempt: impl AsyncFn() -> Result<T, Refused>,
 ) -> Result<T> {
     let (mut left, mut pause) = (TRIES, Duration::from_secs(1));
     loop {
-        let begun = Instant::now();
         left -= 1;
         match attempt().await {
-            Err(reason) if left > 0 && begun.elapsed() < QUICK && may_pass(&reason) => {
-                again(&reason);
+            Err(refused) if left > 0 && !refused.retried && may_pass(&refused.reason) => {
+                again(&refused.reason);
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            ended => return ended.map_err(|reason| failure(target, reason).into()),
+            ended => return ended.map_err(|refused| failure(target, refused.reason).into()),
         }
     }
 }
 
-/// One push; the error is what engine or registry say.
+/// One push.
 async fn once(
     docker: &Docker,
     target: &ImageReference,
     tag: &str,
     credentials: &Credentials,
     phase: &Phase<'_>,
-) -> Result<Pushed, String> {
+) -> Result<Pushed, Refused> {
     let options = PushImageOptionsBuilder::default().tag(tag).build();
     let mut stream = docker.push_image(&target.name(), Some(options), Some(docker_credentials(target, credentials)));
     let mut progress = Progress::default();
@@ -100,7 +104,10 @@ async fn once(
             Err(error) => refused = refused.or(Some(explain(&error))),
         }
     }
-    refused.map_or_else(|| Ok(progress.pushed()), Err)
+    match refused {
+        Some(reason) => Err(Refused { reason, retried: progress.retried }),
+        None => Ok(progress.pushed()),
+    }
 }
 
 /// Whether another try may end better. An engine whose first question was turned away does not log in, and then says
@@ -123,7 +130,8 @@ pub(crate) async fn digest(docker: &Docker, target: &ImageReference, credentials
         |_| {},
         async || {
             let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials))).await;
-            asked.map_err(|error| format!("its digest cannot be read: {}", explain(&error)))
+            let reason = |error| format!("its digest cannot be read: {}", explain(&error));
+            asked.map_err(|error| Refused { reason: reason(error), retried: false })
         },
     );
     let digest = inspected.await?.descriptor.digest.unwrap_or_default();
@@ -175,6 +183,8 @@ struct Progress {
     layers: BTreeMap<u64, u64>,
     pushed: usize,
     present: usize,
+    /// The engine has begun a layer anew.
+    retried: bool,
 }
 
 impl Progress {
@@ -192,6 +202,7 @@ impl Progress {
             }
             Some("Layer already exists") => self.present += 1,
             Some(status) if status.starts_with("Mounted from") => self.present += 1,
+            Some(status) if status.starts_with("Retrying in") => self.retried = true,
             _ => {}
         }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Cause {
     pub(crate) path: Option<String>,
     /// Logical ids of the nested stacks that it is in, from the outside.
     pub(crate) within: Vec<String>,
+    /// Whether it only followed from something else: it was cancelled, or turned back.
+    pub(crate) is_consequence: bool,
     /// The last lines of its log.
     pub(crate) log: Vec<String>,
     /// What else is known, or could not be looked at.
@@ -32,6 +34,7 @@ impl From<&Event> for Cause {
             physical_id: event.physical_id.clone(),
             reason: event.reason.clone().unwrap_or_else(|| NO_REASON.to_owned()),
             path: event.path.clone(),
+            is_consequence: !event.is_failure() || event.is_cancelled(),
             ..Self::default()
         }
     }

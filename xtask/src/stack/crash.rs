@@ -18,12 +18,16 @@ use crate::stack::evidence::{self, SERVICE_TYPE};
 use crate::stack::{self, Stack};
 
 const TASK_DEFINITION_TYPE: &str = "AWS::ECS::TaskDefinition";
+/// How long a stack at rest is left alone.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(3);
 /// Failures after which a deployment is given up while none of its tasks runs: one may be chance.
 const FAILURES: usize = 2;
 /// As many, while some have only just started.
 const MANY: usize = 4;
+/// Stopped tasks that are told in one look.
+const SHOWN: usize = 2;
 /// A task that runs for longer than this has not crashed at its start, unless others took longer to.
 const HOLDS: f64 = 30.0;
 /// A deployment begins after the event of its service; clocks may differ a little.
@@ -110,7 +114,7 @@ impl Guard {
         let Working { service, arn, since, .. } = working;
         let state = match ecs::state(&clients.ecs, service).await {
             Ok(state) => state,
-            Err(failure) if aws::is_denied(&failure) => return Err(failure),
+            Err(failure) if aws::is_denied(&failure) || aws::is_throttled(&failure) => return Err(failure),
             // The template's task definition tells the new tasks from the old ones too.
             Err(failure) => working.state().ok_or(failure)?,
         };
@@ -139,8 +143,11 @@ impl Guard {
             if let Some(last) = failed.last().filter(|_| !news.is_empty() || tell) {
                 evidence::of_task(clients, stack_id, last, &mut cause).await;
             }
-            for task in &news {
+            for task in news.iter().take(SHOWN) {
                 say(&format!("task {} of {logical_id} stopped: {}", task.id, task.why()));
+            }
+            if news.len() > SHOWN {
+                say(&format!("so did {} more", news.len() - SHOWN));
             }
             // Its log once, for they all say the same.
             if !news.is_empty() && news.len() == failed.len() {
@@ -191,6 +198,8 @@ enum Running {
 pub(crate) async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cause {
     let since = stack.updated.as_deref().and_then(|time| DateTime::from_str(time, DateTimeFormat::DateTime).ok());
     let since = since.map(|time| time.as_secs_f64()).unwrap_or_default();
+    // An endpoint that is right proves itself sooner, and then nothing was asked in vain.
+    tokio::time::sleep(PATIENCE).await;
     let resources = stack::resources(&clients.cloudformation, &stack.id).await.unwrap_or_default();
     let is_wanted = |resource_type: &str| [SERVICE_TYPE, TASK_DEFINITION_TYPE].contains(&resource_type);
     let resources = resources.into_iter().filter(|resource| is_wanted(&resource.resource_type));

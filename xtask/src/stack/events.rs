@@ -44,6 +44,10 @@ impl Event {
         self.status.ends_with("_FAILED")
     }
 
+    fn turns_back(&self) -> bool {
+        self.status.ends_with("ROLLBACK_IN_PROGRESS")
+    }
+
     pub(crate) fn is_cancelled(&self) -> bool {
         self.reason.as_deref().is_some_and(stack::is_cancelled)
     }
@@ -54,11 +58,19 @@ impl Event {
     }
 }
 
-/// The first failure that is not a consequence of another. What a stack says of itself only repeats its resources.
+/// The first failure that is not a consequence of another, or why the stack turned back where nothing in it failed: an
+/// alarm went off, or someone cancelled the update. What a stack says of its own failure only repeats its resources.
 pub(crate) fn first_cause<'a>(events: &'a [Event], stack_id: &str) -> Option<&'a Event> {
     let mut failures = events.iter().filter(|event| event.is_failure());
     let real = |event: &&Event| !event.is_cancelled() && !event.is_own(stack_id);
-    failures.clone().find(real).or_else(|| failures.next())
+    let mut turned = events.iter().filter(|event| event.turns_back() && event.reason.is_some());
+    let says_why = |event: &&Event| !event.reason.as_deref().is_some_and(stack::is_summary);
+    failures
+        .clone()
+        .find(real)
+        .or_else(|| turned.clone().find(says_why))
+        .or_else(|| failures.next())
+        .or_else(|| turned.next())
 }
 
 /// Marks the point from which events are new.
@@ -213,4 +225,46 @@ fn read(event: &StackEvent) -> Event {
 
 fn time(time: Option<&DateTime>) -> String {
     time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(events: &[(&str, Option<&str>)]) -> Option<String> {
+        let event = |(status, reason): &(&str, Option<&str>)| Event {
+            logical_id: "It".to_owned(),
+            resource_type: "A::B".to_owned(),
+            status: (*status).to_owned(),
+            reason: reason.map(str::to_owned),
+            ..Event::default()
+        };
+        let events: Vec<Event> = events.iter().map(event).collect();
+        first_cause(&events, "").map(|event| event.reason.clone().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_failure_comes_before_its_consequences() {
+        let turned = ("UPDATE_ROLLBACK_IN_PROGRESS", Some("The following resource(s) failed"));
+        let cancelled = ("CREATE_FAILED", Some("Resource creation cancelled"));
+        let failed = ("UPDATE_FAILED", Some("no such image"));
+        assert_eq!(cause(&[turned, cancelled, failed]).as_deref(), Some("no such image"));
+        assert_eq!(cause(&[turned, cancelled]).as_deref(), Some("Resource creation cancelled"));
+        let user = ("UPDATE_ROLLBACK_IN_PROGRESS", Some("User Initiated"));
+        assert_eq!(cause(&[user, cancelled]).as_deref(), Some("User Initiated"));
+    }
+
+    #[test]
+    fn an_alarm_that_turns_a_stack_back_is_the_cause() {
+        let alarm = "Alarm arn:aws:cloudwatch:eu-central-1:111122223333:alarm:x breached";
+        let events = [
+            ("UPDATE_COMPLETE", None),
+            ("UPDATE_ROLLBACK_IN_PROGRESS", Some(alarm)),
+            ("UPDATE_COMPLETE", None),
+            ("UPDATE_ROLLBACK_COMPLETE", None),
+        ];
+        assert_eq!(cause(&events).as_deref(), Some(alarm));
+        assert_eq!(cause(&events[2..]), None);
+        assert_eq!(cause(&[("ROLLBACK_IN_PROGRESS", None)]), None);
+    }
 }

@@ -60,6 +60,10 @@ pub(crate) async fn change_set_failure(
 ) -> Failure {
     let events = match failed(client, Of::ChangeSet(change_set_id)).await {
         Ok(events) => events,
+        // Other refusals say all there is to say.
+        Err(_) if !failure.reason.as_deref().is_some_and(|reason| reason.to_lowercase().contains("validation")) => {
+            return failure;
+        }
         Err(reason) => return failure.note(unread(&reason)),
     };
     let mut causes = events.iter().filter(|event| event.is_failure() && !event.logical_id.is_empty()).map(Cause::from);

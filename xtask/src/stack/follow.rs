@@ -72,7 +72,12 @@ pub(crate) struct Watch<'a> {
 /// # Errors
 /// AWS out of reach for long, or the deadline: the operation itself goes on then.
 pub(crate) async fn follow(clients: &Clients, watch: Watch<'_>, phase: &Phase<'_>) -> Result<Watched> {
-    follow_with(clients, watch, phase, |event| phase.line(&events::line(event))).await
+    let show = |event: &Event| {
+        let line = events::line(event);
+        // What failed because something else did would only push the cause off the screen.
+        if event.is_failure() && event.is_cancelled() { phase.doing(&line) } else { phase.line(&line) }
+    };
+    follow_with(clients, watch, phase, show).await
 }
 
 /// As [`follow`], to the end whatever is seen on the way.

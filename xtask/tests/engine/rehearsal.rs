@@ -25,6 +25,7 @@ pub(crate) fn trials(support: &Support) -> Vec<Trial> {
     };
     vec![
         trial("rehearsal::nothing_then_everything_then_the_change_only", Names::Machine, releases),
+        trial("rehearsal::a_service_that_crashes_is_told_within_seconds_and_its_fix_is_not", Names::Machine, crash),
         trial("rehearsal::the_gateway_leads_to_the_tasks_and_nothing_else_does", Names::Own, gateway),
     ]
 }
@@ -95,6 +96,30 @@ fn returns(checkout: &Checkout, emulator: &Ministack, old: &str, new: &str) -> R
     let status = checkout.xtask(&["status", ENVIRONMENT])?.well()?;
     let releases = status["releases"].as_array().context("no releases")?;
     ensure!(releases.len() == 4 && status.get("locked_by").is_none(), "each is recorded once, no lock stays: {status}");
+    Ok(())
+}
+
+fn crash(checkout: &Checkout, _: &Ministack) -> Result<()> {
+    let (template, good, bad) =
+        ("infra/api-backend-fargate.yaml", "API_LOG_FORMAT, Value: json", "API_LOG_FORMAT, Value: nonsense");
+    checkout.edit(template, good, bad)?;
+    checkout.commit("Set what the service does not take")?;
+    let ended = checkout.xtask(&["release", ENVIRONMENT, "--yes"])?;
+    let said = format!("{}\n{}", ended.json, ended.stderr);
+    ensure!(ended.code == Some(5), "a crash needs a human: {said}");
+    let reason = text(&ended.json, "/error/reason")?;
+    ensure!(reason.contains("exit code"), "the exit code is told: {said}");
+    ensure!(ended.json["error"]["log"].to_string().contains("API_LOG_FORMAT"), "and what the container said: {said}");
+    ensure!(ended.json["error"]["place"]["file"] == template, "and where it is declared: {said}");
+    let phases = ended.json["phases"].as_array().into_iter().flatten();
+    let waited = phases.filter(|phase| phase["name"] == "smoke").find_map(|phase| phase["seconds"].as_f64());
+    ensure!(waited.is_some_and(|seconds| seconds < 30.0), "nobody waits for it: {said}");
+
+    // The old tasks go on crashing until the new ones are there.
+    checkout.edit(template, bad, good)?;
+    checkout.commit("Mend it")?;
+    let mended = release(checkout, &[])?;
+    ensure!(mended["smoke"]["status"] == "right", "the fix is proved: {mended}");
     Ok(())
 }
 

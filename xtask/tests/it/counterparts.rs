@@ -45,8 +45,12 @@ pub(crate) struct World {
     pub(crate) ending: Ending,
     /// Digests by tag; `None` when there is no repository.
     pub(crate) repository: Option<BTreeMap<String, String>>,
+    /// Digests of images that were pushed long ago.
+    pub(crate) old_images: Vec<String>,
     /// The password in ECR's token.
     pub(crate) password: String,
+    /// The processor of the image that the engine has, where it is not this machine's.
+    pub(crate) architecture: Option<&'static str>,
     /// What the registry answers to a push, instead of taking it.
     pub(crate) push_refusal: Option<String>,
     /// What Systems Manager keeps.

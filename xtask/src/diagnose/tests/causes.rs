@@ -137,8 +137,12 @@ async fn early_validation_names_property_and_place() {
     assert!(failure.notes[0].contains("extraneous key [Fifo]"), "{:?}", failure.notes);
 
     let denied = World { denied: BTreeSet::from(["DescribeEvents"]), ..world };
-    let failure = change_set_failure(&denied.clients().cloudformation, &template(), "arn:change-set", plain()).await;
-    assert_eq!(failure.reason.as_deref(), Some("no more is known"));
+    let client = denied.clients().cloudformation;
+    let refusal = plain().reason("Validation failed. Use the DescribeEvents API for details");
+    let failure = change_set_failure(&client, &template(), "arn:change-set", refusal).await;
+    assert!(failure.reason.unwrap().starts_with("Validation failed"));
+    let other = change_set_failure(&client, &template(), "arn:change-set", plain()).await;
+    assert!(other.notes.is_empty(), "{:?}", other.notes);
     assert!(failure.notes[0].contains("DescribeEvents"), "{:?}", failure.notes);
 }
 

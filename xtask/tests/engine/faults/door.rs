@@ -84,7 +84,10 @@ impl State {
 }
 
 fn pass(mut client: TcpStream, registry: &str, state: &State) -> Result<()> {
-    let barred = state.happens(|way| matches!(way, Way::Barred(..)));
+    // An engine tries TLS first; that the registry has none it shall hear from the registry.
+    let mut first = [0];
+    client.peek(&mut first)?;
+    let barred = state.happens(|way| first[0].is_ascii_uppercase() && matches!(way, Way::Barred(..)));
     if let Some(Way::Barred(status, words)) = barred {
         // What is asked does not matter; but who hangs up on the half of it is not heard.
         for line in BufReader::new(client.try_clone()?).lines() {

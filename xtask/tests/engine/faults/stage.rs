@@ -1,7 +1,6 @@
 //! What all cases share: emulator, microburst, registry and service; and for each a folder, an access key and a stack.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -137,7 +136,12 @@ impl Place {
     fn program(&self, name: &str, script: &str) -> Result<()> {
         let path = self.folder.join("bin").join(name);
         fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).context("cannot make a program")
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(())
     }
 
     /// Starts the tool; [`Place::end`] waits for it.

@@ -19,12 +19,14 @@ What a release does when one of its steps fails, and what the next one does. Wri
 Docker engine and a real registry, and holds every run against this page. `BLESS_FAULTS=1` writes it anew.
 
 Every case ends within its deadline, without a panic and without a secret in any output. After every one the same
-command, without the fault, ends with 0: the stack runs the wanted image, exactly one deployment was made of it, and
-neither a change set nor a lock is left over.
+command, without the fault, ends with 0: the stack runs the wanted image, exactly one deployment of it was made and
+exactly one release recorded, and neither a change set nor a lock is left over.
 
-Faults last until the run ends, unless the table says otherwise. *Killed* is SIGKILL while the call is under way. The
-refusals of the registry and of the endpoint are modelled answers; their cuts and kills are real. Exit codes: 0 done ·
-1 failed, no stack was changed · 3 preflight · 5 needs a human.
+Faults last until the run ends, unless the table says otherwise; while a stack is at work the tool waits longer for AWS
+than the suite does, so that there some end after 15 attempts. *Killed* is SIGKILL while the call is under way. The
+refusals of the registry and of the endpoint are modelled answers; their cuts and kills are real. What a cut looks like
+depends on the moment, so its reason is left out. Exit codes: 0 done · 1 failed, no stack was changed · 3 preflight ·
+5 needs a human.
 ";
 
 /// One case.

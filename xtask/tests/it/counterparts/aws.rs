@@ -211,6 +211,17 @@ fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
             let error = json!({"__type": "RepositoryNotFoundException", "message": "there is none"});
             return ResponseTemplate::new(400).set_body_json(error);
         }
+        ("DescribeImages", Some(_)) => {
+            let image =
+                |digest: &String| json!({"imageDigest": digest, "imagePushedAt": 1.0, "imageSizeInBytes": 1_000_000});
+            json!({"imageDetails": world.old_images.iter().map(image).collect::<Vec<_>>()})
+        }
+        ("BatchDeleteImage", Some(_)) => {
+            let gone = input["imageIds"].as_array().unwrap().iter().map(|id| id["imageDigest"].as_str().unwrap());
+            let gone: Vec<&str> = gone.collect();
+            world.old_images.retain(|digest| !gone.contains(&digest.as_str()));
+            json!({})
+        }
         ("DescribeRepositories", Some(_)) => json!({"repositories": [repository]}),
         ("BatchGetImage", Some(tags)) => json!({"images": images(tags, input)}),
         _ => json!({}),

@@ -19,7 +19,9 @@ pub(super) fn answer(world: &mut World, path: &str, request: &Request) -> Respon
         ["images", .., "push"] => push(world, request),
         // The tool asks the registry meanwhile; it shall have begun to when this answer comes.
         ["images", .., "json"] => {
-            let image = json!({"Id": DIGEST, "Os": "linux", "Architecture": "amd64", "Size": 2_000_000});
+            let host = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+            let architecture = world.architecture.unwrap_or(host);
+            let image = json!({"Id": DIGEST, "Os": "linux", "Architecture": architecture, "Size": 2_000_000});
             ok(&image).set_delay(Duration::from_millis(300))
         }
         ["distribution", .., "json"] => {

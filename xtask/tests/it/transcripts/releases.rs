@@ -147,6 +147,16 @@ fn a_registry_that_refuses() {
     "#);
 }
 
+#[test]
+fn an_image_for_another_processor_is_stopped_before_the_push() {
+    let counterparts = Counterparts::start(World { architecture: Some("s390x"), ..World::default() });
+    let refused = counterparts.sandbox().run(&["release", "--json"]).json();
+    assert_eq!(refused["error"]["kind"], "platform");
+    let reason = refused["error"]["reason"].as_str().unwrap();
+    assert!(reason.contains("linux/s390x") && reason.contains("the environment runs linux/"), "{reason}");
+    assert!(!counterparts.world().asked.iter().any(|call| call.contains("push")));
+}
+
 /// The stack goes on by itself; the tool says so and how to get back to it.
 #[test]
 fn an_interruption() {

@@ -4,7 +4,7 @@
 use insta::assert_snapshot;
 
 use crate::counterparts::ssm::Version;
-use crate::counterparts::{Counterparts, World};
+use crate::counterparts::{Counterparts, DIGEST, OTHER_DIGEST, World};
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 
 /// Two releases of one image, which differ in a parameter.
@@ -225,4 +225,24 @@ fn credentials_that_end_before_the_release_would_are_refused() {
     let refused = sandbox.run(&["release", "--json"]);
     assert_eq!((refused.code, &refused.json()["error"]["kind"]), (3, &"preflight".into()), "{}", refused.stderr);
     assert!(refused.stderr.contains("end before the release would"), "{}", refused.stderr);
+}
+
+#[test]
+fn images_that_run_or_that_one_can_go_back_to_are_never_removed() {
+    let counterparts = Counterparts::start(World::default());
+    let sandbox = released_twice(&counterparts);
+    counterparts.world().old_images = [DIGEST, OTHER_DIGEST].map(str::to_owned).into();
+    let dry = sandbox.run(&["prune", "--dry-run"]);
+    assert_eq!((dry.code, counterparts.world().old_images.len()), (0, 2));
+    assert_snapshot!(sandbox.run(&["prune", "--yes"]).transcript(), @r"
+    exit 0
+    --- stdout
+    removed 1 of the images of rest-api, 1.0 MB
+    --- stderr
+      look      ...
+    ok look      2 images, 1 of them needed or young ([time])
+       image rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317
+    ");
+    assert_eq!(counterparts.world().old_images, [DIGEST]);
+    assert_eq!(sandbox.run(&["rollback"]).code, 0, "its template and parameters are there too");
 }
