@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::Support;
 use crate::ministack::{self, Names};
 use crate::registry::absent;
-use calls::{CALLS, Call, FAULTS, Fault};
+use calls::{ASIDE, CALLS, Call, FAULTS, Fault};
 use stage::{Place, Stage};
 use table::Row;
 
@@ -74,7 +74,7 @@ fn every() -> Result<()> {
 /// Brings both images that the cases release into the registry, and sees that the table has every call of a release.
 fn seed(stage: &Stage, shared: &str) -> Result<Vec<Place>> {
     let mut places = Vec::new();
-    let named: BTreeSet<String> = CALLS.iter().map(Call::name).collect();
+    let named: BTreeSet<String> = CALLS.iter().map(Call::name).chain(ASIDE.map(str::to_owned)).collect();
     for (number, content) in [(9000, 0), (9001, 1)] {
         let place = Place::new(stage, number, shared, true, &stage.ministack.authority())?;
         place.content(content, content)?;
