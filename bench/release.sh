@@ -153,7 +153,7 @@ SCRIPT
 chmod +x "$work/change"
 
 echo 'compiling ...' >&2
-(cd "$copy" && cargo xtask build >/dev/null)
+(cd "$copy" && nice -n 15 cargo xtask build >/dev/null)
 compiled=$(stat --format %s "$program")
 cp "$program" "$work/article/api"
 cp "$program" "$work/program"

@@ -1,5 +1,7 @@
 //! From source to an image on the engine: compile, find the content tag, build unless it is there.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 
 use crate::cli::Source;
@@ -19,6 +21,8 @@ const COMPILER_VARIABLES: [&str; 6] = ["AR", "CARGO_BUILD_", "CARGO_PROFILE_", "
 #[derive(Debug, Clone)]
 pub(crate) struct Artifact {
     context: BuildContext,
+    /// What this machine's cargo has made.
+    binary: Option<PathBuf>,
     pub(crate) tag: String,
 }
 
@@ -31,6 +35,7 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
     let dockerfile = context.root.join(DOCKERFILE);
     let phase = ui.phase("compile");
     let mut arguments = labels().to_vec();
+    let mut made = None;
     let mut files = if from_source {
         arguments.extend(source.builder_image.as_deref().map(|image| ("BUILDER_IMAGE", image)));
         let mut files = BuildContext::new(platform.oci(), &arguments);
@@ -43,6 +48,7 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
         arguments.push(("BINARY", "prebuilt"));
         let mut files = BuildContext::new(platform.oci(), &arguments);
         files.add("api", &binary, true)?;
+        made = Some(binary);
         files
     };
     files.add(DOCKERFILE, &dockerfile, false)?;
@@ -52,7 +58,7 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
     } else {
         phase.done(&format!("{}, {tag}", platform.triple()));
     }
-    Ok(Artifact { context: files, tag })
+    Ok(Artifact { context: files, binary: made, tag })
 }
 
 /// A tag that names what would be compiled: sources, settings and compiler. Where the registry has it, nothing needs to be
@@ -89,14 +95,39 @@ async fn sources(context: &Context) -> Result<Vec<String>> {
             .hint("install git, and work in a clone")
     })?;
     // What is not compiled must not make a new image.
-    let compiled = |path: &str| path.starts_with("crates/") && !path.ends_with(".md") && !path.contains("/tests/");
     let wanted =
-        |path: &String| compiled(path) || ["Cargo.toml", "Cargo.lock", "xtask/Cargo.toml"].contains(&path.as_str());
+        |path: &String| is_compiled(path) || ["Cargo.toml", "Cargo.lock", "xtask/Cargo.toml"].contains(&path.as_str());
     // Git also lists files that were deleted and not yet committed so.
     Ok(files.into_iter().filter(wanted).filter(|path| context.root.join(path).is_file()).collect())
 }
 
+/// Whether a file of the repository is taken for one that is compiled: those of the crates, but for their tests' and what
+/// people read.
+fn is_compiled(path: &str) -> bool {
+    let inside = path.strip_prefix("crates/").and_then(|path| path.split_once('/'));
+    inside.is_some_and(|(_, path)| !path.starts_with("tests/") && !path.ends_with(".md"))
+}
+
+/// Macros by which a variable of the machine gets into a binary; cargo's own follow from the manifests.
+const VARIABLES: [&str; 2] = ["option_env!(", "env!(\""];
+
 impl Artifact {
+    /// Whether everything that cargo has read for the binary, as it tells beside it, is part of the source tag.
+    pub(crate) async fn is_covered(&self, context: &Context) -> bool {
+        let Some(binary) = &self.binary else { return false };
+        let Ok(told) = tokio::fs::read_to_string(binary.with_extension("d")).await else { return false };
+        let Ok(hashed) = sources(context).await else { return false };
+        let read = told.split_once(": ").map(|(_, files)| files.replace("\\ ", "\u{0}")).unwrap_or_default();
+        let mut files = read.split_whitespace().map(|file| file.replace('\u{0}', " ")).peekable();
+        files.peek().is_some()
+            && files.all(|file| {
+                let inside = std::path::Path::new(&file).strip_prefix(&context.root).ok();
+                let known =
+                    inside.and_then(|path| path.to_str()).is_some_and(|path| hashed.iter().any(|one| one == path));
+                known && !reads_variables(&file)
+            })
+    }
+
     /// The image on this engine.
     pub(crate) fn reference(&self, service: &str) -> String {
         format!("{service}:{}", self.tag)
@@ -117,5 +148,43 @@ impl Artifact {
         let image = build::build(&engine.docker, self.context, &reference, service, &phase).await?;
         phase.done(&format!("{reference}, {}, {}", image.platform, megabytes(image.size)));
         Ok((image, true))
+    }
+}
+
+/// Whether a source file takes something else than cargo's own variables into the binary.
+fn reads_variables(file: &str) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let foreign =
+        |start: &&str| text.split(start).skip(1).any(|rest| !rest.trim_start_matches('"').starts_with("CARGO_"));
+    VARIABLES.iter().any(|start| foreign(&start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_compiled_counts_as_source() {
+        for path in
+            ["crates/api/src/main.rs", "crates/api/Cargo.toml", "crates/api/src/tests/mod.rs", "crates/api/build.rs"]
+        {
+            assert!(is_compiled(path), "{path}");
+        }
+        for path in ["crates/api/tests/it/main.rs", "crates/api/README.md", "xtask/src/main.rs", "README.md"] {
+            assert!(!is_compiled(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn variables_of_the_machine_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let reads = |text: &str| {
+            let file = folder.path().join("main.rs");
+            std::fs::write(&file, text).unwrap();
+            reads_variables(file.to_str().unwrap())
+        };
+        assert!(!reads("const V: &str = env!(\"CARGO_PKG_VERSION\");"));
+        assert!(reads("const V: &str = env!(\"BUILD_HOST\");"));
+        assert!(reads("const V: Option<&str> = option_env!(\"BUILD_HOST\");"));
     }
 }

@@ -213,11 +213,22 @@ fn no_credentials(reason: &str, vars: &BTreeMap<String, String>) -> Failure {
         .hint(hint)
 }
 
+/// The kind of failure of a call whose answer never came.
+const UNREACHABLE: &str = "aws-unreachable";
+
+/// Whether AWS has surely not done what was asked: it said so itself.
+pub(crate) fn is_refusal(failure: &Failure) -> bool {
+    let reason = failure.reason.as_deref().unwrap_or_default();
+    let broken = ["Internal", "ServiceUnavailable", "RequestTimeout"].iter().any(|code| reason.starts_with(code));
+    failure.kind != UNREACHABLE && !broken
+}
+
 /// Turns an SDK error into a failure that names the action, its object and what AWS said.
 pub(crate) fn failure<E>(action: &str, resource: &str, error: &SdkError<E, impl std::fmt::Debug + 'static>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
+    let mut kind = "aws";
     let (reason, hint) = match error {
         SdkError::ServiceError(context) => {
             let code = context.err().code().unwrap_or("unknown error");
@@ -225,11 +236,12 @@ where
             (format!("{code}: {message}").trim_end_matches(": ").to_owned(), service_hint(action, code))
         }
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
+            kind = UNREACHABLE;
             (chain(error), "check the network and, with an emulator, that it runs at the endpoint".to_owned())
         }
         _ => (chain(error), "repeat the command".to_owned()),
     };
-    Failure::new(Exit::Failed, "aws", format!("{action} failed")).resource(resource).reason(reason).hint(hint)
+    Failure::new(Exit::Failed, kind, format!("{action} failed")).resource(resource).reason(reason).hint(hint)
 }
 
 fn service_hint(action: &str, code: &str) -> String {

@@ -12,6 +12,7 @@ use anyhow::Result;
 use crate::cli::{Conduct, Proof};
 use crate::context::Context;
 use crate::diagnose;
+use crate::journal::Remembered;
 use crate::journal::lock::{self, Holder, Lock};
 use crate::journal::record::Outcome;
 use crate::outcome::{Exit, Failure};
@@ -26,8 +27,6 @@ use crate::ui::{Phase, Ui};
 const PATIENCE: Duration = Duration::from_secs(180);
 /// After a change, old and new may serve side by side for a moment.
 const SPACING: Duration = Duration::from_millis(400);
-/// How long what was seen before the lock was taken is taken for true.
-const FRESH: Duration = Duration::from_secs(10);
 
 /// A change that somebody wants.
 pub(crate) struct Delivery<'a> {
@@ -51,17 +50,27 @@ pub(crate) struct Delivery<'a> {
 pub(crate) async fn deliver(delivery: &Delivery<'_>) -> Result<()> {
     let Delivery { context, ready, wanted, conduct, ui, .. } = delivery;
     delivery.note();
-    if context.interrupt.or(rollout::is_current(&ready.clients, wanted, &ready.seen)).await? {
+    // Compiling may have taken long.
+    let seen = delivery.fresh(&ready.seen).await?;
+    if context.interrupt.or(rollout::is_current(&ready.clients, wanted, &seen)).await? {
         ui.phase("stack").skipped(&format!("{} is already current", wanted.environment.stack));
-        return delivery.stay(&ready.seen).await;
+        return delivery.stay(&seen).await;
     }
     let phase = ui.phase("stack");
-    let begun = Instant::now();
     let lock = delivery.lock(conduct.wait, &phase).await?;
-    let waited = begun.elapsed() > FRESH;
-    let result = delivery.change(&lock, waited, phase).await;
+    let result = delivery.change(&lock, seen, phase).await;
     delivery.unlock(lock).await;
     result
+}
+
+/// Proves and records an environment in which nothing is to be changed.
+///
+/// # Errors
+/// As for [`deliver`].
+pub(crate) async fn confirm(delivery: &Delivery<'_>) -> Result<()> {
+    delivery.note();
+    delivery.ui.phase("stack").skipped(&format!("{} is as planned", delivery.wanted.environment.stack));
+    delivery.stay(&delivery.ready.seen).await
 }
 
 /// Carries out a proposal that was made earlier.
@@ -72,7 +81,7 @@ pub(crate) async fn carry_out(delivery: &Delivery<'_>, proposal: &Proposal, wait
     delivery.note();
     let phase = delivery.ui.phase("stack");
     let lock = delivery.lock(wait, &phase).await?;
-    let result = delivery.apply(&lock, &delivery.ready.seen, proposal, phase).await;
+    let result = delivery.as_planned(&lock, proposal, phase).await;
     delivery.unlock(lock).await;
     result
 }
@@ -101,20 +110,39 @@ impl Delivery<'_> {
         }
     }
 
+    /// What was seen, or what is seen now where that is too long ago.
+    async fn fresh(&self, seen: &Seen) -> Result<Seen> {
+        if !seen.is_old() {
+            return Ok(seen.clone());
+        }
+        self.context.interrupt.or(rollout::look(&self.ready.clients, self.wanted.environment)).await
+    }
+
+    /// Under the lock: executes a plan, unless somebody was there since it was compared.
+    async fn as_planned(&self, lock: &Lock, proposal: &Proposal, phase: Phase<'_>) -> Result<()> {
+        let seen = self.fresh(&self.ready.seen).await?;
+        let state = |seen: &Seen| seen.stack.as_ref().map(|stack| (stack.status.clone(), stack.updated.clone()));
+        if state(&seen) != state(&self.ready.seen) {
+            let moved = ["the stack was changed while this command waited".to_owned()];
+            return Err(plan_file::refusal(self.wanted.environment, &moved).into());
+        }
+        self.apply(lock, &seen, proposal, phase).await
+    }
+
     /// Under the lock: settle, propose, ask, apply.
-    async fn change(&self, lock: &Lock, waited: bool, phase: Phase<'_>) -> Result<()> {
+    async fn change(&self, lock: &Lock, seen: Seen, phase: Phase<'_>) -> Result<()> {
         let Self { context, ready, wanted, conduct, ui, .. } = self;
         let clients = &ready.clients;
-        let looked =
-            if waited { Some(context.interrupt.or(rollout::look(clients, wanted.environment)).await?) } else { None };
-        let seen = looked.as_ref().unwrap_or(&ready.seen);
-        let manners = Manners { follow: !conduct.no_follow, recreate: true };
+        let old = seen.is_old();
+        let seen = self.fresh(&seen).await?;
+        let manners = Manners { follow: !conduct.no_follow, recreate: true, allow: &conduct.allow };
         let found = seen.stack.clone();
         let before = rollout::settle(context, clients, wanted.environment, found, manners, ui).await?;
-        let settled = Seen { stack: before.clone(), remembered: seen.remembered.clone() };
+        // The lock that may be seen is our own.
+        let remembered = Remembered { lock: None, ..seen.remembered.clone() };
+        let settled = seen.with(before.clone(), remembered);
         // Somebody else's change, or one of ours that was interrupted, may have come to its end.
-        if (waited || before != seen.stack)
-            && context.interrupt.or(rollout::is_current(clients, wanted, &settled)).await?
+        if (old || before != seen.stack) && context.interrupt.or(rollout::is_current(clients, wanted, &settled)).await?
         {
             phase.skipped(&format!("{} is current by now", wanted.environment.stack));
             return self.stay(&settled).await;
@@ -131,8 +159,7 @@ impl Delivery<'_> {
             report.eta = outlook.eta;
         });
         if let Err(error) = context.interrupt.or(rollout::consent(wanted.environment, ui)).await {
-            let set = &proposal.set;
-            rollout::abandon(&clients.cloudformation, &set.stack_id, Some(&set.id), proposal.before.is_none()).await;
+            proposal.abandon(&clients.cloudformation).await;
             return Err(error);
         }
         self.apply(lock, &settled, &proposal, phase).await
@@ -141,10 +168,8 @@ impl Delivery<'_> {
     /// Under the lock: execute, prove, record.
     async fn apply(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<()> {
         let Self { context, ready, wanted, ui, .. } = self;
-        let set = &proposal.set;
         if let Err(error) = lock.check().await {
-            let client = &ready.clients.cloudformation;
-            rollout::abandon(client, &set.stack_id, Some(&set.id), proposal.before.is_none()).await;
+            proposal.abandon(&ready.clients.cloudformation).await;
             return Err(error);
         }
         let change = if proposal.create { Change::Create } else { Change::Update };
@@ -180,7 +205,8 @@ impl Delivery<'_> {
             self.record(seen, stack, Change::None, 0.0).await?;
         }
         if seen.remembered.lock.is_some() && !busy {
-            self.context.interrupt.or(lock::drop_lock(&self.ready.clients.ssm, &stack.name)).await?;
+            let dead = seen.remembered.lock.as_ref().expect("there is one");
+            self.context.interrupt.or(lock::sweep(&self.ready.clients.ssm, &stack.name, dead)).await?;
         }
         self.result(stack)
     }
@@ -229,7 +255,7 @@ impl Delivery<'_> {
         let failure = Failure::of(error);
         let outcome = match (failure.exit, failure.kind) {
             // It goes on, or was never begun: the next run finds out.
-            (Exit::Interrupted | Exit::Failed, _) => return,
+            (Exit::Interrupted | Exit::Failed, _) | (_, "deadline") => return,
             (Exit::RolledBack, _) => Outcome::RolledBack,
             (_, "old-version" | "not-answering") => Outcome::Unproved,
             _ => Outcome::Failed,

@@ -234,7 +234,9 @@ pub(crate) async fn remove(client: &Client, name: &str, digests: &[String]) -> R
         let ids = some.iter().map(|digest| ImageIdentifier::builder().image_digest(digest).build()).collect();
         let call = client.batch_delete_image().repository_name(name).set_image_ids(Some(ids));
         let answer = call.send().await.map_err(|error| failure("ecr:BatchDeleteImage", &resource, &error))?;
-        let gone = |refused: &&ImageFailure| refused.failure_code() != Some(&ImageFailureCode::ImageNotFound);
+        // Part of an index that stays, or gone already.
+        let fine = [ImageFailureCode::ImageNotFound, ImageFailureCode::ImageReferencedByManifestList];
+        let gone = |refused: &&ImageFailure| !refused.failure_code().is_some_and(|code| fine.contains(code));
         if let Some(refused) = answer.failures().iter().find(gone) {
             return Err(Failure::new(Exit::Failed, "image", "ECR did not remove an image")
                 .resource(resource)
@@ -274,7 +276,7 @@ pub(crate) async fn has(client: &Client, image: &ImageReference) -> Result<Optio
 ///
 /// # Errors
 /// An image that the repository does not have.
-pub(crate) async fn resolve(client: &Client, image: &ImageReference) -> Result<Digest> {
+pub(crate) async fn resolve(client: &Client, image: &ImageReference) -> Result<Stored> {
     let missing = |what: String| {
         Failure::new(Exit::Failed, "image", "the registry does not have the image")
             .resource(image.to_string())
@@ -289,7 +291,7 @@ pub(crate) async fn resolve(client: &Client, image: &ImageReference) -> Result<D
         }
     };
     let found = look_up(client, &image.repository, id.build()).await?;
-    found.map(|stored| stored.digest).ok_or_else(|| missing(what).into())
+    found.ok_or_else(|| missing(what).into())
 }
 
 #[cfg(test)]

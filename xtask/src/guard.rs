@@ -3,23 +3,33 @@
 //! Pure: reads a change set and answers.
 
 use crate::outcome::{Exit, Failure};
+use crate::stack::Resource;
 use crate::stack::change_set::Change;
 
 /// Types whose replacement or removal loses what cannot be made again: data, or an identity that others know.
-const PRECIOUS: [(&str, &str); 16] = [
+const PRECIOUS: [(&str, &str); 25] = [
     ("AWS::ApiGateway::RestApi", "its id is part of the public URL"),
     ("AWS::ApiGatewayV2::Api", "its id is part of the public URL"),
+    ("AWS::ApiGateway::DomainName", "clients know its target"),
+    ("AWS::CloudFormation::Stack", "what it holds is not shown"),
     ("AWS::CloudFront::Distribution", "its domain name is known outside"),
+    ("AWS::Cognito::IdentityPool", "its identities are lost"),
     ("AWS::Cognito::UserPool", "its users are lost"),
     ("AWS::Cognito::UserPoolClient", "its client id is known to the application"),
+    ("AWS::Cognito::UserPoolDomain", "its address is known to the application"),
+    ("AWS::DocDB::DBCluster", "its data is lost"),
     ("AWS::DynamoDB::GlobalTable", "its data is lost"),
     ("AWS::DynamoDB::Table", "its data is lost"),
+    ("AWS::EC2::Volume", "its data is lost"),
     ("AWS::ECR::Repository", "its images are lost"),
     ("AWS::EFS::FileSystem", "its data is lost"),
+    ("AWS::Kinesis::Stream", "its records are lost"),
     ("AWS::KMS::Key", "what it encrypts cannot be read any more"),
+    ("AWS::Neptune::DBCluster", "its data is lost"),
     ("AWS::OpenSearchService::Domain", "its data is lost"),
     ("AWS::RDS::DBCluster", "its data is lost"),
     ("AWS::RDS::DBInstance", "its data is lost"),
+    ("AWS::Route53::HostedZone", "its name servers are known to the registrar"),
     ("AWS::S3::Bucket", "its data is lost, or its name to somebody else"),
     ("AWS::SecretsManager::Secret", "its value is lost"),
     ("AWS::SQS::Queue", "its messages are lost"),
@@ -28,9 +38,28 @@ const PRECIOUS: [(&str, &str); 16] = [
 /// Why a change loses something that cannot be made again; `None` where it does not.
 pub(crate) fn loss(change: &Change) -> Option<&'static str> {
     let replaced = matches!(change.replacement.as_deref(), Some("True" | "Conditional"));
-    let gone = change.action == "Remove" || (change.action == "Modify" && replaced);
-    let (_, why) = PRECIOUS.iter().find(|(kind, _)| *kind == change.resource_type)?;
-    gone.then_some(why)
+    // `Dynamic`: CloudFormation does not know yet what it will do.
+    let gone = ["Remove", "Dynamic"].contains(&change.action.as_str()) || (change.action == "Modify" && replaced);
+    why(&change.resource_type).filter(|_| gone)
+}
+
+/// What is lost with a resource of this type, if it cannot be made again.
+fn why(resource_type: &str) -> Option<&'static str> {
+    PRECIOUS.iter().find(|(kind, _)| *kind == resource_type).map(|(_, why)| *why)
+}
+
+/// Refuses the deletion of a stack that still holds what cannot be made again and is not allowed to go by name.
+///
+/// # Errors
+/// One failure that names all of it.
+pub(crate) fn check_deletion(stack: &str, resources: &[Resource], allowed: &[String]) -> Result<(), Failure> {
+    let changes = resources.iter().filter(|resource| resource.exists()).map(|resource| Change {
+        action: "Remove".to_owned(),
+        logical_id: resource.logical_id.clone(),
+        resource_type: resource.resource_type.clone(),
+        replacement: None,
+    });
+    check(stack, &changes.collect::<Vec<_>>(), allowed)
 }
 
 /// Refuses what loses data or identity and is not allowed by name.
@@ -90,6 +119,19 @@ mod tests {
                 assert!(check("s", &changes, &["Thing".to_owned()]).is_ok());
             }
         }
+    }
+
+    #[test]
+    fn a_dead_stack_that_still_holds_data_is_not_deleted_unless_that_is_allowed_by_name() {
+        let table = |status: &str| Resource {
+            logical_id: "Table".to_owned(),
+            physical_id: Some("rest-api-Table-1".to_owned()),
+            resource_type: "AWS::DynamoDB::Table".to_owned(),
+            status: status.to_owned(),
+        };
+        assert!(check_deletion("s", &[table("DELETE_FAILED")], &[]).is_err());
+        assert!(check_deletion("s", &[table("DELETE_FAILED")], &["Table".to_owned()]).is_ok());
+        assert!(check_deletion("s", &[table("DELETE_COMPLETE")], &[]).is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html>). Parameters of the
 //! standard tier are free and need nothing to be created first.
 
+pub(crate) mod history;
 pub(crate) mod inputs;
 pub(crate) mod lock;
 pub(crate) mod record;

@@ -25,6 +25,7 @@ mod preflight;
 mod proof;
 mod publish;
 mod report;
+mod retention;
 mod rollout;
 mod smoke;
 mod stack;

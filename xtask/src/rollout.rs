@@ -10,7 +10,7 @@ mod settle;
 mod turn_back;
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use config::deployment::{Environment, Service};
@@ -32,9 +32,12 @@ use crate::ui::Ui;
 pub(crate) use conclusion::{blame, conclude};
 pub(crate) use execute::execute;
 pub(crate) use outlook::Outlook;
-pub(crate) use propose::{Proposal, Wish, abandon, propose};
+pub(crate) use propose::{Proposal, Wish, propose};
 pub(crate) use settle::{Manners, settle};
 pub(crate) use turn_back::{recover, turn_back};
+
+/// How long what was seen is taken for true.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// What a stack is to become.
 #[derive(Debug, Clone)]
@@ -54,16 +57,28 @@ pub(crate) enum Origin<'a> {
 }
 
 /// What one look at AWS finds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) stack: Option<Stack>,
     pub(crate) remembered: Remembered,
+    /// When that was, by the clock on the wall: a machine may sleep while somebody is asked.
+    at: SystemTime,
 }
 
 impl Seen {
     /// The stack, if something can be deployed into it as it is.
     pub(crate) fn settled(&self) -> Option<&Stack> {
         existing(self.stack.as_ref())
+    }
+
+    /// What is known after something was done about it.
+    pub(crate) fn with(&self, stack: Option<Stack>, remembered: Remembered) -> Self {
+        Self { stack, remembered, ..self.clone() }
+    }
+
+    /// Whether it is too long ago to act on.
+    pub(crate) fn is_old(&self) -> bool {
+        self.at.elapsed().is_ok_and(|elapsed| elapsed > FRESH)
     }
 }
 
@@ -103,7 +118,7 @@ pub(crate) async fn look(clients: &Clients, environment: &Environment) -> Result
         stack::describe(&clients.cloudformation, &environment.stack),
         journal::look(&clients.ssm, &environment.stack)
     )?;
-    Ok(Seen { stack, remembered })
+    Ok(Seen { stack, remembered, at: SystemTime::now() })
 }
 
 /// Whether the stack already is what is wanted: parameters and template are the same.

@@ -117,6 +117,13 @@ pub(crate) struct Resource {
     pub(crate) status: String,
 }
 
+impl Resource {
+    /// Whether there is such a thing, also after its stack's end.
+    pub(crate) fn exists(&self) -> bool {
+        self.physical_id.is_some() && self.status != "DELETE_COMPLETE"
+    }
+}
+
 /// Lists a stack's resources, those that are gone included.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use crate::preflight::{self, Check};
 use crate::report::Change;
 use crate::rollout::{self, Origin, Proposal, Wanted};
 use crate::stack::change_set;
+use crate::status::{self, Answer};
 use crate::ui::Ui;
 
 pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result<()> {
@@ -26,28 +27,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let (ready, has_image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let origin = Origin::Settings(&context.deployment.service);
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
-    let mut moved = plan.moved(&ready.identity.account, &wanted, ready.seen.stack.as_ref());
-    if has_image == Some(false) {
-        moved.push(format!("image: the registry has no {} any more", plan.image));
-    }
-    let client = &ready.clients.cloudformation;
-    let mut set = None;
-    if let (Some(id), Some(stack_id)) = (&plan.change_set, &plan.stack_id) {
-        match context.interrupt.or(change_set::state(client, stack_id, id)).await? {
-            change_set::State::Available => {
-                set = Some(change_set::ChangeSet {
-                    id: id.clone(),
-                    stack_id: stack_id.clone(),
-                    changes: plan.changes.clone(),
-                });
-            }
-            change_set::State::Gone(why) => moved.push(format!("change set {id}: {why}")),
-        }
-    }
-    if !moved.is_empty() {
-        return Err(plan_file::refusal(environment, &moved).into());
-    }
-    let conduct = Conduct { wait: arguments.wait, no_follow: true, allow: Vec::new() };
+    let conduct = Conduct { wait: arguments.wait, ..Conduct::default() };
     let delivery = Delivery {
         context,
         ready: &ready,
@@ -59,12 +39,48 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
         back_to: None,
         ui,
     };
+    let (wanted, stack) = (&delivery.wanted, ready.seen.stack.as_ref());
+    let current = context.interrupt.or(rollout::is_current(&ready.clients, wanted, &ready.seen)).await?;
+    let begun = stack.is_some_and(|stack| {
+        status::answer(Some(&stack.status)) == Answer::Wait && stack.container_uri() == Some(plan.image.as_str())
+    });
+    if plan.change != Change::None && (current || begun) {
+        // It was applied before, perhaps by a run that was cut short: it is followed, proved and recorded.
+        return delivery::deliver(&delivery).await;
+    }
+    let mut moved = plan.moved(&ready.identity.account, wanted, stack);
+    if has_image == Some(false) {
+        moved.push(format!("image: the registry has no {} any more", plan.image));
+    }
+    let client = &ready.clients.cloudformation;
+    let mut set = None;
+    if let (Some(id), Some(stack_id)) = (&plan.change_set, &plan.stack_id) {
+        match context.interrupt.or(change_set::state(client, stack_id, id)).await? {
+            change_set::State::Available { image } => {
+                if let Some(other) = image.filter(|image| *image != plan.image) {
+                    moved.push(format!("change set {id}: it is of {other}"));
+                }
+                set = Some(change_set::ChangeSet {
+                    id: id.clone(),
+                    stack_id: stack_id.clone(),
+                    changes: plan.changes.clone(),
+                });
+            }
+            change_set::State::Gone(why) => moved.push(format!("change set {id}: {why}")),
+        }
+    }
+    if plan.change == Change::None && !current && !ready.template.is_dynamic {
+        moved.push("the stack: it is not any more what the plan found it to be".to_owned());
+    }
+    if !moved.is_empty() {
+        return Err(plan_file::refusal(environment, &moved).into());
+    }
     let Some(set) = set else {
         // Nothing was to change, and nothing has moved: it is proved all the same.
-        return delivery::deliver(&delivery).await;
+        return delivery::confirm(&delivery).await;
     };
     let create = plan.change == Change::Create;
     let before = ready.seen.stack.clone().filter(|_| !create);
     context.interrupt.or(rollout::consent(environment, ui)).await?;
-    delivery::carry_out(&delivery, &Proposal { set, create, before }, arguments.wait).await
+    delivery::carry_out(&delivery, &Proposal { set, create, before, planned: true }, arguments.wait).await
 }

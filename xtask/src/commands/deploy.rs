@@ -28,7 +28,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let Deploy { proof, conduct, dry_run, .. } = arguments;
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
     let check = Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false };
-    let also = async |clients: &Clients, _: &Identity, _: &Template| pin(clients, image, registry).await;
+    let also = async |clients: &Clients, _: &Identity, _: &Template| pin(clients, image, registry, *dry_run).await;
     let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     if *dry_run {
         let step = format!("bring stack {} to {image}", environment.stack);
@@ -44,12 +44,23 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
 }
 
 /// The image by digest. In the environment's own registry it is looked up; elsewhere a digest is taken as it is.
-async fn pin(clients: &Clients, image: ImageReference, registry: Option<&str>) -> Result<ImageReference> {
+async fn pin(
+    clients: &Clients,
+    image: ImageReference,
+    registry: Option<&str>,
+    dry_run: bool,
+) -> Result<ImageReference> {
     let client = &clients.ecr;
     let repository = ecr::find(client, &image.repository).await?;
     let own = repository.as_ref().map(|repository| repository.image("any", None).host);
     if own.as_ref() == Some(&image.host) || (own.is_some() && registry == Some(image.host.as_str())) {
-        let digest = ecr::resolve(client, &image).await?;
+        let stored = ecr::resolve(client, &image).await?;
+        let digest = stored.digest.clone();
+        if image.digest.is_some() && !dry_run {
+            // The repository's lifecycle takes what has no tag; what is deployed must never be that.
+            let short = digest.as_str().get(7..19).unwrap_or_default();
+            ecr::add_tag(client, &image.repository, &stored, &format!("deployed-{short}")).await?;
+        }
         let host = registry.unwrap_or(&image.host).to_owned();
         return Ok(ImageReference { host, ..image.pinned(&digest) });
     }

@@ -1,17 +1,19 @@
 //! `destroy`: remove a stack, or what `release --local` started.
 
 use anyhow::Result;
+use config::deployment::Environment;
 
+use crate::aws::{Clients, Identity};
 use crate::cli::Destroy;
 use crate::context::Context;
 use crate::docker::{self, build, container};
 use crate::journal::{inputs, lock};
 use crate::outcome::{Exit, Failure};
 use crate::rollout::{self, Seen};
-use crate::stack::Stack;
+use crate::stack::{self, Stack};
 use crate::status::{Answer, answer};
 use crate::ui::Ui;
-use crate::{ecr, preflight};
+use crate::{ecr, preflight, retention};
 
 pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     match &arguments.environment {
@@ -35,10 +37,13 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     if !arguments.dry_run {
         ui.must_be_able_to_ask(&question)?;
     }
-    let (clients, _) = preflight::account(context, environment).await?;
-    let Seen { stack, remembered } = rollout::look(&clients, environment).await?;
+    let (clients, identity) = preflight::account(context, environment).await?;
+    let Seen { stack, remembered, .. } = rollout::look(&clients, environment).await?;
     if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !arguments.dry_run) {
         return Err(lock::refusal(environment, held).into());
+    }
+    if arguments.images && !arguments.dry_run {
+        spare_neighbours(context, &clients, environment, &identity).await?;
     }
     let mut removed = Vec::new();
     removed.extend(stack.as_ref().map(|stack| format!("stack {}", stack.name)));
@@ -70,12 +75,39 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
                 None => Failure::of(&error),
             })?;
             // Without images there is nothing to go back to.
-            inputs::forget(&clients.ssm, &environment.stack).await?;
+            inputs::forget(&clients.ssm, &environment.stack).await.map_err(|error| match &stack {
+                Some(stack) => half_done(&stack.name, &error),
+                None => Failure::of(&error),
+            })?;
         }
         ui.result(&format!("removed {}", removed.join(" and ")));
     }
     context.report(|report| report.removed = Some(removed));
     Ok(())
+}
+
+/// The repository is shared: others' images are not removed with it.
+async fn spare_neighbours(
+    context: &Context,
+    clients: &Clients,
+    environment: &Environment,
+    identity: &Identity,
+) -> Result<()> {
+    let mut in_need = Vec::new();
+    for other in retention::neighbours(context, environment, identity) {
+        if other.name != environment.name && stack::describe(&clients.cloudformation, &other.stack).await?.is_some() {
+            in_need.push(other.name.as_str());
+        }
+    }
+    if in_need.is_empty() {
+        return Ok(());
+    }
+    let name = &context.deployment.service.name;
+    Err(Failure::new(Exit::Failed, "shared", "other environments run images of this repository")
+        .resource(format!("repository {name}"))
+        .reason(format!("these have a stack: {}", in_need.join(", ")))
+        .hint(format!("leave out --images; cargo xtask prune {} removes what nobody needs", environment.name))
+        .into())
 }
 
 fn declined(what: &str) -> Failure {

@@ -21,7 +21,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
     let phase = ui.phase("plan");
     let current = context.interrupt.or(rollout::is_current(&ready.clients, &wanted, &ready.seen)).await?;
-    let manners = Manners { follow: !conduct.no_follow, recreate: false };
+    let manners = Manners { follow: !conduct.no_follow, recreate: false, allow: &conduct.allow };
     let found = ready.seen.stack.clone();
     let before = rollout::settle(context, &ready.clients, environment, found, manners, ui).await?;
     let proposal = if current {
@@ -47,9 +47,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let out = &arguments.out;
     if let Err(error) = std::fs::write(out, plan.text()) {
         if let Some(proposal) = &proposal {
-            let client = &ready.clients.cloudformation;
-            let set = &proposal.set;
-            rollout::abandon(client, &set.stack_id, Some(&set.id), proposal.before.is_none()).await;
+            proposal.abandon(&ready.clients.cloudformation).await;
         }
         return Err(error).with_context(|| format!("the plan cannot be written to {}", out.display()));
     }

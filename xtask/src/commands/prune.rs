@@ -5,22 +5,19 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use config::deployment::Environment;
 
 use super::release;
-use crate::aws::Clients;
+use crate::aws::{Clients, Identity};
 use crate::cli::Prune;
 use crate::context::Context;
 use crate::ecr::{self, Listed};
-use crate::image::ImageReference;
 use crate::journal::inputs;
-use crate::journal::record::{self, Record};
+use crate::journal::lock::{self, Holder, Lock};
 use crate::outcome::{Exit, Failure};
-use crate::rollout;
-use crate::stack::Stack;
 use crate::ui::Ui;
-use crate::{docker, preflight};
+use crate::{docker, preflight, retention, rollout};
 
 /// Younger images are left alone: they may be of a release that is under way.
 const AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -29,65 +26,115 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
     let environment = context.environment(&arguments.environment.environment)?;
     release::note(context, environment);
     let (clients, identity) = preflight::account(context, environment).await?;
+    let neighbours = retention::neighbours(context, environment, &identity);
     let keep = usize::from(arguments.keep);
-    let phase = ui.phase("look");
-    let mut needed = BTreeSet::new();
-    // The repository is shared by all environments of the account and region.
-    let neighbours = context.deployment.environments.values().filter(|other| {
-        other.region == environment.region
-            && other.endpoint == environment.endpoint
-            && other.account.as_ref().is_none_or(|account| *account == identity.account)
-    });
-    let mut own = Vec::new();
-    for other in neighbours {
-        let (digests, inputs) = needs(&clients, other, keep).await?;
-        needed.extend(digests);
-        if other.name == environment.name {
-            own = inputs;
-        }
-    }
     let name = &context.deployment.service.name;
-    let images = ecr::list(&clients.ecr, name).await?;
-    let old = SystemTime::now() - AGE;
-    let stale = |image: &&Listed| !needed.contains(&image.digest) && image.pushed.is_some_and(|pushed| pushed < old);
-    let stale: Vec<Listed> = images.iter().filter(stale).cloned().collect();
-    let bytes: u64 = stale.iter().map(|image| image.size).sum();
-    phase.done(&format!("{} images, {} of them needed or young", images.len(), images.len() - stale.len()));
-    let removed: Vec<String> = stale.iter().map(|image| format!("image {name}@{}", image.digest)).collect();
-    for image in &removed {
-        ui.line(&format!("   {image}"));
+    let phase = ui.phase("look");
+    let (stale, all) = stale(&clients, &neighbours, name, keep).await?;
+    let inputs = unneeded(&clients, environment, keep).await?;
+    let others = context.deployment.environments.values().filter(|other| !neighbours.contains(other));
+    let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
+    phase.done(&format!("{all} images, {} of them needed or young", all - stale.len()));
+    if !others.is_empty() {
+        let others = others.join(", ");
+        ui.warn(&format!(
+            "not asked, because they are in another account or region: {others}; do they run these images?"
+        ));
     }
+    let bytes: u64 = stale.iter().map(|image| image.size).sum();
+    let images: Vec<String> = stale.iter().map(|image| format!("image {name}@{}", image.digest)).collect();
+    let removed = [images, inputs.iter().map(|hash| format!("template and parameters {hash}")).collect()].concat();
+    removed.iter().for_each(|line| ui.line(&format!("   {line}")));
     let what = format!("{} of the images of {name}, {}", stale.len(), docker::megabytes(bytes));
-    if arguments.dry_run {
-        ui.result(&format!("would remove {what}"));
-    } else if stale.is_empty() {
-        inputs::sweep(&clients.ssm, &environment.stack, |hash| own.iter().any(|kept| kept == hash)).await?;
+    if removed.is_empty() {
         ui.result("nothing to remove");
+    } else if arguments.dry_run {
+        ui.result(&format!("would remove {what}"));
     } else {
         if !ui.confirm(&format!("Remove {what}?")).await? {
             let declined = Failure::new(Exit::Failed, "declined", "nothing was removed");
             return Err(declined.resource(format!("repository {name}")).into());
         }
-        let digests: Vec<String> = stale.into_iter().map(|image| image.digest).collect();
-        ecr::remove(&clients.ecr, name, &digests).await?;
-        inputs::sweep(&clients.ssm, &environment.stack, |hash| own.iter().any(|kept| kept == hash)).await?;
+        // Nobody may begin to need one of them while they are removed, and somebody may have since they were looked at.
+        let locks = lock_all(context, &clients, &identity, &neighbours, ui).await?;
+        let result = remove(&clients, environment, &neighbours, name, keep, &stale).await;
+        for lock in locks {
+            if let Some(warning) = lock.give_back().await {
+                ui.warn(&warning);
+            }
+        }
+        result?;
         ui.result(&format!("removed {what}"));
     }
     context.report(|report| report.removed = Some(removed));
     Ok(())
 }
 
-/// Digests that an environment runs or can go back to, and the names of the inputs it needs for that.
-async fn needs(clients: &Clients, environment: &Environment, keep: usize) -> Result<(Vec<String>, Vec<String>)> {
-    let looked = tokio::try_join!(rollout::look(clients, environment), record::list(&clients.ssm, &environment.stack));
-    // Nothing is removed unless everything that is needed is known.
-    let (seen, records) = looked.with_context(|| format!("what {} needs cannot be found out", environment.name))?;
-    let runs = seen.stack.as_ref().and_then(Stack::container_uri);
-    let mut kept: Vec<&Record> = record::running(&records, runs).into_iter().collect();
-    // Also where nothing runs that is remembered: what is newest is what one would want back.
-    kept.extend(record::earlier(&records, runs).into_iter().take(keep));
-    kept.extend(records.first());
-    let images = kept.iter().map(|record| record.image.as_str()).chain(runs);
-    let digest = |image: &str| image.parse::<ImageReference>().ok()?.digest.map(|digest| digest.to_string());
-    Ok((images.filter_map(digest).collect(), kept.iter().map(|record| record.inputs.clone()).collect()))
+async fn lock_all(
+    context: &Context,
+    clients: &Clients,
+    identity: &Identity,
+    neighbours: &[&Environment],
+    ui: &Ui,
+) -> Result<Vec<Lock>> {
+    let phase = ui.phase("lock");
+    let run = lock::run_url(&context.vars);
+    let mut locks = Vec::new();
+    for other in neighbours {
+        let holder = Holder::this_run(&rollout::token(), &identity.arn, "prune", None, run.as_deref());
+        match lock::take(&clients.ssm, other, holder, false, &phase).await {
+            Ok(lock) => locks.push(lock),
+            Err(error) => {
+                for lock in locks {
+                    drop(lock.give_back().await);
+                }
+                return Err(error);
+            }
+        }
+    }
+    phase.done(&format!("{} environments", locks.len()));
+    Ok(locks)
+}
+
+async fn remove(
+    clients: &Clients,
+    environment: &Environment,
+    neighbours: &[&Environment],
+    name: &str,
+    keep: usize,
+    shown: &[Listed],
+) -> Result<()> {
+    let (still, _) = stale(clients, neighbours, name, keep).await?;
+    let digests: Vec<String> =
+        still.into_iter().filter(|image| shown.contains(image)).map(|image| image.digest).collect();
+    ecr::remove(&clients.ecr, name, &digests).await?;
+    let unneeded = unneeded(clients, environment, keep).await?;
+    inputs::sweep(&clients.ssm, &environment.stack, |hash| !unneeded.contains(hash)).await?;
+    Ok(())
+}
+
+/// Images that no environment needs and that are not young, and how many there are in all.
+async fn stale(
+    clients: &Clients,
+    neighbours: &[&Environment],
+    name: &str,
+    keep: usize,
+) -> Result<(Vec<Listed>, usize)> {
+    let mut needed = BTreeSet::new();
+    for other in neighbours {
+        needed.extend(retention::images(clients, other, keep).await?);
+    }
+    let mut images = ecr::list(&clients.ecr, name).await?;
+    let (all, old) = (images.len(), SystemTime::now() - AGE);
+    images.retain(|image| !needed.contains(&image.digest) && image.pushed.is_some_and(|pushed| pushed < old));
+    Ok((images, all))
+}
+
+/// Names of stored inputs that no release needs which one can go back to.
+async fn unneeded(clients: &Clients, environment: &Environment, keep: usize) -> Result<BTreeSet<String>> {
+    let (stored, needed) = tokio::try_join!(
+        inputs::stored(&clients.ssm, &environment.stack),
+        retention::inputs(clients, environment, keep)
+    )?;
+    Ok(stored.difference(&needed).cloned().collect())
 }

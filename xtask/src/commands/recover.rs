@@ -29,6 +29,13 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
         }
     };
     let skip = &arguments.skip;
+    if halted && !skip.is_empty() {
+        return Err(Failure::new(Exit::Usage, "skip", "nothing can be skipped here")
+            .resource(format!("stack {}", stack.name))
+            .reason(format!("it is {}; only a rollback that got stuck can leave resources out", stack.status))
+            .hint(format!("cargo xtask recover {}", environment.name))
+            .into());
+    }
     let mut question = format!("Roll stack {} back, which is {}", stack.name, stack.status);
     if !skip.is_empty() {
         question.push_str(&format!(", and give up {}", skip.join(", ")));

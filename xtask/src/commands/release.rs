@@ -125,6 +125,12 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
         foresee(context, &ready, order, &image, found.repository.is_some(), ui);
         return Ok(None);
     }
+    // Files may have changed while the compiler read them; a tag that cannot be moved must not lie.
+    let (tag, now) =
+        tokio::join!(artifact::source_tag(context, ready.platform, source), git::clean_commit(&context.root));
+    let covered = artifact.is_covered(context).await;
+    let source_tag = source_tag.filter(|tag_before| covered && tag.as_ref() == Some(tag_before));
+    let commit = commit.filter(|commit| now.as_ref() == Some(commit));
     let source = publish::Source { artifact, source_tag: source_tag.as_deref(), commit: commit.as_deref() };
     let published = publish::publish(context, &ready, source, found, registry, ui).await?;
     context.report(|report| report.pushed_bytes = Some(published.pushed.bytes));

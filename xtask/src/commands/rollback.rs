@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::delivery::{self, Delivery};
 use crate::ecr;
 use crate::image::ImageReference;
+use crate::journal::history;
 use crate::journal::inputs::{self, Inputs};
 use crate::journal::record::{self, Outcome, Record};
 use crate::outcome::{Exit, Failure};
@@ -35,6 +36,15 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     let template = Template::parse(&inputs.path, inputs.template.clone()).map_err(|error| {
         Failure::new(Exit::Failed, "journal", "the release's template cannot be used").reason(error.to_string())
     })?;
+    if !proof.no_smoke
+        && let Some(problem) = preflight::smoke_url_problem(environment, &template, proof.smoke_url.as_deref())
+    {
+        return Err(problem.into());
+    }
+    let hidden = inputs.hidden();
+    if !hidden.is_empty() {
+        ui.warn(&format!("secret parameters keep the values that the stack has now: {}", hidden.join(", ")));
+    }
     let step = format!("go back to release {} of {}: {image}", target.number, target.at);
     ui.line(&step);
     if *dry_run {
@@ -61,7 +71,7 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
 fn choose<'a>(
     records: &'a [Record],
     number: Option<i64>,
-    stack: Option<&Stack>,
+    stack: Option<&'a Stack>,
     environment: &Environment,
 ) -> Result<&'a Record, Failure> {
     let status = format!("cargo xtask status {} shows the releases one can go back to", environment.name);
@@ -72,7 +82,7 @@ fn choose<'a>(
             .hint(&status)
     };
     let Some(number) = number else {
-        let earlier = record::earlier(records, stack.and_then(Stack::container_uri));
+        let earlier = history::earlier(records, stack.into());
         return earlier
             .first()
             .copied()

@@ -3,6 +3,8 @@
 use anyhow::Result;
 
 use crate::context::Context;
+use crate::journal::history;
+use crate::journal::inputs;
 use crate::journal::record::{self, Outcome, Record};
 use crate::report::Release;
 use crate::stack::Stack;
@@ -16,8 +18,11 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     super::release::note(context, environment);
     let (clients, identity) = preflight::account(context, environment).await?;
-    let (seen, records) =
-        tokio::try_join!(rollout::look(&clients, environment), record::list(&clients.ssm, &environment.stack))?;
+    let (seen, records, inputs) = tokio::try_join!(
+        rollout::look(&clients, environment),
+        record::list(&clients.ssm, &environment.stack),
+        inputs::stored(&clients.ssm, &environment.stack)
+    )?;
     let mut lines = vec![
         ("environment", environment.name.clone()),
         ("account", identity.account),
@@ -41,9 +46,10 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         context.report(|report| report.locked_by = Some(held.holder.to_string()));
     }
     print(&lines, ui);
-    let runs = seen.stack.as_ref().and_then(Stack::container_uri);
-    let running = record::running(&records, runs).map(|record| record.number);
-    let back: Vec<i64> = record::earlier(&records, runs).iter().map(|record| record.number).collect();
+    let runs = history::Runs::from(seen.stack.as_ref());
+    let running = history::running(&records, runs).map(|record| record.number);
+    let back = history::earlier(&records, runs).into_iter().filter(|record| inputs.contains(&record.inputs));
+    let back: Vec<i64> = back.map(|record| record.number).collect();
     if !records.is_empty() {
         ui.result("\nreleases, newest first:");
     }

@@ -2,7 +2,7 @@
 //!
 //! They change seldom and are too long for one parameter, so each pair is stored once, compressed, in pieces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 
 use anyhow::Result;
@@ -58,6 +58,11 @@ impl Inputs {
     pub(crate) fn values(&self) -> BTreeMap<String, Value> {
         let value = |value: &String| if value == HIDDEN { Value::Previous } else { Value::Is(value.clone()) };
         self.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect()
+    }
+
+    /// Parameters whose values nobody remembers.
+    pub(crate) fn hidden(&self) -> Vec<&str> {
+        self.parameters.iter().filter(|(_, value)| *value == HIDDEN).map(|(name, _)| name.as_str()).collect()
     }
 
     fn pack(&self) -> Result<Vec<String>> {
@@ -145,6 +150,17 @@ pub(crate) async fn sweep(client: &Client, stack: &str, keep: impl Fn(&str) -> b
     let stale: Vec<String> = names.into_iter().filter(|name| !keep(&hash(name))).collect();
     delete(client, &stale).await?;
     Ok(stale.len())
+}
+
+/// The names of the inputs that are stored for a stack.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn stored(client: &Client, stack: &str) -> Result<BTreeSet<String>> {
+    let names = names(client, &format!("{}/inputs", path(stack))).await?;
+    // Without its end one is not complete.
+    let complete = names.iter().filter_map(|name| name.strip_suffix("/end"));
+    Ok(complete.filter_map(|name| name.rsplit('/').next()).map(str::to_owned).collect())
 }
 
 /// Removes everything that is remembered of a stack.

@@ -5,7 +5,7 @@
 
 mod holder;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use aws_sdk_ssm::Client;
@@ -28,6 +28,8 @@ const BEAT: Duration = Duration::from_secs(30);
 const FRESH: Duration = Duration::from_secs(20);
 /// How long a silent lock counts.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(120);
+/// How long taking over waits for others that do the same.
+const SETTLE: Duration = Duration::from_secs(2);
 /// Pause between two looks of somebody who waits.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long giving it back may take; after that it ends by itself.
@@ -40,7 +42,26 @@ pub(crate) struct Lock {
     holder: Holder,
     beat: JoinHandle<()>,
     /// When it was last known to be ours; the sender is gone when it is lost.
-    known: watch::Receiver<Instant>,
+    known: watch::Receiver<Known>,
+}
+
+/// When a lock was last known to be ours, by both clocks: one of them stands still while the machine sleeps.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    at: Instant,
+    wall: SystemTime,
+    sure: bool,
+}
+
+impl Known {
+    fn now(sure: bool) -> Self {
+        Self { at: Instant::now(), wall: SystemTime::now(), sure }
+    }
+
+    /// Whether it need not be asked again.
+    fn is_fresh(&self) -> bool {
+        self.sure && self.at.elapsed() < FRESH && self.wall.elapsed().is_ok_and(|elapsed| elapsed < FRESH)
+    }
 }
 
 /// Takes the lock of `stack`, or waits for it when told to.
@@ -58,19 +79,20 @@ pub(crate) async fn take(
     let mut told = false;
     loop {
         if put(client, stack, &holder, false).await?.is_some() {
-            return Ok(Lock::hold(client, stack, holder));
+            return Ok(Lock::hold(client, stack, holder, true));
         }
         let Some(held) = look(client, stack).await? else { continue };
         if held.holder.is(&holder) {
-            // The answer to the first try was lost.
-            return Ok(Lock::hold(client, stack, holder));
+            // The answer to our own writing was lost, or nobody has written after us.
+            return Ok(Lock::hold(client, stack, holder, false));
         }
         if may_be_taken(client, stack, &held, phase).await? {
-            // The version tells whether somebody else was faster.
-            let version = put(client, stack, &holder, true).await?;
-            if version == Some(held.version + 1) {
+            put(client, stack, &holder, true).await?;
+            // Others may take it over at this moment: whoever has written last has it, and is known after a pause.
+            tokio::time::sleep(SETTLE).await;
+            if look(client, stack).await?.is_some_and(|now| now.holder.is(&holder)) {
                 phase.line(&format!("the lock of {} is taken over: it is dead", held.holder));
-                return Ok(Lock::hold(client, stack, holder));
+                return Ok(Lock::hold(client, stack, holder, false));
             }
             continue;
         }
@@ -112,8 +134,9 @@ pub(crate) fn refusal(environment: &Environment, held: &Held) -> Failure {
 }
 
 impl Lock {
-    fn hold(client: &Client, stack: &str, holder: Holder) -> Self {
-        let (sender, known) = watch::channel(Instant::now());
+    /// `sure`: nobody else can have it. Otherwise it is asked again before it counts.
+    fn hold(client: &Client, stack: &str, holder: Holder, sure: bool) -> Self {
+        let (sender, known) = watch::channel(Known::now(sure));
         let beat = tokio::spawn(beat(client.clone(), stack.to_owned(), holder.clone(), sender));
         Self { client: client.clone(), stack: stack.to_owned(), holder, beat, known }
     }
@@ -123,7 +146,7 @@ impl Lock {
     /// # Errors
     /// Somebody has taken it over meanwhile.
     pub(crate) async fn check(&self) -> Result<()> {
-        let fresh = self.known.borrow().elapsed() < FRESH;
+        let fresh = self.known.borrow().is_fresh();
         if !self.is_lost() && (fresh || self.is_ours().await?) {
             return Ok(());
         }
@@ -147,7 +170,7 @@ impl Lock {
         if self.is_lost() {
             return None;
         }
-        let fresh = self.known.borrow().elapsed() < FRESH;
+        let fresh = self.known.borrow().is_fresh();
         self.beat.abort();
         let remove = async {
             // Not somebody else's, who may have taken it over.
@@ -173,20 +196,20 @@ impl Drop for Lock {
 }
 
 /// Says again and again that the holder lives, until somebody else has the lock.
-async fn beat(client: Client, stack: String, holder: Holder, known: watch::Sender<Instant>) {
+async fn beat(client: Client, stack: String, holder: Holder, known: watch::Sender<Known>) {
     loop {
         tokio::time::sleep(BEAT).await;
         match look(&client, &stack).await {
             Ok(Some(held)) if held.holder.is(&holder) => {
                 if put(&client, &stack, &holder, true).await.is_ok() {
-                    known.send_replace(Instant::now());
+                    known.send_replace(Known::now(true));
                 }
             }
             Ok(_) => return,
             Err(_) => {}
         }
         // Whoever cannot be heard must take itself for dead before others do.
-        if known.borrow().elapsed() + BEAT > LIFETIME {
+        if known.borrow().at.elapsed() + BEAT > LIFETIME {
             return;
         }
     }
@@ -215,6 +238,15 @@ pub(crate) async fn look(client: &Client, stack: &str) -> Result<Option<Held>> {
         Err(error) if error.code() == Some("ParameterNotFound") => Ok(None),
         Err(error) => Err(failure("ssm:GetParameter", &name, &error).into()),
     }
+}
+
+/// Removes a dead holder's lock, unless somebody has it by now.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn sweep(client: &Client, stack: &str, dead: &Held) -> Result<()> {
+    let same = |now: &Held| now.holder.is(&dead.holder) && now.version == dead.version;
+    if look(client, stack).await?.is_some_and(|now| same(&now)) { drop_lock(client, stack).await } else { Ok(()) }
 }
 
 /// Removes the lock, whoever holds it; one that is gone is fine.

@@ -91,7 +91,7 @@ impl Record {
     }
 
     /// The release whose state this one has, going back included.
-    fn origin(&self) -> i64 {
+    pub(super) fn origin(&self) -> i64 {
         self.back_to.unwrap_or(self.number)
     }
 
@@ -122,6 +122,18 @@ pub(crate) async fn write(client: &Client, stack: &str, record: &Record) -> Resu
 /// # Errors
 /// What AWS says.
 pub(crate) async fn list(client: &Client, stack: &str) -> Result<Vec<Record>> {
+    read_all(client, stack, false).await
+}
+
+/// As [`list`], for whoever must know them all.
+///
+/// # Errors
+/// What AWS says, or a record that cannot be read.
+pub(crate) async fn list_all(client: &Client, stack: &str) -> Result<Vec<Record>> {
+    read_all(client, stack, true).await
+}
+
+async fn read_all(client: &Client, stack: &str, strict: bool) -> Result<Vec<Record>> {
     let name = releases_name(stack);
     let (mut records, mut next) = (Vec::new(), None);
     loop {
@@ -131,9 +143,14 @@ pub(crate) async fn list(client: &Client, stack: &str) -> Result<Vec<Record>> {
             Err(error) if error.code() == Some("ParameterNotFound") => return Ok(records),
             Err(error) => return Err(failure("ssm:GetParameterHistory", &name, &error).into()),
         };
-        let read =
-            |version: &aws_sdk_ssm::types::ParameterHistory| Record::read(version.value()?, version.version()).ok();
-        records.extend(page.parameters().iter().filter_map(read));
+        for version in page.parameters() {
+            match Record::read(version.value().unwrap_or_default(), version.version()) {
+                Ok(record) => records.push(record),
+                Err(error) if strict => return Err(error.context(format!("version {} of {name}", version.version()))),
+                // Another version of this tool may have written it; the others are still good.
+                Err(_) => {}
+            }
+        }
         next = page.next_token.filter(|token| !token.is_empty());
         if next.is_none() {
             break;
@@ -145,36 +162,11 @@ pub(crate) async fn list(client: &Client, stack: &str) -> Result<Vec<Record>> {
     Ok(records)
 }
 
-/// The release that runs `image`: the newest good one of it.
-pub(crate) fn running<'a>(records: &'a [Record], image: Option<&str>) -> Option<&'a Record> {
-    let good = |record: &&Record| record.outcome == Outcome::Succeeded && Some(record.image.as_str()) == image;
-    records.iter().find(good)
-}
-
-/// The releases that one can go back to from `image`, newest first: good ones, older than the one that runs and
-/// different from it, each state once.
-pub(crate) fn earlier<'a>(records: &'a [Record], image: Option<&str>) -> Vec<&'a Record> {
-    let running = running(records, image);
-    let before = running.map_or(i64::MAX, Record::origin);
-    let mut found: Vec<&Record> = Vec::new();
-    for record in records {
-        let good = record.outcome == Outcome::Succeeded && record.back_to.is_none() && record.number < before;
-        let runs = match running {
-            Some(running) => running.is_same_as(record),
-            None => Some(record.image.as_str()) == image,
-        };
-        if good && !runs && !found.iter().any(|other| other.is_same_as(record)) {
-            found.push(record);
-        }
-    }
-    found
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn record(number: i64, image: &str, outcome: Outcome, back_to: Option<i64>) -> Record {
+    pub(crate) fn record(number: i64, image: &str, outcome: Outcome, back_to: Option<i64>) -> Record {
         Record {
             number,
             outcome,
@@ -186,15 +178,11 @@ mod tests {
             run: None,
             at: "2026-01-02T03:04:05Z".to_owned(),
             seconds: 1.5,
-            stack_updated: None,
+            stack_updated: Some(format!("time {number}")),
             back_to,
             cause: None,
             took: Vec::new(),
         }
-    }
-
-    fn numbers(records: &[Record], image: &str) -> Vec<i64> {
-        earlier(records, Some(image)).iter().map(|record| record.number).collect()
     }
 
     #[test]
@@ -204,38 +192,5 @@ mod tests {
         assert!(text.contains(r#""outcome":"rolled-back""#) && !text.contains("number"), "{text}");
         let read = Record::read(&text, 7).unwrap();
         assert_eq!((read.number, read.cause.unwrap().len()), (7, CAUSE));
-    }
-
-    #[test]
-    fn one_goes_back_to_good_and_different_releases_only() {
-        use Outcome::{RolledBack, Succeeded, Unproved};
-        let records = [
-            record(6, "d", RolledBack, None),
-            record(5, "c", Succeeded, None),
-            record(4, "b", Unproved, None),
-            record(3, "c", Succeeded, None),
-            record(2, "a", Succeeded, None),
-            record(1, "a", Succeeded, None),
-        ];
-        assert_eq!(numbers(&records, "c"), [2]);
-        assert_eq!(numbers(&records[5..], "a"), <[i64; 0]>::default());
-        assert_eq!(numbers(&[], "a"), <[i64; 0]>::default());
-    }
-
-    #[test]
-    fn what_runs_without_a_good_record_goes_back_to_the_newest_good_one() {
-        let records = [record(3, "c", Outcome::Unproved, None), record(2, "b", Outcome::Succeeded, None)];
-        assert_eq!(numbers(&records, "c"), [2]);
-    }
-
-    #[test]
-    fn going_back_twice_goes_on_back_and_not_forward_again() {
-        let records = [
-            record(4, "b", Outcome::Succeeded, Some(2)),
-            record(3, "c", Outcome::Succeeded, None),
-            record(2, "b", Outcome::Succeeded, None),
-            record(1, "a", Outcome::Succeeded, None),
-        ];
-        assert_eq!(numbers(&records, "b"), [1]);
     }
 }

@@ -1,11 +1,13 @@
 //! Carries a proposal out and watches it to its end.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use config::deployment::Environment;
 
 use super::conclusion::{conclude, superseded};
-use super::{Proposal, Wanted, abandon, token};
-use crate::aws::Clients;
+use super::{Proposal, Wanted, token};
+use crate::aws::{self, Clients};
 use crate::context::Context;
 use crate::diagnose;
 use crate::outcome::{Exit, Failure};
@@ -15,6 +17,11 @@ use crate::stack::follow::{self, Followed, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer, Ending};
 use crate::ui::{Phase, Ui};
+
+/// How often a stack is looked at whose execution was asked for without an answer.
+const LOOKS: u32 = 5;
+/// Pause between these looks.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Executes the proposal and returns the stack that came of it.
 ///
@@ -30,7 +37,13 @@ pub(crate) async fn execute(
 ) -> Result<Stack> {
     let (client, set) = (&clients.cloudformation, &proposal.set);
     let environment = wanted.environment;
-    let mark = context.interrupt.or(async { Ok(events::mark(client, &set.stack_id).await) }).await?;
+    let mark = match context.interrupt.or(async { Ok(events::mark(client, &set.stack_id).await) }).await {
+        Ok(mark) => mark,
+        Err(error) => {
+            proposal.abandon(client).await;
+            return Err(error);
+        }
+    };
     let work = if proposal.create { "created" } else { "updated" };
     ui.still_runs(Some(format!(
         "stack {} is being {work} and goes on without this tool; the same command follows it, cargo xtask events {name} \
@@ -48,7 +61,8 @@ pub(crate) async fn execute(
     };
     let Watched { followed, deleted } = context.interrupt.or(carry_out).await?;
     ui.still_runs(None);
-    let concluded = if deleted { Err(given_up(environment)) } else { conclude(environment, &followed) };
+    let gone = followed.stack.as_ref().is_none_or(|stack| stack.status == "DELETE_COMPLETE");
+    let concluded = if deleted && gone { Err(given_up(environment)) } else { conclude(environment, &followed) };
     let stack = match concluded {
         Ok(stack) => stack,
         Err(failure) => {
@@ -153,8 +167,18 @@ async fn after_refusal(
     ui: &Ui,
 ) -> Result<Watched> {
     let (client, set) = (&clients.cloudformation, &proposal.set);
-    let Ok(Some(stack)) = stack::describe(client, &set.stack_id).await else { return Err(failure.into()) };
-    if status::answer(Some(&stack.status)) == Answer::Wait {
+    // A refusal means that nothing began. After a lost answer the stack may need a moment to show it.
+    let refused = aws::is_refusal(&failure);
+    let Ok(Some(mut stack)) = stack::describe(client, &set.stack_id).await else { return Err(failure.into()) };
+    for _ in 0..if refused { 0 } else { LOOKS } {
+        let resting = proposal.before.as_ref().map_or("REVIEW_IN_PROGRESS", |before| &before.status);
+        if stack.status != resting {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        stack = stack::describe(client, &set.stack_id).await.ok().flatten().unwrap_or(stack);
+    }
+    if stack.status != "REVIEW_IN_PROGRESS" && status::answer(Some(&stack.status)) == Answer::Wait {
         return watch(clients, environment, proposal, mark, phase, ui).await;
     }
     ui.still_runs(None);
@@ -171,7 +195,9 @@ async fn after_refusal(
             Ok(Followed { ending, stack: Some(stack), events, evidence: Vec::new() }.into())
         }
         _ => {
-            abandon(client, &set.stack_id, Some(&set.id), proposal.before.is_none()).await;
+            if refused {
+                proposal.abandon(client).await;
+            }
             Err(failure.into())
         }
     }

@@ -8,6 +8,7 @@ use super::{Proposal, Seen, Wanted, is_recorded};
 use crate::aws::Clients;
 use crate::cost::{self, Difference};
 use crate::eta::{self, Eta};
+use crate::journal::record::Record;
 use crate::plan::Value;
 use crate::stack::{self, Stack};
 use crate::ui::Phase;
@@ -23,13 +24,8 @@ impl Outlook {
     /// Works both out; what cannot be known is left out, since nothing depends on it.
     pub(crate) async fn of(clients: &Clients, wanted: &Wanted<'_>, proposal: &Proposal, seen: &Seen) -> Self {
         let kind = if proposal.create { "create" } else { "update" };
-        let took: Vec<(&str, f64)> = seen
-            .remembered
-            .last
-            .iter()
-            .flat_map(|last| &last.took)
-            .map(|took| (took.change.as_str(), took.seconds))
-            .collect();
+        let learned = seen.remembered.last.as_ref().map(Record::learned).unwrap_or_default();
+        let took: Vec<(&str, f64)> = learned.iter().map(|took| (took.change.as_str(), took.seconds)).collect();
         let cost = difference(clients, wanted, proposal, seen).await.ok().flatten();
         Self { cost, eta: eta::learn(kind, &took) }
     }

@@ -21,6 +21,17 @@ pub(crate) struct Proposal {
     pub(crate) create: bool,
     /// The stack as it is before the change; the empty one of a first change set counts as none.
     pub(crate) before: Option<Stack>,
+    /// Whether it was reviewed as a plan: then it stays where it is, whatever becomes of this run.
+    pub(crate) planned: bool,
+}
+
+impl Proposal {
+    /// Takes it back, unless it is a plan's.
+    pub(crate) async fn abandon(&self, client: &Client) {
+        if !self.planned {
+            abandon(client, &self.set.stack_id, Some(&self.set.id), self.before.is_none()).await;
+        }
+    }
 }
 
 /// What is asked for.
@@ -69,7 +80,7 @@ pub(crate) async fn propose(
         abandon(client, &set.stack_id, Some(&set.id), before.is_none()).await;
         return Err(failure.into());
     }
-    Ok(Some(Proposal { set, create, before }))
+    Ok(Some(Proposal { set, create, before, planned: false }))
 }
 
 fn is_interruption(error: &anyhow::Error) -> bool {
@@ -78,7 +89,7 @@ fn is_interruption(error: &anyhow::Error) -> bool {
 
 /// Takes back what was asked for and is not executed: the change set, and the empty stack that a first one makes. What
 /// cannot be taken back does no harm, and must not hide why it came to this.
-pub(crate) async fn abandon(client: &Client, stack: &str, set: Option<&str>, first: bool) {
+async fn abandon(client: &Client, stack: &str, set: Option<&str>, first: bool) {
     if let Some(set) = set {
         drop(change_set::discard(client, set, stack).await);
     }

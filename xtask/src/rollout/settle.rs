@@ -10,18 +10,20 @@ use crate::aws::Clients;
 use crate::context::Context;
 use crate::outcome::{Exit, Failure};
 use crate::stack::follow::{self, Watch};
-use crate::stack::{self, Stack, events};
+use crate::stack::{self, Resource, Stack, events};
 use crate::status::{self, Answer, Refusal};
 use crate::ui::Ui;
-use crate::{diagnose, template};
+use crate::{diagnose, guard, template};
 
 /// What may be done to get there.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Manners {
+pub(crate) struct Manners<'a> {
     /// Follow what is under way to its end.
     pub(crate) follow: bool,
     /// Delete a stack that can only be deleted, if the user agrees.
     pub(crate) recreate: bool,
+    /// Precious resources that may be lost.
+    pub(crate) allow: &'a [String],
 }
 
 /// The stack once nothing is under way; `None` where there is none, or none any more.
@@ -33,7 +35,7 @@ pub(crate) async fn settle(
     clients: &Clients,
     environment: &Environment,
     mut found: Option<Stack>,
-    manners: Manners,
+    manners: Manners<'_>,
     ui: &Ui,
 ) -> Result<Option<Stack>> {
     loop {
@@ -84,10 +86,20 @@ async fn to_its_end(clients: &Clients, stack: &Stack, ui: &Ui) -> Result<()> {
 }
 
 /// Tells why the earlier attempt failed, makes sure that nothing is lost, and asks.
-async fn agree(clients: &Clients, environment: &Environment, stack: &Stack, manners: Manners, ui: &Ui) -> Result<()> {
+async fn agree(
+    clients: &Clients,
+    environment: &Environment,
+    stack: &Stack,
+    manners: Manners<'_>,
+    ui: &Ui,
+) -> Result<()> {
     let what = format!("stack {} is {}; it can only be deleted and created again", stack.name, stack.status);
     let failure = earlier(clients, environment, stack, what).await;
-    let kept = retained(clients, stack).await?;
+    let (resources, body) = tokio::try_join!(
+        stack::resources(&clients.cloudformation, &stack.id),
+        stack::template_body(&clients.cloudformation, &stack.id)
+    )?;
+    let kept = retained(&resources, &body);
     if !kept.is_empty() {
         let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
         let reason = format!("{} would stay behind, and the new stack could not have it", kept.join(", "));
@@ -95,10 +107,13 @@ async fn agree(clients: &Clients, environment: &Environment, stack: &Stack, mann
             .hint(format!("look after what is retained, then cargo xtask destroy {}", environment.name))
             .into());
     }
-    let command = format!("repeat the command with --yes, or: cargo xtask destroy {}", environment.name);
     if !manners.recreate {
-        return Err(failure.hint(command).into());
+        return Err(failure
+            .hint(format!("cargo xtask release {name}, or cargo xtask destroy {name}", name = environment.name))
+            .into());
     }
+    guard::check_deletion(&stack.name, &resources, manners.allow)?;
+    let command = format!("repeat the command with --yes, or: cargo xtask destroy {}", environment.name);
     let cause = failure.reason.as_deref().unwrap_or("an unknown reason");
     let resource = failure.resource.as_deref().unwrap_or(&stack.name);
     ui.warn(&format!("stack {} is {}: {resource} failed: {cause}", stack.name, stack.status));
@@ -110,17 +125,12 @@ async fn agree(clients: &Clients, environment: &Environment, stack: &Stack, mann
 }
 
 /// Resources that deleting the stack would leave behind, by logical id.
-async fn retained(clients: &Clients, stack: &Stack) -> Result<BTreeSet<String>> {
-    let client = &clients.cloudformation;
-    let (resources, body) =
-        tokio::try_join!(stack::resources(client, &stack.id), stack::template_body(client, &stack.id))?;
-    let stays = template::retained(&body);
-    let there = resources.into_iter().filter(|resource| {
-        resource.physical_id.is_some()
-            && resource.status != "DELETE_COMPLETE"
-            && (resource.status == "DELETE_SKIPPED" || stays.contains(&resource.logical_id))
+fn retained(resources: &[Resource], body: &str) -> BTreeSet<String> {
+    let stays = template::retained(body);
+    let there = resources.iter().filter(|resource| {
+        resource.exists() && (resource.status == "DELETE_SKIPPED" || stays.contains(&resource.logical_id))
     });
-    Ok(there.map(|resource| resource.logical_id).collect())
+    there.map(|resource| resource.logical_id.clone()).collect()
 }
 
 /// Why the stack is in its state, from its own history.

@@ -66,7 +66,11 @@ async fn back(
     let followed = follow::to_end(clients, watch, &phase).await?;
     ui.still_runs(None);
     let status = followed.stack.as_ref().map_or_else(|| "gone".to_owned(), |stack| stack.status.clone());
-    if matches!(followed.ending, Ending::RolledBack | Ending::Done) {
+    if followed.ending == Ending::Done {
+        phase.done(&format!("{} had come to its end already: {status}", stack.name));
+        return Ok(status);
+    }
+    if followed.ending == Ending::RolledBack {
         phase.done(&format!("{} is {done}: {status}", stack.name));
         return Ok(status);
     }

@@ -17,7 +17,7 @@ use super::{failed, is_empty};
 use crate::aws::failure;
 use crate::outcome::{Exit, Failure};
 use crate::plan::{Value, Watch};
-use crate::template::Template;
+use crate::template::{CONTAINER_URI, Template};
 
 /// CloudFormation works out most change sets in seconds; a large one may take minutes.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -68,7 +68,10 @@ pub(crate) enum Prepared {
 /// Whether a change set that was made earlier can still be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
-    Available,
+    Available {
+        /// The image that it brings.
+        image: Option<String>,
+    },
     /// Why not.
     Gone(String),
 }
@@ -79,7 +82,13 @@ pub(crate) enum State {
 /// What AWS says.
 pub(crate) async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
     match client.describe_change_set().stack_name(stack).change_set_name(id).send().await {
-        Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(State::Available),
+        Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(State::Available {
+            image: set
+                .parameters()
+                .iter()
+                .find(|p| p.parameter_key() == Some(CONTAINER_URI))
+                .and_then(|p| p.parameter_value.clone()),
+        }),
         Ok(set) => {
             let status = set.execution_status().map_or("unknown", |status| status.as_str());
             Ok(State::Gone(format!("it cannot be executed any more, it is {status}")))

@@ -18,7 +18,7 @@ use crate::status::{self, Ending};
 use crate::ui::Phase;
 
 /// Longest that an operation is watched; CloudFormation's own limits end most much earlier.
-const DEADLINE: Duration = Duration::from_secs(2 * 60 * 60);
+const DEADLINE: Duration = Duration::from_secs(6 * 60 * 60);
 /// Longest pause between two looks; AWS throttles what asks more often.
 const PAUSE: Duration = Duration::from_secs(5);
 /// After this long a state that has not changed is believed to be the end.

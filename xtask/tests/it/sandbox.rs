@@ -40,7 +40,10 @@ Outputs:
 /// The compiler, the linker's friends and git, as far as the tool asks them.
 const PROGRAMS: [(&str, &str); 3] = [
     ("cargo", r#"echo '{"reason":"compiler-artifact","target":{"name":"api"},"executable":"FOLDER/api"}'"#),
-    ("git", "test \"$1\" != rev-parse || echo 0123456789abcdef0123456789abcdef01234567"),
+    (
+        "git",
+        "case $1 in rev-parse) echo 0123456789abcdef0123456789abcdef01234567 ;; ls-files) printf 'crates/api/src/main.rs\\0' ;; esac",
+    ),
     ("rustc", "echo FOLDER"),
 ];
 
@@ -58,6 +61,9 @@ impl Sandbox {
         sandbox.write("infra/backend.yaml", TEMPLATE);
         sandbox.write("docker/Dockerfile", "FROM scratch\n");
         sandbox.write("api", "a program");
+        sandbox.write("crates/api/src/main.rs", "fn main() {}\n");
+        let folder = path.to_str().unwrap();
+        sandbox.write("api.d", &format!("{folder}/api: {folder}/crates/api/src/main.rs\n"));
         for (name, script) in PROGRAMS {
             let script = script.replace("FOLDER", path.to_str().unwrap());
             sandbox.program(name, &script);
@@ -236,6 +242,10 @@ fn seconds(text: &str) -> String {
     let is_time = |part: &str| part.strip_suffix(" s").is_some_and(|number| number.parse::<f64>().is_ok());
     let line = |line: &str| match line.rsplit_once(" (") {
         Some((before, last)) if last.strip_suffix(')').is_some_and(is_time) => format!("{before} ([time])"),
+        // How long earlier releases took.
+        Some((before, _)) if before.trim_start().starts_with("about ") && before.ends_with(" s") => {
+            format!("{}[earlier times]", &before[..before.len() - before.trim_start().len()])
+        }
         _ => line.to_owned(),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")

@@ -100,6 +100,8 @@ impl Place {
         let dockerfile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/Dockerfile");
         fs::copy(dockerfile, folder.join("docker/Dockerfile"))?;
         let api = folder.join("api");
+        // What cargo has read for the binary, as it writes it beside it.
+        place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
         let artifact = r#"{"reason":"compiler-artifact","target":{"name":"api"},"executable":"API"}"#;
         place.program("cargo", &format!("echo '{}'", artifact.replace("API", &api.to_string_lossy())))?;
         place.program("rustc", &format!("test \"$1\" = -vV && echo rustc || echo {}", folder.display()))?;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::{DIGEST, Ending, REPOSITORY, World, ssm};
+use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, ssm};
 
 const JSON: &str = "application/x-amz-json-1.1";
 const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
@@ -59,7 +59,9 @@ fn query(
             ("UserId", "AIDAEXAMPLE"),
             ("Account", "111122223333"),
         ])),
-        "DescribeStacks" if world.stack.is_empty() => Err(("ValidationError", "Stack with id rest-api does not exist")),
+        "DescribeStacks" if world.stack.is_empty() || form["StackName"].contains("production") => {
+            Err(("ValidationError", "Stack with id rest-api does not exist"))
+        }
         "DescribeStacks" => Ok(stack(world)),
         "GetTemplate" => Ok(tag("TemplateBody", &escape(&world.template))),
         "CreateChangeSet" => {
@@ -236,7 +238,10 @@ fn images(tags: &BTreeMap<String, String>, input: &Value) -> Vec<Value> {
         let tag = id["imageTag"].as_str();
         let digest = match tag {
             Some(tag) => tags.get(tag).cloned(),
-            None => Some(DIGEST.to_owned()).filter(|digest| id["imageDigest"] == digest.as_str()),
+            None => [DIGEST, OTHER_DIGEST]
+                .map(str::to_owned)
+                .into_iter()
+                .find(|digest| id["imageDigest"] == digest.as_str()),
         };
         Some(json!({"imageId": {"imageTag": tag, "imageDigest": digest?}}))
     };

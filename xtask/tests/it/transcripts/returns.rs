@@ -4,7 +4,7 @@
 use insta::assert_snapshot;
 
 use crate::counterparts::ssm::Version;
-use crate::counterparts::{Counterparts, DIGEST, OTHER_DIGEST, World};
+use crate::counterparts::{Counterparts, DIGEST, OTHER_DIGEST, REPOSITORY, World};
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 
 /// Two releases of one image, which differ in a parameter.
@@ -54,6 +54,7 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
+                [earlier times]
                 UPDATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 UPDATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev updated ([time])
@@ -137,18 +138,25 @@ fn a_plan_is_applied_exactly_or_refused() {
     let applied = sandbox.run(&["apply", "plan.json", "--json"]).json();
     assert_eq!((&applied["change"], &applied["release"]), (&"create".into(), &1.into()));
     assert_eq!(applied["smoke"]["served_digest"], applied["digest"]);
-    assert_snapshot!(sandbox.run(&["apply", "plan.json"]).transcript(), @r"
+    // Again, as after an interruption, it is found done.
+    let again = sandbox.run(&["apply", "plan.json", "--json"]).json();
+    assert_eq!((&again["change"], counterparts.world().changes), (&"none".into(), 1), "{again}");
+    // Where somebody else was faster, it says so.
+    sandbox.write("deploy.toml", &DEPLOY_TOML.replace("name = \"rest-api\"\n", "name = \"rest-api\"\nport = 9090\n"));
+    assert_eq!(sandbox.run(&["plan", "dev", "--out", "later.json"]).code, 0);
+    assert_eq!(sandbox.run(&["deploy", "dev", "--image", &format!("{REPOSITORY}@{OTHER_DIGEST}")]).code, 0);
+    assert_snapshot!(sandbox.run(&["apply", "later.json"]).transcript(), @r"
     exit 1
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     error: the plan does not hold any more; nothing was changed
       resource: stack rest-api-dev
-      reason: image that runs: none when planned, 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 now
+      reason: image that runs: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 when planned, 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317 now
         change set arn:aws:cloudformation:eu-central-1:111122223333:changeSet/x/1: it cannot be executed any more, it is EXECUTE_COMPLETE
       next: cargo xtask plan dev --out FILE, and review that
     ");
-    assert_eq!(counterparts.world().changes, 1);
+    assert_eq!(counterparts.world().changes, 2);
 }
 
 #[test]
@@ -242,6 +250,8 @@ fn images_that_run_or_that_one_can_go_back_to_are_never_removed() {
       look      ...
     ok look      2 images, 1 of them needed or young ([time])
        image rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317
+      lock      ...
+    ok lock      2 environments ([time])
     ");
     assert_eq!(counterparts.world().old_images, [DIGEST]);
     assert_eq!(sandbox.run(&["rollback"]).code, 0, "its template and parameters are there too");
