@@ -95,8 +95,10 @@ async fn sources(context: &Context) -> Result<Vec<String>> {
             .hint("install git, and work in a clone")
     })?;
     // What is not compiled must not make a new image.
-    let wanted =
-        |path: &String| is_compiled(path) || ["Cargo.toml", "Cargo.lock", "xtask/Cargo.toml"].contains(&path.as_str());
+    let wanted = |path: &String| {
+        is_compiled(path)
+            || ["Cargo.toml", "Cargo.lock", "xtask/Cargo.toml", "xtask/launch/Cargo.toml"].contains(&path.as_str())
+    };
     // Git also lists files that were deleted and not yet committed so.
     Ok(files.into_iter().filter(wanted).filter(|path| context.root.join(path).is_file()).collect())
 }
