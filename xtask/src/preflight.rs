@@ -47,6 +47,8 @@ pub(crate) struct Check<'a> {
     pub(crate) wait: bool,
     /// Whether a Docker engine may be needed.
     pub(crate) engine: bool,
+    /// Whether the template of the work tree is what is deployed.
+    pub(crate) own_template: bool,
 }
 
 /// Checks everything for a change of an environment, and looks at AWS meanwhile; `also` looks at what else is needed.
@@ -58,14 +60,14 @@ pub(crate) async fn check<T>(
     also: impl AsyncFnOnce(&Clients, &Identity, &Template) -> Result<T>,
     ui: &Ui,
 ) -> Result<(Ready, T)> {
-    let Check { context, environment, proof, wait, engine } = check;
+    let Check { context, environment, proof, wait, engine, own_template } = check;
     let phase = ui.phase("preflight");
     let connect = async { if engine { docker::connect(&context.vars).await } else { Err(no_engine()) } };
     let (connected, account) = tokio::join!(connect, account(context, environment));
     let template = context.template(environment);
     let platform = template.as_ref().ok().map(|template| platform(environment, template));
     let mut problems = Vec::new();
-    if let Ok(template) = &template {
+    if let Some(template) = template.as_ref().ok().filter(|_| own_template) {
         problems.extend(misplaced_parameters(environment, template));
         if !proof.no_smoke {
             problems.extend(smoke_url_problem(environment, template, proof.smoke_url.as_deref()));
@@ -84,7 +86,9 @@ pub(crate) async fn check<T>(
         return Err(outcome::preflight(&problems).into());
     };
     let (seen, also) = tokio::try_join!(rollout::look(&clients, environment), also(&clients, &identity, &template))?;
-    problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
+    if own_template {
+        problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
+    }
     problems.extend(short_lived(&identity, &seen));
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());

@@ -21,7 +21,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     release::note(context, environment);
     let image = plan.image()?;
     let proof = Proof { smoke_url: arguments.smoke_url.clone(), no_smoke: arguments.no_smoke, registry: None };
-    let check = Check { context, environment, proof: &proof, wait: arguments.wait, engine: false };
+    let check = Check { context, environment, proof: &proof, wait: arguments.wait, engine: false, own_template: true };
     let there = image.clone();
     let also = async |clients: &crate::aws::Clients, _: &_, _: &_| ecr::has(&clients.ecr, &there).await;
     let (ready, has_image) = context.interrupt.or(preflight::check(check, also, ui)).await?;

@@ -27,7 +27,8 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     }
     let Deploy { proof, conduct, dry_run, .. } = arguments;
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
-    let check = Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false };
+    let check =
+        Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: true };
     let also = async |clients: &Clients, _: &Identity, _: &Template| pin(clients, image, registry, *dry_run).await;
     let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     if *dry_run {

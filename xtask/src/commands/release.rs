@@ -96,7 +96,7 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
         let found = publish::look(clients, name, tag.as_deref(), known).await?;
         Ok((tag, commit, found))
     };
-    let check = Check { context, environment, proof, wait, engine: true };
+    let check = Check { context, environment, proof, wait, engine: true, own_template: true };
     let (ready, (source_tag, commit, found)) = preflight::check(check, also, ui).await?;
     if let (Some(repository), Some(stored), Some(tag)) = (&found.repository, &found.stored, &source_tag) {
         // These very sources were compiled before: whatever would be built, the registry has it.

@@ -27,7 +27,8 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
         ui.must_be_able_to_ask(&rollout::question(environment))?;
     }
     let Rollback { proof, conduct, dry_run, .. } = arguments;
-    let check = Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false };
+    let check =
+        Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: false };
     let also =
         async |clients: &Clients, _: &Identity, _: &Template| record::list(&clients.ssm, &environment.stack).await;
     let (ready, records) = context.interrupt.or(preflight::check(check, also, ui)).await?;

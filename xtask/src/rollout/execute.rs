@@ -195,7 +195,10 @@ async fn after_refusal(
             Ok(Followed { ending, stack: Some(stack), events, evidence: Vec::new() }.into())
         }
         _ => {
-            if refused {
+            // A change set that can still be deleted was not executed.
+            let idle =
+                refused || (!proposal.planned && change_set::discard(client, &set.id, &set.stack_id).await.is_ok());
+            if idle {
                 proposal.abandon(client).await;
             }
             Err(failure.into())

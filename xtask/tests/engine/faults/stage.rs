@@ -22,7 +22,7 @@ pub(crate) const UNDISTURBED: Duration = Duration::from_secs(60);
 const SECRET: &str = "wJalrXUtnFEMI-marker-of-the-key";
 const SESSION: &str = "IQoJb3JpZ2luX2VjE-marker-of-the-session";
 /// All that there is to compile.
-const SOURCE: &str = "crates/api.rs";
+const SOURCE: &str = "crates/api/main.rs";
 /// What the emulator's token says; the registry takes no other.
 const PASSWORD: &str = "ministack-auth-token";
 
@@ -77,7 +77,7 @@ impl Place {
         let folder = stage.folder.path().join(&stack);
         let place = Self { folder, stack, service: service.to_owned(), owns_images, key };
         let Self { folder, stack, .. } = &place;
-        for inner in ["bin", "infra", "docker", "home", "crates"] {
+        for inner in ["bin", "infra", "docker", "home", "crates/api"] {
             fs::create_dir_all(folder.join(inner))?;
         }
         let (endpoint, port) = (stage.burst.url(), stage.service.port());
