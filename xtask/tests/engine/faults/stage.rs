@@ -22,7 +22,7 @@ pub(crate) const UNDISTURBED: Duration = Duration::from_secs(60);
 const SECRET: &str = "wJalrXUtnFEMI-marker-of-the-key";
 const SESSION: &str = "IQoJb3JpZ2luX2VjE-marker-of-the-session";
 /// All that there is to compile.
-const SOURCE: &str = "crates/api.rs";
+const SOURCE: &str = "crates/api/main.rs";
 /// What the emulator's token says; the registry takes no other.
 const PASSWORD: &str = "ministack-auth-token";
 
@@ -77,7 +77,7 @@ impl Place {
         let folder = stage.folder.path().join(&stack);
         let place = Self { folder, stack, service: service.to_owned(), owns_images, key };
         let Self { folder, stack, .. } = &place;
-        for inner in ["bin", "infra", "docker", "home", "crates"] {
+        for inner in ["bin", "infra", "docker", "home", "crates/api"] {
             fs::create_dir_all(folder.join(inner))?;
         }
         let (endpoint, port) = (stage.burst.url(), stage.service.port());
@@ -104,6 +104,8 @@ impl Place {
         place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
         let artifact = r#"{"reason":"compiler-artifact","target":{"name":"api"},"executable":"API"}"#;
         place.program("cargo", &format!("echo '{}'", artifact.replace("API", &api.to_string_lossy())))?;
+        // What the compiler has read, as cargo tells it.
+        place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
         place.program("rustc", &format!("test \"$1\" = -vV && echo rustc || echo {}", folder.display()))?;
         place.program(
             "git",
