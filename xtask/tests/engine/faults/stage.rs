@@ -104,6 +104,8 @@ impl Place {
         place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
         let artifact = r#"{"reason":"compiler-artifact","target":{"name":"api"},"executable":"API"}"#;
         place.program("cargo", &format!("echo '{}'", artifact.replace("API", &api.to_string_lossy())))?;
+        // What the compiler has read, as cargo tells it.
+        place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
         place.program("rustc", &format!("test \"$1\" = -vV && echo rustc || echo {}", folder.display()))?;
         place.program(
             "git",
