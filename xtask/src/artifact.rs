@@ -158,7 +158,7 @@ fn reads_variables(file: &str) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let foreign =
         |start: &&str| text.split(start).skip(1).any(|rest| !rest.trim_start_matches('"').starts_with("CARGO_"));
-    VARIABLES.iter().any(|start| foreign(&start))
+    VARIABLES.iter().any(foreign)
 }
 
 #[cfg(test)]

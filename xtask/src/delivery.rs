@@ -204,8 +204,7 @@ impl Delivery<'_> {
         if !recorded && !busy {
             self.record(seen, stack, Change::None, 0.0).await?;
         }
-        if seen.remembered.lock.is_some() && !busy {
-            let dead = seen.remembered.lock.as_ref().expect("there is one");
+        if let Some(dead) = seen.remembered.lock.as_ref().filter(|_| !busy) {
             self.context.interrupt.or(lock::sweep(&self.ready.clients.ssm, &stack.name, dead)).await?;
         }
         self.result(stack)
