@@ -15,9 +15,10 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
-use super::build::LABEL;
 use super::{explain, is_missing};
 
+/// Marks what runs here for a service. The image's own label would do so for every container of it, an emulator's too.
+const LABEL: &str = "xtask.local";
 /// Longest that a container may take to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(30);
 /// Lines of a container's log that a failure shows.

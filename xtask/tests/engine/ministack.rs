@@ -177,7 +177,13 @@ impl Drop for Ministack {
     /// What ministack leaves behind when it stops while a service wants tasks is removed here.
     fn drop(&mut self) {
         let stopped = self.stop();
-        let removed = remove_containers(&self.label).and_then(|()| remove_images(&self.authority()));
+        // A container that it was just making appears after its end.
+        let removed = remove_containers(&self.label)
+            .and_then(|()| {
+                sleep(Duration::from_millis(1500));
+                remove_containers(&self.label)
+            })
+            .and_then(|()| remove_images(&self.authority()));
         // Complaining during a panic would end the whole suite; the first message counts.
         if let Err(error) = stopped.and(removed)
             && !std::thread::panicking()
