@@ -166,16 +166,20 @@ printf 'Docker %s, %s\n' "$(docker version --format '{{.Server.Version}}')" "$(a
 
 # --- time ------------------------------------------------------------------------------------------------------------
 
-"$work/article-direct" >/dev/null 2>&1
-"$work/tool-direct" >/dev/null 2>&1
+# Silent, unless it fails.
+quietly() {
+  "$@" >"$work/said" 2>&1 || { tail --lines 30 "$work/said" >&2; return 1; }
+}
+quietly "$work/article-direct"
+quietly "$work/tool-direct"
 # In rounds, so that what else the machine does meets both sides alike.
 measure() {
   local title=$1 round
   shift
   for round in $(seq "$rounds"); do
-    hyperfine --shell none --style none --warmup 1 --runs 3 --export-json "$work/times-$round.json" "$@" \
+    quietly hyperfine --shell none --show-output --warmup 1 --runs 3 --export-json "$work/times-$round.json" "$@" \
       --command-name 'the five commands' "$work/article-direct" \
-      --command-name 'cargo xtask release' "$work/tool-direct" >/dev/null 2>&1
+      --command-name 'cargo xtask release' "$work/tool-direct"
   done
   printf '\n== %s\n%-22s %8s %8s %8s\n' "$title" seconds median least most
   jq --slurp --raw-output '
@@ -185,7 +189,8 @@ measure() {
         "the tool takes \((map(.times | .[length / 2 | floor]) | .[1] / .[0]) * 1000 | round / 10) % of their time"
     ' "$work"/times-*.json | awk -F '\t' 'NF > 1 { printf "%-22s %8s %8s %8s\n", $1, $2, $3, $4; next } 1'
 }
-measure 'Nothing has changed'
+# The commands name a change set after the second, and two of one name are refused.
+measure 'Nothing has changed' --prepare 'sleep 1'
 # Each run of each side releases a change of its own.
 measure 'A change of one line, already compiled' --prepare "$work/change"
 
