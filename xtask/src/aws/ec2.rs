@@ -1,5 +1,5 @@
-//! The console output of an instance: one signed request, because the SDK's crate for EC2 is as large as all others
-//! together.
+//! The console output of an instance: one signed request, because the SDK's crate for EC2, the largest of all, would be
+//! compiled for it alone.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
