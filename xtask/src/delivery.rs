@@ -48,7 +48,7 @@ pub(crate) struct Delivery<'a> {
 /// # Errors
 /// A refusal, a declined question, a stack that failed, or an endpoint that is not right: with what became of it.
 pub(crate) async fn deliver(delivery: &Delivery<'_>) -> Result<()> {
-    let Delivery { context, ready, wanted, conduct, ui, .. } = delivery;
+    let Delivery { context, ready, wanted, ui, .. } = delivery;
     delivery.note();
     // Compiling may have taken long.
     let seen = delivery.fresh(&ready.seen).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn deliver(delivery: &Delivery<'_>) -> Result<()> {
         return delivery.stay(&seen).await;
     }
     let phase = ui.phase("stack");
-    let lock = delivery.lock(conduct.wait, &phase).await?;
+    let lock = delivery.lock(&phase).await?;
     let result = delivery.change(&lock, seen, phase).await;
     delivery.unlock(lock).await;
     result
@@ -77,10 +77,10 @@ pub(crate) async fn confirm(delivery: &Delivery<'_>) -> Result<()> {
 ///
 /// # Errors
 /// As for [`deliver`].
-pub(crate) async fn carry_out(delivery: &Delivery<'_>, proposal: &Proposal, wait: bool) -> Result<()> {
+pub(crate) async fn carry_out(delivery: &Delivery<'_>, proposal: &Proposal) -> Result<()> {
     delivery.note();
     let phase = delivery.ui.phase("stack");
-    let lock = delivery.lock(wait, &phase).await?;
+    let lock = delivery.lock(&phase).await?;
     let result = delivery.as_planned(&lock, proposal, phase).await;
     delivery.unlock(lock).await;
     result
@@ -95,12 +95,12 @@ impl Delivery<'_> {
         });
     }
 
-    async fn lock(&self, wait: bool, phase: &Phase<'_>) -> Result<Lock> {
+    async fn lock(&self, phase: &Phase<'_>) -> Result<Lock> {
         let run = lock::run_url(&self.context.vars);
         let commit = self.commit.as_deref();
         let by = &self.ready.identity.arn;
         let holder = Holder::this_run(&rollout::token(), by, &self.doing, commit, run.as_deref());
-        let take = lock::take(&self.ready.clients.ssm, self.wanted.environment, holder, wait, phase);
+        let take = lock::take(&self.ready.clients.ssm, self.wanted.environment, holder, self.conduct.wait, phase);
         self.context.interrupt.or(take).await
     }
 

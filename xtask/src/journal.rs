@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::aws::failure;
+use crate::eta::{self, Eta};
 use lock::Held;
 use record::Record;
 
@@ -30,6 +31,15 @@ pub(crate) struct Remembered {
     pub(crate) lock: Option<Held>,
     /// The newest release, whatever became of it.
     pub(crate) last: Option<Record>,
+}
+
+impl Remembered {
+    /// How long a change of this kind (`create` or `update`) took before.
+    pub(crate) fn eta(&self, kind: &str) -> Option<Eta> {
+        let learned = self.last.as_ref().map(Record::learned).unwrap_or_default();
+        let took: Vec<(&str, f64)> = learned.iter().map(|took| (took.change.as_str(), took.seconds)).collect();
+        eta::learn(kind, &took)
+    }
 }
 
 /// The path below which everything of a stack lies.

@@ -145,6 +145,11 @@ impl Failure {
     }
 }
 
+/// A question that was answered with no; `so` says what did not happen.
+pub(crate) fn declined(so: &str, resource: impl Into<String>) -> Failure {
+    Failure::new(Exit::Failed, "declined", so).resource(resource)
+}
+
 /// Several problems found before anything was changed, as one failure.
 pub(crate) fn preflight(problems: &[Failure]) -> Failure {
     let problems = each(problems);

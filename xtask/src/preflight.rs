@@ -9,9 +9,7 @@ use crate::aws::{self, Clients, Identity};
 use crate::cli::Proof;
 use crate::context::Context;
 use crate::docker::{self, Engine};
-use crate::eta;
 use crate::journal::lock;
-use crate::journal::record::Record;
 use crate::outcome::{self, Exit, Failure};
 use crate::plan::{self, Platform};
 use crate::rollout::{self, Seen};
@@ -106,10 +104,8 @@ pub(crate) async fn check<T>(
 /// Credentials that nobody renews and that end before a release like the last ones would.
 fn short_lived(identity: &Identity, seen: &Seen) -> Option<Failure> {
     let left = time_left(identity).filter(|_| identity.fixed)?;
-    let learned = seen.remembered.last.as_ref().map(Record::learned).unwrap_or_default();
-    let took: Vec<(&str, f64)> = learned.iter().map(|took| (took.change.as_str(), took.seconds)).collect();
     let kind = if seen.settled().is_some() { "update" } else { "create" };
-    let expected = eta::learn(kind, &took).map_or(0.0, |eta| eta.typical_seconds).max(SHORTEST_RELEASE);
+    let expected = seen.remembered.eta(kind).map_or(0.0, |eta| eta.typical_seconds).max(SHORTEST_RELEASE);
     (left.as_secs_f64() < expected).then(|| {
         Failure::new(Exit::Preflight, "credentials", "the AWS credentials end before the release would")
             .resource(&identity.arn)

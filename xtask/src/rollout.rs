@@ -21,7 +21,7 @@ use crate::image::ImageReference;
 use crate::journal::inputs::Inputs;
 use crate::journal::record::Outcome;
 use crate::journal::{self, Remembered};
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{self, Exit, Failure};
 use crate::plan::{self, Value};
 use crate::stack::events;
 use crate::stack::follow::{self, Watch};
@@ -175,10 +175,8 @@ pub(crate) async fn consent(environment: &Environment, ui: &Ui) -> Result<()> {
     if !environment.protected || ui.confirm(&question(environment)).await? {
         return Ok(());
     }
-    Err(Failure::new(Exit::Failed, "declined", "the change was declined")
-        .resource(format!("stack {}", environment.stack))
-        .reason("the stack was not changed")
-        .into())
+    let declined = outcome::declined("the change was declined", format!("stack {}", environment.stack));
+    Err(declined.reason("the stack was not changed").into())
 }
 
 /// Deletes the environment's stack and follows it to its end.

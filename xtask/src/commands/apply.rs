@@ -82,5 +82,5 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let create = plan.change == Change::Create;
     let before = ready.seen.stack.clone().filter(|_| !create);
     context.interrupt.or(rollout::consent(environment, ui)).await?;
-    delivery::carry_out(&delivery, &Proposal { set, create, before, planned: true }, arguments.wait).await
+    delivery::carry_out(&delivery, &Proposal { set, create, before, planned: true }).await
 }

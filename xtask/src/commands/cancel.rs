@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::release;
 use crate::context::Context;
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{self, Exit, Failure};
 use crate::rollout;
 use crate::ui::Ui;
 use crate::{preflight, stack};
@@ -28,9 +28,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         format!("Cancel the update of stack {} and go back to the release before?", stack.name)
     };
     if !ui.confirm(&question).await? {
-        return Err(Failure::new(Exit::Failed, "declined", "the operation goes on")
-            .resource(format!("stack {}", stack.name))
-            .into());
+        return Err(outcome::declined("the operation goes on", format!("stack {}", stack.name)).into());
     }
     let status = rollout::turn_back(&clients, environment, &stack, ui).await?;
     context.report(|report| report.stack_status = Some(status.clone()));

@@ -3,12 +3,13 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
+use super::release;
 use crate::aws::{Clients, Identity};
 use crate::cli::Destroy;
 use crate::context::Context;
 use crate::docker::{self, build, container};
 use crate::journal::{inputs, lock};
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{self, Exit, Failure};
 use crate::rollout::{self, Seen};
 use crate::stack::{self, Stack};
 use crate::status::{Answer, answer};
@@ -24,10 +25,7 @@ pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Resu
 
 async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
-    context.report(|report| {
-        report.environment = Some(environment.name.clone());
-        report.stack = Some(environment.stack.clone());
-    });
+    release::note(context, environment);
     let repository = &context.deployment.service.name;
     let mut question = format!("Delete stack {} in {} with all it holds", environment.stack, environment.region);
     if arguments.images {
@@ -111,7 +109,7 @@ async fn spare_neighbours(
 }
 
 fn declined(what: &str) -> Failure {
-    Failure::new(Exit::Failed, "declined", "the removal was declined").resource(what).reason("nothing was removed")
+    outcome::declined("the removal was declined", what).reason("nothing was removed")
 }
 
 fn half_done(stack: &str, error: &anyhow::Error) -> Failure {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
+use super::release;
 use crate::aws::Clients;
 use crate::cli::Events;
 use crate::context::Context;
@@ -16,10 +17,7 @@ use crate::{diagnose, preflight, rollout};
 
 pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    context.report(|report| {
-        report.environment = Some(environment.name.clone());
-        report.stack = Some(environment.stack.clone());
-    });
+    release::note(context, environment);
     let (clients, _) = preflight::account(context, environment).await?;
     let client = &clients.cloudformation;
     let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| missing(environment))?;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use config::deployment::Environment;
 
+use super::release;
 use crate::aws::log::{self, Follower, Line};
 use crate::aws::{self, Clients};
 use crate::cli::Logs;
@@ -33,10 +34,7 @@ pub(super) async fn run(arguments: &Logs, context: &Context, ui: &Ui) -> Result<
 
 async fn show(arguments: &Logs, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    context.report(|report| {
-        report.environment = Some(environment.name.clone());
-        report.stack = Some(environment.stack.clone());
-    });
+    release::note(context, environment);
     let (clients, _) = preflight::account(context, environment).await?;
     let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
     let stack = stack.ok_or_else(|| commands::events::missing(environment))?;

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::ecr::{self, Listed};
 use crate::journal::inputs;
 use crate::journal::lock::{self, Holder, Lock};
-use crate::outcome::{Exit, Failure};
+use crate::outcome;
 use crate::ui::Ui;
 use crate::{docker, preflight, retention, rollout};
 
@@ -52,8 +52,7 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
         ui.result(&format!("would remove {what}"));
     } else {
         if !ui.confirm(&format!("Remove {what}?")).await? {
-            let declined = Failure::new(Exit::Failed, "declined", "nothing was removed");
-            return Err(declined.resource(format!("repository {name}")).into());
+            return Err(outcome::declined("nothing was removed", format!("repository {name}")).into());
         }
         // Nobody may begin to need one of them while they are removed, and somebody may have since they were looked at.
         let locks = lock_all(context, &clients, &identity, &neighbours, ui).await?;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::release;
 use crate::cli::Recover;
 use crate::context::Context;
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{self, Exit, Failure};
 use crate::status::{self, Answer, Refusal};
 use crate::ui::Ui;
 use crate::{preflight, rollout, stack};
@@ -41,9 +41,7 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
         question.push_str(&format!(", and give up {}", skip.join(", ")));
     }
     if !ui.confirm(&(question + "?")).await? {
-        return Err(Failure::new(Exit::Failed, "declined", "the stack was left as it is")
-            .resource(format!("stack {}", stack.name))
-            .into());
+        return Err(outcome::declined("the stack was left as it is", format!("stack {}", stack.name)).into());
     }
     let status = rollout::recover(&clients, environment, &stack, halted, skip, ui).await?;
     context.report(|report| report.stack_status = Some(status.clone()));

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::release;
 use crate::context::Context;
 use crate::journal::lock;
-use crate::outcome::{Exit, Failure};
+use crate::outcome;
 use crate::preflight;
 use crate::ui::Ui;
 
@@ -21,9 +21,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let lives = if held.lives() { "it seems to be at work" } else { "it seems to be dead" };
     ui.line(&format!("held by {}, last heard of {seconds} s ago; {lives}", held.holder));
     if !ui.confirm(&format!("Take the lock of stack {} away?", environment.stack)).await? {
-        return Err(Failure::new(Exit::Failed, "declined", "the lock was left alone")
-            .resource(format!("stack {}", environment.stack))
-            .into());
+        return Err(outcome::declined("the lock was left alone", format!("stack {}", environment.stack)).into());
     }
     lock::drop_lock(&clients.ssm, &environment.stack).await?;
     context.report(|report| report.removed = Some(vec![format!("lock of {}", held.holder)]));

@@ -7,8 +7,7 @@ use anyhow::Result;
 use super::{Proposal, Seen, Wanted, is_recorded};
 use crate::aws::Clients;
 use crate::cost::{self, Difference};
-use crate::eta::{self, Eta};
-use crate::journal::record::Record;
+use crate::eta::Eta;
 use crate::plan::Value;
 use crate::stack::{self, Stack};
 use crate::ui::Phase;
@@ -24,10 +23,8 @@ impl Outlook {
     /// Works both out; what cannot be known is left out, since nothing depends on it.
     pub(crate) async fn of(clients: &Clients, wanted: &Wanted<'_>, proposal: &Proposal, seen: &Seen) -> Self {
         let kind = if proposal.create { "create" } else { "update" };
-        let learned = seen.remembered.last.as_ref().map(Record::learned).unwrap_or_default();
-        let took: Vec<(&str, f64)> = learned.iter().map(|took| (took.change.as_str(), took.seconds)).collect();
         let cost = difference(clients, wanted, proposal, seen).await.ok().flatten();
-        Self { cost, eta: eta::learn(kind, &took) }
+        Self { cost, eta: seen.remembered.eta(kind) }
     }
 
     /// A line for each that is known.
