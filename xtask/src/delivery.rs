@@ -40,6 +40,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) commit: Option<String>,
     /// The number of the release that this goes back to.
     pub(crate) back_to: Option<i64>,
+    /// Whether it follows a reviewed plan: then nothing else may be changed on the way.
+    pub(crate) planned: bool,
     pub(crate) ui: &'a Ui,
 }
 
@@ -135,7 +137,7 @@ impl Delivery<'_> {
         let clients = &ready.clients;
         let old = seen.is_old();
         let seen = self.fresh(&seen).await?;
-        let manners = Manners { follow: !conduct.no_follow, recreate: true, allow: &conduct.allow };
+        let manners = Manners { follow: !conduct.no_follow, recreate: !self.planned, allow: &conduct.allow };
         let found = seen.stack.clone();
         let before = rollout::settle(context, clients, wanted.environment, found, manners, ui).await?;
         // The lock that may be seen is our own.
@@ -146,6 +148,10 @@ impl Delivery<'_> {
         {
             phase.skipped(&format!("{} is current by now", wanted.environment.stack));
             return self.stay(&settled).await;
+        }
+        if self.planned {
+            let moved = ["what was under way has not brought the stack to it".to_owned()];
+            return Err(plan_file::refusal(wanted.environment, &moved).into());
         }
         let wish = Wish { wanted, before, allow: &conduct.allow };
         let Some(proposal) = rollout::propose(context, clients, wish, &phase, ui).await? else {

@@ -40,7 +40,18 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let origin = Origin::Settings(&context.deployment.service);
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
     let doing = "deploy".to_owned();
-    let delivery = Delivery { context, ready: &ready, wanted, proof, conduct, doing, commit: None, back_to: None, ui };
+    let delivery = Delivery {
+        context,
+        ready: &ready,
+        wanted,
+        proof,
+        conduct,
+        doing,
+        commit: None,
+        back_to: None,
+        planned: false,
+        ui,
+    };
     delivery::deliver(&delivery).await
 }
 

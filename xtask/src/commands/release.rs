@@ -41,8 +41,19 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
     let origin = Origin::Settings(&context.deployment.service);
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
     let doing = "release".to_owned();
-    delivery::deliver(&Delivery { context, ready: &ready, wanted, proof, conduct, doing, commit, back_to: None, ui })
-        .await
+    delivery::deliver(&Delivery {
+        context,
+        ready: &ready,
+        wanted,
+        proof,
+        conduct,
+        doing,
+        commit,
+        back_to: None,
+        planned: false,
+        ui,
+    })
+    .await
 }
 
 /// Puts into the result what every command on an environment knows from the start.

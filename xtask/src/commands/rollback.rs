@@ -63,6 +63,7 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
         doing: format!("rollback to release {}", target.number),
         commit: target.commit.clone(),
         back_to: Some(target.back_to.unwrap_or(target.number)),
+        planned: false,
         ui,
     };
     delivery::deliver(&delivery).await

@@ -18,6 +18,10 @@ async fn roll(model: &Model, protected: bool) -> Result<Report> {
 }
 
 async fn deliver(model: &Model, protected: bool, yes: bool, conduct: &Conduct) -> Result<Report> {
+    carry_out(model, protected, yes, conduct, false).await
+}
+
+async fn carry_out(model: &Model, protected: bool, yes: bool, conduct: &Conduct, planned: bool) -> Result<Report> {
     let scene = model.scene(protected).await;
     let global = Global { json: false, quiet: true, yes, color: Color::Never, verbose: false };
     let ui = Ui::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true });
@@ -37,6 +41,7 @@ async fn deliver(model: &Model, protected: bool, yes: bool, conduct: &Conduct) -
         doing: "release".to_owned(),
         commit: None,
         back_to: None,
+        planned,
         ui: &ui,
     };
     delivery::deliver(&delivery).await?;

@@ -175,3 +175,11 @@ async fn what_is_under_way_is_cancelled_or_deleted() {
         assert_eq!((status.as_str(), model.calls()), (end, vec![call.to_owned()]));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_whose_execution_was_rolled_back_is_not_replaced_by_another_change() {
+    let model = Model::new(&[Some("UPDATE_IN_PROGRESS"), Some("UPDATE_ROLLBACK_COMPLETE")]);
+    let ended = carry_out(&model, false, true, &Conduct::default(), true).await;
+    assert_eq!(Failure::of(&ended.err().unwrap()).kind, "moved");
+    assert!(model.calls().is_empty(), "{:?}", model.calls());
+}
