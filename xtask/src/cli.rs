@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Prune(Prune),
     /// Remove the stack, or what `release --local` started
     Destroy(Destroy),
-    /// Make what must be there before the first release: registry, roles, and GitHub's way in
+    /// Make what a first release needs: repository, roles, and GitHub's way in
     ///
     /// An administrator runs it, once for each environment and whenever something of it is to change; it is a stack of
     /// its own, ENV's with `-bootstrap` after the name. What the account has already, it leaves alone. At the end it

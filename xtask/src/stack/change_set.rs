@@ -45,7 +45,6 @@ pub(crate) struct ChangeSet {
     pub(crate) id: String,
     pub(crate) stack_id: String,
     pub(crate) changes: Vec<Change>,
-    /// ARN of the role that CloudFormation works with.
     pub(crate) role: Option<String>,
 }
 
@@ -161,10 +160,7 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
     // By its ARN, where it was asked for by name.
     let id = described.change_set_id().map_or(id, str::to_owned);
     match changes(client, &id, request, described).await {
-        Ok(changes) => {
-            let role = request.role.map(str::to_owned);
-            Ok(Prepared::Ready(ChangeSet { id, stack_id, changes, role }))
-        }
+        Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes, role: request.role.map(str::to_owned) })),
         Err(error) => Err(without(client, &id, request, error).await),
     }
 }
