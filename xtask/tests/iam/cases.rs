@@ -1,0 +1,276 @@
+//! What each role has to be able to do, and what none of them may: one table for evaluator and emulator.
+
+use std::collections::BTreeMap;
+
+use super::evaluate::Request;
+use super::roles::{BOUNDARY, EXECUTION, REGION, Role, Roles, STACK};
+
+/// Whose attempt it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    Pipeline,
+    CloudFormation,
+    Task,
+    TaskExecution,
+    Instance,
+}
+
+/// One attempt, and whether it has to succeed.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) who: Who,
+    pub(crate) action: &'static str,
+    pub(crate) resource: String,
+    pub(crate) context: Vec<(&'static str, String)>,
+    pub(crate) allowed: bool,
+}
+
+impl Case {
+    fn with(mut self, key: &'static str, value: &str) -> Self {
+        self.context.push((key, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn request(&self) -> Request<'_> {
+        let region = ("aws:RequestedRegion", REGION);
+        let context = self.context.iter().map(|(key, value)| (*key, value.as_str()));
+        let context: BTreeMap<&str, &str> = std::iter::once(region).chain(context).collect();
+        Request { action: self.action, resource: &self.resource, context }
+    }
+}
+
+impl Who {
+    pub(crate) fn role(self, roles: &Roles) -> &Role {
+        match self {
+            Self::Pipeline => &roles.deploy,
+            Self::CloudFormation => &roles.execution,
+            Self::Task => &roles.task,
+            Self::TaskExecution => &roles.task_execution,
+            Self::Instance => &roles.instance,
+        }
+    }
+}
+
+/// The tag by which CloudFormation marks what a stack made.
+const TAG: &str = "aws:ResourceTag/aws:cloudformation:stack-name";
+const ROLE: &str = "cloudformation:RoleArn";
+const BOUNDED: &str = "iam:PermissionsBoundary";
+const PASSED: &str = "iam:PassedToService";
+
+/// All attempts.
+pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
+    let mut cases = pipeline(roles);
+    cases.extend(cloudformation(roles));
+    cases.extend(services(roles));
+    cases
+}
+
+fn case(who: Who, allowed: bool, action: &'static str, resource: String) -> Case {
+    Case { who, action, resource, context: Vec::new(), allowed }
+}
+
+fn pipeline(roles: &Roles) -> Vec<Case> {
+    let may = |action, service, resource: &str| case(Who::Pipeline, true, action, roles.arn(service, resource));
+    let may_not = |action, service, resource: &str| case(Who::Pipeline, false, action, roles.arn(service, resource));
+    let any = |action| case(Who::Pipeline, true, action, "*".to_owned());
+    let stack = format!("stack/{STACK}/1");
+    let execution = roles.arn("iam", EXECUTION);
+    let memory = format!("parameter/xtask/{STACK}");
+    let mut cases = vec![
+        any("ecr:GetAuthorizationToken"),
+        any("sts:GetCallerIdentity"),
+        may("iam:PassRole", "iam", EXECUTION).with(PASSED, "cloudformation.amazonaws.com"),
+        may("ecs:DescribeServices", "ecs", &format!("service/{STACK}-Cluster-1/Service-1")),
+        may("ecs:DescribeTasks", "ecs", &format!("task/{STACK}-Cluster-1/1")),
+        case(
+            Who::Pipeline,
+            true,
+            "ecs:ListTasks",
+            roles.arn("ecs", &format!("container-instance/{STACK}-Cluster-1/1")),
+        )
+        .with("ecs:cluster", &roles.arn("ecs", &format!("cluster/{STACK}-Cluster-1"))),
+        may("ec2:GetConsoleOutput", "ec2", "instance/i-1").with(TAG, STACK),
+        may("logs:FilterLogEvents", "logs", &format!("log-group:{STACK}-LogGroup-1")),
+        may("logs:GetLogEvents", "logs", &format!("log-group:{STACK}-LogGroup-1:log-stream:api")),
+        // Nobody's identity, and nobody else's role.
+        may_not("iam:CreateUser", "iam", "user/intruder"),
+        may_not("iam:CreateAccessKey", "iam", "user/intruder"),
+        may_not("iam:CreateRole", "iam", &format!("role/{STACK}-own")),
+        may_not("iam:AttachRolePolicy", "iam", EXECUTION),
+        may_not("iam:PutRolePolicy", "iam", "role/xtask/deploy"),
+        may_not("iam:PassRole", "iam", "role/administrator").with(PASSED, "cloudformation.amazonaws.com"),
+        may_not("iam:PassRole", "iam", EXECUTION).with(PASSED, "ec2.amazonaws.com"),
+        may_not("iam:CreatePolicyVersion", "iam", BOUNDARY),
+        may_not("sts:AssumeRole", "iam", EXECUTION),
+        may_not("sts:AssumeRole", "iam", "role/administrator"),
+        // Nor what others have.
+        may_not("ecr:DeleteRepository", "ecr", "repository/rest-api"),
+        may_not("ecr:BatchDeleteImage", "ecr", "repository/rest-api"),
+        may_not("ecr:PutImage", "ecr", "repository/another"),
+        may_not("ecr:PutLifecyclePolicy", "ecr", "repository/rest-api"),
+        may_not("ssm:GetParameter", "ssm", "parameter/xtask/rest-api-dev/lock"),
+        may_not("ssm:PutParameter", "ssm", "parameter/xtask/rest-api-dev/lock"),
+        may_not("ssm:GetParameter", "ssm", "parameter/database/password"),
+        may_not("secretsmanager:GetSecretValue", "secretsmanager", "secret:database-1").with(TAG, "another"),
+        may_not("logs:FilterLogEvents", "logs", "log-group:another-LogGroup-1"),
+        may_not("ecs:DescribeTasks", "ecs", "task/another-Cluster-1/1"),
+        may_not("ecs:UpdateService", "ecs", &format!("service/{STACK}-Cluster-1/Service-1")),
+        may_not("ec2:GetConsoleOutput", "ec2", "instance/i-1").with(TAG, "another"),
+        may_not("ec2:RunInstances", "ec2", "instance/*"),
+        may_not("cloudformation:DescribeStacks", "cloudformation", "stack/another/1"),
+        may_not("cloudformation:DeleteStack", "cloudformation", "stack/another/1").with(ROLE, &execution),
+        may_not("cloudformation:DeleteStack", "cloudformation", &format!("stack/{STACK}-bootstrap/1"))
+            .with(ROLE, &execution),
+        may_not("cloudformation:CreateStack", "cloudformation", &stack).with(ROLE, &execution),
+        may_not("cloudformation:UpdateStack", "cloudformation", &stack).with(ROLE, &execution),
+        case(Who::Pipeline, false, "s3:ListAllMyBuckets", "*".to_owned()),
+        case(Who::Pipeline, false, "s3:GetObject", "arn:aws:s3:::data/object".to_owned()),
+    ];
+    for action in ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:PutImage"] {
+        cases.push(may(action, "ecr", "repository/rest-api"));
+    }
+    for action in ["ecr:BatchCheckLayerAvailability", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart"] {
+        cases.push(may(action, "ecr", "repository/rest-api"));
+    }
+    for action in ["ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer"] {
+        cases.push(may(action, "ecr", "repository/rest-api"));
+    }
+    for action in ["ssm:PutParameter", "ssm:GetParameter", "ssm:GetParameterHistory", "ssm:DeleteParameter"] {
+        cases.push(may(action, "ssm", &format!("{memory}/lock")));
+    }
+    cases.push(may("ssm:GetParametersByPath", "ssm", &memory));
+    for action in ["DescribeStacks", "DescribeStackEvents", "GetTemplate", "ListStackResources", "CancelUpdateStack"] {
+        cases.push(may(named("cloudformation", action), "cloudformation", &stack));
+    }
+    for action in ["DescribeChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "DescribeEvents"] {
+        cases.push(may(named("cloudformation", action), "cloudformation", &stack));
+    }
+    // With the execution role, and with nothing else.
+    for action in ["CreateChangeSet", "DeleteStack", "RollbackStack", "ContinueUpdateRollback"] {
+        let action = named("cloudformation", action);
+        cases.push(may(action, "cloudformation", &stack).with(ROLE, &execution));
+        cases.push(may_not(action, "cloudformation", &stack));
+        cases.push(may_not(action, "cloudformation", &stack).with(ROLE, &roles.arn("iam", "role/administrator")));
+    }
+    cases
+}
+
+fn cloudformation(roles: &Roles) -> Vec<Case> {
+    let may = |action, service, resource: &str| case(Who::CloudFormation, true, action, roles.arn(service, resource));
+    let may_not =
+        |action, service, resource: &str| case(Who::CloudFormation, false, action, roles.arn(service, resource));
+    let (own, boundary) = (format!("role/{STACK}-TaskRole-1"), roles.arn("iam", BOUNDARY));
+    let none = roles.arn("iam", "policy/AdministratorAccess");
+    let bucket = "arn:aws:s3:::data".to_owned();
+    vec![
+        may("iam:CreateRole", "iam", &own).with(BOUNDED, &boundary),
+        may("iam:PutRolePolicy", "iam", &own).with(BOUNDED, &boundary),
+        may("iam:AttachRolePolicy", "iam", &own).with(BOUNDED, &boundary),
+        may("iam:DeleteRole", "iam", &own),
+        may("iam:PassRole", "iam", &own).with(PASSED, "ecs-tasks.amazonaws.com"),
+        may("iam:PassRole", "iam", &own).with(PASSED, "ecs.amazonaws.com"),
+        may("iam:PassRole", "iam", &own).with(PASSED, "ec2.amazonaws.com"),
+        may("iam:CreateServiceLinkedRole", "iam", "role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")
+            .with("iam:AWSServiceName", "ecs.amazonaws.com"),
+        may("ecs:CreateService", "ecs", &format!("service/{STACK}-Cluster-1/Service-1")),
+        may("logs:CreateLogGroup", "logs", &format!("log-group:{STACK}-LogGroup-1")),
+        may("logs:CreateLogGroup", "logs", &format!("log-group:aws-waf-logs-{STACK}")),
+        may("cloudwatch:PutMetricAlarm", "cloudwatch", &format!("alarm:{STACK}-ErrorAlarm-1")),
+        may("secretsmanager:CreateSecret", "secretsmanager", "secret:OriginSecret-1"),
+        may("secretsmanager:GetSecretValue", "secretsmanager", "secret:OriginSecret-1").with(TAG, STACK),
+        may("kms:ScheduleKeyDeletion", "kms", "key/1").with(TAG, STACK),
+        may("ec2:CreateVpc", "ec2", "vpc/*"),
+        may("elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing", "loadbalancer/app/rest-a-LoadB-1/1"),
+        case(Who::CloudFormation, true, "apigateway:POST", format!("arn:aws:apigateway:{REGION}::/restapis")),
+        case(
+            Who::CloudFormation,
+            true,
+            "route53:ChangeResourceRecordSets",
+            "arn:aws:route53:::hostedzone/Z1".to_owned(),
+        ),
+        case(
+            Who::CloudFormation,
+            true,
+            "ssm:GetParameters",
+            format!("arn:aws:ssm:{REGION}::parameter/aws/service/ami"),
+        ),
+        // Identities, and the roles that limit it.
+        may_not("iam:CreateUser", "iam", "user/intruder"),
+        may_not("iam:CreateRole", "iam", &own),
+        may_not("iam:CreateRole", "iam", &own).with(BOUNDED, &none),
+        may_not("iam:AttachRolePolicy", "iam", &own),
+        may_not("iam:AttachRolePolicy", "iam", &own).with(BOUNDED, &none),
+        may_not("iam:PutRolePolicy", "iam", EXECUTION).with(BOUNDED, &boundary),
+        may_not("iam:PutRolePolicy", "iam", "role/another-1").with(BOUNDED, &boundary),
+        may_not("iam:UpdateAssumeRolePolicy", "iam", "role/xtask/deploy"),
+        may_not("iam:DeleteRolePermissionsBoundary", "iam", &own),
+        may_not("iam:CreatePolicyVersion", "iam", BOUNDARY),
+        may_not("iam:PassRole", "iam", "role/administrator").with(PASSED, "ecs-tasks.amazonaws.com"),
+        may_not("iam:PassRole", "iam", &own).with(PASSED, "lambda.amazonaws.com"),
+        may_not("sts:AssumeRole", "iam", "role/administrator"),
+        // What others have.
+        may_not("secretsmanager:GetSecretValue", "secretsmanager", "secret:database-1"),
+        may_not("secretsmanager:GetSecretValue", "secretsmanager", "secret:database-1").with(TAG, "another"),
+        may_not("kms:ScheduleKeyDeletion", "kms", "key/2").with(TAG, "another"),
+        may_not("cognito-idp:DeleteUserPool", "cognito-idp", "userpool/1").with(TAG, "another"),
+        may_not("ec2:TerminateInstances", "ec2", "instance/i-1").with(TAG, "another"),
+        may_not("ecs:DeleteService", "ecs", "service/another-Cluster-1/Service-1"),
+        may_not("logs:DeleteLogGroup", "logs", "log-group:another-LogGroup-1"),
+        may_not("cloudwatch:DeleteAlarms", "cloudwatch", "alarm:another-1"),
+        may_not("ecr:DeleteRepository", "ecr", "repository/rest-api"),
+        may_not("cloudformation:DeleteStack", "cloudformation", "stack/another/1"),
+        may_not("ssm:GetParameter", "ssm", "parameter/database/password"),
+        case(Who::CloudFormation, false, "apigateway:PATCH", format!("arn:aws:apigateway:{REGION}::/account")),
+        case(
+            Who::CloudFormation,
+            false,
+            "route53:ChangeResourceRecordSets",
+            "arn:aws:route53:::hostedzone/Z2".to_owned(),
+        ),
+        case(Who::CloudFormation, false, "s3:DeleteBucket", bucket.clone()),
+        case(Who::CloudFormation, false, "s3:GetObject", bucket + "/object"),
+        // Nor anything in another Region.
+        may_not("ec2:CreateVpc", "ec2", "vpc/*").with("aws:RequestedRegion", "us-east-1"),
+        may_not("elasticloadbalancing:DeleteLoadBalancer", "elasticloadbalancing", "loadbalancer/app/x/1")
+            .with("aws:RequestedRegion", "us-east-1"),
+    ]
+}
+
+fn services(roles: &Roles) -> Vec<Case> {
+    use Who::{Instance, Task, TaskExecution};
+    let of = |who, allowed, action, service, resource: &str| case(who, allowed, action, roles.arn(service, resource));
+    let group = format!("log-group:{STACK}-LogGroup-1:log-stream:api");
+    let mut cases = vec![
+        case(Task, true, "ssmmessages:OpenDataChannel", "*".to_owned()),
+        of(Instance, true, "cloudformation:SignalResource", "cloudformation", &format!("stack/{STACK}/1")),
+        of(Instance, true, "secretsmanager:GetSecretValue", "secretsmanager", "secret:OriginSecret-1").with(TAG, STACK),
+        of(Instance, false, "secretsmanager:GetSecretValue", "secretsmanager", "secret:database-1")
+            .with(TAG, "another"),
+        of(Instance, false, "cloudformation:SignalResource", "cloudformation", "stack/another/1"),
+        of(Task, false, "logs:PutLogEvents", "logs", &group),
+        of(Task, false, "ecr:BatchGetImage", "ecr", "repository/rest-api"),
+    ];
+    for who in [TaskExecution, Instance] {
+        cases.push(case(who, true, "ecr:GetAuthorizationToken", "*".to_owned()));
+        cases.push(of(who, true, "ecr:BatchGetImage", "ecr", "repository/rest-api"));
+        cases.push(of(who, true, "ecr:GetDownloadUrlForLayer", "ecr", "repository/rest-api"));
+        cases.push(of(who, true, "logs:CreateLogStream", "logs", &group));
+        cases.push(of(who, true, "logs:PutLogEvents", "logs", &group));
+        cases.push(of(who, false, "ecr:BatchGetImage", "ecr", "repository/another"));
+        cases.push(of(who, false, "ecr:PutImage", "ecr", "repository/rest-api"));
+        cases.push(of(who, false, "logs:PutLogEvents", "logs", "log-group:another-LogGroup-1:log-stream:api"));
+    }
+    for who in [Task, TaskExecution, Instance] {
+        cases.push(of(who, false, "iam:CreateUser", "iam", "user/intruder"));
+        cases.push(of(who, false, "sts:AssumeRole", "iam", EXECUTION));
+        cases.push(of(who, false, "ssm:GetParameter", "ssm", &format!("parameter/xtask/{STACK}/lock")));
+        cases.push(of(who, false, "cloudformation:DeleteStack", "cloudformation", &format!("stack/{STACK}/1")));
+        cases.push(case(who, false, "s3:GetObject", "arn:aws:s3:::data/object".to_owned()));
+    }
+    cases
+}
+
+/// An action whose service several of a list share.
+fn named(service: &str, action: &str) -> &'static str {
+    Box::leak(format!("{service}:{action}").into_boxed_str())
+}
