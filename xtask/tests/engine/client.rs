@@ -41,6 +41,13 @@ pub(crate) fn form(endpoint: &str, service: &str, fields: &[(&str, &str)]) -> Re
     runtime()?.block_on(ask(client()?.post(endpoint).body(body), &headers))
 }
 
+/// Sends a body with these headers, whatever the answer.
+pub(crate) fn post(url: &str, headers: &[(String, String)], body: String) -> Result<Answer> {
+    let request = client()?.post(url).body(body);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    runtime()?.block_on(ask(request, &[]))
+}
+
 /// Sends JSON, or nothing for null.
 pub(crate) fn send(method: &str, url: &str, body: &Value) -> Result<Answer> {
     let request = client()?.request(method.parse().context("a method of HTTP")?, url);

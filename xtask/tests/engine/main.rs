@@ -7,9 +7,11 @@ mod fakecloud;
 mod faults;
 mod local;
 mod ministack;
+mod permissions;
 mod push;
 mod registry;
 mod rehearsal;
+mod signed;
 #[path = "../infra/support.rs"]
 mod support;
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         push::trials(&support),
         boot::trials(&support),
         rehearsal::trials(&support),
+        permissions::trials(&support),
         faults::trials(&support),
         fakecloud::trials(&support),
     ];

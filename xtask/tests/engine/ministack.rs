@@ -77,6 +77,15 @@ fn runs_tasks() -> Option<bool> {
 impl Ministack {
     /// Starts one on a free loopback port and waits until it answers.
     pub(crate) fn start(names: Names) -> Result<Self> {
+        Self::start_with(names, &[])
+    }
+
+    /// Starts one that looks at signatures and permissions.
+    pub(crate) fn enforcing() -> Result<Self> {
+        Self::start_with(Names::Machine, &[("AUTH", "true")])
+    }
+
+    fn start_with(names: Names, settings: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a folder for the emulator")?;
         let address = free_address(names)?;
         let host = format!("suite-{}", std::process::id());
@@ -107,6 +116,7 @@ impl Ministack {
             .env("SFTP_ENABLED", "0")
             // Gateway and load balancer share one event loop, and a refusal can make them wait for each other.
             .env("MINISTACK_APIGW_PROXY_TIMEOUT_SECONDS", "10")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);

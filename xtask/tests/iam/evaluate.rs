@@ -30,19 +30,6 @@ pub(crate) fn allows(documents: &[Value], boundary: Option<&Value>, request: &Re
     within(documents) && boundary.is_none_or(|boundary| within(std::slice::from_ref(boundary)))
 }
 
-/// Whether a role's trust lets in a token with these claims, of GitHub's provider.
-pub(crate) fn trusts(document: &Value, claims: &BTreeMap<&str, &str>) -> bool {
-    let request = Request { action: "sts:AssumeRoleWithWebIdentity", resource: "*", context: claims.clone() };
-    let statements = document["Statement"].as_array().expect("statements");
-    statements.iter().any(|statement| {
-        let provider = statement["Principal"]["Federated"].as_str().unwrap_or_default();
-        statement["Effect"] == "Allow"
-            && provider.ends_with("oidc-provider/token.actions.githubusercontent.com")
-            && texts(&statement["Action"]).iter().any(|action| fits(action, request.action))
-            && holds(&statement["Condition"], &request)
-    })
-}
-
 fn applies(statement: &Value, request: &Request<'_>) -> bool {
     for key in statement.as_object().expect("a statement").keys() {
         let known = ["Sid", "Effect", "Action", "Resource", "Condition"].contains(&key.as_str());
@@ -54,7 +41,8 @@ fn applies(statement: &Value, request: &Request<'_>) -> bool {
         && holds(&statement["Condition"], request)
 }
 
-fn holds(condition: &Value, request: &Request<'_>) -> bool {
+/// Whether all of a statement's conditions are met.
+pub(crate) fn holds(condition: &Value, request: &Request<'_>) -> bool {
     condition.as_object().into_iter().flatten().all(|(operator, keys)| {
         keys.as_object().expect("keys").iter().all(|(key, expected)| {
             let found = request.context.get(key.as_str());

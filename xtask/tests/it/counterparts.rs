@@ -55,6 +55,14 @@ pub(crate) struct World {
     pub(crate) push_refusal: Option<String>,
     /// What Systems Manager keeps.
     pub(crate) journal: ssm::Journal,
+    /// Outputs of the stack besides its URL.
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// Whether the account has an identity provider for GitHub.
+    pub(crate) provider: bool,
+    /// The role that API Gateway logs with.
+    pub(crate) logging_role: Option<&'static str>,
+    /// An action that nobody may do.
+    pub(crate) denied: Option<&'static str>,
     /// What the service has logged; `None` when the stack names no log group.
     pub(crate) log: Option<Vec<String>>,
     /// The digest that the service says it runs; `None` answers 502.
@@ -126,6 +134,10 @@ impl Respond for Answers {
         let mut world = self.0.lock().unwrap();
         match request.url.path() {
             "/" => aws::answer(&mut world, request),
+            "/account" => {
+                world.asked.push("apigateway:GET".to_owned());
+                ResponseTemplate::new(200).set_body_json(serde_json::json!({"cloudwatchRoleArn": world.logging_role}))
+            }
             "/live/api/greeting" => service(&world, r#"{"id":1,"content":"Hello, World!"}"#.to_owned()),
             "/live/version" => {
                 let digest = world.serves.clone().unwrap_or_default();

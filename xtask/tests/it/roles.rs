@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
-use evaluate::{allows, trusts};
+use evaluate::{Request, allows, holds};
 use roles::{EXECUTION, Roles, STACK};
 
 const ACCOUNT: &str = "111122223333";
@@ -101,6 +101,18 @@ fn statements(policy: &Value) -> impl Iterator<Item = (String, Value)> {
             statement[key] = json!(list);
         }
         (statement["Sid"].as_str().unwrap().to_owned(), statement)
+    })
+}
+
+/// Whether a role's trust lets in a token with these claims, of GitHub's provider.
+fn trusts(document: &Value, claims: &BTreeMap<&str, &str>) -> bool {
+    let request = Request { action: "sts:AssumeRoleWithWebIdentity", resource: "*", context: claims.clone() };
+    document["Statement"].as_array().unwrap().iter().any(|statement| {
+        let provider = statement["Principal"]["Federated"].as_str().unwrap_or_default();
+        statement["Effect"] == "Allow"
+            && provider.ends_with("oidc-provider/token.actions.githubusercontent.com")
+            && statement["Action"] == request.action
+            && holds(&statement["Condition"], &request)
     })
 }
 

@@ -1,5 +1,6 @@
 //! The finished tool as its user sees it: exit code, results and everything else, word for word.
 
+mod bootstraps;
 mod environments;
 mod help;
 mod proofs;

@@ -33,7 +33,11 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
     }
     let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
     let action = form["Action"].as_str();
-    let service = if action == "GetCallerIdentity" { "sts" } else { "cloudformation" };
+    let service = match action {
+        "GetCallerIdentity" => "sts",
+        "GetOpenIDConnectProvider" => "iam",
+        _ => "cloudformation",
+    };
     world.asked.push(format!("{service}:{action}"));
     match query(world, action, &form) {
         Ok(result) => {
@@ -54,6 +58,9 @@ fn query(
     form: &BTreeMap<String, String>,
 ) -> Result<String, (&'static str, &'static str)> {
     match action {
+        _ if world.denied == Some(action) => Err(("AccessDenied", "releaser is not authorized to perform it")),
+        "GetOpenIDConnectProvider" if world.provider => Ok(tag("ClientIDList", &tag("member", "sts.amazonaws.com"))),
+        "GetOpenIDConnectProvider" => Err(("NoSuchEntity", "there is none")),
         "GetCallerIdentity" => Ok(tags(&[
             ("Arn", "arn:aws:iam::111122223333:user/releaser"),
             ("UserId", "AIDAEXAMPLE"),
@@ -104,7 +111,8 @@ fn execute(world: &mut World) {
         (world.template, world.parameters) = (template, parameters);
     }
     if world.ending == Ending::Complete {
-        world.serves = world.parameters["ContainerURI"].split_once('@').map(|(_, digest)| digest.to_owned());
+        let image = world.parameters.get("ContainerURI").and_then(|image| image.split_once('@'));
+        world.serves = image.map(|(_, digest)| digest.to_owned());
     }
 }
 
@@ -112,9 +120,10 @@ fn stack(world: &World) -> String {
     let parameters = world.parameters.iter().map(|(name, value)| {
         tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
     });
-    let output = |key, value| tag("member", &tags(&[("OutputKey", key), ("OutputValue", value)]));
+    let output = |key: &str, value: &str| tag("member", &tags(&[("OutputKey", key), ("OutputValue", value)]));
     let group = world.log.as_ref().map(|_| output("LogGroupName", "rest-api"));
-    let outputs = output("ApiGatewayURL", &world.url) + &group.unwrap_or_default();
+    let others = world.outputs.iter().map(|(key, value)| output(key, value));
+    let outputs = output("ApiGatewayURL", &world.url) + &group.unwrap_or_default() + &others.collect::<String>();
     let body = [
         tags(&[
             ("StackId", STACK_ID),
