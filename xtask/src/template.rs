@@ -63,6 +63,21 @@ impl Template {
     /// # Errors
     /// Text that is not YAML, is too large, or has no `ContainerURI` parameter or `ApiGatewayURL` output.
     pub(crate) fn parse(path: &str, body: String) -> Result<Self, InvalidTemplate> {
+        let template = Self::read(path, body)?;
+        if !template.declares(CONTAINER_URI) {
+            return Err(InvalidTemplate::NoContainerUri { path: template.path });
+        }
+        if !template.outputs.contains(API_GATEWAY_URL) {
+            return Err(InvalidTemplate::NoUrl { path: template.path });
+        }
+        Ok(template)
+    }
+
+    /// Reads any template's text.
+    ///
+    /// # Errors
+    /// Text that is not YAML or is too large.
+    pub(crate) fn read(path: &str, body: String) -> Result<Self, InvalidTemplate> {
         let path = path.to_owned();
         if body.len() > MAX_BODY {
             return Err(InvalidTemplate::TooLarge { path, size: body.len() });
@@ -86,12 +101,6 @@ impl Template {
         let redeploy = redeploy
             .map(|node| redeploy_of(node).ok_or(InvalidTemplate::Redeploy { path: path.clone() }))
             .transpose()?;
-        if !parameters.contains_key(CONTAINER_URI) {
-            return Err(InvalidTemplate::NoContainerUri { path });
-        }
-        if !outputs.contains(API_GATEWAY_URL) {
-            return Err(InvalidTemplate::NoUrl { path });
-        }
         Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, redeploy })
     }
 
