@@ -102,8 +102,7 @@ pub(crate) fn parameters(
         ("HealthPath", service.health_path.clone()),
         ("RepositoryName", image.repository.clone()),
     ];
-    let mut values: BTreeMap<String, Value> =
-        previous.iter().filter(|name| template.declares(name)).map(|name| (name.clone(), Value::Previous)).collect();
+    let mut values = kept(template, previous);
     for (name, value) in derived {
         if template.declares(name) {
             values.insert(name.to_owned(), Value::Is(value));
@@ -113,11 +112,19 @@ pub(crate) fn parameters(
     if let Some(Some(architecture)) = template.parameters.get(ARCHITECTURE) {
         values.insert(ARCHITECTURE.to_owned(), Value::Is(architecture.clone()));
     }
-    for (name, value) in &environment.parameters {
-        values.insert(name.clone(), Value::Is(value.clone()));
-    }
+    values.extend(given(environment));
     values.insert(CONTAINER_URI.to_owned(), Value::Is(image.to_string()));
     values
+}
+
+/// The parameters that a stack has already, as they are.
+pub(crate) fn kept(template: &Template, previous: &BTreeSet<String>) -> BTreeMap<String, Value> {
+    previous.iter().filter(|name| template.declares(name)).map(|name| (name.clone(), Value::Previous)).collect()
+}
+
+/// The parameters of deploy.toml.
+pub(crate) fn given(environment: &Environment) -> impl Iterator<Item = (String, Value)> {
+    environment.parameters.iter().map(|(name, value)| (name.clone(), Value::Is(value.clone())))
 }
 
 /// Parameters of deploy.toml that the template does not declare, or that are the tool's own to set.

@@ -112,9 +112,9 @@ pub(crate) struct Apply {
 pub(crate) struct Deploy {
     #[command(flatten)]
     pub(crate) environment: EnvironmentArg,
-    /// The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
+    /// The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG; none for a template that runs none
     #[arg(long, value_name = "URI")]
-    pub(crate) image: String,
+    pub(crate) image: Option<String>,
     #[command(flatten)]
     pub(crate) proof: Proof,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use super::release;
 use crate::cli::Plan;
 use crate::context::Context;
 use crate::delivery::plan_file::{Parts, PlanFile};
-use crate::rollout::{self, Manners, Origin, Outlook, Wanted, Wish};
+use crate::rollout::{self, Manners, Origin, Outlook, Wanted};
 use crate::ui::Ui;
 
 pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<()> {
