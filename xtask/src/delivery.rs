@@ -2,6 +2,7 @@
 //!
 //! `release`, `deploy`, `rollback` and `apply` differ in what they want; from there on they are the same.
 
+pub(crate) mod back;
 mod log;
 pub(crate) mod plan_file;
 
@@ -40,6 +41,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) commit: Option<String>,
     /// The number of the release that this goes back to.
     pub(crate) back_to: Option<i64>,
+    /// Whether what could not be proved stays, instead of the release before it coming back.
+    pub(crate) keep_failed: bool,
     /// Whether it follows a reviewed plan: then nothing else may be changed on the way.
     pub(crate) planned: bool,
     pub(crate) ui: &'a Ui,
@@ -171,8 +174,14 @@ impl Delivery<'_> {
         self.apply(lock, &settled, &proposal, phase).await
     }
 
-    /// Under the lock: execute, prove, record.
+    /// Under the lock: execute, prove, record, and say where it answers.
     async fn apply(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<()> {
+        let stack = self.carry(lock, seen, proposal, phase).await?;
+        self.result(&stack)
+    }
+
+    /// Under the lock: execute, prove, record; what is not proved is taken back.
+    async fn carry(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<Stack> {
         let Self { context, ready, wanted, ui, .. } = self;
         if let Err(error) = lock.check().await {
             proposal.abandon(&ready.clients.cloudformation).await;
@@ -191,11 +200,14 @@ impl Delivery<'_> {
         };
         self.show(&stack, change);
         if let Err(error) = self.prove(&stack, SPACING).await {
+            let failure = Failure::of(&error);
+            let before = self.before(seen, &failure).await;
             self.record_failure(change, seconds, &error).await;
-            return Err(error);
+            let Some(before) = before else { return Err(error) };
+            return Err(self.take_back(lock, &before, failure).await);
         }
         self.record(seen, &stack, change, seconds).await?;
-        self.result(&stack)
+        Ok(stack)
     }
 
     /// Nothing to deploy: proves what runs, and records it if that was not done yet.

@@ -50,6 +50,7 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
         doing,
         commit,
         back_to: None,
+        keep_failed: arguments.keep_failed,
         planned: false,
         ui,
     })
