@@ -7,7 +7,13 @@ use config::service::Origins;
 
 use crate::requests::REQUEST_ID;
 
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// What API Gateway wants of who has a key, or signs.
+const FOR_THE_GATEWAY: [HeaderName; 4] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-amz-content-sha256"),
+    HeaderName::from_static("x-amz-date"),
+    HeaderName::from_static("x-amz-security-token"),
+];
 /// How many seconds a browser need not ask again.
 const PREFLIGHT_SECONDS: usize = 3600;
 
@@ -18,6 +24,9 @@ pub(crate) fn layer(origins: &Origins) -> Cors {
         Origins::Any => Cors::default().allow_any_origin().send_wildcard(),
     };
     let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let cors = cors.allowed_methods(methods).allowed_headers([AUTHORIZATION, CONTENT_TYPE, API_KEY, REQUEST_ID]);
+    let cors = cors
+        .allowed_methods(methods)
+        .allowed_headers([AUTHORIZATION, CONTENT_TYPE, REQUEST_ID])
+        .allowed_headers(FOR_THE_GATEWAY);
     cors.expose_headers([REQUEST_ID]).max_age(PREFLIGHT_SECONDS)
 }

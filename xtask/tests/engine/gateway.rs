@@ -12,24 +12,27 @@ use tempfile::TempDir;
 
 use crate::Support;
 use crate::checkout::Checkout;
-use crate::client::{self, ask_for};
+use crate::client::{self, Reply, ask_for};
 use crate::ministack::{self, Ministack, Names};
 use crate::registry::{absent, run};
 use crate::rehearsal::{ENVIRONMENT, gateway_base, prepared, release, settled, smoke_base, text};
+use sign_in::Users;
 
 const ORIGIN: &str = "https://app.example.com";
 /// Where `deploy.toml` takes more parameters of the rehearsal.
 const LAST_PARAMETER: &str = r#"DirectAccessCidr = "127.0.0.1/32""#;
 
 pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || ministack::missing(Names::Own).or_else(|| absent(&["docker", "rustc"]));
+    let missing = || {
+        ministack::missing(Names::Own).or_else(|| absent(&["docker", "rustc"])).or_else(ministack::missing_for_tokens)
+    };
     let trial = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
         support.trial(name, missing, move || prepared(Names::Own, run))
     };
     vec![
         trial("gateway::what_is_asked_arrives_as_it_was_and_so_does_the_answer", arrives),
         trial("gateway::a_page_of_ours_may_ask_and_only_who_has_signed_in_is_answered", signed_in),
-        trial("gateway::a_key_opens_what_a_scope_does_not", keys_and_scopes),
+        trial("gateway::a_token_needs_the_scope_and_a_request_the_key", keys_and_scopes),
     ]
 }
 
@@ -99,43 +102,57 @@ fn echo(emulator: &Ministack) -> Result<String> {
 }
 
 fn signed_in(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
-    // The container has no command of its own for its health in the emulator; the rest is the service as it is.
-    with(checkout, &format!("Authorizer = \"COGNITO\"\nCorsOrigin = \"{ORIGIN}\""))?;
+    let endpoint = format!("http://{}", emulator.authority());
+    let users = Users::create(&endpoint, "users", &checkout.read("infra/users.yaml")?, &[])?;
+    with(checkout, &format!("Authorizer = \"COGNITO\"\nUsersStack = \"users\"\nCorsOrigin = \"{ORIGIN}\""))?;
     let first = release(checkout, &["--no-smoke"])?;
     settled(emulator, &first)?;
     emulator.resolve(&text(&first, "/outputs/LoadBalancerAddress")?)?;
     let url = format!("{}/version", gateway_base(emulator, &first)?);
-    let endpoint = format!("http://{}", emulator.authority());
+    let balancer = format!("{}/version", smoke_base(emulator, &first)?);
 
-    preflight(&url)?;
+    // The service answers a preflight; the emulator's gateway drops the headers of what it answers.
+    ensure!(preflight(&url)?.status == 200, "a preflight needs no token");
+    may_put(&preflight(&balancer)?)?;
     let origin = ("origin", ORIGIN);
     for headers in [&[origin][..], &[origin, ("authorization", "Bearer guess")]] {
         let reply = ask_for("GET", &url, headers, &[])?;
         ensure!(reply.status == 401, "{headers:?}: {reply:?}");
         ensure!(reply.header("access-control-allow-origin") == ORIGIN, "the page is not told why: {reply:?}");
     }
-    let user = sign_in::Tokens::of(&endpoint, &first)?;
-    let stranger = format!("{}x", user.id);
-    for (token, status) in [(&stranger, 401), (&user.access, 401), (&user.id, 200)] {
+    let user = users.sign_in()?;
+    // One letter of the signature is another one.
+    let forged = user.id.chars().rev().enumerate().map(|(at, letter)| {
+        if at != 9 {
+            letter
+        } else if letter == 'x' {
+            'y'
+        } else {
+            'x'
+        }
+    });
+    let forged: String = forged.collect::<Vec<_>>().into_iter().rev().collect();
+    for (token, status) in [(&forged, 401), (&user.id, 200)] {
         let reply = ask_for("GET", &url, &[origin, ("authorization", &format!("Bearer {token}"))], &[])?;
         ensure!(reply.status == status, "{status} was to come: {reply:?}");
     }
-    // The emulator's gateway drops the service's headers, so what it says to the page is seen at the load balancer.
-    let reply = ask_for("GET", &format!("{}/version", smoke_base(emulator, &first)?), &[origin], &[])?;
+    let reply = ask_for("GET", &balancer, &[origin], &[])?;
     ensure!(reply.status == 200 && reply.header("access-control-allow-origin") == ORIGIN, "{reply:?}");
     Ok(())
 }
 
-/// A browser's question before it sends what it was not asked to.
-fn preflight(url: &str) -> Result<()> {
+/// A browser's question before it sends what nobody has asked it to.
+fn preflight(url: &str) -> Result<Reply> {
     let headers = [
         ("origin", ORIGIN),
         ("access-control-request-method", "PUT"),
         ("access-control-request-headers", "authorization,content-type"),
     ];
-    let reply = ask_for("OPTIONS", url, &headers, &[])?;
-    ensure!(matches!(reply.status, 200 | 204), "a preflight needs no token: {reply:?}");
-    ensure!(reply.header("access-control-allow-origin") == ORIGIN, "{reply:?}");
+    ask_for("OPTIONS", url, &headers, &[])
+}
+
+fn may_put(reply: &Reply) -> Result<()> {
+    ensure!(reply.status == 200 && reply.header("access-control-allow-origin") == ORIGIN, "{reply:?}");
     let allows = |header: &str, wanted: &str| {
         reply.header(header).split(',').any(|value| value.trim().eq_ignore_ascii_case(wanted))
     };
@@ -147,19 +164,27 @@ fn preflight(url: &str) -> Result<()> {
 }
 
 fn keys_and_scopes(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
-    with(checkout, "Authorizer = \"COGNITO\"\nAuthorizationScopes = \"api/access\"\nApiKey = \"true\"")?;
+    let endpoint = format!("http://{}", emulator.authority());
+    let template = checkout.read("infra/users.yaml")?;
+    let users = Users::create(&endpoint, "users", &template, &[("SmokeScopes", "api/access")])?;
+    // Of the same pool by another client, for a machine has no identity.
+    let others = users.with_passwords()?;
+    with(
+        checkout,
+        "Authorizer = \"COGNITO\"\nUsersStack = \"users\"\nAuthorizationScopes = \"api/access\"\nApiKey = \"true\"",
+    )?;
     let first = release(checkout, &["--no-smoke"])?;
     settled(emulator, &first)?;
     emulator.resolve(&text(&first, "/outputs/LoadBalancerAddress")?)?;
     let url = format!("{}/version", gateway_base(emulator, &first)?);
-    let endpoint = format!("http://{}", emulator.authority());
 
     let key = api_key(&endpoint, &text(&first, "/outputs/ApiKeyId")?)?;
-    let access = sign_in::access_token(&endpoint, &first)?;
-    let bearer = format!("Bearer {access}");
+    let bearer = format!("Bearer {}", users.machine_token("api/access")?);
+    let id = format!("Bearer {}", others.sign_in()?.id);
     for (headers, status) in [
         (vec![], 401),
         (vec![("x-api-key", key.as_str())], 401),
+        (vec![("authorization", id.as_str()), ("x-api-key", key.as_str())], 401),
         (vec![("authorization", bearer.as_str())], 403),
         (vec![("authorization", bearer.as_str()), ("x-api-key", "guess")], 403),
         (vec![("authorization", bearer.as_str()), ("x-api-key", key.as_str())], 200),
@@ -173,7 +198,8 @@ fn keys_and_scopes(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
 /// The key's value, which only who may read keys gets to know.
 fn api_key(endpoint: &str, id: &str) -> Result<String> {
     let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/apigateway/aws4_request";
-    let reply = ask_for("GET", &format!("{endpoint}/apikeys/{id}?includeValue=true"), &[("authorization", scope)], &[])?;
+    let reply =
+        ask_for("GET", &format!("{endpoint}/apikeys/{id}?includeValue=true"), &[("authorization", scope)], &[])?;
     let key: Value = serde_json::from_slice(&reply.body).with_context(|| format!("{reply:?}"))?;
     text(&key, "/value")
 }

@@ -80,7 +80,10 @@ fn a_preflight_is_answered_and_bounded() {
         values.join(" ")
     };
     assert_eq!(list("access-control-allow-methods"), "DELETE GET HEAD PATCH POST PUT");
-    assert_eq!(list("access-control-allow-headers"), "authorization content-type x-api-key x-request-id");
+    assert_eq!(
+        list("access-control-allow-headers"),
+        "authorization content-type x-amz-content-sha256 x-amz-date x-amz-security-token x-api-key x-request-id"
+    );
     assert_eq!(answer.header("access-control-max-age"), "3600");
     assert!(!answer.header("x-request-id").is_empty());
 
