@@ -3,14 +3,14 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::Delivery;
+use super::{Delivery, left_by};
 use crate::aws::Clients;
 use crate::ecr;
 use crate::image::ImageReference;
 use crate::journal::history;
 use crate::journal::inputs::{self, Inputs};
 use crate::journal::lock::Lock;
-use crate::journal::record::{self, Record};
+use crate::journal::record::{self, Outcome, Record};
 use crate::outcome::{Exit, Failure};
 use crate::rollout::{self, Origin, Seen, Wanted, Wish};
 use crate::template::Template;
@@ -45,7 +45,7 @@ pub(crate) async fn fetch(
 impl Delivery<'_> {
     /// The release that ran before and may be gone back to: a good one that nobody has changed since.
     pub(super) async fn before(&self, seen: &Seen, failure: &Failure) -> Option<Record> {
-        let unproved = matches!(failure.kind, "old-version" | "not-answering");
+        let unproved = left_by(failure) == Some(Outcome::Unproved);
         if self.keep_failed || self.back_to.is_some() || !unproved || seen.settled().is_none() {
             return None;
         }

@@ -4,6 +4,7 @@
 //! load balancer's place, which is told the target group's own numbers, in front of real containers of the service.
 
 mod balancer;
+mod failing;
 mod numbers;
 mod task;
 
@@ -33,10 +34,14 @@ const SLOWEST: Duration = Duration::from_secs(1);
 const TASKS: usize = 2;
 
 pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || ministack::missing(Names::Own).or_else(|| absent(&["haproxy", "docker"]));
-    vec![support.trial("downtime::three_replacements_and_three_more_lose_nobody", missing, || {
-        prepared(Names::Own, nobody_is_lost)
-    })]
+    let missing = || ministack::missing(Names::Machine).or_else(|| absent(&["haproxy", "docker"]));
+    let trial = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
+        support.trial(name, missing, move || prepared(Names::Machine, run))
+    };
+    vec![
+        trial("downtime::three_replacements_and_three_more_lose_nobody", nobody_is_lost),
+        trial("downtime::releases_that_fail_lose_nobody_and_leave_the_old_one", failing::the_old_one_serves),
+    ]
 }
 
 fn nobody_is_lost(checkout: &Checkout, emulator: &Ministack) -> Result<()> {

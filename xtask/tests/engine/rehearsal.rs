@@ -172,10 +172,14 @@ pub(crate) fn settled(emulator: &Ministack, release: &Value) -> Result<()> {
     let mut answer = Value::Null;
     for _ in 0..120 {
         answer = client::call(&endpoint, "ecs", action, &json!({"cluster": cluster, "services": [service]}))?;
+        // One that failed stays in the list, for whoever wants to know why.
         let deployments = answer.pointer("/services/0/deployments").and_then(Value::as_array);
+        let deployments: Option<Vec<&Value>> =
+            deployments.map(|all| all.iter().filter(|one| one["rolloutState"] != "FAILED").collect());
         let complete =
             |deployment: &Value| deployment["rolloutState"] == "COMPLETED" && deployment["runningCount"] == 2;
-        if deployments.is_some_and(|all| all.len() == 1 && all.iter().all(complete)) && emulator.containers()? == 2 {
+        if deployments.is_some_and(|all| all.len() == 1 && all.into_iter().all(complete)) && emulator.containers()? == 2
+        {
             return Ok(());
         }
         sleep(Duration::from_millis(500));

@@ -82,8 +82,18 @@ impl Balancer {
 
     /// Takes targets in, and waits until each has been found healthy as often as it takes.
     pub(crate) fn register(&self, tasks: &[Task]) -> Result<()> {
-        let mut taken = Vec::new();
-        for task in tasks {
+        let places = self.add(tasks)?;
+        let deadline = Instant::now() + self.patience;
+        while !self.are_up(&places)? {
+            ensure!(Instant::now() < deadline, "the new targets are not healthy: {}", self.tell("show stat")?);
+            sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// Takes targets in, which get requests once they have been found healthy as often as it takes.
+    pub(crate) fn add(&self, tasks: &[Task]) -> Result<Vec<String>> {
+        let taken = tasks.iter().map(|task| {
             let place = self.place(None, Some(&task.address.to_string()))?;
             let server = format!("targets/place{place}");
             self.tell(&format!("set server {server} addr {} port {}", task.address, task.port))?;
@@ -91,14 +101,19 @@ impl Balancer {
             self.tell(&format!("set server {server} state drain"))?;
             self.tell(&format!("set server {server} health down"))?;
             self.tell(&format!("set server {server} state ready"))?;
-            taken.push(format!("place{place}"));
-        }
-        let deadline = Instant::now() + self.patience;
-        while !taken.iter().map(|place| self.is_up(place)).collect::<Result<Vec<_>>>()?.iter().all(|up| *up) {
-            ensure!(Instant::now() < deadline, "the new targets are not healthy: {}", self.tell("show stat")?);
-            sleep(Duration::from_millis(100));
-        }
-        Ok(())
+            Ok(format!("place{place}"))
+        });
+        taken.collect()
+    }
+
+    /// Whether all of these get requests.
+    pub(crate) fn are_up(&self, places: &[String]) -> Result<bool> {
+        let table = self.tell("show stat")?;
+        let up = places.iter().map(|place| {
+            let row = table.lines().find(|line| line.starts_with(&format!("targets,{place},")));
+            Ok(row.with_context(|| format!("no {place} in {table}"))?.split(',').any(|field| field.starts_with("UP")))
+        });
+        up.collect::<Result<Vec<bool>>>().map(|up| up.into_iter().all(|up| up))
     }
 
     /// Sends them nothing new from now on.
@@ -117,12 +132,6 @@ impl Balancer {
         let found = places.iter().position(|place| place.as_deref() == now).context("no such place")?;
         places[found] = then.map(str::to_owned);
         Ok(found + 1)
-    }
-
-    fn is_up(&self, place: &str) -> Result<bool> {
-        let table = self.tell("show stat")?;
-        let row = table.lines().find(|line| line.starts_with(&format!("targets,{place},")));
-        Ok(row.with_context(|| format!("no {place} in {table}"))?.split(',').any(|field| field == "UP"))
     }
 
     fn tell(&self, command: &str) -> Result<String> {

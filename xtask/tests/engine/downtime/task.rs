@@ -18,12 +18,21 @@ pub(crate) struct Task {
 
 impl Task {
     pub(crate) fn start(numbers: &Numbers, image: &str, digest: &str) -> Result<Self> {
+        Self::start_with(numbers, image, digest, &[])
+    }
+
+    /// With other values for some variables.
+    pub(crate) fn start_with(numbers: &Numbers, image: &str, digest: &str, other: &[(&str, &str)]) -> Result<Self> {
         let mut docker = Command::new("docker");
         docker.args(["run", "--detach", "--read-only", "--cap-drop", "ALL", "--user", &numbers.user]);
         for (name, value) in &numbers.environment {
             docker.args(["--env", &format!("{name}={value}")]);
         }
-        docker.args(["--env", &format!("IMAGE_DIGEST={digest}"), image]);
+        // Of a variable that is given twice the last one counts.
+        for (name, value) in [&[("IMAGE_DIGEST", digest)], other].concat() {
+            docker.args(["--env", &format!("{name}={value}")]);
+        }
+        docker.arg(image);
         let id = run(&mut docker)?.trim().to_owned();
         let unknown = Ipv4Addr::UNSPECIFIED;
         let stop_seconds = numbers.stop_timeout.as_secs();
@@ -32,6 +41,10 @@ impl Task {
         let address = run(Command::new("docker").args(["inspect", "--format", format, &task.id]))?;
         task.address = address.trim().parse().with_context(|| format!("no address: {address:?}"))?;
         Ok(task)
+    }
+
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        run(Command::new("docker").args(["kill", "--signal", name, &self.id])).map(drop)
     }
 
     /// Sends the stop signal to all of them at once and waits until they have ended, or kills them as ECS would.
