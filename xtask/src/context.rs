@@ -9,7 +9,7 @@ use config::deployment::{Deployment, Environment};
 use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure};
 use crate::report::Report;
-use crate::template::Template;
+use crate::template::{InvalidTemplate, Template};
 
 /// The file that marks the repository's root.
 pub(crate) const DEPLOY_TOML: &str = "deploy.toml";
@@ -68,6 +68,22 @@ impl Context {
     /// # Errors
     /// A file that is not there or cannot be released.
     pub(crate) fn template(&self, environment: &Environment) -> Result<Template, Failure> {
+        self.read(environment, Template::parse)
+    }
+
+    /// Reads a template that runs no service.
+    ///
+    /// # Errors
+    /// A file that is not there or that CloudFormation would not take.
+    pub(crate) fn other_template(&self, environment: &Environment) -> Result<Template, Failure> {
+        self.read(environment, Template::read)
+    }
+
+    fn read(
+        &self,
+        environment: &Environment,
+        parse: fn(&str, String) -> Result<Template, InvalidTemplate>,
+    ) -> Result<Template, Failure> {
         let path = &environment.template;
         let fail = |reason: String| {
             Failure::new(Exit::Preflight, "template", "the template cannot be used")
@@ -76,7 +92,7 @@ impl Context {
                 .hint(format!("mend it, or environments.{}.template in deploy.toml", environment.name))
         };
         let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string()))?;
-        Template::parse(path, body).map_err(|error| fail(error.to_string()))
+        parse(path, body).map_err(|error| fail(error.to_string()))
     }
 
     /// Notes something for the result.

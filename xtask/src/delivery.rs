@@ -21,7 +21,7 @@ use crate::outcome::{Exit, Failure};
 use crate::preflight::Ready;
 use crate::proof::{self, Manner};
 use crate::report::{Change, Smoke};
-use crate::rollout::{self, Manners, Outlook, Proposal, Seen, Wanted, Wish};
+use crate::rollout::{self, Manners, Outlook, Proposal, Seen, Wanted};
 use crate::stack::Stack;
 use crate::ui::{Phase, Ui};
 
@@ -157,7 +157,7 @@ impl Delivery<'_> {
             let moved = ["what was under way has not brought the stack to it".to_owned()];
             return Err(plan_file::refusal(wanted.environment, &moved).into());
         }
-        let wish = Wish { wanted, before, allow: &conduct.allow };
+        let wish = wanted.wish(before, &conduct.allow);
         let Some(proposal) = rollout::propose(context, clients, wish, &phase, ui).await? else {
             phase.skipped(&format!("{} is already current", wanted.environment.stack));
             return self.stay(&settled).await;

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod aws;
+mod bootstrap;
 mod cargo;
 mod cli;
 mod commands;
@@ -31,6 +32,7 @@ mod smoke;
 mod stack;
 mod status;
 mod template;
+mod trust;
 mod ui;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O and no client. The commands carry it out.
 
+mod redeploy;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use config::deployment::{Environment, Service};
 use crate::image::ImageReference;
 use crate::template::{CONTAINER_URI, Template};
 
+pub(crate) use redeploy::{Redeploy, redeploy};
 pub(crate) use watch::{Watch, watch};
 
 /// The template parameter that says for which processor the image must be.
@@ -120,7 +122,10 @@ pub(crate) fn parameters(
 
 /// Parameters of deploy.toml that the template does not declare, or that are the tool's own to set.
 pub(crate) fn misplaced_parameters(template: &Template, environment: &Environment) -> Vec<String> {
-    environment.parameters.keys().filter(|name| *name == CONTAINER_URI || !template.declares(name)).cloned().collect()
+    let own = |name: &&String| {
+        *name == CONTAINER_URI || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
+    };
+    environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
 }
 
 /// Parameters without a default that nobody gives a value.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-#[path = "../engine/boot/template.rs"]
+#[path = "../infra/template.rs"]
 mod template;
 
 /// What a Deployment freezes; a change here reaches nobody without a new Deployment.
