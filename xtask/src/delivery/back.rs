@@ -12,7 +12,7 @@ use crate::journal::inputs::{self, Inputs};
 use crate::journal::lock::Lock;
 use crate::journal::record::{self, Outcome, Record};
 use crate::outcome::{Exit, Failure};
-use crate::rollout::{self, Origin, Seen, Wanted, Wish};
+use crate::rollout::{self, Origin, Seen, Wanted};
 use crate::template::Template;
 
 /// What the release is made of, all of it still there.
@@ -104,7 +104,7 @@ impl Delivery<'_> {
         let phase = ui.phase("back");
         let seen = context.interrupt.or(rollout::look(&ready.clients, environment)).await?;
         // What may be lost was allowed for the release, not for the way back from it.
-        let wish = Wish { wanted: &back.wanted, before: seen.stack.clone(), allow: &[] };
+        let wish = back.wanted.wish(seen.stack.clone(), &[]);
         let Some(proposal) = rollout::propose(context, &ready.clients, wish, &phase, ui).await? else {
             anyhow::bail!("CloudFormation says that there is nothing to go back from");
         };

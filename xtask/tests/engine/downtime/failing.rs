@@ -45,7 +45,6 @@ pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> R
     let waited = phase_seconds(&crash.json, "smoke").context("no proof was tried")?;
     ensure!(waited < 30.0, "it was noticed {waited:.0} s after the stack was done: {}", crash.stderr);
     ensure!(crash.json["error"]["log"].to_string().contains("no-such-argument"), "with its words: {}", crash.json);
-    settled(emulator, &first)?;
     came_back(checkout, &crash, &base, &digest)?;
 
     never_healthy(&Numbers::of(emulator, &first)?, &text(&first, "/image")?, &digest)
