@@ -63,12 +63,15 @@ pub(crate) struct Release {
     #[command(flatten)]
     pub(crate) environment: EnvironmentArg,
     /// Release to this machine's Docker engine; no account is needed and nothing leaves the machine
-    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow"])]
+    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow", "keep_failed"])]
     pub(crate) local: bool,
     #[command(flatten)]
     pub(crate) proof: Proof,
     #[command(flatten)]
     pub(crate) conduct: Conduct,
+    /// Leave a release that cannot be proved where it is, instead of going back to the one before
+    #[arg(long)]
+    pub(crate) keep_failed: bool,
     #[command(flatten)]
     pub(crate) source: Source,
     /// Say what would be done and change nothing (the service is still compiled, to know the image's tag)
@@ -119,6 +122,9 @@ pub(crate) struct Deploy {
     pub(crate) proof: Proof,
     #[command(flatten)]
     pub(crate) conduct: Conduct,
+    /// Leave a release that cannot be proved where it is, instead of going back to the one before
+    #[arg(long)]
+    pub(crate) keep_failed: bool,
     /// Say what would be done and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

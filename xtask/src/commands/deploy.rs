@@ -54,6 +54,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         doing,
         commit: None,
         back_to: None,
+        keep_failed: arguments.keep_failed,
         planned: false,
         ui,
     };
