@@ -84,15 +84,19 @@ impl Context {
         environment: &Environment,
         parse: fn(&str, String) -> Result<Template, InvalidTemplate>,
     ) -> Result<Template, Failure> {
-        let path = &environment.template;
-        let fail = |reason: String| {
+        let (name, path) = (&environment.name, &environment.template);
+        let fail = |reason: String, hint: Option<String>| {
             Failure::new(Exit::Preflight, "template", "the template cannot be used")
                 .resource(path)
                 .reason(reason)
-                .hint(format!("mend it, or environments.{}.template in deploy.toml", environment.name))
+                .hint(hint.unwrap_or_else(|| format!("mend it, or environments.{name}.template in deploy.toml")))
         };
-        let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string()))?;
-        parse(path, body).map_err(|error| fail(error.to_string()))
+        let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string(), None))?;
+        parse(path, body).map_err(|error| {
+            let no_service = matches!(error, InvalidTemplate::NoContainerUri { .. });
+            let hint = no_service.then(|| format!("cargo xtask deploy {name} brings a template that runs no image"));
+            fail(error.to_string(), hint)
+        })
     }
 
     /// Notes something for the result.

@@ -31,6 +31,7 @@ mod rollout;
 mod smoke;
 mod stack;
 mod status;
+mod supplement;
 mod template;
 mod trust;
 mod ui;

@@ -90,7 +90,7 @@ pub(crate) fn existing(stack: Option<&Stack>) -> Option<&Stack> {
 impl Wanted<'_> {
     /// The parameters to send, given the stack that there is.
     pub(crate) fn parameters(&self, existing: Option<&Stack>) -> BTreeMap<String, Value> {
-        match &self.origin {
+        let mut values = match &self.origin {
             Origin::Settings(service) => {
                 let names = existing.map(Stack::parameter_names).unwrap_or_default();
                 plan::parameters(&self.template, service, self.environment, &self.image, &names)
@@ -105,7 +105,9 @@ impl Wanted<'_> {
                 values.insert(CONTAINER_URI.to_owned(), Value::Is(self.image.to_string()));
                 values
             }
-        }
+        };
+        plan::redeploy(&self.template, existing.map(|stack| &stack.parameters), &mut values);
+        values
     }
 }
 

@@ -63,12 +63,15 @@ pub(crate) struct Release {
     #[command(flatten)]
     pub(crate) environment: EnvironmentArg,
     /// Release to this machine's Docker engine; no account is needed and nothing leaves the machine
-    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow"])]
+    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow", "keep_failed"])]
     pub(crate) local: bool,
     #[command(flatten)]
     pub(crate) proof: Proof,
     #[command(flatten)]
     pub(crate) conduct: Conduct,
+    /// Leave a release that cannot be proved where it is, instead of going back to the one before
+    #[arg(long)]
+    pub(crate) keep_failed: bool,
     #[command(flatten)]
     pub(crate) source: Source,
     /// Say what would be done and change nothing (the service is still compiled, to know the image's tag)
@@ -112,13 +115,16 @@ pub(crate) struct Apply {
 pub(crate) struct Deploy {
     #[command(flatten)]
     pub(crate) environment: EnvironmentArg,
-    /// The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
+    /// The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG; none for a template that runs none
     #[arg(long, value_name = "URI")]
-    pub(crate) image: String,
+    pub(crate) image: Option<String>,
     #[command(flatten)]
     pub(crate) proof: Proof,
     #[command(flatten)]
     pub(crate) conduct: Conduct,
+    /// Leave a release that cannot be proved where it is, instead of going back to the one before
+    #[arg(long)]
+    pub(crate) keep_failed: bool,
     /// Say what would be done and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -10,11 +10,11 @@ use crate::aws::{Clients, Identity};
 use crate::bootstrap::{self, Asked, There};
 use crate::cli::Bootstrap;
 use crate::context::Context;
-use crate::outcome::{self, Failure};
+use crate::outcome::Failure;
 use crate::preflight;
-use crate::report::Change;
-use crate::rollout::{self, Manners, Wish};
+use crate::rollout::{self, Manners};
 use crate::stack::{self, Stack};
+use crate::supplement::Supplement;
 use crate::template::Template;
 use crate::trust::{Pipeline, Trust};
 use crate::ui::Ui;
@@ -47,8 +47,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     };
     let (template, clients, identity, found, there) = context.interrupt.or(begun).await?;
     let work = Work { context, environment, own: &own, template, clients, identity, there, asked, ui };
-    let brought =
-        if arguments.dry_run { work.foretell(found.as_ref()).await } else { work.bring(found, &question).await };
+    let brought = work.carry_out(found, &question, arguments.dry_run).await;
     match brought.map_err(|error| work.in_own_words(&error))? {
         Some(stack) => work.tell(&stack),
         None => Ok(()),
@@ -85,67 +84,27 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn wish(&self, before: Option<Stack>) -> Wish<'_> {
-        let repository = &self.context.deployment.service.name;
-        let settled = rollout::existing(before.as_ref());
-        let parameters = bootstrap::parameters(self.environment, repository, settled, &self.there, &self.asked);
-        Wish { environment: self.own, template: &self.template, parameters, before, allow: &[] }
-    }
-
-    async fn is_current(&self, found: Option<&Stack>) -> Result<bool> {
-        let Some(stack) = rollout::existing(found) else { return Ok(false) };
-        let parameters = self.wish(found.cloned()).parameters;
-        let look = rollout::is_made_of(&self.clients, stack, &self.template, &parameters);
-        self.context.interrupt.or(look).await
-    }
-
-    fn stay(&self, stack: &Stack) -> Stack {
-        self.ui.phase("stack").skipped(&format!("{} is already current", stack.name));
-        self.context.report(|report| report.change = Some(Change::None));
-        stack.clone()
-    }
-
-    /// What would be done; the stack where nothing would.
-    async fn foretell(&self, found: Option<&Stack>) -> Result<Option<Stack>> {
-        if self.is_current(found).await? {
-            return Ok(found.map(|stack| self.stay(stack)));
-        }
-        let wish = self.wish(found.cloned());
-        let verb = if rollout::existing(found).is_some() { "update" } else { "create" };
-        let mut plan = vec![format!("{verb} stack {} of {}", self.own.stack, self.own.template)];
-        plan.extend(bootstrap::parts(&wish.parameters));
-        self.ui.result(&plan.join("\n"));
-        self.context.report(|report| report.plan = Some(plan));
-        Ok(None)
-    }
-
-    /// Brings the stack there: settle, propose, ask, apply.
-    async fn bring(&self, found: Option<Stack>, question: &str) -> Result<Option<Stack>> {
-        let Self { context, own, clients, ui, .. } = self;
-        if self.is_current(found.as_ref()).await? {
-            return Ok(found.as_ref().map(|stack| self.stay(stack)));
-        }
-        let manners = Manners { follow: true, recreate: true, allow: &[] };
-        let before = rollout::settle(context, clients, own, found, manners, ui).await?;
-        let phase = ui.phase("stack");
-        let proposal = rollout::propose(context, clients, self.wish(before.clone()), &phase, ui).await?;
-        let Some(proposal) = proposal else {
-            phase.skipped(&format!("{} is already current", own.stack));
-            context.report(|report| report.change = Some(Change::None));
-            return Ok(before);
+    /// Brings the stack there, or says what would be done; the stack as it then is.
+    async fn carry_out(&self, found: Option<Stack>, question: &str, dry_run: bool) -> Result<Option<Stack>> {
+        let Self { context, environment, own, template, clients, there, asked, ui, .. } = self;
+        let repository = &context.deployment.service.name;
+        let parameters =
+            |settled: Option<&Stack>| bootstrap::parameters(environment, repository, settled, there, asked);
+        let supplement = Supplement {
+            context,
+            clients,
+            environment: own,
+            template,
+            parameters: &parameters,
+            manners: Manners { follow: true, recreate: true, allow: &[] },
+            question: Some(question),
+            ui,
         };
-        let agreed = context.interrupt.or(ui.confirm(question)).await;
-        if !matches!(agreed, Ok(true)) {
-            proposal.abandon(&clients.cloudformation).await;
-            agreed?;
-            let declined = outcome::declined("the change was declined", format!("stack {}", own.stack));
-            return Err(declined.reason("nothing was changed").into());
+        if dry_run {
+            let parts = bootstrap::parts(&parameters(rollout::existing(found.as_ref())));
+            return supplement.foretell(found.as_ref(), parts).await;
         }
-        let (change, done) = if proposal.create { (Change::Create, "created") } else { (Change::Update, "updated") };
-        let stack = rollout::bring(context, clients, (own, &self.template), &proposal, &phase, ui).await?;
-        phase.done(&format!("{} {done}", stack.name));
-        context.report(|report| report.change = Some(change));
-        Ok(Some(stack))
+        supplement.bring(found).await
     }
 
     /// Says what to do with what there is now.

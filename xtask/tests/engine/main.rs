@@ -3,8 +3,11 @@
 mod boot;
 mod checkout;
 mod client;
+mod downtime;
 mod fakecloud;
 mod faults;
+mod gateway;
+mod load;
 mod local;
 mod ministack;
 mod permissions;
@@ -32,6 +35,8 @@ fn main() -> ExitCode {
         boot::trials(&support),
         rehearsal::trials(&support),
         permissions::trials(&support),
+        downtime::trials(&support),
+        gateway::trials(&support),
         faults::trials(&support),
         fakecloud::trials(&support),
     ];
