@@ -6,6 +6,7 @@
 pub(crate) mod ec2;
 pub(crate) mod ecs;
 pub(crate) mod log;
+pub(crate) mod signed;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -28,7 +29,8 @@ pub(crate) struct Clients {
     pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
     pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) sts: aws_sdk_sts::Client,
-    pub(crate) ec2: ec2::Ec2,
+    /// For services that are asked by hand.
+    pub(crate) signed: signed::Signed,
     credentials: Option<SharedCredentialsProvider>,
 }
 
@@ -58,7 +60,7 @@ impl Clients {
     /// Only CloudFormation answers, as the test has modelled it.
     pub(crate) fn modelled(cloudformation: aws_sdk_cloudformation::Client) -> Self {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-        Self { cloudformation, ..from(&config, ec2::Ec2::default()) }
+        Self { cloudformation, ..from(&config, signed::Signed::default()) }
     }
 
     /// These answer too.
@@ -66,9 +68,9 @@ impl Clients {
         Self { ecs, logs, ..self }
     }
 
-    /// EC2 answers at this address.
-    pub(crate) fn with_ec2_at(self, endpoint: &str) -> Self {
-        Self { ec2: ec2::Ec2::at(endpoint), ..self }
+    /// What is asked by hand answers at this address.
+    pub(crate) fn with_signed_at(self, endpoint: &str) -> Self {
+        Self { signed: signed::Signed::at(endpoint), ..self }
     }
 
     /// Systems Manager answers too.
@@ -110,10 +112,10 @@ pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, S
         authorities = Some(pem);
     }
     let config = loader.load().await;
-    Ok(from(&config, ec2::Ec2::new(&config, vars, authorities)))
+    Ok(from(&config, signed::Signed::new(&config, vars, authorities)))
 }
 
-fn from(config: &SdkConfig, ec2: ec2::Ec2) -> Clients {
+fn from(config: &SdkConfig, signed: signed::Signed) -> Clients {
     // The first call tells whether AWS is there at all; an endpoint that is not must not take a minute to say so.
     let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(300));
     let sts = aws_sdk_sts::config::Builder::from(config).retry_config(retries).build();
@@ -124,7 +126,7 @@ fn from(config: &SdkConfig, ec2: ec2::Ec2) -> Clients {
         logs: aws_sdk_cloudwatchlogs::Client::new(config),
         ssm: aws_sdk_ssm::Client::new(config),
         sts: aws_sdk_sts::Client::from_conf(sts),
-        ec2,
+        signed,
         credentials: config.credentials_provider(),
     }
 }
@@ -167,7 +169,17 @@ pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>)
 /// Whether AWS only asks for patience. It says so in the code, which is how the reason begins.
 pub(crate) fn is_throttled(failure: &Failure) -> bool {
     let code = failure.reason.as_deref().and_then(|reason| reason.split(':').next()).unwrap_or_default();
+    is_busy(code)
+}
+
+/// Whether this code of a refusal asks for patience.
+fn is_busy(code: &str) -> bool {
     code.contains("Throttl") || matches!(code, "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown")
+}
+
+/// Whether AWS says that there is no such thing.
+pub(crate) fn is_missing(failure: &Failure) -> bool {
+    failure.reason.as_deref().is_some_and(|reason| reason.split(':').next() == Some("NoSuchEntity"))
 }
 
 /// Whether AWS will say the same however often it is asked.
@@ -215,6 +227,7 @@ fn no_credentials(reason: &str, vars: &BTreeMap<String, String>) -> Failure {
 
 /// The kind of failure of a call whose answer never came.
 const UNREACHABLE: &str = "aws-unreachable";
+const UNREACHABLE_HINT: &str = "check the network and, with an emulator, that it runs at the endpoint";
 
 /// Whether AWS has surely not done what was asked: it said so itself.
 pub(crate) fn is_refusal(failure: &Failure) -> bool {
@@ -237,7 +250,7 @@ where
         }
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
             kind = UNREACHABLE;
-            (chain(error), "check the network and, with an emulator, that it runs at the endpoint".to_owned())
+            (chain(error), UNREACHABLE_HINT.to_owned())
         }
         _ => (chain(error), "repeat the command".to_owned()),
     };

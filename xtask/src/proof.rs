@@ -34,7 +34,7 @@ pub(crate) fn base_url(environment: &Environment, stack: &Stack, given: Option<&
 }
 
 /// How an endpoint is asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Manner {
     /// How long it may take to be right.
     pub(crate) patience: Duration,
@@ -42,6 +42,8 @@ pub(crate) struct Manner {
     pub(crate) spacing: Duration,
     /// How the command ends where it is not.
     pub(crate) exit: Exit,
+    /// The image that ran before, where that is known.
+    pub(crate) before: Option<Digest>,
 }
 
 /// Asks `base` until it is proved or the patience ends.
@@ -52,7 +54,8 @@ pub(crate) async fn prove(context: &Context, base: Url, digest: Option<Digest>, 
     let phase = ui.phase("smoke");
     let service = &context.deployment.service;
     let client = smoke::client(&base, context.authorities().as_deref()).context("cannot prepare the smoke test")?;
-    let target = Target { base, service, digest, spacing: manner.spacing };
+    let Manner { spacing, before, .. } = manner;
+    let target = Target { base, service, digest, before, spacing };
     context.report(|report| report.url = Some(shown(&target.base)));
     let verdict = smoke::prove(&client, &target, manner.patience, &phase).await;
     context.report(|report| report.smoke = Some((&verdict).into()));

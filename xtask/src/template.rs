@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
 use crate::outcome::Place;
+use crate::plan::Redeploy;
 
 /// The parameter through which every template takes the image.
 pub(crate) const CONTAINER_URI: &str = "ContainerURI";
@@ -33,6 +34,8 @@ pub(crate) struct Template {
     pub(crate) is_dynamic: bool,
     /// `Release.KeepOldMinutes` of its metadata: how long an update keeps what it has replaced.
     pub(crate) keep_old_minutes: i32,
+    /// `Release.Redeploy` of its metadata: which parameter has the API copied to its stage.
+    pub(crate) redeploy: Option<Redeploy>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +47,10 @@ pub(crate) enum InvalidTemplate {
     /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html>
     #[error("{path} has Release.KeepOldMinutes {minutes} in its metadata; CloudFormation takes 0 to 180")]
     KeepOldMinutes { path: String, minutes: i64 },
+    #[error(
+        "{path} has a Release.Redeploy in its metadata that is not {{Parameter: NAME, Values: [A, B], When: [NAME, ...]}}"
+    )]
+    Redeploy { path: String },
     #[error("{path} has no parameter {CONTAINER_URI}, through which the image is given to it")]
     NoContainerUri { path: String },
     #[error("{path} has no output {API_GATEWAY_URL}, through which the release is proved")]
@@ -56,6 +63,21 @@ impl Template {
     /// # Errors
     /// Text that is not YAML, is too large, or has no `ContainerURI` parameter or `ApiGatewayURL` output.
     pub(crate) fn parse(path: &str, body: String) -> Result<Self, InvalidTemplate> {
+        let template = Self::read(path, body)?;
+        if !template.declares(CONTAINER_URI) {
+            return Err(InvalidTemplate::NoContainerUri { path: template.path });
+        }
+        if !template.outputs.contains(API_GATEWAY_URL) {
+            return Err(InvalidTemplate::NoUrl { path: template.path });
+        }
+        Ok(template)
+    }
+
+    /// Reads any template's text.
+    ///
+    /// # Errors
+    /// Text that is not YAML or is too large.
+    pub(crate) fn read(path: &str, body: String) -> Result<Self, InvalidTemplate> {
         let path = path.to_owned();
         if body.len() > MAX_BODY {
             return Err(InvalidTemplate::TooLarge { path, size: body.len() });
@@ -74,13 +96,12 @@ impl Template {
             .and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("KeepOldMinutes")?.as_integer())
             .map_or(Ok(0), |minutes| i32::try_from(minutes).ok().filter(|m| (0..=180).contains(m)).ok_or(minutes))
             .map_err(|minutes| InvalidTemplate::KeepOldMinutes { path: path.clone(), minutes })?;
-        if !parameters.contains_key(CONTAINER_URI) {
-            return Err(InvalidTemplate::NoContainerUri { path });
-        }
-        if !outputs.contains(API_GATEWAY_URL) {
-            return Err(InvalidTemplate::NoUrl { path });
-        }
-        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes })
+        let redeploy =
+            section("Metadata").and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("Redeploy"));
+        let redeploy = redeploy
+            .map(|node| redeploy_of(node).ok_or(InvalidTemplate::Redeploy { path: path.clone() }))
+            .transpose()?;
+        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, redeploy })
     }
 
     pub(crate) fn declares(&self, parameter: &str) -> bool {
@@ -99,6 +120,14 @@ impl Template {
         let line = place::line(&self.body, &steps).filter(|_| steps.len() > 1)?;
         Some(Place { file: self.path.clone(), line })
     }
+}
+
+fn redeploy_of(node: &Yaml<'_>) -> Option<Redeploy> {
+    let texts = |key| -> Option<Vec<String>> {
+        node.as_mapping_get(key)?.as_sequence()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    let parameter = node.as_mapping_get("Parameter")?.as_str()?.to_owned();
+    Some(Redeploy { parameter, values: texts("Values")?.try_into().ok()?, when: texts("When")? })
 }
 
 fn secret(section: &Yaml<'_>) -> BTreeSet<String> {

@@ -16,6 +16,7 @@ use crate::stack::events::{self, Mark};
 use crate::stack::follow::{self, Followed, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer, Ending};
+use crate::template::Template;
 use crate::ui::{Phase, Ui};
 
 /// How often a stack is looked at whose execution was asked for without an answer.
@@ -23,7 +24,7 @@ const LOOKS: u32 = 5;
 /// Pause between these looks.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Executes the proposal and returns the stack that came of it.
+/// Executes the proposal of a release and returns the stack that came of it.
 ///
 /// # Errors
 /// A stack that failed, with what became of it and why; or another release that was faster.
@@ -35,8 +36,32 @@ pub(crate) async fn execute(
     phase: Phase<'_>,
     ui: &Ui,
 ) -> Result<Stack> {
+    let stack = bring(context, clients, (wanted.environment, &wanted.template), proposal, &phase, ui).await?;
+    let image = &wanted.image;
+    if stack.container_uri() != Some(image.to_string().as_str()) {
+        return Err(superseded(&stack, image).into());
+    }
+    phase.done(&format!("{} {}", stack.name, work(proposal)));
+    Ok(stack)
+}
+
+fn work(proposal: &Proposal) -> &'static str {
+    if proposal.create { "created" } else { "updated" }
+}
+
+/// Executes the proposal, whatever it is for, and returns the stack that came of it.
+///
+/// # Errors
+/// A stack that failed, with what became of it and why.
+pub(crate) async fn bring(
+    context: &Context,
+    clients: &Clients,
+    (environment, template): (&Environment, &Template),
+    proposal: &Proposal,
+    phase: &Phase<'_>,
+    ui: &Ui,
+) -> Result<Stack> {
     let (client, set) = (&clients.cloudformation, &proposal.set);
-    let environment = wanted.environment;
     let mark = match context.interrupt.or(async { Ok(events::mark(client, &set.stack_id).await) }).await {
         Ok(mark) => mark,
         Err(error) => {
@@ -44,39 +69,32 @@ pub(crate) async fn execute(
             return Err(error);
         }
     };
-    let work = if proposal.create { "created" } else { "updated" };
     ui.still_runs(Some(format!(
         "stack {} is being {work} and goes on without this tool; the same command follows it, cargo xtask events {name} \
          --follow watches it, cargo xtask cancel {name} takes it back",
         environment.stack,
+        work = work(proposal),
         name = environment.name
     )));
     // This call is not left in the middle: whether it was sent must be known.
     let executed = change_set::execute(client, set, &token()).await;
     let carry_out = async {
         match executed {
-            Ok(()) => watch(clients, environment, proposal, mark, &phase, ui).await,
-            Err(failure) => after_refusal(clients, environment, proposal, mark, failure, &phase, ui).await,
+            Ok(()) => watch(clients, environment, proposal, mark, phase, ui).await,
+            Err(failure) => after_refusal(clients, environment, proposal, mark, failure, phase, ui).await,
         }
     };
     let Watched { followed, deleted } = context.interrupt.or(carry_out).await?;
     ui.still_runs(None);
     let gone = followed.stack.as_ref().is_none_or(|stack| stack.status == "DELETE_COMPLETE");
     let concluded = if deleted && gone { Err(given_up(environment)) } else { conclude(environment, &followed) };
-    let stack = match concluded {
-        Ok(stack) => stack,
+    match concluded {
+        Ok(stack) => Ok(stack),
         Err(failure) => {
-            let template = Some(&wanted.template);
-            let explain = diagnose::explain(clients, environment, template, &set.stack_id, &followed, failure);
-            return Err(explain.await.into());
+            let explain = diagnose::explain(clients, environment, Some(template), &set.stack_id, &followed, failure);
+            Err(explain.await.into())
         }
-    };
-    let image = &wanted.image;
-    if stack.container_uri() != Some(image.to_string().as_str()) {
-        return Err(superseded(&stack, image).into());
     }
-    phase.done(&format!("{} {work}", stack.name));
-    Ok(stack)
 }
 
 /// How the operation ended, and whether it was given up by deleting the stack.
@@ -138,7 +156,7 @@ async fn turn(
     let client = &clients.cloudformation;
     let stack = Stack { id: proposal.set.stack_id.clone(), name: environment.stack.clone(), ..Stack::default() };
     let turned = if proposal.create {
-        stack::delete(client, &stack, &token()).await
+        stack::delete(client, &stack, environment.execution_role.as_deref(), &token()).await
     } else {
         stack::cancel_update(client, &stack, &token()).await
     };

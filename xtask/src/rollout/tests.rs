@@ -41,6 +41,7 @@ async fn carry_out(model: &Model, protected: bool, yes: bool, conduct: &Conduct,
         doing: "release".to_owned(),
         commit: None,
         back_to: None,
+        keep_failed: false,
         planned,
         ui: &ui,
     };

@@ -2,7 +2,7 @@
 //!
 //! Nothing here fails. What cannot be looked at is one short note.
 
-use crate::aws::{Clients, ecs, log};
+use crate::aws::{Clients, ec2, ecs, log};
 use crate::outcome::Failure;
 use crate::stack;
 use crate::stack::cause::Cause;
@@ -58,7 +58,7 @@ async fn instance(clients: &Clients, stack_id: &str, id: &str, cause: &mut Cause
         Err(failure) => cause.notes.push(unread("the stack's log groups", &failure)),
     }
     if cause.log.is_empty() {
-        match clients.ec2.console_output(id).await {
+        match ec2::console_output(&clients.signed, id).await {
             Ok(text) => cause.log = last(log::clean(&text)),
             Err(failure) if is_absent(&failure) => {}
             Err(failure) => cause.notes.push(unread("the console", &failure)),

@@ -3,8 +3,11 @@
 mod boot;
 mod checkout;
 mod client;
+mod downtime;
 mod fakecloud;
 mod faults;
+mod gateway;
+mod load;
 mod local;
 mod ministack;
 mod push;
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
         push::trials(&support),
         boot::trials(&support),
         rehearsal::trials(&support),
+        downtime::trials(&support),
+        gateway::trials(&support),
         faults::trials(&support),
         fakecloud::trials(&support),
     ];

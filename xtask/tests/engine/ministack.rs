@@ -50,7 +50,7 @@ pub(crate) fn missing(names: Names) -> Option<String> {
     if let Some(reason) = absent(&[PROGRAM]) {
         return Some(format!("{reason} (pip install {PROGRAM} docker)"));
     }
-    if !runs_tasks().unwrap_or(true) {
+    if !has_package("docker").unwrap_or(true) {
         return Some(format!("{PROGRAM} cannot run tasks without the Python package docker (pip install docker)"));
     }
     if let Err(error) = on_engine(async |docker| docker.ping().await) {
@@ -65,13 +65,20 @@ pub(crate) fn missing(names: Names) -> Option<String> {
     None
 }
 
-/// Whether the Python that the program's first line names has the package through which it reaches the engine.
-fn runs_tasks() -> Option<bool> {
+/// What is missing for tokens to be checked, if anything: without it none is good.
+pub(crate) fn missing_for_tokens() -> Option<String> {
+    let package = "cryptography";
+    let told = || format!("{PROGRAM} takes no token without the Python package {package} (pip install {package})");
+    (!has_package(package).unwrap_or(true)).then(told)
+}
+
+/// Whether the Python that the program's first line names has a package.
+fn has_package(package: &str) -> Option<bool> {
     let path = std::env::var_os("PATH")?;
     let script = std::env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|path| path.is_file())?;
     let script = std::fs::read_to_string(script).ok()?;
     let python = script.lines().next()?.strip_prefix("#!")?.trim();
-    Some(Command::new(python).args(["-c", "import docker"]).stderr(Stdio::null()).status().ok()?.success())
+    Some(Command::new(python).args(["-c", &format!("import {package}")]).stderr(Stdio::null()).status().ok()?.success())
 }
 
 impl Ministack {
@@ -98,6 +105,8 @@ impl Ministack {
             .env("BIND_HOST", address.ip().to_string())
             .env("GATEWAY_PORT", address.port().to_string())
             .env("MINISTACK_HOSTNAME", host)
+            // Where its gateway asks for the keys of its own user pools.
+            .env("MINISTACK_HOST", address.ip().to_string())
             .env("MINISTACK_REGION", "eu-central-1")
             // Nothing is shared with another instance, and nothing stays.
             .env("TMPDIR", folder.path())

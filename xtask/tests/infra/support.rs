@@ -4,7 +4,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 /// What every module's trials share.
 pub(crate) struct Support {
-    required: bool,
+    pub(crate) required: bool,
 }
 
 impl Support {

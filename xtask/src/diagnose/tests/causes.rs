@@ -163,7 +163,7 @@ async fn an_instance_without_a_boot_log_shows_its_console() {
     let answer = ResponseTemplate::new(200).set_body_string(format!("<output>{output}</output>"));
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
     let world = World::of(vec![Moment { events: vec![INSTANCE], ..Moment::default() }]);
-    let failure = looked_back(&world.clients().with_ec2_at(&server.uri())).await;
+    let failure = looked_back(&world.clients().with_signed_at(&server.uri())).await;
     assert_eq!(failure.log.len(), 20);
     assert_eq!(failure.log[19], "[  3.1] cloud-init: cannot reach the repository[0m");
 }
@@ -175,7 +175,7 @@ async fn a_log_that_may_not_be_read_is_one_line_each_and_the_cause_stays() {
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(403).set_body_string(refusal)).mount(&server).await;
     let moment = Moment { events: vec![INSTANCE], ..Moment::default() };
     let world = World { denied: BTreeSet::from(["GetLogEvents"]), ..World::of(vec![moment]) };
-    let failure = looked_back(&world.clients().with_ec2_at(&server.uri())).await;
+    let failure = looked_back(&world.clients().with_signed_at(&server.uri())).await;
     assert_eq!(failure.reason.as_deref(), Some("Received 1 FAILURE signal(s) out of 1"));
     assert_eq!(
         failure.notes,

@@ -1,0 +1,268 @@
+//! Requests that are signed and sent by hand, to services that are asked one or two things: an SDK crate for each would
+//! be compiled by everybody for that alone.
+//!
+//! Answers may be secrets, so none is ever part of an error.
+
+mod address;
+mod answer;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use aws_config::SdkConfig;
+use aws_sdk_sts::config::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use reqwest::{Certificate, Client, Method, redirect};
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use crate::aws;
+use crate::outcome::Failure;
+use address::Address;
+pub(crate) use answer::tag;
+use answer::{Refused, error_type, read, said, text};
+
+/// Attempts that a request gets where AWS is busy or does not answer.
+const ATTEMPTS: u32 = 5;
+/// Longest first pause between two; each next one may be twice as long.
+const BACK_OFF: Duration = Duration::from_millis(300);
+
+/// A service that is asked by hand.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// In the host's name and in the signature.
+    name: &'static str,
+    /// The end of the variable that names another address, as in `AWS_ENDPOINT_URL_EC2`.
+    variable: &'static str,
+    /// Whether one address serves all regions of a partition.
+    global: bool,
+    protocol: Protocol,
+}
+
+/// How a service is spoken to.
+#[derive(Debug)]
+enum Protocol {
+    /// A form in, XML out.
+    Query { version: &'static str },
+    /// JSON in and out; a header names the operation.
+    Json { target: &'static str, version: &'static str },
+    /// Path and method name the operation.
+    Rest,
+}
+
+pub(crate) const API_GATEWAY: Service =
+    Service { name: "apigateway", variable: "API_GATEWAY", global: false, protocol: Protocol::Rest };
+pub(crate) const COGNITO: Service = Service {
+    name: "cognito-idp",
+    variable: "COGNITO_IDENTITY_PROVIDER",
+    global: false,
+    protocol: Protocol::Json { target: "AWSCognitoIdentityProviderService", version: "1.1" },
+};
+pub(crate) const EC2: Service =
+    Service { name: "ec2", variable: "EC2", global: false, protocol: Protocol::Query { version: "2016-11-15" } };
+pub(crate) const IAM: Service =
+    Service { name: "iam", variable: "IAM", global: true, protocol: Protocol::Query { version: "2010-05-08" } };
+pub(crate) const SECRETS_MANAGER: Service = Service {
+    name: "secretsmanager",
+    variable: "SECRETS_MANAGER",
+    global: false,
+    protocol: Protocol::Json { target: "secretsmanager", version: "1.1" },
+};
+
+/// Something that is to be done, as its failure names it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) service: &'a Service,
+    /// As IAM names it, such as `iam:GetRole`.
+    pub(crate) action: &'a str,
+    /// What it is asked of.
+    pub(crate) resource: &'a str,
+}
+
+/// Whoever signs: the caller's credentials, and how AWS is reached.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Signed {
+    region: String,
+    /// For every service.
+    endpoint: Option<String>,
+    /// By the variable's end.
+    endpoints: BTreeMap<String, String>,
+    credentials: Option<SharedCredentialsProvider>,
+    /// The PEM file of `AWS_CA_BUNDLE`.
+    authorities: Option<Vec<u8>>,
+}
+
+/// A request before it is signed.
+struct Unsigned<'a> {
+    method: Method,
+    url: String,
+    headers: Vec<(&'a str, &'a str)>,
+    body: String,
+}
+
+impl Signed {
+    pub(super) fn new(config: &SdkConfig, vars: &BTreeMap<String, String>, authorities: Option<Vec<u8>>) -> Self {
+        let own = vars.iter().filter_map(|(name, value)| Some((name.strip_prefix("AWS_ENDPOINT_URL_")?, value)));
+        let own = own.filter(|(_, value)| !value.is_empty());
+        Self {
+            region: config.region().map(ToString::to_string).unwrap_or_default(),
+            endpoint: config.endpoint_url().map(str::to_owned),
+            endpoints: own.map(|(name, value)| (name.to_owned(), value.clone())).collect(),
+            credentials: config.credentials_provider(),
+            authorities,
+        }
+    }
+
+    /// All services at this address, for whoever calls.
+    #[cfg(test)]
+    pub(crate) fn at(endpoint: &str) -> Self {
+        let session = Some("session".to_owned());
+        let credentials = aws_sdk_sts::config::Credentials::new("AKIDEXAMPLE", "secret", session, None, "test");
+        Self {
+            region: "eu-central-1".to_owned(),
+            endpoint: Some(endpoint.to_owned()),
+            credentials: Some(SharedCredentialsProvider::new(credentials)),
+            ..Self::default()
+        }
+    }
+
+    /// Asks a service of the Query protocol, and answers its XML; the action's name is the operation's.
+    ///
+    /// # Errors
+    /// What AWS says, or why it cannot be asked.
+    pub(crate) async fn query(&self, call: Call<'_>, fields: &[(&str, &str)]) -> Result<String, Failure> {
+        let Protocol::Query { version } = call.service.protocol else { unreachable!("{:?} has forms", call.service) };
+        let mut form = Serializer::new(String::new());
+        form.append_pair("Action", operation(call)).append_pair("Version", version).extend_pairs(fields);
+        let headers = vec![("content-type", "application/x-www-form-urlencoded")];
+        self.ask(call, Method::POST, "/", headers, form.finish()).await
+    }
+
+    /// Asks a service of the JSON protocol; the action's name is the operation's.
+    ///
+    /// # Errors
+    /// What AWS says, or why it cannot be asked.
+    pub(crate) async fn json(&self, call: Call<'_>, input: &Value) -> Result<Value, Failure> {
+        let Protocol::Json { target, version } = call.service.protocol else { unreachable!("{:?} has JSON", call) };
+        let target = format!("{target}.{}", operation(call));
+        let kind = format!("application/x-amz-json-{version}");
+        let headers = vec![("content-type", kind.as_str()), ("x-amz-target", target.as_str())];
+        let answer = self.ask(call, Method::POST, "/", headers, input.to_string()).await?;
+        read(call, &answer)
+    }
+
+    /// Gets what is at a path, which may have a query, of a service that names things by paths.
+    ///
+    /// # Errors
+    /// What AWS says, or why it cannot be asked.
+    pub(crate) async fn get(&self, call: Call<'_>, path: &str) -> Result<Value, Failure> {
+        let headers = vec![("accept", "application/json")];
+        let answer = self.ask(call, Method::GET, path, headers, String::new()).await?;
+        read(call, &answer)
+    }
+
+    /// The headers that prove to `service`, in the environment's region, who sends this request without a body.
+    ///
+    /// # Errors
+    /// Credentials that there are not, or that have ended.
+    pub(crate) async fn headers(&self, service: &str, url: &str) -> Result<Vec<(String, String)>> {
+        let request = Unsigned { method: Method::GET, url: url.to_owned(), headers: Vec::new(), body: String::new() };
+        self.signature(service, &self.region, &request).await
+    }
+
+    /// Asks until there is an answer that asking again would not change.
+    async fn ask(
+        &self,
+        call: Call<'_>,
+        method: Method,
+        path: &str,
+        headers: Vec<(&str, &str)>,
+        body: String,
+    ) -> Result<String, Failure> {
+        let Address { base, region } = self.address(call.service);
+        let request = Unsigned { method, url: format!("{base}{path}"), headers, body };
+        let client = self.client(&base).map_err(|error| Refused::Before(error).into_failure(call))?;
+        let mut pause = BACK_OFF;
+        for attempt in 1.. {
+            match self.attempt(&client, call.service, &region, &request).await {
+                Ok(answer) => return Ok(answer),
+                Err(refused) if attempt < ATTEMPTS && refused.may_pass() => {
+                    tokio::time::sleep(aws::jitter(pause)).await;
+                    pause *= 2;
+                }
+                Err(refused) => return Err(refused.into_failure(call)),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    async fn attempt(
+        &self,
+        client: &Client,
+        service: &Service,
+        region: &str,
+        request: &Unsigned<'_>,
+    ) -> Result<String, Refused> {
+        // Signed anew each time: a signature is of its moment.
+        let signature = self.signature(service.name, region, request).await.map_err(Refused::Before)?;
+        let mut sent = client.request(request.method.clone(), &request.url);
+        for (name, value) in &request.headers {
+            sent = sent.header(*name, *value);
+        }
+        for (name, value) in signature {
+            sent = sent.header(name, value);
+        }
+        let lost = |error: reqwest::Error| Refused::Lost(error.without_url());
+        let answer = sent.body(request.body.clone()).send().await.map_err(lost)?;
+        let (status, kind) = (answer.status().as_u16(), error_type(&answer));
+        let text = text(answer).await.map_err(lost)?;
+        if status < 300 {
+            return Ok(text);
+        }
+        let (code, message) = said(&text);
+        Err(Refused::Said { status, code: kind.or(code), message: message.unwrap_or_default() })
+    }
+
+    async fn signature(&self, name: &str, region: &str, request: &Unsigned<'_>) -> Result<Vec<(String, String)>> {
+        let provider = self.credentials.as_ref().context("there are no AWS credentials")?;
+        let identity = provider.provide_credentials().await?.into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name(name)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .context("cannot sign the request")?
+            .into();
+        let body = SignableBody::Bytes(request.body.as_bytes());
+        let headers = request.headers.iter().copied();
+        let signable = SignableRequest::new(request.method.as_str(), &request.url, headers, body)?;
+        let (instructions, _) = sign(signable, &parameters)?.into_parts();
+        Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    fn client(&self, base: &str) -> Result<Client> {
+        let mut builder = Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(20))
+            .redirect(redirect::Policy::none());
+        if base.starts_with("http://") {
+            // An emulator on this machine; a proxy would not find it.
+            builder = builder.no_proxy();
+        }
+        if let Some(pem) = &self.authorities {
+            builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem)?);
+        }
+        builder.build().context("cannot make an HTTP client")
+    }
+}
+
+fn operation<'a>(call: Call<'a>) -> &'a str {
+    call.action.split_once(':').map_or(call.action, |(_, operation)| operation)
+}
+
+#[cfg(test)]
+mod tests;
