@@ -3,6 +3,7 @@
 //! has to agree with it on all the rest.
 
 mod attempt;
+mod bootstrap;
 #[path = "../iam/cases.rs"]
 mod cases;
 #[path = "../iam/evaluate.rs"]
@@ -30,7 +31,11 @@ const EVERYBODY: [Who; 5] = [Who::Pipeline, Who::CloudFormation, Who::Task, Who:
 
 pub(crate) fn trials(support: &Support) -> Vec<Trial> {
     let name = "permissions::every_role_does_what_it_has_to_and_is_refused_the_rest";
-    vec![support.trial(name, || ministack::missing(Names::Machine), enforced)]
+    let missing = || ministack::missing(Names::Machine);
+    vec![
+        support.trial(name, missing, enforced),
+        support.trial("permissions::bootstrap_makes_everything_and_then_nothing", missing, bootstrap::trial),
+    ]
 }
 
 fn enforced() -> Result<()> {
@@ -70,6 +75,7 @@ fn taken(root: &Caller, who: Who, role: &Role) -> Result<Caller> {
     ]});
     let everybody = everybody.to_string();
     let mut fields = vec![("RoleName", name.as_str()), ("AssumeRolePolicyDocument", everybody.as_str())];
+    ensure!(role.trust["Statement"][0]["Effect"] == "Allow", "{name} trusts nobody");
     let (boundary, document);
     if let Some(policy) = &role.boundary {
         (boundary, document) = (format!("{name}Boundary"), policy.to_string());

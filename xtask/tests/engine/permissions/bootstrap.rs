@@ -1,0 +1,76 @@
+//! `bootstrap` on an emulator, with the template as it is: made once, and left alone the second time.
+//!
+//! The emulator's CloudFormation does not know `AWS::IAM::OIDCProvider`, so the account has one before; that is what the
+//! template's condition is for. The provider that a stack makes itself is not seen here.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::{ACCOUNT, iam, template};
+use crate::ministack::{Ministack, Names};
+use crate::signed::Caller;
+
+pub(super) fn trial() -> Result<()> {
+    let emulator = Ministack::start(Names::Machine)?;
+    made_once(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
+}
+
+fn made_once(emulator: &Ministack) -> Result<()> {
+    let endpoint = format!("http://{}", emulator.authority());
+    let folder = tempfile::tempdir()?;
+    let settings = format!(
+        "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"rest-api-dev\"\n\
+         template = \"infra/none.yaml\"\nendpoint = \"{endpoint}\"\n"
+    );
+    std::fs::write(folder.path().join("deploy.toml"), settings)?;
+    std::fs::create_dir(folder.path().join("infra"))?;
+    std::fs::copy(template::directory().join("bootstrap.yaml"), folder.path().join("infra/bootstrap.yaml"))?;
+    let root = Caller { endpoint, id: "test".to_owned(), secret: "test".to_owned(), session: None };
+    let url = "https://token.actions.githubusercontent.com";
+    let fields = [("Url", url), ("ClientIDList.member.1", "sts.amazonaws.com")];
+    iam(&root, "CreateOpenIDConnectProvider", &fields)?;
+
+    let first = bootstrap(folder.path(), &["--github", "octo/shop", "--api-gateway-logs"])?;
+    ensure!(first["change"] == "create", "{first}");
+    for (output, start) in [
+        ("DeployRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/xtask/")),
+        ("ExecutionRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/xtask/")),
+        ("PermissionsBoundaryArn", format!("arn:aws:iam::{ACCOUNT}:policy/xtask/")),
+        ("OidcProviderArn", format!("arn:aws:iam::{ACCOUNT}:oidc-provider/")),
+        ("RepositoryUri", format!("{ACCOUNT}.dkr.ecr.")),
+    ] {
+        let value = first["outputs"][output].as_str().unwrap_or_default();
+        ensure!(value.starts_with(&start), "{output} is {value}: {first}");
+    }
+    let repository = root.json(
+        "ecr",
+        "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories",
+        &serde_json::json!({"repositoryNames": ["rest-api"]}),
+    )?;
+    ensure!(repository.body.contains("\"IMMUTABLE\""), "tags cannot move: {repository:?}");
+
+    // It finds the repository and the logging role that it made itself, and goes on to call them its own.
+    let again = bootstrap(folder.path(), &["--github", "octo/shop", "--api-gateway-logs"])?;
+    ensure!(again["change"] == "none", "{again}");
+    let bare = bootstrap(folder.path(), &[])?;
+    ensure!(bare["change"] == "none" && bare["outputs"] == first["outputs"], "{bare}");
+    // Somebody else is trusted: that is a change.
+    let other = bootstrap(folder.path(), &["--github", "octo/another"])?;
+    ensure!(other["change"] == "update", "{other}");
+    Ok(())
+}
+
+fn bootstrap(folder: &Path, arguments: &[&str]) -> Result<Value> {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args([&["bootstrap", "dev", "--yes", "--json"], arguments].concat())
+        .current_dir(folder)
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_ENDPOINT_URL")
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}", output.status);
+    serde_json::from_slice(&output.stdout).with_context(|| format!("no JSON: {said}"))
+}
