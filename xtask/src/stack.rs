@@ -208,3 +208,6 @@ fn is_summary(reason: &str) -> bool {
 fn is_empty(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
+
+#[cfg(test)]
+mod tests;

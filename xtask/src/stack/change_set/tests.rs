@@ -64,7 +64,8 @@ async fn a_creation_is_not_watched() {
 
 #[tokio::test]
 async fn a_change_set_whose_answer_was_lost_is_gone_on_with() {
-    let taken = mock!(Client::create_change_set).then_error(|| {
+    let taken = mock!(Client::create_change_set).match_requests(|request| request.role_arn() == Some("arn:role"));
+    let taken = taken.then_error(|| {
         CreateChangeSetError::generic(ErrorMetadata::builder().code("AlreadyExistsException").message("it is").build())
     });
     let described = mock!(Client::describe_change_set).match_requests(|input| input.change_set_name() == Some("t"));

@@ -247,14 +247,51 @@ fn a_token_is_held_against_the_trust_before_it_is_tried() {
     sandbox.write("none", "geheim");
     let good = [&GITHUB[..], &["--check-token", "good"]].concat();
     let fits = bootstrap(&sandbox, &good);
-    assert_snapshot!(fits, @"");
-    assert_snapshot!(bootstrap(&sandbox, &["--check-token", "good"]), @"");
-    assert_snapshot!(bootstrap(&sandbox, &["--check-token", "none"]), @"");
+    assert_snapshot!(fits, @r"
+    exit 0
+    --- stdout
+    ok iss           https://token.actions.githubusercontent.com
+    ok aud           sts.amazonaws.com
+    ok sub           repo:octo@7/shop@70:environment:dev
+    ok repository_id 70
+    ok environment   dev
+    ok exp           [now]
+    --- stderr
+    warning: the token's signature is not looked at; only AWS can say that GitHub made it
+    ");
+    assert_snapshot!(bootstrap(&sandbox, &["--check-token", "good"]), @r"
+    exit 3
+    --- stderr
+    error: there is no trust to hold the token against
+      resource: stack rest-api-dev-bootstrap
+      reason: it does not exist
+      next: cargo xtask bootstrap dev --github OWNER/REPO, with or without --check-token
+    ");
+    assert_snapshot!(bootstrap(&sandbox, &["--check-token", "none"]), @r"
+    exit 2
+    --- stderr
+    error: the token cannot be read
+      resource: none
+      reason: a token has three parts with dots between them
+    ");
     bootstrap(&sandbox, &[&GITHUB[..], &["--yes"]].concat());
     let asked = counterparts.world().asked.len();
     let ended = sandbox.run(&["bootstrap", "dev", "--check-token", "other", "--json"]);
     ended.json();
-    assert_snapshot!(ended.transcript(), @"");
+    assert_snapshot!(ended.transcript(), @r#"
+    exit 3
+    --- stdout
+    {"ok":false,"environment":"dev","stack":"rest-api-dev-bootstrap","checks":[{"name":"iss","ok":true,"detail":"https://token.actions.githubusercontent.com"},{"name":"aud","ok":true,"detail":"sts.amazonaws.com"},{"name":"sub","ok":false,"detail":"expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"},{"name":"repository_id","ok":true,"detail":"70"},{"name":"environment","ok":false,"detail":"expected dev; found staging","hint":"cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"},{"name":"exp","ok":true,"detail":"[now]"}],"seconds":0,"error":{"kind":"preflight","message":"2 things are missing","reason":"- the claim sub does not fit\n  reason: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging\n  next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging\n- the claim environment does not fit\n  reason: expected dev; found staging\n  next: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging","problems":[{"kind":"trust","message":"the claim sub does not fit","reason":"expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"},{"kind":"trust","message":"the claim environment does not fit","reason":"expected dev; found staging","hint":"cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"}]}}
+    --- stderr
+    warning: the token's signature is not looked at; only AWS can say that GitHub made it
+    error: 2 things are missing
+      reason: - the claim sub does not fit
+          reason: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging
+          next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging
+        - the claim environment does not fit
+          reason: expected dev; found staging
+          next: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging
+    "#);
     let later = counterparts.world().asked[asked..].to_vec();
     assert_eq!(later, ["sts:GetCallerIdentity", "cloudformation:DescribeStacks"], "nothing is changed");
     for end in [&fits, &ended.transcript()] {
