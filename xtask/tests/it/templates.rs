@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 #[path = "../infra/template.rs"]
-mod template;
+pub(crate) mod template;
 
 /// What a Deployment freezes; a change here reaches nobody without a new Deployment.
 const API_DEFINITION: [&str; 7] = [

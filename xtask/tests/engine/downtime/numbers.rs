@@ -47,7 +47,9 @@ impl Numbers {
         };
         let groups = balance(&[("Action", "DescribeTargetGroups"), ("TargetGroupArns.member.1", &group)])?;
         let attributes = balance(&[("Action", "DescribeTargetGroupAttributes"), ("TargetGroupArn", &group)])?;
-        let balancer = element(&groups, "LoadBalancerArns").and_then(|arns| element(&arns, "member"))?;
+        let name = text(release, "/outputs/LoadBalancerName")?;
+        let balancers = balance(&[("Action", "DescribeLoadBalancers"), ("Names.member.1", &name)])?;
+        let balancer = element(&balancers, "LoadBalancerArn")?;
         let balancer = balance(&[("Action", "DescribeLoadBalancerAttributes"), ("LoadBalancerArn", &balancer)])?;
         let number = |name: &str| -> Result<u64> { Ok(element(&groups, name)?.parse()?) };
 
