@@ -3,8 +3,8 @@ use std::path::Path;
 use super::*;
 
 mod charging;
-mod combinations;
 mod list;
+mod matrix;
 
 fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

@@ -140,7 +140,9 @@ impl Balancer {
         writeln!(socket, "{command}")?;
         let mut answer = String::new();
         socket.read_to_string(&mut answer)?;
-        let fine = command.starts_with("show") || answer.trim().is_empty() || answer.contains("changed");
+        let fine = command.starts_with("show")
+            || answer.trim().is_empty()
+            || ["changed", "no need"].iter().any(|word| answer.contains(word));
         if fine { Ok(answer) } else { bail!("{command}: {answer}") }
     }
 }
