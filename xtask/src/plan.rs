@@ -118,6 +118,18 @@ pub(crate) fn parameters(
     values
 }
 
+/// What a parameter of the template will be: as deploy.toml says, as the stack has it, or its default.
+pub(crate) fn value(
+    environment: &Environment,
+    template: &Template,
+    previous: Option<&BTreeMap<String, String>>,
+    name: &str,
+) -> Option<String> {
+    let default = template.parameters.get(name)?;
+    let given = environment.parameters.get(name).or_else(|| previous?.get(name));
+    given.or(default.as_ref()).cloned()
+}
+
 /// Parameters of deploy.toml that the template does not declare, or that are the tool's own to set.
 pub(crate) fn misplaced_parameters(template: &Template, environment: &Environment) -> Vec<String> {
     environment.parameters.keys().filter(|name| *name == CONTAINER_URI || !template.declares(name)).cloned().collect()

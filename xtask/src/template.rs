@@ -1,12 +1,14 @@
 //! A CloudFormation template as far as the tool must know it: size, parameters, outputs.
 
 mod place;
+mod release;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
 use crate::outcome::Place;
+pub(crate) use release::Gate;
 
 /// The parameter through which every template takes the image.
 pub(crate) const CONTAINER_URI: &str = "ContainerURI";
@@ -33,6 +35,8 @@ pub(crate) struct Template {
     pub(crate) is_dynamic: bool,
     /// `Release.KeepOldMinutes` of its metadata: how long an update keeps what it has replaced.
     pub(crate) keep_old_minutes: i32,
+    /// `Release.Proof` of its metadata: how a deployment that waits for its proof is proved.
+    pub(crate) gate: Option<Gate>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +48,8 @@ pub(crate) enum InvalidTemplate {
     /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html>
     #[error("{path} has Release.KeepOldMinutes {minutes} in its metadata; CloudFormation takes 0 to 180")]
     KeepOldMinutes { path: String, minutes: i64 },
+    #[error("{path} has a Release.Proof in its metadata that cannot be used: {reason}")]
+    Proof { path: String, reason: String },
     #[error("{path} has no parameter {CONTAINER_URI}, through which the image is given to it")]
     NoContainerUri { path: String },
     #[error("{path} has no output {API_GATEWAY_URL}, through which the release is proved")]
@@ -70,17 +76,15 @@ impl Template {
         let outputs: BTreeSet<_> = outputs.filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect();
         let resolved = ["{{resolve:ssm", "AWS::SSM::Parameter::Value<"].iter().any(|text| body.contains(text));
         let is_dynamic = resolved || section("Transform").is_some();
-        let keep_old_minutes = section("Metadata")
-            .and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("KeepOldMinutes")?.as_integer())
-            .map_or(Ok(0), |minutes| i32::try_from(minutes).ok().filter(|m| (0..=180).contains(m)).ok_or(minutes))
-            .map_err(|minutes| InvalidTemplate::KeepOldMinutes { path: path.clone(), minutes })?;
+        let metadata = section("Metadata");
+        let (keep_old_minutes, gate) = (release::keep_old_minutes(&path, metadata)?, release::gate(&path, metadata)?);
         if !parameters.contains_key(CONTAINER_URI) {
             return Err(InvalidTemplate::NoContainerUri { path });
         }
         if !outputs.contains(API_GATEWAY_URL) {
             return Err(InvalidTemplate::NoUrl { path });
         }
-        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes })
+        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate })
     }
 
     pub(crate) fn declares(&self, parameter: &str) -> bool {
@@ -184,13 +188,5 @@ Outputs:
         assert!(parse("a: [".to_owned()).contains("t.yaml is not YAML"));
         assert!(parse(format!("{GOOD}#{}", "x".repeat(MAX_BODY))).contains("at most 51200"));
         assert!(parse(String::new()).contains("no parameter"));
-        assert!(parse(format!("Metadata: {{Release: {{KeepOldMinutes: 181}}}}{GOOD}")).contains("0 to 180"));
-    }
-
-    #[test]
-    fn a_template_says_how_long_the_old_stays() {
-        let minutes = |text: String| Template::parse("t.yaml", text).unwrap().keep_old_minutes;
-        assert_eq!(minutes(GOOD.to_owned()), 0);
-        assert_eq!(minutes(format!("Metadata: {{Release: {{KeepOldMinutes: 2}}}}{GOOD}")), 2);
     }
 }

@@ -6,14 +6,14 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::conclusion::{conclude, superseded};
-use super::{Proposal, Wanted, token};
+use super::gate::{Asker, Course, Gate};
+use super::{Proposal, token};
 use crate::aws::{self, Clients};
-use crate::context::Context;
 use crate::diagnose;
 use crate::outcome::{Exit, Failure};
 use crate::stack::change_set;
 use crate::stack::events::{self, Mark};
-use crate::stack::follow::{self, Followed, Watch};
+use crate::stack::follow::{Followed, Following, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer, Ending};
 use crate::ui::{Phase, Ui};
@@ -28,13 +28,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// # Errors
 /// A stack that failed, with what became of it and why; or another release that was faster.
 pub(crate) async fn execute(
-    context: &Context,
+    asker: Asker<'_>,
     clients: &Clients,
-    wanted: &Wanted<'_>,
     proposal: &Proposal,
     phase: Phase<'_>,
     ui: &Ui,
 ) -> Result<Stack> {
+    let Asker { context, wanted, .. } = asker;
     let (client, set) = (&clients.cloudformation, &proposal.set);
     let environment = wanted.environment;
     let mark = match context.interrupt.or(async { Ok(events::mark(client, &set.stack_id).await) }).await {
@@ -53,10 +53,11 @@ pub(crate) async fn execute(
     )));
     // This call is not left in the middle: whether it was sent must be known.
     let executed = change_set::execute(client, set, &token()).await;
+    let mut gate = Gate::new(clients, asker, proposal.before.as_ref(), ui);
     let carry_out = async {
         match executed {
-            Ok(()) => watch(clients, environment, proposal, mark, &phase, ui).await,
-            Err(failure) => after_refusal(clients, environment, proposal, mark, failure, &phase, ui).await,
+            Ok(()) => watch(clients, environment, proposal, mark, &mut gate, &phase, ui).await,
+            Err(failure) => after_refusal(clients, environment, proposal, mark, failure, &mut gate, &phase, ui).await,
         }
     };
     let Watched { followed, deleted } = context.interrupt.or(carry_out).await?;
@@ -68,7 +69,7 @@ pub(crate) async fn execute(
         Err(failure) => {
             let template = Some(&wanted.template);
             let explain = diagnose::explain(clients, environment, template, &set.stack_id, &followed, failure);
-            return Err(explain.await.into());
+            return Err(gate.explain(explain.await).into());
         }
     };
     let image = &wanted.image;
@@ -97,23 +98,20 @@ async fn watch(
     environment: &Environment,
     proposal: &Proposal,
     mark: Mark,
+    gate: &mut Gate<'_>,
     phase: &Phase<'_>,
     ui: &Ui,
 ) -> Result<Watched> {
-    let (stack_id, before) = (proposal.set.stack_id.as_str(), proposal.before.as_ref());
-    let watch = Watch { stack_id, before, mark, deleting: false, until_hopeless: true };
-    let (cause, seen, mark) = match follow::follow(clients, watch, phase).await? {
-        follow::Watched::Ended(followed) => return Ok(followed.into()),
-        follow::Watched::Hopeless { cause, events, mark } => (cause, events, mark),
+    let watch = Watch::of(&proposal.set.stack_id, proposal.before.as_ref(), mark);
+    let mut following = Following::new(clients, Watch { until_hopeless: true, until_paused: true, ..watch });
+    let cause = match gate.watch(&mut following, phase).await? {
+        Course::Ended(followed) => return Ok(followed.into()),
+        Course::Hopeless(cause) => cause,
     };
     let turned = turn(clients, environment, proposal, phase, ui).await?;
     let deleted = turned && proposal.create;
-    let watch = Watch { stack_id, before: None, mark, deleting: deleted, until_hopeless: false };
-    let mut followed = follow::to_end(clients, watch, phase).await?;
-    followed.events.splice(..0, seen);
-    if !followed.evidence.iter().any(|taken| taken.logical_id == cause.logical_id) {
-        followed.evidence.insert(0, cause);
-    }
+    following.to_its_end(cause, deleted);
+    let followed = gate.watch(&mut following, phase).await?.ended();
     Ok(Watched { followed, deleted })
 }
 
@@ -163,6 +161,7 @@ async fn after_refusal(
     proposal: &Proposal,
     mark: Mark,
     failure: Failure,
+    gate: &mut Gate<'_>,
     phase: &Phase<'_>,
     ui: &Ui,
 ) -> Result<Watched> {
@@ -179,7 +178,7 @@ async fn after_refusal(
         stack = stack::describe(client, &set.stack_id).await.ok().flatten().unwrap_or(stack);
     }
     if stack.status != "REVIEW_IN_PROGRESS" && status::answer(Some(&stack.status)) == Answer::Wait {
-        return watch(clients, environment, proposal, mark, phase, ui).await;
+        return watch(clients, environment, proposal, mark, gate, phase, ui).await;
     }
     ui.still_runs(None);
     let events = mark.since(client, &set.stack_id).await;
