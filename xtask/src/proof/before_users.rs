@@ -67,7 +67,8 @@ pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Ph
             Verdict::OldVersion { served } => {
                 let wanted = digest.as_ref().map(ToString::to_string).unwrap_or_default();
                 let reason = format!("the new tasks answer {served}, {wanted} was deployed");
-                Failure { message: "the new version is another one".to_owned(), ..failure }.reason(reason)
+                let message = "the new tasks do not run the image that was deployed".to_owned();
+                Failure { message, ..failure }.reason(reason)
             }
             Verdict::Open { .. } => failure,
             _ => Failure { message: "the new version does not give the right answer".to_owned(), ..failure },

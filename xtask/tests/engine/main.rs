@@ -10,6 +10,7 @@ mod ministack;
 mod push;
 mod registry;
 mod rehearsal;
+mod sign_in;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         push::trials(&support),
         boot::trials(&support),
         rehearsal::trials(&support),
+        sign_in::trials(&support),
         faults::trials(&support),
         fakecloud::trials(&support),
     ];

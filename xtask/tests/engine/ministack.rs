@@ -50,7 +50,7 @@ pub(crate) fn missing(names: Names) -> Option<String> {
     if let Some(reason) = absent(&[PROGRAM]) {
         return Some(format!("{reason} (pip install {PROGRAM} docker)"));
     }
-    if !runs_tasks().unwrap_or(true) {
+    if !has_package("docker").unwrap_or(true) {
         return Some(format!("{PROGRAM} cannot run tasks without the Python package docker (pip install docker)"));
     }
     if let Err(error) = on_engine(async |docker| docker.ping().await) {
@@ -65,18 +65,36 @@ pub(crate) fn missing(names: Names) -> Option<String> {
     None
 }
 
-/// Whether the Python that the program's first line names has the package through which it reaches the engine.
-fn runs_tasks() -> Option<bool> {
+/// What is missing on this machine for tokens that it checks, if anything.
+pub(crate) fn missing_for_tokens() -> Option<String> {
+    let package = "cryptography";
+    let without = !has_package(package).unwrap_or(true);
+    missing(Names::Machine)
+        .or_else(|| without.then(|| format!("{PROGRAM} cannot check tokens without it (pip install {package})")))
+}
+
+/// Whether the Python that the program's first line names has a package.
+fn has_package(package: &str) -> Option<bool> {
     let path = std::env::var_os("PATH")?;
     let script = std::env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|path| path.is_file())?;
     let script = std::fs::read_to_string(script).ok()?;
     let python = script.lines().next()?.strip_prefix("#!")?.trim();
-    Some(Command::new(python).args(["-c", "import docker"]).stderr(Stdio::null()).status().ok()?.success())
+    let import = format!("import {package}");
+    Some(Command::new(python).args(["-c", &import]).stderr(Stdio::null()).status().ok()?.success())
 }
 
 impl Ministack {
     /// Starts one on a free loopback port and waits until it answers.
     pub(crate) fn start(names: Names) -> Result<Self> {
+        Self::launch(names, false)
+    }
+
+    /// As [`Ministack::start`], and it checks signatures and permissions.
+    pub(crate) fn enforcing() -> Result<Self> {
+        Self::launch(Names::Machine, true)
+    }
+
+    fn launch(names: Names, enforcing: bool) -> Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a folder for the emulator")?;
         let address = free_address(names)?;
         let host = format!("suite-{}", std::process::id());
@@ -99,6 +117,7 @@ impl Ministack {
             .env("GATEWAY_PORT", address.port().to_string())
             .env("MINISTACK_HOSTNAME", host)
             .env("MINISTACK_REGION", "eu-central-1")
+            .env("AUTH", if enforcing { "true" } else { "false" })
             // Nothing is shared with another instance, and nothing stays.
             .env("TMPDIR", folder.path())
             .env("STATE_DIR", folder.path().join("state"))

@@ -90,7 +90,10 @@ async fn another_digest_goes_back_and_is_told() {
     assert_eq!((failure.exit, failure.kind), (Exit::RolledBack, "rolled-back"));
     let reason = format!("the new tasks answer sha256:another, {} was deployed", wanted());
     assert_eq!(failure.reason, Some(reason));
-    assert!(failure.message.starts_with("the new version is another one; stack rest-api-dev"), "{failure}");
+    assert!(
+        failure.message.starts_with("the new tasks do not run the image that was deployed; stack rest-api-dev"),
+        "{failure}"
+    );
     assert!(failure.message.contains("the previous release runs"), "{failure}");
     assert!(!format!("{failure:?}").contains(SECRET));
 }
