@@ -181,6 +181,11 @@ fn is_busy(code: &str) -> bool {
     code.contains("Throttl") || matches!(code, "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown")
 }
 
+/// Whether AWS says that there is no such thing.
+pub(crate) fn is_missing(failure: &Failure) -> bool {
+    failure.reason.as_deref().is_some_and(|reason| reason.split(':').next() == Some("NoSuchEntity"))
+}
+
 /// Whether AWS will say the same however often it is asked.
 pub(crate) fn is_denied(failure: &Failure) -> bool {
     let code = code(failure);

@@ -6,7 +6,8 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Build, Conduct, Deploy, Destroy, Events, Logs, Plan, Proof, Prune, Recover, Release, Rollback, Smoke, Source,
+    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, Logs, Plan, Proof, Prune, Recover, Release, Rollback,
+    Smoke, Source,
 };
 use crate::outcome::EXIT_CODES;
 
@@ -62,7 +63,7 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Do exactly what a plan file says, or refuse
     Apply(Apply),
-    /// Deploy an image that is already in the registry, and prove it
+    /// Deploy an image that is already in the registry, and prove it; or a template that runs none
     Deploy(Deploy),
     /// Go back to an earlier release: image, template and parameters, without a rebuild
     Rollback(Rollback),
@@ -97,6 +98,12 @@ pub(crate) enum Command {
     Prune(Prune),
     /// Remove the stack, or what `release --local` started
     Destroy(Destroy),
+    /// Make what a first release needs: repository, roles, and GitHub's way in
+    ///
+    /// An administrator runs it, once for each environment and whenever something of it is to change; it is a stack of
+    /// its own, ENV's with `-bootstrap` after the name. What the account has already, it leaves alone. At the end it
+    /// prints what belongs into deploy.toml and what the pipeline has to be told.
+    Bootstrap(Bootstrap),
     /// Print the IAM policy that this tool needs for an environment, and no more
     ///
     /// It covers the calls that the tool makes itself. What CloudFormation needs to create the template's resources is

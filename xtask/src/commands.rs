@@ -1,6 +1,7 @@
 //! One file a command. Each checks first, says what it will do, does it, and notes the result.
 
 mod apply;
+mod bootstrap;
 mod build;
 mod cancel;
 mod completions;
@@ -34,6 +35,7 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
     match command {
         Command::Doctor { environment } => interrupt.or(doctor::run(&environment.environment, context, ui)).await,
         Command::Build(arguments) => interrupt.or(build::run(&arguments, context, ui)).await,
+        Command::Bootstrap(arguments) => bootstrap::run(&arguments, context, ui).await,
         // These must not be left at any point: between two containers, or with a change set half-made.
         Command::Release(arguments) if arguments.local => release::local(&arguments, context, ui).await,
         Command::Release(arguments) => release::run(&arguments, context, ui).await,

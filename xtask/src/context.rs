@@ -10,7 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure};
 use crate::report::Report;
 use crate::smoke::sign_in::{self, Guests};
-use crate::template::Template;
+use crate::template::{InvalidTemplate, Template};
 
 /// The file that marks the repository's root.
 pub(crate) const DEPLOY_TOML: &str = "deploy.toml";
@@ -79,15 +79,35 @@ impl Context {
     /// # Errors
     /// A file that is not there or cannot be released.
     pub(crate) fn template(&self, environment: &Environment) -> Result<Template, Failure> {
-        let path = &environment.template;
-        let fail = |reason: String| {
+        self.read(environment, Template::parse)
+    }
+
+    /// Reads a template that runs no service.
+    ///
+    /// # Errors
+    /// A file that is not there or that CloudFormation would not take.
+    pub(crate) fn other_template(&self, environment: &Environment) -> Result<Template, Failure> {
+        self.read(environment, Template::read)
+    }
+
+    fn read(
+        &self,
+        environment: &Environment,
+        parse: fn(&str, String) -> Result<Template, InvalidTemplate>,
+    ) -> Result<Template, Failure> {
+        let (name, path) = (&environment.name, &environment.template);
+        let fail = |reason: String, hint: Option<String>| {
             Failure::new(Exit::Preflight, "template", "the template cannot be used")
                 .resource(path)
                 .reason(reason)
-                .hint(format!("mend it, or environments.{}.template in deploy.toml", environment.name))
+                .hint(hint.unwrap_or_else(|| format!("mend it, or environments.{name}.template in deploy.toml")))
         };
-        let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string()))?;
-        Template::parse(path, body).map_err(|error| fail(error.to_string()))
+        let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string(), None))?;
+        parse(path, body).map_err(|error| {
+            let no_service = matches!(error, InvalidTemplate::NoContainerUri { .. });
+            let hint = no_service.then(|| format!("cargo xtask deploy {name} brings a template that runs no image"));
+            fail(error.to_string(), hint)
+        })
     }
 
     /// The token that the user has given for smoke tests.

@@ -2,6 +2,7 @@
 //!
 //! `release`, `deploy`, `rollback` and `apply` differ in what they want; from there on they are the same.
 
+pub(crate) mod back;
 mod log;
 pub(crate) mod plan_file;
 
@@ -12,6 +13,7 @@ use anyhow::Result;
 use crate::cli::{Conduct, Proof};
 use crate::context::Context;
 use crate::diagnose;
+use crate::image::{Digest, ImageReference};
 use crate::journal::Remembered;
 use crate::journal::lock::{self, Holder, Lock};
 use crate::journal::record::Outcome;
@@ -19,7 +21,7 @@ use crate::outcome::{Exit, Failure};
 use crate::preflight::Ready;
 use crate::proof::{self, Door, Manner};
 use crate::report::{Change, Smoke};
-use crate::rollout::{self, Asker, Manners, Outlook, Proposal, Seen, Wanted, Wish};
+use crate::rollout::{self, Asker, Manners, Outlook, Proposal, Seen, Wanted};
 use crate::stack::Stack;
 use crate::ui::{Phase, Ui};
 
@@ -40,6 +42,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) commit: Option<String>,
     /// The number of the release that this goes back to.
     pub(crate) back_to: Option<i64>,
+    /// Whether what could not be proved stays, instead of the release before it coming back.
+    pub(crate) keep_failed: bool,
     /// Whether it follows a reviewed plan: then nothing else may be changed on the way.
     pub(crate) planned: bool,
     pub(crate) ui: &'a Ui,
@@ -158,7 +162,7 @@ impl Delivery<'_> {
             let moved = ["what was under way has not brought the stack to it".to_owned()];
             return Err(plan_file::refusal(wanted.environment, &moved).into());
         }
-        let wish = Wish { wanted, before, allow: &conduct.allow };
+        let wish = wanted.wish(before, &conduct.allow);
         let Some(proposal) = rollout::propose(context, clients, wish, &phase, ui).await? else {
             phase.skipped(&format!("{} is already current", wanted.environment.stack));
             return self.stay(&settled).await;
@@ -176,8 +180,14 @@ impl Delivery<'_> {
         self.apply(lock, &settled, &proposal, phase).await
     }
 
-    /// Under the lock: execute, prove, record.
+    /// Under the lock: execute, prove, record, and say where it answers.
     async fn apply(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<()> {
+        let stack = self.carry(lock, seen, proposal, phase).await?;
+        self.result(&stack)
+    }
+
+    /// Under the lock: execute, prove, record; what is not proved is taken back.
+    async fn carry(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<Stack> {
         let Self { ready, ui, .. } = self;
         if let Err(error) = lock.check().await {
             proposal.abandon(&ready.clients.cloudformation).await;
@@ -195,12 +205,17 @@ impl Delivery<'_> {
             }
         };
         self.show(&stack, change);
-        if let Err(error) = self.prove(&stack, SPACING).await {
+        let before = seen.stack.as_ref().and_then(Stack::container_uri);
+        let before = before.and_then(|image| image.parse::<ImageReference>().ok()?.digest);
+        if let Err(error) = self.prove(&stack, SPACING, before).await {
+            let failure = Failure::of(&error);
+            let before = self.before(seen, &failure).await;
             self.record_failure(change, seconds, &error).await;
-            return Err(error);
+            let Some(before) = before else { return Err(error) };
+            return Err(self.take_back(lock, &before, failure).await);
         }
         self.record(seen, &stack, change, seconds).await?;
-        self.result(&stack)
+        Ok(stack)
     }
 
     /// Nothing to deploy: proves what runs, and records it if that was not done yet.
@@ -208,7 +223,7 @@ impl Delivery<'_> {
         let stack = seen.stack.as_ref().expect("a stack that is current exists");
         self.show(stack, Change::None);
         self.ui.line("nothing to deploy: the stack is already current");
-        self.prove(stack, Duration::ZERO).await?;
+        self.prove(stack, Duration::ZERO, None).await?;
         let recorded = rollout::is_recorded(seen, &self.wanted.template);
         // Whoever changes it right now records it.
         let busy = seen.remembered.lock.as_ref().is_some_and(|held| held.lives());
@@ -231,13 +246,13 @@ impl Delivery<'_> {
         }
     }
 
-    async fn prove(&self, stack: &Stack, spacing: Duration) -> Result<()> {
+    async fn prove(&self, stack: &Stack, spacing: Duration, before: Option<Digest>) -> Result<()> {
         let base = proof::base_url(self.wanted.environment, stack, self.proof.smoke_url.as_deref())?;
         self.context.report(|report| report.url = Some(proof::shown(&base)));
         if self.proof.no_smoke {
             return Ok(());
         }
-        let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman };
+        let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman, before };
         let digest = self.wanted.image.digest.clone();
         let (clients, wanted) = (&self.ready.clients, &self.wanted);
         let door = Door::Stack(clients, stack);
@@ -264,13 +279,17 @@ impl Delivery<'_> {
     /// What a failure leaves behind, for `status` and whoever comes next.
     async fn record_failure(&self, change: Change, seconds: f64, error: &anyhow::Error) {
         let failure = Failure::of(error);
-        let outcome = match (failure.exit, failure.kind) {
-            // It goes on, or was never begun: the next run finds out.
-            (Exit::Interrupted | Exit::Failed, _) | (_, "deadline") => return,
-            (Exit::RolledBack, _) => Outcome::RolledBack,
-            (_, "old-version" | "not-answering" | "open" | "sign-in") => Outcome::Unproved,
-            _ => Outcome::Failed,
-        };
+        let Some(outcome) = left_by(&failure) else { return };
         self.record_outcome(outcome, change, seconds, &failure).await;
     }
+}
+
+/// What a failure leaves behind; nothing where it goes on, or was never begun: then the next run finds out.
+fn left_by(failure: &Failure) -> Option<Outcome> {
+    Some(match (failure.exit, failure.kind) {
+        (Exit::Interrupted | Exit::Failed, _) | (_, "deadline") => return None,
+        (Exit::RolledBack, _) => Outcome::RolledBack,
+        (_, "old-version" | "not-answering" | "open") => Outcome::Unproved,
+        _ => Outcome::Failed,
+    })
 }

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod aws;
+mod bootstrap;
 mod cargo;
 mod cli;
 mod commands;
@@ -30,7 +31,9 @@ mod rollout;
 mod smoke;
 mod stack;
 mod status;
+mod supplement;
 mod template;
+mod trust;
 mod ui;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O and no client. The commands carry it out.
 
+mod redeploy;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use config::deployment::{Environment, Service};
 use crate::image::ImageReference;
 use crate::template::{CONTAINER_URI, Template};
 
+pub(crate) use redeploy::{Redeploy, redeploy};
 pub(crate) use watch::{Watch, watch};
 
 /// The template parameter that says for which processor the image must be.
@@ -100,8 +102,7 @@ pub(crate) fn parameters(
         ("HealthPath", service.health_path.clone()),
         ("RepositoryName", image.repository.clone()),
     ];
-    let mut values: BTreeMap<String, Value> =
-        previous.iter().filter(|name| template.declares(name)).map(|name| (name.clone(), Value::Previous)).collect();
+    let mut values = kept(template, previous);
     for (name, value) in derived {
         if template.declares(name) {
             values.insert(name.to_owned(), Value::Is(value));
@@ -111,9 +112,7 @@ pub(crate) fn parameters(
     if let Some(Some(architecture)) = template.parameters.get(ARCHITECTURE) {
         values.insert(ARCHITECTURE.to_owned(), Value::Is(architecture.clone()));
     }
-    for (name, value) in &environment.parameters {
-        values.insert(name.clone(), Value::Is(value.clone()));
-    }
+    values.extend(given(environment));
     values.insert(CONTAINER_URI.to_owned(), Value::Is(image.to_string()));
     values
 }
@@ -130,9 +129,22 @@ pub(crate) fn value(
     given.or(default.as_ref()).cloned()
 }
 
+/// The parameters that a stack has already, as they are.
+pub(crate) fn kept(template: &Template, previous: &BTreeSet<String>) -> BTreeMap<String, Value> {
+    previous.iter().filter(|name| template.declares(name)).map(|name| (name.clone(), Value::Previous)).collect()
+}
+
+/// The parameters of deploy.toml.
+pub(crate) fn given(environment: &Environment) -> impl Iterator<Item = (String, Value)> {
+    environment.parameters.iter().map(|(name, value)| (name.clone(), Value::Is(value.clone())))
+}
+
 /// Parameters of deploy.toml that the template does not declare, or that are the tool's own to set.
 pub(crate) fn misplaced_parameters(template: &Template, environment: &Environment) -> Vec<String> {
-    environment.parameters.keys().filter(|name| *name == CONTAINER_URI || !template.declares(name)).cloned().collect()
+    let own = |name: &&String| {
+        *name == CONTAINER_URI || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
+    };
+    environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
 }
 
 /// Parameters without a default that nobody gives a value.

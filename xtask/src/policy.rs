@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use config::deployment::{Environment, Service};
 use serde::Serialize;
 
+use crate::trust::PROVIDER;
+
 /// What an action is allowed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -27,6 +29,12 @@ enum Scope {
     Tasks,
     /// Anything in such a cluster: the action knows no service.
     Cluster,
+    /// GitHub's identity provider, of which an account has one.
+    Provider,
+    /// What API Gateway has for the whole account in a region.
+    ApiAccount,
+    /// The role that CloudFormation works with, handed to nobody else.
+    ExecutionRole,
     /// Instances that CloudFormation has tagged with the stack's name: theirs nobody chooses. So are the next three.
     Instances,
     Secrets,
@@ -151,7 +159,12 @@ const GRANTS: &[Grant] = &[
     },
     Grant { sid: "SmokeTest", scope: Scope::Api, actions: &["execute-api:Invoke"] },
     Grant { sid: "Console", scope: Scope::Instances, actions: &["ec2:GetConsoleOutput"] },
+    Grant { sid: "Provider", scope: Scope::Provider, actions: &["iam:GetOpenIDConnectProvider"] },
+    Grant { sid: "ApiAccount", scope: Scope::ApiAccount, actions: &["apigateway:GET"] },
 ];
+
+/// What whoever has an execution role may do besides: hand it to CloudFormation.
+const PASS: Grant = Grant { sid: "PassTheExecutionRole", scope: Scope::ExecutionRole, actions: &["iam:PassRole"] };
 
 /// Partitions by how the names of their regions begin; all others are `aws`.
 const PARTITIONS: [(&str, &str); 5] = [
@@ -192,7 +205,8 @@ pub(crate) fn policy(service: &Service, environment: &Environment) -> Policy {
         let (resource, condition) = place.narrowed(grant.scope);
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
-    Policy { version: "2012-10-17", statement: GRANTS.iter().map(statement).collect() }
+    let pass = environment.execution_role.is_some().then_some(&PASS);
+    Policy { version: "2012-10-17", statement: GRANTS.iter().chain(pass).map(statement).collect() }
 }
 
 fn only_where(operator: &'static str, key: &'static str, value: String) -> Condition {
@@ -235,6 +249,17 @@ impl Place<'_> {
                 let path = format!("parameter/xtask/{stack}");
                 (vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))], none)
             }
+            Scope::Provider => (vec![self.global("iam", &format!("oidc-provider/{PROVIDER}"))], none),
+            // Its ARNs have no account.
+            Scope::ApiAccount => {
+                let (partition, region) = (partition(&self.environment.region), &self.environment.region);
+                (vec![format!("arn:{partition}:apigateway:{region}::/account")], none)
+            }
+            Scope::ExecutionRole => {
+                let role = self.environment.execution_role.clone().unwrap_or_default();
+                let host = "cloudformation.amazonaws.com".to_owned();
+                (vec![role], only_where("StringEquals", "iam:PassedToService", host))
+            }
             Scope::Repository => (vec![self.arn("ecr", &format!("repository/{}", self.service.name))], none),
         }
     }
@@ -245,7 +270,17 @@ impl Place<'_> {
 
     fn arn_of(&self, service: &str, account: &str, resource: &str) -> String {
         let region = &self.environment.region;
-        let partition = PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, name)| name);
-        format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+        format!("arn:{}:{service}:{region}:{account}:{resource}", partition(region))
     }
+
+    /// Of a service that is in no region.
+    fn global(&self, service: &str, resource: &str) -> String {
+        let Environment { region, account, .. } = self.environment;
+        format!("arn:{}:{service}::{}:{resource}", partition(region), account.as_deref().unwrap_or("*"))
+    }
+}
+
+/// The partition that a region is in.
+pub(crate) fn partition(region: &str) -> &'static str {
+    PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, name)| name)
 }

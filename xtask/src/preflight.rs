@@ -167,11 +167,11 @@ pub(crate) fn parameter_problems(
     problems
 }
 
-fn misplaced_parameters(environment: &Environment, template: &Template) -> Vec<Failure> {
+pub(crate) fn misplaced_parameters(environment: &Environment, template: &Template) -> Vec<Failure> {
     let file = &environment.template;
     let problem = |name: String| {
         let reason = if template.declares(&name) {
-            "the tool sets it to the released image".to_owned()
+            "the tool sets it by itself".to_owned()
         } else {
             format!("{file} does not declare it")
         };
@@ -186,15 +186,16 @@ fn missing_parameters(
     template: &Template,
     stack: Option<&Stack>,
 ) -> Vec<Failure> {
-    let file = &environment.template;
     let kept = stack.map(Stack::parameter_names).unwrap_or_default();
     let missing = plan::missing_parameters(template, &context.deployment.service, environment).into_iter();
-    let problem = |name: String| {
-        parameter_problem(environment, &name)
-            .reason(format!("{file} has no default for it, and the stack no value"))
-            .hint(format!("add {name} = \"…\" to [environments.{}.parameters]", environment.name))
-    };
-    missing.filter(|name| !kept.contains(name)).map(problem).collect()
+    missing.filter(|name| !kept.contains(name)).map(|name| missing_parameter(environment, &name)).collect()
+}
+
+/// That nobody gives a parameter a value.
+pub(crate) fn missing_parameter(environment: &Environment, name: &str) -> Failure {
+    parameter_problem(environment, name)
+        .reason(format!("{} has no default for it, and the stack no value", environment.template))
+        .hint(format!("add {name} = \"…\" to [environments.{}.parameters]", environment.name))
 }
 
 fn parameter_problem(environment: &Environment, name: &str) -> Failure {

@@ -48,7 +48,7 @@ pub(crate) enum Door<'a> {
 }
 
 /// How an endpoint is asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Manner {
     /// How long it may take to be right.
     pub(crate) patience: Duration,
@@ -56,6 +56,8 @@ pub(crate) struct Manner {
     pub(crate) spacing: Duration,
     /// How the command ends where it is not.
     pub(crate) exit: Exit,
+    /// The image that ran before, where that is known.
+    pub(crate) before: Option<Digest>,
 }
 
 /// Asks `base` until it is proved or the patience ends.
@@ -76,7 +78,7 @@ pub(crate) async fn prove(
     context.report(|report| report.url = Some(shown(&base)));
     let url = shown(&base);
     let callers = callers(context, &client, door).await.map_err(|failure| Failure { exit: manner.exit, ..failure })?;
-    let target = Target { base, service, digest, spacing: manner.spacing, callers };
+    let target = Target { base, service, digest, before: manner.before, spacing: manner.spacing, callers };
     let verdict = smoke::prove(&client, &target, manner.patience, &phase).await;
     send_away(context, ui).await;
     context.report(|report| report.smoke = Some((&verdict).into()));

@@ -62,11 +62,14 @@ pub(crate) struct Report {
     pub(crate) plan_file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outputs: Option<BTreeMap<String, String>>,
+    /// `bootstrap`: what the pipeline has to be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) variables: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) smoke: Option<Smoke>,
-    /// `doctor`: what was looked at.
+    /// `doctor`, `bootstrap --check-token`: what was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) checks: Option<Vec<Check>>,
     /// `destroy`: what is gone, or with `--dry-run` would be.

@@ -31,7 +31,7 @@ use crate::status::{self, Answer};
 use crate::template::{CONTAINER_URI, Template};
 use crate::ui::Ui;
 pub(crate) use conclusion::{blame, conclude};
-pub(crate) use execute::execute;
+pub(crate) use execute::{bring, execute};
 pub(crate) use gate::Asker;
 pub(crate) use outlook::Outlook;
 pub(crate) use propose::{Proposal, Wish, propose};
@@ -85,14 +85,14 @@ impl Seen {
 }
 
 /// A stack to update, in contrast to one that is yet to be created.
-fn existing(stack: Option<&Stack>) -> Option<&Stack> {
+pub(crate) fn existing(stack: Option<&Stack>) -> Option<&Stack> {
     stack.filter(|stack| status::answer(Some(&stack.status)) == Answer::Update)
 }
 
 impl Wanted<'_> {
     /// The parameters to send, given the stack that there is.
     pub(crate) fn parameters(&self, existing: Option<&Stack>) -> BTreeMap<String, Value> {
-        match &self.origin {
+        let mut values = match &self.origin {
             Origin::Settings(service) => {
                 let names = existing.map(Stack::parameter_names).unwrap_or_default();
                 plan::parameters(&self.template, service, self.environment, &self.image, &names)
@@ -107,7 +107,9 @@ impl Wanted<'_> {
                 values.insert(CONTAINER_URI.to_owned(), Value::Is(self.image.to_string()));
                 values
             }
-        }
+        };
+        plan::redeploy(&self.template, existing.map(|stack| &stack.parameters), &mut values);
+        values
     }
 }
 
@@ -135,8 +137,25 @@ pub(crate) async fn is_current(clients: &Clients, wanted: &Wanted<'_>, seen: &Se
     if is_recorded(seen, &wanted.template) {
         return Ok(true);
     }
+    is_of(clients, stack, &wanted.template).await
+}
+
+/// Whether a stack has these parameters and this template.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn is_made_of(
+    clients: &Clients,
+    stack: &Stack,
+    template: &Template,
+    parameters: &BTreeMap<String, Value>,
+) -> Result<bool> {
+    Ok(has_all(stack, parameters) && is_of(clients, stack, template).await?)
+}
+
+async fn is_of(clients: &Clients, stack: &Stack, template: &Template) -> Result<bool> {
     let body = stack::template_body(&clients.cloudformation, &stack.name).await?;
-    Ok(body.trim() == wanted.template.body.trim())
+    Ok(body.trim() == template.body.trim())
 }
 
 /// Whether the newest record is of the stack as it stands, made from this template. Nobody has changed it since then, so
@@ -193,7 +212,8 @@ pub(crate) async fn tear_down(clients: &Clients, environment: &Environment, stac
         "stack {} is being deleted and goes on without this tool; the same command follows it",
         stack.name
     )));
-    if let Err(error) = stack::delete(client, stack, &token()).await {
+    let role = environment.execution_role.as_deref();
+    if let Err(error) = stack::delete(client, stack, role, &token()).await {
         ui.still_runs(None);
         return Err(error);
     }

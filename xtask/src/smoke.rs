@@ -19,6 +19,8 @@ pub(crate) use visitor::Visitor;
 
 /// Good rounds in a row that prove an endpoint.
 const ROUNDS: u32 = 5;
+/// How long an image that nobody expects may answer until it is taken for the answer.
+const STRANGE: Duration = Duration::from_secs(10);
 /// Longest pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Answers that are longer than this are not read to their end.
@@ -32,6 +34,8 @@ pub(crate) struct Target<'a> {
     pub(crate) service: &'a Service,
     /// The image that must answer; `None` takes any.
     pub(crate) digest: Option<Digest>,
+    /// The image that ran before, which may still answer for a while. Where it is known, any other is waited for in vain.
+    pub(crate) before: Option<Digest>,
     /// Pause between two good rounds. While old and new serve side by side, rounds at one moment would prove little.
     pub(crate) spacing: Duration,
     /// Who asks, and who must not be let in.
@@ -49,6 +53,16 @@ pub(crate) enum Verdict {
     Open { reason: String },
     /// It does not give the right answer.
     NotAnswering { reason: String },
+}
+
+impl Target<'_> {
+    /// Whether it is neither the image that must answer nor the one that may still do so.
+    fn is_strange(&self, verdict: &Verdict) -> bool {
+        match (verdict, &self.before) {
+            (Verdict::OldVersion { served }, Some(before)) => served != before.as_str(),
+            _ => false,
+        }
+    }
 }
 
 impl Verdict {
@@ -113,7 +127,7 @@ fn is_loopback(url: &Url) -> bool {
 pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Duration, phase: &Phase<'_>) -> Verdict {
     let deadline = Instant::now() + patience;
     let mut pause = Duration::from_millis(100);
-    let mut good = 0;
+    let (mut good, mut strange) = (0, None);
     loop {
         let mut verdict = ask(client, target).await;
         if matches!(verdict, Verdict::Right { .. }) {
@@ -130,7 +144,9 @@ pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Durati
         }
         good = 0;
         phase.doing(&describe(&verdict));
-        if Instant::now() + pause > deadline {
+        strange = strange.filter(|_| target.is_strange(&verdict));
+        let in_vain = target.is_strange(&verdict) && strange.get_or_insert_with(Instant::now).elapsed() > STRANGE;
+        if in_vain || Instant::now() + pause > deadline {
             return verdict;
         }
         tokio::time::sleep(pause).await;

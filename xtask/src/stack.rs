@@ -100,12 +100,13 @@ pub(crate) async fn template_body(client: &Client, stack: &str) -> Result<String
     Ok(answer.template_body().unwrap_or_default().to_owned())
 }
 
-/// Starts the deletion of a stack.
+/// Starts the deletion of a stack, with `role` where CloudFormation is to work with one.
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn delete(client: &Client, stack: &Stack, token: &str) -> Result<()> {
-    let answer = client.delete_stack().stack_name(&stack.id).client_request_token(token).send().await;
+pub(crate) async fn delete(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<()> {
+    let call = client.delete_stack().stack_name(&stack.id).client_request_token(token);
+    let answer = call.set_role_arn(role.map(str::to_owned)).send().await;
     answer.map_err(|e| failure("cloudformation:DeleteStack", &format!("stack {}", stack.name), &e))?;
     Ok(())
 }
@@ -163,8 +164,9 @@ pub(crate) async fn cancel_update(client: &Client, stack: &Stack, token: &str) -
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn rollback(client: &Client, stack: &Stack, token: &str) -> Result<()> {
-    let answer = client.rollback_stack().stack_name(&stack.id).client_request_token(token).send().await;
+pub(crate) async fn rollback(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<()> {
+    let call = client.rollback_stack().stack_name(&stack.id).client_request_token(token);
+    let answer = call.set_role_arn(role.map(str::to_owned)).send().await;
     answer.map_err(|e| failure("cloudformation:RollbackStack", &format!("stack {}", stack.name), &e))?;
     Ok(())
 }
@@ -173,8 +175,15 @@ pub(crate) async fn rollback(client: &Client, stack: &Stack, token: &str) -> Res
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn continue_rollback(client: &Client, stack: &Stack, skip: &[String], token: &str) -> Result<()> {
+pub(crate) async fn continue_rollback(
+    client: &Client,
+    stack: &Stack,
+    role: Option<&str>,
+    skip: &[String],
+    token: &str,
+) -> Result<()> {
     let call = client.continue_update_rollback().stack_name(&stack.id).client_request_token(token);
+    let call = call.set_role_arn(role.map(str::to_owned));
     let answer = call.set_resources_to_skip((!skip.is_empty()).then(|| skip.to_vec())).send().await;
     answer.map_err(|e| failure("cloudformation:ContinueUpdateRollback", &format!("stack {}", stack.name), &e))?;
     Ok(())

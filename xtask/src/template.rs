@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
 use crate::outcome::Place;
+use crate::plan::Redeploy;
 pub(crate) use release::Gate;
 
 /// The parameter through which every template takes the image.
@@ -37,6 +38,8 @@ pub(crate) struct Template {
     pub(crate) keep_old_minutes: i32,
     /// `Release.Proof` of its metadata: how a deployment that waits for its proof is proved.
     pub(crate) gate: Option<Gate>,
+    /// `Release.Redeploy` of its metadata: which parameter has the API copied to its stage.
+    pub(crate) redeploy: Option<Redeploy>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +53,10 @@ pub(crate) enum InvalidTemplate {
     KeepOldMinutes { path: String, minutes: i64 },
     #[error("{path} has a Release.Proof in its metadata that cannot be used: {reason}")]
     Proof { path: String, reason: String },
+    #[error(
+        "{path} has a Release.Redeploy in its metadata that is not {{Parameter: NAME, Values: [A, B], When: [NAME, ...]}}"
+    )]
+    Redeploy { path: String },
     #[error("{path} has no parameter {CONTAINER_URI}, through which the image is given to it")]
     NoContainerUri { path: String },
     #[error("{path} has no output {API_GATEWAY_URL}, through which the release is proved")]
@@ -62,6 +69,21 @@ impl Template {
     /// # Errors
     /// Text that is not YAML, is too large, or has no `ContainerURI` parameter or `ApiGatewayURL` output.
     pub(crate) fn parse(path: &str, body: String) -> Result<Self, InvalidTemplate> {
+        let template = Self::read(path, body)?;
+        if !template.declares(CONTAINER_URI) {
+            return Err(InvalidTemplate::NoContainerUri { path: template.path });
+        }
+        if !template.outputs.contains(API_GATEWAY_URL) {
+            return Err(InvalidTemplate::NoUrl { path: template.path });
+        }
+        Ok(template)
+    }
+
+    /// Reads any template's text.
+    ///
+    /// # Errors
+    /// Text that is not YAML or is too large.
+    pub(crate) fn read(path: &str, body: String) -> Result<Self, InvalidTemplate> {
         let path = path.to_owned();
         if body.len() > MAX_BODY {
             return Err(InvalidTemplate::TooLarge { path, size: body.len() });
@@ -78,13 +100,11 @@ impl Template {
         let is_dynamic = resolved || section("Transform").is_some();
         let metadata = section("Metadata");
         let (keep_old_minutes, gate) = (release::keep_old_minutes(&path, metadata)?, release::gate(&path, metadata)?);
-        if !parameters.contains_key(CONTAINER_URI) {
-            return Err(InvalidTemplate::NoContainerUri { path });
-        }
-        if !outputs.contains(API_GATEWAY_URL) {
-            return Err(InvalidTemplate::NoUrl { path });
-        }
-        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate })
+        let redeploy = metadata.and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("Redeploy"));
+        let redeploy = redeploy
+            .map(|node| redeploy_of(node).ok_or(InvalidTemplate::Redeploy { path: path.clone() }))
+            .transpose()?;
+        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate, redeploy })
     }
 
     pub(crate) fn declares(&self, parameter: &str) -> bool {
@@ -103,6 +123,14 @@ impl Template {
         let line = place::line(&self.body, &steps).filter(|_| steps.len() > 1)?;
         Some(Place { file: self.path.clone(), line })
     }
+}
+
+fn redeploy_of(node: &Yaml<'_>) -> Option<Redeploy> {
+    let texts = |key| -> Option<Vec<String>> {
+        node.as_mapping_get(key)?.as_sequence()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    let parameter = node.as_mapping_get("Parameter")?.as_str()?.to_owned();
+    Some(Redeploy { parameter, values: texts("Values")?.try_into().ok()?, when: texts("When")? })
 }
 
 fn secret(section: &Yaml<'_>) -> BTreeSet<String> {

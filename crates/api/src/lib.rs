@@ -3,6 +3,7 @@
 //! What is served stands in [`routes`], and how long it is served in [`serve`]. Nothing here reads the environment,
 //! prints or exits.
 
+mod cross_origin;
 mod error;
 mod greeting;
 mod handlers;
@@ -17,9 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Compat, Condition, from_fn};
 use actix_web::{App, Handler, HttpServer, Responder, web};
-use config::service::Settings;
+use config::service::{Origins, Settings};
 use futures_util::future::{Either, select};
 use futures_util::{FutureExt, Stream, StreamExt};
 
@@ -124,10 +125,14 @@ fn start(
     state: web::Data<State>,
     routes: fn(&mut web::ServiceConfig),
 ) -> io::Result<Server> {
+    let origins = settings.cors_origins.clone();
     let app = move || {
+        // The last one is the outermost.
         App::new()
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
+            .wrap(from_fn(requests::contain))
+            .wrap(Compat::new(Condition::new(origins != Origins::default(), cross_origin::layer(&origins))))
             .wrap(from_fn(requests::observe))
             .configure(routes)
     };

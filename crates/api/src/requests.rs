@@ -10,17 +10,17 @@ use std::time::Instant;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::ConnectionType;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, web};
 use futures_util::{FutureExt, stream};
 
 use crate::{State, error};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The middleware around every route.
+/// The outer middleware: the id, the explained error, the line in the log.
 pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, actix_web::Error> {
     let started = Instant::now();
     let id = request_id(request.headers());
@@ -28,15 +28,18 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Res
     let path = request.path().to_owned();
     let state = request.app_data::<web::Data<State>>().expect("every app is given its state").clone();
 
-    let outcome = AssertUnwindSafe(answer(request, next)).catch_unwind().await;
-    let (request, response) = match outcome {
-        Ok(Ok(response)) => {
+    let (request, response) = match next.call(request).await {
+        Ok(response) => {
             let (request, response) = response.into_parts();
             (Some(request), response)
         }
-        Ok(Err(error)) => (None, HttpResponse::from_error(error)),
-        // The panic hook has logged it.
-        Err(_) => (None, HttpResponse::InternalServerError().finish()),
+        Err(error) => {
+            // With what the layers on the way have added to its answer, which `from_error` would forget.
+            let headers = error.error_response().headers().clone();
+            let mut response = HttpResponse::from_error(error);
+            *response.headers_mut() = headers;
+            (None, response)
+        }
     };
     let cause = error::chain(&response);
     let mut response = error::explain(response);
@@ -73,6 +76,13 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Res
         // The request went down with what failed; an error carries the answer instead.
         None => Err(InternalError::from_response("the request was not answered", response).into()),
     }
+}
+
+/// The inner middleware: a panic of a route is an error like others.
+pub(crate) async fn contain(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, actix_web::Error> {
+    let outcome = AssertUnwindSafe(answer(request, next)).catch_unwind().await;
+    // The panic hook has logged it.
+    outcome.unwrap_or_else(|_| Err(InternalError::new("a panic", StatusCode::INTERNAL_SERVER_ERROR).into()))
 }
 
 /// Reads the body, so that its limit holds on every route, and lets the route answer.

@@ -44,6 +44,8 @@ pub struct Environment {
     /// The only account (12 digits) that a release may go to.
     pub account: Option<String>,
     pub stack: String,
+    /// ARN of the role that CloudFormation works with; without it, it works with what the caller may do.
+    pub execution_role: Option<String>,
     /// Path of the template, relative to `deploy.toml`.
     pub template: String,
     /// Stack parameters besides those the tool sets itself.
@@ -110,6 +112,7 @@ impl Environment {
             region: reader.string("region", None, rules::REGION),
             account: reader.optional("account", rules::ACCOUNT),
             stack: reader.string("stack", None, rules::STACK),
+            execution_role: reader.optional("execution_role", rules::ROLE),
             template: reader.string("template", None, rules::TEMPLATE),
             parameters: reader.parameters("parameters"),
             protected: reader.boolean("protected", false),

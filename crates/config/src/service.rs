@@ -24,8 +24,8 @@ pub struct Variable {
 }
 
 /// Every variable that the service reads, in the order in which problems are reported.
-pub const VARIABLES: [&Variable; 7] =
-    [&BIND_ADDRESS, &PORT, &LOG_FORMAT, &LOG_LEVEL, &DRAIN_SECONDS, &SHUTDOWN_SECONDS, &IMAGE_DIGEST];
+pub const VARIABLES: [&Variable; 8] =
+    [&BIND_ADDRESS, &PORT, &LOG_FORMAT, &LOG_LEVEL, &DRAIN_SECONDS, &SHUTDOWN_SECONDS, &CORS_ORIGINS, &IMAGE_DIGEST];
 
 const BIND_ADDRESS: Variable = Variable {
     name: "API_BIND_ADDRESS",
@@ -63,6 +63,12 @@ const SHUTDOWN_SECONDS: Variable = Variable {
     meaning: "seconds that requests in flight may still take after the drain, when nothing new is accepted",
     allowed: "a whole number from 0 to 600",
 };
+const CORS_ORIGINS: Variable = Variable {
+    name: "API_CORS_ORIGINS",
+    default: None,
+    meaning: "origins whose pages may read the answers in a browser; without any, no CORS header is sent",
+    allowed: "origins as browsers write them, such as https://app.example.com, separated by commas; or * alone",
+};
 const IMAGE_DIGEST: Variable = Variable {
     name: "IMAGE_DIGEST",
     default: None,
@@ -81,7 +87,22 @@ pub struct Settings {
     pub drain: Duration,
     /// How long requests in flight may take once nothing new is accepted.
     pub shutdown: Duration,
+    pub cors_origins: Origins,
     pub image_digest: Option<String>,
+}
+
+/// Whose pages may read the answers in a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// These, and nobody's when there are none.
+    Only(Vec<String>),
+    Any,
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        Self::Only(Vec::new())
+    }
 }
 
 /// The form of a log line.
@@ -114,6 +135,7 @@ impl Settings {
             log_level: reader.value(&LOG_LEVEL, log_level),
             drain: reader.value(&DRAIN_SECONDS, seconds),
             shutdown: reader.value(&SHUTDOWN_SECONDS, seconds),
+            cors_origins: reader.optional(&CORS_ORIGINS, origins).unwrap_or_default(),
             image_digest: reader.optional(&IMAGE_DIGEST, image_digest),
         };
         reader.unknown();
@@ -199,6 +221,40 @@ fn log_level(text: &str) -> Option<LogLevel> {
         "trace" => Some(LogLevel::Trace),
         _ => None,
     }
+}
+
+fn origins(text: &str) -> Option<Origins> {
+    match text {
+        "" => Some(Origins::default()),
+        "*" => Some(Origins::Any),
+        list => list.split(',').map(|origin| origin_as_sent(origin.trim())).collect::<Option<_>>().map(Origins::Only),
+    }
+}
+
+/// An origin letter for letter as a browser sends it; anything else would never fit and nobody would know why.
+fn origin_as_sent(text: &str) -> Option<String> {
+    let (scheme, authority) = text.split_once("://")?;
+    let plain = |text: &str, also: &[u8]| {
+        let fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || also.contains(&byte);
+        !text.is_empty() && text.bytes().all(fit)
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address),
+        None => plain(host, b"-._"),
+    };
+    let port_fits = match port {
+        // Left out by browsers.
+        Some("80") if scheme == "http" => false,
+        Some("443") if scheme == "https" => false,
+        Some(port) => whole_number(port).is_some_and(|number| number <= 65_535 && number.to_string() == port),
+        None => true,
+    };
+    (plain(scheme, b"+-.") && host_fits && port_fits).then(|| text.to_owned())
 }
 
 fn image_digest(text: &str) -> Option<String> {

@@ -62,7 +62,6 @@ pub(crate) const COGNITO: Service = Service {
 };
 pub(crate) const EC2: Service =
     Service { name: "ec2", variable: "EC2", global: false, protocol: Protocol::Query { version: "2016-11-15" } };
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing asks it yet"))]
 pub(crate) const IAM: Service =
     Service { name: "iam", variable: "IAM", global: true, protocol: Protocol::Query { version: "2010-05-08" } };
 pub(crate) const SECRETS_MANAGER: Service = Service {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::EnvironmentArg;
-use super::values::{age, registry, smoke_url};
+use super::values::{age, registry, smoke_url, word};
+use crate::trust::Repository;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Source {
@@ -62,12 +63,15 @@ pub(crate) struct Release {
     #[command(flatten)]
     pub(crate) environment: EnvironmentArg,
     /// Release to this machine's Docker engine; no account is needed and nothing leaves the machine
-    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow"])]
+    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow", "keep_failed"])]
     pub(crate) local: bool,
     #[command(flatten)]
     pub(crate) proof: Proof,
     #[command(flatten)]
     pub(crate) conduct: Conduct,
+    /// Leave a release that cannot be proved where it is, instead of going back to the one before
+    #[arg(long)]
+    pub(crate) keep_failed: bool,
     #[command(flatten)]
     pub(crate) source: Source,
     /// Say what would be done and change nothing (the service is still compiled, to know the image's tag)
@@ -111,13 +115,16 @@ pub(crate) struct Apply {
 pub(crate) struct Deploy {
     #[command(flatten)]
     pub(crate) environment: EnvironmentArg,
-    /// The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
+    /// The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG; none for a template that runs none
     #[arg(long, value_name = "URI")]
-    pub(crate) image: String,
+    pub(crate) image: Option<String>,
     #[command(flatten)]
     pub(crate) proof: Proof,
     #[command(flatten)]
     pub(crate) conduct: Conduct,
+    /// Leave a release that cannot be proved where it is, instead of going back to the one before
+    #[arg(long)]
+    pub(crate) keep_failed: bool,
     /// Say what would be done and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -212,6 +219,40 @@ pub(crate) struct Destroy {
     #[arg(long)]
     pub(crate) images: bool,
     /// Say what would be removed and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bootstrap {
+    /// An environment of deploy.toml
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: String,
+    /// The repository on GitHub whose pipeline may release, as GitHub spells it [default: as it is, at first none]
+    #[arg(long, value_name = "OWNER/REPO")]
+    pub(crate) github: Option<Repository>,
+    /// GitHub's number of the repository: gh api repos/OWNER/REPO --jq .id
+    #[arg(long, value_name = "ID", requires = "github")]
+    pub(crate) github_id: Option<u64>,
+    /// GitHub's number of the owner: gh api repos/OWNER/REPO --jq .owner.id
+    #[arg(long, value_name = "ID", requires = "github_id")]
+    pub(crate) owner_id: Option<u64>,
+    /// The GitHub environment that the pipeline's job has to run in [default: ENV]
+    #[arg(long, value_name = "NAME", requires = "github", value_parser = word)]
+    pub(crate) github_environment: Option<String>,
+    /// The one workflow that may release, OWNER/REPO/.github/workflows/FILE@REF [default: any]
+    #[arg(long, value_name = "FILE@REF", requires = "github")]
+    pub(crate) github_workflow: Option<String>,
+    /// Have API Gateway log in this account and region, where it does not yet
+    #[arg(long)]
+    pub(crate) api_gateway_logs: bool,
+    /// Something that the service itself may come to do at AWS, such as s3:GetObject; may be repeated
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) service_action: Vec<String>,
+    /// Only hold a token's claims against the trust, that of --github or else the stack's; - reads stdin
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) check_token: Option<PathBuf>,
+    /// Say what would be made and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

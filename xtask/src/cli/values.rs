@@ -37,3 +37,12 @@ pub(super) fn registry(text: &str) -> Result<String, &'static str> {
         _ => Err("a registry is HOST or HOST:PORT, without a scheme"),
     }
 }
+
+/// What names something at GitHub and stands in a claim as it is.
+pub(super) fn word(text: &str) -> Result<String, &'static str> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+        Ok(text.to_owned())
+    } else {
+        Err("only letters, digits and _ . - can be compared as they are")
+    }
+}

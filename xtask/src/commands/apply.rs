@@ -37,6 +37,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
         doing: format!("apply {}", arguments.plan.display()),
         commit: plan.commit.clone(),
         back_to: None,
+        keep_failed: true,
         planned: true,
         ui,
     };
@@ -65,6 +66,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
                     id: id.clone(),
                     stack_id: stack_id.clone(),
                     changes: plan.changes.clone(),
+                    role: environment.execution_role.clone(),
                 });
             }
             change_set::State::Gone(why) => moved.push(format!("change set {id}: {why}")),

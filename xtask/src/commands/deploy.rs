@@ -1,4 +1,7 @@
-//! `deploy`: any image that is already in the environment's registry, by digest, with the same proof as a release.
+//! `deploy`: any image that is already in the environment's registry, by digest, with the same proof as a release; or a
+//! template that runs none.
+
+mod supplement;
 
 use anyhow::Result;
 
@@ -17,8 +20,10 @@ use crate::ui::Ui;
 
 pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    let image: ImageReference = arguments
-        .image
+    let Some(image) = &arguments.image else {
+        return supplement::run(arguments, environment, context, ui).await;
+    };
+    let image: ImageReference = image
         .parse()
         .map_err(|error: crate::image::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string()))?;
     release::note(context, environment);
@@ -49,6 +54,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         doing,
         commit: None,
         back_to: None,
+        keep_failed: arguments.keep_failed,
         planned: false,
         ui,
     };

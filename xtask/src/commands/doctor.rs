@@ -54,12 +54,18 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         checks.push(check(name, &finding));
         problems.extend(finding.err());
     }
-    for check in &checks {
-        let mark = if check.ok { ui.paint_result(Paint::Green, "ok") } else { ui.paint_result(Paint::Red, "!!") };
-        ui.result(&format!("{mark} {:<11} {}", check.name, check.detail));
-    }
+    show(&checks, ui);
     context.report(|report| report.checks = Some(checks));
     if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
+}
+
+/// Shows what was looked at, a line each.
+pub(super) fn show(checks: &[Check], ui: &Ui) {
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default().max(11);
+    for check in checks {
+        let mark = if check.ok { ui.paint_result(Paint::Green, "ok") } else { ui.paint_result(Paint::Red, "!!") };
+        ui.result(&format!("{mark} {:<width$} {}", check.name, check.detail));
+    }
 }
 
 fn check(name: &'static str, finding: &Result<String, Failure>) -> Check {

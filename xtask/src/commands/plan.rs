@@ -6,7 +6,7 @@ use super::release;
 use crate::cli::Plan;
 use crate::context::Context;
 use crate::delivery::plan_file::{Parts, PlanFile};
-use crate::rollout::{self, Manners, Origin, Outlook, Wanted, Wish};
+use crate::rollout::{self, Manners, Origin, Outlook, Wanted};
 use crate::ui::Ui;
 
 pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<()> {
@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let proposal = if current {
         None
     } else {
-        let wish = Wish { wanted: &wanted, before: before.clone(), allow: &conduct.allow };
+        let wish = wanted.wish(before.clone(), &conduct.allow);
         rollout::propose(context, &ready.clients, wish, &phase, ui).await?
     };
     let outlook = match &proposal {

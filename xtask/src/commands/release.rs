@@ -50,6 +50,7 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
         doing,
         commit,
         back_to: None,
+        keep_failed: arguments.keep_failed,
         planned: false,
         ui,
     })
@@ -219,7 +220,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     if !arguments.proof.no_smoke {
         let digest = image.id.parse().ok();
         let base = url.parse()?;
-        let manner = Manner { patience: LOCAL_PATIENCE, spacing: Duration::ZERO, exit: Exit::Failed };
+        let manner = Manner { patience: LOCAL_PATIENCE, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
         interrupt.or(proof::prove(context, base, Door::None, digest, manner, ui)).await?;
     }
     if running.change == Change::None && !built {

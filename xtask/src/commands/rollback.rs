@@ -8,10 +8,7 @@ use crate::aws::{Clients, Identity};
 use crate::cli::Rollback;
 use crate::context::Context;
 use crate::delivery::{self, Delivery};
-use crate::ecr;
-use crate::image::ImageReference;
 use crate::journal::history;
-use crate::journal::inputs::{self, Inputs};
 use crate::journal::record::{self, Outcome, Record};
 use crate::outcome::{Exit, Failure};
 use crate::plan::Value;
@@ -34,10 +31,8 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
         async |clients: &Clients, _: &Identity, _: &Template| record::list(&clients.ssm, &environment.stack).await;
     let (ready, records) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let target = choose(&records, arguments.release, ready.seen.stack.as_ref(), environment)?.clone();
-    let (image, inputs) = context.interrupt.or(fetch(&ready.clients, &target, environment)).await?;
-    let template = Template::parse(&inputs.path, inputs.template.clone()).map_err(|error| {
-        Failure::new(Exit::Failed, "journal", "the release's template cannot be used").reason(error.to_string())
-    })?;
+    let (image, template, inputs) =
+        context.interrupt.or(delivery::back::fetch(&ready.clients, &target, environment)).await?;
     if !proof.no_smoke
         && let Some(problem) = preflight::smoke_url_problem(environment, &template, proof.smoke_url.as_deref())
     {
@@ -71,7 +66,8 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
         conduct,
         doing: format!("rollback to release {}", target.number),
         commit: target.commit.clone(),
-        back_to: Some(target.back_to.unwrap_or(target.number)),
+        back_to: Some(target.origin()),
+        keep_failed: true,
         planned: false,
         ui,
     };
@@ -104,21 +100,4 @@ fn choose<'a>(
         Some(record) => Err(fail(format!("release {number} did not succeed: it is {:?}", record.outcome))),
         None => Err(fail(format!("release {number} is not remembered"))),
     }
-}
-
-/// What the release is made of, all of it still there.
-async fn fetch(clients: &Clients, record: &Record, environment: &Environment) -> Result<(ImageReference, Inputs)> {
-    let image: ImageReference = record.image.parse().map_err(anyhow::Error::new)?;
-    let (has, inputs) = tokio::try_join!(
-        ecr::has(&clients.ecr, &image),
-        inputs::read(&clients.ssm, &environment.stack, &record.inputs)
-    )?;
-    if has == Some(false) {
-        return Err(Failure::new(Exit::Failed, "no-image", "the release's image is gone")
-            .resource(image.to_string())
-            .reason("somebody has deleted it from the registry")
-            .hint("go back to another release, or release its commit again")
-            .into());
-    }
-    Ok((image, inputs))
 }

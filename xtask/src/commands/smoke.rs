@@ -52,7 +52,7 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         (base, given.or(runs.and_then(|image| image.digest)), Door::Stack(clients, stack))
     };
     context.report(|report| report.digest = digest.as_ref().map(ToString::to_string));
-    let manner = Manner { patience: PATIENCE, spacing: SPACING, exit: Exit::Failed };
+    let manner = Manner { patience: PATIENCE, spacing: SPACING, exit: Exit::Failed, before: None };
     proof::prove(context, base.clone(), door, digest, manner, ui).await?;
     ui.result(&format!("{} is right", proof::shown(&base)));
     Ok(())

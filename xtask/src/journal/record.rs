@@ -91,7 +91,7 @@ impl Record {
     }
 
     /// The release whose state this one has, going back included.
-    pub(super) fn origin(&self) -> i64 {
+    pub(crate) fn origin(&self) -> i64 {
         self.back_to.unwrap_or(self.number)
     }
 

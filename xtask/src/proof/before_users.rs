@@ -11,7 +11,7 @@ use super::{Door, callers, send_away, shown, wrong};
 use crate::aws::Clients;
 use crate::aws::signed::{Call, SECRETS_MANAGER};
 use crate::context::Context;
-use crate::image::Digest;
+use crate::image::{Digest, ImageReference};
 use crate::outcome::{Exit, Failure};
 use crate::smoke::{self, Target, Verdict};
 use crate::stack::{self, Stack};
@@ -49,7 +49,9 @@ pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Ph
     let public = callers.visitor.clone();
     callers.visitor = callers.visitor.with(&gate.header, secret);
     let service = &context.deployment.service;
-    let mut target = Target { base: base.clone(), service, digest: digest.clone(), spacing: SPACING, callers };
+    let before = stack.container_uri().and_then(|image| image.parse::<ImageReference>().ok()?.digest);
+    let base = base.clone();
+    let mut target = Target { base, service, digest: digest.clone(), before, spacing: SPACING, callers };
     let verdict = smoke::prove(&client, &target, patience(*expires), phase).await;
     if let Verdict::Right { served } = &verdict {
         // Users are asked after, once: they must not have it yet.
@@ -61,7 +63,7 @@ pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Ph
         }
     }
     send_away(context, ui).await;
-    let url = shown(base);
+    let url = shown(&target.base);
     if let Some(failure) = wrong(&verdict, digest.as_ref(), &url, Exit::RolledBack) {
         let failure = match &verdict {
             Verdict::OldVersion { served } => {

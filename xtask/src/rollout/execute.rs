@@ -9,6 +9,7 @@ use super::conclusion::{conclude, superseded};
 use super::gate::{Asker, Course, Gate};
 use super::{Proposal, token};
 use crate::aws::{self, Clients};
+use crate::context::Context;
 use crate::diagnose;
 use crate::outcome::{Exit, Failure};
 use crate::stack::change_set;
@@ -16,6 +17,7 @@ use crate::stack::events::{self, Mark};
 use crate::stack::follow::{Followed, Following, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer, Ending};
+use crate::template::Template;
 use crate::ui::{Phase, Ui};
 
 /// How often a stack is looked at whose execution was asked for without an answer.
@@ -23,7 +25,7 @@ const LOOKS: u32 = 5;
 /// Pause between these looks.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Executes the proposal and returns the stack that came of it.
+/// Executes the proposal of a release and returns the stack that came of it.
 ///
 /// # Errors
 /// A stack that failed, with what became of it and why; or another release that was faster.
@@ -35,8 +37,45 @@ pub(crate) async fn execute(
     ui: &Ui,
 ) -> Result<Stack> {
     let Asker { context, wanted, .. } = asker;
+    let gate = Gate::new(clients, asker, proposal.before.as_ref(), ui);
+    let stack = carry(context, (wanted.environment, &wanted.template), proposal, gate, &phase).await?;
+    let image = &wanted.image;
+    if stack.container_uri() != Some(image.to_string().as_str()) {
+        return Err(superseded(&stack, image).into());
+    }
+    phase.done(&format!("{} {}", stack.name, work(proposal)));
+    Ok(stack)
+}
+
+fn work(proposal: &Proposal) -> &'static str {
+    if proposal.create { "created" } else { "updated" }
+}
+
+/// Executes the proposal, whatever it is for, and returns the stack that came of it.
+///
+/// # Errors
+/// A stack that failed, with what became of it and why.
+pub(crate) async fn bring(
+    context: &Context,
+    clients: &Clients,
+    of: (&Environment, &Template),
+    proposal: &Proposal,
+    phase: &Phase<'_>,
+    ui: &Ui,
+) -> Result<Stack> {
+    carry(context, of, proposal, Gate::back(clients, ui), phase).await
+}
+
+/// Executes the proposal; the gate answers what waits meanwhile.
+async fn carry(
+    context: &Context,
+    (environment, template): (&Environment, &Template),
+    proposal: &Proposal,
+    mut gate: Gate<'_>,
+    phase: &Phase<'_>,
+) -> Result<Stack> {
+    let (clients, ui) = (gate.clients, gate.ui);
     let (client, set) = (&clients.cloudformation, &proposal.set);
-    let environment = wanted.environment;
     let mark = match context.interrupt.or(async { Ok(events::mark(client, &set.stack_id).await) }).await {
         Ok(mark) => mark,
         Err(error) => {
@@ -44,40 +83,32 @@ pub(crate) async fn execute(
             return Err(error);
         }
     };
-    let work = if proposal.create { "created" } else { "updated" };
     ui.still_runs(Some(format!(
         "stack {} is being {work} and goes on without this tool; the same command follows it, cargo xtask events {name} \
          --follow watches it, cargo xtask cancel {name} takes it back",
         environment.stack,
+        work = work(proposal),
         name = environment.name
     )));
     // This call is not left in the middle: whether it was sent must be known.
     let executed = change_set::execute(client, set, &token()).await;
-    let mut gate = Gate::new(clients, asker, proposal.before.as_ref(), ui);
     let carry_out = async {
         match executed {
-            Ok(()) => watch(clients, environment, proposal, mark, &mut gate, &phase, ui).await,
-            Err(failure) => after_refusal(clients, environment, proposal, mark, failure, &mut gate, &phase, ui).await,
+            Ok(()) => Box::pin(watch(environment, proposal, mark, &mut gate, phase)).await,
+            Err(failure) => Box::pin(after_refusal(environment, proposal, mark, failure, &mut gate, phase)).await,
         }
     };
     let Watched { followed, deleted } = context.interrupt.or(carry_out).await?;
     ui.still_runs(None);
     let gone = followed.stack.as_ref().is_none_or(|stack| stack.status == "DELETE_COMPLETE");
     let concluded = if deleted && gone { Err(given_up(environment)) } else { conclude(environment, &followed) };
-    let stack = match concluded {
-        Ok(stack) => stack,
+    match concluded {
+        Ok(stack) => Ok(stack),
         Err(failure) => {
-            let template = Some(&wanted.template);
-            let explain = diagnose::explain(clients, environment, template, &set.stack_id, &followed, failure);
-            return Err(gate.explain(explain.await).into());
+            let explain = diagnose::explain(clients, environment, Some(template), &set.stack_id, &followed, failure);
+            Err(gate.explain(explain.await).into())
         }
-    };
-    let image = &wanted.image;
-    if stack.container_uri() != Some(image.to_string().as_str()) {
-        return Err(superseded(&stack, image).into());
     }
-    phase.done(&format!("{} {work}", stack.name));
-    Ok(stack)
 }
 
 /// How the operation ended, and whether it was given up by deleting the stack.
@@ -94,14 +125,13 @@ impl From<Followed> for Watched {
 
 /// Watches the operation to its end. One that can only fail is turned back where the user wants that.
 async fn watch(
-    clients: &Clients,
     environment: &Environment,
     proposal: &Proposal,
     mark: Mark,
     gate: &mut Gate<'_>,
     phase: &Phase<'_>,
-    ui: &Ui,
 ) -> Result<Watched> {
+    let (clients, ui) = (gate.clients, gate.ui);
     let watch = Watch::of(&proposal.set.stack_id, proposal.before.as_ref(), mark);
     let mut following = Following::new(clients, Watch { until_hopeless: true, until_paused: true, ..watch });
     let cause = match gate.watch(&mut following, phase).await? {
@@ -136,7 +166,7 @@ async fn turn(
     let client = &clients.cloudformation;
     let stack = Stack { id: proposal.set.stack_id.clone(), name: environment.stack.clone(), ..Stack::default() };
     let turned = if proposal.create {
-        stack::delete(client, &stack, &token()).await
+        stack::delete(client, &stack, environment.execution_role.as_deref(), &token()).await
     } else {
         stack::cancel_update(client, &stack, &token()).await
     };
@@ -156,15 +186,14 @@ fn given_up(environment: &Environment) -> Failure {
 /// An execution whose call failed: perhaps nothing happened, perhaps the answer was lost, perhaps the stack is already
 /// rolled back. The stack itself tells.
 async fn after_refusal(
-    clients: &Clients,
     environment: &Environment,
     proposal: &Proposal,
     mark: Mark,
     failure: Failure,
     gate: &mut Gate<'_>,
     phase: &Phase<'_>,
-    ui: &Ui,
 ) -> Result<Watched> {
+    let (clients, ui) = (gate.clients, gate.ui);
     let (client, set) = (&clients.cloudformation, &proposal.set);
     // A refusal means that nothing began. After a lost answer the stack may need a moment to show it.
     let refused = aws::is_refusal(&failure);
@@ -178,7 +207,7 @@ async fn after_refusal(
         stack = stack::describe(client, &set.stack_id).await.ok().flatten().unwrap_or(stack);
     }
     if stack.status != "REVIEW_IN_PROGRESS" && status::answer(Some(&stack.status)) == Answer::Wait {
-        return watch(clients, environment, proposal, mark, gate, phase, ui).await;
+        return watch(environment, proposal, mark, gate, phase).await;
     }
     ui.still_runs(None);
     let events = mark.since(client, &set.stack_id).await;

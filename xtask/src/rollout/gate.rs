@@ -27,12 +27,12 @@ pub(crate) struct Asker<'a> {
 
 /// Answers for one operation of a stack.
 pub(super) struct Gate<'a> {
-    clients: &'a Clients,
+    pub(super) clients: &'a Clients,
     /// Nobody, where the stack only goes back.
     asker: Option<Asker<'a>>,
     /// The stack as it was before; `None` where it is being created.
     before: Option<&'a Stack>,
-    ui: &'a Ui,
+    pub(super) ui: &'a Ui,
     /// What is wrong with the new version.
     wrong: Option<Failure>,
     /// Why an answer was not taken.
@@ -83,7 +83,8 @@ impl<'a> Gate<'a> {
             match following.watch(phase).await? {
                 Watched::Ended(followed) => return Ok(Course::Ended(followed)),
                 Watched::Hopeless { cause } => return Ok(Course::Hopeless(cause)),
-                Watched::Paused(pause) => self.answer(&pause, phase).await,
+                // A proof is large, and rare among what a stack does.
+                Watched::Paused(pause) => Box::pin(self.answer(&pause, phase)).await,
             }
         }
     }

@@ -1,16 +1,20 @@
 //! Asks CloudFormation what would change, shows it, and makes sure that nothing precious is lost.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
+use config::deployment::Environment;
 
-use super::{Wanted, token};
+use super::{Wanted, existing, token};
 use crate::aws::Clients;
 use crate::context::Context;
 use crate::guard;
 use crate::outcome::{Exit, Failure};
-use crate::plan;
-use crate::stack::change_set::{self, Change, ChangeSet, Prepared, Request};
+use crate::plan::{self, Value};
+use crate::stack::change_set::{self, ChangeSet, Prepared, Request};
 use crate::stack::{self, Stack};
+use crate::template::Template;
 use crate::ui::{Paint, Phase, Ui};
 
 /// A change that can be carried out.
@@ -29,18 +33,28 @@ impl Proposal {
     /// Takes it back, unless it is a plan's.
     pub(crate) async fn abandon(&self, client: &Client) {
         if !self.planned {
-            abandon(client, &self.set.stack_id, Some(&self.set.id), self.before.is_none()).await;
+            take_back(client, &self.set, self.before.is_none()).await;
         }
     }
 }
 
 /// What is asked for.
 pub(crate) struct Wish<'a> {
-    pub(crate) wanted: &'a Wanted<'a>,
+    pub(crate) environment: &'a Environment,
+    pub(crate) template: &'a Template,
+    pub(crate) parameters: BTreeMap<String, Value>,
     /// The settled stack.
     pub(crate) before: Option<Stack>,
     /// Precious resources that may be lost.
     pub(crate) allow: &'a [String],
+}
+
+impl Wanted<'_> {
+    /// What to ask for, given the settled stack.
+    pub(crate) fn wish<'a>(&'a self, before: Option<Stack>, allow: &'a [String]) -> Wish<'a> {
+        let parameters = self.parameters(existing(before.as_ref()));
+        Wish { environment: self.environment, template: &self.template, parameters, before, allow }
+    }
 }
 
 /// Has a change set made and shows it; `None` where nothing would change.
@@ -56,28 +70,28 @@ pub(crate) async fn propose(
     phase: &Phase<'_>,
     ui: &Ui,
 ) -> Result<Option<Proposal>> {
-    let Wish { wanted, before, allow } = wish;
+    let Wish { environment, template, parameters, before, allow } = wish;
     let client = &clients.cloudformation;
-    let existing = super::existing(before.as_ref());
-    let (create, parameters) = (existing.is_none(), wanted.parameters(existing));
+    let existing = existing(before.as_ref());
+    let create = existing.is_none();
     let mut tags = existing.map(|stack| stack.tags.clone()).unwrap_or_default();
     tags.insert("managed-by".to_owned(), "xtask".to_owned());
-    let (token, stack) = (token(), &wanted.environment.stack);
-    let template = &wanted.template;
-    let watch = plan::watch(template, wanted.environment, existing.map(|stack| &stack.outputs))?;
-    let request = Request { stack, create, template, parameters: &parameters, watch, tags: &tags, token: &token };
+    let (token, stack, role) = (token(), &environment.stack, environment.execution_role.as_deref());
+    let watch = plan::watch(template, environment, existing.map(|stack| &stack.outputs))?;
+    let parameters = &parameters;
+    let request = Request { stack, create, role, template, parameters, watch, tags: &tags, token: &token };
     let set = match context.interrupt.or(change_set::prepare(client, &request)).await {
         Ok(Prepared::Ready(set)) => set,
         Ok(Prepared::Empty) => return Ok(None),
         Err(error) => {
             let made = Some(token.as_str()).filter(|_| is_interruption(&error));
-            abandon(client, stack, made, before.is_none()).await;
+            abandon(client, stack, made, before.is_none().then_some(role)).await;
             return Err(error);
         }
     };
-    show(&set.changes, phase, ui);
+    show(&set, phase, ui);
     if let Err(failure) = guard::check(stack, &set.changes, allow) {
-        abandon(client, &set.stack_id, Some(&set.id), before.is_none()).await;
+        take_back(client, &set, before.is_none()).await;
         return Err(failure.into());
     }
     Ok(Some(Proposal { set, create, before, planned: false }))
@@ -87,23 +101,30 @@ fn is_interruption(error: &anyhow::Error) -> bool {
     Failure::of(error).exit == Exit::Interrupted
 }
 
-/// Takes back what was asked for and is not executed: the change set, and the empty stack that a first one makes. What
-/// cannot be taken back does no harm, and must not hide why it came to this.
-async fn abandon(client: &Client, stack: &str, set: Option<&str>, first: bool) {
+async fn take_back(client: &Client, set: &ChangeSet, first: bool) {
+    abandon(client, &set.stack_id, Some(&set.id), first.then_some(set.role.as_deref())).await;
+}
+
+/// Takes back what was asked for and is not executed: the change set, and the empty stack that a `first` one makes, with
+/// the role that it was asked for with. What cannot be taken back does no harm, and must not hide why it came to this.
+async fn abandon(client: &Client, stack: &str, set: Option<&str>, first: Option<Option<&str>>) {
     if let Some(set) = set {
         drop(change_set::discard(client, set, stack).await);
     }
-    if first
+    if let Some(role) = first
         && let Ok(Some(left)) = stack::describe(client, stack).await
         && left.status == "REVIEW_IN_PROGRESS"
     {
-        drop(stack::delete(client, &left, &token()).await);
+        drop(stack::delete(client, &left, role, &token()).await);
     }
 }
 
-/// Shows what would change, a line each.
-fn show(changes: &[Change], phase: &Phase<'_>, ui: &Ui) {
-    for change in changes {
+/// Shows what would change, a line each, and as whom CloudFormation would work.
+fn show(set: &ChangeSet, phase: &Phase<'_>, ui: &Ui) {
+    if let Some(role) = &set.role {
+        phase.line(&format!("CloudFormation works as {role}"));
+    }
+    for change in &set.changes {
         let replacement = match change.replacement.as_deref() {
             Some("True") => ui.paint(Paint::Yellow, "  replaced"),
             Some("Conditional") => "  perhaps replaced".to_owned(),

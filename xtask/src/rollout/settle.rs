@@ -93,7 +93,7 @@ async fn to_its_end(
         Some(asker) => Gate::new(clients, asker, Some(stack), ui),
         None => Gate::back(clients, ui),
     };
-    let watched = gate.watch(&mut Following::new(clients, watch), &phase).await?;
+    let watched = Box::pin(gate.watch(&mut Following::new(clients, watch), &phase)).await?;
     let followed = watched.ended();
     ui.still_runs(None);
     if gate.has_refused()

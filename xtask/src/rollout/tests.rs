@@ -45,6 +45,7 @@ async fn prove(scene: Scene, yes: bool, conduct: &Conduct, planned: bool, proof:
         doing: "release".to_owned(),
         commit: None,
         back_to: None,
+        keep_failed: false,
         planned,
         ui: &ui,
     };

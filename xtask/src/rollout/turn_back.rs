@@ -40,11 +40,11 @@ pub(crate) async fn recover(
     skip: &[String],
     ui: &Ui,
 ) -> Result<String> {
-    let mark = events::mark(&clients.cloudformation, &stack.id).await;
+    let (mark, role) = (events::mark(&clients.cloudformation, &stack.id).await, environment.execution_role.as_deref());
     if halted {
-        stack::rollback(&clients.cloudformation, stack, &token()).await?;
+        stack::rollback(&clients.cloudformation, stack, role, &token()).await?;
     } else {
-        stack::continue_rollback(&clients.cloudformation, stack, skip, &token()).await?;
+        stack::continue_rollback(&clients.cloudformation, stack, role, skip, &token()).await?;
     }
     back(clients, environment, stack, mark, "rolled back", ui).await
 }

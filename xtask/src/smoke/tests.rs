@@ -24,6 +24,7 @@ async fn verdict(server: &MockServer, service: &Service) -> Verdict {
         base,
         service,
         digest: Some(RIGHT.parse().unwrap()),
+        before: None,
         spacing: Duration::ZERO,
         callers: Callers::default(),
     };
@@ -82,7 +83,14 @@ async fn an_endpoint_that_is_not_there_is_not_answering() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     drop(listener);
-    let target = Target { base, service: &service, digest: None, spacing: Duration::ZERO, callers: Callers::default() };
+    let target = Target {
+        base,
+        service: &service,
+        digest: None,
+        before: None,
+        spacing: Duration::ZERO,
+        callers: Callers::default(),
+    };
     let ui = Ui::silent();
     let verdict =
         prove(&client(&target.base, None).unwrap(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;

@@ -27,6 +27,8 @@ const DEADLINE: Duration = Duration::from_secs(600);
 pub(crate) struct Request<'a> {
     pub(crate) stack: &'a str,
     pub(crate) create: bool,
+    /// ARN of the role that CloudFormation works with, where it is not to be the caller's permissions.
+    pub(crate) role: Option<&'a str>,
     pub(crate) template: &'a Template,
     pub(crate) parameters: &'a BTreeMap<String, Value>,
     /// What an update is watched by; a creation has no alarms yet.
@@ -43,6 +45,7 @@ pub(crate) struct ChangeSet {
     pub(crate) id: String,
     pub(crate) stack_id: String,
     pub(crate) changes: Vec<Change>,
+    pub(crate) role: Option<String>,
 }
 
 /// One resource that changes.
@@ -117,6 +120,7 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
         .change_set_name(request.token)
         .client_token(request.token)
         .change_set_type(kind)
+        .set_role_arn(request.role.map(str::to_owned))
         .template_body(&request.template.body)
         .set_parameters(Some(parameters(request.parameters)))
         .set_tags(Some(tags))
@@ -156,7 +160,7 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
     // By its ARN, where it was asked for by name.
     let id = described.change_set_id().map_or(id, str::to_owned);
     match changes(client, &id, request, described).await {
-        Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes })),
+        Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes, role: request.role.map(str::to_owned) })),
         Err(error) => Err(without(client, &id, request, error).await),
     }
 }

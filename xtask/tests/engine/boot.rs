@@ -4,7 +4,9 @@
 
 mod images;
 mod instance;
-mod render;
+#[path = "../infra/resolve.rs"]
+mod resolve;
+#[path = "../infra/template.rs"]
 mod template;
 
 use std::process::{Command, Stdio};
@@ -15,7 +17,7 @@ use libtest_mimic::Trial;
 use tempfile::TempDir;
 
 use self::images::PASSWORD;
-use self::instance::{Instance, SECRET, stack};
+use self::instance::{Instance, SECRET, stack, user_data};
 use crate::Support;
 use crate::registry::{Registry, absent, run};
 
@@ -121,7 +123,7 @@ fn shellcheck() -> Result<()> {
     let repository = "arn:aws:ecr:eu-west-1:222222222222:repository/team/rest-api";
     let relaxed = [("ReadOnlyRootFilesystem", "false"), ("DropCapabilities", "false"), ("RepositoryArn", repository)];
     for parameters in [&[][..], &relaxed] {
-        let user_data = stack(&image, parameters)?.user_data()?;
+        let user_data = user_data(&stack(&image, parameters)?)?;
         ensure!(user_data.len() < 16 * 1024, "user data has {} bytes; EC2 takes 16384", user_data.len());
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), user_data)?;

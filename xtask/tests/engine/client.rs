@@ -24,6 +24,35 @@ pub(crate) fn get(url: &str, headers: &[Header<'_>]) -> Result<Answer> {
     runtime()?.block_on(ask(client()?.get(url), headers))
 }
 
+/// What came back, with its headers and its body as it is.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// A header's text; empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Asks once, with any method and body.
+pub(crate) fn ask_for(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Reply> {
+    let mut request = client()?.request(method.parse().context("a method of HTTP")?, url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = if body.is_empty() { request } else { request.body(body.to_vec()) };
+    runtime()?.block_on(async {
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Reply { status, headers, body: response.bytes().await?.to_vec() })
+    })
+}
+
 /// Calls an AWS service that speaks JSON, such as Secrets Manager.
 pub(crate) fn call(endpoint: &str, service: &str, action: &str, body: &Value) -> Result<Value> {
     let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/{service}/aws4_request");

@@ -1,4 +1,4 @@
-//! The EC2 template, whole, on fakecloud: opt-in, because installing that emulator takes longer than all other suites.
+//! Both templates, whole, on fakecloud: opt-in, because installing that emulator takes longer than all other suites.
 //!
 //! `FAKECLOUD` names its program (`cargo install fakecloud --version 0.51.0 --locked`).
 
@@ -24,7 +24,10 @@ pub(crate) fn trials(_: &Support) -> Vec<Trial> {
     let chosen = Support { required: false };
     let missing =
         || std::env::var_os(PROGRAM).is_none().then(|| format!("opt-in: {PROGRAM} does not name its program"));
-    vec![chosen.trial("fakecloud::the_ec2_stack_is_created_whole_and_then_left_alone", missing, whole)]
+    vec![
+        chosen.trial("fakecloud::the_ec2_stack_is_created_whole_and_then_left_alone", missing, whole),
+        chosen.trial("fakecloud::the_default_fargate_stack_is_created_whole_and_its_tasks_run", missing, fargate),
+    ]
 }
 
 struct Fakecloud {
@@ -97,6 +100,43 @@ fn whole() -> Result<()> {
     let registry = format!("127.0.0.1:{}/rest-api", fakecloud.port);
     checkout.xtask(&["destroy", "dev", "--images", "--yes"])?.well()?;
     for id in run(Command::new("docker").args(["images", "--quiet", &registry]))?.lines() {
+        run(Command::new("docker").args(["rmi", "--force", id]))?;
+    }
+    Ok(())
+}
+
+/// VPC link, NAT gateway, scaling and all: no parameter is set but those that the release tool sets.
+fn fargate() -> Result<()> {
+    let (checkout, fakecloud) = (Checkout::fresh()?, Fakecloud::start()?);
+    let (stack, endpoint) = (r#"stack = "rest-api-production""#, format!("http://127.0.0.1:{}", fakecloud.port));
+    checkout.edit("deploy.toml", stack, &format!("endpoint = \"{endpoint}\"\n{stack}"))?;
+    checkout.edit("deploy.toml", "HealthCommand = \"CMD,/api,healthcheck\" # remove it", "# remove it")?;
+    checkout.commit("Move production")?;
+    let release = || checkout.xtask(&["release", "production", "--yes", "--no-smoke"])?.well();
+    let first = release().with_context(|| fakecloud.log())?;
+    ensure!(first["change"] == "create", "{first}");
+    let image = first["image"].as_str().context("no image")?;
+
+    // The stack is complete before the tasks run.
+    let running = || -> Result<Vec<String>> {
+        let filter = format!("ancestor={image}");
+        let list = run(Command::new("docker").args(["ps", "--no-trunc", "--quiet", "--filter", &filter]))?;
+        Ok(list.lines().map(str::to_owned).collect())
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while running()?.len() < 2 {
+        ensure!(Instant::now() < deadline, "two tasks were to run: {:?}\n{}", running()?, fakecloud.log());
+        sleep(Duration::from_millis(500));
+    }
+    let again = release()?;
+    ensure!(again["change"] == "none" && again["pushed_bytes"] == 0, "{again}");
+
+    checkout.xtask(&["destroy", "production", "--images", "--yes"])?.well()?;
+    ensure!(running()?.is_empty(), "tasks outlive the stack");
+    for id in
+        run(Command::new("docker").args(["images", "--quiet", &format!("127.0.0.1:{}/rest-api", fakecloud.port)]))?
+            .lines()
+    {
         run(Command::new("docker").args(["rmi", "--force", id]))?;
     }
     Ok(())

@@ -3,54 +3,41 @@
 mod boot;
 mod checkout;
 mod client;
+mod downtime;
 mod fakecloud;
 mod faults;
+mod gateway;
+mod load;
 mod local;
 mod ministack;
 mod push;
 mod registry;
 mod rehearsal;
 mod sign_in;
+#[path = "../infra/support.rs"]
+mod support;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::Arguments;
+
+pub(crate) use support::Support;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share one engine, and most of them compile.
     arguments.test_threads.get_or_insert(1);
-    let support = Support { required: std::env::var_os("REQUIRE_COUNTERPARTS").is_some_and(|value| value == "1") };
+    let support = Support::new();
     let trials = [
         local::trials(&support),
         push::trials(&support),
         boot::trials(&support),
         rehearsal::trials(&support),
         sign_in::trials(&support),
+        downtime::trials(&support),
+        gateway::trials(&support),
         faults::trials(&support),
         fakecloud::trials(&support),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
-}
-
-/// What every module's trials share.
-pub(crate) struct Support {
-    required: bool,
-}
-
-impl Support {
-    /// A trial that is ignored, with the reason, where `missing` finds something missing; a failure where all must run.
-    pub(crate) fn trial(
-        &self,
-        name: &str,
-        missing: impl FnOnce() -> Option<String> + Send + 'static,
-        run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
-    ) -> Trial {
-        let required = self.required;
-        Trial::ignorable_test(name, move || match missing() {
-            Some(reason) if required => Err(Failed::from(reason)),
-            Some(reason) => Ok(Completion::ignored_with(reason)),
-            None => run().map(|()| Completion::Completed).map_err(|error| Failed::from(format!("{error:?}"))),
-        })
-    }
 }

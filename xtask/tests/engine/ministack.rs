@@ -65,12 +65,11 @@ pub(crate) fn missing(names: Names) -> Option<String> {
     None
 }
 
-/// What is missing on this machine for tokens that it checks, if anything.
+/// What is missing for tokens to be checked, if anything: without it none is good.
 pub(crate) fn missing_for_tokens() -> Option<String> {
     let package = "cryptography";
-    let without = !has_package(package).unwrap_or(true);
-    missing(Names::Machine)
-        .or_else(|| without.then(|| format!("{PROGRAM} cannot check tokens without it (pip install {package})")))
+    let told = || format!("{PROGRAM} takes no token without the Python package {package} (pip install {package})");
+    (!has_package(package).unwrap_or(true)).then(told)
 }
 
 /// Whether the Python that the program's first line names has a package.
@@ -79,8 +78,7 @@ fn has_package(package: &str) -> Option<bool> {
     let script = std::env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|path| path.is_file())?;
     let script = std::fs::read_to_string(script).ok()?;
     let python = script.lines().next()?.strip_prefix("#!")?.trim();
-    let import = format!("import {package}");
-    Some(Command::new(python).args(["-c", &import]).stderr(Stdio::null()).status().ok()?.success())
+    Some(Command::new(python).args(["-c", &format!("import {package}")]).stderr(Stdio::null()).status().ok()?.success())
 }
 
 impl Ministack {
@@ -116,6 +114,8 @@ impl Ministack {
             .env("BIND_HOST", address.ip().to_string())
             .env("GATEWAY_PORT", address.port().to_string())
             .env("MINISTACK_HOSTNAME", host)
+            // Where its gateway asks for the keys of its own user pools.
+            .env("MINISTACK_HOST", address.ip().to_string())
             .env("MINISTACK_REGION", "eu-central-1")
             .env("AUTH", if enforcing { "true" } else { "false" })
             // Nothing is shared with another instance, and nothing stays.

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+pub(crate) use crate::support::absent;
+
 /// The user of ECR's authorization tokens.
 pub(crate) const USER: &str = "AWS";
 
@@ -69,12 +71,4 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
     let (answer, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{command:?}: {}: {error}{answer}", output.status);
     Ok(answer.into_owned())
-}
-
-/// The first of `programs` that is not installed, as a reason to ignore a trial.
-pub(crate) fn absent(programs: &[&str]) -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<_> = std::env::split_paths(&path).collect();
-    let found = |program: &&&str| folders.iter().any(|folder| folder.join(program).is_file());
-    programs.iter().find(|program| !found(program)).map(|program| format!("no {program} on PATH"))
 }

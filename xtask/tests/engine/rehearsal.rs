@@ -14,7 +14,7 @@ use crate::checkout::{Checkout, Ended};
 use crate::client::{self, Steady, Tally, get};
 use crate::ministack::{self, Ministack, Names};
 
-const ENVIRONMENT: &str = "rehearsal";
+pub(crate) const ENVIRONMENT: &str = "rehearsal";
 const ORIGIN_HEADER: &str = "X-Origin-Verify";
 /// Largest image that the project allows itself; a changed layer cannot be larger.
 const IMAGE_LIMIT: u64 = 3 * 1024 * 1024;
@@ -30,7 +30,7 @@ pub(crate) fn trials(support: &Support) -> Vec<Trial> {
     ]
 }
 
-fn prepared(names: Names, run: fn(&Checkout, &Ministack) -> Result<()>) -> Result<()> {
+pub(crate) fn prepared(names: Names, run: fn(&Checkout, &Ministack) -> Result<()>) -> Result<()> {
     let checkout = Checkout::fresh()?;
     let emulator = Ministack::start(names)?;
     checkout.rehearse_at(&emulator.authority())?;
@@ -127,8 +127,7 @@ fn gateway(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let endpoint = format!("http://{}", emulator.authority());
     let first = release(checkout, &[])?;
     let digest = text(&first, "/digest")?;
-    let balancer = smoke_base(emulator, &first)?;
-    let gateway = format!("{endpoint}/restapis/{}/production/_user_request_", text(&first, "/outputs/RestApiId")?);
+    let (balancer, gateway) = (smoke_base(emulator, &first)?, gateway_base(emulator, &first)?);
     emulator.resolve(&text(&first, "/outputs/LoadBalancerAddress")?)?;
 
     let proof = checkout.xtask(&["smoke", &gateway, "--digest", &digest])?.well()?;
@@ -161,22 +160,26 @@ fn gateway(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     Ok(())
 }
 
-fn release(checkout: &Checkout, arguments: &[&str]) -> Result<Value> {
+pub(crate) fn release(checkout: &Checkout, arguments: &[&str]) -> Result<Value> {
     checkout.xtask(&[&["release", ENVIRONMENT, "--yes"], arguments].concat())?.well()
 }
 
 /// Waits until a service's replacement is complete: on the emulator the stack says so too early.
-fn settled(emulator: &Ministack, release: &Value) -> Result<()> {
+pub(crate) fn settled(emulator: &Ministack, release: &Value) -> Result<()> {
     let endpoint = format!("http://{}", emulator.authority());
     let (cluster, service) = (text(release, "/outputs/ClusterName")?, text(release, "/outputs/ServiceName")?);
     let action = "AmazonEC2ContainerServiceV20141113.DescribeServices";
     let mut answer = Value::Null;
     for _ in 0..120 {
         answer = client::call(&endpoint, "ecs", action, &json!({"cluster": cluster, "services": [service]}))?;
+        // One that failed stays in the list, for whoever wants to know why.
         let deployments = answer.pointer("/services/0/deployments").and_then(Value::as_array);
+        let deployments: Option<Vec<&Value>> =
+            deployments.map(|all| all.iter().filter(|one| one["rolloutState"] != "FAILED").collect());
         let complete =
             |deployment: &Value| deployment["rolloutState"] == "COMPLETED" && deployment["runningCount"] == 2;
-        if deployments.is_some_and(|all| all.len() == 1 && all.iter().all(complete)) && emulator.containers()? == 2 {
+        if deployments.is_some_and(|all| all.len() == 1 && all.into_iter().all(complete)) && emulator.containers()? == 2
+        {
             return Ok(());
         }
         sleep(Duration::from_millis(500));
@@ -192,15 +195,21 @@ fn undisturbed(tally: &Tally, digests: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn smoke_base(emulator: &Ministack, release: &Value) -> Result<String> {
+pub(crate) fn smoke_base(emulator: &Ministack, release: &Value) -> Result<String> {
     Ok(format!("http://{}/_alb/{}", emulator.authority(), text(release, "/outputs/LoadBalancerName")?))
+}
+
+/// Where the emulator serves the API that has been released.
+pub(crate) fn gateway_base(emulator: &Ministack, release: &Value) -> Result<String> {
+    let api = text(release, "/outputs/RestApiId")?;
+    Ok(format!("http://{}/restapis/{api}/production/_user_request_", emulator.authority()))
 }
 
 fn pushed(release: &Value) -> Result<u64> {
     release["pushed_bytes"].as_u64().with_context(|| format!("no pushed_bytes in {release}"))
 }
 
-fn text(json: &Value, pointer: &str) -> Result<String> {
+pub(crate) fn text(json: &Value, pointer: &str) -> Result<String> {
     let value = json.pointer(pointer).and_then(Value::as_str);
     Ok(value.with_context(|| format!("no {pointer} in {json}"))?.to_owned())
 }

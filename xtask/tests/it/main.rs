@@ -7,6 +7,7 @@ mod contract;
 mod counterparts;
 mod layering;
 mod policy;
+mod redeploy;
 mod sandbox;
 mod schema;
 mod secrets;

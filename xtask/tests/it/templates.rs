@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-#[path = "../engine/boot/template.rs"]
-mod template;
+#[path = "../infra/template.rs"]
+pub(crate) mod template;
 
 /// What a Deployment freezes; a change here reaches nobody without a new Deployment.
 const API_DEFINITION: [&str; 7] = [

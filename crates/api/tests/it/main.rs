@@ -4,6 +4,7 @@
 
 mod answers;
 mod client;
+mod cross_origin;
 mod errors;
 mod names;
 mod process;

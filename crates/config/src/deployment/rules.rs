@@ -59,6 +59,21 @@ pub(super) const STACK: Rule = Rule {
     allowed: "at most 128 letters, digits and -, starting with a letter",
 };
 
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+pub(super) const ROLE: Rule = Rule {
+    holds: |s| {
+        let parts: Vec<&str> = s.splitn(6, ':').collect();
+        let [arn, partition, service, region, account, role] = parts[..] else { return false };
+        let name = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_/-".contains(&b);
+        arn == "arn"
+            && partition.strip_prefix("aws").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            && (service, region) == ("iam", "")
+            && (ACCOUNT.holds)(account)
+            && role.strip_prefix("role/").is_some_and(|name_of| !name_of.is_empty() && name_of.bytes().all(name))
+    },
+    allowed: "a role's ARN, arn:aws:iam::ACCOUNT:role/NAME",
+};
+
 pub(super) const TEMPLATE: Rule = Rule {
     holds: |s| !s.is_empty() && !s.starts_with('/') && !s.split('/').any(|part| part == ".."),
     allowed: "a path inside the repository, such as infra/api-backend.yaml",

@@ -47,6 +47,7 @@ template = "../elsewhere.yaml"
 protected = "yes"
 registry = "https://127.0.0.1"
 watch_minutes = 181
+execution_role = "arn:aws:iam::111122223333:user/somebody"
 [environments.dev.parameters]
 "Not-A-Name" = "x"
 When = 2026-11-22
@@ -69,6 +70,7 @@ template = "t"
         r#"environments.dev.protected is "yes"; allowed: true or false"#,
         r#"environments.dev.registry is "https://127.0.0.1"; allowed: HOST or HOST:PORT"#,
         r#"environments.dev.watch_minutes is "181"; allowed: minutes from 0 to 180"#,
+        r#"environments.dev.execution_role is "arn:aws:iam::111122223333:user/somebody"; allowed: a role's ARN"#,
         "environments.dev.parameters.Not-A-Name",
         "environments.dev.parameters.When",
         r#"environments.local is "local"; allowed: a name that is"#,
@@ -90,6 +92,29 @@ fn alarms_are_watched_for_as_long_as_is_said() {
     assert_eq!((minutes("15"), minutes("180"), minutes("0")), (Ok(15), Ok(180), Ok(0)));
     for wrong in ["-1", "181", "70000", "\"15\"", "1.5"] {
         assert!(minutes(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_role_is_named_by_its_arn() {
+    let role = |value: &str| {
+        let text = GOOD.replace("[environments.dev.p", &format!("execution_role = \"{value}\"\n[environments.dev.p"));
+        Deployment::parse("deploy.toml", &text).map(|deployment| deployment.environments["dev"].execution_role.clone())
+    };
+    for good in ["arn:aws:iam::111122223333:role/xtask/x-1", "arn:aws-us-gov:iam::111122223333:role/x+=,.@_-"] {
+        assert_eq!(role(good), Ok(Some(good.to_owned())));
+    }
+    for wrong in [
+        "",
+        "x",
+        "arn:aws:iam::111122223333:role/",
+        "arn:aws:iam::1111:role/x",
+        "arn:aws:iam:eu-central-1:111122223333:role/x",
+        "arn:aws:sts::111122223333:assumed-role/x/y",
+        "arn:gcp:iam::111122223333:role/x",
+        "arn:aws:iam::111122223333:role/x y",
+    ] {
+        assert!(role(wrong).is_err(), "{wrong}");
     }
 }
 

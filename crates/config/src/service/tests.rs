@@ -16,6 +16,7 @@ fn nothing_has_to_be_set() {
             log_level: LogLevel::Info,
             drain: Duration::from_secs(2),
             shutdown: Duration::from_secs(25),
+            cors_origins: Origins::Only(vec![]),
             image_digest: None,
         }
     );
@@ -31,6 +32,7 @@ fn every_variable_is_read() {
         ("API_LOG_LEVEL", "trace"),
         ("API_DRAIN_SECONDS", "0"),
         ("API_SHUTDOWN_SECONDS", "600"),
+        ("API_CORS_ORIGINS", "https://app.example.com, http://localhost:5173"),
         ("IMAGE_DIGEST", &digest),
     ])
     .unwrap();
@@ -43,6 +45,7 @@ fn every_variable_is_read() {
             log_level: LogLevel::Trace,
             drain: Duration::ZERO,
             shutdown: Duration::from_secs(600),
+            cors_origins: Origins::Only(vec!["https://app.example.com".into(), "http://localhost:5173".into()]),
             image_digest: Some(digest),
         }
     );
@@ -73,7 +76,7 @@ environment: API_LOG_LEVEL is "INFO"; allowed: error, warn, info, debug or trace
 environment: API_DRAIN_SECONDS is "2s"; allowed: a whole number from 0 to 600
 environment: API_SHUTDOWN_SECONDS is "601"; allowed: a whole number from 0 to 600
 environment: IMAGE_DIGEST is "latest"; allowed: sha256: and 64 hexadecimal digits in lower case
-environment: API_PROT is "80"; allowed: only the variables API_BIND_ADDRESS, API_PORT, API_LOG_FORMAT, API_LOG_LEVEL, API_DRAIN_SECONDS, API_SHUTDOWN_SECONDS, IMAGE_DIGEST"#;
+environment: API_PROT is "80"; allowed: only the variables API_BIND_ADDRESS, API_PORT, API_LOG_FORMAT, API_LOG_LEVEL, API_DRAIN_SECONDS, API_SHUTDOWN_SECONDS, API_CORS_ORIGINS, IMAGE_DIGEST"#;
     assert_eq!(invalid.to_string(), expected);
 }
 
@@ -91,6 +94,33 @@ fn a_digest_is_whole_and_in_lower_case() {
     }
     for digest in [format!("sha256:{}", "A".repeat(64)), format!("sha512:{}", "a".repeat(64)), "a".repeat(64)] {
         assert!(read(&[("IMAGE_DIGEST", &digest)]).is_err(), "{digest}");
+    }
+}
+
+#[test]
+fn an_origin_is_written_as_a_browser_sends_it() {
+    let origins = |text| read(&[("API_CORS_ORIGINS", text)]).map(|settings| settings.cors_origins);
+    assert_eq!(origins(""), Ok(Origins::Only(vec![])));
+    assert_eq!(origins("*"), Ok(Origins::Any));
+    for origin in ["https://a.example", "http://localhost:8081", "http://[::1]:3000", "capacitor://localhost"] {
+        assert_eq!(origins(origin), Ok(Origins::Only(vec![origin.into()])));
+    }
+    for wrong in [
+        "a.example",
+        "https://",
+        "https://a.example/",
+        "https://A.example",
+        "https://a.example:443",
+        "http://a.example:080",
+        "http://[0:0::1]",
+        "https://a.example,*",
+        "https://a.example,",
+        "https://*.example",
+        "null",
+        "*,*",
+        " ",
+    ] {
+        assert!(origins(wrong).is_err(), "{wrong:?}");
     }
 }
 

@@ -28,8 +28,16 @@ async fn sent(create: bool, watch: Watch) -> Option<(Option<i32>, Vec<String>)> 
     let body = "Parameters: {ContainerURI: {Type: String}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
     let template = Template::parse("t.yaml", body.to_owned()).unwrap();
     let (parameters, tags) = (BTreeMap::new(), BTreeMap::new());
-    let request =
-        Request { stack: "s", create, template: &template, parameters: &parameters, watch, tags: &tags, token: "t" };
+    let request = Request {
+        stack: "s",
+        create,
+        role: None,
+        template: &template,
+        parameters: &parameters,
+        watch,
+        tags: &tags,
+        token: "t",
+    };
     assert!(matches!(prepare(&client, &request).await.unwrap(), Prepared::Ready(_)));
     let heard = heard.lock().unwrap().clone()?;
     let triggers = heard.rollback_triggers.expect("a list that is left out keeps the stack's old triggers");
@@ -75,6 +83,7 @@ async fn a_change_set_whose_answer_was_lost_is_gone_on_with() {
     let request = Request {
         stack: "s",
         create: false,
+        role: Some("arn:role"),
         template: &template,
         parameters: &parameters,
         watch,
@@ -83,4 +92,5 @@ async fn a_change_set_whose_answer_was_lost_is_gone_on_with() {
     };
     let Prepared::Ready(set) = prepare(&client, &request).await.unwrap() else { panic!("it is not empty") };
     assert_eq!((set.id.as_str(), set.stack_id.as_str()), ("arn:set", "arn:stack"));
+    assert_eq!(set.role.as_deref(), Some("arn:role"));
 }

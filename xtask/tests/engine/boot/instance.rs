@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::images::PASSWORD;
-use super::render::Stack;
+use super::resolve::Stack;
 use super::template;
 use crate::registry::{free_port, run};
 
@@ -54,6 +54,13 @@ pub(crate) fn stack(image: &str, parameters: &[(&str, &str)]) -> Result<Stack> {
     })
 }
 
+/// The instance's user data, as the instance gets it.
+pub(crate) fn user_data(stack: &Stack) -> Result<String> {
+    let path = "/Resources/EC2LaunchTemplate/Properties/LaunchTemplateData/UserData/Fn::Base64";
+    // Encoded here and decoded on the instance, so that the plain text is what arrives.
+    stack.text(stack.template.pointer(path).with_context(|| format!("the template has no {path}"))?)
+}
+
 /// An instance whose user data has ended. Dropping it ends its nginx and removes its container and image.
 pub(crate) struct Instance {
     sandbox: Child,
@@ -72,7 +79,7 @@ impl Instance {
         }
         fs::write(state.path().join("password"), PASSWORD)?;
         fs::write(state.path().join("secret"), SECRET)?;
-        fs::write(state.path().join("user-data"), stack.user_data()?)?;
+        fs::write(state.path().join("user-data"), user_data(&stack)?)?;
         let path = std::env::var("PATH").context("PATH")?;
         let sandbox = Command::new("unshare")
             .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])

@@ -78,7 +78,7 @@ fn what_is_wrong_goes_back_before_any_user_sees_it() {
     assert_snapshot!(ended.transcript(), @r#"
     exit 4
     --- stdout
-    {"ok":false,"environment":"dev","image":"registry.example/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","stack":"rest-api-dev","cost":{"before_usd":0.4,"after_usd":0.4,"difference_usd":0.0,"items":[],"basis":"on-demand list prices of eu-central-1 as of 2026-11, 730 h, without traffic"},"release":1,"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"rolled-back","message":"the new version is another one; stack rest-api-dev failed and is rolled back; the previous release runs (UPDATE_ROLLBACK_COMPLETE)","resource":"http://127.0.0.1:[port]/live","reason":"the new tasks answer sha266:6891b6b622d6df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed","console":"https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1","hint":"mend the cause, then repeat the command; cargo xtask status dev shows what runs"}}
+    {"ok":false,"environment":"dev","image":"registry.example/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","stack":"rest-api-dev","cost":{"before_usd":0.4,"after_usd":0.4,"difference_usd":0.0,"items":[],"basis":"on-demand list prices of eu-central-1 as of 2026-11, 730 h, without traffic"},"release":1,"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"rolled-back","message":"the new tasks do not run the image that was deployed; stack rest-api-dev failed and is rolled back; the previous release runs (UPDATE_ROLLBACK_COMPLETE)","resource":"http://127.0.0.1:[port]/live","reason":"the new tasks answer sha256:6666666666666666666666666666666666666666666666666666666666666666, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed","console":"https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1","hint":"mend the cause, then repeat the command; cargo xtask status dev shows what runs"}}
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
@@ -90,20 +90,19 @@ fn what_is_wrong_goes_back_before_any_user_sees_it() {
                 UPDATE_IN_PROGRESS           rest-api-dev (AWS::CloudFormation::Stack)
                 UPDATE_IN_PROGRESS
                 Service: new tasks run, waiting for the proof
-                still served by sha266:6891b6b622d6df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
-                still served by sha266:6891b6b622d6df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
-                still served by sha266:6891b6b622d6df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
-                still served by sha266:6891b6b622d6df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
-                still served by sha266:6891b6b622d6df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
-                Service is taken back before any user sees it: the new version is another one: the new tasks answer sha266:6891b6b622d6df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed
+                still served by sha256:6666666666666666666666666666666666666666666666666666666666666666
+                still served by sha256:6666666666666666666666666666666666666666666666666666666666666666
+                still served by sha256:6666666666666666666666666666666666666666666666666666666666666666
+                still served by sha256:6666666666666666666666666666666666666666666666666666666666666666
+                Service is taken back before any user sees it: the new tasks do not run the image that was deployed: the new tasks answer sha256:6666666666666666666666666666666666666666666666666666666666666666, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed
                 UPDATE_FAILED                Service (AWS::ECS::Service)  it was rolled back
-                CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
+                UPDATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 UPDATE_ROLLBACK_COMPLETE     rest-api-dev (AWS::CloudFormation::Stack)
                 UPDATE_ROLLBACK_COMPLETE
     !! stack     not finished ([time])
-    error: the new version is another one; stack rest-api-dev failed and is rolled back; the previous release runs (UPDATE_ROLLBACK_COMPLETE)
+    error: the new tasks do not run the image that was deployed; stack rest-api-dev failed and is rolled back; the previous release runs (UPDATE_ROLLBACK_COMPLETE)
       resource: http://127.0.0.1:[port]/live
-      reason: the new tasks answer sha266:6891b6b622d6df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed
+      reason: the new tasks answer sha256:6666666666666666666666666666666666666666666666666666666666666666, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed
       console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
       next: mend the cause, then repeat the command; cargo xtask status dev shows what runs
     "#);

@@ -51,6 +51,7 @@ fn of_the_tool() {
       unlock       Take the environment's lock away from whoever holds it
       prune        Remove images and records that no environment runs and no release goes back to
       destroy      Remove the stack, or what `release --local` started
+      bootstrap    Make what a first release needs: repository, roles, and GitHub's way in
       iam-policy   Print the IAM policy that this tool needs for an environment, and no more
       completions  Print a completion script
       help         Print this message or the help of the given subcommand(s)

@@ -135,3 +135,35 @@ fn of_destroy() {
       -h, --help     Print help
     ");
 }
+
+#[test]
+fn of_bootstrap() {
+    assert_snapshot!(of("bootstrap", "-h"), @r"
+    Make what a first release needs: repository, roles, and GitHub's way in
+
+    Usage: cargo xtask bootstrap [OPTIONS] <ENV>
+
+    Arguments:
+      <ENV>  An environment of deploy.toml
+
+    Options:
+          --github <OWNER/REPO>         The repository on GitHub whose pipeline may release, as GitHub
+                                        spells it [default: as it is, at first none]
+          --github-id <ID>              GitHub's number of the repository: gh api repos/OWNER/REPO --jq
+                                        .id
+          --owner-id <ID>               GitHub's number of the owner: gh api repos/OWNER/REPO --jq
+                                        .owner.id
+          --github-environment <NAME>   The GitHub environment that the pipeline's job has to run in
+                                        [default: ENV]
+          --github-workflow <FILE@REF>  The one workflow that may release,
+                                        OWNER/REPO/.github/workflows/FILE@REF [default: any]
+          --api-gateway-logs            Have API Gateway log in this account and region, where it does
+                                        not yet
+          --service-action <ACTION>     Something that the service itself may come to do at AWS, such as
+                                        s3:GetObject; may be repeated
+          --check-token <FILE|->        Only hold a token's claims against the trust, that of --github
+                                        or else the stack's; - reads stdin
+          --dry-run                     Say what would be made and change nothing
+      -h, --help                        Print help (see more with '--help')
+    ");
+}

@@ -1,0 +1,156 @@
+//! `bootstrap`: what must be there before an environment's first release, in a stack of its own.
+
+mod token;
+
+use anyhow::Result;
+use config::deployment::Environment;
+
+use super::release;
+use crate::aws::{Clients, Identity};
+use crate::bootstrap::{self, Asked, There};
+use crate::cli::Bootstrap;
+use crate::context::Context;
+use crate::outcome::Failure;
+use crate::preflight;
+use crate::rollout::{self, Manners};
+use crate::stack::{self, Stack};
+use crate::supplement::Supplement;
+use crate::template::Template;
+use crate::trust::{Pipeline, Trust};
+use crate::ui::Ui;
+
+pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(&arguments.environment)?;
+    let own = bootstrap::environment(environment);
+    release::note(context, &own);
+    let asked = asked(arguments, environment);
+    if let Some(path) = &arguments.check_token {
+        return context.interrupt.or(token::check(path, &asked, environment, context, ui)).await;
+    }
+    let question = format!(
+        "Change stack {} in {}, which says who may release to {} and what that may do?",
+        own.stack, own.region, own.name
+    );
+    if !arguments.dry_run {
+        ui.must_be_able_to_ask(&question)?;
+    }
+    let begun = async {
+        let phase = ui.phase("preflight");
+        let template = context.other_template(&own)?;
+        let (clients, identity) = preflight::account(context, environment).await?;
+        let found = stack::describe(&clients.cloudformation, &own.stack);
+        let repository = &context.deployment.service.name;
+        let there = bootstrap::look(&clients, &identity, environment, repository, &asked);
+        let (found, there) = tokio::try_join!(found, there)?;
+        phase.done(&preflight::describe(&identity, environment));
+        Ok((template, clients, identity, found, there))
+    };
+    let (template, clients, identity, found, there) = context.interrupt.or(begun).await?;
+    let work = Work { context, environment, own: &own, template, clients, identity, there, asked, ui };
+    let brought = work.carry_out(found, &question, arguments.dry_run).await;
+    match brought.map_err(|error| work.in_own_words(&error))? {
+        Some(stack) => work.tell(&stack),
+        None => Ok(()),
+    }
+}
+
+fn asked(arguments: &Bootstrap, environment: &Environment) -> Asked {
+    let trust = arguments.github.as_ref().map(|repository| {
+        Trust::of(&Pipeline {
+            repository,
+            id: arguments.github_id,
+            owner_id: arguments.owner_id,
+            environment: arguments.github_environment.as_deref().unwrap_or(&environment.name),
+            workflow: arguments.github_workflow.as_deref(),
+        })
+    });
+    let service_actions = (!arguments.service_action.is_empty()).then(|| arguments.service_action.clone());
+    Asked { trust, api_gateway_logs: arguments.api_gateway_logs, service_actions }
+}
+
+/// All that the parts of the command share.
+struct Work<'a> {
+    context: &'a Context,
+    /// The one that releases go to.
+    environment: &'a Environment,
+    /// The stack before it.
+    own: &'a Environment,
+    template: Template,
+    clients: Clients,
+    identity: Identity,
+    there: There,
+    asked: Asked,
+    ui: &'a Ui,
+}
+
+impl Work<'_> {
+    /// Brings the stack there, or says what would be done; the stack as it then is.
+    async fn carry_out(&self, found: Option<Stack>, question: &str, dry_run: bool) -> Result<Option<Stack>> {
+        let Self { context, environment, own, template, clients, there, asked, ui, .. } = self;
+        let repository = &context.deployment.service.name;
+        let parameters =
+            |settled: Option<&Stack>| bootstrap::parameters(environment, repository, settled, there, asked);
+        let supplement = Supplement {
+            context,
+            clients,
+            environment: own,
+            template,
+            parameters: &parameters,
+            manners: Manners { follow: true, recreate: true, allow: &[], asker: None },
+            question: Some(question),
+            ui,
+        };
+        if dry_run {
+            let parts = bootstrap::parts(&parameters(rollout::existing(found.as_ref())));
+            return supplement.foretell(found.as_ref(), parts).await;
+        }
+        supplement.bring(found).await
+    }
+
+    /// Says what to do with what there is now.
+    fn tell(&self, stack: &Stack) -> Result<()> {
+        let Self { environment, identity, ui, context, .. } = self;
+        let variables = bootstrap::variables(environment, identity, stack);
+        let mut lines = vec!["deploy.toml:".to_owned()];
+        lines.extend(bootstrap::settings(environment, identity, stack));
+        if let Some(trust) = Trust::deployed(&stack.parameters) {
+            lines.extend([String::new(), "the pipeline:".to_owned()]);
+            let place = trust.place().map(|(repository, name)| format!(" --repo {repository} --env {name}"));
+            let place = place.unwrap_or_default();
+            lines.extend(variables.iter().map(|(name, value)| format!("gh variable set {name}{place} --body {value}")));
+            if !trust.knows_numbers() {
+                ui.warn(
+                    "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \
+                     add --github-id and --owner-id, or see with --check-token",
+                );
+            }
+        }
+        if let Some(role) = &self.there.logging_role {
+            ui.line(&format!("API Gateway logs with {role} already"));
+        }
+        ui.result(&lines.join("\n"));
+        context.report(|report| {
+            report.outputs = Some(stack.outputs.clone());
+            report.variables = Some(variables);
+        });
+        Ok(())
+    }
+
+    /// A failure of this stack: what helps where a release failed would be done to the wrong one.
+    fn in_own_words(&self, error: &anyhow::Error) -> Failure {
+        let (failure, own) = (Failure::of(error), self.own);
+        if self.ui.what_still_runs().is_some() {
+            let goes_on = format!("stack {} goes on without this tool; the same command follows it", own.stack);
+            self.ui.still_runs(Some(goes_on));
+            return failure;
+        }
+        match failure.kind {
+            "gone" | "in-progress" | "rolled-back" | "stack-state" | "stuck" => failure.hint(format!(
+                "mend the cause, then repeat cargo xtask bootstrap {}; aws cloudformation describe-stack-events --region \
+                 {} --stack-name {} shows the whole of it",
+                own.name, own.region, own.stack
+            )),
+            _ => failure,
+        }
+    }
+}

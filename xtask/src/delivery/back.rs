@@ -1,0 +1,113 @@
+//! Back to an earlier release: what it is made of, and the way there from one that could not be proved.
+
+use anyhow::Result;
+use config::deployment::Environment;
+
+use super::{Delivery, left_by};
+use crate::aws::Clients;
+use crate::ecr;
+use crate::image::ImageReference;
+use crate::journal::history;
+use crate::journal::inputs::{self, Inputs};
+use crate::journal::lock::Lock;
+use crate::journal::record::{self, Outcome, Record};
+use crate::outcome::{Exit, Failure};
+use crate::rollout::{self, Origin, Seen, Wanted};
+use crate::template::Template;
+
+/// What the release is made of, all of it still there.
+///
+/// # Errors
+/// An image that is gone, a record that cannot be used, or what AWS says.
+pub(crate) async fn fetch(
+    clients: &Clients,
+    record: &Record,
+    environment: &Environment,
+) -> Result<(ImageReference, Template, Inputs)> {
+    let image: ImageReference = record.image.parse().map_err(anyhow::Error::new)?;
+    let (has, inputs) = tokio::try_join!(
+        ecr::has(&clients.ecr, &image),
+        inputs::read(&clients.ssm, &environment.stack, &record.inputs)
+    )?;
+    if has == Some(false) {
+        return Err(Failure::new(Exit::Failed, "no-image", "the release's image is gone")
+            .resource(image.to_string())
+            .reason("somebody has deleted it from the registry")
+            .hint("go back to another release, or release its commit again")
+            .into());
+    }
+    let template = Template::parse(&inputs.path, inputs.template.clone()).map_err(|error| {
+        Failure::new(Exit::Failed, "journal", "the release's template cannot be used").reason(error.to_string())
+    })?;
+    Ok((image, template, inputs))
+}
+
+impl Delivery<'_> {
+    /// The release that ran before and may be gone back to: a good one that nobody has changed since.
+    pub(super) async fn before(&self, seen: &Seen, failure: &Failure) -> Option<Record> {
+        let unproved = left_by(failure) == Some(Outcome::Unproved);
+        if self.keep_failed || self.back_to.is_some() || !unproved || seen.settled().is_none() {
+            return None;
+        }
+        match record::list(&self.ready.clients.ssm, &self.wanted.environment.stack).await {
+            Ok(records) => history::running(&records, seen.stack.as_ref().into()).cloned(),
+            Err(error) => {
+                self.ui.warn(&format!("what ran before is not known: {:#}", Failure::of(&error)));
+                None
+            }
+        }
+    }
+
+    /// Under the lock: goes back to `target`, and says how the command ends.
+    pub(super) async fn take_back(&self, lock: &Lock, target: &Record, failed: Failure) -> anyhow::Error {
+        let (number, environment) = (target.number, &self.wanted.environment.name);
+        self.ui.warn(&format!("{failed}: going back to release {number}, as --keep-failed was not given"));
+        let mut said = (None, None);
+        // What the command tells is about the release that was asked for.
+        self.context.report(|report| said = (report.smoke.take(), report.release));
+        let went = self.go_back(lock, target).await;
+        self.context.report(|report| (report.smoke, report.release) = said);
+        match went.as_ref().map_err(Failure::of) {
+            Ok(()) => Failure { exit: Exit::RolledBack, ..failed }
+                .note(format!("release {number} serves again, and is proved"))
+                .hint("mend the cause, then repeat the command")
+                .into(),
+            Err(Failure { exit: Exit::Interrupted, .. }) => went.expect_err("it was just found to be one"),
+            Err(why) => {
+                let reason = why.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                failed
+                    .note(format!("going back to release {number} failed: {why}{reason}"))
+                    .hint(format!("cargo xtask status {environment}, then cargo xtask rollback {environment} {number}"))
+                    .into()
+            }
+        }
+    }
+
+    async fn go_back(&self, lock: &Lock, target: &Record) -> Result<()> {
+        let Self { context, ready, ui, .. } = self;
+        let environment = self.wanted.environment;
+        let (image, template, inputs) = context.interrupt.or(fetch(&ready.clients, target, environment)).await?;
+        let wanted = Wanted { environment, image, template, origin: Origin::Recorded(inputs.values()) };
+        let back = Delivery {
+            context,
+            ready,
+            wanted,
+            proof: self.proof,
+            conduct: self.conduct,
+            doing: self.doing.clone(),
+            commit: target.commit.clone(),
+            back_to: Some(target.origin()),
+            keep_failed: true,
+            planned: false,
+            ui,
+        };
+        let phase = ui.phase("back");
+        let seen = context.interrupt.or(rollout::look(&ready.clients, environment)).await?;
+        // What may be lost was allowed for the release, not for the way back from it.
+        let wish = back.wanted.wish(seen.stack.clone(), &[]);
+        let Some(proposal) = rollout::propose(context, &ready.clients, wish, &phase, ui).await? else {
+            anyhow::bail!("CloudFormation says that there is nothing to go back from");
+        };
+        Box::pin(back.carry(lock, &seen, &proposal, phase)).await.map(drop)
+    }
+}

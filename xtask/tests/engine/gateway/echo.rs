@@ -1,0 +1,35 @@
+//! The container behind the gateway, compiled on the spot: it answers a body with the same body, and a request without
+//! one with the request's own head.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+fn main() {
+    let port: u16 = std::env::var("API_PORT").expect("API_PORT").parse().expect("a port");
+    let listener = TcpListener::bind(("0.0.0.0", port)).expect("a free port");
+    println!("listening");
+    for connection in listener.incoming().flatten() {
+        std::thread::spawn(move || drop(answer(connection)));
+    }
+}
+
+fn answer(mut connection: TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(connection.try_clone()?);
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = number.trim().parse().expect("a length");
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let body = if length == 0 { head.as_bytes() } else { &body };
+    let kind = "Content-Type: application/octet-stream\r\nConnection: close";
+    write!(connection, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{kind}\r\n\r\n", body.len())?;
+    connection.write_all(body)
+}

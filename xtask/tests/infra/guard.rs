@@ -1,0 +1,123 @@
+//! Our own policy (`infra/guard`) over every rendered combination, and each of its rules against what breaks it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use super::{Support, rendered, template, trial};
+
+pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+    let missing = || super::support::absent(&["cfn-guard"]).map(|reason| format!("{reason} (cargo install cfn-guard)"));
+    vec![
+        trial("guard::every_rule_has_what_keeps_and_what_breaks_it", examples),
+        support.trial("guard::every_rule_tells_them_apart", missing, told_apart),
+        support.trial("guard::every_rule_applies_to_a_combination_and_none_breaks_it", missing, every_combination),
+    ]
+}
+
+fn folder() -> PathBuf {
+    template::directory().join("guard")
+}
+
+/// The rules' files, without their ending.
+fn files() -> Result<Vec<String>> {
+    let names = fs::read_dir(folder())?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names = names.collect::<Result<Vec<_>>>()?;
+    Ok(names.iter().filter_map(|name| name.strip_suffix(".guard").map(str::to_owned)).collect())
+}
+
+fn rules(file: &str) -> Result<Vec<String>> {
+    let text = fs::read_to_string(folder().join(format!("{file}.guard")))?;
+    let names = text.lines().filter_map(|line| line.strip_prefix("rule ")?.split_whitespace().next());
+    Ok(names.map(str::to_owned).collect())
+}
+
+fn examples() -> Result<()> {
+    for file in files()? {
+        let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let cases = template::load(&folder().join(format!("tests/{file}_tests.yaml")))?;
+        for case in cases.as_array().context("a list of examples")? {
+            for (rule, expected) in case["expectations"]["rules"].as_object().context("no expectations")? {
+                let expected = expected.as_str().context("PASS, FAIL or SKIP")?;
+                seen.entry(rule.clone()).or_default().insert(expected.to_owned());
+            }
+        }
+        for rule in rules(&file)? {
+            let seen = seen.remove(&rule).unwrap_or_default();
+            for needed in ["PASS", "FAIL"] {
+                ensure!(seen.contains(needed), "{file}: no example for which {rule} is {needed}");
+            }
+        }
+        ensure!(seen.is_empty(), "{file}: examples of rules that are not there: {:?}", seen.keys());
+    }
+    Ok(())
+}
+
+fn told_apart() -> Result<()> {
+    for file in files()? {
+        let (rules, cases) = (format!("{file}.guard"), format!("tests/{file}_tests.yaml"));
+        let output = Command::new("cfn-guard")
+            .current_dir(folder())
+            .args(["test", "--rules-file", &rules, "--test-data", &cases])
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let wrong: Vec<&str> =
+            text.lines().filter(|line| line.contains("Expected = ") && line.contains("Evaluated")).collect();
+        ensure!(
+            output.status.success() && wrong.is_empty(),
+            "{rules}:\n{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+fn every_combination() -> Result<()> {
+    let all = rendered::all()?;
+    let templates: BTreeSet<&str> = all.iter().map(|one| one.file.as_str()).collect();
+    let (mut wrong, mut applied) = (Vec::new(), BTreeSet::new());
+    for file in templates {
+        let output = Command::new("cfn-guard")
+            .args(["validate", "--structured", "--output-format", "json", "--show-summary", "none"])
+            .arg("--rules")
+            .arg(folder())
+            .arg("--data")
+            .arg(rendered::folder(file))
+            .output()?;
+        let reports: Value = serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("cfn-guard: {}", String::from_utf8_lossy(&output.stderr)))?;
+        let reports = reports.as_array().context("a list of reports")?;
+        ensure!(!reports.is_empty(), "cfn-guard has looked at nothing of {file}");
+        for report in reports {
+            let combination = report["name"].as_str().unwrap_or_default();
+            let applicable = report["compliant"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            applied.extend(applicable.map(str::to_owned));
+            for rule in report["not_compliant"].as_array().into_iter().flatten() {
+                wrong.push(format!("{file} {combination}: {}", brief(rule)));
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for file in files()? {
+        for rule in rules(&file)? {
+            ensure!(applied.contains(&rule), "{file}: {rule} applies to no combination, so it guards nothing");
+        }
+    }
+    Ok(())
+}
+
+/// The rule's name and where it is broken.
+fn brief(report: &Value) -> String {
+    let rule = &report["Rule"];
+    let (name, text) = (rule["name"].as_str().unwrap_or_default(), rule["checks"].to_string());
+    let mut places: Vec<&str> =
+        text.split("Path=").skip(1).filter_map(|rest| rest.split_once('[').map(|(path, _)| path)).collect();
+    places.retain(|place| !place.is_empty());
+    places.dedup();
+    format!("{name} at {}", places.join(", "))
+}

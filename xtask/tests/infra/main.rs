@@ -1,0 +1,39 @@
+//! The templates, proved without an account: every combination of the matrix rendered, linted and held against a policy.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod checkov;
+mod combinations;
+mod guard;
+mod linter;
+mod pairs;
+mod render;
+mod rendered;
+mod resolve;
+mod support;
+mod template;
+mod workings;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+pub(crate) use support::Support;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let support = Support::new();
+    let trials = [
+        workings::trials(),
+        rendered::trials(),
+        linter::trials(&support),
+        guard::trials(&support),
+        checkov::trials(&support),
+    ];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+}
+
+/// A trial that needs no program.
+fn trial(name: &str, run: fn() -> anyhow::Result<()>) -> Trial {
+    Trial::test(name, move || run().map_err(|error| Failed::from(format!("{error:?}"))))
+}
