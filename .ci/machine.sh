@@ -7,6 +7,8 @@
 
 # Where Debian asks whether a service may start.
 readonly POLICY=/usr/sbin/policy-rc.d
+# The version of cfn-guard.
+readonly GUARD=3.2.1
 # How many seconds a step's processes may outlive it.
 patience=10
 
@@ -43,6 +45,9 @@ prepare() {
   install_packages
   if chosen templates workflows test; then
     install_programs
+  fi
+  if chosen test; then
+    install_guard
   fi
   echo "-- ready after $((SECONDS - begun)) s"
 }
@@ -116,16 +121,45 @@ as_root() {
   fi
 }
 
-# Python programs in fixed versions; kept between runs beside what cargo builds.
+# Programs in fixed versions; kept between runs beside what cargo builds.
 install_programs() {
-  local folder=${CARGO_TARGET_DIR:-target}/ci-programs
+  local folder
+  folder=$(programs python)
+  install_python .ci/requirements.txt "$folder"
+  export PATH="$folder/bin:$PATH"
+  if chosen test; then
+    folder=$(programs checkov)
+    install_python .ci/checkov.txt "$folder"
+    export PATH="$PATH:$folder/bin"
+  fi
+}
+
+# The folder of some of the programs.
+programs() {
+  local folder=${CARGO_TARGET_DIR:-target}/ci-programs/$1
   mkdir -p "$folder"
-  folder=$(cd "$folder" && pwd)
-  if ! cmp --silent .ci/requirements.txt "$folder/requirements.txt" || ! "$folder/bin/python" -c ''; then
-    echo 'installing the Python programs of .ci/requirements.txt'
-    python3 -m venv --clear "$folder"
-    "$folder/bin/pip" install --quiet --requirement .ci/requirements.txt
-    cp .ci/requirements.txt "$folder/requirements.txt"
+  cd "$folder" && pwd
+}
+
+# Makes a virtual environment hold what a list names, unless it does.
+install_python() {
+  if ! cmp --silent "$1" "$2/requirements.txt" || ! "$2/bin/python" -c ''; then
+    echo "installing the Python programs of $1"
+    python3 -m venv --clear "$2"
+    "$2/bin/pip" install --quiet --requirement "$1"
+    cp "$1" "$2/requirements.txt"
+  fi
+}
+
+# The policy engine of the templates, from source; its optimizer would take longer than all that it checks.
+install_guard() {
+  local folder
+  folder=$(programs guard)
+  if [ "$("$folder/bin/cfn-guard" --version 2>/dev/null)" != "cfn-guard $GUARD" ]; then
+    echo "installing cfn-guard $GUARD"
+    env --unset=CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+      CARGO_PROFILE_RELEASE_LTO=off \
+      cargo install --quiet --locked --root "$folder" --version "$GUARD" cfn-guard
   fi
   export PATH="$folder/bin:$PATH"
 }

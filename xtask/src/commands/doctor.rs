@@ -14,6 +14,7 @@ use crate::preflight;
 use crate::report::Check;
 use crate::rollout::{self, Seen};
 use crate::status::{self, Answer};
+use crate::template::CONTAINER_URI;
 use crate::ui::{Paint, Ui};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
@@ -28,8 +29,17 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let found = found.await;
     let known = found.as_ref().and_then(|found| found.as_ref().ok()).and_then(|seen| seen.stack.as_ref());
     let mut findings = vec![("docker", engine.map(|engine| format!("version {} at {}", engine.version, engine.host)))];
-    match context.template(environment) {
-        Ok(template) => {
+    let template = match context.other_template(environment) {
+        Ok(template) if !template.declares(CONTAINER_URI) => {
+            findings.push(("template", Ok(format!("{}, runs no image: deploy without --image", template.path))));
+            let problems = preflight::misplaced_parameters(environment, &template);
+            findings.push(("parameters", none_of(&problems, "the template has every one")));
+            None
+        }
+        _ => Some(context.template(environment)),
+    };
+    match template {
+        Some(Ok(template)) => {
             findings.push(("template", Ok(format!("{}, {} bytes", template.path, template.body.len()))));
             let problems = preflight::parameter_problems(context, environment, &template, known);
             findings.push(("parameters", none_of(&problems, "every one has a value")));
@@ -42,7 +52,8 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
                 Err(failure) => findings.push(("target", Err(failure))),
             }
         }
-        Err(failure) => findings.push(("template", Err(failure))),
+        Some(Err(failure)) => findings.push(("template", Err(failure))),
+        None => {}
     }
     findings.push(("account", account.map(|(_, identity)| preflight::describe(&identity, environment))));
     if let Some(found) = found {

@@ -105,8 +105,15 @@ pub(super) fn charge(resource: &Resource, all: &BTreeMap<String, Resource>, pric
         "AWS::SecretsManager::Secret" => one(prices::SECRET, "secret"),
         "AWS::KMS::Key" => one(prices::KEY, "key"),
         "AWS::CloudWatch::Alarm" => alarm(properties),
+        "AWS::ApplicationAutoScaling::ScalingPolicy" => tracking(properties),
         "AWS::CloudWatch::CompositeAlarm" => one(prices::COMPOSITE_ALARM, "composite alarm"),
         "AWS::CloudWatch::Dashboard" => one(prices::DASHBOARD, "dashboard"),
+        "AWS::Cognito::UserPoolClient" if serves_machines(properties) => {
+            one(prices::MACHINE_CLIENT, "client of machines")
+        }
+        "AWS::ECS::Cluster" if watches_containers(properties) => {
+            Charge::Unknown("Container Insights is billed by metric".to_owned())
+        }
         "AWS::Route53::HostedZone" => one(prices::HOSTED_ZONE, "hosted zone"),
         "AWS::WAFv2::WebACL" => {
             let rules = properties["Rules"].as_array().map_or(0, Vec::len);
@@ -215,12 +222,36 @@ fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
 
 /// Each metric of an alarm counts.
 fn alarm(properties: &Value) -> Charge {
-    let metrics = properties["Metrics"]
-        .as_array()
-        .map_or(1, |metrics| metrics.iter().filter(|metric| metric["MetricStat"].is_object()).count().max(1));
+    let metrics = metrics(properties);
     let fast = number(&properties["Period"]).is_some_and(|seconds| seconds < 60.0);
     let each = if fast { prices::FAST_ALARM } else { prices::ALARM };
     Charge::Parts(vec![(each * count(metrics), "alarm".to_owned())])
+}
+
+/// Target tracking works by two alarms that it makes itself: one to have more, one to have less.
+fn tracking(properties: &Value) -> Charge {
+    let tracked = &properties["TargetTrackingScalingPolicyConfiguration"];
+    if !tracked.is_object() {
+        return Charge::Nothing;
+    }
+    let metrics = metrics(&tracked["CustomizedMetricSpecification"]);
+    Charge::Parts(vec![(2.0 * prices::ALARM * count(metrics), "two alarms of its own".to_owned())])
+}
+
+/// How many metrics are looked at.
+fn metrics(specification: &Value) -> usize {
+    let all = specification["Metrics"].as_array();
+    all.map_or(1, |all| all.iter().filter(|metric| metric["MetricStat"].is_object()).count().max(1))
+}
+
+fn serves_machines(properties: &Value) -> bool {
+    let flows = properties["AllowedOAuthFlows"].as_array();
+    flows.is_some_and(|flows| flows.iter().any(|flow| is(flow, "client_credentials")))
+}
+
+fn watches_containers(properties: &Value) -> bool {
+    let settings = properties["ClusterSettings"].as_array().into_iter().flatten();
+    settings.into_iter().any(|setting| is(&setting["Name"], "containerInsights") && !is(&setting["Value"], "disabled"))
 }
 
 /// The resource that a value refers to.

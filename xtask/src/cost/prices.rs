@@ -71,6 +71,10 @@ pub(super) const FAST_ALARM: f64 = 0.30;
 // Remembered, all of the following.
 pub(super) const COMPOSITE_ALARM: f64 = 0.50;
 pub(super) const DASHBOARD: f64 = 3.0;
+/// What of the price of a task on spare capacity remains; it moves with the market.
+pub(super) const SPOT: f64 = 0.3;
+/// Of a user pool, a client that machines use.
+pub(super) const MACHINE_CLIENT: f64 = 6.0;
 pub(super) const KEY: f64 = 1.0;
 pub(super) const WEB_ACL: f64 = 5.0;
 pub(super) const WEB_ACL_RULE: f64 = 1.0;

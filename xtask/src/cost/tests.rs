@@ -3,6 +3,8 @@ use std::path::Path;
 use super::*;
 
 mod charging;
+mod list;
+mod matrix;
 
 fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -10,12 +12,16 @@ fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// An estimate of one of the repository's own templates.
 fn infra(file: &str, pairs: &[(&str, &str)], region: &str) -> Estimate {
+    let estimate = infra_with_unknown(file, pairs, region);
+    assert_eq!(estimate.unknown, [], "every type of {file} has a price or is free");
+    estimate
+}
+
+fn infra_with_unknown(file: &str, pairs: &[(&str, &str)], region: &str) -> Estimate {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra").join(file);
     let mut given = parameters(pairs);
     given.insert("ContainerURI".to_owned(), format!("example.com/rest-api@sha256:{}", "0".repeat(64)));
-    let estimate = monthly(&std::fs::read_to_string(path).unwrap(), &given, region).unwrap();
-    assert_eq!(estimate.unknown, [], "every type of {file} has a price or is free");
-    estimate
+    monthly(&std::fs::read_to_string(path).unwrap(), &given, region).unwrap()
 }
 
 #[track_caller]
@@ -25,7 +31,7 @@ fn costs(estimate: &Estimate, expected: f64) {
 }
 
 #[test]
-fn the_instance_costs_what_the_documents_say() {
+fn the_instance_costs_itself_its_disk_and_its_address() {
     let file = "api-backend.yaml";
     costs(&infra(file, &[], "us-east-1"), 12.70);
     costs(&infra(file, &[], "eu-central-1"), 14.05);
@@ -38,18 +44,14 @@ fn the_instance_costs_what_the_documents_say() {
 }
 
 #[test]
-fn fargate_costs_what_the_documents_say() {
+fn a_service_costs_its_tasks() {
     let file = "api-backend-fargate.yaml";
-    let public = ("Egress", "PUBLIC_SUBNETS");
-    costs(&infra(file, &[], "us-east-1"), 71.05);
-    costs(&infra(file, &[], "eu-central-1"), 82.14);
-    costs(&infra(file, &[public], "us-east-1"), 41.85);
-    costs(&infra(file, &[public], "eu-central-1"), 47.83);
-    costs(&infra(file, &[("Architecture", "arm64")], "us-east-1"), 67.44);
-    costs(&infra(file, &[public, ("Connection", "INTERNET")], "us-east-1"), 49.55);
-    costs(&infra(file, &[("DesiredCount", "4"), ("Cpu", "512"), ("Memory", "1024")], "us-east-1"), 125.11);
-    let estimate = infra(file, &[], "us-east-1");
-    assert_eq!(estimate.item("Service").unwrap().what, "2 × Fargate 0.25 vCPU 0.5 GB x86_64");
+    let fixed = |tasks| infra(file, &[("MinTasks", tasks), ("MaxTasks", tasks)], "us-east-1");
+    assert_eq!(fixed("2").item("Service").unwrap().what, "2 × Fargate 0.25 vCPU 0.5 GB x86_64");
+    assert_eq!(fixed("3").item("Service").unwrap().what, "3 × Fargate 0.25 vCPU 0.5 GB x86_64");
+    let spot = infra(file, &[("SpotPercent", "75")], "us-east-1");
+    let expected = "2 × Fargate 0.25 vCPU 0.5 GB x86_64, 75 % of them on Spot";
+    assert_eq!(spot.item("Service").unwrap().what, expected);
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn a_new_stack_costs_all_of_it() {
     let created = difference(None, &infra("api-backend-fargate.yaml", &[], "us-east-1"));
     insta::assert_snapshot!(
         created,
-        @"about 71 USD a month (+71: NatGateway +32.85, Service +18.02, LoadBalancer +16.43, …)"
+        @"about 75 USD a month (+75: NatGateway +32.85, Service +18.02, LoadBalancer +16.43, …)"
     );
     assert_eq!((created.before_usd, created.difference_usd), (0.0, created.after_usd));
 }
@@ -79,11 +81,11 @@ fn a_change_names_what_becomes_dearer_and_cheaper() {
     let nat = infra("api-backend-fargate.yaml", &[], "us-east-1");
     insta::assert_snapshot!(
         difference(Some(&public), &nat),
-        @"about 71 USD a month (+29: NatGateway +32.85, Service -7.30, NatAddress +3.65)"
+        @"about 75 USD a month (+29: NatGateway +32.85, Service -7.30, NatAddress +3.65)"
     );
     insta::assert_snapshot!(
         difference(Some(&nat), &public),
-        @"about 42 USD a month (-29: NatGateway -32.85, Service +7.30, NatAddress -3.65)"
+        @"about 46 USD a month (-29: NatGateway -32.85, Service +7.30, NatAddress -3.65)"
     );
     let small = infra("api-backend.yaml", &[("VolumeSize", "13")], "us-east-1");
     insta::assert_snapshot!(
@@ -109,8 +111,8 @@ fn the_plan_has_the_difference_as_one_object() {
     assert_eq!(
         object,
         serde_json::json!({
-            "before_usd": 41.85,
-            "after_usd": 71.05,
+            "before_usd": 45.65,
+            "after_usd": 74.85,
             "difference_usd": 29.2,
             "items": [
                 {"resource": "NatGateway", "what": "NAT gateway", "before_usd": 0.0, "after_usd": 32.85},

@@ -78,6 +78,26 @@ async fn another_image_is_told_from_no_answer() {
 }
 
 #[tokio::test]
+async fn an_image_that_nobody_expects_is_not_waited_for() {
+    let server = serve(hello(), OTHER).await;
+    let (base, service) = (Url::parse(&format!("{}/production", server.uri())).unwrap(), service());
+    let target = |before: &str| Target {
+        base: base.clone(),
+        service: &service,
+        digest: Some(RIGHT.parse().unwrap()),
+        before: Some(before.parse().unwrap()),
+        spacing: Duration::ZERO,
+    };
+    let (ui, client) = (Ui::silent(), client(&base, None).unwrap());
+    let (phase, patience) = (ui.phase("smoke"), STRANGE * 2);
+    let (begun, strange, expected) = (Instant::now(), target(RIGHT), target(OTHER));
+    let ended = async |target| (prove(&client, target, patience, &phase).await, begun.elapsed());
+    let ((verdict, in_vain), (_, waited)) = tokio::join!(ended(&strange), ended(&expected));
+    assert_eq!(verdict, Verdict::OldVersion { served: OTHER.to_owned() });
+    assert!(in_vain > STRANGE && in_vain + PAUSE * 2 < waited, "{in_vain:?}, {waited:?}");
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_not_there_is_not_answering() {
     let service = service();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

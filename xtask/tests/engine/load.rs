@@ -111,7 +111,7 @@ impl Seen {
         ensure!(self.lost == 0, "{} of {} requests were lost: {:#?}", self.lost, self.asked, self.failures);
         let answered: usize = self.digests.values().sum();
         ensure!(
-            self.asked == answered && answered == self.took.len(),
+            self.asked - self.early == answered && answered == self.took.len(),
             "not all that was asked is accounted for: {self}"
         );
         ensure!(self.slowest() <= slowest, "the slowest answer took too long: {self}");

@@ -117,8 +117,12 @@ fn tasks_cost_by_size_number_processor_and_address() {
     let target = "  Target: {Type: AWS::ApplicationAutoScaling::ScalableTarget, Properties: {ServiceNamespace: ecs, \
                   MinCapacity: 2}}\n";
     assert_eq!(service("LaunchType: FARGATE", small, target), Ok(18.02));
-    let spot = service("CapacityProviderStrategy: [{CapacityProvider: FARGATE_SPOT}]", small, "");
-    assert_eq!(spot, Err("Fargate Spot has no list price".to_owned()));
+    let strategy = |items: &str| service(&format!("CapacityProviderStrategy: [{items}], DesiredCount: 4"), small, "");
+    let (on_demand, spot) = ("CapacityProvider: FARGATE, Weight", "CapacityProvider: FARGATE_SPOT, Weight");
+    assert_eq!(strategy("{CapacityProvider: FARGATE_SPOT}"), Ok(10.81));
+    assert_eq!(strategy(&format!("{{{on_demand}: 1}}, {{{spot}: 0}}")), Ok(36.04));
+    assert_eq!(strategy(&format!("{{{on_demand}: '3'}}, {{{spot}: '1'}}")), Ok(29.73));
+    assert_eq!(strategy(&format!("{{{on_demand}: 0}}, {{{spot}: 1}}")), Ok(10.81));
     let windows = "{Cpu: 1024, Memory: 2048, RuntimePlatform: {OperatingSystemFamily: WINDOWS_SERVER_2022_CORE}}";
     assert_eq!(service("LaunchType: FARGATE", windows, ""), Err("no price for Windows tasks".to_owned()));
     assert_eq!(
@@ -134,6 +138,27 @@ fn alarms_cost_by_metric_and_pace() {
     is(alarm, "{Period: 60}", 0.10);
     is(alarm, "{Period: 10}", 0.30);
     is(alarm, "{Metrics: [{Expression: a / b}, {MetricStat: {}}, {MetricStat: {}}]}", 0.20);
+}
+
+#[test]
+fn scaling_costs_the_alarms_that_it_makes() {
+    let policy = "AWS::ApplicationAutoScaling::ScalingPolicy";
+    is(policy, "{PolicyType: StepScaling}", 0.0);
+    let tracked = "TargetTrackingScalingPolicyConfiguration: {PredefinedMetricSpecification: {}}";
+    is(policy, &format!("{{{tracked}}}"), 0.20);
+    let metrics = "CustomizedMetricSpecification: {Metrics: [{Expression: a}, {MetricStat: {}}, {MetricStat: {}}]}";
+    is(policy, &format!("{{TargetTrackingScalingPolicyConfiguration: {{{metrics}}}}}"), 0.40);
+}
+
+#[test]
+fn clients_of_machines_cost_and_clusters_by_what_they_watch() {
+    let client = "AWS::Cognito::UserPoolClient";
+    is(client, "{AllowedOAuthFlows: [code]}", 0.0);
+    is(client, "{AllowedOAuthFlows: [client_credentials]}", 6.0);
+    let cluster = |value: &str| format!("{{ClusterSettings: [{{Name: containerInsights, Value: {value}}}]}}");
+    is("AWS::ECS::Cluster", "{}", 0.0);
+    is("AWS::ECS::Cluster", &cluster("disabled"), 0.0);
+    is_unknown("AWS::ECS::Cluster", &cluster("enhanced"), "", "Container Insights is billed by metric");
 }
 
 #[test]

@@ -60,6 +60,8 @@ fn of_release() {
                                     following it to its end first
           --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
                                     removed; may be repeated
+          --keep-failed             Leave a release that cannot be proved where it is, instead of going
+                                    back to the one before
           --from-source             Compile inside the engine (stage `builder`) instead of with this
                                     machine's cargo
           --builder-image <IMAGE>   Base image of the stage `builder`, where another than
@@ -141,6 +143,8 @@ fn of_deploy() {
                                     following it to its end first
           --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
                                     removed; may be repeated
+          --keep-failed             Leave a release that cannot be proved where it is, instead of going
+                                    back to the one before
           --dry-run                 Say what would be done and change nothing
       -h, --help                    Print help
     ");
