@@ -140,7 +140,7 @@ async fn watch(
     };
     let turned = turn(clients, environment, proposal, phase, ui).await?;
     let deleted = turned && proposal.create;
-    following.to_its_end(cause, deleted);
+    following.only_ends(cause, deleted);
     let followed = gate.watch(&mut following, phase).await?.ended();
     Ok(Watched { followed, deleted })
 }

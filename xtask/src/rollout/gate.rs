@@ -59,7 +59,7 @@ impl Course {
 #[derive(Debug)]
 enum Answer {
     Continue(String),
-    Rollback(Failure),
+    Rollback(Box<Failure>),
     /// Nothing: it is somebody else's.
     Leave(String),
 }
@@ -125,7 +125,7 @@ impl<'a> Gate<'a> {
             }
             Answer::Rollback(failure) => {
                 phase.line(&format!("{name} is taken back before any user sees it: {}", in_words(&failure)));
-                self.wrong = Some(failure);
+                self.wrong = Some(*failure);
                 Word::Rollback
             }
             Answer::Leave(why) => return phase.line(&format!("{stays}: {why}")),
@@ -160,13 +160,13 @@ impl<'a> Gate<'a> {
         };
         let base = match proof::base_url(wanted.environment, before, proof.smoke_url.as_deref()) {
             Ok(base) => base,
-            Err(failure) => return Answer::Rollback(failure),
+            Err(failure) => return Answer::Rollback(Box::new(failure)),
         };
         let (clients, digest, expires) = (self.clients, wanted.image.digest.clone(), pause.hook.expires);
         let question = before_users::Question { clients, gate, stack: before, base, digest, expires };
         match before_users::prove(context, &question, phase, self.ui).await {
             Ok(seen) => Answer::Continue(format!("proved before users: {seen}")),
-            Err(error) => Answer::Rollback(Failure::of(&error)),
+            Err(error) => Answer::Rollback(Box::new(Failure::of(&error))),
         }
     }
 }

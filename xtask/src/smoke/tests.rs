@@ -87,6 +87,7 @@ async fn an_image_that_nobody_expects_is_not_waited_for() {
         digest: Some(RIGHT.parse().unwrap()),
         before: Some(before.parse().unwrap()),
         spacing: Duration::ZERO,
+        callers: Callers::default(),
     };
     let (ui, client) = (Ui::silent(), client(&base, None).unwrap());
     let (phase, patience) = (ui.phase("smoke"), STRANGE * 2);

@@ -124,7 +124,7 @@ impl<'a> Following<'a> {
     }
 
     /// What can only fail is known for its cause: from here on its end is what is watched for.
-    pub(crate) fn to_its_end(&mut self, cause: Cause, deleting: bool) {
+    pub(crate) fn only_ends(&mut self, cause: Cause, deleting: bool) {
         self.evidence.push(cause);
         (self.watch.before, self.watch.deleting, self.watch.until_hopeless) = (None, deleting, false);
     }
