@@ -166,10 +166,14 @@ pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>)
     })
 }
 
-/// Whether AWS only asks for patience. It says so in the code, which is how the reason begins.
+/// Whether AWS only asks for patience.
 pub(crate) fn is_throttled(failure: &Failure) -> bool {
-    let code = failure.reason.as_deref().and_then(|reason| reason.split(':').next()).unwrap_or_default();
-    is_busy(code)
+    is_busy(code(failure))
+}
+
+/// AWS's code for a refusal, which is how the reason begins.
+pub(crate) fn code(failure: &Failure) -> &str {
+    failure.reason.as_deref().and_then(|reason| reason.split(':').next()).unwrap_or_default()
 }
 
 /// Whether this code of a refusal asks for patience.
@@ -184,7 +188,7 @@ pub(crate) fn is_missing(failure: &Failure) -> bool {
 
 /// Whether AWS will say the same however often it is asked.
 pub(crate) fn is_denied(failure: &Failure) -> bool {
-    let code = failure.reason.as_deref().and_then(|reason| reason.split(':').next()).unwrap_or_default();
+    let code = code(failure);
     code.contains("AccessDenied") || code.contains("Unauthorized") || code.contains("NotAuthorized")
 }
 

@@ -68,6 +68,10 @@ pub(crate) enum Command {
     /// Go back to an earlier release: image, template and parameters, without a rebuild
     Rollback(Rollback),
     /// Prove that an endpoint answers, and with which image
+    ///
+    /// As in every release, it signs in the way the stack's outputs say: with a user that is made for the moment, a client
+    /// of the pool, the caller's own signature, an API key. A token in XTASK_SMOKE_TOKEN is sent instead of all these, and
+    /// also to a URL.
     Smoke(Smoke),
     /// Show the stack's state, the running image and the releases one can go back to
     Status {

@@ -9,6 +9,7 @@ use config::deployment::{Deployment, Environment};
 use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure};
 use crate::report::Report;
+use crate::smoke::sign_in::{self, Guests};
 use crate::template::{InvalidTemplate, Template};
 
 /// The file that marks the repository's root.
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     /// The process environment, read once by `main`.
     pub(crate) vars: BTreeMap<String, String>,
     pub(crate) interrupt: Interrupt,
+    /// The users that proofs have made at AWS.
+    pub(crate) guests: Guests,
     report: Mutex<Report>,
 }
 
@@ -40,13 +43,21 @@ impl Context {
         let deployment = Deployment::parse(DEPLOY_TOML, &text).map_err(|invalid| {
             fail("deploy.toml cannot be used").reason(invalid.to_string()).hint("mend deploy.toml")
         })?;
-        Ok(Self { root: root.to_owned(), deployment, vars, interrupt, report: Mutex::default() })
+        Ok(Self {
+            root: root.to_owned(),
+            deployment,
+            vars,
+            interrupt,
+            guests: Guests::default(),
+            report: Mutex::default(),
+        })
     }
 
     /// A context without a repository.
     #[cfg(test)]
     pub(crate) fn of(deployment: Deployment, interrupt: Interrupt) -> Self {
-        Self { root: PathBuf::new(), deployment, vars: BTreeMap::new(), interrupt, report: Mutex::default() }
+        let (vars, guests) = (BTreeMap::new(), Guests::default());
+        Self { root: PathBuf::new(), deployment, vars, interrupt, guests, report: Mutex::default() }
     }
 
     /// The environment of this name.
@@ -97,6 +108,11 @@ impl Context {
             let hint = no_service.then(|| format!("cargo xtask deploy {name} brings a template that runs no image"));
             fail(error.to_string(), hint)
         })
+    }
+
+    /// The token that the user has given for smoke tests.
+    pub(crate) fn smoke_token(&self) -> Option<&str> {
+        self.vars.get(sign_in::TOKEN).map(String::as_str).filter(|token| !token.is_empty())
     }
 
     /// Notes something for the result.

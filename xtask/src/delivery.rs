@@ -19,9 +19,9 @@ use crate::journal::lock::{self, Holder, Lock};
 use crate::journal::record::Outcome;
 use crate::outcome::{Exit, Failure};
 use crate::preflight::Ready;
-use crate::proof::{self, Manner};
+use crate::proof::{self, Door, Manner};
 use crate::report::{Change, Smoke};
-use crate::rollout::{self, Manners, Outlook, Proposal, Seen, Wanted};
+use crate::rollout::{self, Asker, Manners, Outlook, Proposal, Seen, Wanted};
 use crate::stack::Stack;
 use crate::ui::{Phase, Ui};
 
@@ -116,6 +116,10 @@ impl Delivery<'_> {
         }
     }
 
+    fn asker(&self) -> Asker<'_> {
+        Asker { context: self.context, wanted: &self.wanted, proof: self.proof }
+    }
+
     /// What was seen, or what is seen now where that is too long ago.
     async fn fresh(&self, seen: &Seen) -> Result<Seen> {
         if !seen.is_old() {
@@ -141,7 +145,8 @@ impl Delivery<'_> {
         let clients = &ready.clients;
         let old = seen.is_old();
         let seen = self.fresh(&seen).await?;
-        let manners = Manners { follow: !conduct.no_follow, recreate: !self.planned, allow: &conduct.allow };
+        let follow = !conduct.no_follow;
+        let manners = Manners { follow, recreate: !self.planned, allow: &conduct.allow, asker: Some(self.asker()) };
         let found = seen.stack.clone();
         let before = rollout::settle(context, clients, wanted.environment, found, manners, ui).await?;
         // The lock that may be seen is our own.
@@ -183,14 +188,14 @@ impl Delivery<'_> {
 
     /// Under the lock: execute, prove, record; what is not proved is taken back.
     async fn carry(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<Stack> {
-        let Self { context, ready, wanted, ui, .. } = self;
+        let Self { ready, ui, .. } = self;
         if let Err(error) = lock.check().await {
             proposal.abandon(&ready.clients.cloudformation).await;
             return Err(error);
         }
         let change = if proposal.create { Change::Create } else { Change::Update };
         let begun = Instant::now();
-        let executed = rollout::execute(context, &ready.clients, wanted, proposal, phase, ui).await;
+        let executed = rollout::execute(self.asker(), &ready.clients, proposal, phase, ui).await;
         let seconds = begun.elapsed().as_secs_f64();
         let stack = match executed {
             Ok(stack) => stack,
@@ -250,9 +255,10 @@ impl Delivery<'_> {
         let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman, before };
         let digest = self.wanted.image.digest.clone();
         let (clients, wanted) = (&self.ready.clients, &self.wanted);
+        let door = Door::Stack(clients, stack);
         let proved = async {
             tokio::select! {
-                proved = proof::prove(self.context, base, digest, manner, self.ui) => proved,
+                proved = proof::prove(self.context, base, door, digest, manner, self.ui) => proved,
                 // Who does not stay up need not be asked for minutes.
                 failure = diagnose::crash(clients, wanted.environment, &wanted.template, stack, self.ui) => {
                     let smoke = Smoke { status: "not-answering", served_digest: None };
@@ -283,7 +289,7 @@ fn left_by(failure: &Failure) -> Option<Outcome> {
     Some(match (failure.exit, failure.kind) {
         (Exit::Interrupted | Exit::Failed, _) | (_, "deadline") => return None,
         (Exit::RolledBack, _) => Outcome::RolledBack,
-        (_, "old-version" | "not-answering") => Outcome::Unproved,
+        (_, "old-version" | "not-answering" | "open") => Outcome::Unproved,
         _ => Outcome::Failed,
     })
 }

@@ -77,6 +77,7 @@ async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
                 result = commands::run(cli.command, &context, ui) => result,
                 () = context.interrupt.insisted() => Err(interrupt::interrupted().into()),
             };
+            tidy(&context, ui).await;
             (result.map_err(|error| Failure::of(&error)), context.into_report())
         }
         Err(failure) => (Err(failure), Report::default()),
@@ -97,6 +98,15 @@ async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
     let phases = ui.phases();
     ui.object(&Report { ok: failure.is_none(), phases, seconds: ui.seconds(), error: failure, ..report });
     exit
+}
+
+/// Removes what a proof that was left in the middle has made at AWS, unless the user insists on an end at once.
+async fn tidy(context: &Context, ui: &Ui) {
+    tokio::select! {
+        biased;
+        () = context.interrupt.insisted() => {}
+        warnings = context.guests.send_away() => warnings.iter().for_each(|warning| ui.warn(warning)),
+    }
 }
 
 /// Help, version, or a command line that cannot be understood; with `--json` the latter is an object too.

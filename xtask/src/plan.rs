@@ -117,6 +117,18 @@ pub(crate) fn parameters(
     values
 }
 
+/// What a parameter of the template will be: as deploy.toml says, as the stack has it, or its default.
+pub(crate) fn value(
+    environment: &Environment,
+    template: &Template,
+    previous: Option<&BTreeMap<String, String>>,
+    name: &str,
+) -> Option<String> {
+    let default = template.parameters.get(name)?;
+    let given = environment.parameters.get(name).or_else(|| previous?.get(name));
+    given.or(default.as_ref()).cloned()
+}
+
 /// The parameters that a stack has already, as they are.
 pub(crate) fn kept(template: &Template, previous: &BTreeSet<String>) -> BTreeMap<String, Value> {
     previous.iter().filter(|name| template.declares(name)).map(|name| (name.clone(), Value::Previous)).collect()

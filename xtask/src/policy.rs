@@ -25,7 +25,7 @@ enum Scope {
     Parameters,
     /// Log groups that CloudFormation has named after the stack.
     LogGroups,
-    /// Services and tasks of clusters that CloudFormation has named after the stack.
+    /// Services, their deployments and tasks, of clusters that CloudFormation has named after the stack.
     Tasks,
     /// Anything in such a cluster: the action knows no service.
     Cluster,
@@ -35,8 +35,13 @@ enum Scope {
     ApiAccount,
     /// The role that CloudFormation works with, handed to nobody else.
     ExecutionRole,
-    /// Instances that CloudFormation has tagged with the stack's name: theirs nobody chooses.
+    /// Instances that CloudFormation has tagged with the stack's name: theirs nobody chooses. So are the next three.
     Instances,
+    Secrets,
+    ApiKeys,
+    UserPools,
+    /// What the smoke test may ask of an API: reading, at any stage, since nobody chooses an API's id either.
+    Api,
 }
 
 /// Actions that go together. A `Sid` has letters and digits only.
@@ -123,10 +128,36 @@ const GRANTS: &[Grant] = &[
         ],
     },
     Grant { sid: "Logs", scope: Scope::LogGroups, actions: &["logs:FilterLogEvents", "logs:GetLogEvents"] },
-    Grant { sid: "Tasks", scope: Scope::Tasks, actions: &["ecs:DescribeServices", "ecs:DescribeTasks"] },
+    Grant {
+        sid: "Tasks",
+        scope: Scope::Tasks,
+        actions: &[
+            "ecs:ContinueServiceDeployment",
+            "ecs:DescribeServiceDeployments",
+            "ecs:DescribeServices",
+            "ecs:DescribeTasks",
+            "ecs:ListServiceDeployments",
+        ],
+    },
     Grant { sid: "TaskList", scope: Scope::Cluster, actions: &["ecs:ListTasks"] },
     // Task definitions cannot be told apart by a policy.
     Grant { sid: "TaskDefinition", scope: Scope::Any, actions: &["ecs:DescribeTaskDefinition"] },
+    // The rest is asked only where the stack has such a thing: a deployment that waits for its proof, an API that wants
+    // to know who asks.
+    Grant { sid: "ProofHeader", scope: Scope::Secrets, actions: &["secretsmanager:GetSecretValue"] },
+    Grant { sid: "ApiKey", scope: Scope::ApiKeys, actions: &["apigateway:GET"] },
+    Grant {
+        sid: "SmokeUser",
+        scope: Scope::UserPools,
+        actions: &[
+            "cognito-idp:AdminCreateUser",
+            "cognito-idp:AdminDeleteUser",
+            "cognito-idp:AdminInitiateAuth",
+            "cognito-idp:AdminSetUserPassword",
+            "cognito-idp:DescribeUserPoolClient",
+        ],
+    },
+    Grant { sid: "SmokeTest", scope: Scope::Api, actions: &["execute-api:Invoke"] },
     Grant { sid: "Console", scope: Scope::Instances, actions: &["ec2:GetConsoleOutput"] },
     Grant { sid: "Provider", scope: Scope::Provider, actions: &["iam:GetOpenIDConnectProvider"] },
     Grant { sid: "ApiAccount", scope: Scope::ApiAccount, actions: &["apigateway:GET"] },
@@ -193,22 +224,26 @@ impl Place<'_> {
         let stack = &self.environment.stack;
         let of_stack = || self.arn("cloudformation", &format!("stack/{stack}/*"));
         let none = Condition::new();
+        let tagged = || only_where("StringEquals", "aws:ResourceTag/aws:cloudformation:stack-name", stack.clone());
         match scope {
             Scope::Any => (vec!["*".to_owned()], none),
             Scope::Stack => (vec![of_stack()], none),
             Scope::ChangeSets => (vec![of_stack(), self.arn("cloudformation", "changeSet/xtask-*/*")], none),
             Scope::LogGroups => (vec![self.arn("logs", &format!("log-group:{stack}-*"))], none),
             Scope::Tasks => {
-                (["service", "task"].map(|kind| self.arn("ecs", &format!("{kind}/{stack}-*/*"))).to_vec(), none)
+                let kinds = ["service", "service-deployment", "task"];
+                (kinds.map(|kind| self.arn("ecs", &format!("{kind}/{stack}-*/*"))).to_vec(), none)
             }
             Scope::Cluster => {
                 let cluster = self.arn("ecs", &format!("cluster/{stack}-*"));
                 (vec!["*".to_owned()], only_where("ArnLike", "ecs:cluster", cluster))
             }
-            Scope::Instances => {
-                let tagged = only_where("StringEquals", "aws:ResourceTag/aws:cloudformation:stack-name", stack.clone());
-                (vec![self.arn("ec2", "instance/*")], tagged)
-            }
+            Scope::Instances => (vec![self.arn("ec2", "instance/*")], tagged()),
+            Scope::Secrets => (vec![self.arn("secretsmanager", "secret:*")], tagged()),
+            // Their names have no account.
+            Scope::ApiKeys => (vec![self.arn_of("apigateway", "", "/apikeys/*")], tagged()),
+            Scope::UserPools => (vec![self.arn("cognito-idp", "userpool/*")], tagged()),
+            Scope::Api => (vec![self.arn("execute-api", "*/*/GET/*")], none),
             // A list of what lies below a path is asked of the path itself.
             Scope::Parameters => {
                 let path = format!("parameter/xtask/{stack}");
@@ -230,9 +265,12 @@ impl Place<'_> {
     }
 
     fn arn(&self, service: &str, resource: &str) -> String {
-        let Environment { region, account, .. } = self.environment;
-        let partition = partition(region);
-        format!("arn:{partition}:{service}:{region}:{}:{resource}", account.as_deref().unwrap_or("*"))
+        self.arn_of(service, self.environment.account.as_deref().unwrap_or("*"), resource)
+    }
+
+    fn arn_of(&self, service: &str, account: &str, resource: &str) -> String {
+        let region = &self.environment.region;
+        format!("arn:{}:{service}:{region}:{account}:{resource}", partition(region))
     }
 
     /// Of a service that is in no region.

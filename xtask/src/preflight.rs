@@ -13,6 +13,7 @@ use crate::journal::lock;
 use crate::outcome::{self, Exit, Failure};
 use crate::plan::{self, Platform};
 use crate::rollout::{self, Seen};
+use crate::smoke::sign_in;
 use crate::stack::Stack;
 use crate::template::Template;
 use crate::ui::Ui;
@@ -86,6 +87,8 @@ pub(crate) async fn check<T>(
     let (seen, also) = tokio::try_join!(rollout::look(&clients, environment), also(&clients, &identity, &template))?;
     if own_template {
         problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
+        let value = |name: &str| plan::value(environment, &template, seen.stack.as_ref().map(|s| &s.parameters), name);
+        problems.extend(sign_in_problem(context, value).filter(|_| !proof.no_smoke));
     }
     problems.extend(short_lived(&identity, &seen));
     if !problems.is_empty() {
@@ -219,6 +222,13 @@ pub(crate) fn smoke_url_problem(
             ))
             .hint("mend smoke_url in deploy.toml, or --smoke-url"),
     )
+}
+
+/// An API that will ask for tokens of users who are not this tool's to make; `value` is what a parameter will be.
+pub(crate) fn sign_in_problem(context: &Context, value: impl Fn(&str) -> Option<String>) -> Option<Failure> {
+    let given = |name: &str| value(name).filter(|value| !value.is_empty());
+    let foreign = given("Authorizer").is_some_and(|kind| kind == "COGNITO") && given("UserPoolArn").is_some();
+    (foreign && context.smoke_token().is_none()).then(|| sign_in::nobody(given("AuthorizationScopes").as_deref()))
 }
 
 /// The platform of the environment's image.

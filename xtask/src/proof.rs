@@ -1,16 +1,19 @@
 //! Proves that a deployed environment runs an image, and puts the answer into the result.
 
+pub(crate) mod before_users;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use config::deployment::Environment;
 use url::Url;
 
+use crate::aws::Clients;
 use crate::context::Context;
 use crate::image::Digest;
 use crate::outcome::{Exit, Failure};
 use crate::plan;
-use crate::smoke::{self, Target, Verdict};
+use crate::smoke::{self, Callers, Target, Verdict, sign_in};
 use crate::stack::Stack;
 use crate::template::API_GATEWAY_URL;
 use crate::ui::Ui;
@@ -33,6 +36,17 @@ pub(crate) fn base_url(environment: &Environment, stack: &Stack, given: Option<&
     url.parse().map_err(|error| fail(format!("{url}: {error}")))
 }
 
+/// What stands before an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Door<'a> {
+    /// Nothing: it is on this machine.
+    None,
+    /// Nobody knows; a token is shown where the user has one.
+    Unknown,
+    /// What the outputs of its stack say.
+    Stack(&'a Clients, &'a Stack),
+}
+
 /// How an endpoint is asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Manner {
@@ -49,41 +63,74 @@ pub(crate) struct Manner {
 /// Asks `base` until it is proved or the patience ends.
 ///
 /// # Errors
-/// Another image answers, or no right answer comes.
-pub(crate) async fn prove(context: &Context, base: Url, digest: Option<Digest>, manner: Manner, ui: &Ui) -> Result<()> {
+/// Another image answers, strangers are let in, no right answer comes, or nobody can be signed in.
+pub(crate) async fn prove(
+    context: &Context,
+    base: Url,
+    door: Door<'_>,
+    digest: Option<Digest>,
+    manner: Manner,
+    ui: &Ui,
+) -> Result<()> {
     let phase = ui.phase("smoke");
     let service = &context.deployment.service;
     let client = smoke::client(&base, context.authorities().as_deref()).context("cannot prepare the smoke test")?;
-    let Manner { spacing, before, .. } = manner;
-    let target = Target { base, service, digest, before, spacing };
-    context.report(|report| report.url = Some(shown(&target.base)));
+    context.report(|report| report.url = Some(shown(&base)));
+    let url = shown(&base);
+    let callers = callers(context, &client, door).await.map_err(|failure| Failure { exit: manner.exit, ..failure })?;
+    let target = Target { base, service, digest, before: manner.before, spacing: manner.spacing, callers };
     let verdict = smoke::prove(&client, &target, manner.patience, &phase).await;
+    send_away(context, ui).await;
     context.report(|report| report.smoke = Some((&verdict).into()));
-    let url = shown(&target.base);
-    let failure = |kind, message: &str| Failure::new(manner.exit, kind, message).resource(&url);
-    match verdict {
-        Verdict::Right { served: Some(served) } => phase.done(&format!("{url} is right and runs {served}")),
-        Verdict::Right { served: None } => {
+    if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, manner.exit) {
+        return Err(failure.into());
+    }
+    match verdict.served() {
+        Some(served) => phase.done(&format!("{url} is right and runs {served}")),
+        None => {
             phase.done(&format!("{url} is right"));
             if target.digest.is_some() {
                 ui.warn("which image answered is not known: [service] version_path is not set in deploy.toml");
             }
         }
-        Verdict::OldVersion { served } => {
-            let wanted = target.digest.map(|digest| digest.to_string()).unwrap_or_default();
-            return Err(failure("old-version", "another version is still serving")
-                .reason(format!("{served} answers, {wanted} was deployed"))
-                .hint("wait and ask again with cargo xtask smoke; if it stays, look at the service's log")
-                .into());
-        }
-        Verdict::NotAnswering { reason } => {
-            return Err(failure("not-answering", "the endpoint does not give the right answer")
-                .reason(reason)
-                .hint("look at the service's log, then ask again with cargo xtask smoke")
-                .into());
-        }
     }
     Ok(())
+}
+
+/// Those who ask, signed in as the door demands.
+async fn callers(context: &Context, client: &reqwest::Client, door: Door<'_>) -> Result<Callers, Failure> {
+    let token = context.smoke_token();
+    match door {
+        Door::None => Ok(Callers::default()),
+        Door::Unknown => Ok(sign_in::with_token(token)),
+        Door::Stack(clients, stack) => {
+            sign_in::sign_in(&clients.signed, client, &stack.outputs, token, &context.guests).await
+        }
+    }
+}
+
+async fn send_away(context: &Context, ui: &Ui) {
+    context.guests.send_away().await.iter().for_each(|warning| ui.warn(warning));
+}
+
+/// The failure that a verdict is, unless it is good.
+fn wrong(verdict: &Verdict, wanted: Option<&Digest>, url: &str, exit: Exit) -> Option<Failure> {
+    let failure = |kind, message: &str| Failure::new(exit, kind, message).resource(url);
+    Some(match verdict {
+        Verdict::Right { .. } => return None,
+        Verdict::OldVersion { served } => {
+            let wanted = wanted.map(ToString::to_string).unwrap_or_default();
+            failure("old-version", "another version is still serving")
+                .reason(format!("{served} answers, {wanted} was deployed"))
+                .hint("wait and ask again with cargo xtask smoke; if it stays, look at the service's log")
+        }
+        Verdict::Open { reason } => failure("open", "the endpoint lets in whoever has not signed in")
+            .reason(reason)
+            .hint("look at the API's methods and authorizer, then ask again with cargo xtask smoke"),
+        Verdict::NotAnswering { reason } => failure("not-answering", "the endpoint does not give the right answer")
+            .reason(reason)
+            .hint("look at the service's log, then ask again with cargo xtask smoke"),
+    })
 }
 
 /// The URL as it is shown, without a trailing slash.

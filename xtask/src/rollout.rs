@@ -1,9 +1,10 @@
 //! Brings a stack to what is wanted: look, settle, propose, consent, execute, the end of it.
 //!
-//! Knows nothing of where an image comes from, nor of whether it answers.
+//! Knows nothing of where an image comes from. Whether it answers is asked where a deployment waits for that.
 
 mod conclusion;
 mod execute;
+mod gate;
 mod outlook;
 mod propose;
 mod settle;
@@ -31,6 +32,7 @@ use crate::template::{CONTAINER_URI, Template};
 use crate::ui::Ui;
 pub(crate) use conclusion::{blame, conclude};
 pub(crate) use execute::{bring, execute};
+pub(crate) use gate::Asker;
 pub(crate) use outlook::Outlook;
 pub(crate) use propose::{Proposal, Wish, propose};
 pub(crate) use settle::{Manners, settle};
@@ -215,7 +217,7 @@ pub(crate) async fn tear_down(clients: &Clients, environment: &Environment, stac
         ui.still_runs(None);
         return Err(error);
     }
-    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: true, until_hopeless: false };
+    let watch = Watch { deleting: true, ..Watch::of(&stack.id, Some(stack), mark) };
     let followed = follow::to_end(clients, watch, &phase).await?;
     ui.still_runs(None);
     let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str());

@@ -1,5 +1,8 @@
 //! Proves an endpoint: the right answer, from the right image, several times running.
 
+pub(crate) mod sign_in;
+mod visitor;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,6 +14,8 @@ use url::{Host, Url};
 
 use crate::image::Digest;
 use crate::ui::Phase;
+pub(crate) use sign_in::Callers;
+pub(crate) use visitor::Visitor;
 
 /// Good rounds in a row that prove an endpoint.
 const ROUNDS: u32 = 5;
@@ -22,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const MAX_BODY: usize = 64 * 1024;
 
 /// What is asked of an endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Target<'a> {
     /// May have a path, such as a gateway's stage.
     pub(crate) base: Url,
@@ -33,6 +38,8 @@ pub(crate) struct Target<'a> {
     pub(crate) before: Option<Digest>,
     /// Pause between two good rounds. While old and new serve side by side, rounds at one moment would prove little.
     pub(crate) spacing: Duration,
+    /// Who asks, and who must not be let in.
+    pub(crate) callers: Callers,
 }
 
 /// What an endpoint turned out to be.
@@ -42,6 +49,8 @@ pub(crate) enum Verdict {
     Right { served: Option<String> },
     /// It works, and another image answers.
     OldVersion { served: String },
+    /// It lets strangers in.
+    Open { reason: String },
     /// It does not give the right answer.
     NotAnswering { reason: String },
 }
@@ -62,6 +71,7 @@ impl Verdict {
         match self {
             Self::Right { .. } => "right",
             Self::OldVersion { .. } => "old-version",
+            Self::Open { .. } => "open",
             Self::NotAnswering { .. } => "not-answering",
         }
     }
@@ -70,7 +80,7 @@ impl Verdict {
         match self {
             Self::Right { served } => served.clone(),
             Self::OldVersion { served } => Some(served.clone()),
-            Self::NotAnswering { .. } => None,
+            Self::Open { .. } | Self::NotAnswering { .. } => None,
         }
     }
 }
@@ -119,15 +129,18 @@ pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Durati
     let mut pause = Duration::from_millis(100);
     let (mut good, mut strange) = (0, None);
     loop {
-        let verdict = ask(client, target).await;
+        let mut verdict = ask(client, target).await;
         if matches!(verdict, Verdict::Right { .. }) {
             good += 1;
             phase.doing(&format!("right, {good} of {ROUNDS}"));
-            if good == ROUNDS {
-                return verdict;
+            if good < ROUNDS {
+                tokio::time::sleep(target.spacing).await;
+                continue;
             }
-            tokio::time::sleep(target.spacing).await;
-            continue;
+            match turned_away(client, target).await {
+                None => return verdict,
+                Some(let_in) => verdict = let_in,
+            }
         }
         good = 0;
         phase.doing(&describe(&verdict));
@@ -141,31 +154,48 @@ pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Durati
     }
 }
 
-fn describe(verdict: &Verdict) -> String {
+/// A verdict in words.
+pub(crate) fn describe(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Right { .. } => "right".to_owned(),
         Verdict::OldVersion { served } => format!("still served by {served}"),
-        Verdict::NotAnswering { reason } => reason.clone(),
+        Verdict::Open { reason } | Verdict::NotAnswering { reason } => reason.clone(),
     }
 }
 
 /// One round.
-async fn ask(client: &Client, target: &Target<'_>) -> Verdict {
+pub(crate) async fn ask(client: &Client, target: &Target<'_>) -> Verdict {
     match round(client, target).await {
         Ok(verdict) => verdict,
-        Err(error) => Verdict::NotAnswering { reason: format!("{error:#}") },
+        Err(error) => Verdict::NotAnswering { reason: target.callers.visitor.redact(&format!("{error:#}")) },
     }
+}
+
+/// What is wrong where somebody who has not signed in is not turned away.
+async fn turned_away(client: &Client, target: &Target<'_>) -> Option<Verdict> {
+    let stranger = target.callers.stranger.as_ref()?;
+    let url = join(&target.base, &target.service.smoke_path);
+    let answer = send(client, &url, stranger).await;
+    let reason = match answer.map(|answer| answer.status()) {
+        Ok(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => return None,
+        Ok(status) if status.is_success() => {
+            return Some(Verdict::Open { reason: format!("{url} answers {status} without signing in") });
+        }
+        Ok(status) => format!("{url} answers {status} without signing in, not 401 or 403"),
+        Err(error) => stranger.redact(&format!("{error:#}")),
+    };
+    Some(Verdict::NotAnswering { reason })
 }
 
 async fn round(client: &Client, target: &Target<'_>) -> Result<Verdict> {
     let service = target.service;
-    let body = get(client, &target.base, &service.smoke_path).await?;
+    let body = get(client, target, &service.smoke_path).await?;
     if !body.contains(&service.smoke_contains) {
         let start: String = body.chars().take(200).collect();
         anyhow::bail!("{} answers {start:?}, which has no {:?}", service.smoke_path, service.smoke_contains);
     }
     let Some(path) = &service.version_path else { return Ok(Verdict::Right { served: None }) };
-    let body = get(client, &target.base, path).await?;
+    let body = get(client, target, path).await?;
     let version: Version = serde_json::from_str(&body).with_context(|| format!("{path} does not answer JSON"))?;
     match (version.digest, &target.digest) {
         (served, None) => Ok(Verdict::Right { served }),
@@ -175,10 +205,9 @@ async fn round(client: &Client, target: &Target<'_>) -> Result<Verdict> {
     }
 }
 
-async fn get(client: &Client, base: &Url, path: &str) -> Result<String> {
-    let url = join(base, path);
-    let response = client.get(url.clone()).send().await.map_err(reqwest::Error::without_url);
-    let response = response.with_context(|| format!("{url} cannot be reached"))?;
+async fn get(client: &Client, target: &Target<'_>, path: &str) -> Result<String> {
+    let url = join(&target.base, path);
+    let response = send(client, &url, &target.callers.visitor).await?;
     let status = response.status();
     let body = read(response).await.with_context(|| format!("{url} broke off"))?;
     if status != StatusCode::OK {
@@ -186,6 +215,12 @@ async fn get(client: &Client, base: &Url, path: &str) -> Result<String> {
         anyhow::bail!("{url} answers {status} {start}");
     }
     Ok(body)
+}
+
+async fn send(client: &Client, url: &Url, visitor: &Visitor) -> Result<Response> {
+    let request = visitor.dress(client.get(url.clone()), url).await?;
+    let response = request.send().await.map_err(reqwest::Error::without_url);
+    response.with_context(|| format!("{url} cannot be reached"))
 }
 
 async fn read(mut response: Response) -> Result<String> {

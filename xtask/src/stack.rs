@@ -2,6 +2,7 @@
 //!
 //! Every reading of CloudFormation's message texts is in this file; the rest branches on types.
 
+mod at_work;
 pub(crate) mod cause;
 pub(crate) mod change_set;
 pub(crate) mod crash;
@@ -9,6 +10,7 @@ pub(crate) mod events;
 pub(crate) mod evidence;
 pub(crate) mod failed;
 pub(crate) mod follow;
+pub(crate) mod pause;
 
 use std::collections::{BTreeMap, BTreeSet};
 

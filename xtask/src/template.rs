@@ -1,6 +1,7 @@
 //! A CloudFormation template as far as the tool must know it: size, parameters, outputs.
 
 mod place;
+mod release;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +9,7 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
 use crate::outcome::Place;
 use crate::plan::Redeploy;
+pub(crate) use release::Gate;
 
 /// The parameter through which every template takes the image.
 pub(crate) const CONTAINER_URI: &str = "ContainerURI";
@@ -34,6 +36,8 @@ pub(crate) struct Template {
     pub(crate) is_dynamic: bool,
     /// `Release.KeepOldMinutes` of its metadata: how long an update keeps what it has replaced.
     pub(crate) keep_old_minutes: i32,
+    /// `Release.Proof` of its metadata: how a deployment that waits for its proof is proved.
+    pub(crate) gate: Option<Gate>,
     /// `Release.Redeploy` of its metadata: which parameter has the API copied to its stage.
     pub(crate) redeploy: Option<Redeploy>,
 }
@@ -47,6 +51,8 @@ pub(crate) enum InvalidTemplate {
     /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html>
     #[error("{path} has Release.KeepOldMinutes {minutes} in its metadata; CloudFormation takes 0 to 180")]
     KeepOldMinutes { path: String, minutes: i64 },
+    #[error("{path} has a Release.Proof in its metadata that cannot be used: {reason}")]
+    Proof { path: String, reason: String },
     #[error(
         "{path} has a Release.Redeploy in its metadata that is not {{Parameter: NAME, Values: [A, B], When: [NAME, ...]}}"
     )]
@@ -92,16 +98,13 @@ impl Template {
         let outputs: BTreeSet<_> = outputs.filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect();
         let resolved = ["{{resolve:ssm", "AWS::SSM::Parameter::Value<"].iter().any(|text| body.contains(text));
         let is_dynamic = resolved || section("Transform").is_some();
-        let keep_old_minutes = section("Metadata")
-            .and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("KeepOldMinutes")?.as_integer())
-            .map_or(Ok(0), |minutes| i32::try_from(minutes).ok().filter(|m| (0..=180).contains(m)).ok_or(minutes))
-            .map_err(|minutes| InvalidTemplate::KeepOldMinutes { path: path.clone(), minutes })?;
-        let redeploy =
-            section("Metadata").and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("Redeploy"));
+        let metadata = section("Metadata");
+        let (keep_old_minutes, gate) = (release::keep_old_minutes(&path, metadata)?, release::gate(&path, metadata)?);
+        let redeploy = metadata.and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("Redeploy"));
         let redeploy = redeploy
             .map(|node| redeploy_of(node).ok_or(InvalidTemplate::Redeploy { path: path.clone() }))
             .transpose()?;
-        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, redeploy })
+        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate, redeploy })
     }
 
     pub(crate) fn declares(&self, parameter: &str) -> bool {
@@ -213,13 +216,5 @@ Outputs:
         assert!(parse("a: [".to_owned()).contains("t.yaml is not YAML"));
         assert!(parse(format!("{GOOD}#{}", "x".repeat(MAX_BODY))).contains("at most 51200"));
         assert!(parse(String::new()).contains("no parameter"));
-        assert!(parse(format!("Metadata: {{Release: {{KeepOldMinutes: 181}}}}{GOOD}")).contains("0 to 180"));
-    }
-
-    #[test]
-    fn a_template_says_how_long_the_old_stays() {
-        let minutes = |text: String| Template::parse("t.yaml", text).unwrap().keep_old_minutes;
-        assert_eq!(minutes(GOOD.to_owned()), 0);
-        assert_eq!(minutes(format!("Metadata: {{Release: {{KeepOldMinutes: 2}}}}{GOOD}")), 2);
     }
 }

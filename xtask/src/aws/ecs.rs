@@ -1,8 +1,10 @@
 //! What ECS says about a service: its deployments, and why its tasks stopped.
 
+pub(crate) mod deployment;
+
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::primitives::DateTime;
-use aws_sdk_ecs::types::{DesiredStatus, HealthStatus, Task as Described};
+use aws_sdk_ecs::types::{DeploymentStrategy, DesiredStatus, HealthStatus, Task as Described};
 
 use crate::aws::failure;
 use crate::outcome::Failure;
@@ -18,6 +20,8 @@ pub(crate) struct Service {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct State {
     pub(crate) deployments: Vec<Deployment>,
+    /// Whether its deployments go through stages in which they may wait, unlike rolling ones.
+    pub(crate) has_stages: bool,
     /// Its events, newest first, each with its time in seconds since 1970.
     pub(crate) said: Vec<(f64, String)>,
 }
@@ -147,7 +151,9 @@ pub(crate) async fn state(client: &Client, service: &Service) -> Result<State, F
         reason: deployment.rollout_state_reason().filter(|reason| !reason.is_empty()).map(str::to_owned),
         created: seconds(deployment.created_at()),
     };
+    let strategy = found.deployment_configuration().and_then(|configuration| configuration.strategy());
     Ok(State {
+        has_stages: strategy.is_some_and(|strategy| *strategy != DeploymentStrategy::Rolling),
         deployments: found.deployments().iter().map(read).collect(),
         said: found.events().iter().map(|event| (seconds(event.created_at()), text(event.message()))).collect(),
     })

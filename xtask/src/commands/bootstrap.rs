@@ -96,7 +96,7 @@ impl Work<'_> {
             environment: own,
             template,
             parameters: &parameters,
-            manners: Manners { follow: true, recreate: true, allow: &[] },
+            manners: Manners { follow: true, recreate: true, allow: &[], asker: None },
             question: Some(question),
             ui,
         };

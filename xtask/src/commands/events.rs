@@ -9,7 +9,7 @@ use crate::cli::Events;
 use crate::context::Context;
 use crate::outcome::{Exit, Failure};
 use crate::stack::events::{self, Event, Mark};
-use crate::stack::follow::{self, Followed, Watch, Watched};
+use crate::stack::follow::{Followed, Following, Watch, Watched};
 use crate::stack::{self, Stack};
 use crate::status;
 use crate::ui::Ui;
@@ -71,8 +71,8 @@ async fn follow(
         stack.name, stack.status
     )));
     let deleting = stack.status == "DELETE_IN_PROGRESS";
-    let watch = Watch { stack_id: &stack.id, before: None, mark, deleting, until_hopeless: false };
-    let watched = follow::follow_with(clients, watch, &phase, |event| ui.each(event, &line(event))).await?;
+    let watch = Watch { deleting, ..Watch::of(&stack.id, None, mark) };
+    let watched = Following::new(clients, watch).watch_with(&phase, |event| ui.each(event, &line(event))).await?;
     ui.still_runs(None);
     let Watched::Ended(mut followed) = watched else { return Ok(stack.status.clone()) };
     let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str()).to_owned();

@@ -21,7 +21,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
     let phase = ui.phase("plan");
     let current = context.interrupt.or(rollout::is_current(&ready.clients, &wanted, &ready.seen)).await?;
-    let manners = Manners { follow: !conduct.no_follow, recreate: false, allow: &conduct.allow };
+    let manners = Manners { follow: !conduct.no_follow, recreate: false, allow: &conduct.allow, asker: None };
     let found = ready.seen.stack.clone();
     let before = rollout::settle(context, &ready.clients, environment, found, manners, ui).await?;
     let proposal = if current {

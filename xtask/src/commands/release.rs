@@ -16,7 +16,7 @@ use crate::local::Local;
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::preflight::{self, Check, Ready};
-use crate::proof::Manner;
+use crate::proof::{Door, Manner};
 use crate::publish::{self, Known};
 use crate::report::Change;
 use crate::rollout::{Origin, Wanted};
@@ -221,7 +221,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         let digest = image.id.parse().ok();
         let base = url.parse()?;
         let manner = Manner { patience: LOCAL_PATIENCE, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
-        interrupt.or(proof::prove(context, base, digest, manner, ui)).await?;
+        interrupt.or(proof::prove(context, base, Door::None, digest, manner, ui)).await?;
     }
     if running.change == Change::None && !built {
         ui.line("nothing to do: this release was already running");

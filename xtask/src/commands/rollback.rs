@@ -11,6 +11,7 @@ use crate::delivery::{self, Delivery};
 use crate::journal::history;
 use crate::journal::record::{self, Outcome, Record};
 use crate::outcome::{Exit, Failure};
+use crate::plan::Value;
 use crate::preflight::{self, Check};
 use crate::rollout::{self, Origin, Wanted};
 use crate::stack::Stack;
@@ -35,6 +36,14 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     if !proof.no_smoke
         && let Some(problem) = preflight::smoke_url_problem(environment, &template, proof.smoke_url.as_deref())
     {
+        return Err(problem.into());
+    }
+    let stack = ready.seen.stack.as_ref();
+    let value = |name: &str| match inputs.values().remove(name)? {
+        Value::Is(value) => Some(value),
+        Value::Previous => stack?.parameters.get(name).cloned(),
+    };
+    if let Some(problem) = preflight::sign_in_problem(context, value).filter(|_| !proof.no_smoke) {
         return Err(problem.into());
     }
     let hidden = inputs.hidden();

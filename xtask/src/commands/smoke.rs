@@ -9,7 +9,7 @@ use crate::cli::Smoke;
 use crate::context::Context;
 use crate::image::{Digest, ImageReference};
 use crate::outcome::{Exit, Failure};
-use crate::proof::Manner;
+use crate::proof::{Door, Manner};
 use crate::ui::Ui;
 use crate::{preflight, proof, stack};
 
@@ -23,7 +23,8 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         .map(str::parse::<Digest>)
         .transpose()
         .map_err(|reason| Failure::new(Exit::Usage, "digest", format!("--digest cannot be used: {reason}")))?;
-    let (base, digest) = if arguments.target.contains("://") {
+    let mut asked = None;
+    let (base, digest, door) = if arguments.target.contains("://") {
         let fail = |reason: &str| {
             Failure::new(Exit::Usage, "url", "this URL cannot be asked").resource(&arguments.target).reason(reason)
         };
@@ -31,7 +32,7 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         if !["http", "https"].contains(&base.scheme()) {
             return Err(fail("a service answers at http:// or https://").into());
         }
-        (base, given)
+        (base, given, Door::Unknown)
     } else {
         let environment = context.environment(&arguments.target)?;
         let (clients, _) = preflight::account(context, environment).await?;
@@ -47,11 +48,12 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         });
         let runs = stack.container_uri().and_then(|uri| uri.parse::<ImageReference>().ok());
         let base = proof::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
-        (base, given.or(runs.and_then(|image| image.digest)))
+        let (clients, stack) = &*asked.insert((clients, stack));
+        (base, given.or(runs.and_then(|image| image.digest)), Door::Stack(clients, stack))
     };
     context.report(|report| report.digest = digest.as_ref().map(ToString::to_string));
     let manner = Manner { patience: PATIENCE, spacing: SPACING, exit: Exit::Failed, before: None };
-    proof::prove(context, base.clone(), digest, manner, ui).await?;
+    proof::prove(context, base.clone(), door, digest, manner, ui).await?;
     ui.result(&format!("{} is right", proof::shown(&base)));
     Ok(())
 }

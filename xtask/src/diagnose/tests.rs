@@ -8,7 +8,7 @@ use config::deployment::{Deployment, Environment};
 
 use crate::aws::Clients;
 use crate::outcome::{Exit, Failure};
-use crate::stack::follow::{Followed, Watch, Watched, follow, to_end};
+use crate::stack::follow::{Followed, Following, Watch, Watched, to_end};
 use crate::stack::{self, events};
 use crate::template::Template;
 use crate::ui::Ui;
@@ -41,7 +41,7 @@ fn plain() -> Failure {
 }
 
 fn watch(until_hopeless: bool) -> Watch<'static> {
-    Watch { stack_id: STACK, before: None, mark: events::Mark::nothing(), deleting: false, until_hopeless }
+    Watch { until_hopeless, ..Watch::of(STACK, None, events::Mark::nothing()) }
 }
 
 /// Follows the story to its end and explains it.
@@ -61,5 +61,5 @@ async fn looked_back(clients: &Clients) -> Failure {
 /// Follows the story until it ends or can only fail.
 async fn watched(world: &World) -> Watched {
     let ui = Ui::silent();
-    follow(&world.clients(), watch(true), &ui.phase("stack")).await.unwrap()
+    Following::new(&world.clients(), watch(true)).watch(&ui.phase("stack")).await.unwrap()
 }

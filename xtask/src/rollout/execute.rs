@@ -6,14 +6,15 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::conclusion::{conclude, superseded};
-use super::{Proposal, Wanted, token};
+use super::gate::{Asker, Course, Gate};
+use super::{Proposal, token};
 use crate::aws::{self, Clients};
 use crate::context::Context;
 use crate::diagnose;
 use crate::outcome::{Exit, Failure};
 use crate::stack::change_set;
 use crate::stack::events::{self, Mark};
-use crate::stack::follow::{self, Followed, Watch};
+use crate::stack::follow::{Followed, Following, Watch};
 use crate::stack::{self, Stack};
 use crate::status::{self, Answer, Ending};
 use crate::template::Template;
@@ -29,14 +30,15 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// # Errors
 /// A stack that failed, with what became of it and why; or another release that was faster.
 pub(crate) async fn execute(
-    context: &Context,
+    asker: Asker<'_>,
     clients: &Clients,
-    wanted: &Wanted<'_>,
     proposal: &Proposal,
     phase: Phase<'_>,
     ui: &Ui,
 ) -> Result<Stack> {
-    let stack = bring(context, clients, (wanted.environment, &wanted.template), proposal, &phase, ui).await?;
+    let Asker { context, wanted, .. } = asker;
+    let gate = Gate::new(clients, asker, proposal.before.as_ref(), ui);
+    let stack = carry(context, (wanted.environment, &wanted.template), proposal, gate, &phase).await?;
     let image = &wanted.image;
     if stack.container_uri() != Some(image.to_string().as_str()) {
         return Err(superseded(&stack, image).into());
@@ -56,11 +58,23 @@ fn work(proposal: &Proposal) -> &'static str {
 pub(crate) async fn bring(
     context: &Context,
     clients: &Clients,
-    (environment, template): (&Environment, &Template),
+    of: (&Environment, &Template),
     proposal: &Proposal,
     phase: &Phase<'_>,
     ui: &Ui,
 ) -> Result<Stack> {
+    carry(context, of, proposal, Gate::back(clients, ui), phase).await
+}
+
+/// Executes the proposal; the gate answers what waits meanwhile.
+async fn carry(
+    context: &Context,
+    (environment, template): (&Environment, &Template),
+    proposal: &Proposal,
+    mut gate: Gate<'_>,
+    phase: &Phase<'_>,
+) -> Result<Stack> {
+    let (clients, ui) = (gate.clients, gate.ui);
     let (client, set) = (&clients.cloudformation, &proposal.set);
     let mark = match context.interrupt.or(async { Ok(events::mark(client, &set.stack_id).await) }).await {
         Ok(mark) => mark,
@@ -80,8 +94,8 @@ pub(crate) async fn bring(
     let executed = change_set::execute(client, set, &token()).await;
     let carry_out = async {
         match executed {
-            Ok(()) => watch(clients, environment, proposal, mark, phase, ui).await,
-            Err(failure) => after_refusal(clients, environment, proposal, mark, failure, phase, ui).await,
+            Ok(()) => Box::pin(watch(environment, proposal, mark, &mut gate, phase)).await,
+            Err(failure) => Box::pin(after_refusal(environment, proposal, mark, failure, &mut gate, phase)).await,
         }
     };
     let Watched { followed, deleted } = context.interrupt.or(carry_out).await?;
@@ -92,7 +106,7 @@ pub(crate) async fn bring(
         Ok(stack) => Ok(stack),
         Err(failure) => {
             let explain = diagnose::explain(clients, environment, Some(template), &set.stack_id, &followed, failure);
-            Err(explain.await.into())
+            Err(gate.explain(explain.await).into())
         }
     }
 }
@@ -111,27 +125,23 @@ impl From<Followed> for Watched {
 
 /// Watches the operation to its end. One that can only fail is turned back where the user wants that.
 async fn watch(
-    clients: &Clients,
     environment: &Environment,
     proposal: &Proposal,
     mark: Mark,
+    gate: &mut Gate<'_>,
     phase: &Phase<'_>,
-    ui: &Ui,
 ) -> Result<Watched> {
-    let (stack_id, before) = (proposal.set.stack_id.as_str(), proposal.before.as_ref());
-    let watch = Watch { stack_id, before, mark, deleting: false, until_hopeless: true };
-    let (cause, seen, mark) = match follow::follow(clients, watch, phase).await? {
-        follow::Watched::Ended(followed) => return Ok(followed.into()),
-        follow::Watched::Hopeless { cause, events, mark } => (cause, events, mark),
+    let (clients, ui) = (gate.clients, gate.ui);
+    let watch = Watch::of(&proposal.set.stack_id, proposal.before.as_ref(), mark);
+    let mut following = Following::new(clients, Watch { until_hopeless: true, until_paused: true, ..watch });
+    let cause = match gate.watch(&mut following, phase).await? {
+        Course::Ended(followed) => return Ok(followed.into()),
+        Course::Hopeless(cause) => cause,
     };
     let turned = turn(clients, environment, proposal, phase, ui).await?;
     let deleted = turned && proposal.create;
-    let watch = Watch { stack_id, before: None, mark, deleting: deleted, until_hopeless: false };
-    let mut followed = follow::to_end(clients, watch, phase).await?;
-    followed.events.splice(..0, seen);
-    if !followed.evidence.iter().any(|taken| taken.logical_id == cause.logical_id) {
-        followed.evidence.insert(0, cause);
-    }
+    following.only_ends(cause, deleted);
+    let followed = gate.watch(&mut following, phase).await?.ended();
     Ok(Watched { followed, deleted })
 }
 
@@ -176,14 +186,14 @@ fn given_up(environment: &Environment) -> Failure {
 /// An execution whose call failed: perhaps nothing happened, perhaps the answer was lost, perhaps the stack is already
 /// rolled back. The stack itself tells.
 async fn after_refusal(
-    clients: &Clients,
     environment: &Environment,
     proposal: &Proposal,
     mark: Mark,
     failure: Failure,
+    gate: &mut Gate<'_>,
     phase: &Phase<'_>,
-    ui: &Ui,
 ) -> Result<Watched> {
+    let (clients, ui) = (gate.clients, gate.ui);
     let (client, set) = (&clients.cloudformation, &proposal.set);
     // A refusal means that nothing began. After a lost answer the stack may need a moment to show it.
     let refused = aws::is_refusal(&failure);
@@ -197,7 +207,7 @@ async fn after_refusal(
         stack = stack::describe(client, &set.stack_id).await.ok().flatten().unwrap_or(stack);
     }
     if stack.status != "REVIEW_IN_PROGRESS" && status::answer(Some(&stack.status)) == Answer::Wait {
-        return watch(clients, environment, proposal, mark, phase, ui).await;
+        return watch(environment, proposal, mark, gate, phase).await;
     }
     ui.still_runs(None);
     let events = mark.since(client, &set.stack_id).await;

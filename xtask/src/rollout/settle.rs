@@ -5,18 +5,19 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::tear_down;
+use super::gate::{Asker, Gate};
+use super::{conclude, tear_down};
 use crate::aws::Clients;
 use crate::context::Context;
 use crate::outcome::{Exit, Failure};
-use crate::stack::follow::{self, Watch};
+use crate::stack::follow::{Following, Watch};
 use crate::stack::{self, Resource, Stack, events};
 use crate::status::{self, Answer, Refusal};
 use crate::ui::Ui;
 use crate::{diagnose, guard, template};
 
 /// What may be done to get there.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Manners<'a> {
     /// Follow what is under way to its end.
     pub(crate) follow: bool,
@@ -24,6 +25,8 @@ pub(crate) struct Manners<'a> {
     pub(crate) recreate: bool,
     /// Precious resources that may be lost.
     pub(crate) allow: &'a [String],
+    /// Who answers a deployment that waits for its proof; nobody where nothing may be changed.
+    pub(crate) asker: Option<Asker<'a>>,
 }
 
 /// The stack once nothing is under way; `None` where there is none, or none any more.
@@ -42,7 +45,7 @@ pub(crate) async fn settle(
         let status = found.as_ref().map(|stack| stack.status.as_str());
         found = match (status::answer(status), found) {
             (Answer::Wait, Some(stack)) if manners.follow => {
-                context.interrupt.or(to_its_end(clients, &stack, ui)).await?;
+                context.interrupt.or(to_its_end(clients, environment, &stack, manners.asker, ui)).await?;
                 context.interrupt.or(stack::describe(&clients.cloudformation, &environment.stack)).await?
             }
             (Answer::Wait, Some(stack)) => return Err(busy(&stack, environment).into()),
@@ -68,7 +71,13 @@ pub(crate) async fn settle(
     }
 }
 
-async fn to_its_end(clients: &Clients, stack: &Stack, ui: &Ui) -> Result<()> {
+async fn to_its_end(
+    clients: &Clients,
+    environment: &Environment,
+    stack: &Stack,
+    asker: Option<Asker<'_>>,
+    ui: &Ui,
+) -> Result<()> {
     let phase = ui.phase("waiting");
     phase.line(&format!("{} is {}: waiting for its end", stack.name, stack.status));
     ui.still_runs(Some(format!(
@@ -77,9 +86,21 @@ async fn to_its_end(clients: &Clients, stack: &Stack, ui: &Ui) -> Result<()> {
     )));
     let mark = events::mark(&clients.cloudformation, &stack.id).await;
     let deleting = stack.status == "DELETE_IN_PROGRESS";
-    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting, until_hopeless: false };
-    let followed = follow::to_end(clients, watch, &phase).await?;
+    let watch = Watch { deleting, until_paused: asker.is_some(), ..Watch::of(&stack.id, Some(stack), mark) };
+    // What is under way is only proved by whoever wants the same.
+    let asker = asker.filter(|asker| stack.container_uri() == Some(asker.wanted.image.to_string().as_str()));
+    let mut gate = match asker {
+        Some(asker) => Gate::new(clients, asker, Some(stack), ui),
+        None => Gate::back(clients, ui),
+    };
+    let watched = Box::pin(gate.watch(&mut Following::new(clients, watch), &phase)).await?;
+    let followed = watched.ended();
     ui.still_runs(None);
+    if gate.has_refused()
+        && let Err(failure) = conclude(environment, &followed)
+    {
+        return Err(gate.explain(failure).into());
+    }
     let status = followed.stack.map_or_else(|| "gone".to_owned(), |stack| stack.status);
     phase.done(&format!("{} is {status}", stack.name));
     Ok(())

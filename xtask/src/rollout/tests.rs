@@ -1,5 +1,6 @@
 //! Every state and failure of a stack that no emulator reaches, on modelled answers.
 
+mod gate;
 mod model;
 mod recovery;
 
@@ -10,7 +11,7 @@ use crate::cli::{Color, Conduct, Global, Proof};
 use crate::delivery::{self, Delivery};
 use crate::report::{Change, Report};
 use crate::ui::Terminal;
-use model::{EMPTY_MESSAGES, Model};
+use model::{EMPTY_MESSAGES, Model, Scene};
 
 /// A whole delivery against the model, but for the proof; nobody can be asked anything.
 async fn roll(model: &Model, protected: bool) -> Result<Report> {
@@ -22,7 +23,11 @@ async fn deliver(model: &Model, protected: bool, yes: bool, conduct: &Conduct) -
 }
 
 async fn carry_out(model: &Model, protected: bool, yes: bool, conduct: &Conduct, planned: bool) -> Result<Report> {
-    let scene = model.scene(protected).await;
+    let proof = Proof { smoke_url: None, no_smoke: true, registry: None };
+    prove(model.scene(protected).await, yes, conduct, planned, &proof).await
+}
+
+async fn prove(scene: Scene, yes: bool, conduct: &Conduct, planned: bool, proof: &Proof) -> Result<Report> {
     let global = Global { json: false, quiet: true, yes, color: Color::Never, verbose: false };
     let ui = Ui::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true });
     let wanted = Wanted {
@@ -31,12 +36,11 @@ async fn carry_out(model: &Model, protected: bool, yes: bool, conduct: &Conduct,
         template: scene.ready.template.clone(),
         origin: Origin::Settings(&scene.context.deployment.service),
     };
-    let proof = Proof { smoke_url: None, no_smoke: true, registry: None };
     let delivery = Delivery {
         context: &scene.context,
         ready: &scene.ready,
         wanted,
-        proof: &proof,
+        proof,
         conduct,
         doing: "release".to_owned(),
         commit: None,

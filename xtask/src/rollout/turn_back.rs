@@ -3,12 +3,13 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
+use super::gate::Gate;
 use super::{blame, tear_down, token};
 use crate::aws::Clients;
 use crate::diagnose;
 use crate::outcome::{Exit, Failure};
 use crate::stack::events::{self, Mark};
-use crate::stack::follow::{self, Watch};
+use crate::stack::follow::{Following, Watch};
 use crate::stack::{self, Stack};
 use crate::status::Ending;
 use crate::ui::Ui;
@@ -62,8 +63,9 @@ async fn back(
         "stack {} is rolling back and goes on without this tool; cargo xtask events {} --follow watches it",
         stack.name, environment.name
     )));
-    let watch = Watch { stack_id: &stack.id, before: Some(stack), mark, deleting: false, until_hopeless: false };
-    let followed = follow::to_end(clients, watch, &phase).await?;
+    let watch = Watch { until_paused: true, ..Watch::of(&stack.id, Some(stack), mark) };
+    let watched = Gate::back(clients, ui).watch(&mut Following::new(clients, watch), &phase).await?;
+    let followed = watched.ended();
     ui.still_runs(None);
     let status = followed.stack.as_ref().map_or_else(|| "gone".to_owned(), |stack| stack.status.clone());
     if followed.ending == Ending::Done {

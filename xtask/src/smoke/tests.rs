@@ -20,7 +20,14 @@ fn service() -> Service {
 
 async fn verdict(server: &MockServer, service: &Service) -> Verdict {
     let base = Url::parse(&format!("{}/production", server.uri())).unwrap();
-    let target = Target { base, service, digest: Some(RIGHT.parse().unwrap()), before: None, spacing: Duration::ZERO };
+    let target = Target {
+        base,
+        service,
+        digest: Some(RIGHT.parse().unwrap()),
+        before: None,
+        spacing: Duration::ZERO,
+        callers: Callers::default(),
+    };
     let ui = Ui::silent();
     prove(&client(&target.base, None).unwrap(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
 }
@@ -80,6 +87,7 @@ async fn an_image_that_nobody_expects_is_not_waited_for() {
         digest: Some(RIGHT.parse().unwrap()),
         before: Some(before.parse().unwrap()),
         spacing: Duration::ZERO,
+        callers: Callers::default(),
     };
     let (ui, client) = (Ui::silent(), client(&base, None).unwrap());
     let (phase, patience) = (ui.phase("smoke"), STRANGE * 2);
@@ -96,7 +104,14 @@ async fn an_endpoint_that_is_not_there_is_not_answering() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     drop(listener);
-    let target = Target { base, service: &service, digest: None, before: None, spacing: Duration::ZERO };
+    let target = Target {
+        base,
+        service: &service,
+        digest: None,
+        before: None,
+        spacing: Duration::ZERO,
+        callers: Callers::default(),
+    };
     let ui = Ui::silent();
     let verdict =
         prove(&client(&target.base, None).unwrap(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;

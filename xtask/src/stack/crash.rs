@@ -3,21 +3,21 @@
 //! Only the new deployment counts, so that neither the failures of an earlier one nor the old tasks that a healthy
 //! update stops are taken for a crash.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
 use tokio::time::Instant;
 
-use crate::aws::ecs::{self, Deployment, Service, State, Task};
+use crate::aws::ecs::{self, Deployment, Service, Task};
 use crate::aws::{self, Clients};
 use crate::outcome::Failure;
+use crate::stack::at_work::{TASK_DEFINITION_TYPE, Working, working};
 use crate::stack::cause::Cause;
 use crate::stack::events::Event;
 use crate::stack::evidence::{self, SERVICE_TYPE};
 use crate::stack::{self, Stack};
 
-const TASK_DEFINITION_TYPE: &str = "AWS::ECS::TaskDefinition";
 /// How long a stack at rest is left alone.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Pause between two looks.
@@ -45,33 +45,15 @@ pub(super) struct Guard {
     denied: bool,
 }
 
-/// A service that is being created or updated.
-#[derive(Debug, Clone, PartialEq)]
-struct Working {
-    service: Service,
-    arn: String,
-    since: f64,
-    /// The newest task definitions of the stack.
-    task_definitions: Vec<String>,
-}
-
-impl Working {
-    /// What can be told without asking for the service.
-    fn state(&self) -> Option<State> {
-        let deployment = |task_definition: &String| Deployment {
-            task_definition: task_definition.clone(),
-            created: self.since,
-            ..Deployment::default()
-        };
-        let deployments: Vec<Deployment> = self.task_definitions.iter().map(deployment).collect();
-        (!deployments.is_empty()).then(|| State { deployments, ..State::default() })
-    }
-}
-
 impl Guard {
     pub(super) fn new() -> Self {
         let (told, running) = (HashSet::new(), HashMap::new());
         Self { next: Instant::now(), told, running, warned: false, denied: false }
+    }
+
+    /// Whether nobody may look at the services.
+    pub(super) fn is_denied(&self) -> bool {
+        self.denied
     }
 
     /// Looks at the services that are at work, and tells each stopped task once. `events` are oldest first.
@@ -240,37 +222,4 @@ fn reason(deployment: &Deployment, failed: &[Task], count: usize, said: Option<&
     parts.extend(failed.last().map(Task::why).or_else(|| said.map(str::to_owned)));
     parts.extend(deployment.reason.clone().filter(|_| deployment.state == "FAILED"));
     parts.join("; ")
-}
-
-/// The services that the events leave at work, with the time at which that began.
-fn working<'a>(events: impl Iterator<Item = &'a Event>) -> BTreeMap<String, Working> {
-    let mut working: BTreeMap<String, Working> = BTreeMap::new();
-    let mut begun: HashMap<&str, f64> = HashMap::new();
-    let mut definitions: HashMap<&str, String> = HashMap::new();
-    for event in events {
-        let at_work = matches!(event.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS");
-        match (event.resource_type.as_str(), &event.physical_id) {
-            (TASK_DEFINITION_TYPE, Some(arn)) if !event.status.starts_with("DELETE") => {
-                definitions.insert(&event.logical_id, arn.clone());
-            }
-            (SERVICE_TYPE, _) if !at_work => {
-                begun.remove(event.logical_id.as_str());
-                working.remove(&event.logical_id);
-            }
-            (SERVICE_TYPE, arn) => {
-                let since = *begun.entry(&event.logical_id).or_insert(event.seconds);
-                // The first event of a creation comes before there is anything to ask for.
-                let Some(arn) = arn.clone() else { continue };
-                if let Some(service) = Service::of_arn(&arn) {
-                    let task_definitions = Vec::new();
-                    working.insert(event.logical_id.clone(), Working { service, arn, since, task_definitions });
-                }
-            }
-            _ => {}
-        }
-    }
-    for working in working.values_mut() {
-        working.task_definitions = definitions.values().cloned().collect();
-    }
-    working
 }

@@ -2,7 +2,9 @@
 //!
 //! Nothing here fails. What cannot be looked at is one short note.
 
-use crate::aws::{Clients, ec2, ecs, log};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::aws::{self, Clients, ec2, ecs, log};
 use crate::outcome::Failure;
 use crate::stack;
 use crate::stack::cause::Cause;
@@ -14,6 +16,8 @@ const LOG_GROUP_TYPE: &str = "AWS::Logs::LogGroup";
 const TAIL: usize = 20;
 /// Lines of a group that are searched for those of a task.
 const SEARCHED: usize = 1000;
+/// Seconds since when a service's deployment is taken for the one that is explained; they last 36 hours at most.
+const RECENT: f64 = 48.0 * 3600.0;
 /// How the templates' boot script names what it failed at.
 const BOOT_FAILURE: &str = "boot: FAILURE";
 
@@ -30,6 +34,7 @@ pub(crate) async fn gather(clients: &Clients, stack_id: &str, mut cause: Cause) 
         SERVICE_TYPE => {
             if let Some(service) = ecs::Service::of_arn(&physical_id) {
                 stopped_task(clients, stack_id, &service, &mut cause).await;
+                taken_back(clients, &service, &mut cause).await;
             }
         }
         _ => {}
@@ -84,6 +89,17 @@ async fn stopped_task(clients: &Clients, stack_id: &str, service: &ecs::Service,
     }
 }
 
+/// ECS's own word on why it went back: an alarm, too many failed tasks, a pause that nobody ended.
+async fn taken_back(clients: &Clients, service: &ecs::Service, cause: &mut Cause) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    match ecs::deployment::complaint(&clients.ecs, service, now - RECENT).await {
+        Ok(Some(said)) => cause.reason = format!("{}; {said}", cause.reason),
+        Err(failure) if aws::is_denied(&failure) => cause.notes.push(unread("the deployments", &failure)),
+        // It has none, or is an emulator that knows of none.
+        _ => {}
+    }
+}
+
 /// The end of a task's log: of the container that ended with an error, if that is known.
 pub(super) async fn of_task(clients: &Clients, stack_id: &str, task: &ecs::Task, cause: &mut Cause) {
     let places = match ecs::log_places(&clients.ecs, &task.task_definition).await {
@@ -134,8 +150,7 @@ pub(crate) async fn log_groups(clients: &Clients, stack_id: &str) -> Result<Vec<
 
 /// Whether it is gone, as after a rollback, or never was: nothing to complain of.
 fn is_absent(failure: &Failure) -> bool {
-    let code = failure.reason.as_deref().and_then(|reason| reason.split(':').next());
-    code.is_some_and(|code| code.contains("NotFound"))
+    aws::code(failure).contains("NotFound")
 }
 
 /// One short line about what could not be looked at.

@@ -13,12 +13,15 @@ use crate::outcome::{Exit, Failure};
 use crate::stack::cause::Cause;
 use crate::stack::crash::Guard;
 use crate::stack::events::{self, Event, Mark};
+use crate::stack::pause::{Pause, Waits};
 use crate::stack::{self, Stack, evidence};
 use crate::status::{self, Ending};
 use crate::ui::Phase;
 
 /// Longest that an operation is watched; CloudFormation's own limits end most much earlier.
 const DEADLINE: Duration = Duration::from_secs(6 * 60 * 60);
+/// The first pause.
+const START: Duration = Duration::from_millis(500);
 /// Longest pause between two looks; AWS throttles what asks more often.
 const PAUSE: Duration = Duration::from_secs(5);
 /// After this long a state that has not changed is believed to be the end.
@@ -40,18 +43,16 @@ pub(crate) struct Followed {
     pub(crate) evidence: Vec<Cause>,
 }
 
-/// How watching ended.
+/// What watching was for.
 #[derive(Debug)]
 pub(crate) enum Watched {
     Ended(Followed),
     /// The operation goes on and can only fail; it has been told why.
     Hopeless {
         cause: Cause,
-        /// Events up to now, oldest first.
-        events: Vec<Event>,
-        /// Where watching can go on.
-        mark: Mark,
     },
+    /// A deployment waits for its proof, and goes on or back when it is answered.
+    Paused(Pause),
 }
 
 /// What is watched.
@@ -63,114 +64,187 @@ pub(crate) struct Watch<'a> {
     pub(crate) mark: Mark,
     /// Whether the operation ends with no stack.
     pub(crate) deleting: bool,
-    /// Whether watching ends when the operation can only fail.
+    /// Whether watching stops when the operation can only fail.
     pub(crate) until_hopeless: bool,
+    /// Whether watching stops when a deployment waits for its proof.
+    pub(crate) until_paused: bool,
 }
 
-/// Shows new events until the stack comes to rest or, if asked, until it can only fail.
-///
-/// # Errors
-/// AWS out of reach for long, or the deadline: the operation itself goes on then.
-pub(crate) async fn follow(clients: &Clients, watch: Watch<'_>, phase: &Phase<'_>) -> Result<Watched> {
-    let show = |event: &Event| {
-        let line = events::line(event);
-        // What failed because something else did would only push the cause off the screen.
-        if event.is_failure() && event.is_cancelled() { phase.doing(&line) } else { phase.line(&line) }
-    };
-    follow_with(clients, watch, phase, show).await
-}
-
-/// As [`follow`], to the end whatever is seen on the way.
-///
-/// # Errors
-/// As for `follow`.
-pub(crate) async fn to_end(clients: &Clients, watch: Watch<'_>, phase: &Phase<'_>) -> Result<Followed> {
-    match follow(clients, Watch { until_hopeless: false, ..watch }, phase).await? {
-        Watched::Ended(followed) => Ok(followed),
-        Watched::Hopeless { .. } => unreachable!("watching ends so only where that is asked for"),
+impl<'a> Watch<'a> {
+    /// To the end, whatever is seen on the way.
+    pub(crate) fn of(stack_id: &'a str, before: Option<&'a Stack>, mark: Mark) -> Self {
+        Self { stack_id, before, mark, deleting: false, until_hopeless: false, until_paused: false }
     }
 }
 
-/// As [`follow`], with a choice of how events are shown.
+/// Watching that can be taken up where it stopped.
+#[derive(Debug)]
+pub(crate) struct Following<'a> {
+    clients: &'a Clients,
+    watch: Watch<'a>,
+    events: Vec<Event>,
+    evidence: Vec<Cause>,
+    guard: Guard,
+    waits: Waits,
+    started: Instant,
+    pause: Duration,
+    /// Looks in a row that failed, and those in which AWS asked for patience.
+    lost: u32,
+    throttled: u32,
+    warned: bool,
+}
+
+/// Watches to the end, whatever is seen on the way.
 ///
 /// # Errors
-/// As for `follow`.
-pub(crate) async fn follow_with(
-    clients: &Clients,
-    watch: Watch<'_>,
-    phase: &Phase<'_>,
-    mut show: impl FnMut(&Event),
-) -> Result<Watched> {
-    let client = &clients.cloudformation;
-    let Watch { stack_id, before, mut mark, deleting, until_hopeless } = watch;
-    let started = Instant::now();
-    let mut pause = Duration::from_millis(500);
-    let (mut events, mut evidence, mut guard) = (Vec::new(), Vec::new(), Guard::new());
-    let (mut lost, mut throttled, mut warned) = (0, 0, false);
-    let say = |text: &str| phase.line(text);
-    loop {
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE);
-        // Status before events: the events of the end are then surely among those read. But events of this round may be
-        // younger than the status, so only earlier ones prove that it has moved.
-        let known_to_move = !events.is_empty();
-        let described = stack::describe(client, stack_id).await;
-        match mark.fresh(client, stack_id).await {
+/// As for [`Following::watch`].
+pub(crate) async fn to_end(clients: &Clients, watch: Watch<'_>, phase: &Phase<'_>) -> Result<Followed> {
+    let watch = Watch { until_hopeless: false, until_paused: false, ..watch };
+    match Following::new(clients, watch).watch(phase).await? {
+        Watched::Ended(followed) => Ok(followed),
+        Watched::Hopeless { .. } | Watched::Paused(_) => unreachable!("watching stops so only where that is asked for"),
+    }
+}
+
+impl<'a> Following<'a> {
+    pub(crate) fn new(clients: &'a Clients, watch: Watch<'a>) -> Self {
+        Self {
+            clients,
+            watch,
+            events: Vec::new(),
+            evidence: Vec::new(),
+            guard: Guard::new(),
+            waits: Waits::new(),
+            started: Instant::now(),
+            pause: START,
+            lost: 0,
+            throttled: 0,
+            warned: false,
+        }
+    }
+
+    /// What can only fail is known for its cause: from here on its end is what is watched for.
+    pub(crate) fn only_ends(&mut self, cause: Cause, deleting: bool) {
+        self.evidence.push(cause);
+        (self.watch.before, self.watch.deleting, self.watch.until_hopeless) = (None, deleting, false);
+    }
+
+    /// Shows new events until the stack comes to rest or, if asked, until something is to be done about it.
+    ///
+    /// # Errors
+    /// AWS out of reach for long, or the deadline: the operation itself goes on then.
+    pub(crate) async fn watch(&mut self, phase: &Phase<'_>) -> Result<Watched> {
+        let show = |event: &Event| {
+            let line = events::line(event);
+            // What failed because something else did would only push the cause off the screen.
+            if event.is_failure() && event.is_cancelled() { phase.doing(&line) } else { phase.line(&line) }
+        };
+        self.watch_with(phase, show).await
+    }
+
+    /// As [`Following::watch`], with a choice of how events are shown.
+    ///
+    /// # Errors
+    /// As for `watch`.
+    pub(crate) async fn watch_with(&mut self, phase: &Phase<'_>, mut show: impl FnMut(&Event)) -> Result<Watched> {
+        self.pause = START;
+        loop {
+            tokio::time::sleep(self.pause).await;
+            self.pause = (self.pause * 2).min(PAUSE);
+            // Status before events: the events of the end are then surely among those read. But events of this round
+            // may be younger than the status, so only earlier ones prove that it has moved.
+            let known_to_move = !self.events.is_empty();
+            let described = stack::describe(&self.clients.cloudformation, self.watch.stack_id).await;
+            self.read_events(phase, &mut show).await;
+            match described {
+                Ok(None) if self.watch.deleting => return Ok(self.ended(Ending::Done, None)),
+                Ok(Some(stack)) => {
+                    (self.lost, self.throttled) = (0, 0);
+                    phase.doing(&stack.status);
+                    let moved = known_to_move
+                        || self.started.elapsed() > STALE
+                        || self.watch.before.is_none_or(|before| differs(before, &stack));
+                    if let Some(ending) = status::ending(&stack.status).filter(|_| moved) {
+                        return Ok(self.ended(ending, Some(stack)));
+                    }
+                    if let Some(watched) = self.look(&stack.status, phase).await {
+                        return Ok(watched);
+                    }
+                }
+                // A stack that was just made is not everywhere yet.
+                Ok(None) if self.lost + 1 < LOST => self.lost += 1,
+                Ok(None) => return Ok(self.ended(Ending::Stuck, None)),
+                Err(error) => self.endure(error, phase)?,
+            }
+            if self.started.elapsed() > DEADLINE {
+                let message = format!("the stack is still at work after {} minutes", DEADLINE.as_secs() / 60);
+                let failure = Failure::new(Exit::NeedsHuman, "deadline", message);
+                return Err(failure.resource(self.watch.stack_id).into());
+            }
+        }
+    }
+
+    /// Looks at the services of a stack that works.
+    async fn look(&mut self, status: &str, phase: &Phase<'_>) -> Option<Watched> {
+        let say = |text: &str| phase.line(text);
+        let Self { clients, watch, events, evidence, guard, waits, .. } = self;
+        let happened = || watch.mark.before().iter().chain(events.iter());
+        if matches!(status, "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS")
+            && let Some(cause) = guard.look(clients, watch.stack_id, happened(), &say).await
+        {
+            if watch.until_hopeless {
+                return Some(Watched::Hopeless { cause });
+            }
+            evidence.push(cause);
+        }
+        if guard.is_denied() {
+            return None;
+        }
+        let pause = waits.look(clients, status, happened(), &say).await?;
+        if watch.until_paused {
+            return Some(Watched::Paused(pause));
+        }
+        say("whoever released proves it; the same command once more takes that up");
+        None
+    }
+
+    async fn read_events(&mut self, phase: &Phase<'_>, show: &mut impl FnMut(&Event)) {
+        match self.watch.mark.fresh(&self.clients.cloudformation, self.watch.stack_id).await {
             Ok(new) => {
                 for event in new {
                     show(&event);
-                    collect(clients, stack_id, &event, &mut evidence).await;
-                    events.push(event);
+                    collect(self.clients, self.watch.stack_id, &event, &mut self.evidence).await;
+                    self.events.push(event);
                 }
             }
-            Err(error) if aws::is_throttled(&Failure::of(&error)) => pause += aws::jitter(PAUSE),
-            Err(error) if !warned => {
-                warned = true;
+            Err(error) if aws::is_throttled(&Failure::of(&error)) => self.pause += aws::jitter(PAUSE),
+            Err(error) if !self.warned => {
+                self.warned = true;
                 phase.line(&format!("events cannot be read: {}", in_words(&error)));
             }
             Err(_) => {}
         }
-        match described {
-            Ok(None) if deleting => {
-                return Ok(Watched::Ended(Followed { ending: Ending::Done, stack: None, events, evidence }));
-            }
-            Ok(Some(stack)) => {
-                (lost, throttled) = (0, 0);
-                phase.doing(&stack.status);
-                let moved =
-                    known_to_move || started.elapsed() > STALE || before.is_none_or(|before| differs(before, &stack));
-                if let Some(ending) = status::ending(&stack.status).filter(|_| moved) {
-                    return Ok(Watched::Ended(Followed { ending, stack: Some(stack), events, evidence }));
-                }
-                if matches!(stack.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS")
-                    && let Some(cause) = guard.look(clients, stack_id, mark.before().iter().chain(&events), &say).await
-                {
-                    if until_hopeless {
-                        return Ok(Watched::Hopeless { cause, events, mark });
-                    }
-                    evidence.push(cause);
-                }
-            }
-            // A stack that was just made is not everywhere yet.
-            Ok(None) if lost + 1 < LOST => lost += 1,
-            Ok(None) => {
-                return Ok(Watched::Ended(Followed { ending: Ending::Stuck, stack: None, events, evidence }));
-            }
-            Err(error) => {
-                // Being asked for patience says nothing about the stack, however often.
-                let patience = aws::is_throttled(&Failure::of(&error));
-                (lost, throttled) = if patience { (lost, throttled + 1) } else { (lost + 1, throttled) };
-                if lost >= LOST {
-                    return Err(error.context("the stack cannot be watched any more"));
-                }
-                pause += aws::jitter(BACK_OFF.min(Duration::from_secs(1 << (lost + throttled).min(5))));
-                phase.doing(&format!("AWS does not answer, trying again: {}", in_words(&error)));
-            }
+    }
+
+    /// A look that failed, unless it is one too many.
+    fn endure(&mut self, error: anyhow::Error, phase: &Phase<'_>) -> Result<()> {
+        // Being asked for patience says nothing about the stack, however often.
+        if aws::is_throttled(&Failure::of(&error)) {
+            self.throttled += 1;
+        } else {
+            self.lost += 1;
         }
-        if started.elapsed() > DEADLINE {
-            let message = format!("the stack is still at work after {} minutes", DEADLINE.as_secs() / 60);
-            return Err(Failure::new(Exit::NeedsHuman, "deadline", message).resource(stack_id).into());
+        if self.lost >= LOST {
+            return Err(error.context("the stack cannot be watched any more"));
         }
+        self.pause += aws::jitter(BACK_OFF.min(Duration::from_secs(1 << (self.lost + self.throttled).min(5))));
+        phase.doing(&format!("AWS does not answer, trying again: {}", in_words(&error)));
+        Ok(())
+    }
+
+    fn ended(&mut self, ending: Ending, stack: Option<Stack>) -> Watched {
+        let (events, evidence) = (std::mem::take(&mut self.events), std::mem::take(&mut self.evidence));
+        Watched::Ended(Followed { ending, stack, events, evidence })
     }
 }
 

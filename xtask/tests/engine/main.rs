@@ -14,6 +14,7 @@ mod permissions;
 mod push;
 mod registry;
 mod rehearsal;
+mod sign_in;
 mod signed;
 #[path = "../infra/support.rs"]
 mod support;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         boot::trials(&support),
         rehearsal::trials(&support),
         permissions::trials(&support),
+        sign_in::trials(&support),
         downtime::trials(&support),
         gateway::trials(&support),
         faults::trials(&support),

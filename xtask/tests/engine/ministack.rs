@@ -84,15 +84,15 @@ fn has_package(package: &str) -> Option<bool> {
 impl Ministack {
     /// Starts one on a free loopback port and waits until it answers.
     pub(crate) fn start(names: Names) -> Result<Self> {
-        Self::start_with(names, &[])
+        Self::launch(names, false)
     }
 
     /// Starts one that looks at signatures and permissions.
     pub(crate) fn enforcing() -> Result<Self> {
-        Self::start_with(Names::Machine, &[("AUTH", "true")])
+        Self::launch(Names::Machine, true)
     }
 
-    fn start_with(names: Names, settings: &[(&str, &str)]) -> Result<Self> {
+    fn launch(names: Names, enforcing: bool) -> Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a folder for the emulator")?;
         let address = free_address(names)?;
         let host = format!("suite-{}", std::process::id());
@@ -117,6 +117,7 @@ impl Ministack {
             // Where its gateway asks for the keys of its own user pools.
             .env("MINISTACK_HOST", address.ip().to_string())
             .env("MINISTACK_REGION", "eu-central-1")
+            .env("AUTH", if enforcing { "true" } else { "false" })
             // Nothing is shared with another instance, and nothing stays.
             .env("TMPDIR", folder.path())
             .env("STATE_DIR", folder.path().join("state"))
@@ -125,7 +126,6 @@ impl Ministack {
             .env("SFTP_ENABLED", "0")
             // Gateway and load balancer share one event loop, and a refusal can make them wait for each other.
             .env("MINISTACK_APIGW_PROXY_TIMEOUT_SECONDS", "10")
-            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);

@@ -6,6 +6,7 @@
 mod aws;
 mod engine;
 pub(crate) mod ssm;
+pub(crate) mod staged;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -26,7 +27,7 @@ pub(crate) enum Ending {
     #[default]
     Complete,
     RolledBack,
-    /// It goes on for longer than any test.
+    /// It goes on for longer than any test, or until its deployment is answered.
     Never,
 }
 
@@ -43,6 +44,8 @@ pub(crate) struct World {
     pub(crate) proposed: Option<(String, BTreeMap<String, String>)>,
     /// What executing a change set leads to.
     pub(crate) ending: Ending,
+    /// The deployment that the service goes through; `None` where it has no stages.
+    pub(crate) staged: Option<staged::Staged>,
     /// Digests by tag; `None` when there is no repository.
     pub(crate) repository: Option<BTreeMap<String, String>>,
     /// Digests of images that were pushed long ago.
@@ -140,7 +143,7 @@ impl Respond for Answers {
             }
             "/live/api/greeting" => service(&world, r#"{"id":1,"content":"Hello, World!"}"#.to_owned()),
             "/live/version" => {
-                let digest = world.serves.clone().unwrap_or_default();
+                let digest = staged::served(&mut world, request).unwrap_or_default();
                 service(&world, serde_json::json!({"name": "api", "digest": digest}).to_string())
             }
             path => {

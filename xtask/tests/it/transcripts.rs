@@ -2,6 +2,7 @@
 
 mod bootstraps;
 mod environments;
+mod gates;
 mod help;
 mod proofs;
 mod refusals;

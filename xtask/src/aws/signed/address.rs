@@ -23,13 +23,17 @@ pub(super) struct Address {
 }
 
 impl Signed {
+    /// Where the service is, if that is not AWS.
+    pub(crate) fn endpoint_of(&self, service: &Service) -> Option<&str> {
+        self.endpoints.get(service.variable).or(self.endpoint.as_ref()).map(String::as_str)
+    }
+
     /// The service's own variable, the endpoint of all services, or AWS's own name.
     pub(super) fn address(&self, service: &Service) -> Address {
         let found = PARTITIONS.iter().find(|(start, ..)| self.region.starts_with(start));
         let (start, suffix, home) = found.copied().unwrap_or(("", "amazonaws.com", "us-east-1"));
         let region = if service.global { home } else { &self.region };
-        let named = self.endpoints.get(service.variable).or(self.endpoint.as_ref());
-        let base = match named {
+        let base = match self.endpoint_of(service) {
             Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
             // The partitions that came first left the region out.
             None if service.global && start.is_empty() => format!("https://{}.{suffix}", service.name),

@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
         environment,
         template: &template,
         parameters: &|existing| parameters(environment, &template, existing),
-        manners: Manners { follow: !conduct.no_follow, recreate: true, allow: &conduct.allow },
+        manners: Manners { follow: !conduct.no_follow, recreate: true, allow: &conduct.allow, asker: None },
         question: question.as_deref(),
         ui,
     };

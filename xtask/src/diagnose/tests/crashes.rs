@@ -214,3 +214,17 @@ async fn where_the_service_cannot_be_read_its_task_definition_tells_new_tasks_fr
     // These are the tasks of the release before.
     assert!(matches!(watched(&story("arn:…/api:8")).await, Watched::Ended(_)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_ecs_takes_back_by_itself_is_told_in_its_own_words() {
+    let failed = ("Service", "AWS::ECS::Service", SERVICE, "UPDATE_FAILED", "the deployment was rolled back");
+    let begin = Moment { status: "UPDATE_IN_PROGRESS", events: vec![AT_WORK], ..Moment::default() };
+    let end = Moment { status: "UPDATE_ROLLBACK_COMPLETE", events: vec![failed], ..Moment::default() };
+    let taken_back = Some(("Service deployment rolled back because an alarm went off", "rest-api-5xx"));
+    let world = World { taken_back, ..World::of(vec![begin, end]) };
+    let (_, failure) = explained(&world).await;
+    let reason = failure.reason.unwrap();
+    let expected = "the deployment was rolled back; ECS took the deployment back: Service deployment rolled back because \
+                    an alarm went off; alarms went off: rest-api-5xx";
+    assert_eq!(reason, expected);
+}

@@ -16,11 +16,16 @@ use aws_sdk_cloudformation::types::{
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 use aws_sdk_cloudwatchlogs::operation::get_log_events::{GetLogEventsError, GetLogEventsOutput};
 use aws_sdk_cloudwatchlogs::types::{FilteredLogEvent, OutputLogEvent};
+use aws_sdk_ecs::operation::describe_service_deployments::DescribeServiceDeploymentsOutput;
 use aws_sdk_ecs::operation::describe_services::{DescribeServicesError, DescribeServicesOutput};
 use aws_sdk_ecs::operation::describe_task_definition::{DescribeTaskDefinitionError, DescribeTaskDefinitionOutput};
 use aws_sdk_ecs::operation::describe_tasks::DescribeTasksOutput;
+use aws_sdk_ecs::operation::list_service_deployments::ListServiceDeploymentsOutput;
 use aws_sdk_ecs::operation::list_tasks::ListTasksOutput;
-use aws_sdk_ecs::types::{ContainerDefinition, Deployment, LogConfiguration, LogDriver, Service, Task, TaskDefinition};
+use aws_sdk_ecs::types::{
+    ContainerDefinition, Deployment, LogConfiguration, LogDriver, Service, ServiceDeployment, ServiceDeploymentAlarms,
+    ServiceDeploymentBrief, ServiceDeploymentStatus, Task, TaskDefinition,
+};
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use aws_smithy_types::error::ErrorMetadata;
 
@@ -57,6 +62,8 @@ pub(super) struct World {
     pub(super) others: BTreeMap<&'static str, Vec<Said>>,
     /// Lines by stream, in the one log group that the stack has.
     pub(super) log: BTreeMap<&'static str, Vec<&'static str>>,
+    /// Why ECS took the deployment back, and the alarm that went off.
+    pub(super) taken_back: Option<(&'static str, &'static str)>,
     /// Calls that are not allowed.
     pub(super) denied: BTreeSet<&'static str>,
     /// Calls whose answer cannot be read, as an emulator's.
@@ -188,7 +195,20 @@ impl World {
             let definition = TaskDefinition::builder().container_definitions(container).build();
             MockResponse::Output(DescribeTaskDefinitionOutput::builder().task_definition(definition).build())
         });
-        mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&services, &list, &describe, &definition])
+        let brief = ServiceDeploymentBrief::builder().service_deployment_arn("arn:deployment").build();
+        let brief = self.taken_back.map(|_| vec![brief]);
+        let deployments = mock!(Client::list_service_deployments).then_output(move || {
+            ListServiceDeploymentsOutput::builder().set_service_deployments(brief.clone()).build()
+        });
+        let story = self.taken_back.unwrap_or_default();
+        let deployment = mock!(Client::describe_service_deployments).then_output(move || {
+            let alarms = ServiceDeploymentAlarms::builder().triggered_alarm_names(story.1).build();
+            let status = ServiceDeploymentStatus::RollbackSuccessful;
+            let deployment = ServiceDeployment::builder().status(status).status_reason(story.0).alarms(alarms);
+            DescribeServiceDeploymentsOutput::builder().service_deployments(deployment.build()).build()
+        });
+        let rules = [&services, &list, &describe, &definition, &deployments, &deployment];
+        mock_client!(aws_sdk_ecs, RuleMode::MatchAny, rules)
     }
 
     fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {

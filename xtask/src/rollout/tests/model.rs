@@ -1,5 +1,6 @@
 //! A CloudFormation of one stack, whose states a test writes down.
 
+mod history;
 mod journal;
 mod service;
 
@@ -15,7 +16,6 @@ use aws_sdk_cloudformation::operation::delete_change_set::DeleteChangeSetOutput;
 use aws_sdk_cloudformation::operation::delete_stack::DeleteStackOutput;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::operation::describe_events::DescribeEventsError;
-use aws_sdk_cloudformation::operation::describe_stack_events::{DescribeStackEventsError, DescribeStackEventsOutput};
 use aws_sdk_cloudformation::operation::describe_stack_resources::DescribeStackResourcesOutput;
 use aws_sdk_cloudformation::operation::describe_stacks::{DescribeStacksError, DescribeStacksOutput};
 use aws_sdk_cloudformation::operation::execute_change_set::{ExecuteChangeSetError, ExecuteChangeSetOutput};
@@ -24,7 +24,7 @@ use aws_sdk_cloudformation::operation::list_stack_resources::ListStackResourcesO
 use aws_sdk_cloudformation::operation::rollback_stack::RollbackStackOutput;
 use aws_sdk_cloudformation::types::{
     Change, ChangeAction, ChangeSetStatus, ExecutionStatus, Output, Parameter, Replacement, ResourceChange,
-    ResourceStatus, Stack, StackEvent, StackResourceSummary, StackStatus,
+    ResourceStatus, Stack, StackResourceSummary, StackStatus,
 };
 use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use config::deployment::{Deployment, Environment};
@@ -37,6 +37,7 @@ use crate::plan::Platform;
 use crate::preflight::Ready;
 use crate::template::Template;
 pub(super) use journal::Stored;
+pub(super) use service::Waiting;
 
 /// What CloudFormation says when nothing would change
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets-create.html>).
@@ -53,6 +54,7 @@ Outputs: {ApiGatewayURL: {Value: x}}
 const SETTINGS: &str = "
 [service]
 name = \"rest-api\"
+version_path = \"/version\"
 [environments.dev]
 region = \"eu-central-1\"
 stack = \"rest-api-dev\"
@@ -83,6 +85,9 @@ pub(super) struct Model {
     pub(super) retained: &'static [&'static str],
     /// Types and replacements of what the change set modifies.
     pub(super) changes: &'static [(&'static str, &'static str)],
+    pub(super) template: &'static str,
+    /// The deployment that waits for its proof, in place of one that has failed.
+    pub(super) waiting: Option<Waiting>,
     /// What Systems Manager holds.
     pub(super) journal: Stored,
     pub(super) calls: Arc<Mutex<Vec<String>>>,
@@ -108,6 +113,8 @@ impl Model {
             taken: false,
             retained: &[],
             changes: &[],
+            template: TEMPLATE,
+            waiting: None,
             journal: Stored::default(),
             calls: Arc::default(),
         }
@@ -122,9 +129,13 @@ impl Model {
         let settings = format!("{SETTINGS}protected = {protected}\n");
         let deployment = Deployment::parse("deploy.toml", &settings).unwrap();
         let environment = deployment.environments["dev"].clone();
-        let template = Template::parse("t.yaml", TEMPLATE.to_owned()).unwrap();
+        let template = Template::parse("t.yaml", self.template.to_owned()).unwrap();
         let clients = Clients::modelled(self.client()).with_ssm(journal::client(&self.journal));
-        let clients = clients.and(service::given_up(), service::without_logs());
+        let ecs = match &self.waiting {
+            Some(waiting) => service::waiting(waiting, &self.calls),
+            None => service::given_up(),
+        };
+        let clients = clients.and(ecs, service::without_logs());
         let seen = crate::rollout::look(&clients, &environment).await.unwrap();
         Scene {
             context: Context::of(deployment, Interrupt::never()),
@@ -151,8 +162,9 @@ impl Model {
     fn client(&self) -> Client {
         let model = self.clone();
         let describe = mock!(Client::describe_stacks).then_compute_response(move |_| model.describe());
+        let body = self.template;
         let get =
-            mock!(Client::get_template).then_output(|| GetTemplateOutput::builder().template_body(TEMPLATE).build());
+            mock!(Client::get_template).then_output(move || GetTemplateOutput::builder().template_body(body).build());
         let model = self.clone();
         let create = mock!(Client::create_change_set).then_compute_output(move |input| {
             let kind = input.change_set_type().map_or("none", |kind| kind.as_str());
@@ -267,27 +279,6 @@ impl Model {
         };
         let resources = self.retained.iter().map(resource).collect();
         ListStackResourcesOutput::builder().set_stack_resource_summaries(Some(resources)).build()
-    }
-
-    fn history(&self) -> MockResponse<DescribeStackEventsOutput, DescribeStackEventsError> {
-        if self.events_denied {
-            return MockResponse::Error(DescribeStackEventsError::generic(meta("AccessDenied", "no events for you")));
-        }
-        let happened = if self.executed() || self.dead { self.events } else { &[] };
-        let events = happened.iter().enumerate().rev().map(|(index, (name, status, reason))| {
-            StackEvent::builder()
-                .stack_id("arn:stack")
-                .stack_name("rest-api-dev")
-                .event_id(format!("event-{index}"))
-                .logical_resource_id(*name)
-                .resource_type(if *name == "Service" { "AWS::ECS::Service" } else { "AWS::Test::Thing" })
-                .set_physical_resource_id((*name == "Service").then(|| service::ARN.to_owned()))
-                .resource_status(ResourceStatus::from(*status))
-                .set_resource_status_reason(reason.map(str::to_owned))
-                .timestamp(aws_sdk_cloudformation::primitives::DateTime::from_secs(0))
-                .build()
-        });
-        MockResponse::Output(DescribeStackEventsOutput::builder().set_stack_events(Some(events.collect())).build())
     }
 }
 

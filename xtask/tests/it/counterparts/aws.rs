@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, ssm};
+use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, ssm, staged};
 
 const JSON: &str = "application/x-amz-json-1.1";
 const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
@@ -19,6 +19,10 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
         if action == "FilterLogEvents" {
             world.asked.push(format!("logs:{action}"));
             return log(world);
+        }
+        if let Some(service) = staged::service(target.to_str().unwrap()) {
+            world.asked.push(format!("{service}:{action}"));
+            return staged::answer(world, &action, &serde_json::from_slice(&request.body).unwrap());
         }
         if target.to_str().unwrap().starts_with("AmazonSSM") {
             world.asked.push(format!("ssm:{action}"));
@@ -85,7 +89,7 @@ fn query(
             Ok(String::new())
         }
         "DescribeStackEvents" => Ok(events(world)),
-        "ListStackResources" => Ok(tag("StackResourceSummaries", "")),
+        "ListStackResources" => Ok(tag("StackResourceSummaries", &resources(world))),
         "DeleteStack" => {
             world.stack.clear();
             Ok(String::new())
@@ -107,6 +111,9 @@ fn execute(world: &mut World) {
     world.stack = status.to_owned();
     world.changes += 1;
     let (template, parameters) = world.proposed.take().unwrap();
+    if let (Some(staged), Some(image)) = (&mut world.staged, world.parameters.get("ContainerURI")) {
+        staged.before.clone_from(image);
+    }
     if first || world.ending != Ending::RolledBack {
         (world.template, world.parameters) = (template, parameters);
     }
@@ -138,6 +145,20 @@ fn stack(world: &World) -> String {
     tag("Stacks", &tag("member", &body.concat()))
 }
 
+fn resources(world: &World) -> String {
+    let resource = |(logical, kind, physical): (&str, &str, &str)| {
+        let fields = [
+            ("LogicalResourceId", logical),
+            ("PhysicalResourceId", physical),
+            ("ResourceType", kind),
+            ("ResourceStatus", "UPDATE_COMPLETE"),
+            ("LastUpdatedTimestamp", "2026-01-02T03:04:05Z"),
+        ];
+        tag("member", &tags(&fields))
+    };
+    world.staged.iter().flat_map(|_| staged::resources().map(resource)).collect()
+}
+
 fn change_set(world: &World) -> String {
     let change = tags(&[
         ("Action", "Add"),
@@ -158,13 +179,16 @@ fn events(world: &World) -> String {
         status @ ("CREATE_COMPLETE" | "CREATE_IN_PROGRESS" | "UPDATE_COMPLETE" | "UPDATE_IN_PROGRESS") => {
             (status, status, "")
         }
+        other if world.staged.is_some() => ("UPDATE_COMPLETE", other, ""),
         other => ("CREATE_FAILED", other, "the account has too many gateways"),
     };
     let event = |id: &str, logical, kind, status, reason| {
+        let staged = staged::resources().into_iter().find(|(_, staged, _)| kind == *staged);
+        let physical = if kind == "AWS::CloudFormation::Stack" { STACK_ID } else { staged.map_or("", |(.., arn)| arn) };
         let fields = tags(&[
             // What happens later is another event.
             ("EventId", &format!("{id}-{status}-{}", world.changes)),
-            ("PhysicalResourceId", if kind == "AWS::CloudFormation::Stack" { STACK_ID } else { "" }),
+            ("PhysicalResourceId", physical),
             ("StackId", STACK_ID),
             ("StackName", "rest-api-dev"),
             ("LogicalResourceId", logical),
@@ -179,7 +203,11 @@ fn events(world: &World) -> String {
         event("2", "rest-api-dev", "AWS::CloudFormation::Stack", end, ""),
         event("1", "Gateway", "AWS::ApiGateway::RestApi", gateway, reason),
     ];
-    tag("StackEvents", &events.concat())
+    let service = world.staged.as_ref().filter(|_| !end.contains("CREATE")).map(|_| match end {
+        "UPDATE_ROLLBACK_COMPLETE" => event("3", "Service", "AWS::ECS::Service", "UPDATE_FAILED", "it was rolled back"),
+        status => event("3", "Service", "AWS::ECS::Service", status, ""),
+    });
+    tag("StackEvents", &(events.concat() + &service.unwrap_or_default()))
 }
 
 /// One line a second.

@@ -192,6 +192,6 @@ fn of_smoke() {
           --digest <sha256:…>  The digest that must answer [default for ENV: the one its stack names]
           --smoke-url <URL>    Base URL, where the stack's own does not lead; may name outputs as
                                {OutputKey}
-      -h, --help               Print help
+      -h, --help               Print help (see more with '--help')
     ");
 }

@@ -1,0 +1,144 @@
+//! Users of a pool that are made for the moment, and that are gone afterwards however a command ends.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::{odd, secret};
+use crate::aws;
+use crate::aws::signed::{COGNITO, Call, Signed};
+use crate::outcome::{Exit, Failure};
+
+/// One of each kind that a password policy may ask for.
+const KINDS: &[u8; 4] = b"aZ7!";
+const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+/// A domain in which nobody gets mail.
+const DOMAIN: &str = "example.com";
+
+/// The users that this process has made and not yet removed.
+#[derive(Debug, Default)]
+pub(crate) struct Guests(Mutex<Vec<Guest>>);
+
+#[derive(Debug, Clone)]
+struct Guest {
+    signed: Signed,
+    pool: String,
+    name: String,
+}
+
+impl Guests {
+    /// Makes a user, signs it in, and returns its ID token.
+    ///
+    /// # Errors
+    /// What AWS says.
+    pub(super) async fn welcome(&self, signed: &Signed, pool: &str, client: &str) -> Result<SecretString, Failure> {
+        let chance = random().map_err(|reason| {
+            let failure = Failure::new(Exit::Failed, "sign-in", "a user for the smoke test cannot be made");
+            failure.resource(format!("user pool {pool}")).reason(reason)
+        })?;
+        let (name, password) = chance.split_at(16);
+        let mut name = format!("xtask-smoke-{}@{DOMAIN}", name.to_lowercase().replace(['_', '-'], "0"));
+        let password = SecretString::from(String::from_utf8_lossy(KINDS).into_owned() + password);
+        let mut created = self.create(signed, pool, &name).await;
+        if created.as_ref().is_err_and(|failure| says(failure, "InvalidParameter")) {
+            // A pool in which addresses are aliases takes none for a name.
+            name = name.replace(&format!("@{DOMAIN}"), "");
+            created = self.create(signed, pool, &name).await;
+        }
+        // It may be ours: a call whose answer was lost is sent again.
+        created.or_else(|failure| if says(&failure, "UsernameExists") { Ok(()) } else { Err(failure) })?;
+        let call = |action| Call { service: &COGNITO, action, resource: pool };
+        let input = json!({
+            "UserPoolId": pool, "Username": name, "Password": password.expose_secret(), "Permanent": true
+        });
+        signed
+            .json(call("cognito-idp:AdminSetUserPassword"), &input)
+            .await
+            .map_err(|failure| hide(failure, &password))?;
+        let call = call("cognito-idp:AdminInitiateAuth");
+        let parameters = json!({"USERNAME": name, "PASSWORD": password.expose_secret()});
+        let input = json!({
+            "UserPoolId": pool, "ClientId": client, "AuthFlow": "ADMIN_USER_PASSWORD_AUTH",
+            "AuthParameters": parameters
+        });
+        let answer = signed.json(call, &input).await.map_err(|failure| hide(failure, &password))?;
+        let token = secret(&answer["AuthenticationResult"]["IdToken"]);
+        token.ok_or_else(|| match &answer["ChallengeName"] {
+            Value::String(challenge) => odd(call, &format!("the pool asks for more than a password: {challenge}")),
+            _ => odd(call, "it answers no ID token"),
+        })
+    }
+
+    async fn create(&self, signed: &Signed, pool: &str, name: &str) -> Result<(), Failure> {
+        // Before the call: it may be left in the middle.
+        self.list().push(Guest { signed: signed.clone(), pool: pool.to_owned(), name: name.to_owned() });
+        let call = Call { service: &COGNITO, action: "cognito-idp:AdminCreateUser", resource: pool };
+        let attribute = |name: &str, value: &str| json!({"Name": name, "Value": value});
+        let address = if name.contains('@') { name.to_owned() } else { format!("{name}@{DOMAIN}") };
+        let attributes = [attribute("email", &address), attribute("email_verified", "true")];
+        let input = json!({
+            "UserPoolId": pool, "Username": name, "MessageAction": "SUPPRESS", "UserAttributes": attributes
+        });
+        signed.json(call, &input).await.map(|_| ())
+    }
+
+    /// Removes all of them; returns what to warn of.
+    pub(crate) async fn send_away(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        // One after the other, and off the list when it is gone: this may be left in the middle too.
+        loop {
+            let last = self.list().last().cloned();
+            let Some(guest) = last else { return warnings };
+            if let Err(failure) = guest.remove().await {
+                let Guest { pool, name, .. } = &guest;
+                let reason = failure.reason.as_deref().unwrap_or_default();
+                warnings.push(format!(
+                    "the smoke test's user {name} stays in user pool {pool}: {failure}: {reason}; aws cognito-idp \
+                     admin-delete-user --user-pool-id {pool} --username {name}"
+                ));
+            }
+            self.list().retain(|other| other.name != guest.name);
+        }
+    }
+
+    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Guest>> {
+        self.0.lock().expect("no holder panics")
+    }
+}
+
+impl Guest {
+    async fn remove(&self) -> Result<(), Failure> {
+        let call = Call { service: &COGNITO, action: "cognito-idp:AdminDeleteUser", resource: &self.pool };
+        let input = json!({"UserPoolId": self.pool, "Username": self.name});
+        for attempt in 1.. {
+            match self.signed.json(call, &input).await {
+                // The call that was to make it may still be on its way.
+                Err(failure) if says(&failure, "UserNotFound") && attempt == 1 => {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Err(failure) if says(&failure, "UserNotFound") => break,
+                other => return other.map(|_| ()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// 48 characters that nobody can guess.
+fn random() -> Result<String, String> {
+    let mut bytes = [0; 48];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 64)])).collect())
+}
+
+/// AWS may quote what it does not like.
+fn hide(mut failure: Failure, password: &SecretString) -> Failure {
+    failure.reason = failure.reason.map(|reason| reason.replace(password.expose_secret(), "***"));
+    failure
+}
+
+fn says(failure: &Failure, code: &str) -> bool {
+    aws::code(failure).starts_with(code)
+}

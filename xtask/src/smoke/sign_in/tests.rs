@@ -1,0 +1,142 @@
+//! What outputs demand, and what is asked of AWS for it; every secret stays out of errors and debug texts.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use wiremock::matchers::{any, body_partial_json, body_string_contains, header, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+fn outputs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+const OWN_POOL: [(&str, &str); 3] = [("Authorizer", "COGNITO"), ("UserPoolId", "pool"), ("SmokeClientId", "client")];
+
+#[test]
+fn the_outputs_say_how_to_sign_in() {
+    let scoped = [&OWN_POOL[..], &[("AuthorizationScopes", "api/access"), ("SignInUrl", "https://s")]].concat();
+    let machine = Way::Machine { pool: "pool", client: "client", scopes: "api/access", url: "https://s" };
+    for (pairs, token, expected) in [
+        (&[][..], None, Way::Open),
+        (&[("Authorizer", "NONE")], None, Way::Open),
+        (&[("Authorizer", "IAM")], None, Way::Signature),
+        (&OWN_POOL, None, Way::Guest { pool: "pool", client: "client" }),
+        (&scoped, None, machine),
+        (&OWN_POOL, Some("mine"), Way::Token("mine")),
+        (&[("Authorizer", "COGNITO")], Some("mine"), Way::Token("mine")),
+    ] {
+        assert_eq!(way(&outputs(pairs), token).unwrap(), expected, "{pairs:?}");
+    }
+    let foreign = outputs(&[("Authorizer", "COGNITO"), ("AuthorizationScopes", "api/read")]);
+    let failure = way(&foreign, None).unwrap_err();
+    assert_eq!((failure.exit, failure.kind), (Exit::Preflight, "sign-in"));
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains("XTASK_SMOKE_TOKEN") && hint.contains("api/read"), "{hint}");
+}
+
+fn cognito(operation: &str) -> wiremock::MockBuilder {
+    Mock::given(header("x-amz-target", format!("AWSCognitoIdentityProviderService.{operation}").as_str()))
+}
+
+fn json(body: serde_json::Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+#[tokio::test]
+async fn a_guest_is_made_for_the_moment_and_gone_afterwards() {
+    let server = MockServer::start().await;
+    let suppressed = json!({"UserPoolId": "pool", "MessageAction": "SUPPRESS"});
+    cognito("AdminCreateUser").and(body_partial_json(suppressed)).respond_with(json(json!({}))).mount(&server).await;
+    let permanent = json!({"Permanent": true});
+    cognito("AdminSetUserPassword")
+        .and(body_partial_json(permanent))
+        .respond_with(json(json!({})))
+        .mount(&server)
+        .await;
+    let signed_in = json!({"AuthenticationResult": {"IdToken": "the-token", "AccessToken": "another"}});
+    cognito("AdminInitiateAuth").respond_with(json(signed_in)).mount(&server).await;
+    cognito("AdminDeleteUser").respond_with(json(json!({}))).expect(1).mount(&server).await;
+    let (signed, guests) = (Signed::at(&server.uri()), Guests::default());
+    let callers = sign_in(&signed, &Client::new(), &outputs(&OWN_POOL), None, &guests).await.unwrap();
+    assert!(callers.stranger.is_some(), "an API with an authorizer must turn strangers away");
+    assert!(!format!("{callers:?} {guests:?}").contains("the-token"));
+    assert_eq!(callers.visitor.redact("it said the-token"), "it said ***");
+    assert!(guests.send_away().await.is_empty());
+    assert!(guests.send_away().await.is_empty(), "each is removed once");
+    let requests = server.received_requests().await.unwrap();
+    let sent = |number: usize| serde_json::from_slice::<serde_json::Value>(&requests[number].body).unwrap();
+    let (password, name) = (sent(1)["Password"].clone(), sent(0)["Username"].clone());
+    let password = password.as_str().unwrap();
+    for kind in [char::is_lowercase, char::is_uppercase, char::is_numeric, |c: char| !c.is_alphanumeric()] {
+        assert!(password.chars().any(kind), "a policy may ask for each kind");
+    }
+    assert!(password.len() >= 32 && name.as_str().unwrap().starts_with("xtask-smoke-"));
+    assert_eq!((&sent(2)["AuthFlow"], &sent(3)["Username"]), (&json!("ADMIN_USER_PASSWORD_AUTH"), &name));
+}
+
+#[tokio::test]
+async fn a_guest_that_is_refused_is_removed_and_its_password_is_not_told() {
+    let server = MockServer::start().await;
+    cognito("AdminCreateUser").respond_with(json(json!({}))).mount(&server).await;
+    // AWS may quote what it got.
+    let echo = |request: &wiremock::Request| {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        ResponseTemplate::new(400).set_body_json(json!({"__type": "InvalidPasswordException", "message": body}))
+    };
+    cognito("AdminSetUserPassword").respond_with(echo).mount(&server).await;
+    cognito("AdminDeleteUser").respond_with(json(json!({}))).expect(1).mount(&server).await;
+    let (signed, guests) = (Signed::at(&server.uri()), Guests::default());
+    let failure = sign_in(&signed, &Client::new(), &outputs(&OWN_POOL), None, &guests).await.unwrap_err();
+    assert!(guests.send_away().await.is_empty());
+    let sent = &server.received_requests().await.unwrap()[1];
+    let sent: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
+    assert!(!format!("{failure:?}").contains(sent["Password"].as_str().unwrap()), "{failure:?}");
+    assert!(failure.reason.unwrap().contains("***"));
+}
+
+#[tokio::test]
+async fn a_guest_that_cannot_be_removed_is_told_with_the_command() {
+    let server = MockServer::start().await;
+    let denied = json!({"__type": "AccessDeniedException", "message": "not for you"});
+    cognito("AdminDeleteUser").respond_with(ResponseTemplate::new(400).set_body_json(denied)).mount(&server).await;
+    Mock::given(any()).respond_with(json(json!({}))).mount(&server).await;
+    let (signed, guests) = (Signed::at(&server.uri()), Guests::default());
+    let failure = sign_in(&signed, &Client::new(), &outputs(&OWN_POOL), None, &guests).await.unwrap_err();
+    assert_eq!(failure.reason.as_deref(), Some("it answers no ID token"));
+    let warnings = guests.send_away().await;
+    assert!(warnings[0].contains("aws cognito-idp admin-delete-user --user-pool-id pool"), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn a_client_with_scopes_gets_its_token_at_the_pools_endpoint() {
+    let server = MockServer::start().await;
+    let client = json!({"UserPoolClient": {"ClientSecret": "client-secret"}});
+    cognito("DescribeUserPoolClient").respond_with(json(client)).mount(&server).await;
+    Mock::given(path("/oauth2/token"))
+        .and(header("authorization", "Basic Y2xpZW50OmNsaWVudC1zZWNyZXQ="))
+        .and(body_string_contains("grant_type=client_credentials"))
+        .and(body_string_contains("scope=api%2Faccess+api%2Fread"))
+        .respond_with(json(json!({"access_token": "machine-token"})))
+        .mount(&server)
+        .await;
+    let scoped = [("AuthorizationScopes", "api/access, api/read"), ("SignInUrl", "https://nowhere.example")];
+    let scoped = outputs(&[&OWN_POOL[..], &scoped].concat());
+    let signed = Signed::at(&server.uri());
+    let callers = sign_in(&signed, &Client::new(), &scoped, None, &Guests::default()).await.unwrap();
+    assert_eq!(callers.visitor.redact("machine-token"), "***");
+}
+
+#[tokio::test]
+async fn an_api_key_goes_with_strangers_too() {
+    let server = MockServer::start().await;
+    Mock::given(path("/apikeys/k1")).respond_with(json(json!({"value": "key-value"}))).mount(&server).await;
+    let signed = Signed::at(&server.uri());
+    let guests = Guests::default();
+    let with_key = outputs(&[("Authorizer", "IAM"), ("ApiKeyId", "k1")]);
+    let callers = sign_in(&signed, &Client::new(), &with_key, None, &guests).await.unwrap();
+    assert_eq!(callers.stranger.unwrap().redact("key-value"), "***", "else the key alone would turn them away");
+    let open = sign_in(&signed, &Client::new(), &outputs(&[("ApiKeyId", "k1")]), None, &guests).await.unwrap();
+    assert!(open.stranger.is_none(), "a key is no sign-in");
+}

@@ -1,0 +1,77 @@
+//! What a template's `Metadata.Release` tells this tool.
+
+use saphyr::Yaml;
+
+use super::InvalidTemplate;
+
+/// How a deployment that waits for its proof is proved, before users see the new version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gate {
+    /// Logical id of the service.
+    pub(crate) service: String,
+    /// Logical id of the secret whose value leads to the new tasks.
+    pub(crate) secret: String,
+    /// The request header that carries it.
+    pub(crate) header: String,
+}
+
+/// `KeepOldMinutes`: how long an update keeps what it has replaced.
+///
+/// # Errors
+/// What CloudFormation does not take.
+pub(super) fn keep_old_minutes(path: &str, metadata: Option<&Yaml<'_>>) -> Result<i32, InvalidTemplate> {
+    release(metadata)
+        .and_then(|release| release.as_mapping_get("KeepOldMinutes")?.as_integer())
+        .map_or(Ok(0), |minutes| i32::try_from(minutes).ok().filter(|m| (0..=180).contains(m)).ok_or(minutes))
+        .map_err(|minutes| InvalidTemplate::KeepOldMinutes { path: path.to_owned(), minutes })
+}
+
+/// `Proof`, where the template has it.
+///
+/// # Errors
+/// A part that is missing, or that is no name of a header.
+pub(super) fn gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Gate>, InvalidTemplate> {
+    let Some(proof) = release(metadata).and_then(|release| release.as_mapping_get("Proof")) else { return Ok(None) };
+    let invalid = |reason: String| InvalidTemplate::Proof { path: path.to_owned(), reason };
+    let part = |name: &str| {
+        let value = proof.as_mapping_get(name).and_then(Yaml::as_str);
+        value.map(str::to_owned).ok_or_else(|| invalid(format!("it has no {name}")))
+    };
+    let gate = Gate { service: part("Service")?, secret: part("Secret")?, header: part("Header")? };
+    if reqwest::header::HeaderName::from_bytes(gate.header.as_bytes()).is_err() {
+        return Err(invalid(format!("{:?} is no name of a header", gate.header)));
+    }
+    Ok(Some(gate))
+}
+
+fn release<'a>(metadata: Option<&'a Yaml<'a>>) -> Option<&'a Yaml<'a>> {
+    metadata?.as_mapping_get("Release")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::template::Template;
+
+    const REST: &str = "\nParameters: {ContainerURI: {Type: String}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
+
+    fn parse(release: &str) -> Result<Template, String> {
+        let body = format!("Metadata: {{Release: {release}}}{REST}");
+        Template::parse("t.yaml", body).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_template_says_how_long_the_old_stays() {
+        assert_eq!(parse("{}").unwrap().keep_old_minutes, 0);
+        assert_eq!(parse("{KeepOldMinutes: 2}").unwrap().keep_old_minutes, 2);
+        assert!(parse("{KeepOldMinutes: 181}").unwrap_err().contains("0 to 180"));
+    }
+
+    #[test]
+    fn a_template_says_how_the_new_is_proved_before_users_see_it() {
+        let gate = parse("{Proof: {Service: Service, Secret: Key, Header: X-Proof}}").unwrap().gate.unwrap();
+        assert_eq!([gate.service, gate.secret, gate.header], ["Service", "Key", "X-Proof"]);
+        assert_eq!(parse("{}").unwrap().gate, None);
+        assert!(parse("{Proof: {Service: Service, Header: X}}").unwrap_err().contains("it has no Secret"));
+        assert!(parse("{Proof: {Service: S, Secret: K, Header: 'a b'}}").unwrap_err().contains("no name of a header"));
+    }
+}
