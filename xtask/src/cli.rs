@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Do exactly what a plan file says, or refuse
     Apply(Apply),
-    /// Deploy an image that is already in the registry, and prove it; or a template that runs none
+    /// Deploy an image that is there already, and prove it; or a template without one
     Deploy(Deploy),
     /// Go back to an earlier release: image, template and parameters, without a rebuild
     Rollback(Rollback),

@@ -1,4 +1,5 @@
-//! Which changes need the user's word for each resource by name: those that lose data or identity.
+//! Which changes need the user's word for each resource by name: those that lose data or identity, or put back what AWS has
+//! moved since.
 //!
 //! Pure: reads a change set and answers.
 
@@ -35,6 +36,9 @@ const PRECIOUS: [(&str, &str); 25] = [
     ("AWS::SQS::Queue", "its messages are lost"),
 ];
 
+/// Why a listener rule is left alone (<https://github.com/aws/aws-cdk/issues/36649>).
+const MOVED: &str = "ECS has moved its weights, and an update puts them back, perhaps to tasks that are gone";
+
 /// Why a change loses something that cannot be made again; `None` where it does not.
 pub(crate) fn loss(change: &Change) -> Option<&'static str> {
     let replaced = matches!(change.replacement.as_deref(), Some("True" | "Conditional"));
@@ -59,18 +63,19 @@ pub(crate) fn check_deletion(stack: &str, resources: &[Resource], allowed: &[Str
         resource_type: resource.resource_type.clone(),
         replacement: None,
     });
-    check(stack, &changes.collect::<Vec<_>>(), allowed)
+    check(stack, &changes.collect::<Vec<_>>(), &[], allowed)
 }
 
-/// Refuses what loses data or identity and is not allowed by name.
+/// Refuses what loses data or identity, or changes what AWS has `moved`, and is not allowed by name.
 ///
 /// # Errors
 /// One failure that names all of it.
-pub(crate) fn check(stack: &str, changes: &[Change], allowed: &[String]) -> Result<(), Failure> {
+pub(crate) fn check(stack: &str, changes: &[Change], moved: &[String], allowed: &[String]) -> Result<(), Failure> {
+    let back = |change: &Change| (change.action == "Modify" && moved.contains(&change.logical_id)).then_some(MOVED);
     let losses: Vec<(&Change, &str)> = changes
         .iter()
         .filter(|change| !allowed.contains(&change.logical_id))
-        .filter_map(|change| Some((change, loss(change)?)))
+        .filter_map(|change| Some((change, loss(change).or_else(|| back(change))?)))
         .collect();
     if losses.is_empty() {
         return Ok(());
@@ -79,6 +84,7 @@ pub(crate) fn check(stack: &str, changes: &[Change], allowed: &[String]) -> Resu
         let what = match change.replacement.as_deref() {
             _ if change.action == "Remove" => "would be removed",
             Some("True") => "would be replaced",
+            _ if *why == MOVED => "would be changed",
             _ => "may be replaced",
         };
         format!("{} ({}) {what}: {why}", change.logical_id, change.resource_type)
@@ -112,13 +118,25 @@ mod tests {
         ] {
             for kind in ["AWS::Cognito::UserPool", "AWS::ApiGateway::RestApi", "AWS::ECR::Repository"] {
                 let changes = [change(action, kind, replacement)];
-                let failure = check("s", &changes, &[]).unwrap_err();
+                let failure = check("s", &changes, &[], &[]).unwrap_err();
                 assert!(failure.reason.unwrap().contains(words));
                 assert!(failure.hint.unwrap().contains("--allow Thing"));
-                assert!(check("s", &changes, &["Other".to_owned()]).is_err());
-                assert!(check("s", &changes, &["Thing".to_owned()]).is_ok());
+                assert!(check("s", &changes, &[], &["Other".to_owned()]).is_err());
+                assert!(check("s", &changes, &[], &["Thing".to_owned()]).is_ok());
             }
         }
+    }
+
+    #[test]
+    fn a_listener_rule_that_aws_has_moved_is_not_put_back_unless_allowed_by_name() {
+        let rule = change("Modify", "AWS::ElasticLoadBalancingV2::ListenerRule", Some("False"));
+        let moved = ["Thing".to_owned()];
+        let failure = check("s", std::slice::from_ref(&rule), &moved, &[]).unwrap_err();
+        assert!(failure.reason.unwrap().contains("would be changed: ECS has moved its weights"));
+        assert!(check("s", std::slice::from_ref(&rule), &moved, &moved).is_ok());
+        assert!(check("s", &[rule], &[], &[]).is_ok(), "another template's rules are its own");
+        let new = change("Add", "AWS::ElasticLoadBalancingV2::ListenerRule", None);
+        assert!(check("s", &[new], &moved, &[]).is_ok());
     }
 
     #[test]
@@ -142,7 +160,7 @@ mod tests {
             change("Remove", "AWS::EC2::Instance", None),
             change("Modify", "AWS::ECS::TaskDefinition", Some("True")),
         ] {
-            assert!(check("s", &[change], &[]).is_ok());
+            assert!(check("s", &[change], &[], &[]).is_ok());
         }
     }
 }

@@ -100,10 +100,7 @@ impl Template {
         let is_dynamic = resolved || section("Transform").is_some();
         let metadata = section("Metadata");
         let (keep_old_minutes, gate) = (release::keep_old_minutes(&path, metadata)?, release::gate(&path, metadata)?);
-        let redeploy = metadata.and_then(|metadata| metadata.as_mapping_get("Release")?.as_mapping_get("Redeploy"));
-        let redeploy = redeploy
-            .map(|node| redeploy_of(node).ok_or(InvalidTemplate::Redeploy { path: path.clone() }))
-            .transpose()?;
+        let redeploy = release::redeploy(&path, metadata)?;
         Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate, redeploy })
     }
 
@@ -123,14 +120,6 @@ impl Template {
         let line = place::line(&self.body, &steps).filter(|_| steps.len() > 1)?;
         Some(Place { file: self.path.clone(), line })
     }
-}
-
-fn redeploy_of(node: &Yaml<'_>) -> Option<Redeploy> {
-    let texts = |key| -> Option<Vec<String>> {
-        node.as_mapping_get(key)?.as_sequence()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
-    };
-    let parameter = node.as_mapping_get("Parameter")?.as_str()?.to_owned();
-    Some(Redeploy { parameter, values: texts("Values")?.try_into().ok()?, when: texts("When")? })
 }
 
 fn secret(section: &Yaml<'_>) -> BTreeSet<String> {

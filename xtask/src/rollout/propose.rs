@@ -90,7 +90,8 @@ pub(crate) async fn propose(
         }
     };
     show(&set, phase, ui);
-    if let Err(failure) = guard::check(stack, &set.changes, allow) {
+    let moved = template.gate.as_ref().map(|gate| gate.rules.as_slice()).unwrap_or_default();
+    if let Err(failure) = guard::check(stack, &set.changes, moved, allow) {
         take_back(client, &set, before.is_none()).await;
         return Err(failure.into());
     }

@@ -3,6 +3,7 @@
 use saphyr::Yaml;
 
 use super::InvalidTemplate;
+use crate::plan::Redeploy;
 
 /// How a deployment that waits for its proof is proved, before users see the new version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) struct Gate {
     pub(crate) secret: String,
     /// The request header that carries it.
     pub(crate) header: String,
+    /// Logical ids of the listener rules whose weights AWS moves while it deploys.
+    pub(crate) rules: Vec<String>,
 }
 
 /// `KeepOldMinutes`: how long an update keeps what it has replaced.
@@ -37,11 +40,29 @@ pub(super) fn gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Gat
         let value = proof.as_mapping_get(name).and_then(Yaml::as_str);
         value.map(str::to_owned).ok_or_else(|| invalid(format!("it has no {name}")))
     };
-    let gate = Gate { service: part("Service")?, secret: part("Secret")?, header: part("Header")? };
+    let rules = texts(proof, "Rules").unwrap_or_default();
+    let gate = Gate { service: part("Service")?, secret: part("Secret")?, header: part("Header")?, rules };
     if reqwest::header::HeaderName::from_bytes(gate.header.as_bytes()).is_err() {
         return Err(invalid(format!("{:?} is no name of a header", gate.header)));
     }
     Ok(Some(gate))
+}
+
+/// `Redeploy`, where the template has it.
+///
+/// # Errors
+/// A part that is missing.
+pub(super) fn redeploy(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Redeploy>, InvalidTemplate> {
+    let Some(node) = release(metadata).and_then(|release| release.as_mapping_get("Redeploy")) else { return Ok(None) };
+    let read = || {
+        let parameter = node.as_mapping_get("Parameter")?.as_str()?.to_owned();
+        Some(Redeploy { parameter, values: texts(node, "Values")?.try_into().ok()?, when: texts(node, "When")? })
+    };
+    read().map(Some).ok_or_else(|| InvalidTemplate::Redeploy { path: path.to_owned() })
+}
+
+fn texts(node: &Yaml<'_>, key: &str) -> Option<Vec<String>> {
+    node.as_mapping_get(key)?.as_sequence()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 fn release<'a>(metadata: Option<&'a Yaml<'a>>) -> Option<&'a Yaml<'a>> {
@@ -68,10 +89,13 @@ mod tests {
 
     #[test]
     fn a_template_says_how_the_new_is_proved_before_users_see_it() {
-        let gate = parse("{Proof: {Service: Service, Secret: Key, Header: X-Proof}}").unwrap().gate.unwrap();
+        let gate =
+            parse("{Proof: {Service: Service, Secret: Key, Header: X-Proof, Rules: [Rule]}}").unwrap().gate.unwrap();
         assert_eq!([gate.service, gate.secret, gate.header], ["Service", "Key", "X-Proof"]);
+        assert_eq!(gate.rules, ["Rule"]);
         assert_eq!(parse("{}").unwrap().gate, None);
         assert!(parse("{Proof: {Service: Service, Header: X}}").unwrap_err().contains("it has no Secret"));
+        assert!(parse("{Redeploy: {Parameter: P, Values: [A], When: []}}").unwrap_err().contains("Release.Redeploy"));
         assert!(parse("{Proof: {Service: S, Secret: K, Header: 'a b'}}").unwrap_err().contains("no name of a header"));
     }
 }

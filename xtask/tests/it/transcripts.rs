@@ -8,4 +8,5 @@ mod proofs;
 mod refusals;
 mod releases;
 mod returns;
+mod supplements;
 mod watching;

@@ -1,5 +1,4 @@
 //! `bootstrap`, beside an account that has nothing yet, all of it, or somebody else's.
-
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -111,7 +110,8 @@ fn the_first_time_and_the_second() {
       stack     ...
     -- stack     rest-api-dev is already current ([time])
     "#);
-    assert_eq!((counterparts.world().changes, &counterparts.world().parameters), (1, &made));
+    let world = counterparts.world();
+    assert_eq!((world.changes, &world.parameters), (1, &made));
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn of_the_tool() {
       release      Compile, build, push, deploy and prove that the pushed image answers
       plan         Publish the image and write down what a release would do, as one reviewable file
       apply        Do exactly what a plan file says, or refuse
-      deploy       Deploy an image that is already in the registry, and prove it
+      deploy       Deploy an image that is there already, and prove it; or a template without one
       rollback     Go back to an earlier release: image, template and parameters, without a rebuild
       smoke        Prove that an endpoint answers, and with which image
       status       Show the stack's state, the running image and the releases one can go back to

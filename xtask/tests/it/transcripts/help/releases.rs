@@ -124,15 +124,16 @@ fn of_apply() {
 #[test]
 fn of_deploy() {
     assert_snapshot!(of("deploy", "-h"), @r"
-    Deploy an image that is already in the registry, and prove it
+    Deploy an image that is there already, and prove it; or a template without one
 
-    Usage: cargo xtask deploy [OPTIONS] --image <URI> [ENV]
+    Usage: cargo xtask deploy [OPTIONS] [ENV]
 
     Arguments:
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --image <URI>             The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
+          --image <URI>             The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG; none for
+                                    a template that runs none
           --smoke-url <URL>         Base URL for the smoke test, where the stack's own does not lead;
                                     may name outputs as {OutputKey}
           --no-smoke                Do not prove that the endpoint runs the image
