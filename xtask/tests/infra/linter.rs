@@ -27,7 +27,8 @@ fn every_combination() -> Result<()> {
         // with parameters can follow.
         command.current_dir(env!("CARGO_TARGET_TMPDIR")).args(["--non-zero-exit-code", "warning", "--regions", region]);
         // A zone by name is what `Fn::GetAZs` has become.
-        command.args(["--ignore-checks", "W3010"]);
+        // An output that hands another stack's on is meant, and said so in the template's metadata.
+        command.args(["--ignore-checks", "W3010", "W6001"]);
         let output = command.arg("--template").args(templates.iter().map(|one| &one.path)).output()?;
         if !output.status.success() {
             findings.push(format!("{}{}", String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?));
