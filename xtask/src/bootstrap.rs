@@ -80,14 +80,15 @@ pub(crate) fn parameters(
     let had = |name: &str| stack.and_then(|stack| stack.parameters.get(name)).map(String::as_str);
     let flag = |name: &str, lacking: bool| (had(name) == Some("true") || lacking).to_string();
     let pipeline = asked.trust.is_some() || had("Subjects").is_some_and(|subjects| !subjects.is_empty());
-    let zone = environment.parameters.get("HostedZoneId").cloned().unwrap_or_default();
+    let own = |name: &str| environment.parameters.get(name).cloned().unwrap_or_default();
     let logging = asked.api_gateway_logs && there.logging_role.is_none();
     let mut values = BTreeMap::from([
         ("CreateApiGatewayLogging", flag("CreateApiGatewayLogging", logging)),
         ("CreateOidcProvider", flag("CreateOidcProvider", pipeline && !there.provider)),
         ("CreateRepository", flag("CreateRepository", !there.repository)),
         ("EnvironmentStack", environment.stack.clone()),
-        ("HostedZoneId", zone),
+        ("HostedZoneId", own("HostedZoneId")),
+        ("UsersStack", own("UsersStack")),
         ("RepositoryName", repository.to_owned()),
         ("RolePrefix", role_prefix(&environment.stack)),
     ]);

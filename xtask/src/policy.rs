@@ -37,8 +37,10 @@ enum Scope {
     ExecutionRole,
     /// Instances that CloudFormation has tagged with the stack's name: theirs nobody chooses. So are the next three.
     Instances,
+    /// Secrets, and the keys that some are encrypted with.
     Secrets,
     ApiKeys,
+    /// Those of the stack that the environment's users are in.
     UserPools,
     /// What the smoke test may ask of an API: reading, at any stage, since nobody chooses an API's id either.
     Api,
@@ -144,7 +146,7 @@ const GRANTS: &[Grant] = &[
     Grant { sid: "TaskDefinition", scope: Scope::Any, actions: &["ecs:DescribeTaskDefinition"] },
     // The rest is asked only where the stack has such a thing: a deployment that waits for its proof, an API that wants
     // to know who asks.
-    Grant { sid: "ProofHeader", scope: Scope::Secrets, actions: &["secretsmanager:GetSecretValue"] },
+    Grant { sid: "ProofHeader", scope: Scope::Secrets, actions: &["kms:Decrypt", "secretsmanager:GetSecretValue"] },
     Grant { sid: "ApiKey", scope: Scope::ApiKeys, actions: &["apigateway:GET"] },
     Grant {
         sid: "SmokeUser",
@@ -224,7 +226,9 @@ impl Place<'_> {
         let stack = &self.environment.stack;
         let of_stack = || self.arn("cloudformation", &format!("stack/{stack}/*"));
         let none = Condition::new();
-        let tagged = || only_where("StringEquals", "aws:ResourceTag/aws:cloudformation:stack-name", stack.clone());
+        let of =
+            |stack: &str| only_where("StringEquals", "aws:ResourceTag/aws:cloudformation:stack-name", stack.to_owned());
+        let tagged = || of(stack);
         match scope {
             Scope::Any => (vec!["*".to_owned()], none),
             Scope::Stack => (vec![of_stack()], none),
@@ -239,10 +243,13 @@ impl Place<'_> {
                 (vec!["*".to_owned()], only_where("ArnLike", "ecs:cluster", cluster))
             }
             Scope::Instances => (vec![self.arn("ec2", "instance/*")], tagged()),
-            Scope::Secrets => (vec![self.arn("secretsmanager", "secret:*")], tagged()),
+            Scope::Secrets => (vec![self.arn("kms", "key/*"), self.arn("secretsmanager", "secret:*")], tagged()),
             // Their names have no account.
             Scope::ApiKeys => (vec![self.arn_of("apigateway", "", "/apikeys/*")], tagged()),
-            Scope::UserPools => (vec![self.arn("cognito-idp", "userpool/*")], tagged()),
+            Scope::UserPools => {
+                let users = self.environment.parameters.get("UsersStack").filter(|name| !name.is_empty());
+                (vec![self.arn("cognito-idp", "userpool/*")], of(users.unwrap_or(stack)))
+            }
             Scope::Api => (vec![self.arn("execute-api", "*/*/GET/*")], none),
             // A list of what lies below a path is asked of the path itself.
             Scope::Parameters => {

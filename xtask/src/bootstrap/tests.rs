@@ -71,9 +71,10 @@ fn what_the_stack_has_made_stays_its_own_and_the_rest_as_it_is() {
 
 #[test]
 fn the_zone_is_the_environments() {
-    let zone = dev("HostedZoneId = \"Z1\"");
+    let zone = dev("HostedZoneId = \"Z1\"\nUsersStack = \"users\"");
     let values = parameters(&zone, "rest-api", None, &There::default(), &Asked::default());
     assert_eq!(values["HostedZoneId"], Value::Is("Z1".to_owned()));
+    assert_eq!(values["UsersStack"], Value::Is("users".to_owned()));
 }
 
 #[test]

@@ -11,10 +11,12 @@ use crate::layering::source::{self, Source};
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 
 /// Permissions that no call of the tool is named after.
-const IMPLIED: [&str; 8] = [
+const IMPLIED: [&str; 9] = [
     // Whoever creates a tagged thing needs the permission to tag.
     "cloudformation:TagResource",
     "ecr:TagResource",
+    // Secrets Manager decrypts with the caller's permission.
+    "kms:Decrypt",
     // What the engine asks of the registry while it pushes.
     "ecr:BatchCheckLayerAvailability",
     "ecr:CompleteLayerUpload",
@@ -101,8 +103,9 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
                 assert!(free || statement.get("Condition").is_some(), "{sid} has actions that know a resource");
             } else {
                 let condition = statement.get("Condition").is_some();
-                let any =
-                    ["instance/*", "secret:*", "apikeys/*", "userpool/*"].iter().any(|end| resource.ends_with(end));
+                let any = ["instance/*", "key/*", "secret:*", "apikeys/*", "userpool/*"]
+                    .iter()
+                    .any(|end| resource.ends_with(end));
                 assert!(!any || condition, "{resource} is anybody's");
                 assert!(NARROWED.iter().any(|(start, end)| resource.starts_with(start) && resource.contains(end)));
             }
@@ -115,7 +118,7 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 const ANY_RESOURCE: [&str; 3] = ["ecr:GetAuthorizationToken", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity"];
 
 /// How everything else begins, and what it names.
-const NARROWED: [(&str, &str); 15] = [
+const NARROWED: [(&str, &str); 16] = [
     ("arn:aws:apigateway:eu-central-1::", "/account"),
     ("arn:aws:cloudformation:eu-central-1:*:stack/", "/rest-api-dev/*"),
     ("arn:aws:cloudformation:eu-central-1:*:changeSet/", "/xtask-*/*"),
@@ -127,6 +130,7 @@ const NARROWED: [(&str, &str); 15] = [
     ("arn:aws:apigateway:eu-central-1::/apikeys/", "*"),
     ("arn:aws:cognito-idp:eu-central-1:*:userpool/", "*"),
     ("arn:aws:execute-api:eu-central-1:*:*/", "/GET/*"),
+    ("arn:aws:kms:eu-central-1:*:key/", "*"),
     ("arn:aws:secretsmanager:eu-central-1:*:secret:", "*"),
     ("arn:aws:iam::*:oidc-provider/", "token.actions.githubusercontent.com"),
     ("arn:aws:logs:eu-central-1:*:log-group:", ":rest-api-dev-*"),
