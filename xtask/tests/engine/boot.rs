@@ -5,9 +5,9 @@
 mod images;
 mod instance;
 #[path = "../infra/resolve.rs"]
-mod resolve;
+pub(crate) mod resolve;
 #[path = "../infra/template.rs"]
-mod template;
+pub(crate) mod template;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

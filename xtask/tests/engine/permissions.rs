@@ -8,18 +8,15 @@ mod bootstrap;
 mod cases;
 #[path = "../iam/evaluate.rs"]
 mod evaluate;
-#[path = "../infra/resolve.rs"]
-mod resolve;
 #[path = "../iam/roles.rs"]
 mod roles;
-#[path = "../infra/template.rs"]
-mod template;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::Support;
+use crate::boot::{resolve, template};
 use crate::client::Answer;
 use crate::ministack::{self, Ministack, Names};
 use crate::signed::Caller;

@@ -13,14 +13,13 @@ mod resolve;
 #[path = "../iam/roles.rs"]
 #[expect(clippy::module_inception, reason = "the suites share the file")]
 mod roles;
-#[path = "../infra/template.rs"]
-mod template;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
+use crate::templates::template;
 use evaluate::{Request, allows, holds};
 use roles::{EXECUTION, Roles, STACK};
 
