@@ -137,7 +137,9 @@ impl Trust {
         ];
         for (claim, expected) in rest {
             let expected = expected.as_ref().map(|expected| vec![expected.clone()]);
-            let fix = || claims.command(name).unwrap_or_else(|| format!("the token has to say {claim}"));
+            let fix = || {
+                claims.command(name, self.workflow.is_some()).unwrap_or_else(|| format!("the token has to say {claim}"))
+            };
             findings.extend(expected.map(|expected| one(claim, &expected, claims, fix)));
         }
         findings.push(expiry(claims, now));
@@ -149,14 +151,16 @@ impl Trust {
         if self.subjects.iter().any(|subject| subject.eq_ignore_ascii_case(&found)) {
             return format!(
                 "upper and lower case count, as GitHub spells them: {}",
-                claims.command(name).unwrap_or_else(|| format!("cargo xtask bootstrap {name} --github OWNER/REPO"))
+                claims
+                    .command(name, self.workflow.is_some())
+                    .unwrap_or_else(|| format!("cargo xtask bootstrap {name} --github OWNER/REPO"))
             );
         }
         if !found.contains(":environment:") {
             let environment = self.environment.as_deref().unwrap_or("NAME");
             return format!("the job runs in no GitHub environment: add `environment: {environment}` to it");
         }
-        match claims.command(name) {
+        match claims.command(name, self.workflow.is_some()) {
             Some(command) => format!("if this pipeline is to release: {command}"),
             None => "the token names no repository".to_owned(),
         }
@@ -199,8 +203,8 @@ impl Claims {
         }
     }
 
-    /// The command that has the role trust this very token's pipeline.
-    fn command(&self, name: &str) -> Option<String> {
+    /// The command that has the role trust this very token's pipeline, and its one workflow where only one is trusted.
+    fn command(&self, name: &str, workflow: bool) -> Option<String> {
         let repository = self.text("repository");
         repository.parse::<Repository>().ok()?;
         let mut command = format!("cargo xtask bootstrap {name} --github {repository}");
@@ -213,6 +217,9 @@ impl Claims {
             if !value.is_empty() {
                 command.push_str(&format!(" {flag} {value}"));
             }
+        }
+        if workflow && let Some((_, file)) = self.text("job_workflow_ref").split_once("/.github/workflows/") {
+            command.push_str(&format!(" --github-workflow {file}"));
         }
         Some(command)
     }

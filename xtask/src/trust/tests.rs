@@ -71,7 +71,6 @@ fn every_claim_that_does_not_fit_says_what_to_do() {
     let workflow = Some("Octo/shop-api/.github/workflows/release.yml@refs/heads/main");
     let trust = Trust::of(&Pipeline { workflow, ..pipeline(&repository) });
     assert_eq!(misfits(&trust, json!({})), []);
-    let command = "cargo xtask bootstrap live --github Octo/shop-api --github-id 70 --owner-id 7 --github-environment";
     for (changed, claim, fix) in [
         (json!({"iss": "https://gitlab.com"}), "iss", "inside a job of GitHub Actions"),
         (json!({"aud": "https://github.com/Octo"}), "aud", "with the audience sts.amazonaws.com"),
@@ -85,7 +84,7 @@ fn every_claim_that_does_not_fit_says_what_to_do() {
         (
             json!({"job_workflow_ref": "Octo/shop-api/.github/workflows/ci.yml@refs/heads/x"}),
             "job_workflow_ref",
-            command,
+            "--github-environment production --github-workflow ci.yml@refs/heads/x",
         ),
         (json!({"exp": NOW}), "exp", "take a new token"),
         (json!({"exp": null}), "exp", "take a new token"),

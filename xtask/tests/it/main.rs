@@ -5,6 +5,7 @@
 mod behaviours;
 mod contract;
 mod counterparts;
+mod dashboard;
 mod layering;
 mod policy;
 mod redeploy;

@@ -59,10 +59,10 @@ const OPTIONS: &[(&str, Parameters, &str)] = &[
     (FARGATE, &[("AccessLogs", "true")], ""),
     (FARGATE, &[("Tracing", "true")], ""),
     (FARGATE, &[("ExecuteCommand", "true"), ("ReadonlyRootFilesystem", "false")], ""),
-    ("users.yaml", &[("SmokeScopes", "api/access")], "SmokeClient"),
+    ("users.yaml", &[("SmokeScopes", "api/access")], "MachineClient"),
     ("edge.yaml", &[("Waf", "true")], "Firewall"),
-    ("edge.yaml", &[("CloudFront", "ON")], ""),
-    ("edge.yaml", &[("CloudFront", "CACHE")], ""),
+    ("edge.yaml", &[("CloudFront", "ON")], "CdnSecret"),
+    ("edge.yaml", &[("CloudFront", "CACHE")], "CdnSecret"),
     ("edge.yaml", &[("Waf", "true"), ("CloudFront", "ON")], "Firewall"),
     ("edge.yaml", &[("DomainName", "api.example.com")], ""),
 ];
