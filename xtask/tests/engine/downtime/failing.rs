@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::balancer::Balancer;
 use super::numbers::Numbers;
 use super::task::Task;
-use super::{PROXY_RATE, SLOWEST, report, version_at};
+use super::{EMULATOR_SLOWEST, PROXY_RATE, SLOWEST, report, version_at};
 use crate::checkout::{Checkout, Ended};
 use crate::client::get;
 use crate::load::Load;
@@ -35,7 +35,7 @@ pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> R
     ensure!(wrong.json["error"]["kind"] == "old-version", "{}\n{}", wrong.json, wrong.stderr);
     ensure!(wrong.json["smoke"]["served_digest"] == NO_DIGEST, "what was wrong is told: {}", wrong.json);
     ensure!(seconds < 90.0, "it took {seconds:.0} s: {}", wrong.stderr);
-    seen.whole(SLOWEST, &[&digest, NO_DIGEST])?;
+    seen.whole(EMULATOR_SLOWEST, &[&digest, NO_DIGEST])?;
     came_back(checkout, &wrong, &base, &digest)?;
 
     // One that ends at once. The emulator takes it for a target as soon as it is started, so nobody asks meanwhile.
