@@ -75,7 +75,7 @@ async fn tried<T>(
     loop {
         left -= 1;
         match attempt().await {
-            Err(refused) if left > 0 && !refused.retried && may_pass(&refused.reason) => {
+            Err(refused) if left > 0 && refused.may_pass() => {
                 again(&refused.reason);
                 tokio::time::sleep(pause).await;
                 pause *= 2;
@@ -107,6 +107,14 @@ async fn once(
     match refused {
         Some(reason) => Err(Refused { reason, retried: progress.retried }),
         None => Ok(progress.pushed()),
+    }
+}
+
+impl Refused {
+    /// Whether a try of ours may end better than the engine's own. Those of an engine that is not logged in cannot.
+    fn may_pass(&self) -> bool {
+        let in_vain = self.reason.to_lowercase().contains("authentication required");
+        (in_vain || !self.retried) && may_pass(&self.reason)
     }
 }
 
@@ -234,6 +242,9 @@ mod tests {
         ] {
             assert!(!may_pass(reason), "{reason}");
         }
+        let refused = |reason: &str, retried| Refused { reason: reason.to_owned(), retried };
+        assert!(!refused("toomanyrequests: Rate exceeded", true).may_pass(), "the engine has tried often enough");
+        assert!(refused("unauthorized: authentication required", true).may_pass(), "it was not logged in");
         for reason in ["toomanyrequests: Rate exceeded", "received unexpected HTTP status: 500", "EOF"] {
             assert!(may_pass(reason), "{reason}");
         }

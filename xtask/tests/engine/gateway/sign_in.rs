@@ -50,7 +50,9 @@ impl Users {
         let pools = cognito(endpoint, "ListUserPools", &json!({"MaxResults": 60}))?;
         let pool = find(&pools["UserPools"], "Name", stack, "/Id")?;
         let clients = cognito(endpoint, "ListUserPoolClients", &json!({"UserPoolId": pool}))?;
-        let client = find(&clients["UserPoolClients"], "ClientName", "smoke", "/ClientId")?;
+        // The machine's, where there is one.
+        let client = find(&clients["UserPoolClients"], "ClientName", "machine", "/ClientId")
+            .or_else(|_| find(&clients["UserPoolClients"], "ClientName", "smoke", "/ClientId"))?;
         Ok(Self { endpoint: endpoint.to_owned(), pool, client })
     }
 
