@@ -151,8 +151,13 @@ pub(crate) fn misplaced_parameters(template: &Template, environment: &Environmen
 pub(crate) fn missing_parameters(template: &Template, service: &Service, environment: &Environment) -> Vec<String> {
     let image = ImageReference::tagged("localhost", "any", "any");
     let given = parameters(template, service, environment, &image, &BTreeSet::new());
+    without_value(template, &given)
+}
+
+/// Parameters without a default that are not among `values`.
+pub(crate) fn without_value(template: &Template, values: &BTreeMap<String, Value>) -> Vec<String> {
     let without_default = template.parameters.iter().filter(|(_, default)| default.is_none());
-    without_default.map(|(name, _)| name.clone()).filter(|name| !given.contains_key(name)).collect()
+    without_default.map(|(name, _)| name.clone()).filter(|name| !values.contains_key(name)).collect()
 }
 
 /// Puts stack outputs into a URL that names them as `{OutputKey}`.

@@ -80,7 +80,6 @@ fn parameters(environment: &Environment, template: &Template, existing: Option<&
 
 /// Parameters that nobody gives a value.
 fn missing(environment: &Environment, template: &Template, existing: Option<&Stack>) -> Vec<Failure> {
-    let sent = parameters(environment, template, existing);
-    let without = template.parameters.iter().filter(|(name, default)| default.is_none() && !sent.contains_key(*name));
-    without.map(|(name, _)| preflight::missing_parameter(environment, name)).collect()
+    let missing = plan::without_value(template, &parameters(environment, template, existing));
+    missing.iter().map(|name| preflight::missing_parameter(environment, name)).collect()
 }
