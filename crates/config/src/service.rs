@@ -3,92 +3,70 @@
 //! Every variable stands once in [`VARIABLES`]: parsing, error messages, `api --help` and the table in the service's
 //! README all draw from it. Nothing here reads the environment; the caller passes it in.
 
+mod values;
+mod variables;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZero;
 use std::time::Duration;
 
 use crate::{Invalid, Problem};
+use values::{number, seconds};
+use variables as variable;
+pub use variables::{VARIABLES, Variable};
 
 const PREFIX: &str = "API_";
-
-/// One environment variable as its users see it.
-#[derive(Debug)]
-pub struct Variable {
-    pub name: &'static str,
-    /// The text that counts when the variable is not set; `None` when its absence has a meaning of its own.
-    pub default: Option<&'static str>,
-    /// What it does, with its unit.
-    pub meaning: &'static str,
-    /// Which values are taken.
-    pub allowed: &'static str,
-}
-
-/// Every variable that the service reads, in the order in which problems are reported.
-pub const VARIABLES: [&Variable; 8] =
-    [&BIND_ADDRESS, &PORT, &LOG_FORMAT, &LOG_LEVEL, &DRAIN_SECONDS, &SHUTDOWN_SECONDS, &CORS_ORIGINS, &IMAGE_DIGEST];
-
-const BIND_ADDRESS: Variable = Variable {
-    name: "API_BIND_ADDRESS",
-    default: Some("0.0.0.0"),
-    meaning: "address to listen on",
-    allowed: "an IPv4 or IPv6 address",
-};
-const PORT: Variable = Variable {
-    name: "API_PORT",
-    default: Some("8080"),
-    meaning: "port to listen on; 0 takes a free one, which the first log line names",
-    allowed: "a whole number from 0 to 65535",
-};
-const LOG_FORMAT: Variable = Variable {
-    name: "API_LOG_FORMAT",
-    default: Some("json"),
-    meaning: "form of a log line on stdout",
-    allowed: "json or text",
-};
-const LOG_LEVEL: Variable = Variable {
-    name: "API_LOG_LEVEL",
-    default: Some("info"),
-    meaning: "least important level that is logged",
-    allowed: "error, warn, info, debug or trace",
-};
-const DRAIN_SECONDS: Variable = Variable {
-    name: "API_DRAIN_SECONDS",
-    default: Some("2"),
-    meaning: "seconds after a signal in which `/health` answers 503 and requests are still accepted",
-    allowed: "a whole number from 0 to 600",
-};
-const SHUTDOWN_SECONDS: Variable = Variable {
-    name: "API_SHUTDOWN_SECONDS",
-    default: Some("25"),
-    meaning: "seconds that requests in flight may still take after the drain, when nothing new is accepted",
-    allowed: "a whole number from 0 to 600",
-};
-const CORS_ORIGINS: Variable = Variable {
-    name: "API_CORS_ORIGINS",
-    default: None,
-    meaning: "origins whose pages may read the answers in a browser; without any, no CORS header is sent",
-    allowed: "origins as browsers write them, such as https://app.example.com, separated by commas; or * alone",
-};
-const IMAGE_DIGEST: Variable = Variable {
-    name: "IMAGE_DIGEST",
-    default: None,
-    meaning: "digest of the image that is running, shown by `/version`; set by whoever starts the container",
-    allowed: "sha256: and 64 hexadecimal digits in lower case",
-};
 
 /// What the service needs to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub bind_address: IpAddr,
     pub port: u16,
+    /// The port of `/metrics`, if there is to be one.
+    pub management_port: Option<u16>,
+    /// How many threads answer; `None` is one for each processor.
+    pub workers: Option<NonZero<u16>>,
+    /// A path, with a slash in front and none behind, below which everything is served too.
+    pub path_prefix: Option<String>,
+    /// Whether the API's description and its page are served.
+    pub docs: bool,
+    pub cors_origins: Origins,
+    /// How many proxies in front add to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
     pub log_format: LogFormat,
     pub log_level: LogLevel,
     /// How long `/health` says 503 while requests are still accepted.
     pub drain: Duration,
     /// How long requests in flight may take once nothing new is accepted.
     pub shutdown: Duration,
-    pub cors_origins: Origins,
+    pub limits: Limits,
+    pub ids: Ids,
     pub image_digest: Option<String>,
+}
+
+/// What a client, and all of them together, may take up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    pub connections: usize,
+    pub in_flight: usize,
+    pub header_bytes: usize,
+    pub uri_bytes: usize,
+    pub body_bytes: usize,
+    /// In which a request line with its headers has to arrive.
+    pub header_time: Duration,
+    /// In which a body has to arrive, and an answer to be taken.
+    pub body_time: Duration,
+    pub keep_alive: Duration,
+}
+
+/// Where the numbers of greetings come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ids {
+    /// Counted by the process itself.
+    Memory,
+    /// Leased in blocks from a table that all instances share.
+    DynamoDb { table: String, block: u64 },
 }
 
 /// Whose pages may read the answers in a browser.
@@ -129,14 +107,30 @@ impl Settings {
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Invalid> {
         let mut reader = Reader { vars: vars.into_iter().collect(), problems: Vec::new() };
         let settings = Self {
-            bind_address: reader.value(&BIND_ADDRESS, |text| text.parse().ok()),
-            port: reader.value(&PORT, |text| whole_number(text)?.try_into().ok()),
-            log_format: reader.value(&LOG_FORMAT, log_format),
-            log_level: reader.value(&LOG_LEVEL, log_level),
-            drain: reader.value(&DRAIN_SECONDS, seconds),
-            shutdown: reader.value(&SHUTDOWN_SECONDS, seconds),
-            cors_origins: reader.optional(&CORS_ORIGINS, origins).unwrap_or_default(),
-            image_digest: reader.optional(&IMAGE_DIGEST, image_digest),
+            bind_address: reader.value(&variable::BIND_ADDRESS, |text| text.parse().ok()),
+            port: reader.value(&variable::PORT, number(0..=65_535)),
+            management_port: reader.value(&variable::MANAGEMENT_PORT, values::port_or_off),
+            workers: reader.optional(&variable::WORKERS, |text| NonZero::new(number(1..=512)(text)?)),
+            path_prefix: reader.optional(&variable::PATH_PREFIX, values::path_prefix),
+            docs: reader.value(&variable::DOCS, values::switch),
+            cors_origins: reader.optional(&variable::CORS_ORIGINS, values::origins).unwrap_or_default(),
+            trusted_proxies: reader.value(&variable::TRUSTED_PROXIES, number(0..=16)),
+            log_format: reader.value(&variable::LOG_FORMAT, values::log_format),
+            log_level: reader.value(&variable::LOG_LEVEL, values::log_level),
+            drain: reader.value(&variable::DRAIN_SECONDS, seconds(0..=600)),
+            shutdown: reader.value(&variable::SHUTDOWN_SECONDS, seconds(0..=600)),
+            limits: Limits {
+                connections: reader.value(&variable::MAX_CONNECTIONS, number(1..=1_000_000)),
+                in_flight: reader.value(&variable::MAX_IN_FLIGHT, number(1..=1_000_000)),
+                header_bytes: reader.value(&variable::MAX_HEADER_BYTES, number(1024..=131_072)),
+                uri_bytes: reader.value(&variable::MAX_URI_BYTES, number(256..=65_535)),
+                body_bytes: reader.value(&variable::MAX_BODY_BYTES, number(0..=10_485_760)),
+                header_time: reader.value(&variable::HEADER_SECONDS, seconds(1..=600)),
+                body_time: reader.value(&variable::BODY_SECONDS, seconds(1..=600)),
+                keep_alive: reader.value(&variable::KEEP_ALIVE_SECONDS, seconds(1..=4000)),
+            },
+            ids: reader.ids(),
+            image_digest: reader.optional(&variable::IMAGE_DIGEST, values::image_digest),
         };
         reader.unknown();
         if reader.problems.is_empty() { Ok(settings) } else { Err(Invalid(reader.problems)) }
@@ -145,6 +139,11 @@ impl Settings {
     /// The address to listen on.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.bind_address, self.port)
+    }
+
+    /// The address of `/metrics`, if there is to be one.
+    pub fn management_address(&self) -> Option<SocketAddr> {
+        self.management_port.map(|port| SocketAddr::new(self.bind_address, port))
     }
 
     /// The address at which the service is reached from its own host or container.
@@ -175,92 +174,43 @@ impl Reader {
         let text = self.vars.remove(variable.name)?;
         let value = parse(&text);
         if value.is_none() {
-            self.problem(variable.name, text, variable.allowed.to_owned());
+            self.problem(variable.name, Some(text), variable.allowed.to_owned());
         }
         value
     }
 
+    /// The table is read in any case, so that a wrong name shows before it is needed.
+    fn ids(&mut self) -> Ids {
+        let shared = self.value(&variable::IDS, |text| match text {
+            "memory" => Some(false),
+            "dynamodb" => Some(true),
+            _ => None,
+        });
+        let given = self.vars.contains_key(variable::IDS_TABLE.name);
+        let table = self.optional(&variable::IDS_TABLE, values::table);
+        let block = self.value(&variable::IDS_BLOCK, number(1..=1_000_000));
+        match table {
+            Some(table) if shared => Ids::DynamoDb { table, block },
+            None if shared && !given => {
+                self.problem(variable::IDS_TABLE.name, None, variable::IDS_TABLE.allowed.to_owned());
+                Ids::Memory
+            }
+            _ => Ids::Memory,
+        }
+    }
+
     /// Whatever has our prefix and was not asked for.
     fn unknown(&mut self) {
-        let names = VARIABLES.map(|variable| variable.name).join(", ");
         for (name, text) in std::mem::take(&mut self.vars) {
             if name.starts_with(PREFIX) {
-                self.problem(&name, text, format!("only the variables {names}"));
+                self.problem(&name, Some(text), "only variables that `api --help` lists".to_owned());
             }
         }
     }
 
-    fn problem(&mut self, key: &str, value: String, allowed: String) {
-        self.problems.push(Problem { source: "environment".into(), key: key.into(), value: Some(value), allowed });
+    fn problem(&mut self, key: &str, value: Option<String>, allowed: String) {
+        self.problems.push(Problem { source: "environment".into(), key: key.into(), value, allowed });
     }
-}
-
-fn whole_number(text: &str) -> Option<u32> {
-    // The standard parser takes a leading plus sign, which nobody means in a port.
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-fn seconds(text: &str) -> Option<Duration> {
-    whole_number(text).filter(|seconds| *seconds <= 600).map(|seconds| Duration::from_secs(seconds.into()))
-}
-
-fn log_format(text: &str) -> Option<LogFormat> {
-    match text {
-        "json" => Some(LogFormat::Json),
-        "text" => Some(LogFormat::Text),
-        _ => None,
-    }
-}
-
-fn log_level(text: &str) -> Option<LogLevel> {
-    match text {
-        "error" => Some(LogLevel::Error),
-        "warn" => Some(LogLevel::Warn),
-        "info" => Some(LogLevel::Info),
-        "debug" => Some(LogLevel::Debug),
-        "trace" => Some(LogLevel::Trace),
-        _ => None,
-    }
-}
-
-fn origins(text: &str) -> Option<Origins> {
-    match text {
-        "" => Some(Origins::default()),
-        "*" => Some(Origins::Any),
-        list => list.split(',').map(|origin| origin_as_sent(origin.trim())).collect::<Option<_>>().map(Origins::Only),
-    }
-}
-
-/// An origin letter for letter as a browser sends it; anything else would never fit and nobody would know why.
-fn origin_as_sent(text: &str) -> Option<String> {
-    let (scheme, authority) = text.split_once("://")?;
-    let plain = |text: &str, also: &[u8]| {
-        let fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || also.contains(&byte);
-        !text.is_empty() && text.bytes().all(fit)
-    };
-    let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
-    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address),
-        None => plain(host, b"-._"),
-    };
-    let port_fits = match port {
-        // Left out by browsers.
-        Some("80") if scheme == "http" => false,
-        Some("443") if scheme == "https" => false,
-        Some(port) => whole_number(port).is_some_and(|number| number <= 65_535 && number.to_string() == port),
-        None => true,
-    };
-    (plain(scheme, b"+-.") && host_fits && port_fits).then(|| text.to_owned())
-}
-
-fn image_digest(text: &str) -> Option<String> {
-    let hex = text.strip_prefix("sha256:")?;
-    let digits = hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (hex.len() == 64 && digits).then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use crate::process::{Process, outcome};
 
 #[test]
 fn the_readme_has_the_table_of_settings() {
-    let rows = VARIABLES.map(|variable| {
+    let rows = VARIABLES.iter().map(|variable| {
         let default = variable.default.map_or("none".into(), |value| format!("`{value}`"));
         format!("| `{}` | {default} | {} | {} |\n", variable.name, variable.meaning, variable.allowed)
     });
-    let table = format!("| Variable | Default | Meaning | Allowed |\n|---|---|---|---|\n{}\n", rows.concat());
+    let rows: String = rows.collect();
+    let table = format!("| Variable | Default | Meaning | Allowed |\n|---|---|---|---|\n{rows}\n");
     assert!(include_str!("../../README.md").contains(&table), "README.md should have:\n{table}");
 }
 
@@ -22,7 +23,7 @@ fn the_readme_has_the_table_of_settings() {
 fn help_and_version() {
     let (code, help, stderr) = outcome(&["--help"], &[]);
     assert_eq!((code, stderr.as_str()), (0, ""));
-    for text in ["healthcheck", "--version"].into_iter().chain(VARIABLES.map(|variable| variable.name)) {
+    for text in ["healthcheck", "--version"].into_iter().chain(VARIABLES.iter().map(|variable| variable.name)) {
         assert!(help.contains(text), "{text} is not in:\n{help}");
     }
     let version = format!("api {}\n", env!("CARGO_PKG_VERSION"));
@@ -50,7 +51,7 @@ fn every_unusable_setting_is_reported() {
     assert_eq!(lines[0], "api: cannot start with these settings:");
     assert_eq!(lines[1], r#"environment: API_PORT is "http"; allowed: a whole number from 0 to 65535"#);
     assert_eq!(lines[2], r#"environment: API_LOG_LEVEL is "loud"; allowed: error, warn, info, debug or trace"#);
-    assert!(lines[3].starts_with(r#"environment: API_PROT is "80"; allowed: only the variables "#), "{stderr}");
+    assert!(lines[3].starts_with(r#"environment: API_PROT is "80"; allowed: only variables "#), "{stderr}");
     assert_eq!(lines.len(), 4);
     // Docker reserves the code 2 of a health check.
     assert_eq!(outcome(&["healthcheck"], &vars).0, 1);

@@ -12,11 +12,27 @@ fn nothing_has_to_be_set() {
         Settings {
             bind_address: Ipv4Addr::UNSPECIFIED.into(),
             port: 8080,
+            management_port: Some(8081),
+            workers: None,
+            path_prefix: None,
+            docs: true,
+            cors_origins: Origins::Only(vec![]),
+            trusted_proxies: 0,
             log_format: LogFormat::Json,
             log_level: LogLevel::Info,
             drain: Duration::from_secs(2),
             shutdown: Duration::from_secs(25),
-            cors_origins: Origins::Only(vec![]),
+            limits: Limits {
+                connections: 2048,
+                in_flight: 512,
+                header_bytes: 16 * 1024,
+                uri_bytes: 8 * 1024,
+                body_bytes: 64 * 1024,
+                header_time: Duration::from_secs(5),
+                body_time: Duration::from_secs(10),
+                keep_alive: Duration::from_secs(75),
+            },
+            ids: Ids::Memory,
             image_digest: None,
         }
     );
@@ -28,11 +44,27 @@ fn every_variable_is_read() {
     let settings = read(&[
         ("API_BIND_ADDRESS", "::1"),
         ("API_PORT", "0"),
+        ("API_MANAGEMENT_PORT", "off"),
+        ("API_WORKERS", "3"),
+        ("API_PATH_PREFIX", "/production/v1.0"),
+        ("API_DOCS", "off"),
+        ("API_CORS_ORIGINS", "https://app.example.com, http://localhost:5173"),
+        ("API_TRUSTED_PROXIES", "2"),
         ("API_LOG_FORMAT", "text"),
         ("API_LOG_LEVEL", "trace"),
         ("API_DRAIN_SECONDS", "0"),
         ("API_SHUTDOWN_SECONDS", "600"),
-        ("API_CORS_ORIGINS", "https://app.example.com, http://localhost:5173"),
+        ("API_MAX_CONNECTIONS", "1"),
+        ("API_MAX_IN_FLIGHT", "2"),
+        ("API_MAX_HEADER_BYTES", "2048"),
+        ("API_MAX_URI_BYTES", "1024"),
+        ("API_MAX_BODY_BYTES", "0"),
+        ("API_HEADER_SECONDS", "1"),
+        ("API_BODY_SECONDS", "2"),
+        ("API_KEEP_ALIVE_SECONDS", "3"),
+        ("API_IDS", "dynamodb"),
+        ("API_IDS_TABLE", "greetings"),
+        ("API_IDS_BLOCK", "50"),
         ("IMAGE_DIGEST", &digest),
     ])
     .unwrap();
@@ -41,11 +73,27 @@ fn every_variable_is_read() {
         Settings {
             bind_address: Ipv6Addr::LOCALHOST.into(),
             port: 0,
+            management_port: None,
+            workers: NonZero::new(3),
+            path_prefix: Some("/production/v1.0".into()),
+            docs: false,
+            cors_origins: Origins::Only(vec!["https://app.example.com".into(), "http://localhost:5173".into()]),
+            trusted_proxies: 2,
             log_format: LogFormat::Text,
             log_level: LogLevel::Trace,
             drain: Duration::ZERO,
             shutdown: Duration::from_secs(600),
-            cors_origins: Origins::Only(vec!["https://app.example.com".into(), "http://localhost:5173".into()]),
+            limits: Limits {
+                connections: 1,
+                in_flight: 2,
+                header_bytes: 2048,
+                uri_bytes: 1024,
+                body_bytes: 0,
+                header_time: Duration::from_secs(1),
+                body_time: Duration::from_secs(2),
+                keep_alive: Duration::from_secs(3),
+            },
+            ids: Ids::DynamoDb { table: "greetings".into(), block: 50 },
             image_digest: Some(digest),
         }
     );
@@ -66,17 +114,19 @@ fn every_problem_is_reported_with_what_is_allowed() {
         ("API_LOG_LEVEL", "INFO"),
         ("API_LOG_FORMAT", ""),
         ("API_PORT", "65536"),
+        ("API_WORKERS", "0"),
         ("API_BIND_ADDRESS", "localhost"),
     ])
     .unwrap_err();
     let expected = r#"environment: API_BIND_ADDRESS is "localhost"; allowed: an IPv4 or IPv6 address
 environment: API_PORT is "65536"; allowed: a whole number from 0 to 65535
+environment: API_WORKERS is "0"; allowed: a whole number from 1 to 512
 environment: API_LOG_FORMAT is ""; allowed: json or text
 environment: API_LOG_LEVEL is "INFO"; allowed: error, warn, info, debug or trace
 environment: API_DRAIN_SECONDS is "2s"; allowed: a whole number from 0 to 600
 environment: API_SHUTDOWN_SECONDS is "601"; allowed: a whole number from 0 to 600
 environment: IMAGE_DIGEST is "latest"; allowed: sha256: and 64 hexadecimal digits in lower case
-environment: API_PROT is "80"; allowed: only the variables API_BIND_ADDRESS, API_PORT, API_LOG_FORMAT, API_LOG_LEVEL, API_DRAIN_SECONDS, API_SHUTDOWN_SECONDS, API_CORS_ORIGINS, IMAGE_DIGEST"#;
+environment: API_PROT is "80"; allowed: only variables that `api --help` lists"#;
     assert_eq!(invalid.to_string(), expected);
 }
 
@@ -137,5 +187,31 @@ fn a_wildcard_is_reached_over_loopback() {
     {
         let settings = read(&[("API_BIND_ADDRESS", bind), ("API_PORT", "9")]).unwrap();
         assert_eq!(settings.local_address().to_string(), local);
+    }
+}
+
+#[test]
+fn a_shared_counter_needs_its_table() {
+    let invalid = read(&[("API_IDS", "dynamodb")]).unwrap_err();
+    assert_eq!(
+        invalid.to_string(),
+        "environment: API_IDS_TABLE is missing; allowed: a name of 3 to 255 letters, digits and -_. or an ARN"
+    );
+    let invalid = read(&[("API_IDS", "dynamodb"), ("API_IDS_TABLE", "no")]).unwrap_err();
+    assert_eq!(invalid.0.len(), 1);
+    let arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/ids";
+    let settings = read(&[("API_IDS", "dynamodb"), ("API_IDS_TABLE", arn)]).unwrap();
+    assert_eq!(settings.ids, Ids::DynamoDb { table: arn.into(), block: 1000 });
+    assert_eq!(read(&[("API_IDS_TABLE", "unused")]).unwrap().ids, Ids::Memory);
+}
+
+#[test]
+fn a_prefix_is_a_path_as_a_request_has_it() {
+    let prefix = |text| read(&[("API_PATH_PREFIX", text)]).map(|settings| settings.path_prefix);
+    for fit in ["/production", "/a/b", "/v1.0", "/~x_-"] {
+        assert_eq!(prefix(fit), Ok(Some(fit.into())));
+    }
+    for wrong in ["", "/", "production", "/a/", "//a", "/a b", "/..", "/a/./b", "/%61", "/a?b"] {
+        assert!(prefix(wrong).is_err(), "{wrong:?}");
     }
 }

@@ -1,0 +1,110 @@
+//! From the text of a variable to its value; `None` is a text that is not allowed.
+
+use std::net::Ipv6Addr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::{LogFormat, LogLevel, Origins};
+
+pub(super) fn whole_number(text: &str) -> Option<u32> {
+    // The standard parser takes a leading plus sign, which nobody means in a port.
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// A whole number within a range, as whatever type holds it.
+pub(super) fn number<T: TryFrom<u32>>(range: RangeInclusive<u32>) -> impl Fn(&str) -> Option<T> {
+    move |text| whole_number(text).filter(|number| range.contains(number))?.try_into().ok()
+}
+
+pub(super) fn seconds(range: RangeInclusive<u32>) -> impl Fn(&str) -> Option<Duration> {
+    move |text| number::<u64>(range.clone())(text).map(Duration::from_secs)
+}
+
+pub(super) fn switch(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// A port, or `Some(None)` for none at all.
+pub(super) fn port_or_off(text: &str) -> Option<Option<u16>> {
+    if text == "off" { Some(None) } else { number(0..=65_535)(text).map(Some) }
+}
+
+pub(super) fn path_prefix(text: &str) -> Option<String> {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let segment = |text: &str| !text.is_empty() && text != "." && text != ".." && text.bytes().all(fit);
+    text.strip_prefix('/')?.split('/').all(segment).then(|| text.to_owned())
+}
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html> has both forms.
+pub(super) fn table(text: &str) -> Option<String> {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let name = |text: &str| (3..=255).contains(&text.len()) && text.bytes().all(fit);
+    let arn = |text: &str| {
+        let name_of = |text: &str| text.split_once(":table/").is_some_and(|(_, table)| name(table));
+        text.starts_with("arn:") && text.contains(":dynamodb:") && name_of(text)
+    };
+    (name(text) || arn(text)).then(|| text.to_owned())
+}
+
+pub(super) fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "json" => Some(LogFormat::Json),
+        "text" => Some(LogFormat::Text),
+        _ => None,
+    }
+}
+
+pub(super) fn log_level(text: &str) -> Option<LogLevel> {
+    match text {
+        "error" => Some(LogLevel::Error),
+        "warn" => Some(LogLevel::Warn),
+        "info" => Some(LogLevel::Info),
+        "debug" => Some(LogLevel::Debug),
+        "trace" => Some(LogLevel::Trace),
+        _ => None,
+    }
+}
+
+pub(super) fn origins(text: &str) -> Option<Origins> {
+    match text {
+        "" => Some(Origins::default()),
+        "*" => Some(Origins::Any),
+        list => list.split(',').map(|origin| origin_as_sent(origin.trim())).collect::<Option<_>>().map(Origins::Only),
+    }
+}
+
+/// An origin letter for letter as a browser sends it; anything else would never fit and nobody would know why.
+fn origin_as_sent(text: &str) -> Option<String> {
+    let (scheme, authority) = text.split_once("://")?;
+    let plain = |text: &str, also: &[u8]| {
+        let fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || also.contains(&byte);
+        !text.is_empty() && text.bytes().all(fit)
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address),
+        None => plain(host, b"-._"),
+    };
+    let port_fits = match port {
+        // Left out by browsers.
+        Some("80") if scheme == "http" => false,
+        Some("443") if scheme == "https" => false,
+        Some(port) => whole_number(port).is_some_and(|number| number <= 65_535 && number.to_string() == port),
+        None => true,
+    };
+    (plain(scheme, b"+-.") && host_fits && port_fits).then(|| text.to_owned())
+}
+
+pub(super) fn image_digest(text: &str) -> Option<String> {
+    let hex = text.strip_prefix("sha256:")?;
+    let digits = hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (hex.len() == 64 && digits).then(|| text.to_owned())
+}

@@ -1,0 +1,98 @@
+//! Every environment variable of the service, as its users see it.
+
+/// One environment variable as its users see it.
+#[derive(Debug)]
+pub struct Variable {
+    pub name: &'static str,
+    /// The text that counts when the variable is not set; `None` when its absence has a meaning of its own.
+    pub default: Option<&'static str>,
+    /// What it does, with its unit.
+    pub meaning: &'static str,
+    /// Which values are taken.
+    pub allowed: &'static str,
+}
+
+macro_rules! variables {
+    ($($constant:ident = $name:literal, $default:expr, $meaning:literal, $allowed:literal;)+) => {
+        $(pub(super) const $constant: Variable =
+            Variable { name: $name, default: $default, meaning: $meaning, allowed: $allowed };)+
+
+        /// Every variable that the service reads, in the order in which problems are reported.
+        pub const VARIABLES: &[&Variable] = &[$(&$constant),+];
+    };
+}
+
+variables! {
+    BIND_ADDRESS = "API_BIND_ADDRESS", Some("0.0.0.0"),
+        "address to listen on",
+        "an IPv4 or IPv6 address";
+    PORT = "API_PORT", Some("8080"),
+        "port to listen on; 0 takes a free one, which the first log line names",
+        "a whole number from 0 to 65535";
+    MANAGEMENT_PORT = "API_MANAGEMENT_PORT", Some("8081"),
+        "port of `/metrics`, not to be published; 0 takes a free one",
+        "a whole number from 0 to 65535, or off";
+    WORKERS = "API_WORKERS", None,
+        "threads that answer requests; one for each processor if not set",
+        "a whole number from 1 to 512";
+    PATH_PREFIX = "API_PATH_PREFIX", None,
+        "path below which everything is served too, such as the stage that a gateway leaves in front",
+        "a slash and path segments of letters, digits and -._~, such as /production";
+    DOCS = "API_DOCS", Some("on"),
+        "whether `/openapi.json` and the page `/docs/` are served",
+        "on or off";
+    CORS_ORIGINS = "API_CORS_ORIGINS", None,
+        "origins whose pages may read the answers in a browser; without any, no CORS header is sent",
+        "origins as browsers write them, such as https://app.example.com, separated by commas; or * alone";
+    TRUSTED_PROXIES = "API_TRUSTED_PROXIES", Some("0"),
+        "how many proxies in front add to `X-Forwarded-For`; the caller's address is what the first of them added, with 0 the peer's",
+        "a whole number from 0 to 16";
+    LOG_FORMAT = "API_LOG_FORMAT", Some("json"),
+        "form of a log line on stdout",
+        "json or text";
+    LOG_LEVEL = "API_LOG_LEVEL", Some("info"),
+        "least important level that is logged",
+        "error, warn, info, debug or trace";
+    DRAIN_SECONDS = "API_DRAIN_SECONDS", Some("2"),
+        "seconds after a signal in which `/health` answers 503 and requests are still accepted",
+        "a whole number from 0 to 600";
+    SHUTDOWN_SECONDS = "API_SHUTDOWN_SECONDS", Some("25"),
+        "seconds that requests in flight may still take after the drain, when nothing new is accepted",
+        "a whole number from 0 to 600";
+    MAX_CONNECTIONS = "API_MAX_CONNECTIONS", Some("2048"),
+        "connections that are open at once; more wait in the kernel's queue",
+        "a whole number from 1 to 1000000";
+    MAX_IN_FLIGHT = "API_MAX_IN_FLIGHT", Some("512"),
+        "requests that are answered at once; more get 503 with `Retry-After`",
+        "a whole number from 1 to 1000000";
+    MAX_HEADER_BYTES = "API_MAX_HEADER_BYTES", Some("16384"),
+        "bytes of a request line with its headers; more get 431",
+        "a whole number from 1024 to 131072";
+    MAX_URI_BYTES = "API_MAX_URI_BYTES", Some("8192"),
+        "bytes of a path with its query; more get 414",
+        "a whole number from 256 to 65535";
+    MAX_BODY_BYTES = "API_MAX_BODY_BYTES", Some("65536"),
+        "bytes of a request's body; more get 413",
+        "a whole number from 0 to 10485760";
+    HEADER_SECONDS = "API_HEADER_SECONDS", Some("5"),
+        "seconds in which a request line with its headers has to arrive; 408 after that",
+        "a whole number from 1 to 600";
+    BODY_SECONDS = "API_BODY_SECONDS", Some("10"),
+        "seconds in which a request's body has to arrive, 408 after that, and an answer to be taken",
+        "a whole number from 1 to 600";
+    KEEP_ALIVE_SECONDS = "API_KEEP_ALIVE_SECONDS", Some("75"),
+        "seconds that an idle connection stays open; longer than the load balancer keeps its own (60 at AWS)",
+        "a whole number from 1 to 4000";
+    IDS = "API_IDS", Some("memory"),
+        "where the numbers of greetings come from: counted by this process, or leased in blocks from a table that instances share",
+        "memory or dynamodb";
+    IDS_TABLE = "API_IDS_TABLE", None,
+        "name or ARN of the DynamoDB table, with `API_IDS=dynamodb`",
+        "a name of 3 to 255 letters, digits and -_. or an ARN";
+    IDS_BLOCK = "API_IDS_BLOCK", Some("1000"),
+        "numbers in a block that is leased; as many are lost when a process ends",
+        "a whole number from 1 to 1000000";
+    IMAGE_DIGEST = "IMAGE_DIGEST", None,
+        "digest of the image that is running, shown by `/version`; set by whoever starts the container",
+        "sha256: and 64 hexadecimal digits in lower case";
+}
