@@ -4,10 +4,12 @@
 //! prints or exits.
 
 mod cross_origin;
+mod docs;
 mod error;
 mod greeting;
 mod handlers;
 pub mod healthcheck;
+mod openapi;
 mod requests;
 pub mod telemetry;
 
@@ -126,6 +128,7 @@ fn start(
     routes: fn(&mut web::ServiceConfig),
 ) -> io::Result<Server> {
     let origins = settings.cors_origins.clone();
+    let docs = settings.docs;
     let app = move || {
         // The last one is the outermost.
         App::new()
@@ -134,6 +137,11 @@ fn start(
             .wrap(from_fn(requests::contain))
             .wrap(Compat::new(Condition::new(origins != Origins::default(), cross_origin::layer(&origins))))
             .wrap(from_fn(requests::observe))
+            .configure(|config| {
+                if docs {
+                    docs::routes(config)
+                }
+            })
             .configure(routes)
     };
     let server = HttpServer::new(app)

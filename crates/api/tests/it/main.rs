@@ -5,6 +5,7 @@
 mod answers;
 mod client;
 mod cross_origin;
+mod docs;
 mod errors;
 mod names;
 mod process;
