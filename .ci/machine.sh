@@ -64,6 +64,8 @@ install_packages() {
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
   fi
   if chosen test; then
+    need chromium chromium
+    need chromedriver chromium-driver
     need docker-registry docker-registry
     need htpasswd apache2-utils
     need nginx nginx-light
