@@ -48,6 +48,16 @@ pub(crate) async fn health(state: web::Data<State>) -> HttpResponse {
     }
 }
 
+/// Tells that this process is at work.
+///
+/// For whoever restarts it; that it is about to stop is no reason to.
+#[utoipa::path(get, path = "/livez", tag = "Operation", responses(
+    (status = 200, description = "It is", body = Health),
+))]
+pub(crate) async fn livez() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "ok" })
+}
+
 #[derive(Serialize, ToSchema)]
 struct Version<'a> {
     #[schema(example = "api")]

@@ -22,7 +22,7 @@ Any other method gets 405 with the header Allow, any other path 404. Errors are 
     info(title = "The greeting service", description = ABOUT),
     // Relative to the document, so that it is right at the root and below any prefix.
     servers((url = ".")),
-    paths(handlers::greeting, handlers::health, handlers::version),
+    paths(handlers::greeting, handlers::health, handlers::livez, handlers::version),
     components(schemas(Problem)),
     modifiers(&Common)
 )]
@@ -71,17 +71,17 @@ impl Modify for Common {
     }
 }
 
-/// Adds the headers of an answer with this status, and to an error without a body the problem details.
+/// Adds the id, and to an error without a body of its own the problem details.
 fn complete(status: StatusCode, answer: &mut Response) {
     answer.headers.insert("X-Request-Id".to_owned(), request_id().into());
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        answer.headers.insert("Retry-After".to_owned(), retry_after().into());
-    }
     if (status.is_client_error() || status.is_server_error()) && answer.content.is_empty() {
         let problem = Problem::new(status, &answer.description);
         let example = serde_json::to_value(problem).expect("text and a number are always JSON");
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).example(Some(example));
         answer.content.insert("application/problem+json".to_owned(), content.build().into());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.headers.insert("Retry-After".to_owned(), retry_after().into());
+        }
     }
 }
 
