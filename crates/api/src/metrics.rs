@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -46,11 +46,11 @@ struct Routed {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
-    reason: Impatience,
+    reason: &'static str,
 }
 
 /// Why the service ended a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Impatience {
     Idle,
     SlowHeader,
@@ -112,6 +112,11 @@ impl Metrics {
     }
 
     pub(crate) fn lost_patience(&self, reason: Impatience) {
+        let reason = match reason {
+            Impatience::Idle => "idle",
+            Impatience::SlowHeader => "slow_header",
+            Impatience::SlowReader => "slow_reader",
+        };
         self.impatience.get_or_create(&Reason { reason }).inc();
     }
 

@@ -133,10 +133,11 @@ impl Drop for Presence {
 
 /// The pattern under which the request was served, of which there are few.
 fn route(request: Option<&HttpRequest>) -> Cow<'static, str> {
-    let Some(request) = request else { return Cow::Borrowed("") };
+    const NONE: Cow<'static, str> = Cow::Borrowed("none");
+    let Some(request) = request else { return NONE };
     match request.app_data::<Route>() {
         Some(Route(pattern)) => Cow::Borrowed(pattern),
-        None => request.match_pattern().map_or(Cow::Borrowed(""), Cow::Owned),
+        None => request.match_pattern().map_or(NONE, Cow::Owned),
     }
 }
 
