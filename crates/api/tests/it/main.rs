@@ -10,6 +10,7 @@ mod errors;
 mod limits;
 mod names;
 mod operators;
+mod own_backend;
 mod process;
 mod program;
 mod requests;
