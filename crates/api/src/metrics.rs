@@ -1,6 +1,7 @@
 //! What is counted for the operator, and how it is told: OpenMetrics text, as Prometheus reads it.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
@@ -104,13 +105,6 @@ impl Metrics {
         self
     }
 
-    pub(crate) fn answered(&self, route: Cow<'static, str>, method: &Method, status: StatusCode, latency: Duration) {
-        let routed = Routed { route };
-        self.latency.get_or_create(&routed).observe(latency.as_secs_f64());
-        let answered = Answered { route: routed.route, method: method_label(method), status: status_class(status) };
-        self.requests.get_or_create(&answered).inc();
-    }
-
     pub(crate) fn lost_patience(&self, reason: Impatience) {
         let reason = match reason {
             Impatience::Idle => "idle",
@@ -125,6 +119,34 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+/// One worker's way to the series that its requests belong to: there are few, and each is looked up once.
+#[derive(Default)]
+pub(crate) struct Tally(RefCell<Vec<(Answered, Counter, Histogram)>>);
+
+impl Tally {
+    pub(crate) fn answered(
+        &self,
+        metrics: &Metrics,
+        route: Cow<'static, str>,
+        method: &Method,
+        status: StatusCode,
+        latency: Duration,
+    ) {
+        let answered = Answered { route, method: method_label(method), status: status_class(status) };
+        let mut known = self.0.borrow_mut();
+        let place = known.iter().position(|(series, ..)| *series == answered).unwrap_or_else(|| {
+            let requests = metrics.requests.get_or_create(&answered).clone();
+            let routed = Routed { route: answered.route.clone() };
+            let latency = metrics.latency.get_or_create(&routed).clone();
+            known.push((answered, requests, latency));
+            known.len() - 1
+        });
+        let (_, requests, latencies) = &known[place];
+        requests.inc();
+        latencies.observe(latency.as_secs_f64());
     }
 }
 

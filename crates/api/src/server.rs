@@ -17,7 +17,8 @@ use actix_web::{App, web};
 use config::service::{Origins, Settings};
 
 use crate::connection::{Connection, Patience};
-use crate::{Routes, State, admission, body, cross_origin, docs, management, requests};
+use crate::metrics::Tally;
+use crate::{Routes, State, Worker, admission, body, cross_origin, docs, management, requests};
 
 /// The service itself. Built from actix-web's parts instead of its `HttpServer`, which leaves no place for
 /// [`Connection`].
@@ -42,7 +43,7 @@ pub(crate) fn service(
         // The last one is the outermost.
         let app = App::new()
             .app_data(state.clone())
-            .app_data(Rc::new(state.log.worker()))
+            .app_data(Rc::new(Worker { log: state.log.worker(), tally: Tally::default() }))
             .app_data(web::PayloadConfig::new(limits.body_bytes))
             .app_data(body::json(limits.body_bytes))
             .wrap(from_fn(admission::admit))

@@ -19,6 +19,7 @@ use utoipa::OpenApi;
 
 use crate::client::{self, ask};
 
+#[expect(unreachable_pub, reason = "as it stands in the service's lib.rs")]
 pub async fn run(listeners: Listeners, settings: &Settings, signals: impl Stream<Item = ()> + Unpin) -> io::Result<()> {
     let shared = web::Data::new(Notes::default());
     let routes = move |config: &mut web::ServiceConfig| {
