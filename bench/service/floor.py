@@ -51,7 +51,7 @@ def measure(workshop, options):
     for _ in range(options.rounds):
         for side in sides:
             at_full_rate(side, options)
-    half = int(min(ours.rate)) // 2
+    half = int(figures.middle(ours.rate)) // 2
     for _ in range(options.rounds):
         for side in (ours, nginx, hyper):
             at_half_rate(side, paced, half, options)
