@@ -1,64 +1,82 @@
 //! Who is let in: the inner layer around every route, which keeps requests within their limits and panics in theirs.
 
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 
-use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use actix_web::http::{ConnectionType, StatusCode, Uri};
-use actix_web::middleware::Next;
 use actix_web::{HttpResponse, HttpResponseBuilder, rt, web};
 use config::service::Limits;
+use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, stream};
 
+use crate::layer::{Inner, Layer};
 use crate::{Error, State};
 
 /// What is left of the service when it has too much to do.
 const ALWAYS: [&str; 2] = ["/health", "/livez"];
 
 /// Lets a request in if it keeps within the limits; what a route then panics with is an error like others.
-pub(crate) async fn admit(
-    mut request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse, actix_web::Error> {
-    let state = request.app_data::<web::Data<State>>().expect("every app is given its state").clone();
-    if let Some(error) = too_large(&request, &state.limits) {
-        // The rest of what the client sends is not waited for.
-        return Ok(closing(request.error_response(error)));
+#[derive(Clone)]
+pub(crate) struct Admission {
+    pub(crate) state: web::Data<State>,
+}
+
+impl Layer for Admission {
+    async fn pass(
+        self,
+        mut request: ServiceRequest,
+        inner: Rc<impl Inner>,
+    ) -> Result<ServiceResponse, actix_web::Error> {
+        let State { limits, metrics, path_prefix, .. } = &**self.state;
+        if let Some(error) = too_large(&request, limits) {
+            // The rest of what the client sends is not waited for.
+            return Ok(closing(request.error_response(error)));
+        }
+        if let Some(prefix) = path_prefix {
+            remove_prefix(&mut request, prefix);
+        }
+        // The request itself is one of those that are counted.
+        if metrics.in_flight.get() > limits.in_flight as i64 && !ALWAYS.contains(&request.path()) {
+            metrics.shed.inc();
+            return Ok(request.into_response(overloaded()));
+        }
+        let outcome = AssertUnwindSafe(answer(request, inner, limits)).catch_unwind().await;
+        // The panic hook has logged it.
+        outcome.unwrap_or_else(|_| Err(InternalError::new("a panic", StatusCode::INTERNAL_SERVER_ERROR).into()))
     }
-    if let Some(prefix) = &state.path_prefix {
-        remove_prefix(&mut request, prefix);
-    }
-    // The request itself is one of those that are counted.
-    if state.metrics.in_flight.get() > state.limits.in_flight as i64 && !ALWAYS.contains(&request.path()) {
-        state.metrics.shed.inc();
-        return Ok(request.into_response(overloaded()));
-    }
-    let outcome = AssertUnwindSafe(answer(request, next, &state.limits)).catch_unwind().await;
-    // The panic hook has logged it.
-    outcome.unwrap_or_else(|_| Err(InternalError::new("a panic", StatusCode::INTERNAL_SERVER_ERROR).into()))
 }
 
 /// Reads the body, so that its limits hold on every route, and lets the route answer.
 async fn answer(
     mut request: ServiceRequest,
-    next: Next<BoxBody>,
+    inner: Rc<impl Inner>,
     limits: &Limits,
 ) -> Result<ServiceResponse, actix_web::Error> {
     // What CONNECT and upgrades send has no end that could be waited for; it stays unread, and the connection closes.
-    if [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|header| request.headers().contains_key(header)) {
-        let body = rt::time::timeout(limits.body_time, request.extract::<web::Bytes>());
-        match body.await {
-            Ok(Ok(body)) => {
-                let payload = Box::pin(stream::once(async { Ok(body) }));
-                request.set_payload(Payload::Stream { payload });
-            }
-            Ok(Err(error)) => return Ok(request.error_response(error)),
-            Err(_elapsed) => return Ok(closing(request.error_response(Error::SlowBody))),
-        }
+    if [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|header| request.headers().contains_key(header))
+        && let Err(error) = read_body(&mut request, limits).await
+    {
+        let slow = matches!(error.as_error(), Some(Error::SlowBody));
+        let response = request.error_response(error);
+        return Ok(if slow { closing(response) } else { response });
     }
-    next.call(request).await
+    inner.call(request).await
+}
+
+/// Boxed, since few requests have one, and all would carry the room that it takes to read it.
+fn read_body<'a>(request: &'a mut ServiceRequest, limits: &Limits) -> LocalBoxFuture<'a, Result<(), actix_web::Error>> {
+    let patience = limits.body_time;
+    async move {
+        let body = rt::time::timeout(patience, request.extract::<web::Bytes>()).await;
+        let body = body.map_err(|_elapsed| Error::SlowBody)??;
+        let payload = Box::pin(stream::once(async { Ok(body) }));
+        request.set_payload(Payload::Stream { payload });
+        Ok(())
+    }
+    .boxed_local()
 }
 
 fn too_large(request: &ServiceRequest, limits: &Limits) -> Option<Error> {

@@ -1,5 +1,6 @@
 //! The domain: what a greeting is. Knows nothing of HTTP.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
@@ -33,7 +34,7 @@ impl Counter {
 
 /// Whom to greet: any text of bounded length, never empty.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Name(String);
+pub(crate) struct Name(Cow<'static, str>);
 
 impl Name {
     /// Counted in Unicode scalar values, so that the limit is the same in every script.
@@ -41,7 +42,7 @@ impl Name {
 
     /// Takes the name as given; nobody in particular, and the empty name, is the world.
     pub(crate) fn new(given: Option<String>) -> Result<Self, NameTooLong> {
-        let name = given.filter(|name| !name.is_empty()).unwrap_or_else(|| "World".to_owned());
+        let name = given.filter(|name| !name.is_empty()).map_or(Cow::Borrowed("World"), Cow::Owned);
         match name.chars().count() {
             0..=Self::LONGEST => Ok(Self(name)),
             characters => Err(NameTooLong { characters }),

@@ -15,6 +15,7 @@ mod greeting;
 mod handlers;
 pub mod healthcheck;
 mod last_call;
+mod layer;
 mod management;
 mod metrics;
 pub mod open_files;
@@ -30,7 +31,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::{Handler, Responder, rt, web};
+use actix_web::http::Method;
+use actix_web::http::header::ALLOW;
+use actix_web::{Handler, HttpResponse, Responder, guard, rt, web};
 use config::service::{Limits, Settings};
 use futures_util::future::{Either, select};
 use futures_util::{FutureExt, Stream, StreamExt};
@@ -55,11 +58,15 @@ impl<T: Fn(&mut web::ServiceConfig) + Clone + Send + 'static> Routes for T {}
 /// A resource that is read with GET and, as HTTP has it, with HEAD.
 pub fn readable<F, Args>(path: &'static str, handler: F) -> actix_web::Resource
 where
-    F: Handler<Args> + Clone,
+    F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler))
+    // One route whose guard is a function: actix notes what other guards ask for with every request, to list it for
+    // those that it refuses.
+    let reads = guard::fn_guard(|context| matches!(context.head().method, Method::GET | Method::HEAD));
+    let others = || async { HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish() };
+    resource(path).route(web::route().guard(reads).to(handler)).default_service(web::to(others))
 }
 
 /// A resource whose requests are counted under its pattern.

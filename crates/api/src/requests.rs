@@ -5,47 +5,51 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
-use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, web};
 use config::service::LogLevel;
 
 use crate::access_log::Entry;
 use crate::connection::Watch;
+use crate::layer::{Inner, Layer};
 use crate::trace::Names;
 use crate::{Route, State, Worker, caller, error};
 
 /// The outer layer, which sees every request and the answer that it gets.
-pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, actix_web::Error> {
-    let state = request.app_data::<web::Data<State>>().expect("every app is given its state").clone();
-    let worker = request.app_data::<Rc<Worker>>().expect("every app is given its worker").clone();
-    let observed = Observed::begin(&request, &state);
+#[derive(Clone)]
+pub(crate) struct Observation {
+    pub(crate) state: web::Data<State>,
+    pub(crate) worker: Rc<Worker>,
+}
 
-    let (request, response) = match next.call(request).await {
-        Ok(response) => {
-            let (request, response) = response.into_parts();
-            (Some(request), response)
-        }
-        Err(error) => {
-            // With what the layers on the way have added to its answer, which `from_error` would forget.
-            let headers = error.error_response().headers().clone();
-            let mut response = HttpResponse::from_error(error);
-            *response.headers_mut() = headers;
-            (None, response)
-        }
-    };
-    let cause = error::chain(&response);
-    let response = error::explain(error::tell_options(response, &observed.method));
-    let response = observed.end(request.as_ref(), response, &worker, cause.as_deref());
+impl Layer for Observation {
+    async fn pass(self, request: ServiceRequest, inner: Rc<impl Inner>) -> Result<ServiceResponse, actix_web::Error> {
+        let observed = Observed::begin(&request, self.state);
+        let (request, response) = match inner.call(request).await {
+            Ok(response) => {
+                let (request, response) = response.into_parts();
+                (Some(request), response)
+            }
+            Err(error) => {
+                // With what the layers on the way have added to its answer, which `from_error` would forget.
+                let headers = error.error_response().headers().clone();
+                let mut response = HttpResponse::from_error(error);
+                *response.headers_mut() = headers;
+                (None, response)
+            }
+        };
+        let cause = error::chain(&response);
+        let response = error::explain(error::tell_options(response, &observed.method));
+        let response = observed.end(request.as_ref(), response, &self.worker, cause.as_deref());
 
-    match request {
-        Some(request) => Ok(ServiceResponse::new(request, response)),
-        // The request went down with what failed; an error carries the answer instead.
-        None => Err(InternalError::from_response("the request was not answered", response).into()),
+        match request {
+            Some(request) => Ok(ServiceResponse::new(request, response)),
+            // The request went down with what failed; an error carries the answer instead.
+            None => Err(InternalError::from_response("the request was not answered", response).into()),
+        }
     }
 }
 
@@ -60,13 +64,13 @@ struct Observed {
 }
 
 impl Observed {
-    fn begin(request: &ServiceRequest, state: &web::Data<State>) -> Self {
+    fn begin(request: &ServiceRequest, state: web::Data<State>) -> Self {
         let headers = request.headers();
         Self {
             started: Instant::now(),
-            presence: Presence::begin(request, state),
             names: Names::of(headers),
             client: caller::address(headers, request.peer_addr(), state.trusted_proxies),
+            presence: Presence::begin(request, state),
             method: request.method().clone(),
             path: request.path().to_owned(),
         }
@@ -108,13 +112,13 @@ struct Presence {
 }
 
 impl Presence {
-    fn begin(request: &ServiceRequest, state: &web::Data<State>) -> Self {
+    fn begin(request: &ServiceRequest, state: web::Data<State>) -> Self {
         let watch = request.conn_data::<Rc<Watch>>().cloned();
         if let Some(watch) = &watch {
             watch.asked();
         }
         state.metrics.in_flight.inc();
-        Self { state: state.clone(), watch, answered: false }
+        Self { state, watch, answered: false }
     }
 }
 

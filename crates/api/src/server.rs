@@ -11,14 +11,17 @@ use actix_http::{HttpService, KeepAlive};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
-use actix_web::middleware::{Compat, Condition, from_fn};
+use actix_web::middleware::{Compat, Condition};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use config::service::{Origins, Settings};
 
+use crate::admission::Admission;
 use crate::connection::{Connection, Patience};
+use crate::layer::Around;
 use crate::metrics::Tally;
-use crate::{Routes, State, Worker, admission, body, cross_origin, docs, management, requests};
+use crate::requests::Observation;
+use crate::{Routes, State, Worker, body, cross_origin, docs, management};
 
 /// The service itself. Built from actix-web's parts instead of its `HttpServer`, which leaves no place for
 /// [`Connection`].
@@ -40,15 +43,15 @@ pub(crate) fn service(
     let stopping = builder.graceful_shutdown_signal();
     let each_worker = move || {
         let patience = Patience::start(&limits, state.metrics.clone());
+        let worker = Rc::new(Worker { log: state.log.worker(), tally: Tally::default() });
         // The last one is the outermost.
         let app = App::new()
             .app_data(state.clone())
-            .app_data(Rc::new(Worker { log: state.log.worker(), tally: Tally::default() }))
             .app_data(web::PayloadConfig::new(limits.body_bytes))
             .app_data(body::json(limits.body_bytes))
-            .wrap(from_fn(admission::admit))
+            .wrap(Around(Admission { state: state.clone() }))
             .wrap(Compat::new(Condition::new(origins != Origins::default(), cross_origin::layer(&origins))))
-            .wrap(from_fn(requests::observe))
+            .wrap(Around(Observation { state: state.clone(), worker }))
             .configure(&routes);
         let app = if docs { app.configure(docs::routes) } else { app };
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
