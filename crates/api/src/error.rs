@@ -2,17 +2,24 @@
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::NameTooLong;
+use crate::ids::OutOfIds;
+
+/// When to ask again where the service cannot answer for the moment.
+const RETRY_SECONDS: u16 = 1;
 
 /// Why a handler did not answer as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Name(#[from] NameTooLong),
+    /// It passes by itself: the caller is told to come again.
+    #[error(transparent)]
+    Ids(#[from] OutOfIds),
     /// No fault of the caller, who learns nothing of it; the log gets the whole chain.
     #[error("the request could not be answered")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -22,8 +29,17 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Name(_) => StatusCode::BAD_REQUEST,
+            Self::Ids(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.status_code());
+        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
+        }
+        response
     }
 }
 
@@ -73,6 +89,7 @@ pub(crate) fn chain(response: &HttpResponse) -> Option<String> {
 
 fn detail(response: &HttpResponse) -> String {
     match (response.status(), response.error()) {
+        (StatusCode::SERVICE_UNAVAILABLE, _) => "The service cannot answer for the moment; try again soon.".into(),
         (status, _) if status.is_server_error() => "The request failed here; the log has the reason.".into(),
         (_, Some(error)) => error.to_string(),
         (StatusCode::NOT_FOUND, None) => "Nothing is served at this path.".into(),

@@ -1,7 +1,5 @@
 //! The domain: what a greeting is. Knows nothing of HTTP.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde::Serialize;
 
 /// A numbered greeting; its fields are serialized in this order.
@@ -14,16 +12,6 @@ pub(crate) struct Greeting {
 impl Greeting {
     pub(crate) fn new(id: u64, name: &Name) -> Self {
         Self { id, content: format!("Hello, {}!", name.0) }
-    }
-}
-
-/// Numbers greetings from 1, once each.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn next(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -80,11 +68,5 @@ mod tests {
             let error = name(&character.repeat(101)).unwrap_err();
             assert_eq!(error.to_string(), "the name has 101 characters, 100 are allowed");
         }
-    }
-
-    #[test]
-    fn numbers_start_at_one() {
-        let counter = Counter::default();
-        assert_eq!([counter.next(), counter.next(), counter.next()], [1, 2, 3]);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) async fn greeting(
     query: web::Query<GreetingQuery>,
 ) -> Result<impl Responder, Error> {
     let name = Name::new(query.into_inner().name)?;
-    Ok(web::Json(Greeting::new(state.greetings.next(), &name)))
+    Ok(web::Json(Greeting::new(state.ids.take()?, &name)))
 }
 
 #[derive(Serialize)]
@@ -28,8 +28,11 @@ struct Health {
 
 /// `GET /health`: may this process be sent requests?
 pub(crate) async fn health(state: web::Data<State>) -> HttpResponse {
+    let unavailable = |status| HttpResponse::ServiceUnavailable().json(Health { status });
     if state.is_draining() {
-        HttpResponse::ServiceUnavailable().json(Health { status: "draining" })
+        unavailable("draining")
+    } else if !state.ids.have_arrived() {
+        unavailable("starting")
     } else {
         HttpResponse::Ok().json(Health { status: "ok" })
     }

@@ -8,6 +8,7 @@ mod error;
 mod greeting;
 mod handlers;
 pub mod healthcheck;
+pub mod ids;
 mod requests;
 pub mod telemetry;
 
@@ -54,7 +55,7 @@ where
 
 /// What the workers share.
 pub(crate) struct State {
-    pub(crate) greetings: greeting::Counter,
+    pub(crate) ids: ids::Ids,
     pub(crate) image_digest: Option<String>,
     draining: AtomicBool,
 }
@@ -86,7 +87,7 @@ pub async fn serve(
     routes: fn(&mut web::ServiceConfig),
 ) -> io::Result<()> {
     let state = web::Data::new(State {
-        greetings: greeting::Counter::default(),
+        ids: ids::Ids::start(&settings.ids).map_err(io::Error::other)?,
         image_digest: settings.image_digest.clone(),
         draining: AtomicBool::new(false),
     });

@@ -46,6 +46,9 @@ fn serve() -> ExitCode {
         Ok(settings) => settings,
         Err(invalid) => return fail(2, &format!("cannot start with these settings:\n{invalid}")),
     };
+    if let Err(missing) = api::ids::supported(&settings.ids) {
+        return fail(2, &format!("cannot start with these settings: {missing}"));
+    }
     api::telemetry::init(settings.log_format, settings.log_level);
     let address = settings.address();
     let listener = match TcpListener::bind(address) {
