@@ -2,10 +2,10 @@
 
 use actix_cors::Cors;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use config::service::Origins;
 
-use crate::requests::REQUEST_ID;
+use crate::trace::{REQUEST_ID, TRACEPARENT};
 
 /// What API Gateway wants of who has a key, or signs.
 const FOR_THE_GATEWAY: [HeaderName; 4] = [
@@ -26,7 +26,7 @@ pub(crate) fn layer(origins: &Origins) -> Cors {
     let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let cors = cors
         .allowed_methods(methods)
-        .allowed_headers([AUTHORIZATION, CONTENT_TYPE, REQUEST_ID])
+        .allowed_headers([AUTHORIZATION, CONTENT_TYPE, REQUEST_ID, TRACEPARENT])
         .allowed_headers(FOR_THE_GATEWAY);
-    cors.expose_headers([REQUEST_ID]).max_age(PREFLIGHT_SECONDS)
+    cors.expose_headers([REQUEST_ID, RETRY_AFTER]).max_age(PREFLIGHT_SECONDS)
 }

@@ -1,8 +1,8 @@
 //! What can go wrong with a request, and the problem details (RFC 9457) that its caller is told.
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
@@ -20,6 +20,12 @@ pub enum Error {
     /// It passes by itself: the caller is told to come again.
     #[error(transparent)]
     Ids(#[from] OutOfIds),
+    #[error("the body did not arrive in time")]
+    SlowBody,
+    #[error("path and query have more than {allowed} bytes")]
+    UriTooLong { allowed: usize },
+    #[error("request line and headers have more than {allowed} bytes")]
+    HeaderTooLarge { allowed: usize },
     /// No fault of the caller, who learns nothing of it; the log gets the whole chain.
     #[error("the request could not be answered")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -30,6 +36,9 @@ impl ResponseError for Error {
         match self {
             Self::Name(_) => StatusCode::BAD_REQUEST,
             Self::Ids(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -42,6 +51,13 @@ impl ResponseError for Error {
         response
     }
 }
+
+/// What a client gets whose request takes too long to arrive, before there is a request to answer.
+pub(crate) const TOO_SLOW: &str = concat!(
+    "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\ncontent-length: 108\r\n",
+    "cache-control: no-store\r\nconnection: close\r\n\r\n",
+    r#"{"type":"about:blank","title":"Request Timeout","status":408,"detail":"The request did not arrive in time."}"#
+);
 
 /// The body of an error's answer; its type is always the default one, whose title is the status's own.
 #[derive(Serialize)]
@@ -75,6 +91,21 @@ pub(crate) fn explain(response: HttpResponse) -> HttpResponse {
     })
 }
 
+/// Answers for a resource that does not answer `OPTIONS` itself: with the methods that it has.
+pub(crate) fn tell_options(mut response: HttpResponse, method: &Method) -> HttpResponse {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let methods = format!("{}, OPTIONS", allowed(response.headers()));
+    if let Ok(methods) = HeaderValue::from_str(&methods) {
+        response.headers_mut().insert(ALLOW, methods);
+    }
+    if method == Method::OPTIONS {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
+}
+
 /// The error behind a server fault's answer with everything that caused it, for the log.
 pub(crate) fn chain(response: &HttpResponse) -> Option<String> {
     let error = response.error().filter(|_| response.status().is_server_error())?;
@@ -89,9 +120,9 @@ pub(crate) fn chain(response: &HttpResponse) -> Option<String> {
 
 fn detail(response: &HttpResponse) -> String {
     match (response.status(), response.error()) {
-        (StatusCode::SERVICE_UNAVAILABLE, _) => "The service cannot answer for the moment; try again soon.".into(),
-        (status, _) if status.is_server_error() => "The request failed here; the log has the reason.".into(),
+        (StatusCode::INTERNAL_SERVER_ERROR, _) => "The request failed here; the log has the reason.".into(),
         (_, Some(error)) => error.to_string(),
+        (StatusCode::SERVICE_UNAVAILABLE, None) => "Too much is asked at this moment; ask again later.".into(),
         (StatusCode::NOT_FOUND, None) => "Nothing is served at this path.".into(),
         (StatusCode::METHOD_NOT_ALLOWED, None) => format!("Allowed here: {}.", allowed(response.headers())),
         (_, None) => "The request cannot be answered as it is.".into(),
@@ -129,6 +160,13 @@ mod tests {
             body,
             r#"{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"The request failed here; the log has the reason."}"#
         );
+    }
+
+    #[test]
+    fn the_answer_to_a_slow_client_is_as_long_as_it_says() {
+        let (head, body) = TOO_SLOW.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
     }
 
     #[test]

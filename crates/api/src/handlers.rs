@@ -38,6 +38,11 @@ pub(crate) async fn health(state: web::Data<State>) -> HttpResponse {
     }
 }
 
+/// `GET /livez`: is this process at work? For whoever restarts it; that it drains is no reason to.
+pub(crate) async fn livez() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "ok" })
+}
+
 #[derive(Serialize)]
 struct Version<'a> {
     name: &'static str,

@@ -25,7 +25,7 @@ pub(crate) enum Ids {
 
 /// Every id that was leased is used up, and no new block has arrived.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("every id that was leased is used up, and the table gives no others")]
+#[error("no id is left to give at this moment; ask again soon")]
 pub struct OutOfIds;
 
 /// This program was built without what the settings ask for.

@@ -3,99 +3,149 @@
 //! What is served stands in [`routes`], and how long it is served in [`serve`]. Nothing here reads the environment,
 //! prints or exits.
 
+mod access_log;
+mod admission;
+mod caller;
+mod connection;
 mod cross_origin;
 mod error;
 mod greeting;
 mod handlers;
 pub mod healthcheck;
 pub mod ids;
+mod last_call;
+mod management;
+mod metrics;
+pub mod open_files;
 mod requests;
+mod server;
 pub mod telemetry;
+mod trace;
 
 use std::io;
 use std::net::TcpListener;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::middleware::{Compat, Condition, from_fn};
-use actix_web::{App, Handler, HttpServer, Responder, web};
-use config::service::{Origins, Settings};
+use actix_web::{Handler, Responder, rt, web};
+use config::service::{Limits, Settings};
 use futures_util::future::{Either, select};
 use futures_util::{FutureExt, Stream, StreamExt};
 
 pub use error::Error;
 pub use greeting::NameTooLong;
 
-/// The most bytes a request's body may have.
-pub const BODY_LIMIT: usize = 64 * 1024;
-
-/// How long an idle connection stays open. Load balancers keep theirs for a minute: whoever closes first must not be
-/// the server, or a request meets a connection that has just gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
 /// Everything that is served.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(readable("/api/greeting", handlers::greeting))
         .service(readable("/health", handlers::health))
+        .service(readable("/livez", handlers::livez))
         .service(readable("/version", handlers::version));
 }
 
 /// A resource that is read with GET and, as HTTP has it, with HEAD.
-pub fn readable<F, Args>(path: &str, handler: F) -> actix_web::Resource
+pub fn readable<F, Args>(path: &'static str, handler: F) -> actix_web::Resource
 where
     F: Handler<Args> + Clone,
     Args: actix_web::FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler))
+    resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler))
 }
+
+/// A resource whose requests are counted under its pattern.
+pub fn resource(pattern: &'static str) -> actix_web::Resource {
+    web::resource(pattern).app_data(Route(pattern))
+}
+
+/// The pattern of the resource that a request was for.
+#[derive(Clone, Copy)]
+pub(crate) struct Route(pub(crate) &'static str);
 
 /// What the workers share.
 pub(crate) struct State {
     pub(crate) ids: ids::Ids,
     pub(crate) image_digest: Option<String>,
+    pub(crate) limits: Limits,
+    pub(crate) path_prefix: Option<String>,
+    pub(crate) trusted_proxies: usize,
+    pub(crate) metrics: Arc<metrics::Metrics>,
+    pub(crate) log: access_log::AccessLog,
     draining: AtomicBool,
 }
 
 impl State {
+    fn new(settings: &Settings, ids: ids::Ids) -> Self {
+        Self {
+            ids,
+            image_digest: settings.image_digest.clone(),
+            limits: settings.limits.clone(),
+            path_prefix: settings.path_prefix.clone(),
+            trusted_proxies: settings.trusted_proxies,
+            metrics: Arc::new(metrics::Metrics::new(settings.image_digest.as_deref())),
+            log: access_log::AccessLog::new(settings.log_format, settings.log_level),
+            draining: AtomicBool::new(false),
+        }
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 }
 
+/// Where the service is asked, and where its operator asks.
+pub struct Listeners {
+    pub service: TcpListener,
+    pub management: Option<TcpListener>,
+}
+
 /// Serves [`routes`] until a signal arrives; see [`serve`].
-pub async fn run(
-    listener: TcpListener,
-    settings: &Settings,
-    signals: impl Stream<Item = ()> + Unpin,
-) -> io::Result<()> {
-    serve(listener, settings, signals, routes).await
+pub async fn run(listeners: Listeners, settings: &Settings, signals: impl Stream<Item = ()> + Unpin) -> io::Result<()> {
+    serve(listeners, settings, signals, routes).await
 }
 
 /// Serves some routes until a signal arrives and what is in flight has been answered.
 ///
 /// The first signal starts the drain: `/health` turns to 503, requests are still accepted and every answer closes its
-/// connection. At its end, or at a second signal, the listener closes and requests in flight are finished. A third
-/// signal gives those up.
+/// connection. At its end, or at a second signal, the listener takes no new connections, those that the kernel has
+/// taken are answered, and requests in flight are finished. A third signal gives those up.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Listeners,
+    settings: &Settings,
+    signals: impl Stream<Item = ()> + Unpin,
+    routes: fn(&mut web::ServiceConfig),
+) -> io::Result<()> {
+    let ids = ids::Ids::start(&settings.ids).map_err(io::Error::other)?;
+    let state = web::Data::new(State::new(settings, ids));
+    let served = serve_until_stopped(listeners, settings, signals, routes, &state).await;
+    state.log.finish();
+    served
+}
+
+async fn serve_until_stopped(
+    Listeners { service, management }: Listeners,
     settings: &Settings,
     mut signals: impl Stream<Item = ()> + Unpin,
     routes: fn(&mut web::ServiceConfig),
+    state: &web::Data<State>,
 ) -> io::Result<()> {
-    let state = web::Data::new(State {
-        ids: ids::Ids::start(&settings.ids).map_err(io::Error::other)?,
-        image_digest: settings.image_digest.clone(),
-        draining: AtomicBool::new(false),
+    let address = service.local_addr()?;
+    let last_call = last_call::prepare(&service)?;
+    let management_address = management.as_ref().map(TcpListener::local_addr).transpose()?;
+    // Ends with the service, whatever it is at.
+    let management = management.map(|listener| server::management(listener, state.clone())).transpose()?;
+    let management = management.map(|server| {
+        let handle = server.handle();
+        rt::spawn(server);
+        handle
     });
-    let address = listener.local_addr()?;
-    let server = start(listener, settings, state.clone(), routes)?;
+    let server = server::service(service, settings, state.clone(), routes)?;
     let handle = server.handle();
     let digest = settings.image_digest.as_deref();
-    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), digest, "listening");
+    let management_address = management_address.map(tracing::field::display);
+    tracing::info!(%address, management = management_address, version = env!("CARGO_PKG_VERSION"), digest, "listening");
 
     let mut server = pin!(server.fuse());
     if let Either::Left((ended, _)) = select(&mut server, signals.next()).await {
@@ -103,44 +153,27 @@ pub async fn serve(
     }
     tracing::info!(seconds = settings.drain.as_secs(), "draining");
     state.draining.store(true, Ordering::Relaxed);
-    let drained = pin!(actix_web::rt::time::sleep(settings.drain));
+    let drained = pin!(rt::time::sleep(settings.drain));
     if let Either::Left((ended, _)) = select(&mut server, select(drained, signals.next())).await {
         return ended;
     }
     tracing::info!(seconds = settings.shutdown.as_secs(), "finishing what is in flight");
+    let last_call = pin!(last_call.take());
+    if let Either::Left((ended, _)) = select(&mut server, last_call).await {
+        return ended;
+    }
     // The order goes out when it is given; its answer would only repeat the end of the server itself.
     drop(handle.stop(true));
-    match select(server, signals.next()).await {
+    let ended = match select(server, signals.next()).await {
         Either::Left((ended, _)) => ended,
         // Dropping the server takes the workers along.
         Either::Right(_) => {
             tracing::warn!("gave up what was in flight");
             Ok(())
         }
-    }
-}
-
-fn start(
-    listener: TcpListener,
-    settings: &Settings,
-    state: web::Data<State>,
-    routes: fn(&mut web::ServiceConfig),
-) -> io::Result<Server> {
-    let origins = settings.cors_origins.clone();
-    let app = move || {
-        // The last one is the outermost.
-        App::new()
-            .app_data(state.clone())
-            .app_data(web::PayloadConfig::new(BODY_LIMIT))
-            .wrap(from_fn(requests::contain))
-            .wrap(Compat::new(Condition::new(origins != Origins::default(), cross_origin::layer(&origins))))
-            .wrap(from_fn(requests::observe))
-            .configure(routes)
     };
-    let server = HttpServer::new(app)
-        .disable_signals()
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(settings.shutdown.as_secs())
-        .listen(listener)?;
-    Ok(server.run())
+    if let Some(management) = management {
+        management.stop(false).await;
+    }
+    ended
 }

@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::task::Poll;
 use std::{env, io};
 
 use actix_web::rt::System;
 use actix_web::rt::signal::unix::{SignalKind, signal};
+use api::Listeners;
 use config::Invalid;
 use config::service::{Settings, VARIABLES};
 use futures_util::{Stream, stream};
@@ -50,16 +51,28 @@ fn serve() -> ExitCode {
         return fail(2, &format!("cannot start with these settings: {missing}"));
     }
     api::telemetry::init(settings.log_format, settings.log_level);
-    let address = settings.address();
-    let listener = match TcpListener::bind(address) {
-        Ok(listener) => listener,
-        Err(error) => return fail(1, &format!("cannot listen on {address}: {error}")),
+    if let Err(lacking) = api::open_files::allow(settings.limits.connections) {
+        tracing::warn!(%lacking, "API_MAX_CONNECTIONS cannot be reached");
+    }
+    let listeners = match listen(&settings) {
+        Ok(listeners) => listeners,
+        Err(problem) => return fail(1, &problem),
     };
-    let served = System::new().block_on(async { api::run(listener, &settings, signals()?).await });
+    let served = System::new().block_on(async { api::run(listeners, &settings, signals()?).await });
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &format!("cannot serve on {address}: {error}")),
+        Err(error) => fail(1, &format!("cannot serve on {}: {error}", settings.address())),
     }
+}
+
+fn listen(settings: &Settings) -> Result<Listeners, String> {
+    let bind = |address: SocketAddr| {
+        TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
+    };
+    let service = bind(settings.address())?;
+    let management = settings.management_address().map(bind).transpose();
+    let management = management.map_err(|problem| format!("{problem}; see API_MANAGEMENT_PORT"))?;
+    Ok(Listeners { service, management })
 }
 
 /// Docker reserves every code but 0 and 1, so that unusable settings are plainly unhealthy here.

@@ -1,32 +1,29 @@
-//! What happens around every request: an id, a bounded body, a caught panic, an explained error, one line in the log.
+//! What happens around every request: names, an explained error, one line in the log, its place in the metrics.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
-use std::panic::AssertUnwindSafe;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::body::BoxBody;
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpResponse, web};
-use futures_util::{FutureExt, stream};
+use actix_web::{HttpRequest, HttpResponse, web};
+use config::service::LogLevel;
 
-use crate::{State, error};
+use crate::access_log::{Entry, WorkerLog};
+use crate::connection::Watch;
+use crate::trace::Names;
+use crate::{Route, State, caller, error};
 
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The outer middleware: the id, the explained error, the line in the log.
+/// The outer layer, which sees every request and the answer that it gets.
 pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, actix_web::Error> {
-    let started = Instant::now();
-    let id = request_id(request.headers());
-    let method = request.method().clone();
-    let path = request.path().to_owned();
     let state = request.app_data::<web::Data<State>>().expect("every app is given its state").clone();
+    let log = request.app_data::<Rc<WorkerLog>>().expect("every worker has a log").clone();
+    let observed = Observed::begin(&request, &state);
 
     let (request, response) = match next.call(request).await {
         Ok(response) => {
@@ -42,34 +39,8 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Res
         }
     };
     let cause = error::chain(&response);
-    let mut response = error::explain(response);
-    response.headers_mut().insert(REQUEST_ID, id.clone());
-    if state.is_draining() {
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
-
-    let status = response.status();
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(
-                request_id = id.to_str().ok(),
-                %method,
-                path,
-                status = status.as_u16(),
-                latency_ms = started.elapsed().as_micros() as f64 / 1000.0,
-                error = cause,
-                "request"
-            )
-        };
-    }
-    match path.as_str() {
-        // Probes come every few seconds for ever.
-        "/health" if status.is_success() => line!(debug),
-        // Told to stop, the service is not at fault.
-        "/health" if state.is_draining() => line!(info),
-        _ if status.is_server_error() => line!(error),
-        _ => line!(info),
-    }
+    let response = error::explain(error::tell_options(response, &observed.method));
+    let response = observed.end(request.as_ref(), response, &log, cause.as_deref());
 
     match request {
         Some(request) => Ok(ServiceResponse::new(request, response)),
@@ -78,41 +49,106 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Res
     }
 }
 
-/// The inner middleware: a panic of a route is an error like others.
-pub(crate) async fn contain(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, actix_web::Error> {
-    let outcome = AssertUnwindSafe(answer(request, next)).catch_unwind().await;
-    // The panic hook has logged it.
-    outcome.unwrap_or_else(|_| Err(InternalError::new("a panic", StatusCode::INTERNAL_SERVER_ERROR).into()))
+/// What is known of a request when its head is there.
+struct Observed {
+    started: Instant,
+    presence: Presence,
+    names: Names,
+    client: Option<IpAddr>,
+    method: Method,
+    path: String,
 }
 
-/// Reads the body, so that its limit holds on every route, and lets the route answer.
-async fn answer(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, actix_web::Error> {
-    // What CONNECT and upgrades send has no end that could be waited for; it stays unread, and the connection closes.
-    if [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|header| request.headers().contains_key(header)) {
-        match request.extract::<web::Bytes>().await {
-            Ok(body) => {
-                let payload = Box::pin(stream::once(async { Ok(body) }));
-                request.set_payload(Payload::Stream { payload });
-            }
-            Err(error) => return Ok(request.error_response(error)),
+impl Observed {
+    fn begin(request: &ServiceRequest, state: &web::Data<State>) -> Self {
+        let headers = request.headers();
+        Self {
+            started: Instant::now(),
+            presence: Presence::begin(request, state),
+            names: Names::of(headers),
+            client: caller::address(headers, request.peer_addr(), state.trusted_proxies),
+            method: request.method().clone(),
+            path: request.path().to_owned(),
         }
     }
-    next.call(request).await
+
+    fn end(
+        self,
+        request: Option<&HttpRequest>,
+        mut response: HttpResponse,
+        log: &WorkerLog,
+        error: Option<&str>,
+    ) -> HttpResponse {
+        let Self { started, mut presence, names, client, method, path } = self;
+        presence.answered = true;
+        let status = response.status();
+        let draining = presence.state.is_draining();
+        let latency = started.elapsed();
+        presence.state.metrics.answered(route(request), &method, status, latency);
+        let level = level(&path, status, draining);
+        log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
+        if draining {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        let headers = response.headers_mut();
+        if !headers.contains_key(CACHE_CONTROL) {
+            // An answer is about this moment, unless whoever gives it says otherwise.
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        names.write(headers);
+        response
+    }
 }
 
-/// The caller's own id if it is fit for a header and a log, otherwise a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let fit = |id: &&HeaderValue| {
-        let safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:=+/@".contains(byte);
-        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(safe)
-    };
-    headers.get(REQUEST_ID).filter(fit).cloned().unwrap_or_else(new_request_id)
+/// A request that is in flight, for as long as this is kept.
+struct Presence {
+    state: web::Data<State>,
+    watch: Option<Rc<Watch>>,
+    answered: bool,
 }
 
-/// An id that no other process gives: a random half for the process, a running number for the request.
-fn new_request_id() -> HeaderValue {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
-    static NUMBER: AtomicU64 = AtomicU64::new(1);
-    let id = format!("{:016x}-{:x}", *PROCESS, NUMBER.fetch_add(1, Ordering::Relaxed));
-    HeaderValue::from_str(&id).expect("hexadecimal digits and a dash are fit for a header")
+impl Presence {
+    fn begin(request: &ServiceRequest, state: &web::Data<State>) -> Self {
+        let watch = request.conn_data::<Rc<Watch>>().cloned();
+        if let Some(watch) = &watch {
+            watch.asked();
+        }
+        state.metrics.in_flight.inc();
+        Self { state: state.clone(), watch, answered: false }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.state.metrics.in_flight.dec();
+        if let Some(watch) = &self.watch {
+            watch.answered();
+        }
+        if !self.answered {
+            // The client has gone before its answer.
+            self.state.metrics.abandoned.inc();
+        }
+    }
+}
+
+/// The pattern under which the request was served, of which there are few.
+fn route(request: Option<&HttpRequest>) -> Cow<'static, str> {
+    let Some(request) = request else { return Cow::Borrowed("") };
+    match request.app_data::<Route>() {
+        Some(Route(pattern)) => Cow::Borrowed(pattern),
+        None => request.match_pattern().map_or(Cow::Borrowed(""), Cow::Owned),
+    }
+}
+
+fn level(path: &str, status: StatusCode, draining: bool) -> LogLevel {
+    match path {
+        // Probes come every few seconds for ever.
+        "/health" | "/livez" if status.is_success() => LogLevel::Debug,
+        // Told to stop, the service is not at fault.
+        "/health" if draining => LogLevel::Info,
+        // More than there is room for is no fault either.
+        _ if status == StatusCode::SERVICE_UNAVAILABLE => LogLevel::Warn,
+        _ if status.is_server_error() => LogLevel::Error,
+        _ => LogLevel::Info,
+    }
 }

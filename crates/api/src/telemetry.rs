@@ -1,4 +1,4 @@
-//! The log: where lines go and what they look like. Says nothing about what is logged.
+//! The log: where lines go and what they look like. Those of requests are `access_log`'s.
 
 use config::service::{LogFormat, LogLevel};
 use tracing::level_filters::LevelFilter;

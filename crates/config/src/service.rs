@@ -90,8 +90,8 @@ pub enum LogFormat {
     Text,
 }
 
-/// The least important level that is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The least important level that is logged; the more important, the less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     Error,
     Warn,

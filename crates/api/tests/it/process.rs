@@ -29,20 +29,28 @@ pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
     pub(crate) address: SocketAddr,
+    /// Where `/metrics` is.
+    pub(crate) management: SocketAddr,
 }
 
 impl Process {
     /// Starts the service on a free port and waits until it says where it listens.
     pub(crate) fn start(vars: &[(&str, &str)]) -> Self {
-        let mut command = program(&[], &[("API_BIND_ADDRESS", "127.0.0.1"), ("API_PORT", "0")]);
+        let free = [("API_BIND_ADDRESS", "127.0.0.1"), ("API_PORT", "0"), ("API_MANAGEMENT_PORT", "0")];
+        let mut command = program(&[], &free);
         let mut child = command.envs(vars.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut process = Self { child, lines, address: ([127, 0, 0, 1], 0).into() };
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut process = Self { child, lines, address: nowhere, management: nowhere };
         // In either form of the log, and below what the libraries say at `debug`.
-        let address = |line: String| line.split(['"', '=', ' ']).find_map(|word| word.parse().ok());
-        process.address = std::iter::repeat_with(|| process.line()).find_map(address).unwrap();
+        let addresses = |line: String| {
+            let mut addresses = line.split(['"', '=', ' ']).filter_map(|word| word.parse().ok());
+            Some((addresses.next()?, addresses.next()?))
+        };
+        let found = std::iter::repeat_with(|| process.line()).find_map(addresses);
+        (process.address, process.management) = found.unwrap();
         process
     }
 

@@ -54,7 +54,7 @@ fn a_request_is_one_line_without_its_query() {
     assert_eq!(
         event,
         serde_json::json!({
-            "level": "INFO", "message": "request", "request_id": "tale-1", "method": "GET", "path": "/api/greeting", "status": 200
+            "level": "INFO", "message": "request", "request_id": "tale-1", "client": "127.0.0.1", "method": "GET", "path": "/api/greeting", "status": 200
         })
     );
 }
@@ -82,5 +82,8 @@ fn text_is_for_people() {
     let process = Process::start(&[("API_LOG_FORMAT", "text")]);
     ask(process.address, Method::GET, "/version", &[("x-request-id", "tale-1")]);
     let line = process.line();
-    assert!(line.contains(r#" INFO request request_id="tale-1" method=GET path="/version" status=200 "#), "{line}");
+    assert!(
+        line.contains(r#" INFO request request_id="tale-1" client=127.0.0.1 method=GET path="/version" status=200 "#),
+        "{line}"
+    );
 }

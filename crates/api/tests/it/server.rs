@@ -5,6 +5,7 @@ use std::thread;
 
 use actix_web::rt::System;
 use actix_web::web::ServiceConfig;
+use api::Listeners;
 use config::service::Settings;
 use futures_util::stream;
 
@@ -15,12 +16,15 @@ pub(crate) fn start() -> SocketAddr {
 
 /// Serves other routes, for as long as the test's process lives.
 pub(crate) fn start_with(vars: &[(&str, &str)], routes: fn(&mut ServiceConfig)) -> SocketAddr {
-    let vars = vars.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    // In a test's own process the log would only stand between its results.
+    let vars =
+        [("API_LOG_LEVEL", "error")].iter().chain(vars).map(|(name, value)| (name.to_string(), value.to_string()));
     let settings = Settings::from_vars(vars).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let listeners = Listeners { service: listener, management: None };
     thread::spawn(move || {
-        System::new().block_on(api::serve(listener, &settings, stream::pending(), routes)).unwrap();
+        System::new().block_on(api::serve(listeners, &settings, stream::pending(), routes)).unwrap();
     });
     address
 }

@@ -1,0 +1,281 @@
+//! One line for each request, written so that it costs next to nothing.
+//!
+//! A line through `tracing` takes about as long as everything else that the service does for a greeting. These are put
+//! together in a buffer of their worker, and go out with one write for all requests that the worker answers in one turn
+//! of its event loop: at once when there is little to do, and rarely when there is much. Nothing waits for a timer, and
+//! at the end of the service nothing is left behind.
+
+use std::fmt::Write as _;
+use std::future::poll_fn;
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::rt;
+use config::service::{LogFormat, LogLevel};
+use time::OffsetDateTime;
+
+use crate::trace::{Names, TraceId};
+
+/// What is told of a request. Never its query, which may hold what is personal.
+pub(crate) struct Entry<'a> {
+    pub(crate) level: LogLevel,
+    pub(crate) names: &'a Names,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) method: &'a Method,
+    pub(crate) path: &'a str,
+    pub(crate) status: StatusCode,
+    pub(crate) latency: Duration,
+    pub(crate) error: Option<&'a str>,
+}
+
+/// The log of all workers.
+pub(crate) struct AccessLog {
+    format: LogFormat,
+    level: LogLevel,
+    workers: Mutex<Vec<Arc<Mutex<Lines>>>>,
+}
+
+/// The log of one worker.
+pub(crate) struct WorkerLog {
+    format: LogFormat,
+    level: LogLevel,
+    lines: Arc<Mutex<Lines>>,
+}
+
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    second: Second,
+    writer: Option<Waker>,
+}
+
+/// The text of the last second in which there was a line; most lines share theirs with the one before.
+#[derive(Default)]
+struct Second {
+    number: u64,
+    text: String,
+}
+
+impl AccessLog {
+    pub(crate) fn new(format: LogFormat, level: LogLevel) -> Self {
+        Self { format, level, workers: Mutex::default() }
+    }
+
+    /// The log of the worker on whose thread this is called.
+    pub(crate) fn worker(&self) -> WorkerLog {
+        let lines = Arc::new(Mutex::new(Lines::default()));
+        lock(&self.workers).push(Arc::clone(&lines));
+        let written = Arc::clone(&lines);
+        rt::spawn(poll_fn(move |context| {
+            let mut lines = lock(&written);
+            lines.write();
+            // Woken by the first line that comes now, this is the last of what is then ready to run.
+            lines.writer = Some(context.waker().clone());
+            Poll::<()>::Pending
+        }));
+        WorkerLog { format: self.format, level: self.level, lines }
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(&self) {
+        for lines in &*lock(&self.workers) {
+            lock(lines).write();
+        }
+    }
+}
+
+impl WorkerLog {
+    pub(crate) fn add(&self, entry: &Entry<'_>) {
+        if entry.level > self.level {
+            return;
+        }
+        let mut lines = lock(&self.lines);
+        lines.add(self.format, entry, SystemTime::now());
+        if let Some(writer) = lines.writer.take() {
+            writer.wake();
+        }
+    }
+}
+
+impl Lines {
+    fn add(&mut self, format: LogFormat, entry: &Entry<'_>, now: SystemTime) {
+        // A clock before 1970 is no reason to lose a line.
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let second = self.second.text(now.as_secs());
+        let out = &mut self.bytes;
+        let written = match format {
+            LogFormat::Json => json(out, second, now.subsec_micros(), entry),
+            LogFormat::Text => text(out, second, now.subsec_micros(), entry),
+        };
+        written.expect("a vector takes whatever is written to it");
+    }
+
+    fn write(&mut self) {
+        // There is nobody to tell that the log cannot be written; the requests go on.
+        io::stdout().lock().write_all(&self.bytes).ok();
+        self.bytes.clear();
+    }
+}
+
+fn json(out: &mut Vec<u8>, second: &str, micros: u32, entry: &Entry<'_>) -> io::Result<()> {
+    let Entry { level, names, client, method, path, status, latency, error } = entry;
+    write!(
+        out,
+        r#"{{"timestamp":"{second}.{micros:06}Z","level":"{}","message":"request","request_id":"#,
+        name(*level)
+    )?;
+    string(out, names.request_id.as_bytes())?;
+    if let Some(TraceId(begin, end)) = names.trace_id() {
+        write!(out, r#","trace_id":"{begin}{end}""#)?;
+    }
+    if let Some(client) = client {
+        write!(out, r#","client":"{client}""#)?;
+    }
+    out.extend_from_slice(br#","method":"#);
+    string(out, method.as_str().as_bytes())?;
+    out.extend_from_slice(br#","path":"#);
+    string(out, path.as_bytes())?;
+    write!(out, r#","status":{},"latency_ms":{}"#, status.as_u16(), Milliseconds(*latency))?;
+    if let Some(error) = error {
+        out.extend_from_slice(br#","error":"#);
+        string(out, error.as_bytes())?;
+    }
+    out.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+fn text(out: &mut Vec<u8>, second: &str, micros: u32, entry: &Entry<'_>) -> io::Result<()> {
+    let Entry { level, names, client, method, path, status, latency, error } = entry;
+    write!(out, "{second}.{micros:06}Z {:>5} request request_id=", name(*level))?;
+    string(out, names.request_id.as_bytes())?;
+    if let Some(TraceId(begin, end)) = names.trace_id() {
+        write!(out, " trace_id={begin}{end}")?;
+    }
+    if let Some(client) = client {
+        write!(out, " client={client}")?;
+    }
+    write!(out, " method={method} path=")?;
+    string(out, path.as_bytes())?;
+    write!(out, " status={} latency_ms={}", status.as_u16(), Milliseconds(*latency))?;
+    if let Some(error) = error {
+        out.extend_from_slice(b" error=");
+        string(out, error.as_bytes())?;
+    }
+    out.extend_from_slice(b"\n");
+    Ok(())
+}
+
+/// A JSON string; headers and paths are ASCII, whatever is not is shown as far as it can be.
+fn string(out: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if bytes.iter().all(plain) {
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return Ok(());
+    }
+    Ok(serde_json::to_writer(out, &String::from_utf8_lossy(bytes))?)
+}
+
+struct Milliseconds(Duration);
+
+impl std::fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let micros = self.0.as_micros();
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
+    }
+}
+
+impl Second {
+    fn text(&mut self, number: u64) -> &str {
+        if self.number != number || self.text.is_empty() {
+            let known = i64::try_from(number).ok().and_then(|number| OffsetDateTime::from_unix_timestamp(number).ok());
+            let time = known.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+            let (year, month, day) = (time.year(), u8::from(time.month()), time.day());
+            let (hour, minute, second) = time.to_hms();
+            self.text.clear();
+            write!(self.text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+                .expect("a string takes whatever is written to it");
+            self.number = number;
+        }
+        &self.text
+    }
+}
+
+fn name(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "ERROR",
+        LogLevel::Warn => "WARN",
+        LogLevel::Info => "INFO",
+        LogLevel::Debug => "DEBUG",
+        LogLevel::Trace => "TRACE",
+    }
+}
+
+/// A worker that panicked while it wrote a line may have left half of it; the others go on.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn line(format: LogFormat, headers: &[(&'static str, &'static str)], path: &str, error: Option<&str>) -> String {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let entry = Entry {
+            level: LogLevel::Info,
+            names: &Names::of(&headers),
+            client: Some([192, 0, 2, 1].into()),
+            method: &Method::GET,
+            path,
+            status: StatusCode::OK,
+            latency: Duration::from_micros(1_050),
+            error,
+        };
+        let mut lines = Lines::default();
+        lines.add(format, &entry, UNIX_EPOCH + Duration::from_micros(1_795_375_862_000_042));
+        String::from_utf8(lines.bytes).unwrap()
+    }
+
+    const NAMES: [(&str, &str); 2] =
+        [("x-request-id", "tale-1"), ("x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793")];
+
+    #[test]
+    fn a_line_is_one_json_object() {
+        assert_eq!(
+            line(LogFormat::Json, &NAMES, "/a", None),
+            "{\"timestamp\":\"2026-11-22T19:31:02.000042Z\",\"level\":\"INFO\",\"message\":\"request\",\
+             \"request_id\":\"tale-1\",\"trace_id\":\"5759e988bd862e3fe1be46a994272793\",\"client\":\"192.0.2.1\",\
+             \"method\":\"GET\",\"path\":\"/a\",\"status\":200,\"latency_ms\":1.050}\n"
+        );
+    }
+
+    #[test]
+    fn nobody_writes_a_line_of_his_own() {
+        let path = "/\"},\n{\"level\":\"\u{1b}[31m\\é";
+        let line = line(LogFormat::Json, &NAMES[..1], path, Some("two\nlines"));
+        assert_eq!(line.matches('\n').count(), 1);
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&object["path"], &object["error"]), (&path.into(), &"two\nlines".into()));
+        assert!(!super::tests::line(LogFormat::Text, &NAMES, path, None).trim_end().contains(['\n', '\u{1b}']));
+    }
+
+    #[test]
+    fn text_is_for_people() {
+        assert_eq!(
+            line(LogFormat::Text, &NAMES, "/a", Some("why")),
+            "2026-11-22T19:31:02.000042Z  INFO request request_id=\"tale-1\" trace_id=5759e988bd862e3fe1be46a994272793 \
+             client=192.0.2.1 method=GET path=\"/a\" status=200 latency_ms=1.050 error=\"why\"\n"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Who is let in: the inner layer around every route, which keeps requests within their limits and panics in theirs.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use actix_web::http::{ConnectionType, StatusCode, Uri};
+use actix_web::middleware::Next;
+use actix_web::{HttpResponse, HttpResponseBuilder, rt, web};
+use config::service::Limits;
+use futures_util::{FutureExt, stream};
+
+use crate::{Error, State};
+
+/// What is left of the service when it has too much to do.
+const ALWAYS: [&str; 2] = ["/health", "/livez"];
+
+/// Lets a request in if it keeps within the limits; what a route then panics with is an error like others.
+pub(crate) async fn admit(
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    let state = request.app_data::<web::Data<State>>().expect("every app is given its state").clone();
+    if let Some(error) = too_large(&request, &state.limits) {
+        // The rest of what the client sends is not waited for.
+        return Ok(closing(request.error_response(error)));
+    }
+    if let Some(prefix) = &state.path_prefix {
+        remove_prefix(&mut request, prefix);
+    }
+    // The request itself is one of those that are counted.
+    if state.metrics.in_flight.get() > state.limits.in_flight as i64 && !ALWAYS.contains(&request.path()) {
+        state.metrics.shed.inc();
+        return Ok(request.into_response(overloaded()));
+    }
+    let outcome = AssertUnwindSafe(answer(request, next, &state.limits)).catch_unwind().await;
+    // The panic hook has logged it.
+    outcome.unwrap_or_else(|_| Err(InternalError::new("a panic", StatusCode::INTERNAL_SERVER_ERROR).into()))
+}
+
+/// Reads the body, so that its limits hold on every route, and lets the route answer.
+async fn answer(
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+    limits: &Limits,
+) -> Result<ServiceResponse, actix_web::Error> {
+    // What CONNECT and upgrades send has no end that could be waited for; it stays unread, and the connection closes.
+    if [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|header| request.headers().contains_key(header)) {
+        let body = rt::time::timeout(limits.body_time, request.extract::<web::Bytes>());
+        match body.await {
+            Ok(Ok(body)) => {
+                let payload = Box::pin(stream::once(async { Ok(body) }));
+                request.set_payload(Payload::Stream { payload });
+            }
+            Ok(Err(error)) => return Ok(request.error_response(error)),
+            Err(_elapsed) => return Ok(closing(request.error_response(Error::SlowBody))),
+        }
+    }
+    next.call(request).await
+}
+
+fn too_large(request: &ServiceRequest, limits: &Limits) -> Option<Error> {
+    let uri = length(request.uri());
+    if uri > limits.uri_bytes {
+        return Some(Error::UriTooLong { allowed: limits.uri_bytes });
+    }
+    // As they came: a colon, a space and the end of the line for each, and the like for the request line.
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let head = request.method().as_str().len() + uri + " HTTP/1.1\r\n\r\n ".len() + headers;
+    (head > limits.header_bytes).then_some(Error::HeaderTooLarge { allowed: limits.header_bytes })
+}
+
+fn length(uri: &Uri) -> usize {
+    uri.path().len() + uri.query().map_or(0, |query| query.len() + 1)
+}
+
+/// Below the prefix stands what stands at the root.
+fn remove_prefix(request: &mut ServiceRequest, prefix: &str) {
+    let uri = request.uri();
+    let Some(rest) = uri.path().strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
+        return;
+    };
+    let path = if rest.is_empty() { "/" } else { rest };
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let target = format!("{path}{query}").parse::<Uri>().expect("what follows a prefix of a path is a path");
+    request.match_info_mut().get_mut().update(&target);
+    request.head_mut().uri = target;
+}
+
+fn overloaded() -> HttpResponse {
+    // No body of its own, so that it gets the problem details that all errors have.
+    HttpResponseBuilder::new(StatusCode::SERVICE_UNAVAILABLE)
+        .insert_header((RETRY_AFTER, HeaderValue::from_static("1")))
+        .finish()
+}
+
+fn closing(mut response: ServiceResponse) -> ServiceResponse {
+    response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_with_a_segment() {
+        for (given, expected) in [
+            ("/production/api/greeting?name=Ada", "/api/greeting?name=Ada"),
+            ("/production", "/"),
+            ("/production/", "/"),
+            ("/production?a", "/?a"),
+            ("/productions/api", "/productions/api"),
+            ("/api/greeting", "/api/greeting"),
+            ("/production/production/api", "/production/api"),
+            ("/production//api", "//api"),
+        ] {
+            let mut request = TestRequest::with_uri(given).to_srv_request();
+            remove_prefix(&mut request, "/production");
+            assert_eq!(request.uri().to_string(), expected);
+            assert_eq!(request.path(), expected.split('?').next().unwrap());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! From a listener to running workers: which layers a request passes, and under which limits connections stand.
+
+use std::io;
+use std::net::TcpListener;
+use std::num::NonZero;
+use std::rc::Rc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use actix_http::{HttpService, KeepAlive};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::middleware::{Compat, Condition, from_fn};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, web};
+use config::service::{Origins, Settings};
+
+use crate::connection::{Connection, Patience};
+use crate::{State, admission, cross_origin, management, requests};
+
+/// The service itself. Built from actix-web's parts instead of its `HttpServer`, which leaves no place for
+/// [`Connection`].
+pub(crate) fn service(
+    listener: TcpListener,
+    settings: &Settings,
+    state: web::Data<State>,
+    routes: fn(&mut web::ServiceConfig),
+) -> io::Result<Server> {
+    let limits = settings.limits.clone();
+    let origins = settings.cors_origins.clone();
+    let workers = settings.workers.map_or_else(processors, |workers| workers.get().into());
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(limits.connections.div_ceil(workers))
+        .shutdown_timeout(settings.shutdown.as_secs())
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let each_worker = move || {
+        let patience = Patience::start(&limits, state.metrics.clone());
+        // The last one is the outermost.
+        let app = App::new()
+            .app_data(state.clone())
+            .app_data(Rc::new(state.log.worker()))
+            .app_data(web::PayloadConfig::new(limits.body_bytes))
+            .wrap(from_fn(admission::admit))
+            .wrap(Compat::new(Condition::new(origins != Origins::default(), cross_origin::layer(&origins))))
+            .wrap(from_fn(requests::observe))
+            .configure(routes);
+        let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            // `Connection` has the times for both.
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(Duration::ZERO)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(|connection: &Connection, data| {
+                data.insert(Rc::clone(&connection.watch));
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        let accepted = move |stream: TcpStream| {
+            let connection = Connection::new(stream, &patience);
+            let peer = connection.peer;
+            async move { Ok((connection, peer)) }
+        };
+        fn_service(accepted).and_then(http)
+    };
+    Ok(builder.listen("service", listener, each_worker)?.run())
+}
+
+/// What is for the operator alone, on a thread of its own, so that it answers whatever the workers are at.
+pub(crate) fn management(listener: TcpListener, state: web::Data<State>) -> io::Result<actix_web::dev::Server> {
+    let app = move || App::new().app_data(state.clone()).configure(management::routes);
+    let server = actix_web::HttpServer::new(app).workers(1).max_connections(64).disable_signals();
+    Ok(server.listen(listener)?.run())
+}
+
+/// As many as may be used, where a container is given only some.
+fn processors() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
+}
