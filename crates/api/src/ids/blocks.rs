@@ -133,7 +133,7 @@ mod tests {
     fn many_threads_never_get_the_same_id() {
         for size in [1, 2, 7, 64] {
             let blocks = Blocks::new(size);
-            let full = 200_000 / size;
+            let full = 3_000;
             let done = AtomicBool::new(false);
             let take_all = || {
                 let mut taken = Vec::new();
@@ -148,7 +148,7 @@ mod tests {
                 }
             };
             let mut ids = thread::scope(|scope| {
-                let takers: Vec<_> = (0..8).map(|_| scope.spawn(take_all)).collect();
+                let takers: Vec<_> = (0..4).map(|_| scope.spawn(take_all)).collect();
                 for block in 0..full {
                     while !blocks.is_wanted() {
                         thread::yield_now();
