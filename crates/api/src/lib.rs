@@ -76,6 +76,12 @@ pub(crate) struct State {
     draining: AtomicBool,
 }
 
+/// What a worker has for itself.
+pub(crate) struct Worker {
+    pub(crate) log: access_log::WorkerLog,
+    pub(crate) tally: metrics::Tally,
+}
+
 impl State {
     fn new(settings: &Settings, ids: ids::Ids) -> Self {
         Self {

@@ -1,11 +1,12 @@
 //! What is counted for the operator, and how it is told: OpenMetrics text, as Prometheus reads it.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -46,11 +47,11 @@ struct Routed {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
-    reason: Impatience,
+    reason: &'static str,
 }
 
 /// Why the service ended a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Impatience {
     Idle,
     SlowHeader,
@@ -104,14 +105,12 @@ impl Metrics {
         self
     }
 
-    pub(crate) fn answered(&self, route: Cow<'static, str>, method: &Method, status: StatusCode, latency: Duration) {
-        let routed = Routed { route };
-        self.latency.get_or_create(&routed).observe(latency.as_secs_f64());
-        let answered = Answered { route: routed.route, method: method_label(method), status: status_class(status) };
-        self.requests.get_or_create(&answered).inc();
-    }
-
     pub(crate) fn lost_patience(&self, reason: Impatience) {
+        let reason = match reason {
+            Impatience::Idle => "idle",
+            Impatience::SlowHeader => "slow_header",
+            Impatience::SlowReader => "slow_reader",
+        };
         self.impatience.get_or_create(&Reason { reason }).inc();
     }
 
@@ -120,6 +119,34 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+/// One worker's way to the series that its requests belong to: there are few, and each is looked up once.
+#[derive(Default)]
+pub(crate) struct Tally(RefCell<Vec<(Answered, Counter, Histogram)>>);
+
+impl Tally {
+    pub(crate) fn answered(
+        &self,
+        metrics: &Metrics,
+        route: Cow<'static, str>,
+        method: &Method,
+        status: StatusCode,
+        latency: Duration,
+    ) {
+        let answered = Answered { route, method: method_label(method), status: status_class(status) };
+        let mut known = self.0.borrow_mut();
+        let place = known.iter().position(|(series, ..)| *series == answered).unwrap_or_else(|| {
+            let requests = metrics.requests.get_or_create(&answered).clone();
+            let routed = Routed { route: answered.route.clone() };
+            let latency = metrics.latency.get_or_create(&routed).clone();
+            known.push((answered, requests, latency));
+            known.len() - 1
+        });
+        let (_, requests, latencies) = &known[place];
+        requests.inc();
+        latencies.observe(latency.as_secs_f64());
     }
 }
 

@@ -14,15 +14,15 @@ use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, web};
 use config::service::LogLevel;
 
-use crate::access_log::{Entry, WorkerLog};
+use crate::access_log::Entry;
 use crate::connection::Watch;
 use crate::trace::Names;
-use crate::{Route, State, caller, error};
+use crate::{Route, State, Worker, caller, error};
 
 /// The outer layer, which sees every request and the answer that it gets.
 pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, actix_web::Error> {
     let state = request.app_data::<web::Data<State>>().expect("every app is given its state").clone();
-    let log = request.app_data::<Rc<WorkerLog>>().expect("every worker has a log").clone();
+    let worker = request.app_data::<Rc<Worker>>().expect("every app is given its worker").clone();
     let observed = Observed::begin(&request, &state);
 
     let (request, response) = match next.call(request).await {
@@ -40,7 +40,7 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<BoxBody>) -> Res
     };
     let cause = error::chain(&response);
     let response = error::explain(error::tell_options(response, &observed.method));
-    let response = observed.end(request.as_ref(), response, &log, cause.as_deref());
+    let response = observed.end(request.as_ref(), response, &worker, cause.as_deref());
 
     match request {
         Some(request) => Ok(ServiceResponse::new(request, response)),
@@ -76,7 +76,7 @@ impl Observed {
         self,
         request: Option<&HttpRequest>,
         mut response: HttpResponse,
-        log: &WorkerLog,
+        worker: &Worker,
         error: Option<&str>,
     ) -> HttpResponse {
         let Self { started, mut presence, names, client, method, path } = self;
@@ -84,9 +84,9 @@ impl Observed {
         let status = response.status();
         let draining = presence.state.is_draining();
         let latency = started.elapsed();
-        presence.state.metrics.answered(route(request), &method, status, latency);
+        worker.tally.answered(&presence.state.metrics, route(request), &method, status, latency);
         let level = level(&path, status, draining);
-        log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
+        worker.log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
         if draining {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
@@ -133,10 +133,11 @@ impl Drop for Presence {
 
 /// The pattern under which the request was served, of which there are few.
 fn route(request: Option<&HttpRequest>) -> Cow<'static, str> {
-    let Some(request) = request else { return Cow::Borrowed("") };
+    const NONE: Cow<'static, str> = Cow::Borrowed("none");
+    let Some(request) = request else { return NONE };
     match request.app_data::<Route>() {
         Some(Route(pattern)) => Cow::Borrowed(pattern),
-        None => request.match_pattern().map_or(Cow::Borrowed(""), Cow::Owned),
+        None => request.match_pattern().map_or(NONE, Cow::Owned),
     }
 }
 

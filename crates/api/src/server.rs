@@ -17,7 +17,8 @@ use actix_web::{App, web};
 use config::service::{Origins, Settings};
 
 use crate::connection::{Connection, Patience};
-use crate::{State, admission, cross_origin, management, requests};
+use crate::metrics::Tally;
+use crate::{State, Worker, admission, cross_origin, management, requests};
 
 /// The service itself. Built from actix-web's parts instead of its `HttpServer`, which leaves no place for
 /// [`Connection`].
@@ -41,7 +42,7 @@ pub(crate) fn service(
         // The last one is the outermost.
         let app = App::new()
             .app_data(state.clone())
-            .app_data(Rc::new(state.log.worker()))
+            .app_data(Rc::new(Worker { log: state.log.worker(), tally: Tally::default() }))
             .app_data(web::PayloadConfig::new(limits.body_bytes))
             .wrap(from_fn(admission::admit))
             .wrap(Compat::new(Condition::new(origins != Origins::default(), cross_origin::layer(&origins))))

@@ -78,3 +78,39 @@ fn head_is_get_without_the_body() {
         }
     }
 }
+
+#[test]
+fn nothing_is_kept_that_is_about_this_moment() {
+    let server = server::start();
+    for path in ["/api/greeting", "/health", "/livez", "/version", "/nowhere", "/api/greeting?name=a&name=b"] {
+        for method in [Method::GET, Method::HEAD] {
+            let answer = ask(server, method, path, &[]);
+            assert_eq!((answer.header("cache-control"), answer.header("etag")), ("no-store", ""), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_resource_tells_its_methods() {
+    let server = server::start();
+    for path in ["/api/greeting", "/health", "/livez", "/version"] {
+        let answer = ask(server, Method::OPTIONS, path, &[]);
+        assert_eq!((answer.status, answer.header("allow"), answer.body.as_str()), (204, "GET, HEAD, OPTIONS", ""));
+    }
+    assert_eq!(ask(server, Method::OPTIONS, "/nowhere", &[]).status, 404);
+}
+
+#[test]
+fn everything_is_also_served_below_the_prefix() {
+    let server = server::start_with(&[("API_PATH_PREFIX", "/production")], api::routes);
+    for prefix in ["", "/production"] {
+        let answer = get(server, &format!("{prefix}/api/greeting?name=Ada"));
+        assert!(answer.status == 200 && answer.body.ends_with(r#""content":"Hello, Ada!"}"#), "{answer:?}");
+        assert_eq!(get(server, &format!("{prefix}/health")).status, 200);
+        assert_eq!(ask(server, Method::POST, &format!("{prefix}/version"), &[]).status, 405);
+    }
+    for path in ["/production", "/production/", "/productions/health", "/production/production/health", "/other/health"]
+    {
+        assert_eq!(get(server, path).status, 404, "{path}");
+    }
+}

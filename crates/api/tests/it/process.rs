@@ -29,7 +29,7 @@ pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
     pub(crate) address: SocketAddr,
-    /// Where `/metrics` is.
+    /// Where `/metrics` is, unless that is switched off.
     pub(crate) management: SocketAddr,
 }
 
@@ -47,7 +47,7 @@ impl Process {
         // In either form of the log, and below what the libraries say at `debug`.
         let addresses = |line: String| {
             let mut addresses = line.split(['"', '=', ' ']).filter_map(|word| word.parse().ok());
-            Some((addresses.next()?, addresses.next()?))
+            Some((addresses.next()?, addresses.next().unwrap_or(nowhere)))
         };
         let found = std::iter::repeat_with(|| process.line()).find_map(addresses);
         (process.address, process.management) = found.unwrap();

@@ -77,6 +77,15 @@ fn a_port_in_use_is_named_with_the_reason() {
     assert!(stderr.starts_with(&expected) && stderr.lines().count() == 1, "{stderr}");
 }
 
+#[test]
+fn a_management_port_in_use_is_named_with_its_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let vars = [("API_BIND_ADDRESS", "127.0.0.1"), ("API_PORT", "0"), ("API_MANAGEMENT_PORT", &port)];
+    let (code, _, stderr) = outcome(&[], &vars);
+    assert!(code == 1 && stderr.ends_with("; see API_MANAGEMENT_PORT\n") && stderr.lines().count() == 1, "{stderr}");
+}
+
 fn healthcheck(port: u16) -> (i32, String, String) {
     healthcheck_at("0.0.0.0", port)
 }

@@ -87,3 +87,37 @@ fn text_is_for_people() {
         "{line}"
     );
 }
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+#[test]
+fn a_trace_is_continued_returned_and_logged() {
+    let process = Process::start(&[]);
+    let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let root = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1";
+    let traced = |headers: &[(&str, &str)]| ask(process.address, Method::GET, "/version", headers);
+
+    let answer = traced(&[("traceparent", &parent), ("x-amzn-trace-id", root)]);
+    let own = answer.header("traceparent");
+    assert!(own.starts_with(&parent[..36]) && own.ends_with("-01") && own != parent, "{own}");
+    assert_eq!(answer.header("x-amzn-trace-id"), root);
+    assert_eq!(process.event("request")["trace_id"], TRACE);
+
+    assert_eq!(traced(&[("x-amzn-trace-id", root)]).header("traceparent"), "");
+    assert_eq!(process.event("request")["trace_id"], "5759e988bd862e3fe1be46a994272793");
+
+    // What is not valid is as if it had not been sent.
+    let answer = traced(&[("traceparent", "00-yes-no-01"), ("x-amzn-trace-id", "{\"}")]);
+    assert_eq!((answer.header("traceparent"), answer.header("x-amzn-trace-id")), ("", ""));
+    assert!(process.event("request").get("trace_id").is_none());
+}
+
+#[test]
+fn the_caller_is_who_trusted_proxies_say_he_is() {
+    let said = [("x-forwarded-for", "203.0.113.9, 198.51.100.7, 10.0.0.1")];
+    for (proxies, client) in [("0", "127.0.0.1"), ("1", "10.0.0.1"), ("2", "198.51.100.7"), ("4", "127.0.0.1")] {
+        let process = Process::start(&[("API_TRUSTED_PROXIES", proxies)]);
+        ask(process.address, Method::GET, "/version", &said);
+        assert_eq!(process.event("request")["client"], client);
+    }
+}

@@ -2,10 +2,12 @@
 //!
 //! A request is held in flight by a body that is not complete; `100 Continue` tells that the service works on it.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
 
-use crate::client::{connect, get, read_until};
+use crate::client::{DEADLINE, connect, get, read_until};
 use crate::process::{Process, eventually};
 
 const FOR_EVER: &str = "600";
@@ -73,4 +75,34 @@ fn nothing_in_flight_holds_the_end_up_for_ever() {
     let _slow = in_flight(&process);
     process.signal("TERM");
     assert!(process.ended().success());
+}
+
+/// Connects and asks again and again until nobody listens any more; how often it was answered.
+///
+/// A connection that stands must be answered, to the last one: closing a port resets those that the kernel has let in
+/// and nobody has taken.
+fn ask_until_the_end(address: SocketAddr) -> u32 {
+    for answered in 0.. {
+        let Ok(mut stream) = TcpStream::connect_timeout(&address, DEADLINE) else { return answered };
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(b"GET /api/greeting HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap_or_else(|error| panic!("{error} after {answered} and {answer:?}"));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    }
+    unreachable!("the service never ends")
+}
+
+#[test]
+fn whoever_is_let_in_is_answered_while_the_port_closes() {
+    for _ in 0..5 {
+        let mut process = Process::start(&[("API_DRAIN_SECONDS", "0")]);
+        let address = process.address;
+        let clients: Vec<_> = (0..8).map(|_| thread::spawn(move || ask_until_the_end(address))).collect();
+        thread::sleep(Duration::from_millis(200));
+        process.signal("TERM");
+        let answered: u32 = clients.into_iter().map(|client| client.join().unwrap()).sum();
+        assert!(answered > 100, "{answered}");
+        assert!(process.ended().success());
+    }
 }

@@ -1,0 +1,80 @@
+//! What the management port tells, and what liveness and readiness say.
+
+use ureq::http::Method;
+
+use crate::client::{ask, get};
+use crate::process::Process;
+
+/// The value of a series, written as it is in the text.
+fn value(process: &Process, series: &str) -> Option<f64> {
+    let text = get(process.management, "/metrics").body;
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map(|value| value.parse().unwrap())
+}
+
+#[test]
+fn requests_are_counted_by_route_method_and_status_class() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let process = Process::start(&[("IMAGE_DIGEST", &digest)]);
+    for _ in 0..3 {
+        get(process.address, "/api/greeting?name=Ada");
+    }
+    get(process.address, "/api/greeting?name=Ada&name=Grace");
+    ask(process.address, Method::HEAD, "/api/greeting", &[]);
+    for path in ["/nowhere", "/elsewhere/4711"] {
+        get(process.address, path);
+    }
+    ask(process.address, "PROPFIND".parse().unwrap(), "/version", &[]);
+
+    let count = |labels: &str| value(&process, &format!("http_requests_total{{{labels}}}"));
+    assert_eq!(count(r#"route="/api/greeting",method="GET",status="2xx""#), Some(3.0));
+    assert_eq!(count(r#"route="/api/greeting",method="GET",status="4xx""#), Some(1.0));
+    assert_eq!(count(r#"route="/api/greeting",method="HEAD",status="2xx""#), Some(1.0));
+    // Neither paths nor methods that callers invent make series.
+    assert_eq!(count(r#"route="none",method="GET",status="4xx""#), Some(2.0));
+    assert_eq!(count(r#"route="/version",method="other",status="4xx""#), Some(1.0));
+    let seconds = |name: &str, labels: &str| {
+        value(&process, &format!(r#"http_request_duration_seconds_{name}{{{labels}route="/api/greeting"}}"#))
+    };
+    assert_eq!(seconds("count", ""), Some(5.0));
+    assert!(seconds("sum", "").unwrap() > 0.0);
+    assert_eq!(seconds("bucket", r#"le="+Inf","#), Some(5.0));
+    assert_eq!(value(&process, "http_requests_in_flight"), Some(0.0));
+    assert_eq!(value(&process, "http_requests_shed_total"), Some(0.0));
+    let build = format!(r#"build_info{{name="api",version="{}",digest="{digest}"}}"#, env!("CARGO_PKG_VERSION"));
+    assert_eq!(value(&process, &build), Some(1.0));
+}
+
+#[test]
+fn metrics_are_open_metrics_and_not_for_the_public() {
+    let process = Process::start(&[]);
+    let metrics = get(process.management, "/metrics");
+    assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(metrics.header("cache-control"), "no-store");
+    assert!(metrics.body.ends_with("# EOF\n"));
+    assert_eq!(get(process.address, "/metrics").status, 404);
+    assert_eq!(get(process.management, "/api/greeting").status, 404);
+}
+
+#[test]
+fn a_service_that_drains_is_alive_and_not_ready() {
+    let process = Process::start(&[("API_DRAIN_SECONDS", "600")]);
+    for port in [process.address, process.management] {
+        for path in ["/health", "/livez"] {
+            let answer = get(port, path);
+            assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#));
+        }
+    }
+    process.signal("TERM");
+    process.event("draining");
+    for port in [process.address, process.management] {
+        assert_eq!(get(port, "/health").status, 503);
+        assert_eq!(get(port, "/livez").status, 200);
+    }
+}
+
+#[test]
+fn the_management_port_can_be_left_out() {
+    let process = Process::start(&[("API_MANAGEMENT_PORT", "off")]);
+    assert_eq!((get(process.address, "/health").status, process.management.port()), (200, 0));
+}
