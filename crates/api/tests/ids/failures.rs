@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
+use crate::NamedTrial;
 use crate::door::{Door, Way};
 use crate::emulator::Emulator;
 use crate::instance::{Instance, assert_unique, eventually};
 
-pub(crate) const TRIALS: &[(&str, fn(&Emulator))] = &[
+pub(crate) const TRIALS: &[NamedTrial] = &[
     ("a_throttled_table", |emulator| outage(emulator, Way::Throttled)),
     ("a_network_that_is_cut", |emulator| outage(emulator, Way::Cut)),
     ("a_network_that_is_silent", |emulator| outage(emulator, Way::Silent)),

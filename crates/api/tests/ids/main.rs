@@ -16,13 +16,16 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use emulator::{Emulator, missing};
 
+/// A trial on an emulator, and its name.
+pub(crate) type NamedTrial = (&'static str, fn(&Emulator));
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let required = std::env::var_os("REQUIRE_COUNTERPARTS").is_some_and(|value| value == "1");
     let absent = missing();
     // One for all, and none for `--list`; it ends with the last trial that holds it.
     let emulator = (absent.is_none() && !arguments.list).then(|| Arc::new(Emulator::start()));
-    let trial = |(name, run): &(&str, fn(&Emulator))| {
+    let trial = |(name, run): &NamedTrial| {
         let (absent, emulator, run) = (absent.clone(), emulator.clone(), *run);
         Trial::ignorable_test(*name, move || match (absent, emulator) {
             (Some(reason), _) if required => Err(Failed::from(reason)),

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::NamedTrial;
 use crate::emulator::Emulator;
 use crate::instance::{Instance, assert_unique, eventually};
 
-pub(crate) const TRIALS: &[(&str, fn(&Emulator))] = &[
+pub(crate) const TRIALS: &[NamedTrial] = &[
     ("two_processes_never_give_the_same_id", two_processes_never_give_the_same_id),
     ("processes_that_start_at_the_same_moment_share_a_new_table", processes_that_start_at_the_same_moment),
     ("a_process_that_is_killed_takes_its_ids_along", a_process_that_is_killed_takes_its_ids_along),
