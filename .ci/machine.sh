@@ -43,7 +43,7 @@ prepare() {
     engine >"$work/engine"
   fi
   install_packages
-  if chosen templates workflows test; then
+  if chosen templates workflows test openapi; then
     install_programs
   fi
   if chosen test; then
@@ -58,18 +58,20 @@ install_packages() {
   if chosen shell test; then
     need shellcheck shellcheck
   fi
-  if chosen test start release clippy; then
+  if chosen test start openapi release clippy; then
     need curl curl
     need gcc gcc
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
   fi
   if chosen test; then
+    need chromium chromium
+    need chromedriver chromium-driver
     need docker-registry docker-registry
     need htpasswd apache2-utils
     need nginx nginx-light
     need unshare util-linux
   fi
-  if chosen templates workflows test && ! python3 -c 'import ensurepip' 2>/dev/null; then
+  if chosen templates workflows test openapi && ! python3 -c 'import ensurepip' 2>/dev/null; then
     missing+=(python3-venv)
   fi
   if ((${#missing[@]})); then
@@ -124,12 +126,19 @@ as_root() {
 # Programs in fixed versions; kept between runs beside what cargo builds.
 install_programs() {
   local folder
-  folder=$(programs python)
-  install_python .ci/requirements.txt "$folder"
-  export PATH="$folder/bin:$PATH"
+  if chosen templates workflows test; then
+    folder=$(programs python)
+    install_python .ci/requirements.txt "$folder"
+    export PATH="$folder/bin:$PATH"
+  fi
   if chosen test; then
     folder=$(programs checkov)
     install_python .ci/checkov.txt "$folder"
+    export PATH="$PATH:$folder/bin"
+  fi
+  if chosen openapi; then
+    folder=$(programs schemathesis)
+    install_python .ci/schemathesis.txt "$folder"
     export PATH="$PATH:$folder/bin"
   fi
 }

@@ -82,7 +82,10 @@ pub(crate) struct Watch {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Doing {
-    Nothing,
+    /// Connected, and silent so far.
+    Arriving,
+    /// Between two requests.
+    Pausing,
     /// Sending a request, whose head has not arrived as a whole.
     Asking,
     /// Waiting for us.
@@ -96,7 +99,7 @@ impl Watch {
     }
 
     pub(crate) fn answered(&self) {
-        self.begins(Doing::Nothing);
+        self.begins(Doing::Pausing);
     }
 
     fn begins(&self, doing: Doing) {
@@ -105,7 +108,7 @@ impl Watch {
     }
 
     fn received(&self) {
-        if self.doing.get() == Doing::Nothing {
+        if matches!(self.doing.get(), Doing::Arriving | Doing::Pausing) {
             self.begins(Doing::Asking);
         }
     }
@@ -121,7 +124,8 @@ impl Watch {
         let over = match (self.stuck.get(), self.doing.get()) {
             (Some(since), _) if passed(since, *answer) => Impatience::SlowReader,
             (None, Doing::Asking) if passed(self.since.get(), *header) => Impatience::SlowHeader,
-            (None, Doing::Nothing) if passed(self.since.get(), *pause) => Impatience::Idle,
+            (None, Doing::Arriving) if passed(self.since.get(), *header) => Impatience::Idle,
+            (None, Doing::Pausing) if passed(self.since.get(), *pause) => Impatience::Idle,
             _ => return,
         };
         if self.over.replace(Some(over)).is_none() {
@@ -144,7 +148,7 @@ impl Connection {
     pub(crate) fn new(stream: TcpStream, patience: &Rc<Patience>) -> Self {
         let watch = Rc::new(Watch {
             patience: Rc::clone(patience),
-            doing: Cell::new(Doing::Nothing),
+            doing: Cell::new(Doing::Arriving),
             since: Cell::new(patience.now.get()),
             stuck: Cell::default(),
             over: Cell::default(),

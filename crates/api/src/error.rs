@@ -5,6 +5,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::NameTooLong;
 use crate::ids::OutOfIds;
@@ -59,13 +60,21 @@ pub(crate) const TOO_SLOW: &str = concat!(
     r#"{"type":"about:blank","title":"Request Timeout","status":408,"detail":"The request did not arrive in time."}"#
 );
 
-/// The body of an error's answer; its type is always the default one, whose title is the status's own.
-#[derive(Serialize)]
-struct Problem<'a> {
+/// What went wrong (RFC 9457); the type is always the default one, whose title is the status's own.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Problem<'a> {
     r#type: &'a str,
     title: &'a str,
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     detail: &'a str,
+}
+
+impl<'a> Problem<'a> {
+    pub(crate) fn new(status: StatusCode, detail: &'a str) -> Self {
+        let title = status.canonical_reason().unwrap_or("Unknown");
+        Self { r#type: "about:blank", title, status: status.as_u16(), detail }
+    }
 }
 
 /// Gives an error's answer its problem details, whether it comes from a handler or from actix itself.
@@ -78,13 +87,8 @@ pub(crate) fn explain(response: HttpResponse) -> HttpResponse {
     if !(status.is_client_error() || status.is_server_error()) || !unexplained {
         return response;
     }
-    let problem = Problem {
-        r#type: "about:blank",
-        title: status.canonical_reason().unwrap_or("Unknown"),
-        status: status.as_u16(),
-        detail: &detail(&response),
-    };
-    let body = serde_json::to_string(&problem).expect("text and a number are always JSON");
+    let body =
+        serde_json::to_string(&Problem::new(status, &detail(&response))).expect("text and a number are always JSON");
     response.map_body(|head, _| {
         head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         BoxBody::new(body)

@@ -1,11 +1,15 @@
 //! The domain: what a greeting is. Knows nothing of HTTP.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// A numbered greeting; its fields are serialized in this order.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+/// A greeting with its number.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Greeting {
+    // The fields are serialized in this order.
+    #[schema(minimum = 1, example = 1)]
     id: u64,
+    #[schema(min_length = 9, max_length = 108, example = "Hello, Ada!")]
     content: String,
 }
 

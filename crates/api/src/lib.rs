@@ -5,9 +5,11 @@
 
 mod access_log;
 mod admission;
+mod body;
 mod caller;
 mod connection;
 mod cross_origin;
+mod docs;
 mod error;
 mod greeting;
 mod handlers;
@@ -17,6 +19,7 @@ mod last_call;
 mod management;
 mod metrics;
 pub mod open_files;
+mod openapi;
 mod requests;
 mod server;
 pub mod telemetry;
@@ -44,6 +47,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(readable("/livez", handlers::livez))
         .service(readable("/version", handlers::version));
 }
+
+/// What sets up each worker's resources: a function, or a closure that brings along what they share.
+pub trait Routes: Fn(&mut web::ServiceConfig) + Clone + Send + 'static {}
+
+impl<T: Fn(&mut web::ServiceConfig) + Clone + Send + 'static> Routes for T {}
 
 /// A resource that is read with GET and, as HTTP has it, with HEAD.
 pub fn readable<F, Args>(path: &'static str, handler: F) -> actix_web::Resource
@@ -121,7 +129,7 @@ pub async fn serve(
     listeners: Listeners,
     settings: &Settings,
     signals: impl Stream<Item = ()> + Unpin,
-    routes: fn(&mut web::ServiceConfig),
+    routes: impl Routes,
 ) -> io::Result<()> {
     let ids = ids::Ids::start(&settings.ids).map_err(io::Error::other)?;
     let state = web::Data::new(State::new(settings, ids));
@@ -134,7 +142,7 @@ async fn serve_until_stopped(
     Listeners { service, management }: Listeners,
     settings: &Settings,
     mut signals: impl Stream<Item = ()> + Unpin,
-    routes: fn(&mut web::ServiceConfig),
+    routes: impl Routes,
     state: &web::Data<State>,
 ) -> io::Result<()> {
     let address = service.local_addr()?;

@@ -18,7 +18,7 @@ use config::service::{Origins, Settings};
 
 use crate::connection::{Connection, Patience};
 use crate::metrics::Tally;
-use crate::{State, Worker, admission, cross_origin, management, requests};
+use crate::{Routes, State, Worker, admission, body, cross_origin, docs, management, requests};
 
 /// The service itself. Built from actix-web's parts instead of its `HttpServer`, which leaves no place for
 /// [`Connection`].
@@ -26,10 +26,11 @@ pub(crate) fn service(
     listener: TcpListener,
     settings: &Settings,
     state: web::Data<State>,
-    routes: fn(&mut web::ServiceConfig),
+    routes: impl Routes,
 ) -> io::Result<Server> {
     let limits = settings.limits.clone();
     let origins = settings.cors_origins.clone();
+    let docs = settings.docs;
     let workers = settings.workers.map_or_else(processors, |workers| workers.get().into());
     let builder = Server::build()
         .workers(workers)
@@ -44,10 +45,12 @@ pub(crate) fn service(
             .app_data(state.clone())
             .app_data(Rc::new(Worker { log: state.log.worker(), tally: Tally::default() }))
             .app_data(web::PayloadConfig::new(limits.body_bytes))
+            .app_data(body::json(limits.body_bytes))
             .wrap(from_fn(admission::admit))
             .wrap(Compat::new(Condition::new(origins != Origins::default(), cross_origin::layer(&origins))))
             .wrap(from_fn(requests::observe))
-            .configure(routes);
+            .configure(&routes);
+        let app = if docs { app.configure(docs::routes) } else { app };
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
         let stopping = stopping.clone();
         let http = HttpService::build()

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use ureq::http::{HeaderMap, Method, Request};
+use ureq::http::{HeaderMap, Method, Request, Response};
 
 /// Longer than anything takes; only a broken service makes a test wait for it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -52,7 +52,18 @@ pub(crate) fn ask_with(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let mut response = agent.run(request.body(()).unwrap()).unwrap();
+    answer(agent.run(request.body(()).unwrap()).unwrap())
+}
+
+/// Sends a body.
+pub(crate) fn post(address: SocketAddr, target: &str, media_type: &str, body: &str) -> Answer {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE)).build().into();
+    let request = agent.post(format!("http://{address}{target}")).header("content-type", media_type);
+    answer(request.send(body).unwrap())
+}
+
+fn answer(mut response: Response<ureq::Body>) -> Answer {
     let body = response.body_mut().read_to_string().unwrap();
     Answer { status: response.status().as_u16(), headers: response.headers().clone(), body }
 }

@@ -5,10 +5,12 @@
 mod answers;
 mod client;
 mod cross_origin;
+mod docs;
 mod errors;
 mod limits;
 mod names;
 mod operators;
+mod own_backend;
 mod process;
 mod program;
 mod requests;
