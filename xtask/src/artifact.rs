@@ -35,9 +35,11 @@ pub(crate) async fn prepare(context: &Context, platform: Platform, source: &Sour
     let dockerfile = context.root.join(DOCKERFILE);
     let phase = ui.phase("compile");
     let mut arguments = labels().to_vec();
+    let features = context.deployment.service.features.join(",");
     let mut made = None;
     let mut files = if from_source {
         arguments.extend(source.builder_image.as_deref().map(|image| ("BUILDER_IMAGE", image)));
+        arguments.extend((!features.is_empty()).then_some(("FEATURES", features.as_str())));
         let mut files = BuildContext::new(platform.oci(), &arguments);
         for path in sources(context).await? {
             files.add(&path, &context.root.join(&path), false)?;

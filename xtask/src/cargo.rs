@@ -42,6 +42,7 @@ struct Target {
 pub(crate) async fn compile(context: &Context, platform: Platform, phase: &Phase<'_>) -> Result<PathBuf> {
     let mut child = Command::new("cargo")
         .args(["build", "--release", "--locked", "--package", SERVICE, "--bin", SERVICE])
+        .args(features(context))
         .args(["--target", platform.triple(), "--message-format=json-render-diagnostics"])
         .env_remove("RUSTFLAGS")
         .env("CARGO_ENCODED_RUSTFLAGS", flags(context).join("\u{1f}"))
@@ -72,14 +73,21 @@ pub(crate) async fn compile(context: &Context, platform: Platform, phase: &Phase
     executable(&messages).with_context(|| format!("cargo built no binary {SERVICE}"))
 }
 
-/// Who would compile, as the compiler tells it, and with which flags; `None` where it does not.
+/// Which features of the service are compiled, as cargo is told.
+fn features(context: &Context) -> Vec<String> {
+    let features = context.deployment.service.features.join(",");
+    if features.is_empty() { Vec::new() } else { vec!["--features".to_owned(), features] }
+}
+
+/// Who would compile, as the compiler tells it, and with which flags and features; `None` where it does not.
 pub(crate) async fn compiler(context: &Context) -> Option<String> {
     let mut command = Command::new("rustc");
     let command = command.arg("-vV").current_dir(&context.root).stdin(Stdio::null()).kill_on_drop(true);
     let version = command.output().await.ok().filter(|output| output.status.success())?;
     let settings = cargo_home(context).and_then(|home| std::fs::read_to_string(home.join("config.toml")).ok());
     // The flags but for the paths of this machine, which they only take away.
-    Some(format!("{}{FLAG}\n{}", String::from_utf8_lossy(&version.stdout), settings.unwrap_or_default()))
+    let arguments = [vec![FLAG.to_owned()], features(context)].concat().join(" ");
+    Some(format!("{}{arguments}\n{}", String::from_utf8_lossy(&version.stdout), settings.unwrap_or_default()))
 }
 
 /// What makes the binary static and the same in every folder.
@@ -147,6 +155,27 @@ not json
 {"reason":"build-finished","success":true}"#;
         assert_eq!(executable(messages), Some(PathBuf::from("/t/release/api")));
         assert_eq!(executable(""), None);
+    }
+
+    fn with(features: &str) -> Context {
+        let text = format!(
+            "[service]\nname = \"api\"\nfeatures = {features}\n\
+             [environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \"t\"\n"
+        );
+        let deployment = config::deployment::Deployment::parse("deploy.toml", &text).unwrap();
+        let mut context = Context::of(deployment, crate::interrupt::Interrupt::never());
+        context.root = env!("CARGO_MANIFEST_DIR").into();
+        context
+    }
+
+    #[tokio::test]
+    async fn features_reach_cargo_and_are_part_of_what_is_compiled() {
+        let (without, one, two) = (with("[]"), with(r#"["a"]"#), with(r#"["a", "b"]"#));
+        assert_eq!(features(&without), [""; 0]);
+        assert_eq!(features(&two), ["--features", "a,b"]);
+        let [without, one, two] = [&without, &one, &two].map(compiler);
+        let (without, one, two) = tokio::join!(without, one, two);
+        assert!(without.is_some() && without != one && one != two, "{without:?} {one:?} {two:?}");
     }
 
     #[test]

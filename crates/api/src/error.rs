@@ -1,19 +1,26 @@
 //! What can go wrong with a request, and the problem details (RFC 9457) that its caller is told.
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::NameTooLong;
+use crate::ids::OutOfIds;
+
+/// When to ask again where the service cannot answer for the moment.
+const RETRY_SECONDS: u16 = 1;
 
 /// Why a handler did not answer as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Name(#[from] NameTooLong),
+    /// It passes by itself: the caller is told to come again.
+    #[error(transparent)]
+    Ids(#[from] OutOfIds),
     #[error("the body did not arrive in time")]
     SlowBody,
     #[error("path and query have more than {allowed} bytes")]
@@ -29,11 +36,20 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Name(_) => StatusCode::BAD_REQUEST,
+            Self::Ids(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.status_code());
+        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
+        }
+        response
     }
 }
 

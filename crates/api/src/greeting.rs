@@ -1,7 +1,6 @@
 //! The domain: what a greeting is. Knows nothing of HTTP.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,16 +18,6 @@ pub(crate) struct Greeting {
 impl Greeting {
     pub(crate) fn new(id: u64, name: &Name) -> Self {
         Self { id, content: format!("Hello, {}!", name.0) }
-    }
-}
-
-/// Numbers greetings from 1, once each.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn next(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -85,11 +74,5 @@ mod tests {
             let error = name(&character.repeat(101)).unwrap_err();
             assert_eq!(error.to_string(), "the name has 101 characters, 100 are allowed");
         }
-    }
-
-    #[test]
-    fn numbers_start_at_one() {
-        let counter = Counter::default();
-        assert_eq!([counter.next(), counter.next(), counter.next()], [1, 2, 3]);
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn greeting(
     query: web::Query<GreetingQuery>,
 ) -> Result<impl Responder, Error> {
     let name = Name::new(query.into_inner().name)?;
-    Ok(web::Json(Greeting::new(state.greetings.next(), &name)))
+    Ok(web::Json(Greeting::new(state.ids.take()?, &name)))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -41,8 +41,11 @@ struct Health {
     (status = 503, description = "It has been told to stop", body = Health, example = json!({"status": "draining"})),
 ))]
 pub(crate) async fn health(state: web::Data<State>) -> HttpResponse {
+    let unavailable = |status| HttpResponse::ServiceUnavailable().json(Health { status });
     if state.is_draining() {
-        HttpResponse::ServiceUnavailable().json(Health { status: "draining" })
+        unavailable("draining")
+    } else if !state.ids.have_arrived() {
+        unavailable("starting")
     } else {
         HttpResponse::Ok().json(Health { status: "ok" })
     }

@@ -14,6 +14,7 @@ mod error;
 mod greeting;
 mod handlers;
 pub mod healthcheck;
+pub mod ids;
 mod last_call;
 mod layer;
 mod management;
@@ -80,7 +81,7 @@ pub(crate) struct Route(pub(crate) &'static str);
 
 /// What the workers share.
 pub(crate) struct State {
-    pub(crate) greetings: greeting::Counter,
+    pub(crate) ids: ids::Ids,
     pub(crate) image_digest: Option<String>,
     pub(crate) limits: Limits,
     pub(crate) path_prefix: Option<String>,
@@ -97,9 +98,9 @@ pub(crate) struct Worker {
 }
 
 impl State {
-    fn new(settings: &Settings) -> Self {
+    fn new(settings: &Settings, ids: ids::Ids) -> Self {
         Self {
-            greetings: greeting::Counter::default(),
+            ids,
             image_digest: settings.image_digest.clone(),
             limits: settings.limits.clone(),
             path_prefix: settings.path_prefix.clone(),
@@ -137,7 +138,8 @@ pub async fn serve(
     signals: impl Stream<Item = ()> + Unpin,
     routes: impl Routes,
 ) -> io::Result<()> {
-    let state = web::Data::new(State::new(settings));
+    let ids = ids::Ids::start(&settings.ids).map_err(io::Error::other)?;
+    let state = web::Data::new(State::new(settings, ids));
     let served = serve_until_stopped(listeners, settings, signals, routes, &state).await;
     state.log.finish();
     served

@@ -47,6 +47,9 @@ fn serve() -> ExitCode {
         Ok(settings) => settings,
         Err(invalid) => return fail(2, &format!("cannot start with these settings:\n{invalid}")),
     };
+    if let Err(missing) = api::ids::supported(&settings.ids) {
+        return fail(2, &format!("cannot start with these settings: {missing}"));
+    }
     api::telemetry::init(settings.log_format, settings.log_level);
     if let Err(lacking) = api::open_files::allow(settings.limits.connections) {
         tracing::warn!(%lacking, "API_MAX_CONNECTIONS cannot be reached");

@@ -24,6 +24,8 @@ pub struct Deployment {
 pub struct Service {
     /// Name of the image repository, and of the image on a local engine.
     pub name: String,
+    /// Cargo features that the service is built with.
+    pub features: Vec<String>,
     /// TCP port the container listens on.
     pub port: u16,
     /// Answers 200 when the service may get traffic.
@@ -93,6 +95,7 @@ impl Service {
     fn read(mut reader: Reader) -> Self {
         let service = Self {
             name: reader.string("name", None, rules::REPOSITORY),
+            features: reader.list("features", rules::FEATURE),
             port: reader.port("port", 8080),
             health_path: reader.string("health_path", Some("/health"), rules::PATH),
             smoke_path: reader.string("smoke_path", Some("/"), rules::PATH),

@@ -10,6 +10,7 @@ const OTHER: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 fn service() -> Service {
     Service {
         name: "rest-api".to_owned(),
+        features: Vec::new(),
         port: 8080,
         health_path: "/health".to_owned(),
         smoke_path: "/api/greeting?name=a".to_owned(),

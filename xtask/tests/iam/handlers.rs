@@ -83,6 +83,15 @@ pub(crate) const HANDLERS: &[(&str, &str)] = &[
         "cognito-idp: CreateResourceServer DeleteResourceServer DescribeResourceServer UpdateResourceServer",
     ),
     (
+        "AWS::DynamoDB::Table",
+        "dynamodb: CreateTable DeleteResourcePolicy DeleteTable DescribeContinuousBackups \
+         DescribeContributorInsights DescribeImport DescribeKinesisStreamingDestination DescribeTable \
+         DescribeTimeToLive DisableKinesisStreamingDestination EnableKinesisStreamingDestination \
+         GetResourcePolicy ImportTable ListTagsOfResource PutResourcePolicy TagResource UntagResource \
+         UpdateContinuousBackups UpdateContributorInsights UpdateKinesisStreamingDestination UpdateTable \
+         UpdateTimeToLive",
+    ),
+    (
         "AWS::EC2::EIP",
         "ec2: AcceptAddressTransfer AllocateAddress AssociateAddress CreateTags DeleteTags DescribeAddresses \
          DisassociateAddress ReleaseAddress",

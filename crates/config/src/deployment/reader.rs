@@ -107,6 +107,19 @@ impl Reader {
         }
     }
 
+    /// Strings that each keep a rule; none where there is no list.
+    pub(super) fn list(&mut self, key: &'static str, rule: Rule) -> Vec<String> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let text = |item: &Value| item.as_str().filter(|text| (rule.holds)(text)).map(str::to_owned);
+        match value.as_array().and_then(|items| items.iter().map(text).collect()) {
+            Some(list) => list,
+            None => {
+                self.problem(key, Some(show(&value)), rule.allowed);
+                Vec::new()
+            }
+        }
+    }
+
     pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         match self.take(key) {
             None => default,

@@ -14,6 +14,12 @@ pub(super) const ENVIRONMENT: Rule = Rule {
     allowed: "letters, digits, - and _ (at most 64, not `local`)",
 };
 
+// https://doc.rust-lang.org/cargo/reference/features.html
+pub(super) const FEATURE: Rule = Rule {
+    holds: |s| starts_alphanumeric(s) && s.bytes().all(|b| word(b) || b"-+.".contains(&b)),
+    allowed: "a list of the service's cargo features, such as [\"dynamodb\"]",
+};
+
 pub(super) const PATH: Rule = Rule {
     holds: |s| s.starts_with('/') && s.bytes().all(|b| b.is_ascii_graphic() && b != b'#'),
     allowed: "a path that starts with /",

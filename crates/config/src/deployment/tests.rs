@@ -22,6 +22,7 @@ Zones = ["a", "b"]
 fn defaults_fill_what_is_not_said() {
     let deployment = Deployment::parse("deploy.toml", GOOD).unwrap();
     assert_eq!(deployment.service.port, 8080);
+    assert!(deployment.service.features.is_empty());
     assert_eq!(deployment.service.health_path, "/health");
     let dev = &deployment.environments["dev"];
     assert!(!dev.protected);
@@ -92,6 +93,18 @@ fn alarms_are_watched_for_as_long_as_is_said() {
     assert_eq!((minutes("15"), minutes("180"), minutes("0")), (Ok(15), Ok(180), Ok(0)));
     for wrong in ["-1", "181", "70000", "\"15\"", "1.5"] {
         assert!(minutes(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn features_are_a_list_of_names() {
+    let features = |value: &str| {
+        let text = GOOD.replace("smoke_path", &format!("features = {value}\nsmoke_path"));
+        Deployment::parse("deploy.toml", &text).map(|deployment| deployment.service.features)
+    };
+    assert_eq!(features(r#"["dynamodb", "a-b_1"]"#), Ok(vec!["dynamodb".to_owned(), "a-b_1".to_owned()]));
+    for wrong in [r#""dynamodb""#, r#"["a b"]"#, r#"["a,b"]"#, r#"["--all"]"#, r#"[""]"#, "[1]"] {
+        assert!(features(wrong).is_err(), "{wrong}");
     }
 }
 

@@ -201,7 +201,7 @@ fn a_shared_counter_needs_its_table() {
     assert_eq!(invalid.0.len(), 1);
     let arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/ids";
     let settings = read(&[("API_IDS", "dynamodb"), ("API_IDS_TABLE", arn)]).unwrap();
-    assert_eq!(settings.ids, Ids::DynamoDb { table: arn.into(), block: 1000 });
+    assert_eq!(settings.ids, Ids::DynamoDb { table: arn.into(), block: 10_000 });
     assert_eq!(read(&[("API_IDS_TABLE", "unused")]).unwrap().ids, Ids::Memory);
 }
 

@@ -89,8 +89,8 @@ variables! {
     IDS_TABLE = "API_IDS_TABLE", None,
         "name or ARN of the DynamoDB table, with `API_IDS=dynamodb`",
         "a name of 3 to 255 letters, digits and -_. or an ARN";
-    IDS_BLOCK = "API_IDS_BLOCK", Some("1000"),
-        "numbers in a block that is leased; as many are lost when a process ends",
+    IDS_BLOCK = "API_IDS_BLOCK", Some("10000"),
+        "numbers in a block that is leased; up to two blocks are lost when a process ends",
         "a whole number from 1 to 1000000";
     IMAGE_DIGEST = "IMAGE_DIGEST", None,
         "digest of the image that is running, shown by `/version`; set by whoever starts the container",

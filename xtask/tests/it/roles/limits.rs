@@ -9,7 +9,7 @@ use super::handlers::HANDLERS;
 use super::{roles, template};
 
 /// What handlers call for properties that no template of ours sets, by pattern.
-const UNUSED: [(&str, &str); 33] = [
+const UNUSED: [(&str, &str); 39] = [
     ("apigateway:TagResource", "tags of a VPC link go by POST"),
     ("apigateway:unTagResource", "tags of a VPC link go by DELETE"),
     ("amplify:*", "the firewall is before API Gateway only"),
@@ -42,11 +42,17 @@ const UNUSED: [(&str, &str); 33] = [
     ("ec2:*VpnGateway", "no private line"),
     ("vpc*", "endpoints are of AWS's own services in this Region"),
     ("secretsmanager:*Replicat*", "a secret stays in its Region"),
+    ("dynamodb:DescribeImport", "a table begins empty"),
+    ("dynamodb:ImportTable", "as above"),
+    ("dynamodb:*ableKinesisStreamingDestination", "nobody follows a counter"),
+    ("dynamodb:UpdateKinesisStreamingDestination", "as above"),
+    ("dynamodb:UpdateContributorInsights", "a table of one item"),
+    ("dynamodb:UpdateTimeToLive", "a counter does not end"),
     ("route53:ListHostedZones", "the zone is named by its identifier"),
 ];
 
 /// More of the same, for single types.
-const UNUSED_SETTINGS: [&str; 13] = [
+const UNUSED_SETTINGS: [&str; 15] = [
     "ec2:ModifyInstanceCreditSpecification",
     "ec2:ModifyInstanceMaintenanceOptions",
     "ec2:ModifyInstancePlacement",
@@ -60,6 +66,8 @@ const UNUSED_SETTINGS: [&str; 13] = [
     "logs:PutBearerTokenAuthentication",
     "logs:PutLogGroupDeletionProtection",
     "ssm:*Association*",
+    "dynamodb:DeleteResourcePolicy",
+    "dynamodb:PutResourcePolicy",
 ];
 
 /// What no handler names and CloudFormation still needs.
