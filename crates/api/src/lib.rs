@@ -1,7 +1,7 @@
 //! The greeting service as a library, so that tests run the real server on a port of their own.
 //!
-//! What is served stands in [`routes`], and how long it is served in [`serve`]. Nothing here reads the environment,
-//! prints or exits.
+//! What is served stands in [`routes`], and how long it is served in [`serve`]. Nothing here reads the environment or
+//! exits, and nothing but the log prints.
 
 mod access_log;
 mod admission;
