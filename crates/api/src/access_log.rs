@@ -1,16 +1,16 @@
 //! One line for each request, written so that it costs next to nothing.
 //!
 //! A line through `tracing` takes about as long as everything else that the service does for a greeting. These are put
-//! together in a buffer of their worker, and go out with one write for all requests that the worker answers in one turn
-//! of its event loop: at once when there is little to do, and rarely when there is much. Nothing waits for a timer, and
-//! at the end of the service nothing is left behind.
+//! together in a buffer of their worker, and go out with one write for all requests that the worker answers one after
+//! the other: at once when there is little to do, and rarely when there is much. Nothing waits for a timer, and at the
+//! end of the service nothing is left behind.
 
 mod line;
 
 use std::future::poll_fn;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 use actix_web::rt;
@@ -18,6 +18,10 @@ use config::service::{LogFormat, LogLevel};
 
 pub(crate) use line::Entry;
 use line::Second;
+use tokio::task::yield_now;
+
+/// So many bytes are written whatever else there is to do; a crash loses no more.
+const MANY: usize = 16 * 1024;
 
 /// The log of all workers.
 pub(crate) struct AccessLog {
@@ -49,14 +53,7 @@ impl AccessLog {
     pub(crate) fn worker(&self) -> WorkerLog {
         let lines = Arc::new(Mutex::new(Lines::default()));
         lock(&self.workers).push(Arc::clone(&lines));
-        let written = Arc::clone(&lines);
-        rt::spawn(poll_fn(move |context| {
-            let mut lines = lock(&written);
-            lines.write();
-            // Woken by the first line that comes now, this is the last of what is then ready to run.
-            lines.writer = Some(context.waker().clone());
-            Poll::<()>::Pending
-        }));
+        rt::spawn(write_by_and_by(Arc::clone(&lines)));
         WorkerLog { format: self.format, level: self.level, lines }
     }
 
@@ -65,6 +62,23 @@ impl AccessLog {
         for lines in &*lock(&self.workers) {
             lock(lines).write();
         }
+    }
+}
+
+/// Writes as soon as a turn of the event loop has added no line, or when there are many.
+async fn write_by_and_by(lines: Arc<Mutex<Lines>>) {
+    loop {
+        let mut length = poll_fn(|context| lock(&lines).added(context)).await;
+        loop {
+            // To the end of what is ready to run, and past the next look at what has arrived.
+            yield_now().await;
+            let now = lock(&lines).bytes.len();
+            if now == length || now >= MANY {
+                break;
+            }
+            length = now;
+        }
+        lock(&lines).write();
     }
 }
 
@@ -83,6 +97,15 @@ impl WorkerLog {
 }
 
 impl Lines {
+    /// How many bytes there are, as soon as there are any.
+    fn added(&mut self, context: &Context<'_>) -> Poll<usize> {
+        if self.bytes.is_empty() {
+            self.writer = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(self.bytes.len())
+    }
+
     fn write(&mut self) {
         // There is nobody to tell that the log cannot be written; the requests go on.
         io::stdout().lock().write_all(&self.bytes).ok();

@@ -50,22 +50,21 @@ fn json(out: &mut Vec<u8>, second: &str, micros: u32, entry: &Entry<'_>) -> io::
     timestamp(out, second, micros);
     out.extend_from_slice(b"\",\"level\":\"");
     out.extend_from_slice(name(*level).as_bytes());
-    out.extend_from_slice(b"\",\"message\":\"request\",\"request_id\":");
-    string(out, names.request_id.as_bytes())?;
+    out.extend_from_slice(b"\",\"message\":\"request\",\"request_id\":\"");
+    out.extend_from_slice(names.request_id.as_bytes());
     if let Some(TraceId(begin, end)) = names.trace_id() {
-        out.extend_from_slice(b",\"trace_id\":\"");
+        out.extend_from_slice(b"\",\"trace_id\":\"");
         out.extend_from_slice(begin.as_bytes());
         out.extend_from_slice(end.as_bytes());
-        out.push(b'"');
     }
     if let Some(client) = client {
-        out.extend_from_slice(b",\"client\":\"");
+        out.extend_from_slice(b"\",\"client\":\"");
         address(out, *client)?;
-        out.push(b'"');
     }
-    out.extend_from_slice(b",\"method\":");
-    string(out, method.as_str().as_bytes())?;
-    out.extend_from_slice(b",\"path\":");
+    // Neither an id that is fit for a header nor a method (RFC 9110, section 5.6.2) has anything to be escaped.
+    out.extend_from_slice(b"\",\"method\":\"");
+    out.extend_from_slice(method.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"path\":");
     string(out, path.as_bytes())?;
     out.extend_from_slice(b",\"status\":");
     out.extend_from_slice(status.as_str().as_bytes());
