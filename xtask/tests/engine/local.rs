@@ -13,8 +13,8 @@ use crate::client::{Steady, get};
 use crate::registry::{absent, free_port, run};
 
 /// Limits that the project sets itself, in bytes.
-const IMAGE_LIMIT: u64 = 3_000_000;
-const COMPRESSED_LIMIT: usize = 1_300_000;
+const IMAGE_LIMIT: u64 = 4_000_000;
+const COMPRESSED_LIMIT: usize = 2_000_000;
 
 pub(crate) fn trials(support: &Support) -> Vec<Trial> {
     vec![
