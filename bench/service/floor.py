@@ -30,9 +30,7 @@ class Side:
 
 
 def arguments(parser):
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=int, default=1, help="length of one measurement")
-    parser.add_argument("--connections", type=int, default=64)
+    load.arguments(parser)
 
 
 def measure(workshop, options):
@@ -60,12 +58,7 @@ def measure(workshop, options):
 
 
 def at_full_rate(side, options):
-    side.server.empty_log()
-    before = side.server.processor_time()
-    seen = load.wrk(side.server.port, options.seconds, options.connections, side.headers)
-    used = side.server.processor_time() - before
-    if seen.failures():
-        raise RuntimeError(f"{side.name} failed requests: {seen}")
+    seen, used = load.full_rate(side.name, side.server, options, side.headers)
     side.cpu.append(used / seen.requests / 1000)
     side.rate.append(seen.rate)
 

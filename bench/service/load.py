@@ -28,6 +28,13 @@ class Load:
         return sum(self.socket_errors.values()) + self.other_statuses
 
 
+def arguments(parser):
+    """What measurements in rounds are told."""
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--seconds", type=int, default=1, help="length of one measurement")
+    parser.add_argument("--connections", type=int, default=64)
+
+
 def pinned(cores):
     return lambda: os.sched_setaffinity(0, cores)
 
@@ -44,6 +51,17 @@ def wrk(port, seconds, connections=64, headers=(), threads=1, cores=(LOADING,), 
     command = wrk_command(port, seconds, connections, headers, threads, script)
     run = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=pinned(cores))
     return parse(run.stdout)
+
+
+def full_rate(name, server, options, headers=(), threads=1, cores=(LOADING,)):
+    """One measurement of a round: what wrk has seen, and the server's processor time, in ns."""
+    server.empty_log()
+    before = server.processor_time()
+    seen = wrk(server.port, options.seconds, options.connections, headers, threads, cores)
+    used = server.processor_time() - before
+    if seen.failures():
+        raise RuntimeError(f"{name} failed requests: {seen}")
+    return seen, used
 
 
 def parse(said):

@@ -32,9 +32,7 @@ VARIANTS = {
 
 def arguments(parser):
     parser.add_argument("--only", nargs="+", choices=VARIANTS, metavar="NAME", help=f"of {', '.join(VARIANTS)}")
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=int, default=1, help="length of one measurement")
-    parser.add_argument("--connections", type=int, default=64)
+    load.arguments(parser)
 
 
 def measure(workshop, options):
@@ -48,10 +46,8 @@ def measure(workshop, options):
         load.wrk(service.port, 1, options.connections)
     for _ in range(options.rounds):
         for name, service in services.items():
-            service.empty_log()
-            before = service.processor_time()
-            seen = load.wrk(service.port, options.seconds, options.connections)
-            cpu[name].append((service.processor_time() - before) / seen.requests / 1000)
+            seen, used = load.full_rate(name, service, options)
+            cpu[name].append(used / seen.requests / 1000)
     rows = [
         (
             name,

@@ -8,9 +8,7 @@ BOTH = (SERVING, LOADING)
 
 
 def arguments(parser):
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=int, default=1, help="length of one measurement")
-    parser.add_argument("--connections", type=int, default=64)
+    load.arguments(parser)
 
 
 def measure(workshop, options):
@@ -25,10 +23,7 @@ def measure(workshop, options):
     rates = {name: [] for name in sides}
     for _ in range(options.rounds):
         for name, server in sides.items():
-            server.empty_log()
-            seen = load.wrk(server.port, options.seconds, options.connections, threads=2, cores=BOTH)
-            if seen.failures():
-                raise RuntimeError(f"{name} failed requests: {seen}")
+            seen, _ = load.full_rate(name, server, options, threads=2, cores=BOTH)
             rates[name].append(seen.rate / 1000)
     print("\nServer and load (two threads of wrk) on the same two processors; medians (least-most)\n")
     rows = []

@@ -13,10 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, stream};
 
 use crate::layer::{Inner, Layer};
-use crate::{Error, State};
-
-/// What is left of the service when it has too much to do.
-const ALWAYS: [&str; 2] = ["/health", "/livez"];
+use crate::{Error, PROBES, State};
 
 /// Lets a request in if it keeps within the limits; what a route then panics with is an error like others.
 #[derive(Clone)]
@@ -39,7 +36,7 @@ impl Layer for Admission {
             remove_prefix(&mut request, prefix);
         }
         // The request itself is one of those that are counted.
-        if metrics.in_flight.get() > limits.in_flight as i64 && !ALWAYS.contains(&request.path()) {
+        if metrics.in_flight.get() > limits.in_flight as i64 && !PROBES.contains(&request.path()) {
             metrics.shed.inc();
             return Ok(request.into_response(overloaded()));
         }

@@ -113,13 +113,18 @@ pub(crate) fn tell_options(mut response: HttpResponse, method: &Method) -> HttpR
 /// The error behind a server fault's answer with everything that caused it, for the log.
 pub(crate) fn chain(response: &HttpResponse) -> Option<String> {
     let error = response.error().filter(|_| response.status().is_server_error())?;
+    Some(error.as_error::<Error>().map_or_else(|| error.to_string(), |error| with_causes(error)))
+}
+
+/// An error with everything that caused it.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut cause = error.as_error::<Error>().and_then(std::error::Error::source);
+    let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    Some(text)
+    text
 }
 
 fn detail(response: &HttpResponse) -> String {

@@ -51,6 +51,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(readable("/version", handlers::version));
 }
 
+/// What is asked for ever, and answered however much there is to do.
+pub(crate) const PROBES: [&str; 2] = ["/health", "/livez"];
+
 /// What sets up each worker's resources: a function, or a closure that brings along what they share.
 pub trait Routes: Fn(&mut web::ServiceConfig) + Clone + Send + 'static {}
 

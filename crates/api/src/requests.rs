@@ -16,7 +16,7 @@ use crate::access_log::Entry;
 use crate::connection::Watch;
 use crate::layer::{Inner, Layer};
 use crate::trace::Names;
-use crate::{Route, State, Worker, caller, error};
+use crate::{PROBES, Route, State, Worker, caller, error};
 
 /// The outer layer, which sees every request and the answer that it gets.
 #[derive(Clone)]
@@ -148,7 +148,7 @@ fn route(request: Option<&HttpRequest>) -> Cow<'static, str> {
 fn level(path: &str, status: StatusCode, draining: bool) -> LogLevel {
     match path {
         // Probes come every few seconds for ever.
-        "/health" | "/livez" if status.is_success() => LogLevel::Debug,
+        probe if PROBES.contains(&probe) && status.is_success() => LogLevel::Debug,
         // Told to stop, the service is not at fault.
         "/health" if draining => LogLevel::Info,
         // More than there is room for is no fault either.

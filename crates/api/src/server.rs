@@ -31,18 +31,18 @@ pub(crate) fn service(
     state: web::Data<State>,
     routes: impl Routes,
 ) -> io::Result<Server> {
-    let limits = settings.limits.clone();
     let origins = settings.cors_origins.clone();
     let docs = settings.docs;
     let workers = settings.workers.map_or_else(processors, |workers| workers.get().into());
     let builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(limits.connections.div_ceil(workers))
+        .max_concurrent_connections(settings.limits.connections.div_ceil(workers))
         .shutdown_timeout(settings.shutdown.as_secs())
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let each_worker = move || {
-        let patience = Patience::start(&limits, state.metrics.clone());
+        let limits = &state.limits;
+        let patience = Patience::start(limits, state.metrics.clone());
         let worker = Rc::new(Worker { log: state.log.worker(), tally: Tally::default() });
         // The last one is the outermost.
         let app = App::new()

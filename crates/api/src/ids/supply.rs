@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::blocks::Blocks;
 use super::dynamodb::Table;
+use crate::error::with_causes;
 
 /// The longest pause after the first attempt that failed; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -49,9 +50,9 @@ async fn insist<E: Error>(blocks: &Blocks, lease: impl AsyncFn() -> Result<u64, 
                 return first;
             }
             Err(error) if failures == 0 => {
-                tracing::error!(left = blocks.left(), error = chain(&error), "no ids are leased; trying again");
+                tracing::error!(left = blocks.left(), error = with_causes(&error), "no ids are leased; trying again");
             }
-            Err(error) => tracing::debug!(left = blocks.left(), error = chain(&error), "still no ids are leased"),
+            Err(error) => tracing::debug!(left = blocks.left(), error = with_causes(&error), "still no ids are leased"),
         }
         sleep(pause(failures, RandomState::new().hash_one(failures))).await;
         failures += 1;
@@ -62,17 +63,6 @@ async fn insist<E: Error>(blocks: &Blocks, lease: impl AsyncFn() -> Result<u64, 
 fn pause(failures: u32, random: u64) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE);
     longest.mul_f64(0.5 + random as f64 / u64::MAX as f64 / 2.0)
-}
-
-/// An error with everything that caused it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
