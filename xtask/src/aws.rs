@@ -18,6 +18,7 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use config::deployment::Environment;
 
+use crate::github::token::{self, Role};
 use crate::outcome::{Exit, Failure};
 
 /// Clients of one environment.
@@ -111,7 +112,11 @@ pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, S
         loader = loader.http_client(trusting(path, &pem)?);
         authorities = Some(pem);
     }
-    let config = loader.load().await;
+    let mut config = loader.load().await;
+    if let Some(role) = Role::of(vars, || aws_sdk_sts::Client::new(&config)) {
+        let credentials = SharedCredentialsProvider::new(role);
+        config = config.into_builder().credentials_provider(credentials).build();
+    }
     Ok(from(&config, signed::Signed::new(&config, vars, authorities)))
 }
 
@@ -213,7 +218,9 @@ fn no_credentials(reason: &str, vars: &BTreeMap<String, String>) -> Failure {
     let profile = vars.get("AWS_PROFILE").map_or("default", String::as_str);
     let lower = reason.to_lowercase();
     let sso = lower.contains("sso");
-    let (message, hint) = if sso {
+    let (message, hint) = if let Some(lacking) = token::lacking(vars) {
+        lacking
+    } else if sso {
         ("the SSO session has ended", format!("aws sso login --profile {profile}"))
     } else if lower.contains("expired") {
         ("the AWS credentials have ended", format!("get new ones, for example: aws sso login --profile {profile}"))
@@ -274,7 +281,7 @@ fn service_hint(action: &str, code: &str) -> String {
 }
 
 /// What an error and its causes say, each once. Never their debug text, which holds whole responses.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut cause = Some(error);
     while let Some(error) = cause {

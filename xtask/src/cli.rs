@@ -1,6 +1,7 @@
 //! The command line: types and help, nothing else.
 
 mod arguments;
+mod pipeline;
 mod values;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,6 +10,7 @@ pub(crate) use self::arguments::{
     Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, Logs, Plan, Proof, Prune, Recover, Release, Rollback,
     Smoke, Source,
 };
+pub(crate) use self::pipeline::{Announce, Comment, NextVersion};
 use crate::outcome::EXIT_CODES;
 
 /// Release the service: image, registry, stack, proof
@@ -112,6 +114,19 @@ pub(crate) enum Command {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
+    /// Say something on a pull request, in one comment that is updated and not repeated
+    ///
+    /// It needs what GitHub sets in every job, and GITHUB_TOKEN with the permission `pull-requests: write`.
+    Comment(Comment),
+    /// Tell which version comes next, by what the changelog has under Unreleased
+    ///
+    /// What was removed or is marked **Breaking** makes a major version (before 1.0.0 a minor one), what was added or
+    /// changed a minor one, everything else a patch.
+    Version(NextVersion),
+    /// Publish a release of this repository on GitHub, with the changelog's notes
+    ///
+    /// It needs what GitHub sets in every job, and GITHUB_TOKEN with the permission `contents: write`.
+    Announce(Announce),
     /// Print a completion script
     ///
     /// It completes the word `xtask`; with bash or zsh, for example: alias xtask='cargo xtask'

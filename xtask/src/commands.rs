@@ -1,9 +1,11 @@
 //! One file a command. Each checks first, says what it will do, does it, and notes the result.
 
+mod announce;
 mod apply;
 mod bootstrap;
 mod build;
 mod cancel;
+mod comment;
 mod completions;
 mod deploy;
 mod destroy;
@@ -19,6 +21,7 @@ mod rollback;
 mod smoke;
 mod status;
 mod unlock;
+mod version;
 
 use anyhow::Result;
 
@@ -52,6 +55,9 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Unlock { environment } => interrupt.or(unlock::run(&environment.environment, context, ui)).await,
         Command::Prune(arguments) => interrupt.or(prune::run(&arguments, context, ui)).await,
         Command::IamPolicy { environment } => iam_policy::run(&environment.environment, context, ui),
+        Command::Comment(arguments) => interrupt.or(comment::run(&arguments, context, ui)).await,
+        Command::Version(arguments) => version::run(&arguments, context, ui),
+        Command::Announce(arguments) => interrupt.or(announce::run(&arguments, context, ui)).await,
         Command::Completions { shell } => completions::run(shell, context, ui),
         Command::Destroy(arguments) => interrupt.or(destroy::run(&arguments, context, ui)).await,
     }

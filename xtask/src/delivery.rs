@@ -193,6 +193,7 @@ impl Delivery<'_> {
             proposal.abandon(&ready.clients.cloudformation).await;
             return Err(error);
         }
+        self.context.report(|report| report.changes = Some(proposal.set.changes.clone()));
         let change = if proposal.create { Change::Create } else { Change::Update };
         let begun = Instant::now();
         let executed = rollout::execute(self.asker(), &ready.clients, proposal, phase, ui).await;

@@ -4,6 +4,7 @@ mod artifact;
 mod aws;
 mod bootstrap;
 mod cargo;
+mod changelog;
 mod cli;
 mod commands;
 mod context;
@@ -14,6 +15,7 @@ mod docker;
 mod ecr;
 mod eta;
 mod git;
+mod github;
 mod guard;
 mod image;
 mod interrupt;
@@ -53,7 +55,8 @@ async fn main() -> ExitCode {
     let vars: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let terminal = Terminal::detect(vars.get("NO_COLOR").is_some_and(|value| !value.is_empty()));
+    let no_color = vars.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let terminal = Terminal::detect(no_color, github::is_job(&vars));
     let exit = match Cli::try_parse() {
         Ok(cli) => {
             let ui = Ui::new(cli.global, terminal);
@@ -66,6 +69,7 @@ async fn main() -> ExitCode {
 
 /// Runs the command and prints its result or failure.
 async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
+    let job = vars.clone();
     let context = Interrupt::listen().map_err(|error| Failure::of(&error)).and_then(|interrupt| {
         let folder = std::env::current_dir().map_err(|error| Failure::of(&error.into()))?;
         Context::load(&folder, vars, interrupt)
@@ -95,8 +99,10 @@ async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
     if let Some(failure) = &failure {
         ui.failure(failure);
     }
-    let phases = ui.phases();
-    ui.object(&Report { ok: failure.is_none(), phases, seconds: ui.seconds(), error: failure, ..report });
+    let report = Report { ok: failure.is_none(), phases: ui.phases(), seconds: ui.seconds(), error: failure, ..report };
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    github::told::tell(&format!("cargo xtask {}", words.join(" ")), &report, &job, ui);
+    ui.object(&report);
     exit
 }
 

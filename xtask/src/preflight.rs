@@ -9,6 +9,7 @@ use crate::aws::{self, Clients, Identity};
 use crate::cli::Proof;
 use crate::context::Context;
 use crate::docker::{self, Engine};
+use crate::github;
 use crate::journal::lock;
 use crate::outcome::{self, Exit, Failure};
 use crate::plan::{self, Platform};
@@ -130,6 +131,12 @@ fn note<T>(result: Result<T, Failure>, problems: &mut Vec<Failure>) -> Option<T>
 /// # Errors
 /// No or ended credentials, or another account than the environment allows.
 pub(crate) async fn account(context: &Context, environment: &Environment) -> Result<(Clients, Identity), Failure> {
+    if github::is_job(&context.vars) && environment.account.is_none() && environment.endpoint.is_none() {
+        return Err(Failure::new(Exit::Preflight, "account", "a pipeline has to be told which account it may change")
+            .resource(format!("environment {}", environment.name))
+            .reason("whoever sets the job's variables would decide where it releases to")
+            .hint(format!("account = \"…\" under [environments.{}] in deploy.toml", environment.name)));
+    }
     let clients = aws::clients(environment, &context.vars).await.map_err(|error| Failure::of(&error))?;
     let identity = aws::identity(&clients, &context.vars).await?;
     if let Some(allowed) = environment.account.as_ref().filter(|allowed| **allowed != identity.account) {

@@ -11,6 +11,7 @@ use crate::eta::Eta;
 use crate::journal::record::Record;
 use crate::outcome::Failure;
 use crate::smoke::Verdict;
+use crate::stack::change_set;
 use crate::stack::events::Event;
 use crate::ui::PhaseRecord;
 
@@ -42,6 +43,9 @@ pub(crate) struct Report {
     pub(crate) stack_updated: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<Change>,
+    /// The resources that change, or would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changes: Option<Vec<change_set::Change>>,
     /// What the change means for the monthly bill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cost: Option<Difference>,
@@ -78,6 +82,9 @@ pub(crate) struct Report {
     /// With `--dry-run`: what would be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plan: Option<Vec<String>>,
+    /// `version`, `announce`: the version of this repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
     /// `iam-policy`: the policy document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) policy: Option<Value>,

@@ -185,7 +185,7 @@ impl Claims {
     }
 
     /// A claim as text; what is not there is empty.
-    fn text(&self, claim: &str) -> String {
+    pub(crate) fn text(&self, claim: &str) -> String {
         match self.0.get(claim) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Null) | None => String::new(),

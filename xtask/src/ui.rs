@@ -5,6 +5,7 @@
 
 mod phase;
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -26,15 +27,18 @@ pub(crate) struct Terminal {
     pub(crate) stdout: bool,
     /// `NO_COLOR` is set and not empty (<https://no-color.org>).
     pub(crate) no_color: bool,
+    /// Whether GitHub reads along, which takes lines that begin with two colons for commands.
+    pub(crate) job: bool,
 }
 
 impl Terminal {
-    pub(crate) fn detect(no_color: bool) -> Self {
+    pub(crate) fn detect(no_color: bool, job: bool) -> Self {
         Self {
             stdin: std::io::stdin().is_terminal(),
             stderr: std::io::stderr().is_terminal(),
             stdout: std::io::stdout().is_terminal(),
             no_color,
+            job,
         }
     }
 }
@@ -48,6 +52,7 @@ pub(crate) struct Ui {
     color: bool,
     color_results: bool,
     can_ask: bool,
+    job: bool,
     /// The live display; `None` where every change of state is a plain line.
     live: Option<MultiProgress>,
     phases: Mutex<Vec<PhaseRecord>>,
@@ -72,6 +77,7 @@ impl Ui {
             color: color(terminal.stderr),
             color_results: color(terminal.stdout),
             can_ask: terminal.stdin && terminal.stderr,
+            job: terminal.job,
             live,
             phases: Mutex::default(),
             still_runs: Mutex::default(),
@@ -83,7 +89,7 @@ impl Ui {
     #[cfg(test)]
     pub(crate) fn silent() -> Self {
         let global = Global { json: false, quiet: true, yes: false, color: Color::Never, verbose: false };
-        Self::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true })
+        Self::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true, job: false })
     }
 
     /// Starts a phase: a spinner on a terminal, a line elsewhere.
@@ -105,6 +111,11 @@ impl Ui {
         }
     }
 
+    /// A line for whoever runs this tool, in words of its own, such as an annotation of GitHub's.
+    pub(crate) fn instruct(&self, line: &str) {
+        self.suspend(|| write_line(std::io::stderr(), line));
+    }
+
     pub(crate) fn warn(&self, text: &str) {
         if !self.quiet {
             self.to_stderr(&format!("{} {text}", self.paint(Paint::Yellow, "warning:")));
@@ -114,7 +125,7 @@ impl Ui {
     /// The result, in words; not shown with `--json`.
     pub(crate) fn result(&self, text: &str) {
         if !self.json {
-            write_line(std::io::stdout(), text);
+            write_line(std::io::stdout(), &self.harmless(text));
         }
     }
 
@@ -122,7 +133,7 @@ impl Ui {
     pub(crate) fn each(&self, object: &impl Serialize, text: &str) {
         let object = || serde_json::to_string(object).expect("results are maps with text keys");
         let line = if self.json { object() } else { text.to_owned() };
-        self.suspend(|| write_line(std::io::stdout(), &line));
+        self.suspend(|| write_line(std::io::stdout(), &self.harmless(&line)));
     }
 
     /// The result as the one JSON object; only shown with `--json`.
@@ -227,7 +238,12 @@ impl Ui {
     }
 
     fn to_stderr(&self, text: &str) {
-        self.suspend(|| write_line(std::io::stderr(), text));
+        self.suspend(|| write_line(std::io::stderr(), &self.harmless(text)));
+    }
+
+    /// Text of others, such as a container's log, in which a job would find no command.
+    fn harmless<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.job { without_commands(text) } else { text.into() }
     }
 
     /// Takes the live display off the screen while something else is written.
@@ -237,6 +253,16 @@ impl Ui {
             None => write(),
         }
     }
+}
+
+/// Puts a mark before every line that GitHub's runner would take for a command; it looks past leading blanks.
+fn without_commands(text: &str) -> Cow<'_, str> {
+    let is_command = |line: &str| ["::", "##["].iter().any(|start| line.trim_start().starts_with(start));
+    if !text.lines().any(is_command) {
+        return text.into();
+    }
+    let lines = text.lines().map(|line| if is_command(line) { format!("| {}", line.trim_start()) } else { line.into() });
+    lines.collect::<Vec<_>>().join("\n").into()
 }
 
 /// A question whose line nobody has ended yet; an interruption ends it.

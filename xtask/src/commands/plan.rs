@@ -60,6 +60,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         report.image = Some(plan.image.clone());
         report.digest = wanted.image.digest.as_ref().map(ToString::to_string);
         report.change = Some(plan.change);
+        report.changes = Some(plan.changes.clone());
         report.cost = outlook.cost;
         report.eta = outlook.eta;
         report.plan_file = Some(out.display().to_string());

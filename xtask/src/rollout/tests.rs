@@ -29,7 +29,7 @@ async fn carry_out(model: &Model, protected: bool, yes: bool, conduct: &Conduct,
 
 async fn prove(scene: Scene, yes: bool, conduct: &Conduct, planned: bool, proof: &Proof) -> Result<Report> {
     let global = Global { json: false, quiet: true, yes, color: Color::Never, verbose: false };
-    let ui = Ui::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true });
+    let ui = Ui::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true, job: false });
     let wanted = Wanted {
         environment: &scene.environment,
         image: format!("example.com/rest-api@sha256:{}", "a".repeat(64)).parse().unwrap(),

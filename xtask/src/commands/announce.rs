@@ -1,0 +1,38 @@
+//! `announce`: a release of the repository on GitHub, with the changelog's notes.
+
+use anyhow::Result;
+
+use super::version::{CHANGELOG, current, read};
+use crate::changelog::Changelog;
+use crate::cli::Announce;
+use crate::context::Context;
+use crate::github::api::{Api, Release};
+use crate::outcome::{Exit, Failure};
+use crate::ui::Ui;
+
+pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Result<()> {
+    let tag = &arguments.tag;
+    let version = current(&context.root)?;
+    let wrong = |reason: String| {
+        Failure::new(Exit::Usage, "version", format!("{tag} is not this version's tag"))
+            .reason(reason)
+            .hint("cargo xtask version --write, commit, and tag that commit")
+    };
+    if *tag != format!("v{version}") {
+        return Err(wrong(format!("Cargo.toml says {version}, whose tag is v{version}")).into());
+    }
+    let text = read(&context.root, CHANGELOG)?;
+    let notes = Changelog(&text).notes(&version.to_string()).filter(|notes| !notes.is_empty());
+    let notes = notes.ok_or_else(|| wrong(format!("{CHANGELOG} has nothing under {version}")))?;
+    context.report(|report| report.version = Some(version.to_string()));
+    if arguments.dry_run {
+        ui.result(notes);
+        return Ok(());
+    }
+    let release = Release { tag, notes, prerelease: !version.pre.is_empty() };
+    let published = Api::of(&context.vars)?.release(&release).await?;
+    ui.line(if published.updated { "the release was brought up to date" } else { "the release is published" });
+    ui.result(&published.url);
+    context.report(|report| report.url = Some(published.url));
+    Ok(())
+}

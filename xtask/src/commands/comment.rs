@@ -1,0 +1,30 @@
+//! `comment`: says something on a pull request, in one comment that stays one.
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::Comment;
+use crate::context::Context;
+use crate::github::{self, api::Api};
+use crate::outcome::{Exit, Failure};
+use crate::ui::Ui;
+
+pub(super) async fn run(arguments: &Comment, context: &Context, ui: &Ui) -> Result<()> {
+    let mut texts = Vec::new();
+    for file in &arguments.files {
+        let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        texts.push(text.trim().to_owned());
+    }
+    let text = texts.join("\n\n");
+    let number = arguments.pull_request.or_else(|| github::pull_request(&context.vars)).ok_or_else(|| {
+        Failure::new(Exit::Usage, "github", "it is not said which pull request to comment on")
+            .reason("GITHUB_EVENT_PATH names no event of a pull request")
+            .hint("--pull-request NUMBER")
+    })?;
+    let api = Api::of(&context.vars)?;
+    let mark = format!("<!-- xtask:{} -->", arguments.name);
+    let published = api.comment(number, &mark, &text).await?;
+    ui.line(if published.updated { "the comment was brought up to date" } else { "a comment was added" });
+    ui.result(&published.url);
+    context.report(|report| report.url = Some(published.url));
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! GitHub's REST API, as far as a pipeline needs it: comments on pull requests, and releases of the repository
+//! (<https://docs.github.com/en/rest>).
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::{Vars, needed, repository, set};
+use crate::outcome::{Exit, Failure};
+
+/// The version of the API that is spoken.
+const VERSION: &str = "2022-11-28";
+const ATTEMPTS: u32 = 4;
+/// Longest first pause between two attempts; each next one may be twice as long.
+const BACK_OFF: Duration = Duration::from_millis(500);
+/// The most that a page of a list may have.
+const PAGE: usize = 100;
+/// GitHub takes 65,536 characters in a comment.
+const LONGEST: usize = 65_000;
+
+/// A repository's API, with the job's token.
+pub(crate) struct Api {
+    base: String,
+    token: SecretString,
+    http: Client,
+}
+
+/// What became of a comment or a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// The page that shows it.
+    pub(crate) url: String,
+    pub(crate) updated: bool,
+}
+
+/// A release of the repository.
+#[derive(Debug)]
+pub(crate) struct Release<'a> {
+    pub(crate) tag: &'a str,
+    pub(crate) notes: &'a str,
+    pub(crate) prerelease: bool,
+}
+
+impl Api {
+    /// The API that the job is told of.
+    ///
+    /// # Errors
+    /// A variable that is not set.
+    pub(crate) fn of(vars: &Vars) -> Result<Self, Failure> {
+        let repository = repository(vars)?;
+        let token = SecretString::from(needed(vars, "GITHUB_TOKEN")?.to_owned());
+        let root = set(vars, "GITHUB_API_URL").unwrap_or("https://api.github.com").trim_end_matches('/');
+        let base = format!("{root}/repos/{}/{}", repository.owner, repository.name);
+        // GitHub refuses whoever does not say what it is.
+        let http = Client::builder().user_agent("xtask").timeout(Duration::from_secs(30)).build();
+        let http = http.map_err(|error| Failure::of(&error.into()))?;
+        Ok(Self { base, token, http })
+    }
+
+    /// Puts `text` into the one comment of a pull request that begins with `mark`.
+    ///
+    /// # Errors
+    /// What GitHub says.
+    pub(crate) async fn comment(&self, pull_request: u64, mark: &str, text: &str) -> Result<Published, Failure> {
+        let list = format!("issues/{pull_request}/comments");
+        let found = self.find(&list, |comment| {
+            // Anybody may write the mark; only what a program has written is rewritten.
+            comment["user"]["type"] == "Bot" && comment["body"].as_str().is_some_and(|body| body.starts_with(mark))
+        });
+        let body = json!({"body": format!("{mark}\n{}", shortened(text))});
+        let (answer, updated) = match found.await? {
+            Some(id) => (self.ask(Method::PATCH, &format!("issues/comments/{id}"), Some(&body)).await?, true),
+            None => (self.ask(Method::POST, &list, Some(&body)).await?, false),
+        };
+        Ok(Published { url: text_of(&answer, "html_url"), updated })
+    }
+
+    /// Publishes a release, or brings the one of this tag up to date.
+    ///
+    /// # Errors
+    /// What GitHub says.
+    pub(crate) async fn release(&self, release: &Release<'_>) -> Result<Published, Failure> {
+        let Release { tag, notes, prerelease } = *release;
+        let found = match self.ask(Method::GET, &format!("releases/tags/{tag}"), None).await {
+            Ok(found) => found["id"].as_u64(),
+            Err(failure) if failure.kind == "missing" => None,
+            Err(failure) => return Err(failure),
+        };
+        let body = json!({"tag_name": tag, "name": tag, "body": notes, "prerelease": prerelease});
+        let (answer, updated) = match found {
+            Some(id) => (self.ask(Method::PATCH, &format!("releases/{id}"), Some(&body)).await?, true),
+            None => (self.ask(Method::POST, "releases", Some(&body)).await?, false),
+        };
+        Ok(Published { url: text_of(&answer, "html_url"), updated })
+    }
+
+    /// The id of the first thing in a list that is `wanted`.
+    async fn find(&self, list: &str, wanted: impl Fn(&Value) -> bool) -> Result<Option<u64>, Failure> {
+        for page in 1.. {
+            let answer = self.ask(Method::GET, &format!("{list}?per_page={PAGE}&page={page}"), None).await?;
+            let all = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+            if let Some(found) = all.iter().find(|one| wanted(one)) {
+                return Ok(found["id"].as_u64());
+            }
+            if all.len() < PAGE {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks until there is an answer that asking again would not change. A call that makes something is repeated only
+    /// where GitHub has said that it did not.
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let mut pause = BACK_OFF;
+        for attempt in 1.. {
+            let request = self.http.request(method.clone(), format!("{}/{path}", self.base));
+            match self.attempt(request, body, &method).await {
+                Ok(answer) => return Ok(answer),
+                Err((_, true)) if attempt < ATTEMPTS => {
+                    tokio::time::sleep(crate::aws::jitter(pause)).await;
+                    pause *= 2;
+                }
+                Err((failure, _)) => return Err(failure.resource(format!("{method} {}/{path}", self.base))),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    async fn attempt(
+        &self,
+        request: RequestBuilder,
+        body: Option<&Value>,
+        method: &Method,
+    ) -> Result<Value, (Failure, bool)> {
+        let request = request
+            .bearer_auth(self.token.expose_secret())
+            .header("accept", "application/vnd.github+json")
+            .header("x-github-api-version", VERSION);
+        let request = if let Some(body) = body { request.json(body) } else { request };
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let may_repeat = error.is_connect() || *method != Method::POST;
+                return Err((refused("unreachable").reason(error.without_url().to_string()), may_repeat));
+            }
+        };
+        let status = answer.status();
+        let limited = status == StatusCode::TOO_MANY_REQUESTS || answer.headers().contains_key("retry-after");
+        let text = answer.text().await.map_err(|error| (refused("unreachable").reason(error.to_string()), false))?;
+        let json: Value = serde_json::from_str(&text).unwrap_or_default();
+        if status.is_success() {
+            return Ok(json);
+        }
+        let said = text_of(&json, "message");
+        let failure = match status {
+            StatusCode::NOT_FOUND => refused("missing").hint("see whether repository and number are right"),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => refused("denied").hint(
+                "give the job the permission: `pull-requests: write` for comments, `contents: write` for releases; a pull \
+                 request from a fork never has it",
+            ),
+            _ => refused("github").hint("repeat the command"),
+        };
+        Err((failure.reason(format!("{status}: {said}")), limited || status.is_server_error() && *method != Method::POST))
+    }
+}
+
+fn refused(kind: &'static str) -> Failure {
+    Failure::new(Exit::Failed, kind, "GitHub did not do what was asked")
+}
+
+fn text_of(answer: &Value, key: &str) -> String {
+    answer[key].as_str().unwrap_or_default().to_owned()
+}
+
+/// As much of a text as a comment may have, by whole lines.
+fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for line in text.split_inclusive('\n').take_while(|line| line.len() < LONGEST) {
+        if short.len() + line.len() > LONGEST {
+            break;
+        }
+        short.push_str(line);
+    }
+    short + "\n\nThe rest is too long for a comment; the run's summary has it.\n"
+}
+
+#[cfg(test)]
+mod tests;

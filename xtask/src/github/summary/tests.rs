@@ -1,0 +1,100 @@
+use super::*;
+use crate::outcome::{Exit, Place};
+use crate::report;
+use crate::ui::PhaseRecord;
+
+fn change(action: &str, id: &str, replacement: Option<&str>) -> Change {
+    let replacement = replacement.map(str::to_owned);
+    Change { action: action.to_owned(), logical_id: id.to_owned(), resource_type: "AWS::T::U".to_owned(), replacement }
+}
+
+#[test]
+fn a_release_shows_where_it_answers_and_what_it_did() {
+    let phase = |name, seconds, skipped| PhaseRecord { name, seconds, skipped };
+    let report = Report {
+        ok: true,
+        environment: Some("dev".to_owned()),
+        url: Some("https://a.example/production".to_owned()),
+        change: Some(report::Change::Update),
+        changes: Some(vec![change("Modify", "Task", Some("True")), change("Remove", "Old|One", None)]),
+        phases: vec![phase("compile", 1.0, true), phase("stack", 61.234, false)],
+        seconds: 70.0,
+        ..Report::default()
+    };
+    insta::assert_snapshot!(markdown("cargo xtask release dev", &report), @r"
+    ### <code>cargo xtask release dev</code>: done
+
+    |  |  |
+    | --- | --- |
+    | environment | <code>dev</code> |
+    | URL | <https://a.example/production> |
+    | change | <code>update</code> |
+
+    | action | resource | type | replacement |
+    | --- | --- | --- | --- |
+    | Modify | <code>Task</code> | AWS::T::U | **replaced** |
+    | **Remove** | <code>Old&#124;One</code> | AWS::T::U |  |
+
+    | phase | seconds |
+    | --- | --- |
+    | compile | skipped |
+    | stack | 61.2 |
+    | in all | 70.0 |
+    ");
+}
+
+#[test]
+fn a_failure_shows_its_diagnosis_and_nothing_that_renders() {
+    let error = Failure::new(Exit::RolledBack, "rolled-back", "stack <b>dev</b> failed")
+        .resource("Service")
+        .reason("```\n@everyone")
+        .place(Some(Place { file: "infra/a.yaml".to_owned(), line: 3 }))
+        .log(vec!["panic: no database".to_owned()])
+        .console(Some("https://console.example/x".to_owned()))
+        .note("see #12")
+        .hint("cargo xtask logs dev");
+    let report = Report { error: Some(error), seconds: 1.0, ..Report::default() };
+    insta::assert_snapshot!(markdown("cargo xtask apply plan.json", &report), @r"
+    ### <code>cargo xtask apply plan.json</code>: failed
+
+    > [!CAUTION]
+    > stack &lt;b&gt;dev&lt;/b&gt; failed
+
+    |  |  |
+    | --- | --- |
+    | resource | <code>Service</code> |
+    | place | <code>infra/a.yaml:3</code> |
+    | next | <code>cargo xtask logs dev</code> |
+    | console | <https://console.example/x> |
+
+    ````text
+    ```
+    @everyone
+    ````
+
+    The last lines that were logged:
+
+    ```text
+    panic: no database
+    ```
+
+    - see &#35;12
+
+    | phase | seconds |
+    | --- | --- |
+    | in all | 1.0 |
+    ");
+}
+
+#[test]
+fn where_there_is_nothing_to_tell_nothing_is_told() {
+    assert_eq!(markdown("cargo xtask completions bash", &Report { ok: true, ..Report::default() }), "");
+}
+
+#[test]
+fn a_cell_stays_in_its_row() {
+    assert_eq!(code("a|b\nc<d>"), "<code>a&#124;b c&lt;d&gt;</code>");
+    assert_eq!(escape("a|b\nc `d`"), "a\\|b c \\`d\\`");
+    assert_eq!(link("javascript:alert(1)"), "<code>javascript:alert(1)</code>");
+    assert_eq!(table(&["a"], Vec::new()), "");
+}

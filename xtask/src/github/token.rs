@@ -1,0 +1,189 @@
+//! A role of AWS that a job takes with GitHub's own token: nothing is stored, and nothing ends in the middle of a release.
+//!
+//! The token is asked for whenever the role's credentials have to be renewed, so an hour's credentials are no limit
+//! (<https://docs.github.com/en/actions/reference/security/oidc>).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_sdk_sts::error::ProvideErrorMetadata;
+use reqwest::{Client, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::set;
+use crate::aws;
+use crate::trust::{AUDIENCE, Claims};
+
+/// The variable that names the role; the SDK's chain knows it too, together with a file that GitHub does not write.
+pub(crate) const ROLE: &str = "AWS_ROLE_ARN";
+/// Where a job that has the permission `id-token: write` asks for its token.
+const URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+const TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+
+/// Attempts that the token gets where GitHub does not answer.
+const ATTEMPTS: u32 = 6;
+const BACK_OFF: Duration = Duration::from_millis(500);
+/// How long before their end credentials are renewed: longer than any single request.
+const EARLY: Duration = Duration::from_secs(300);
+/// Claims that tell whose the token is, for whoever has to find out why it was not let in. None is secret.
+const TOLD: [&str; 4] = ["sub", "repository_id", "environment", "job_workflow_ref"];
+
+/// Where a job asks for its tokens.
+#[derive(Clone)]
+pub(crate) struct Source {
+    url: String,
+    bearer: SecretString,
+    http: Client,
+}
+
+/// A role, taken with a job's tokens.
+pub(crate) struct Role {
+    arn: String,
+    session: String,
+    source: Source,
+    sts: aws_sdk_sts::Client,
+    held: Mutex<Option<Credentials>>,
+}
+
+impl Source {
+    /// What this job was given; `None` outside of one, or without the permission.
+    pub(crate) fn of(vars: &BTreeMap<String, String>) -> Option<Self> {
+        let (url, bearer) = (set(vars, URL)?.to_owned(), set(vars, TOKEN)?.to_owned());
+        let http = Client::builder().timeout(Duration::from_secs(15)).build().ok()?;
+        Some(Self { url, bearer: SecretString::from(bearer), http })
+    }
+
+    /// Asks for a token that AWS takes.
+    ///
+    /// # Errors
+    /// Why there is none, in GitHub's words.
+    pub(crate) async fn token(&self) -> Result<SecretString, String> {
+        let mut pause = BACK_OFF;
+        for attempt in 1.. {
+            match self.ask().await {
+                Ok(token) => return Ok(token),
+                Err((_, true)) if attempt < ATTEMPTS => {
+                    tokio::time::sleep(aws::jitter(pause)).await;
+                    pause *= 2;
+                }
+                Err((reason, _)) => return Err(format!("GitHub gives this job no token: {reason}")),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    /// One attempt; a refusal says whether another may do better.
+    async fn ask(&self) -> Result<SecretString, (String, bool)> {
+        #[derive(Deserialize)]
+        struct Answer {
+            value: String,
+        }
+        let separator = if self.url.contains('?') { '&' } else { '?' };
+        let url = format!("{}{separator}audience={AUDIENCE}", self.url);
+        // The address is not part of an error: it may carry what belongs to this job alone.
+        let bare = |error: reqwest::Error| (error.without_url().to_string(), true);
+        let answer = self.http.get(url).bearer_auth(self.bearer.expose_secret()).send().await.map_err(bare)?;
+        let status = answer.status();
+        if !status.is_success() {
+            let may_pass = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+            return Err((format!("it answers {status}"), may_pass));
+        }
+        let answer: Answer = answer.json().await.map_err(bare)?;
+        Ok(SecretString::from(answer.value))
+    }
+}
+
+impl Role {
+    /// The role that this job is to take; `None` where credentials come from elsewhere.
+    pub(crate) fn of(vars: &BTreeMap<String, String>, sts: impl FnOnce() -> aws_sdk_sts::Client) -> Option<Self> {
+        let arn = set(vars, ROLE)?.to_owned();
+        // Whoever signs in by other means, such as an action before this step, means that.
+        if ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"].iter().any(|name| set(vars, name).is_some()) {
+            return None;
+        }
+        let source = Source::of(vars)?;
+        Some(Self { arn, session: session(vars), source, sts: sts(), held: Mutex::default() })
+    }
+
+    async fn credentials(&self) -> Result<Credentials, String> {
+        let mut held = self.held.lock().await;
+        if let Some(credentials) = held.as_ref().filter(|held| is_fresh(held)) {
+            return Ok(credentials.clone());
+        }
+        let token = self.source.token().await?;
+        let call = self.sts.assume_role_with_web_identity().role_arn(&self.arn).role_session_name(&self.session);
+        let taken = call.web_identity_token(token.expose_secret()).send().await.map_err(|error| {
+            let code = error.code().unwrap_or("no answer").to_owned();
+            let said = error.message().map_or_else(|| aws::chain(&error), str::to_owned);
+            format!("sts:AssumeRoleWithWebIdentity of {}: {code}: {said}; {}", self.arn, told(&token))
+        })?;
+        let given = taken.credentials().ok_or("STS answered without credentials")?;
+        let expiry = SystemTime::try_from(*given.expiration()).ok();
+        let session = Some(given.session_token().to_owned());
+        let fresh = Credentials::new(given.access_key_id(), given.secret_access_key(), session, expiry, "GitHub");
+        *held = Some(fresh.clone());
+        Ok(fresh)
+    }
+}
+
+impl ProvideCredentials for Role {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let refused = |reason: String| CredentialsError::provider_error(reason);
+        future::ProvideCredentials::new(async move { self.credentials().await.map_err(refused) })
+    }
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Role").field("arn", &self.arn).finish_non_exhaustive()
+    }
+}
+
+/// Why a job has no credentials, and what to do; `None` where it is none, or was given keys.
+pub(crate) fn lacking(vars: &BTreeMap<String, String>) -> Option<(&'static str, String)> {
+    if !super::is_job(vars) || set(vars, "AWS_ACCESS_KEY_ID").is_some() {
+        return None;
+    }
+    Some(if set(vars, ROLE).is_none() {
+        let hint = "cargo xtask bootstrap ENV prints the variable AWS_ROLE_ARN of the GitHub environment, and the step needs \
+                    env: AWS_ROLE_ARN: ${{ vars.AWS_ROLE_ARN }}";
+        ("this job is told of no role", hint.to_owned())
+    } else if set(vars, URL).is_none() {
+        let hint = "give the job the permission `id-token: write`; a pull request from a fork never has it";
+        ("this job may not ask GitHub for a token", hint.to_owned())
+    } else {
+        let hint = "hold the claims against the trust: cargo xtask doctor ENV, or cargo xtask bootstrap ENV --check-token";
+        ("the role does not let this job in", hint.to_owned())
+    })
+}
+
+fn is_fresh(credentials: &Credentials) -> bool {
+    credentials.expiry().is_none_or(|expiry| expiry > SystemTime::now() + EARLY)
+}
+
+/// How CloudTrail names whoever took the role: the run and the job, of letters that STS allows, at most 64.
+fn session(vars: &BTreeMap<String, String>) -> String {
+    let part = |name: &str| set(vars, name).unwrap_or("0");
+    let name = format!("run-{}-{}-{}", part("GITHUB_RUN_ID"), part("GITHUB_RUN_ATTEMPT"), part("GITHUB_JOB"));
+    name.chars().filter(|char| char.is_ascii_alphanumeric() || "-_.@=,+".contains(*char)).take(64).collect()
+}
+
+/// What a token says of itself.
+fn told(token: &SecretString) -> String {
+    let Ok(claims) = Claims::read(token.expose_secret()) else { return "the token cannot be read".to_owned() };
+    let said = TOLD.map(|name| (name, claims.text(name)));
+    let said = said.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name} = {value}"));
+    format!("the token says {}", said.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests;
