@@ -61,6 +61,15 @@ impl Checkout {
         fs::write(file, text.replace(from, to)).with_context(|| format!("cannot write {path}"))
     }
 
+    /// Where it is.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) -> Result<()> {
+        fs::write(self.root.join(path), text).with_context(|| format!("cannot write {path}"))
+    }
+
     pub(crate) fn read(&self, path: &str) -> Result<String> {
         fs::read_to_string(self.root.join(path)).with_context(|| format!("cannot read {path}"))
     }

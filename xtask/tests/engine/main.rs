@@ -11,6 +11,7 @@ mod load;
 mod local;
 mod ministack;
 mod permissions;
+mod pipeline;
 mod push;
 mod registry;
 mod rehearsal;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         boot::trials(&support),
         rehearsal::trials(&support),
         permissions::trials(&support),
+        pipeline::trials(&support),
         sign_in::trials(&support),
         downtime::trials(&support),
         gateway::trials(&support),

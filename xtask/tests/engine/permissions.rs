@@ -23,7 +23,7 @@ use crate::signed::Caller;
 use cases::{Case, Who};
 use roles::{Role, Roles};
 
-const ACCOUNT: &str = "000000000000";
+pub(crate) const ACCOUNT: &str = "000000000000";
 const EVERYBODY: [Who; 5] = [Who::Pipeline, Who::CloudFormation, Who::Task, Who::TaskExecution, Who::Instance];
 
 pub(crate) fn trials(support: &Support) -> Vec<Trial> {
@@ -103,7 +103,7 @@ fn taken(root: &Caller, who: Who, role: &Role) -> Result<Caller> {
     })
 }
 
-fn iam(root: &Caller, action: &str, fields: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn iam(root: &Caller, action: &str, fields: &[(&str, &str)]) -> Result<()> {
     let fields = [&[("Action", action), ("Version", "2010-05-08")], fields].concat();
     well(root.form("iam", &fields)?, action).map(drop)
 }

@@ -1,0 +1,180 @@
+//! The pipeline, from a fork to a rollback: every `run:` of every workflow in a clean clone, with what GitHub sets, on an
+//! emulator that enforces IAM, by the roles that `bootstrap` makes.
+
+mod expression;
+mod fork;
+mod github;
+mod workflow;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::Support;
+use crate::ministack::{self, Names};
+use fork::Fork;
+use workflow::Ended;
+
+type Jobs = BTreeMap<String, Ended>;
+
+pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+    let missing = || ministack::missing(Names::Machine);
+    vec![support.trial("pipeline::from_a_fork_to_a_release_and_back", missing, || {
+        let fork = Fork::new()?;
+        whole(&fork).with_context(|| format!("the emulator's last words:\n{}", fork.emulator.log()))
+    })]
+}
+
+fn whole(fork: &Fork) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    let mut note = |jobs: &Jobs| seen.extend(jobs.values().flat_map(|job| job.commands.clone()));
+
+    let first = first_release(fork)?;
+    note(&first);
+    note(&pull_request(fork)?);
+    note(&second_release(fork)?);
+    note(&rollback(fork)?);
+    note(&tag(fork)?);
+    note(&drift(fork)?);
+    note(&preview(fork)?);
+    note(&failure(fork)?);
+
+    let all = fork.commands()?;
+    let missing: Vec<&String> = all.difference(&seen).collect();
+    ensure!(missing.is_empty(), "never run: {missing:?}");
+    ensure!(all.len() >= 12, "only {} commands were found", all.len());
+    Ok(())
+}
+
+/// main → dev: planned by one role, applied by another, proved; both say so.
+fn first_release(fork: &Fork) -> Result<Jobs> {
+    let jobs = fork.push("refs/heads/main")?;
+    let (plan, apply) = (good(&jobs, "plan")?, good(&jobs, "apply")?);
+    ensure!(!jobs["announce"].ran, "a push is no release of the repository");
+    told(plan, &["dev", "LoadBalancer", "fixed monthly cost", "sha256:"])?;
+    told(apply, &["dev", "digest", "served digest", "| smoke |"])?;
+    ensure!(apply.url.starts_with("http://") && apply.url.contains("/_alb/"), "its environment has a URL: {apply:?}");
+    Ok(jobs)
+}
+
+/// A pull request is told what it would change, by a role that can only read; once, however often it is pushed to.
+fn pull_request(fork: &Fork) -> Result<Jobs> {
+    fork.checkout.edit("infra/api-backend-fargate.yaml", "Default: 30\n", "Default: 14\n")?;
+    fork.checkout.commit("Keep the logs for a shorter time")?;
+    let event = json!({"action": "synchronize", "pull_request": {
+        "number": 12, "head": {"repo": {"full_name": github::REPOSITORY}}, "labels": [],
+    }});
+    let jobs = fork.run("ci.yml", "pull_request", event.clone(), "refs/pull/12/merge", Value::Null)?;
+    for job in ["checks", "minimum", "dependencies", "plan", "comment"] {
+        good(&jobs, job)?;
+    }
+    let comments = fork.github.comments();
+    let [comment] = &comments[..] else { anyhow::bail!("one comment is wanted: {comments:?}") };
+    for part in ["dev", "production", "LogGroup", "Modify"] {
+        ensure!(comment.contains(part), "{part} is not in {comment}");
+    }
+    fork.run("ci.yml", "pull_request", event, "refs/pull/12/merge", Value::Null)?;
+    ensure!(fork.github.comments().len() == 1, "the comment is repeated: {:?}", fork.github.comments());
+    let foreign = json!({"pull_request": {"number": 12, "head": {"repo": {"full_name": "mallory/shop"}}}});
+    let jobs_of_a_fork = fork.run("ci.yml", "pull_request", foreign, "refs/pull/12/merge", Value::Null)?;
+    ensure!(!jobs_of_a_fork["plan"].ran && !jobs_of_a_fork["comment"].ran, "a fork's job gets no role");
+    Ok(jobs)
+}
+
+/// What was merged arrives, with a changed service.
+fn second_release(fork: &Fork) -> Result<Jobs> {
+    fork.checkout.edit("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
+    fork.checkout.commit("Change the service")?;
+    let jobs = fork.push("refs/heads/main")?;
+    told(good(&jobs, "apply")?, &["update", "LogGroup"])?;
+    Ok(jobs)
+}
+
+/// Back to the release before, by hand.
+fn rollback(fork: &Fork) -> Result<Jobs> {
+    let inputs = json!({"environment": "dev", "release": ""});
+    let jobs = fork.run("rollback.yml", "workflow_dispatch", json!({}), "refs/heads/main", inputs)?;
+    told(good(&jobs, "rollback")?, &["update", "served digest"])?;
+    let inputs = json!({"environment": "dev", "release": "2"});
+    let forward = fork.run("rollback.yml", "workflow_dispatch", json!({}), "refs/heads/main", inputs)?;
+    good(&forward, "rollback")?;
+    Ok(jobs)
+}
+
+/// A tag → production, and a release of the repository with the changelog's notes. One that says otherwise is refused.
+fn tag(fork: &Fork) -> Result<Jobs> {
+    let version = fork.checkout.xtask(&["version", "--write"])?.well()?["version"].clone();
+    let version = version.as_str().context("a version")?.to_owned();
+    fork.checkout.commit("A version")?;
+    let wrong = fork.push("refs/tags/v9.9.9")?;
+    ensure!(wrong["plan"].failed && !wrong["apply"].ran, "a tag that is no version is released: {wrong:?}");
+    let jobs = fork.push(&format!("refs/tags/v{version}"))?;
+    told(good(&jobs, "apply")?, &["production", "create"])?;
+    good(&jobs, "announce")?;
+    let releases = fork.github.releases();
+    ensure!(
+        releases.iter().any(|(tag, notes)| *tag == format!("v{version}") && notes.contains("### Added")),
+        "no release with notes: {releases:?}"
+    );
+    Ok(jobs)
+}
+
+/// At night: both environments are looked at.
+fn drift(fork: &Fork) -> Result<Jobs> {
+    let jobs = fork.run("drift.yml", "schedule", json!({}), "refs/heads/main", Value::Null)?;
+    ensure!(jobs["drift"].ran, "nothing was looked at");
+    told(&jobs["drift"], &["cargo xtask drift dev", "cargo xtask drift production"])?;
+    Ok(jobs)
+}
+
+/// A label makes a stack of a pull request's own, closing removes it.
+fn preview(fork: &Fork) -> Result<Jobs> {
+    let event = |action: &str| {
+        json!({"action": action, "pull_request": {
+            "number": 12, "head": {"repo": {"full_name": github::REPOSITORY}}, "base": {"sha": "main"},
+            "labels": [{"name": "preview"}],
+        }})
+    };
+    let preview = |action| fork.run("preview.yml", "pull_request", event(action), "refs/pull/12/merge", Value::Null);
+    let mut jobs = preview("labeled")?;
+    told(good(&jobs, "release")?, &["preview/pr-12", "rest-api-preview-pr-12", "served digest"])?;
+    ensure!(!jobs["remove"].ran, "it is not removed at once");
+    let mut closed = preview("closed")?;
+    good(&closed, "remove")?;
+    ensure!(!closed["release"].ran, "a closed pull request is released");
+    jobs.append(&mut BTreeMap::from([("removal".to_owned(), closed.remove("remove").context("a job")?)]));
+    Ok(jobs)
+}
+
+/// A release that fails says why in its summary, and where in the template.
+fn failure(fork: &Fork) -> Result<Jobs> {
+    let template = "infra/api-backend-fargate.yaml";
+    fork.checkout.edit(template, "API_LOG_FORMAT, Value: json", "API_LOG_FORMAT, Value: nonsense")?;
+    fork.checkout.commit("Set what the service does not take")?;
+    let jobs = fork.push("refs/heads/main")?;
+    let apply = &jobs["apply"];
+    ensure!(apply.ran && apply.failed, "it should fail: {apply:?}");
+    told(apply, &["failed", "exit code", "API_LOG_FORMAT", template])?;
+    ensure!(apply.log.contains(&format!("::error file={template},line=")), "no line is annotated: {}", apply.log);
+    Ok(jobs)
+}
+
+/// A job that ran well.
+fn good<'a>(jobs: &'a Jobs, name: &str) -> Result<&'a Ended> {
+    let job = jobs.get(name).with_context(|| format!("there is no job {name}"))?;
+    ensure!(job.ran && !job.failed, "{name} {}: {}", if job.ran { "failed" } else { "did not run" }, job.log);
+    Ok(job)
+}
+
+/// Whether a job's summary says all this, and neither it nor the log a secret.
+fn told(job: &Ended, parts: &[&str]) -> Result<()> {
+    for part in parts {
+        ensure!(job.summary.contains(part), "{part:?} is not in the summary:\n{}\n{}", job.summary, job.log);
+    }
+    for secret in [github::TOKEN, github::BEARER, "c2ln"] {
+        ensure!(!job.summary.contains(secret) && !job.log.contains(secret), "{secret:?} is told");
+    }
+    Ok(())
+}

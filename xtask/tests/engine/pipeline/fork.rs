@@ -1,0 +1,209 @@
+//! A fork as somebody would set it up: deploy.toml, roles by `bootstrap`, variables on GitHub.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::github::{GitHub, REPOSITORY};
+use super::workflow::{self, Run};
+use super::Jobs;
+use crate::checkout::Checkout;
+use crate::ministack::Ministack;
+use crate::permissions::{ACCOUNT, iam};
+use crate::signed::Caller;
+
+/// Each with the name of its stack.
+const ENVIRONMENTS: [(&str, &str); 3] =
+    [("dev", "rest-api-dev"), ("production", "rest-api-production"), ("preview", "rest-api-preview")];
+const WORKFLOWS: [&str; 5] = ["ci.yml", "drift.yml", "preview.yml", "release.yml", "rollback.yml"];
+
+pub(super) struct Fork {
+    pub(super) checkout: Checkout,
+    pub(super) emulator: Ministack,
+    pub(super) github: GitHub,
+    variables: BTreeMap<String, BTreeMap<String, String>>,
+    target: PathBuf,
+    folder: TempDir,
+    runs: Cell<u32>,
+}
+
+impl Fork {
+    pub(super) fn new() -> Result<Self> {
+        let checkout = Checkout::fresh()?;
+        let (emulator, github) = (Ministack::enforcing()?, GitHub::start()?);
+        let root = Caller {
+            endpoint: format!("http://{}", emulator.authority()),
+            id: "test".to_owned(),
+            secret: "test".to_owned(),
+            session: None,
+        };
+        let issuer = "https://token.actions.githubusercontent.com";
+        let fields = [("Url", issuer), ("ClientIDList.member.1", "sts.amazonaws.com")];
+        iam(&root, "CreateOpenIDConnectProvider", &fields)?;
+        let settings = checkout.read("deploy.toml")?;
+        let service = settings.split("# The article's system").next().context("no [service]")?.to_owned();
+        let environments = |more: &BTreeMap<&str, String>| {
+            let parts = ENVIRONMENTS.map(|(name, stack)| {
+                environment(name, stack, &emulator.authority(), more.get(name).map_or("", String::as_str))
+            });
+            format!("{service}\n{}", parts.join("\n"))
+        };
+        checkout.write("deploy.toml", &environments(&BTreeMap::new()))?;
+        let mut variables = BTreeMap::from([(String::new(), BTreeMap::from([("PREVIEWS".to_owned(), "true".to_owned())]))]);
+        let mut settings = BTreeMap::new();
+        for (name, _) in ENVIRONMENTS {
+            let made = checkout.xtask(&["bootstrap", name, "--github", REPOSITORY, "--yes"])?.well()?;
+            let output = |output: &str| made["outputs"][output].as_str().map(str::to_owned).context("no such role");
+            let roles = ["ReadRoleArn", "PlanRoleArn", "DeployRoleArn"].map(output);
+            for role in &roles {
+                only_what_is_known(&root, role.as_ref().ok().context("a role is missing")?)?;
+            }
+            let [read, plan, deploy] = roles;
+            let own = variables.get_mut("").context("the repository's")?;
+            own.insert(format!("AWS_READ_ROLE_ARN_{}", name.to_uppercase()), read?);
+            variables.insert(format!("{name}-plan"), BTreeMap::from([("AWS_ROLE_ARN".to_owned(), plan?)]));
+            variables.insert(name.to_owned(), BTreeMap::from([("AWS_ROLE_ARN".to_owned(), deploy?)]));
+            settings.insert(name, format!("execution_role = \"{}\"\n", output("ExecutionRoleArn")?));
+        }
+        checkout.write("deploy.toml", &environments(&settings))?;
+        checkout.commit("Set the fork up")?;
+        let folder = tempfile::tempdir()?;
+        let target = warm_target()?;
+        Ok(Self { checkout, emulator, github, variables, target, folder, runs: Cell::new(0) })
+    }
+
+    /// A push of a branch or tag.
+    pub(super) fn push(&self, reference: &str) -> Result<Jobs> {
+        self.run("release.yml", "push", json!({}), reference, Value::Null)
+    }
+
+    pub(super) fn run(
+        &self,
+        workflow: &str,
+        event_name: &str,
+        event: Value,
+        reference: &str,
+        inputs: Value,
+    ) -> Result<Jobs> {
+        self.runs.set(self.runs.get() + 1);
+        let run = Run {
+            github: &self.github,
+            repository: self.checkout.root(),
+            target: &self.target,
+            folder: self.folder.path().join(self.runs.get().to_string()),
+            event_name,
+            event,
+            reference,
+            inputs,
+            variables: &self.variables,
+            instead,
+        };
+        run.jobs(workflow).with_context(|| format!("{workflow} on {event_name} of {reference}"))
+    }
+
+    /// Every command of every workflow.
+    pub(super) fn commands(&self) -> Result<BTreeSet<String>> {
+        let mut commands = BTreeSet::new();
+        let files = std::fs::read_dir(self.checkout.root().join(".github/workflows"))?.count();
+        ensure!(files == WORKFLOWS.len(), "there are {files} workflows, and {} are known here", WORKFLOWS.len());
+        for name in WORKFLOWS {
+            let workflow = workflow::load(self.checkout.root(), name)?;
+            let jobs = workflow["jobs"].as_object().context("no jobs")?;
+            let steps = jobs.values().filter_map(|job| job["steps"].as_array()).flatten();
+            commands.extend(steps.filter_map(|step| Some(step["run"].as_str()?.to_owned())));
+        }
+        Ok(commands)
+    }
+}
+
+/// The part of deploy.toml for one environment, all of it on the emulator.
+fn environment(name: &str, stack: &str, authority: &str, more: &str) -> String {
+    let more = format!("{more}{}", if name == "preview" { "instances = true\n" } else { "" });
+    let protected = name == "production";
+    format!(
+        "[environments.{name}]\nregion = \"eu-central-1\"\naccount = \"{ACCOUNT}\"\nstack = \"{stack}\"\n\
+         template = \"infra/api-backend-fargate.yaml\"\nprotected = {protected}\nendpoint = \"http://{authority}\"\n\
+         registry = \"{authority}\"\nsmoke_url = \"http://{authority}/_alb/{{LoadBalancerName}}\"\n{more}\
+         [environments.{name}.parameters]\nHealthCommand = \"CMD,/api,healthcheck\"\nMaxTasks = 2\n\
+         Connection = \"INTERNET\"\nEgress = \"PUBLIC_SUBNETS\"\nDirectAccessCidr = \"127.0.0.1/32\"\n"
+    )
+}
+
+/// Leaves of a role's trust what the emulator can look at: audience and subject. The rest is for the evaluator.
+fn only_what_is_known(root: &Caller, arn: &str) -> Result<()> {
+    let name = arn.rsplit('/').next().context("a role has a name")?;
+    let fields = [("Action", "GetRole"), ("Version", "2010-05-08"), ("RoleName", name)];
+    let answer = root.form("iam", &fields)?.body;
+    let document = answer.split("<AssumeRolePolicyDocument>").nth(1).and_then(|rest| rest.split('<').next());
+    let document = percent_decoded(document.with_context(|| format!("no trust: {answer}"))?);
+    let mut trust: Value = serde_json::from_str(&document).with_context(|| format!("no trust: {document}"))?;
+    let conditions = trust.pointer_mut("/Statement/0/Condition/StringEquals").and_then(Value::as_object_mut);
+    let conditions = conditions.context("a trust without conditions")?;
+    conditions.retain(|key, _| key.ends_with(":aud") || key.ends_with(":sub"));
+    ensure!(conditions.len() == 2, "audience and subject are both said: {document}");
+    iam(root, "UpdateAssumeRolePolicy", &[("RoleName", name), ("PolicyDocument", &trust.to_string())])
+}
+
+/// IAM hands documents out as they stand in a URL; an emulator may also escape them for XML.
+fn percent_decoded(text: &str) -> String {
+    let pairs: Vec<(String, String)> =
+        url::form_urlencoded::parse(text.replace('+', "%2B").as_bytes()).into_owned().collect();
+    let plain = match &pairs[..] {
+        [(document, rest)] if rest.is_empty() => document.clone(),
+        _ => text.to_owned(),
+    };
+    plain.replace("&quot;", "\"").replace("&#34;", "\"").replace("&amp;", "&")
+}
+
+/// What cargo has compiled already, by hard links: what comes from registries is the same in every clone.
+fn warm_target() -> Result<PathBuf> {
+    let tool = Path::new(env!("CARGO_BIN_EXE_xtask"));
+    let source = tool.parent().context("a program is in a folder")?;
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pipeline/target");
+    if target.exists() {
+        std::fs::remove_dir_all(&target)?;
+    }
+    std::fs::create_dir_all(target.join("debug"))?;
+    for part in ["deps", "build", ".fingerprint"] {
+        let output = Command::new("cp").arg("-al").arg(source.join(part)).arg(target.join("debug")).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    // What the rehearsals have compiled for the image.
+    let image = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rehearsal/target");
+    for folder in std::fs::read_dir(&image).into_iter().flatten() {
+        let folder = folder?.path();
+        if folder.is_dir() && folder.file_name().is_some_and(|name| name != "debug") {
+            let output = Command::new("cp").arg("-al").arg(&folder).arg(&target).output()?;
+            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    Ok(target)
+}
+
+/// What is run in the place of a command that cannot be run here as it is.
+fn instead(command: &str) -> Option<String> {
+    let deny = "cargo install --locked cargo-deny@";
+    if command == ".ci/run" {
+        // The whole of it is what runs this trial; these parts show that it starts in a clone.
+        return Some(".ci/run readme fmt shell".to_owned());
+    }
+    if let Some(version) = command.strip_prefix(deny) {
+        // Compiling it takes minutes. Where it is there, cargo sees that.
+        return (!has_deny(version)).then(|| "true".to_owned());
+    }
+    if command == "cargo deny --locked check" {
+        // The advisories are on the internet.
+        return Some("if cargo deny --version; then cargo deny --locked check bans licenses sources; fi".to_owned());
+    }
+    None
+}
+
+fn has_deny(version: &str) -> bool {
+    let output = Command::new("cargo").args(["deny", "--version"]).output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == format!("cargo-deny {version}"))
+}
