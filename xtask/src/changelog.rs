@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn the_headings_decide_the_level() {
-        let level = |notes: &str| Changelog(&format!("## Unreleased\n{notes}\n\n## 0.1.0\n### Removed\n- Old.\n")).level();
+        let level =
+            |notes: &str| Changelog(&format!("## Unreleased\n{notes}\n\n## 0.1.0\n### Removed\n- Old.\n")).level();
         assert_eq!(level("### Fixed\n- A.").map(|(level, _)| level), Some(Level::Patch));
         assert_eq!(level("### Security\n- A.").map(|(level, _)| level), Some(Level::Patch));
         assert_eq!(level("### Added\n- A.\n### Fixed\n- B.").map(|(level, _)| level), Some(Level::Minor));

@@ -3,10 +3,10 @@
 //! Everything here works on any machine that sets the same variables
 //! (<https://docs.github.com/en/actions/reference/workflows-and-actions/variables>).
 
-pub(crate) mod api;
+pub(crate) mod rest;
 pub(crate) mod summary;
-pub(crate) mod told;
 pub(crate) mod token;
+pub(crate) mod told;
 
 use std::collections::BTreeMap;
 

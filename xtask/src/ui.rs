@@ -261,7 +261,8 @@ fn without_commands(text: &str) -> Cow<'_, str> {
     if !text.lines().any(is_command) {
         return text.into();
     }
-    let lines = text.lines().map(|line| if is_command(line) { format!("| {}", line.trim_start()) } else { line.into() });
+    let lines =
+        text.lines().map(|line| if is_command(line) { format!("| {}", line.trim_start()) } else { line.into() });
     lines.collect::<Vec<_>>().join("\n").into()
 }
 

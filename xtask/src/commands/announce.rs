@@ -6,7 +6,7 @@ use super::version::{CHANGELOG, current, read};
 use crate::changelog::Changelog;
 use crate::cli::Announce;
 use crate::context::Context;
-use crate::github::api::{Api, Release};
+use crate::github::rest::{Api, Release};
 use crate::outcome::{Exit, Failure};
 use crate::ui::Ui;
 

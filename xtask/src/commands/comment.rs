@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 
 use crate::cli::Comment;
 use crate::context::Context;
-use crate::github::{self, api::Api};
+use crate::github::{self, rest::Api};
 use crate::outcome::{Exit, Failure};
 use crate::ui::Ui;
 

@@ -161,7 +161,8 @@ pub(crate) fn lacking(vars: &BTreeMap<String, String>) -> Option<(&'static str, 
         let hint = "give the job the permission `id-token: write`; a pull request from a fork never has it";
         ("this job may not ask GitHub for a token", hint.to_owned())
     } else {
-        let hint = "hold the claims against the trust: cargo xtask doctor ENV, or cargo xtask bootstrap ENV --check-token";
+        let hint =
+            "hold the claims against the trust: cargo xtask doctor ENV, or cargo xtask bootstrap ENV --check-token";
         ("the role does not let this job in", hint.to_owned())
     })
 }

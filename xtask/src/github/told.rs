@@ -19,10 +19,7 @@ pub(crate) fn tell(command: &str, report: &Report, vars: &Vars, ui: &Ui) {
     for annotation in report.error.iter().flat_map(annotations) {
         ui.instruct(&annotation);
     }
-    let files = [
-        ("GITHUB_STEP_SUMMARY", summary::markdown(command, report)),
-        ("GITHUB_OUTPUT", outputs(report)),
-    ];
+    let files = [("GITHUB_STEP_SUMMARY", summary::markdown(command, report)), ("GITHUB_OUTPUT", outputs(report))];
     for (name, text) in files {
         let Some(path) = set(vars, name).filter(|_| !text.is_empty()) else { continue };
         let written = OpenOptions::new().append(true).create(true).open(path);

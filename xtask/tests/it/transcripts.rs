@@ -4,6 +4,7 @@ mod bootstraps;
 mod environments;
 mod gates;
 mod help;
+mod jobs;
 mod proofs;
 mod refusals;
 mod releases;

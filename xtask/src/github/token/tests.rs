@@ -36,7 +36,8 @@ async fn role(server: &MockServer) -> Role {
 /// GitHub, which gives a token `times` times.
 async fn github(server: &MockServer, times: u64) {
     let token = ResponseTemplate::new(200).set_body_json(serde_json::json!({"value": token()}));
-    let asked = Mock::given(path("/token")).and(query_param("audience", AUDIENCE)).and(query_param("api-version", "2.0"));
+    let asked =
+        Mock::given(path("/token")).and(query_param("audience", AUDIENCE)).and(query_param("api-version", "2.0"));
     asked.and(header("authorization", "Bearer a bearer")).respond_with(token).expect(times).mount(server).await;
 }
 
@@ -115,7 +116,8 @@ async fn other_credentials_come_first() {
 
 #[test]
 fn a_session_has_a_name_that_sts_takes() {
-    let vars = [("GITHUB_RUN_ID", "42"), ("GITHUB_JOB", "a b/c{}")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let vars =
+        [("GITHUB_RUN_ID", "42"), ("GITHUB_JOB", "a b/c{}")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(session(&vars.into()), "run-42-0-abc");
     assert_eq!(session(&[("GITHUB_JOB".to_owned(), "x".repeat(80))].into()).len(), 64);
     assert!(EARLY > Duration::from_secs(60));

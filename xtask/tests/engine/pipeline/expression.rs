@@ -53,7 +53,8 @@ fn tokens(text: &str) -> Result<Vec<Token>> {
             tokens.push(Token::Sign(sign));
             rest = &rest[sign.len()..];
         } else if first == '\'' {
-            let (inside, after) = rest[1..].split_once('\'').with_context(|| format!("a text without end in {text}"))?;
+            let (inside, after) =
+                rest[1..].split_once('\'').with_context(|| format!("a text without end in {text}"))?;
             tokens.push(Token::Text(inside.to_owned()));
             rest = after;
         } else {

@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::Jobs;
 use super::github::{GitHub, REPOSITORY};
 use super::workflow::{self, Run};
-use super::Jobs;
 use crate::checkout::Checkout;
 use crate::ministack::Ministack;
 use crate::permissions::{ACCOUNT, iam};
@@ -54,7 +54,8 @@ impl Fork {
             format!("{service}\n{}", parts.join("\n"))
         };
         checkout.write("deploy.toml", &environments(&BTreeMap::new()))?;
-        let mut variables = BTreeMap::from([(String::new(), BTreeMap::from([("PREVIEWS".to_owned(), "true".to_owned())]))]);
+        let mut variables =
+            BTreeMap::from([(String::new(), BTreeMap::from([("PREVIEWS".to_owned(), "true".to_owned())]))]);
         let mut settings = BTreeMap::new();
         for (name, _) in ENVIRONMENTS {
             let made = checkout.xtask(&["bootstrap", name, "--github", REPOSITORY, "--yes"])?.well()?;

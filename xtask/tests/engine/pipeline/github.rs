@@ -92,7 +92,8 @@ impl GitHub {
             let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
             let comments = &mut published.lock().expect("nobody panics").comments;
             let id = comments.len() + 1;
-            let comment = json!({"id": id, "user": {"type": "Bot"}, "body": body["body"], "html_url": "https://g.example/c"});
+            let comment =
+                json!({"id": id, "user": {"type": "Bot"}, "body": body["body"], "html_url": "https://g.example/c"});
             comments.push(comment.clone());
             ResponseTemplate::new(201).set_body_json(comment)
         });

@@ -1,6 +1,7 @@
 //! Help, of the tool and of every command.
 
 mod machines;
+mod pipeline;
 mod releases;
 mod stacks;
 
@@ -53,6 +54,9 @@ fn of_the_tool() {
       destroy      Remove the stack, or what `release --local` started
       bootstrap    Make what a first release needs: repository, roles, and GitHub's way in
       iam-policy   Print the IAM policy that this tool needs for an environment, and no more
+      comment      Say something on a pull request, in one comment that is updated and not repeated
+      version      Tell which version comes next, by what the changelog has under Unreleased
+      announce     Publish a release of this repository on GitHub, with the changelog's notes
       completions  Print a completion script
       help         Print this message or the help of the given subcommand(s)
 
@@ -91,7 +95,12 @@ fn every_command_has_a_transcript_here() {
     let list = tool.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let names: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert!(names.len() > 10, "{names:?}");
-    let here = [include_str!("help/machines.rs"), include_str!("help/releases.rs"), include_str!("help/stacks.rs")];
+    let here = [
+        include_str!("help/machines.rs"),
+        include_str!("help/pipeline.rs"),
+        include_str!("help/releases.rs"),
+        include_str!("help/stacks.rs"),
+    ];
     for name in names.iter().filter(|name| **name != "help") {
         let call = format!("of(\"{name}\", ");
         assert!(here.iter().any(|file| file.contains(&call)), "the help of {name} has no transcript");

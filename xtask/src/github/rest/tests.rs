@@ -84,7 +84,12 @@ async fn a_release_is_published_once_for_a_tag() {
     let wanted = json!({"tag_name": "v0.2.0", "body": "- One.", "prerelease": false});
     let made = Mock::given(method("POST")).and(path("/repos/o/r/releases")).and(body_partial_json(wanted));
     made.respond_with(answer()).expect(1).mount(&server).await;
-    Mock::given(method("PATCH")).and(path("/repos/o/r/releases/9")).respond_with(answer()).expect(1).mount(&server).await;
+    Mock::given(method("PATCH"))
+        .and(path("/repos/o/r/releases/9"))
+        .respond_with(answer())
+        .expect(1)
+        .mount(&server)
+        .await;
     let release = Release { tag: "v0.2.0", notes: "- One.", prerelease: false };
     assert!(!api.release(&release).await.unwrap().updated);
     assert!(api.release(&release).await.unwrap().updated);

@@ -163,7 +163,10 @@ impl Api {
             ),
             _ => refused("github").hint("repeat the command"),
         };
-        Err((failure.reason(format!("{status}: {said}")), limited || status.is_server_error() && *method != Method::POST))
+        Err((
+            failure.reason(format!("{status}: {said}")),
+            limited || status.is_server_error() && *method != Method::POST,
+        ))
     }
 }
 
