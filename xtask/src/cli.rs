@@ -6,7 +6,7 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, Logs, Plan, Proof, Prune, Recover, Release, Rollback,
+    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, IamPolicy, Logs, Plan, Proof, Prune, Recover, Release, Rollback,
     Smoke, Source,
 };
 use crate::outcome::EXIT_CODES;
@@ -108,10 +108,7 @@ pub(crate) enum Command {
     ///
     /// It covers the calls that the tool makes itself. What CloudFormation needs to create the template's resources is
     /// another matter: the caller's own permissions, or those of an execution role, have to cover them.
-    IamPolicy {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-    },
+    IamPolicy(IamPolicy),
     /// Print a completion script
     ///
     /// It completes the word `xtask`; with bash or zsh, for example: alias xtask='cargo xtask'

@@ -51,7 +51,7 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Recover(arguments) => interrupt.or(recover::run(&arguments, context, ui)).await,
         Command::Unlock { environment } => interrupt.or(unlock::run(&environment.environment, context, ui)).await,
         Command::Prune(arguments) => interrupt.or(prune::run(&arguments, context, ui)).await,
-        Command::IamPolicy { environment } => iam_policy::run(&environment.environment, context, ui),
+        Command::IamPolicy(arguments) => iam_policy::run(&arguments, context, ui),
         Command::Completions { shell } => completions::run(shell, context, ui),
         Command::Destroy(arguments) => interrupt.or(destroy::run(&arguments, context, ui)).await,
     }
