@@ -47,6 +47,8 @@ fn the_first_time_and_the_second() {
     repository rest-api: made by this stack
     identity provider token.actions.githubusercontent.com: made by this stack
     logging of API Gateway: made by this stack
+    read role for repo:octo/shop:pull_request and repo:octo@7/shop@70:pull_request and repo:octo/shop:ref:refs/heads/main and repo:octo@7/shop@70:ref:refs/heads/main
+    plan role for repo:octo/shop:environment:dev-plan and repo:octo@7/shop@70:environment:dev-plan
     deploy role for repo:octo/shop:environment:dev and repo:octo@7/shop@70:environment:dev
     execution role and permissions boundary for stack rest-api-dev
     --- stderr
@@ -67,6 +69,8 @@ fn the_first_time_and_the_second() {
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
 
     the pipeline:
+    gh api --method PUT repos/octo/shop/environments/dev-plan
+    gh api --method PUT repos/octo/shop/environments/dev
     gh variable set AWS_ACCOUNT_ID --repo octo/shop --env dev --body 111122223333
     gh variable set AWS_REGION --repo octo/shop --env dev --body eu-central-1
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
@@ -133,6 +137,8 @@ fn what_the_account_has_is_left_alone() {
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
 
     the pipeline:
+    gh api --method PUT repos/octo/shop/environments/live-plan
+    gh api --method PUT repos/octo/shop/environments/live
     gh variable set AWS_ACCOUNT_ID --repo octo/shop --env live --body 111122223333
     gh variable set AWS_REGION --repo octo/shop --env live --body eu-central-1
     gh variable set AWS_ROLE_ARN --repo octo/shop --env live --body arn:aws:iam::111122223333:role/xtask/deploy
@@ -252,10 +258,11 @@ fn a_token_is_held_against_the_trust_before_it_is_tried() {
     --- stdout
     ok iss           https://token.actions.githubusercontent.com
     ok aud           sts.amazonaws.com
-    ok sub           repo:octo@7/shop@70:environment:dev
     ok repository_id 70
-    ok environment   dev
     ok exp           [now]
+    !! read          sub: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:dev
+    !! plan          sub: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:dev; environment: expected dev-plan; found dev
+    ok release       repo:octo@7/shop@70:environment:dev, dev
     --- stderr
     warning: the token's signature is not looked at; only AWS can say that GitHub made it
     ");
@@ -281,16 +288,19 @@ fn a_token_is_held_against_the_trust_before_it_is_tried() {
     assert_snapshot!(ended.transcript(), @r#"
     exit 3
     --- stdout
-    {"ok":false,"environment":"dev","stack":"rest-api-dev-bootstrap","checks":[{"name":"iss","ok":true,"detail":"https://token.actions.githubusercontent.com"},{"name":"aud","ok":true,"detail":"sts.amazonaws.com"},{"name":"sub","ok":false,"detail":"expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"},{"name":"repository_id","ok":true,"detail":"70"},{"name":"environment","ok":false,"detail":"expected dev; found staging","hint":"cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"},{"name":"exp","ok":true,"detail":"[now]"}],"seconds":0,"error":{"kind":"preflight","message":"2 things are missing","reason":"- the claim sub does not fit\n  reason: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging\n  next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging\n- the claim environment does not fit\n  reason: expected dev; found staging\n  next: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging","problems":[{"kind":"trust","message":"the claim sub does not fit","reason":"expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"},{"kind":"trust","message":"the claim environment does not fit","reason":"expected dev; found staging","hint":"cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"}]}}
+    {"ok":false,"environment":"dev","stack":"rest-api-dev-bootstrap","checks":[{"name":"iss","ok":true,"detail":"https://token.actions.githubusercontent.com"},{"name":"aud","ok":true,"detail":"sts.amazonaws.com"},{"name":"repository_id","ok":true,"detail":"70"},{"name":"exp","ok":true,"detail":"[now]"},{"name":"read","ok":false,"detail":"sub: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging","hint":"this role is for jobs in no GitHub environment: of pull requests and of one branch"},{"name":"plan","ok":false,"detail":"sub: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging; environment: expected dev-plan; found staging","hint":"if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging"},{"name":"release","ok":false,"detail":"sub: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging; environment: expected dev; found staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"}],"seconds":0,"error":{"kind":"preflight","message":"3 things are missing","reason":"- the claim sub does not fit the read role\n  reason: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging\n  next: this role is for jobs in no GitHub environment: of pull requests and of one branch\n- the claim sub does not fit the plan role\n  reason: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging\n  next: if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging\n- the claim sub does not fit the release role\n  reason: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging\n  next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging","problems":[{"kind":"trust","message":"the claim sub does not fit the read role","reason":"expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging","hint":"this role is for jobs in no GitHub environment: of pull requests and of one branch"},{"kind":"trust","message":"the claim sub does not fit the plan role","reason":"expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging"},{"kind":"trust","message":"the claim sub does not fit the release role","reason":"expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"}]}}
     --- stderr
     warning: the token's signature is not looked at; only AWS can say that GitHub made it
-    error: 2 things are missing
-      reason: - the claim sub does not fit
+    error: 3 things are missing
+      reason: - the claim sub does not fit the read role
+          reason: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging
+          next: this role is for jobs in no GitHub environment: of pull requests and of one branch
+        - the claim sub does not fit the plan role
+          reason: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging
+          next: if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging
+        - the claim sub does not fit the release role
           reason: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging
           next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging
-        - the claim environment does not fit
-          reason: expected dev; found staging
-          next: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging
     "#);
     let later = counterparts.world().asked[asked..].to_vec();
     assert_eq!(later, ["sts:GetCallerIdentity", "cloudformation:DescribeStacks"], "nothing is changed");
