@@ -19,6 +19,8 @@ fn account() -> World {
     let outputs = [
         ("DeployRoleArn", format!("{roles}/deploy")),
         ("ExecutionRoleArn", format!("{roles}/execution")),
+        ("PlanRoleArn", format!("{roles}/plan")),
+        ("ReadRoleArn", format!("{roles}/read")),
         ("PermissionsBoundaryArn", "arn:aws:iam::111122223333:policy/xtask/boundary".to_owned()),
         ("RepositoryUri", REPOSITORY.to_owned()),
     ];
@@ -72,9 +74,11 @@ fn the_first_time_and_the_second() {
     gh api --method PUT repos/octo/shop/environments/dev-plan
     gh api --method PUT repos/octo/shop/environments/dev
     gh variable set AWS_ACCOUNT_ID --repo octo/shop --env dev --body 111122223333
+    gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_REGION --repo octo/shop --env dev --body eu-central-1
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set IMAGE_REGISTRY --repo octo/shop --env dev --body 111122223333.dkr.ecr.eu-central-1.amazonaws.com
+    gh variable set AWS_ROLE_ARN --repo octo/shop --env dev-plan --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
@@ -92,6 +96,8 @@ fn the_first_time_and_the_second() {
         ("EnvironmentStack", "rest-api-dev"),
         ("RepositoryId", "70"),
         ("RolePrefix", "rest-api-dev-"),
+        ("PlanEnvironment", "dev-plan"),
+        ("PlanSubjects", "repo:octo/shop:environment:dev-plan,repo:octo@7/shop@70:environment:dev-plan"),
         ("Subjects", "repo:octo/shop:environment:dev,repo:octo@7/shop@70:environment:dev"),
     ] {
         assert_eq!(made[name], value, "{name}");
@@ -107,7 +113,7 @@ fn the_first_time_and_the_second() {
     assert_snapshot!(again.transcript(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_ACCOUNT_ID":"111122223333","AWS_REGION":"eu-central-1","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy","IMAGE_REGISTRY":"111122223333.dkr.ecr.eu-central-1.amazonaws.com"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
+    {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_ACCOUNT_ID":"111122223333","AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_REGION":"eu-central-1","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy","IMAGE_REGISTRY":"111122223333.dkr.ecr.eu-central-1.amazonaws.com"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
@@ -124,7 +130,8 @@ fn what_the_account_has_is_left_alone() {
     let counterparts =
         Counterparts::start(World { provider: true, repository: Some(BTreeMap::new()), logging_role, ..account() });
     let sandbox = sandbox(&counterparts);
-    let arguments = ["--github", "octo/shop", "--github-environment", "live", "--api-gateway-logs", "--yes"];
+    let of_github = ["--github", "octo/shop", "--github-environment", "live", "--plan-environment", "review"];
+    let arguments = [&of_github[..], &["--default-branch", "trunk/1", "--api-gateway-logs", "--yes"]].concat();
     assert_snapshot!(bootstrap(&sandbox, &arguments), @r#"
     exit 0
     --- stdout
@@ -137,12 +144,14 @@ fn what_the_account_has_is_left_alone() {
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
 
     the pipeline:
-    gh api --method PUT repos/octo/shop/environments/live-plan
+    gh api --method PUT repos/octo/shop/environments/review
     gh api --method PUT repos/octo/shop/environments/live
     gh variable set AWS_ACCOUNT_ID --repo octo/shop --env live --body 111122223333
+    gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_REGION --repo octo/shop --env live --body eu-central-1
     gh variable set AWS_ROLE_ARN --repo octo/shop --env live --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set IMAGE_REGISTRY --repo octo/shop --env live --body 111122223333.dkr.ecr.eu-central-1.amazonaws.com
+    gh variable set AWS_ROLE_ARN --repo octo/shop --env review --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
@@ -158,6 +167,8 @@ fn what_the_account_has_is_left_alone() {
     for name in ["CreateApiGatewayLogging", "CreateOidcProvider", "CreateRepository"] {
         assert_eq!(made[name], "false", "{name}");
     }
+    assert_eq!(made["ReadSubjects"], "repo:octo/shop:pull_request,repo:octo/shop:ref:refs/heads/trunk/1");
+    assert_eq!(made["PlanSubjects"], "repo:octo/shop:environment:review");
 }
 
 #[test]
@@ -250,6 +261,7 @@ fn a_token_is_held_against_the_trust_before_it_is_tried() {
     let far = 4_102_444_800;
     sandbox.write("good", &token("dev", far));
     sandbox.write("other", &token("staging", far));
+    sandbox.write("plan", &token("dev-plan", far));
     sandbox.write("none", "geheim");
     let good = [&GITHUB[..], &["--check-token", "good"]].concat();
     let fits = bootstrap(&sandbox, &good);
@@ -266,6 +278,9 @@ fn a_token_is_held_against_the_trust_before_it_is_tried() {
     --- stderr
     warning: the token's signature is not looked at; only AWS can say that GitHub made it
     ");
+    // One that may plan is as good.
+    let plans = bootstrap(&sandbox, &[&GITHUB[..], &["--check-token", "plan"]].concat());
+    assert!(plans.starts_with("exit 0") && plans.contains("ok plan ") && plans.contains("!! release "), "{plans}");
     assert_snapshot!(bootstrap(&sandbox, &["--check-token", "good"]), @r"
     exit 3
     --- stderr
