@@ -11,13 +11,11 @@ use crate::aws::{self, Clients, Identity};
 use crate::ecr;
 use crate::outcome::{Exit, Failure};
 use crate::plan::Value;
-use crate::policy;
+use crate::policy::{self, Level};
 use crate::stack::Stack;
 use crate::trust::{AUDIENCE, PROVIDER, Trust};
 
 const TEMPLATE: &str = "infra/bootstrap.yaml";
-/// As many characters of a stack's name go into the name of a role, which has 64 at most.
-const ROLE_PREFIX: usize = 24;
 
 /// Of what an account has one at most, whether it has it.
 #[derive(Debug, Clone, Default)]
@@ -40,8 +38,11 @@ pub(crate) struct Asked {
 
 /// The stack that all of it is in, as an environment of its own. It makes the roles, so it works without one.
 pub(crate) fn environment(of: &Environment) -> Environment {
+    // Instances may be called anything, so their stacks could be this one if its name began as theirs do.
+    let stack = if of.instances { format!("bootstrap-{}", of.stack) } else { format!("{}-bootstrap", of.stack) };
     Environment {
-        stack: format!("{}-bootstrap", of.stack),
+        stack,
+        instances: false,
         template: TEMPLATE.to_owned(),
         execution_role: None,
         parameters: BTreeMap::new(),
@@ -86,11 +87,11 @@ pub(crate) fn parameters(
         ("CreateApiGatewayLogging", flag("CreateApiGatewayLogging", logging)),
         ("CreateOidcProvider", flag("CreateOidcProvider", pipeline && !there.provider)),
         ("CreateRepository", flag("CreateRepository", !there.repository)),
-        ("EnvironmentStack", environment.stack.clone()),
+        ("EnvironmentStack", environment.stacks()),
         ("HostedZoneId", own("HostedZoneId")),
         ("UsersStack", own("UsersStack")),
         ("RepositoryName", repository.to_owned()),
-        ("RolePrefix", role_prefix(&environment.stack)),
+        ("RolePrefix", policy::role_prefix(environment)),
     ]);
     values.extend(asked.trust.iter().flat_map(Trust::parameters));
     values.extend(asked.service_actions.iter().map(|actions| ("ServiceActions", actions.join(","))));
@@ -107,26 +108,22 @@ pub(crate) fn parts(parameters: &BTreeMap<String, Value>) -> Vec<String> {
         _ => "",
     };
     let made = |name: &str| if says(name) == "true" { "made by this stack" } else { "as it is" };
-    let trusted = match parameters.get("Subjects") {
+    let trusted = |name: &str| match parameters.get(name) {
         Some(Value::Is(subjects)) if !subjects.is_empty() => subjects.replace(',', " and "),
         Some(Value::Previous) => "whom the stack trusts already".to_owned(),
         _ => "nobody".to_owned(),
     };
+    let stacks = says("EnvironmentStack");
+    let of_stacks = if stacks.ends_with('*') { format!("stacks {stacks}") } else { format!("stack {stacks}") };
     vec![
         format!("repository {}: {}", says("RepositoryName"), made("CreateRepository")),
         format!("identity provider {PROVIDER}: {}", made("CreateOidcProvider")),
         format!("logging of API Gateway: {}", made("CreateApiGatewayLogging")),
-        format!("deploy role for {trusted}"),
-        format!("execution role and permissions boundary for stack {}", says("EnvironmentStack")),
+        format!("read role for {}", trusted("ReadSubjects")),
+        format!("plan role for {}", trusted("PlanSubjects")),
+        format!("deploy role for {}", trusted("Subjects")),
+        format!("execution role and permissions boundary for {of_stacks}"),
     ]
-}
-
-/// How CloudFormation begins the names of a stack's roles.
-fn role_prefix(stack: &str) -> String {
-    match stack.get(..ROLE_PREFIX) {
-        Some(start) if stack.len() > ROLE_PREFIX => start.to_owned(),
-        _ => format!("{stack}-"),
-    }
 }
 
 /// Whether the account knows GitHub as somebody who vouches for others.
@@ -164,13 +161,46 @@ async fn logging_role(clients: &Clients) -> Result<Option<String>> {
 pub(crate) fn variables(environment: &Environment, identity: &Identity, stack: &Stack) -> BTreeMap<String, String> {
     let output = |name: &str| stack.outputs.get(name).cloned();
     let registry = output("RepositoryUri").and_then(|uri| Some(uri.split_once('/')?.0.to_owned()));
+    let read = read_variable(environment);
     let variables = [
         ("AWS_ACCOUNT_ID", Some(identity.account.clone())),
         ("AWS_REGION", Some(environment.region.clone())),
         ("AWS_ROLE_ARN", output("DeployRoleArn")),
         ("IMAGE_REGISTRY", registry),
+        (read.as_str(), output("ReadRoleArn")),
     ];
     variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// The variable of the role that looks. It is the repository's, which several environments share, so it names its own.
+fn read_variable(environment: &Environment) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    format!("AWS_READ_ROLE_ARN_{}", environment.name.chars().map(letter).collect::<String>())
+}
+
+/// The commands that make the environments on GitHub and tell them, and the repository, their variables.
+pub(crate) fn told(
+    trust: &Trust,
+    environment: &Environment,
+    stack: &Stack,
+    variables: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let repository = trust.repository().unwrap_or("OWNER/REPO");
+    let (plan, release) = (trust.environment(Level::Plan), trust.environment(Level::Release));
+    let make = |name: &str| format!("gh api --method PUT repos/{repository}/environments/{name}");
+    let mut lines: Vec<String> = [plan, release].into_iter().flatten().map(make).collect();
+    let mut set = |name: &str, place: Option<&str>, value: &str| {
+        let place = place.map(|place| format!(" --env {place}")).unwrap_or_default();
+        lines.push(format!("gh variable set {name} --repo {repository}{place} --body {value}"));
+    };
+    let read = read_variable(environment);
+    for (name, value) in variables {
+        set(name, release.filter(|_| *name != read), value);
+    }
+    if let Some((place, role)) = plan.zip(stack.outputs.get("PlanRoleArn")) {
+        set("AWS_ROLE_ARN", Some(place), role);
+    }
+    lines
 }
 
 /// What belongs into deploy.toml, as it stands there.

@@ -7,8 +7,8 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, Logs, Plan, Proof, Prune, Recover, Release, Rollback,
-    Smoke, Source,
+    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, IamPolicy, Logs, Plan, Proof, Prune, Recover, Release,
+    Rollback, Smoke, Source,
 };
 pub(crate) use self::pipeline::{Announce, Comment, NextVersion};
 use crate::outcome::EXIT_CODES;
@@ -110,10 +110,7 @@ pub(crate) enum Command {
     ///
     /// It covers the calls that the tool makes itself. What CloudFormation needs to create the template's resources is
     /// another matter: the caller's own permissions, or those of an execution role, have to cover them.
-    IamPolicy {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-    },
+    IamPolicy(IamPolicy),
     /// Say something on a pull request, in one comment that is updated and not repeated
     ///
     /// It needs what GitHub sets in every job, and GITHUB_TOKEN with the permission `pull-requests: write`.

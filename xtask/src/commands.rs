@@ -54,7 +54,7 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Recover(arguments) => interrupt.or(recover::run(&arguments, context, ui)).await,
         Command::Unlock { environment } => interrupt.or(unlock::run(&environment.environment, context, ui)).await,
         Command::Prune(arguments) => interrupt.or(prune::run(&arguments, context, ui)).await,
-        Command::IamPolicy { environment } => iam_policy::run(&environment.environment, context, ui),
+        Command::IamPolicy(arguments) => iam_policy::run(&arguments, context, ui),
         Command::Comment(arguments) => interrupt.or(comment::run(&arguments, context, ui)).await,
         Command::Version(arguments) => version::run(&arguments, context, ui),
         Command::Announce(arguments) => interrupt.or(announce::run(&arguments, context, ui)).await,

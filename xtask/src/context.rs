@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use config::deployment::{Deployment, Environment};
 
@@ -23,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) interrupt: Interrupt,
     /// The users that proofs have made at AWS.
     pub(crate) guests: Guests,
+    /// The instance of an environment that this run is about, if it is about one.
+    instance: OnceLock<Environment>,
     report: Mutex<Report>,
 }
 
@@ -49,6 +51,7 @@ impl Context {
             vars,
             interrupt,
             guests: Guests::default(),
+            instance: OnceLock::new(),
             report: Mutex::default(),
         })
     }
@@ -57,14 +60,48 @@ impl Context {
     #[cfg(test)]
     pub(crate) fn of(deployment: Deployment, interrupt: Interrupt) -> Self {
         let (vars, guests) = (BTreeMap::new(), Guests::default());
-        Self { root: PathBuf::new(), deployment, vars, interrupt, guests, report: Mutex::default() }
+        let (root, instance) = (PathBuf::new(), OnceLock::new());
+        Self { root, deployment, vars, interrupt, guests, instance, report: Mutex::default() }
     }
 
-    /// The environment of this name.
+    /// The environment of this name, or an instance of one: `NAME/pr-12`.
+    ///
+    /// # Errors
+    /// An unknown name, with those there are; an environment of which there are many, without one of them; a second
+    /// instance in one run.
+    pub(crate) fn environment(&self, name: &str) -> Result<&Environment, Failure> {
+        let (section, which) = name.split_once('/').map_or((name, None), |(section, which)| (section, Some(which)));
+        let environment = self.section(section)?;
+        let fail = |reason: String| {
+            Failure::new(Exit::Usage, "environment", format!("{name:?} is no environment"))
+                .resource(format!("environments.{section} in {DEPLOY_TOML}"))
+                .reason(reason)
+        };
+        match which {
+            None if !environment.instances => Ok(environment),
+            None => Err(fail("there are many of it, each with a stack of its own".to_owned())
+                .hint(format!("say which, for example {section}/pr-12"))),
+            Some(_) if !environment.instances => Err(fail("there is one of it".to_owned())
+                .hint(format!("use {section}, or add instances = true to [environments.{section}]"))),
+            Some(which) => {
+                let instance = environment.instance(which).map_err(|reason| {
+                    fail(reason).hint(format!("name it after what it is for, for example {section}/pr-12"))
+                })?;
+                let known = self.instance.get_or_init(|| instance);
+                if known.name == name {
+                    Ok(known)
+                } else {
+                    Err(fail(format!("this run is about {}", known.name)).hint("one command for each"))
+                }
+            }
+        }
+    }
+
+    /// What deploy.toml says of an environment, also of one of which there are many.
     ///
     /// # Errors
     /// An unknown name, with those there are.
-    pub(crate) fn environment(&self, name: &str) -> Result<&Environment, Failure> {
+    pub(crate) fn section(&self, name: &str) -> Result<&Environment, Failure> {
         self.deployment.environments.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.deployment.environments.keys().map(String::as_str).collect();
             Failure::new(Exit::Usage, "environment", format!("there is no environment {name:?}"))
@@ -96,11 +133,12 @@ impl Context {
         parse: fn(&str, String) -> Result<Template, InvalidTemplate>,
     ) -> Result<Template, Failure> {
         let (name, path) = (&environment.name, &environment.template);
+        let section = environment.section();
         let fail = |reason: String, hint: Option<String>| {
             Failure::new(Exit::Preflight, "template", "the template cannot be used")
                 .resource(path)
                 .reason(reason)
-                .hint(hint.unwrap_or_else(|| format!("mend it, or environments.{name}.template in deploy.toml")))
+                .hint(hint.unwrap_or_else(|| format!("mend it, or environments.{section}.template in deploy.toml")))
         };
         let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string(), None))?;
         parse(path, body).map_err(|error| {

@@ -202,12 +202,12 @@ fn missing_parameters(
 pub(crate) fn missing_parameter(environment: &Environment, name: &str) -> Failure {
     parameter_problem(environment, name)
         .reason(format!("{} has no default for it, and the stack no value", environment.template))
-        .hint(format!("add {name} = \"…\" to [environments.{}.parameters]", environment.name))
+        .hint(format!("add {name} = \"…\" to [environments.{}.parameters]", environment.section()))
 }
 
 fn parameter_problem(environment: &Environment, name: &str) -> Failure {
     Failure::new(Exit::Preflight, "parameters", format!("parameter {name} cannot be used"))
-        .resource(format!("environments.{}.parameters", environment.name))
+        .resource(format!("environments.{}.parameters", environment.section()))
 }
 
 /// A smoke URL that names outputs which the template does not have would be noticed after the stack has changed.
@@ -245,7 +245,7 @@ pub(crate) fn sign_in_problem(context: &Context, value: impl Fn(&str) -> Option<
 pub(crate) fn platform(environment: &Environment, template: &Template) -> Result<Platform, Failure> {
     plan::platform(environment, template).map_err(|architecture| {
         Failure::new(Exit::Preflight, "platform", format!("no image can be built for {architecture}"))
-            .resource(format!("environments.{}.parameters.Architecture", environment.name))
+            .resource(format!("environments.{}.parameters.Architecture", environment.section()))
             .hint("use x86_64 or arm64")
     })
 }

@@ -15,17 +15,29 @@ use crate::rollout;
 use crate::stack::Stack;
 
 /// The environments that share the repository with `environment`, itself included: those of its account and region.
+///
+/// # Errors
+/// One of which there are many: nobody has a list of its instances, and so of what they run.
 pub(crate) fn neighbours<'a>(
     context: &'a Context,
     environment: &Environment,
     identity: &Identity,
-) -> Vec<&'a Environment> {
+) -> Result<Vec<&'a Environment>, Failure> {
     let shares = |other: &&Environment| {
         other.region == environment.region
             && other.endpoint == environment.endpoint
             && other.account.as_ref().is_none_or(|account| *account == identity.account)
     };
-    context.deployment.environments.values().filter(shares).collect()
+    let neighbours: Vec<&Environment> = context.deployment.environments.values().filter(shares).collect();
+    match neighbours.iter().find(|other| other.instances) {
+        None => Ok(neighbours),
+        Some(many) => {
+            Err(Failure::new(Exit::Failed, "instances", "it cannot be told which images the environments need")
+                .resource(format!("environment {}", many.name))
+                .reason(format!("there are many of it, stacks {}, and no list of them", many.stacks()))
+                .hint("remove its instances, then leave it out of deploy.toml while the images are removed"))
+        }
+    }
 }
 
 /// Digests that an environment runs or can go back to.

@@ -1,4 +1,4 @@
-//! Who may take the deploy role of `infra/bootstrap.yaml`, and whether the claims of a pipeline's token fit that.
+//! Who may take the roles of `infra/bootstrap.yaml`, and whether the claims of a pipeline's token fit that.
 //!
 //! Pure: no I/O and no client. It reads a token's claims without looking at its signature, which only AWS can rely on.
 
@@ -10,6 +10,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use crate::policy::Level;
 
 /// Where GitHub's tokens come from, as IAM names the provider.
 pub(crate) const PROVIDER: &str = "token.actions.githubusercontent.com";
@@ -30,24 +32,45 @@ pub(crate) struct Pipeline<'a> {
     /// GitHub's numbers of repository and owner.
     pub(crate) id: Option<u64>,
     pub(crate) owner_id: Option<u64>,
-    /// The environment of the workflow's job.
+    /// The environment of the job that releases.
     pub(crate) environment: &'a str,
-    /// The file of the job, `OWNER/REPO/.github/workflows/FILE@REF`.
+    /// The environment of the job that publishes and plans.
+    pub(crate) plan_environment: &'a str,
+    /// The branch whose jobs may look, as pull requests may.
+    pub(crate) branch: &'a str,
+    /// The file of the jobs that plan and release, `OWNER/REPO/.github/workflows/FILE@REF`.
     pub(crate) workflow: Option<&'a str>,
 }
 
 /// What a token has to say; each claim as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trust {
-    subjects: Vec<String>,
+    roles: Vec<Role>,
     repository_id: Option<String>,
-    environment: Option<String>,
+    /// Only for those who may do more than look: a pull request's workflow has a name of its own.
     workflow: Option<String>,
+}
+
+/// Who may take one of the roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Role {
+    level: Level,
+    subjects: Vec<String>,
+    environment: Option<String>,
 }
 
 /// What a token says.
 #[derive(Debug, Clone)]
 pub(crate) struct Claims(Map<String, Value>);
+
+/// What a token's claims come to.
+#[derive(Debug, Clone)]
+pub(crate) struct Findings {
+    /// What every role asks for.
+    pub(crate) shared: Vec<Finding>,
+    /// What each role asks for besides.
+    pub(crate) roles: Vec<(Level, Vec<Finding>)>,
+}
 
 /// Whether one claim fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,93 +100,139 @@ impl FromStr for Repository {
 }
 
 impl Trust {
-    /// The trust in the jobs of one environment of one repository: in either form of `sub` where the numbers are known.
+    /// The trust in the jobs of one repository: in either form of `sub` where the numbers are known.
     pub(crate) fn of(pipeline: &Pipeline<'_>) -> Self {
-        let Pipeline { repository: Repository { owner, name }, id, owner_id, environment, workflow } = pipeline;
+        let Pipeline { repository: Repository { owner, name }, id, owner_id, .. } = pipeline;
         let numbered = id.zip(*owner_id).map(|(id, owner_id)| format!("{owner}@{owner_id}/{name}@{id}"));
-        let repositories = [Some(format!("{owner}/{name}")), numbered];
-        let subject = |repository: String| format!("repo:{repository}:environment:{environment}");
+        let repositories: Vec<String> = [Some(format!("{owner}/{name}")), numbered].into_iter().flatten().collect();
+        let role = |level, whats: &[String], environment: Option<&str>| {
+            let subject = |what| repositories.iter().map(move |repository| format!("repo:{repository}:{what}"));
+            Role {
+                level,
+                subjects: whats.iter().flat_map(subject).collect(),
+                environment: environment.map(str::to_owned),
+            }
+        };
+        let within = |level, environment: &str| role(level, &[format!("environment:{environment}")], Some(environment));
+        let looks = ["pull_request".to_owned(), format!("ref:refs/heads/{}", pipeline.branch)];
         Self {
-            subjects: repositories.into_iter().flatten().map(subject).collect(),
+            roles: vec![
+                role(Level::Read, &looks, None),
+                within(Level::Plan, pipeline.plan_environment),
+                within(Level::Release, pipeline.environment),
+            ],
             repository_id: id.map(|id| id.to_string()),
-            environment: Some((*environment).to_owned()),
-            workflow: workflow.map(str::to_owned),
+            workflow: pipeline.workflow.map(str::to_owned),
         }
     }
 
     /// The trust that a stack was given; `None` where it trusts nobody.
     pub(crate) fn deployed(parameters: &BTreeMap<String, String>) -> Option<Self> {
         let value = |name: &str| parameters.get(name).filter(|value| !value.is_empty()).cloned();
-        let subjects = value("Subjects")?.split(',').map(str::to_owned).collect();
-        let (repository_id, environment) = (value("RepositoryId"), value("GitHubEnvironment"));
-        Some(Self { subjects, repository_id, environment, workflow: value("WorkflowRef") })
+        let role = |level, (subjects, environment): (&str, Option<&str>)| {
+            let subjects = value(subjects)?.split(',').map(str::to_owned).collect();
+            Some(Role { level, subjects, environment: environment.and_then(value) })
+        };
+        let levels = [Level::Read, Level::Plan, Level::Release];
+        let roles: Vec<Role> = levels.into_iter().filter_map(|level| role(level, names(level))).collect();
+        let (repository_id, workflow) = (value("RepositoryId"), value("WorkflowRef"));
+        (!roles.is_empty()).then_some(Self { roles, repository_id, workflow })
     }
 
     /// The parameters that give it to the template.
-    pub(crate) fn parameters(&self) -> [(&'static str, String); 4] {
+    pub(crate) fn parameters(&self) -> BTreeMap<&'static str, String> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        [
-            ("GitHubEnvironment", text(&self.environment)),
-            ("RepositoryId", text(&self.repository_id)),
-            ("Subjects", self.subjects.join(",")),
-            ("WorkflowRef", text(&self.workflow)),
-        ]
+        let mut parameters =
+            BTreeMap::from([("RepositoryId", text(&self.repository_id)), ("WorkflowRef", text(&self.workflow))]);
+        for role in &self.roles {
+            let (subjects, environment) = names(role.level);
+            parameters.insert(subjects, role.subjects.join(","));
+            parameters.extend(environment.map(|name| (name, text(&role.environment))));
+        }
+        parameters
     }
 
-    /// Repository and environment on GitHub, of the first subject.
-    pub(crate) fn place(&self) -> Option<(&str, &str)> {
-        self.subjects.first()?.strip_prefix("repo:")?.split_once(":environment:")
+    /// The repository on GitHub.
+    pub(crate) fn repository(&self) -> Option<&str> {
+        let subject = self.roles.first()?.subjects.first()?.strip_prefix("repo:")?;
+        Some(subject.split_once(':')?.0)
+    }
+
+    /// The environment on GitHub whose jobs may take the role.
+    pub(crate) fn environment(&self, level: Level) -> Option<&str> {
+        let role = self.roles.iter().find(|role| role.level == level)?;
+        Some(role.subjects.first()?.split_once(":environment:")?.1)
     }
 
     /// Whether it trusts the newer form of `sub`, which has numbers.
     pub(crate) fn knows_numbers(&self) -> bool {
-        self.subjects.iter().any(|subject| subject.contains('@'))
+        self.roles.iter().flat_map(|role| &role.subjects).any(|subject| subject.contains('@'))
     }
 
     /// Holds every claim that counts against a token; `now` is in seconds since 1970, `name` the environment's.
-    pub(crate) fn check(&self, claims: &Claims, now: i64, name: &str) -> Vec<Finding> {
+    pub(crate) fn check(&self, claims: &Claims, now: i64, name: &str) -> Findings {
         let issuer = format!("https://{PROVIDER}");
-        let mut findings = vec![
+        let mut shared = vec![
             one("iss", &[issuer], claims, || {
                 "take the token inside a job of GitHub Actions: the trust knows no other issuer".to_owned()
             }),
             one("aud", &[AUDIENCE.to_owned()], claims, || format!("ask for the token with the audience {AUDIENCE}")),
-            one("sub", &self.subjects, claims, || self.subject_fix(claims, name)),
         ];
-        let rest = [
-            ("repository_id", &self.repository_id),
-            ("environment", &self.environment),
-            ("job_workflow_ref", &self.workflow),
-        ];
-        for (claim, expected) in rest {
-            let expected = expected.as_ref().map(|expected| vec![expected.clone()]);
-            let fix = || {
-                claims.command(name, self.workflow.is_some()).unwrap_or_else(|| format!("the token has to say {claim}"))
-            };
-            findings.extend(expected.map(|expected| one(claim, &expected, claims, fix)));
-        }
-        findings.push(expiry(claims, now));
-        findings
+        let command = |level, claim| {
+            let command = claims.command(name, level, self.workflow.is_some());
+            command.unwrap_or_else(|| format!("the token has to say {claim}"))
+        };
+        let asked = |claim, expected: &Option<String>, level| {
+            let expected = [expected.clone()?];
+            Some(one(claim, &expected, claims, || command(level, claim)))
+        };
+        shared.extend(asked("repository_id", &self.repository_id, Level::Release));
+        shared.push(expiry(claims, now));
+        let of_role = |role: &Role| {
+            let subject = one("sub", &role.subjects, claims, || self.subject_fix(role, claims, name));
+            let environment = asked("environment", &role.environment, role.level);
+            let workflow = self.workflow.clone().filter(|_| role.level > Level::Read);
+            let workflow = asked("job_workflow_ref", &workflow, role.level);
+            (role.level, [Some(subject), environment, workflow].into_iter().flatten().collect())
+        };
+        Findings { shared, roles: self.roles.iter().map(of_role).collect() }
     }
 
-    fn subject_fix(&self, claims: &Claims, name: &str) -> String {
+    fn subject_fix(&self, role: &Role, claims: &Claims, name: &str) -> String {
         let found = claims.text("sub");
-        if self.subjects.iter().any(|subject| subject.eq_ignore_ascii_case(&found)) {
-            return format!(
-                "upper and lower case count, as GitHub spells them: {}",
-                claims
-                    .command(name, self.workflow.is_some())
-                    .unwrap_or_else(|| format!("cargo xtask bootstrap {name} --github OWNER/REPO"))
-            );
+        let command = claims.command(name, role.level, self.workflow.is_some());
+        if role.subjects.iter().any(|subject| subject.eq_ignore_ascii_case(&found)) {
+            let command = command.unwrap_or_else(|| format!("cargo xtask bootstrap {name} --github OWNER/REPO"));
+            return format!("upper and lower case count, as GitHub spells them: {command}");
         }
-        if !found.contains(":environment:") {
-            let environment = self.environment.as_deref().unwrap_or("NAME");
+        let inside = found.contains(":environment:");
+        if let Some(environment) = role.environment.as_ref().filter(|_| !inside) {
             return format!("the job runs in no GitHub environment: add `environment: {environment}` to it");
         }
-        match claims.command(name, self.workflow.is_some()) {
-            Some(command) => format!("if this pipeline is to release: {command}"),
+        if role.level == Level::Read && inside {
+            return "this role is for jobs in no GitHub environment: of pull requests and of one branch".to_owned();
+        }
+        match command {
+            Some(command) => format!("if this pipeline is to {}: {command}", role.level.name()),
             None => "the token names no repository".to_owned(),
         }
+    }
+}
+
+impl Findings {
+    /// Whether the token may take the role.
+    pub(crate) fn may(&self, level: Level) -> bool {
+        let fit = |findings: &[Finding]| findings.iter().all(|finding| finding.fits);
+        fit(&self.shared) && self.roles.iter().any(|(of, findings)| *of == level && fit(findings))
+    }
+}
+
+/// The template's parameters for the subjects of a role and for its environment.
+fn names(level: Level) -> (&'static str, Option<&'static str>) {
+    match level {
+        Level::Read => ("ReadSubjects", None),
+        Level::Plan => ("PlanSubjects", Some("PlanEnvironment")),
+        Level::Release => ("Subjects", Some("GitHubEnvironment")),
     }
 }
 
@@ -204,19 +273,22 @@ impl Claims {
     }
 
     /// The command that has the role trust this very token's pipeline, and its one workflow where only one is trusted.
-    fn command(&self, name: &str, workflow: bool) -> Option<String> {
+    fn command(&self, name: &str, level: Level, workflow: bool) -> Option<String> {
         let repository = self.text("repository");
         repository.parse::<Repository>().ok()?;
         let mut command = format!("cargo xtask bootstrap {name} --github {repository}");
         for (flag, claim) in [
             ("--github-id", "repository_id"),
             ("--owner-id", "repository_owner_id"),
-            ("--github-environment", "environment"),
+            (if level == Level::Plan { "--plan-environment" } else { "--github-environment" }, "environment"),
         ] {
             let value = self.text(claim);
             if !value.is_empty() {
                 command.push_str(&format!(" {flag} {value}"));
             }
+        }
+        if let Some((_, branch)) = self.text("sub").split_once(":ref:refs/heads/").filter(|_| level == Level::Read) {
+            command.push_str(&format!(" --default-branch {branch}"));
         }
         if workflow && let Some((_, file)) = self.text("job_workflow_ref").split_once("/.github/workflows/") {
             command.push_str(&format!(" --github-workflow {file}"));

@@ -3,6 +3,7 @@
 //! Checks everything that can be known from the text alone and reports every problem at once. Whether a template or an
 //! account exists is the release tool's question.
 
+mod instances;
 mod reader;
 mod rules;
 
@@ -46,6 +47,8 @@ pub struct Environment {
     /// The only account (12 digits) that a release may go to.
     pub account: Option<String>,
     pub stack: String,
+    /// Whether there are many of it, each with a stack of its own: `NAME/pr-12` is stack `STACK-pr-12`.
+    pub instances: bool,
     /// ARN of the role that CloudFormation works with; without it, it works with what the caller may do.
     pub execution_role: Option<String>,
     /// Path of the template, relative to `deploy.toml`.
@@ -81,8 +84,10 @@ impl Deployment {
         })?;
         let mut root = Reader::new(source, table);
         let service = root.table("service", true).map(Service::read);
-        let environments = root.tables("environments").into_iter().map(Environment::read).collect();
+        let environments: BTreeMap<String, Environment> =
+            root.tables("environments").into_iter().map(Environment::read).collect();
         root.finish();
+        instances::check(&root, &environments);
         let problems = root.problems();
         match service {
             Some(service) if problems.is_empty() => Ok(Self { service, environments }),
@@ -115,6 +120,7 @@ impl Environment {
             region: reader.string("region", None, rules::REGION),
             account: reader.optional("account", rules::ACCOUNT),
             stack: reader.string("stack", None, rules::STACK),
+            instances: reader.boolean("instances", false),
             execution_role: reader.optional("execution_role", rules::ROLE),
             template: reader.string("template", None, rules::TEMPLATE),
             parameters: reader.parameters("parameters"),

@@ -13,7 +13,9 @@ fn dev(zone: &str) -> Environment {
 
 fn asked() -> Asked {
     let repository = Repository { owner: "o".to_owned(), name: "r".to_owned() };
-    let pipeline = Pipeline { repository: &repository, id: None, owner_id: None, environment: "live", workflow: None };
+    let (repository, id, owner_id) = (&repository, None, None);
+    let (environment, plan_environment, branch) = ("live", "live-plan", "main");
+    let pipeline = Pipeline { repository, id, owner_id, environment, plan_environment, branch, workflow: None };
     Asked { trust: Some(Trust::of(&pipeline)), api_gateway_logs: true, service_actions: None }
 }
 
@@ -79,9 +81,26 @@ fn the_zone_is_the_environments() {
 
 #[test]
 fn a_role_is_known_by_as_much_of_the_stacks_name_as_goes_into_its_own() {
-    assert_eq!(role_prefix("rest-api-dev"), "rest-api-dev-");
-    assert_eq!(role_prefix("abcdefghijklmnopqrstuvwx"), "abcdefghijklmnopqrstuvwx-");
-    assert_eq!(role_prefix("abcdefghijklmnopqrstuvwxyz"), "abcdefghijklmnopqrstuvwx");
+    let prefix =
+        |stack: &str, instances| policy::role_prefix(&Environment { stack: stack.to_owned(), instances, ..dev("") });
+    assert_eq!(prefix("rest-api-dev", false), "rest-api-dev-");
+    assert_eq!(prefix("abcdefghijklmnopqrstuvwx", false), "abcdefghijklmnopqrstuvwx-");
+    assert_eq!(prefix("abcdefghijklmnopqrstuvwxyz", false), "abcdefghijklmnopqrstuvwx");
+    // Whatever an instance is called, its roles' names begin so.
+    assert_eq!(prefix("rest-api-dev", true), "rest-api-dev-");
+    assert_eq!(prefix("abcdefghijklmnopqrstuvwx", true), "abcdefghijklmnopqrstuvwx");
+}
+
+#[test]
+fn instances_share_what_is_there_before_them() {
+    let many = Environment { instances: true, ..dev("") };
+    let own = environment(&many);
+    assert_eq!((own.stack.as_str(), own.instances), ("bootstrap-rest-api-dev", false));
+    assert!(!own.stack.starts_with("rest-api-dev-"), "an instance cannot be called so");
+    let values = parameters(&many, "rest-api", None, &There::default(), &asked());
+    assert_eq!(values["EnvironmentStack"], Value::Is("rest-api-dev-*".to_owned()));
+    let parts = parts(&values).join("\n");
+    assert!(parts.ends_with("permissions boundary for stacks rest-api-dev-*"), "{parts}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::EnvironmentArg;
-use super::values::{age, registry, smoke_url, word};
+use super::values::{age, branch, registry, smoke_url, word};
+use crate::policy::Level;
 use crate::trust::Repository;
 
 #[derive(Debug, Clone, Args)]
@@ -224,6 +225,15 @@ pub(crate) struct Destroy {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct IamPolicy {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// For whoever only looks, also publishes and plans, or also releases
+    #[arg(long = "for", value_name = "LEVEL", default_value = "release")]
+    pub(crate) level: Level,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Bootstrap {
     /// An environment of deploy.toml
     #[arg(value_name = "ENV")]
@@ -240,7 +250,13 @@ pub(crate) struct Bootstrap {
     /// The GitHub environment that the pipeline's job has to run in [default: ENV]
     #[arg(long, value_name = "NAME", requires = "github", value_parser = word)]
     pub(crate) github_environment: Option<String>,
-    /// The one workflow that may release, OWNER/REPO/.github/workflows/FILE@REF [default: any]
+    /// The GitHub environment of the jobs that publish and plan [default: that of --github-environment with -plan]
+    #[arg(long, value_name = "NAME", requires = "github", value_parser = word)]
+    pub(crate) plan_environment: Option<String>,
+    /// The branch whose jobs may look without a GitHub environment, as pull requests may
+    #[arg(long, value_name = "NAME", requires = "github", default_value = "main", value_parser = branch)]
+    pub(crate) default_branch: String,
+    /// The one workflow that may plan and release, OWNER/REPO/.github/workflows/FILE@REF [default: any]
     #[arg(long, value_name = "FILE@REF", requires = "github")]
     pub(crate) github_workflow: Option<String>,
     /// Have API Gateway log in this account and region, where it does not yet

@@ -46,3 +46,9 @@ pub(super) fn word(text: &str) -> Result<String, &'static str> {
         Err("only letters, digits and _ . - can be compared as they are")
     }
 }
+
+/// A branch whose name stands in a claim as it is.
+pub(super) fn branch(text: &str) -> Result<String, &'static str> {
+    text.split('/').try_for_each(|part| word(part).map(drop))?;
+    Ok(text.to_owned())
+}

@@ -20,7 +20,7 @@ use crate::trust::{Pipeline, Trust};
 use crate::ui::Ui;
 
 pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Result<()> {
-    let environment = context.environment(&arguments.environment)?;
+    let environment = context.section(&arguments.environment)?;
     let own = bootstrap::environment(environment);
     release::note(context, &own);
     let asked = asked(arguments, environment);
@@ -55,12 +55,16 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
 }
 
 fn asked(arguments: &Bootstrap, environment: &Environment) -> Asked {
+    let of_release = arguments.github_environment.as_deref().unwrap_or(&environment.name);
+    let of_plan = arguments.plan_environment.clone().unwrap_or_else(|| format!("{of_release}-plan"));
     let trust = arguments.github.as_ref().map(|repository| {
         Trust::of(&Pipeline {
             repository,
             id: arguments.github_id,
             owner_id: arguments.owner_id,
-            environment: arguments.github_environment.as_deref().unwrap_or(&environment.name),
+            environment: of_release,
+            plan_environment: &of_plan,
+            branch: &arguments.default_branch,
             workflow: arguments.github_workflow.as_deref(),
         })
     });
@@ -115,9 +119,7 @@ impl Work<'_> {
         lines.extend(bootstrap::settings(environment, identity, stack));
         if let Some(trust) = Trust::deployed(&stack.parameters) {
             lines.extend([String::new(), "the pipeline:".to_owned()]);
-            let place = trust.place().map(|(repository, name)| format!(" --repo {repository} --env {name}"));
-            let place = place.unwrap_or_default();
-            lines.extend(variables.iter().map(|(name, value)| format!("gh variable set {name}{place} --body {value}")));
+            lines.extend(bootstrap::told(&trust, environment, stack, &variables));
             if !trust.knows_numbers() {
                 ui.warn(
                     "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \

@@ -92,7 +92,7 @@ async fn spare_neighbours(
     identity: &Identity,
 ) -> Result<()> {
     let mut in_need = Vec::new();
-    for other in retention::neighbours(context, environment, identity) {
+    for other in retention::neighbours(context, environment, identity)? {
         if other.name != environment.name && stack::describe(&clients.cloudformation, &other.stack).await?.is_some() {
             in_need.push(other.name.as_str());
         }

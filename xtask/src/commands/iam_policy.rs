@@ -2,13 +2,16 @@
 
 use anyhow::{Context as _, Result};
 
+use crate::cli::IamPolicy;
 use crate::context::Context;
 use crate::policy;
 use crate::ui::Ui;
 
-pub(super) fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
-    let environment = context.environment(name)?;
-    let policy = policy::policy(&context.deployment.service, environment);
+pub(super) fn run(arguments: &IamPolicy, context: &Context, ui: &Ui) -> Result<()> {
+    let name = &arguments.environment.environment;
+    // Where there are many of it, the policy is for them all.
+    let environment = if name.contains('/') { context.environment(name) } else { context.section(name) }?;
+    let policy = policy::policy(&context.deployment.service, environment, arguments.level);
     ui.result(&serde_json::to_string_pretty(&policy).context("a policy is text and lists")?);
     let policy = serde_json::to_value(policy).context("a policy is text and lists")?;
     context.report(|report| {

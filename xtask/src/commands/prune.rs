@@ -26,7 +26,7 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
     let environment = context.environment(&arguments.environment.environment)?;
     release::note(context, environment);
     let (clients, identity) = preflight::account(context, environment).await?;
-    let neighbours = retention::neighbours(context, environment, &identity);
+    let neighbours = retention::neighbours(context, environment, &identity)?;
     let keep = usize::from(arguments.keep);
     let name = &context.deployment.service.name;
     let phase = ui.phase("look");

@@ -5,7 +5,9 @@ use super::*;
 const NOW: i64 = 1_793_000_000;
 
 fn pipeline(repository: &Repository) -> Pipeline<'_> {
-    Pipeline { repository, id: Some(70), owner_id: Some(7), environment: "production", workflow: None }
+    let (id, owner_id, workflow) = (Some(70), Some(7), None);
+    let (environment, plan_environment, branch) = ("production", "production-plan", "main");
+    Pipeline { repository, id, owner_id, environment, plan_environment, branch, workflow }
 }
 
 fn repository() -> Repository {
@@ -35,11 +37,16 @@ fn token(claims: &Value) -> Claims {
     Claims::read(&format!("e30.{}.c2lnbmF0dXJl\n", URL_SAFE_NO_PAD.encode(claims.to_string()))).unwrap()
 }
 
-/// The claims that do not fit, with what is to be done.
+/// The claims that do not fit whoever releases, with what is to be done.
 fn misfits(trust: &Trust, changed: Value) -> Vec<(&'static str, String)> {
-    let findings = trust.check(&claims(changed), NOW, "live");
+    misfits_of(trust, Level::Release, changed)
+}
+
+fn misfits_of(trust: &Trust, level: Level, changed: Value) -> Vec<(&'static str, String)> {
+    let Findings { shared, roles } = trust.check(&claims(changed), NOW, "live");
     let misfit = |finding: Finding| (!finding.fits).then(|| (finding.claim, finding.fix.expect("a fix")));
-    findings.into_iter().filter_map(misfit).collect()
+    let of_role = roles.into_iter().filter(|(of, _)| *of == level).flat_map(|(_, findings)| findings);
+    shared.into_iter().chain(of_role).filter_map(misfit).collect()
 }
 
 #[test]
@@ -99,6 +106,60 @@ fn every_claim_that_does_not_fit_says_what_to_do() {
 }
 
 #[test]
+fn each_role_is_taken_by_its_own_jobs_and_by_no_others() {
+    let repository = repository();
+    let workflow = Some("Octo/shop-api/.github/workflows/release.yml@refs/heads/main");
+    let trust = Trust::of(&Pipeline { workflow, ..pipeline(&repository) });
+    let jobs = [
+        (json!({"sub": "repo:Octo/shop-api:pull_request", "environment": null}), Some(Level::Read)),
+        (json!({"sub": "repo:Octo@7/shop-api@70:pull_request", "environment": null}), Some(Level::Read)),
+        (json!({"sub": "repo:Octo/shop-api:ref:refs/heads/main", "environment": null}), Some(Level::Read)),
+        (
+            json!({"sub": "repo:Octo/shop-api:environment:production-plan", "environment": "production-plan"}),
+            Some(Level::Plan),
+        ),
+        (json!({}), Some(Level::Release)),
+        (json!({"sub": "repo:Octo/shop-api:ref:refs/heads/main2", "environment": null}), None),
+        (json!({"sub": "repo:Octo/shop-api:ref:refs/tags/main", "environment": null}), None),
+        (json!({"sub": "repo:Octo/other:pull_request", "environment": null}), None),
+        (json!({"sub": "repo:Octo/shop-api:environment:staging", "environment": "staging"}), None),
+        (json!({"exp": NOW}), None),
+    ];
+    for (changed, expected) in jobs {
+        let findings = trust.check(&claims(changed.clone()), NOW, "live");
+        for level in [Level::Read, Level::Plan, Level::Release] {
+            assert_eq!(findings.may(level), expected == Some(level), "{changed} and {}", level.name());
+        }
+    }
+    // A pull request's workflow is its own; who plans and releases is one workflow only.
+    let other = json!({"sub": "repo:Octo/shop-api:pull_request", "environment": null, "job_workflow_ref": "x"});
+    assert_eq!(misfits_of(&trust, Level::Read, other), []);
+    let other = json!({
+        "sub": "repo:Octo/shop-api:environment:production-plan", "environment": "production-plan",
+        "job_workflow_ref": "Octo/shop-api/.github/workflows/ci.yml@refs/heads/x",
+    });
+    let found = misfits_of(&trust, Level::Plan, other);
+    assert!(found[0].1.contains("--plan-environment production-plan --github-workflow ci.yml@"), "{found:?}");
+}
+
+#[test]
+fn who_may_look_is_told_how() {
+    let repository = repository();
+    let trust = Trust::of(&pipeline(&repository));
+    for (sub, said) in [
+        ("repo:Octo/shop-api:ref:refs/heads/trunk", "--default-branch trunk"),
+        ("repo:Octo/shop-api:environment:production", "for jobs in no GitHub environment"),
+        ("repo:octo/shop-api:pull_request", "upper and lower case count"),
+    ] {
+        let found = misfits_of(&trust, Level::Read, json!({"sub": sub}));
+        let [("sub", fix)] = found.as_slice() else { panic!("{sub}: {found:?}") };
+        assert!(fix.contains(said), "{sub}: {fix}");
+    }
+    assert_eq!((trust.repository(), trust.environment(Level::Read)), (Some("Octo/shop-api"), None));
+    assert_eq!(trust.environment(Level::Plan), Some("production-plan"));
+}
+
+#[test]
 fn what_is_not_asked_for_is_not_looked_at() {
     let parameters = [("Subjects", "repo:a/b:environment:c,repo:a@1/b@2:environment:c"), ("RepositoryId", "")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -113,7 +174,7 @@ fn what_is_deployed_is_what_was_asked_for() {
     let repository = repository();
     let workflow = Some("Octo/shop-api/.github/workflows/release.yml@refs/heads/main");
     let trust = Trust::of(&Pipeline { workflow, ..pipeline(&repository) });
-    let parameters = trust.parameters().map(|(name, value)| (name.to_owned(), value)).into();
+    let parameters = trust.parameters().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     assert_eq!(Trust::deployed(&parameters), Some(trust));
 }
 

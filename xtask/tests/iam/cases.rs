@@ -1,5 +1,8 @@
 //! What each role has to be able to do, and what none of them may: one table for evaluator and emulator.
 
+#[path = "levels.rs"]
+pub(crate) mod levels;
+
 use std::collections::BTreeMap;
 
 use super::evaluate::Request;
@@ -8,6 +11,8 @@ use super::roles::{BOUNDARY, EXECUTION, REGION, Role, Roles, STACK};
 /// Whose attempt it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
+    Reader,
+    Planner,
     Pipeline,
     CloudFormation,
     Task,
@@ -42,6 +47,8 @@ impl Case {
 impl Who {
     pub(crate) fn role(self, roles: &Roles) -> &Role {
         match self {
+            Self::Reader => &roles.read,
+            Self::Planner => &roles.plan,
             Self::Pipeline => &roles.deploy,
             Self::CloudFormation => &roles.execution,
             Self::Task => &roles.task,
@@ -60,6 +67,7 @@ const PASSED: &str = "iam:PassedToService";
 /// All attempts.
 pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
     let mut cases = pipeline(roles);
+    cases.extend(levels::cases(roles));
     cases.extend(cloudformation(roles));
     cases.extend(services(roles));
     cases

@@ -51,7 +51,7 @@ pub(crate) fn holds(condition: &Value, request: &Request<'_>) -> bool {
                 "StringEquals" => found.is_some_and(|found| expected.iter().any(|one| one == found)),
                 // What is not there is not equal either.
                 "StringNotEquals" => found.is_none_or(|found| expected.iter().all(|one| one != found)),
-                "ArnLike" => found.is_some_and(|found| expected.iter().any(|one| fits(one, found))),
+                "ArnLike" | "StringLike" => found.is_some_and(|found| expected.iter().any(|one| fits(one, found))),
                 other => panic!("{other} is not understood"),
             }
         })

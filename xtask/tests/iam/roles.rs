@@ -10,9 +10,15 @@ use super::template;
 
 pub(crate) const REGION: &str = "eu-central-1";
 pub(crate) const STACK: &str = "rest-api-production";
+/// An environment of which there are many, and one of them.
+pub(crate) const MANY: &str = "rest-api-preview";
+pub(crate) const ONE: &str = "rest-api-preview-pr-12";
 /// The role that CloudFormation works with.
 pub(crate) const EXECUTION: &str = "role/xtask/execution";
 pub(crate) const BOUNDARY: &str = "policy/xtask/boundary";
+
+/// How the names of the template's own policies begin here.
+const ATTACHED: &str = "arn:aws:iam::aws:policy/this-template/";
 
 /// A role, ready to be made.
 #[derive(Debug, Clone)]
@@ -26,6 +32,8 @@ pub(crate) struct Role {
 /// All roles of one environment, in one account.
 pub(crate) struct Roles {
     pub(crate) account: String,
+    pub(crate) read: Role,
+    pub(crate) plan: Role,
     pub(crate) deploy: Role,
     pub(crate) execution: Role,
     /// Of the Fargate template.
@@ -38,22 +46,34 @@ pub(crate) struct Roles {
 impl Roles {
     /// Those of an environment that may write into a zone, released from `owner/repo`, in either form of `sub`.
     pub(crate) fn of(account: &str) -> Result<Self> {
+        Self::around(account, STACK, STACK, STACK)
+    }
+
+    /// Those of an environment of which there are many, with the tasks of one of them.
+    pub(crate) fn many(account: &str) -> Result<Self> {
+        Self::around(account, &format!("{MANY}-*"), MANY, ONE)
+    }
+
+    fn around(account: &str, stacks: &str, prefix: &str, name: &str) -> Result<Self> {
+        let prefix = format!("{prefix}-");
         let subjects = "repo:owner/repo:environment:production,repo:owner@7/repo@70:environment:production";
+        let plans = subjects.replace(":production", ":production-plan");
+        let looks = ["pull_request", "ref:refs/heads/main"];
+        let looks = looks.map(|what| format!("repo:owner/repo:{what},repo:owner@7/repo@70:{what}")).join(",");
         let given = [
-            ("EnvironmentStack", STACK),
-            ("RolePrefix", "rest-api-production-"),
+            ("EnvironmentStack", stacks),
+            ("RolePrefix", prefix.as_str()),
             ("RepositoryName", "rest-api"),
             ("Subjects", subjects),
+            ("PlanSubjects", plans.as_str()),
+            ("ReadSubjects", looks.as_str()),
             ("RepositoryId", "70"),
             ("GitHubEnvironment", "production"),
+            ("PlanEnvironment", "production-plan"),
             ("HostedZoneId", "Z1"),
         ];
         let before = stack("bootstrap.yaml", account, "rest-api-production-bootstrap", &given)?;
         let boundary = policy(&before, "PermissionsBoundary")?;
-        let execution = Role {
-            policies: [inside(&before, "ExecutionRole")?, vec![policy(&before, "RegionalPermissions")?]].concat(),
-            ..role(&before, "ExecutionRole", None)?
-        };
         let image = format!("{account}.dkr.ecr.{REGION}.amazonaws.com/rest-api@sha256:{}", "0".repeat(64));
         let arn = format!("arn:aws:iam::{account}:{BOUNDARY}");
         let given = [
@@ -62,13 +82,15 @@ impl Roles {
             ("PermissionsBoundary", arn.as_str()),
             ("ExecuteCommand", "true"),
         ];
-        let fargate = stack("api-backend-fargate.yaml", account, STACK, &given)?;
-        let ec2 = stack("api-backend.yaml", account, STACK, &given[..3])?;
+        let fargate = stack("api-backend-fargate.yaml", account, name, &given)?;
+        let ec2 = stack("api-backend.yaml", account, name, &given[..3])?;
         let bounded = Some(&boundary);
         Ok(Self {
             account: account.to_owned(),
+            read: role(&before, "ReadRole", None)?,
+            plan: role(&before, "PlanRole", None)?,
             deploy: role(&before, "DeployRole", None)?,
-            execution,
+            execution: role(&before, "ExecutionRole", None)?,
             task: role(&fargate, "TaskRole", bounded)?,
             task_execution: role(&fargate, "ExecutionRole", bounded)?,
             instance: role(&ec2, "EC2Role", bounded)?,
@@ -106,7 +128,9 @@ pub(crate) fn stack(file: &str, account: &str, name: &str, given: &[(&str, &str)
     ];
     let own = [
         ("PermissionsBoundary", format!("arn:aws:iam::{account}:{BOUNDARY}")),
-        ("RegionalPermissions", format!("arn:aws:iam::{account}:policy/xtask/regional")),
+        ("ReadPermissions", format!("{ATTACHED}ReadPermissions")),
+        ("PublishPermissions", format!("{ATTACHED}PublishPermissions")),
+        ("RegionalPermissions", format!("{ATTACHED}RegionalPermissions")),
         ("OriginSecret", format!("arn:aws:secretsmanager:{REGION}:{account}:secret:OriginSecret-1")),
     ];
     let own = own.into_iter().filter(|(id, _)| template["Resources"].get(id).is_some());
@@ -134,7 +158,15 @@ fn role(stack: &Stack, id: &str, boundary: Option<&Value>) -> Result<Role> {
     let trust = stack.resolve(trust)?.with_context(|| format!("{id} trusts nobody"))?;
     let asked = stack.resolve(&properties["PermissionsBoundary"])?.filter(|arn| !arn.is_null());
     anyhow::ensure!(asked.is_some() == boundary.is_some(), "{id} has the boundary {asked:?}");
-    Ok(Role { policies: inside(stack, id)?, boundary: boundary.cloned(), trust })
+    let mut policies = inside(stack, id)?;
+    let attached = stack.resolve(&properties["ManagedPolicyArns"])?.unwrap_or_default();
+    for arn in attached.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        // The others are AWS's own.
+        if let Some(id) = arn.strip_prefix(ATTACHED) {
+            policies.push(policy(stack, id)?);
+        }
+    }
+    Ok(Role { policies, boundary: boundary.cloned(), trust })
 }
 
 /// The documents that are inside a role.

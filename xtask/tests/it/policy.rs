@@ -42,6 +42,15 @@ pub(crate) fn allowed() -> &'static BTreeSet<String> {
     })
 }
 
+/// What CloudFormation reads with the caller's permission to find a drift; the roles' tests hold it against what the
+/// handlers of the templates' types read.
+fn configuration() -> BTreeSet<String> {
+    let policy = policy(&Sandbox::new(), "dev");
+    let sids = ["Configuration", "GatewayConfiguration", "RoleConfiguration", "Integrations", "ListenerRules"];
+    let of_it = statements(&policy).iter().filter(|statement| sids.iter().any(|sid| statement["Sid"] == *sid));
+    of_it.flat_map(|statement| list(&statement["Action"])).collect()
+}
+
 fn policy(sandbox: &Sandbox, environment: &str) -> Value {
     sandbox.run(&["iam-policy", environment, "--json"]).json()["policy"].clone()
 }
@@ -59,7 +68,7 @@ fn the_policy_allows_what_the_sources_call_and_nothing_else() {
     let operations = operations();
     let mut asked = BTreeSet::new();
     for source in source::all().iter().filter(|source| source.path.starts_with("xtask/src/")) {
-        if source.path != "xtask/src/policy.rs" && !source.path.ends_with("/tests.rs") {
+        if !source.path.starts_with("xtask/src/policy") && !source.path.ends_with("/tests.rs") {
             asked.extend(calls(source, &operations));
             asked.extend(texts(&source.text));
         }
@@ -69,7 +78,8 @@ fn the_policy_allows_what_the_sources_call_and_nothing_else() {
     let needed = asked.union(&implied).filter(|action| !FREE.contains(&action.as_str()));
     let needed: BTreeSet<String> = needed.cloned().collect();
     let missing: Vec<&String> = needed.difference(allowed()).collect();
-    let superfluous: Vec<&String> = allowed().difference(&needed).collect();
+    let read = configuration();
+    let superfluous: Vec<&String> = allowed().difference(&needed).filter(|action| !read.contains(*action)).collect();
     assert!(missing.is_empty(), "called, and not in the policy: {missing:?}");
     assert!(superfluous.is_empty(), "in the policy, and never called: {superfluous:?}");
 }
@@ -122,7 +132,12 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 const ANY_RESOURCE: [&str; 3] = ["ecr:GetAuthorizationToken", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity"];
 
 /// How everything else begins, and what it names.
-const NARROWED: [(&str, &str); 16] = [
+const NARROWED: [(&str, &str); 21] = [
+    ("arn:aws:apigateway:eu-central-1::", "/restapis/*"),
+    ("arn:aws:apigateway:eu-central-1::", "/usageplans/*"),
+    ("arn:aws:apigateway:eu-central-1::", "/vpclinks/*"),
+    ("arn:aws:iam::*:instance-profile/", "/rest-api-dev-*"),
+    ("arn:aws:iam::*:role/", "/rest-api-dev-*"),
     ("arn:aws:apigateway:eu-central-1::", "/account"),
     ("arn:aws:cloudformation:eu-central-1:*:stack/", "/rest-api-dev/*"),
     ("arn:aws:cloudformation:eu-central-1:*:changeSet/", "/xtask-*/*"),

@@ -14,14 +14,14 @@ mod resolve;
 #[expect(clippy::module_inception, reason = "the suites share the file")]
 mod roles;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 use crate::templates::template;
 use evaluate::{Request, allows, holds};
-use roles::{EXECUTION, Roles, STACK};
+use roles::{EXECUTION, MANY, Roles, STACK};
 
 const ACCOUNT: &str = "111122223333";
 
@@ -60,32 +60,66 @@ fn every_role_can_do_what_it_has_to_and_none_what_it_must_not() {
     assert!(wrong.is_empty(), "these are not as they say:\n{}", wrong.join("\n"));
 }
 
-/// `iam-policy` knows every call of the tool; the deploy role repeats it, statement by statement.
+/// The same, where there are many stacks of the kind: theirs, and not another environment's.
 #[test]
-fn a_pipeline_may_do_what_the_tool_calls_and_nothing_more() {
+fn an_instance_is_changed_and_another_environment_is_not() {
+    let roles = Roles::many(ACCOUNT).unwrap();
+    let cases = cases::levels::of_one(&roles);
+    let wrong: Vec<_> = cases
+        .iter()
+        .filter(|case| {
+            let role = case.who.role(&roles);
+            allows(&role.policies, role.boundary.as_ref(), &case.request()) != case.allowed
+        })
+        .map(|case| format!("{case:?}"))
+        .collect();
+    assert!(wrong.is_empty(), "these are not as they say:\n{}", wrong.join("\n"));
+}
+
+/// `iam-policy` knows every call of the tool; the roles repeat it, statement by statement.
+#[test]
+fn each_role_may_do_what_the_tool_calls_and_nothing_more() {
     let sandbox = Sandbox::new();
     let role = format!("account = \"{ACCOUNT}\"\nexecution_role = \"arn:aws:iam::{ACCOUNT}:{EXECUTION}\"\nstack = ");
     sandbox.write("deploy.toml", &DEPLOY_TOML.replace("stack = ", &role));
-    let policy = sandbox.run(&["iam-policy", "production", "--json"]).json()["policy"].clone();
-    let wanted: BTreeMap<String, Value> = statements(&policy)
-        .filter_map(|(sid, mut statement)| {
-            let actions = statement["Action"].as_array_mut().unwrap();
-            // Of what API Gateway has, the keys are read, the account's settings not.
-            let kept = |action: &Value| sid == "ApiKey" || !WITHHELD.iter().any(|(withheld, _)| action == withheld);
-            actions.retain(kept);
-            (!actions.is_empty()).then_some((sid, statement))
-        })
-        .collect();
-    let [document] = roles().deploy.policies.try_into().unwrap();
-    let given: BTreeMap<String, Value> =
-        statements(&document).filter(|(sid, _)| !BEYOND.iter().any(|(beyond, _)| sid == beyond)).collect();
-    for (sid, statement) in &wanted {
-        let text = serde_json::to_string_pretty(statement).unwrap();
-        assert_eq!(given.get(sid), Some(statement), "infra/bootstrap.yaml: DeployRole has to have {sid}:\n{text}");
+    compare(&sandbox, "production", &roles());
+    let many = format!("{role}\"{MANY}\"\ninstances = true\n");
+    let many = DEPLOY_TOML.replace("stack = \"rest-api-production\"\n", &many);
+    sandbox.write("deploy.toml", &many);
+    compare(&sandbox, "production", &Roles::many(ACCOUNT).unwrap());
+}
+
+fn compare(sandbox: &Sandbox, environment: &str, roles: &Roles) {
+    for (level, role) in [("read", &roles.read), ("plan", &roles.plan), ("release", &roles.deploy)] {
+        let printed = sandbox.run(&["iam-policy", environment, "--for", level, "--json"]);
+        let policy = printed.json()["policy"].clone();
+        let wanted: BTreeMap<String, Value> = statements(&policy)
+            .filter_map(|(sid, mut statement)| {
+                let actions = statement["Action"].as_array_mut().unwrap();
+                // Of what API Gateway has, the account's settings are not read.
+                let kept = |action: &Value| {
+                    (action == "apigateway:GET" && sid != "ApiAccount")
+                        || !WITHHELD.iter().any(|(withheld, _)| action == withheld)
+                };
+                actions.retain(kept);
+                (!actions.is_empty()).then_some((sid, statement))
+            })
+            .collect();
+        let given: Vec<(String, Value)> = role.policies.iter().flat_map(statements).collect();
+        let names: BTreeSet<&String> = given.iter().map(|(sid, _)| sid).collect();
+        assert_eq!(names.len(), given.len(), "no name twice: {names:?}");
+        let given: BTreeMap<&String, &Value> = given.iter().map(|(sid, statement)| (sid, statement)).collect();
+        for (sid, statement) in &wanted {
+            let text = serde_json::to_string_pretty(statement).unwrap();
+            assert_eq!(given.get(sid), Some(&statement), "infra/bootstrap.yaml: to {level} takes {sid}:\n{text}");
+        }
+        let is_beyond = |sid: &str| BEYOND.iter().any(|(beyond, _)| sid == *beyond);
+        let more = given.keys().filter(|sid| !wanted.contains_key(**sid) && !is_beyond(sid));
+        let more: Vec<&&String> = more.collect();
+        assert!(more.is_empty(), "infra/bootstrap.yaml: to {level} takes no {more:?}");
+        let beyond = BEYOND.iter().all(|(sid, _)| given.keys().any(|found| *found == sid));
+        assert_eq!(beyond, level != "read", "whoever makes change sets is refused those without the execution role");
     }
-    let more: Vec<&String> = given.keys().filter(|sid| !wanted.contains_key(*sid)).collect();
-    assert!(more.is_empty(), "infra/bootstrap.yaml: DeployRole has what the tool never calls: {more:?}");
-    assert!(BEYOND.iter().all(|(sid, _)| statements(&document).any(|(found, _)| found == *sid)));
 }
 
 /// Statements by their names, lists as lists in order.
@@ -117,47 +151,69 @@ fn trusts(document: &Value, claims: &BTreeMap<&str, &str>) -> bool {
     })
 }
 
+/// The claims of a job, by their names in a condition; an empty one is left out.
+fn job<'a>(sub: &'a str, environment: &'a str, changed: &[(&'a str, &'a str)]) -> BTreeMap<&'a str, &'a str> {
+    let mut claims = BTreeMap::from([
+        ("token.actions.githubusercontent.com:aud", "sts.amazonaws.com"),
+        ("token.actions.githubusercontent.com:sub", sub),
+        ("token.actions.githubusercontent.com:repository_id", "70"),
+        ("token.actions.githubusercontent.com:environment", environment),
+    ]);
+    claims.extend(changed.iter().copied());
+    claims.retain(|_, value| !value.is_empty());
+    claims
+}
+
 #[test]
 fn a_token_of_another_job_is_not_let_in() {
-    let trust = roles().deploy.trust;
-    let claims = |changed: &[(&'static str, &'static str)]| {
-        let mut claims = BTreeMap::from([
-            ("token.actions.githubusercontent.com:aud", "sts.amazonaws.com"),
-            ("token.actions.githubusercontent.com:sub", "repo:owner/repo:environment:production"),
-            ("token.actions.githubusercontent.com:repository_id", "70"),
-            ("token.actions.githubusercontent.com:environment", "production"),
-        ]);
-        claims.extend(changed.iter().copied());
-        claims
-    };
-    assert!(trusts(&trust, &claims(&[])));
-    let numbered = "repo:owner@7/repo@70:environment:production";
-    assert!(trusts(&trust, &claims(&[("token.actions.githubusercontent.com:sub", numbered)])));
-    for (claim, value) in [
-        ("aud", "https://github.com/owner"),
-        ("sub", "repo:owner/repo:environment:staging"),
-        ("sub", "repo:owner/repo:ref:refs/heads/main"),
-        ("sub", "repo:owner/other:environment:production"),
-        ("sub", "repo:owner@8/repo@70:environment:production"),
-        ("sub", "repo:owner/repo:environment:production:x"),
-        ("sub", "repo:*:environment:production"),
-        ("repository_id", "71"),
-        ("environment", "staging"),
+    let roles = roles();
+    let doors = [("read", &roles.read.trust), ("plan", &roles.plan.trust), ("release", &roles.deploy.trust)];
+    for (what, environment, role) in [
+        ("pull_request", "", "read"),
+        ("ref:refs/heads/main", "", "read"),
+        ("environment:production-plan", "production-plan", "plan"),
+        ("environment:production", "production", "release"),
+        ("environment:staging", "staging", "none"),
+        ("environment:production-plan", "production", "none"),
+        ("environment:production", "production-plan", "none"),
+        ("environment:production", "", "none"),
+        ("environment:production:x", "production", "none"),
+        ("ref:refs/heads/other", "", "none"),
+        ("ref:refs/heads/main2", "", "none"),
+        ("ref:refs/tags/main", "", "none"),
     ] {
-        let claim = format!("token.actions.githubusercontent.com:{claim}");
-        let mut others = claims(&[]);
-        others.insert(&claim, value);
-        assert!(!trusts(&trust, &others), "{claim} is {value}");
-        others.remove(claim.as_str());
-        assert!(!trusts(&trust, &others), "{claim} is not there");
+        for (repository, fits) in [
+            ("owner/repo", true),
+            ("owner@7/repo@70", true),
+            ("owner/other", false),
+            ("owner@8/repo@70", false),
+            ("owner@7/repo@71", false),
+            ("Owner/repo", false),
+            ("*", false),
+        ] {
+            let sub = format!("repo:{repository}:{what}");
+            for (name, trust) in doors {
+                assert_eq!(trusts(trust, &job(&sub, environment, &[])), fits && name == role, "{sub} takes {name}");
+                for claim in ["aud", "repository_id", "sub"] {
+                    let claim = format!("token.actions.githubusercontent.com:{claim}");
+                    for value in ["another", ""] {
+                        let changed = job(&sub, environment, &[(&claim, value)]);
+                        assert!(!trusts(trust, &changed), "{claim} is {value:?}, and {sub} takes {name}");
+                    }
+                }
+            }
+        }
     }
 }
 
 #[test]
 fn a_trust_names_nobody_by_a_pattern() {
-    let text = roles().deploy.trust.to_string();
-    for sign in ["*", "Like", "ForAllValues", "ForAnyValue", "IfExists"] {
-        assert!(!text.contains(sign), "{sign} in {text}");
+    let roles = roles();
+    for role in [&roles.read, &roles.plan, &roles.deploy] {
+        let text = role.trust.to_string();
+        for sign in ["*", "Like", "ForAllValues", "ForAnyValue", "IfExists"] {
+            assert!(!text.contains(sign), "{sign} in {text}");
+        }
     }
 }
 

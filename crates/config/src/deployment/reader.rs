@@ -193,7 +193,7 @@ impl Reader {
         }
     }
 
-    fn problem(&self, key: &str, value: Option<String>, allowed: &str) {
+    pub(super) fn problem(&self, key: &str, value: Option<String>, allowed: &str) {
         self.problems.borrow_mut().push(Problem {
             source: self.source.clone(),
             key: format!("{}{key}", self.prefix),

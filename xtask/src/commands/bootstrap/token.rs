@@ -11,6 +11,7 @@ use crate::bootstrap::{self, Asked};
 use crate::commands::doctor;
 use crate::context::Context;
 use crate::outcome::{self, Exit, Failure};
+use crate::policy::Level;
 use crate::preflight;
 use crate::report::Check;
 use crate::stack;
@@ -42,16 +43,45 @@ pub(super) async fn check(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let findings = trust.check(&claims, i64::try_from(now).unwrap_or(i64::MAX), &environment.name);
     ui.warn("the token's signature is not looked at; only AWS can say that GitHub made it");
-    let checks: Vec<Check> = findings.iter().map(told).collect();
+    let shared = findings.shared.iter().map(told);
+    let checks: Vec<Check> = shared.chain(findings.roles.iter().map(|(level, of)| role(*level, of))).collect();
     doctor::show(&checks, ui);
     context.report(|report| report.checks = Some(checks));
-    let misfit = |finding: &Finding| {
-        let failure = Failure::new(Exit::Preflight, "trust", format!("the claim {} does not fit", finding.claim))
+    if findings.roles.iter().any(|(level, _)| findings.may(*level)) {
+        return Ok(());
+    }
+    let misfit = |finding: &Finding, role: &str| {
+        let failure = Failure::new(Exit::Preflight, "trust", format!("the claim {} does not fit{role}", finding.claim))
             .reason(format!("expected {}; found {}", finding.expected, finding.found));
         failure.hint(finding.fix.clone().unwrap_or_default())
     };
-    let problems: Vec<Failure> = findings.iter().filter(|finding| !finding.fits).map(misfit).collect();
-    if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
+    let mut problems: Vec<Failure> =
+        findings.shared.iter().filter(|finding| !finding.fits).map(|finding| misfit(finding, "")).collect();
+    if findings.roles.iter().all(|(_, of)| of.iter().any(|finding| !finding.fits)) {
+        for (level, of) in &findings.roles {
+            let role = format!(" the {} role", level.name());
+            problems.extend(of.iter().find(|finding| !finding.fits).map(|finding| misfit(finding, &role)));
+        }
+    }
+    Err(outcome::preflight(&problems).into())
+}
+
+/// Whether what one role asks for besides fits.
+fn role(level: Level, findings: &[Finding]) -> Check {
+    let misfits: Vec<&Finding> = findings.iter().filter(|finding| !finding.fits).collect();
+    let found: Vec<&str> = findings.iter().map(|finding| finding.found.as_str()).collect();
+    let expected =
+        |finding: &&Finding| format!("{}: expected {}; found {}", finding.claim, finding.expected, finding.found);
+    Check {
+        name: level.name(),
+        ok: misfits.is_empty(),
+        detail: if misfits.is_empty() {
+            found.join(", ")
+        } else {
+            misfits.iter().map(expected).collect::<Vec<_>>().join("; ")
+        },
+        hint: misfits.first().and_then(|finding| finding.fix.clone()),
+    }
 }
 
 fn told(finding: &Finding) -> Check {

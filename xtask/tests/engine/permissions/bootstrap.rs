@@ -37,6 +37,8 @@ fn made_once(emulator: &Ministack) -> Result<()> {
     ensure!(first["change"] == "create", "{first}");
     for (output, start) in [
         ("DeployRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/xtask/")),
+        ("ReadRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/xtask/")),
+        ("PlanRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/xtask/")),
         ("ExecutionRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/xtask/")),
         ("PermissionsBoundaryArn", format!("arn:aws:iam::{ACCOUNT}:policy/xtask/")),
         ("OidcProviderArn", format!("arn:aws:iam::{ACCOUNT}:oidc-provider/")),

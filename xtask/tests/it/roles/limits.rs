@@ -88,7 +88,10 @@ fn called() -> BTreeSet<String> {
 }
 
 fn allowed() -> BTreeSet<String> {
-    let policies = roles().execution.policies;
+    actions(&roles().execution.policies)
+}
+
+fn actions(policies: &[Value]) -> BTreeSet<String> {
     let statements = policies.iter().flat_map(|policy| policy["Statement"].as_array().unwrap().clone());
     let actions = statements.flat_map(|statement| match statement["Action"].clone() {
         Value::Array(actions) => actions,
@@ -145,12 +148,75 @@ fn cloudformation_may_call_what_handlers_call_and_nothing_else_without_a_reason(
     assert!(idle.is_empty(), "excused without need: {idle:?}");
 }
 
+/// What handlers read and whoever only looks does not, with the reason.
+const UNSEEN: [(&str, &str); 18] = [
+    ("apigateway:GET", "what is around an API; its own definition and its keys show secrets"),
+    ("cognito-idp:DescribeUserPoolClient", "it shows the client's secret"),
+    ("elasticloadbalancing:DescribeRules", "they show a secret header"),
+    ("secretsmanager:GetSecretValue", "a secret"),
+    ("secretsmanager:GetRandomPassword", "only to make a secret"),
+    ("cloudwatch:GetMetricData", "only to make a scaling policy"),
+    ("dynamodb:DescribeImport", "a table begins empty"),
+    ("ec2:DescribeIpamPools", "no pools of addresses"),
+    ("ec2:DescribeKeyPairs", "nobody signs in by a key"),
+    ("ec2:DescribeVpcEncryptionControls", "TLS is the services' own"),
+    ("ec2:DescribeVpnGateways", "no private line"),
+    ("elasticloadbalancing:DescribeCapacityReservation", "none is reserved"),
+    ("iam:GetServiceLinkedRoleDeletionStatus", "a role of AWS's that others may use stays"),
+    ("lambda:GetProvisionedConcurrencyConfig", "only services of ECS scale"),
+    ("s3:GetObject", "nothing is in a bucket"),
+    ("ssm:DescribeAssociation", "no documents are run"),
+    ("ssm:ListAssociations", "no documents are run"),
+    ("vpc-lattice:DescribeServiceNetworkVpcEndpointAssociation", "endpoints are of AWS's own services"),
+];
+
+/// The types of these two are compared with what there is, by what whoever asks may see.
+#[test]
+fn whoever_looks_sees_the_configuration_of_what_a_stack_has() {
+    let mut types = BTreeSet::new();
+    for file in ["api-backend.yaml", "api-backend-fargate.yaml"] {
+        let template = template::load(&template::directory().join(file)).unwrap();
+        let resources = template["Resources"].as_object().unwrap().values();
+        types.extend(resources.map(|resource| resource["Type"].as_str().unwrap().to_owned()));
+    }
+    let reads = |action: &&str| ["Describe", "Get", "List", "GET"].iter().any(|verb| action.starts_with(verb));
+    let mut read = BTreeSet::new();
+    for (_, services) in HANDLERS.iter().filter(|(kind, _)| types.contains(*kind)) {
+        for (service, actions) in services.split("; ").filter_map(|part| part.split_once(": ")) {
+            read.extend(actions.split(' ').filter(reads).map(|action| format!("{service}:{action}")));
+        }
+    }
+    let seen = actions(&roles().read.policies);
+    let unseen: BTreeSet<String> = UNSEEN.iter().map(|(action, _)| (*action).to_owned()).collect();
+    let missing: Vec<&String> = read.difference(&seen).filter(|action| !unseen.contains(*action)).collect();
+    assert!(missing.is_empty(), "infra/bootstrap.yaml: ReadPermissions lacks {missing:?}");
+    let idle: Vec<&String> = unseen.difference(&read).collect();
+    assert!(idle.is_empty(), "excused without need: {idle:?}");
+    for (action, _) in UNSEEN.iter().filter(|(action, _)| *action != "apigateway:GET") {
+        assert!(!seen.contains(*action), "{action} is excused, and there");
+    }
+    let writes: Vec<&String> = seen
+        .iter()
+        .filter(|action| {
+            let (_, verb) = action.split_once(':').unwrap();
+            !reads(&verb) && *action != "ecr:BatchGetImage"
+        })
+        .collect();
+    assert!(writes.is_empty(), "infra/bootstrap.yaml: ReadPermissions does more than look: {writes:?}");
+}
+
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>: white space does not count.
 #[test]
 fn no_policy_is_longer_than_aws_takes() {
     let length = |policy: &Value| policy.to_string().len();
     let roles = roles();
     let [own, regional] = roles.execution.policies.as_slice() else { panic!("two policies") };
-    assert!(length(own) < 10_240 && length(&roles.deploy.policies[0]) < 10_240, "inside a role");
-    assert!(length(regional) < 6_144 && length(roles.task.boundary.as_ref().unwrap()) < 6_144, "on its own");
+    let [release, read, publish] = roles.deploy.policies.as_slice() else { panic!("three policies") };
+    for (name, policy) in [("own", own), ("release", release)] {
+        assert!(length(policy) < 10_240, "inside a role: {name} has {}", length(policy));
+    }
+    let boundary = roles.task.boundary.as_ref().unwrap();
+    for (name, policy) in [("regional", regional), ("read", read), ("publish", publish), ("boundary", boundary)] {
+        assert!(length(policy) < 6_144, "on its own: {name} has {}", length(policy));
+    }
 }

@@ -19,6 +19,8 @@ fn account() -> World {
     let outputs = [
         ("DeployRoleArn", format!("{roles}/deploy")),
         ("ExecutionRoleArn", format!("{roles}/execution")),
+        ("PlanRoleArn", format!("{roles}/plan")),
+        ("ReadRoleArn", format!("{roles}/read")),
         ("PermissionsBoundaryArn", "arn:aws:iam::111122223333:policy/xtask/boundary".to_owned()),
         ("RepositoryUri", REPOSITORY.to_owned()),
     ];
@@ -47,6 +49,8 @@ fn the_first_time_and_the_second() {
     repository rest-api: made by this stack
     identity provider token.actions.githubusercontent.com: made by this stack
     logging of API Gateway: made by this stack
+    read role for repo:octo/shop:pull_request and repo:octo@7/shop@70:pull_request and repo:octo/shop:ref:refs/heads/main and repo:octo@7/shop@70:ref:refs/heads/main
+    plan role for repo:octo/shop:environment:dev-plan and repo:octo@7/shop@70:environment:dev-plan
     deploy role for repo:octo/shop:environment:dev and repo:octo@7/shop@70:environment:dev
     execution role and permissions boundary for stack rest-api-dev
     --- stderr
@@ -67,10 +71,14 @@ fn the_first_time_and_the_second() {
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
 
     the pipeline:
+    gh api --method PUT repos/octo/shop/environments/dev-plan
+    gh api --method PUT repos/octo/shop/environments/dev
     gh variable set AWS_ACCOUNT_ID --repo octo/shop --env dev --body 111122223333
+    gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_REGION --repo octo/shop --env dev --body eu-central-1
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set IMAGE_REGISTRY --repo octo/shop --env dev --body 111122223333.dkr.ecr.eu-central-1.amazonaws.com
+    gh variable set AWS_ROLE_ARN --repo octo/shop --env dev-plan --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
@@ -88,6 +96,8 @@ fn the_first_time_and_the_second() {
         ("EnvironmentStack", "rest-api-dev"),
         ("RepositoryId", "70"),
         ("RolePrefix", "rest-api-dev-"),
+        ("PlanEnvironment", "dev-plan"),
+        ("PlanSubjects", "repo:octo/shop:environment:dev-plan,repo:octo@7/shop@70:environment:dev-plan"),
         ("Subjects", "repo:octo/shop:environment:dev,repo:octo@7/shop@70:environment:dev"),
     ] {
         assert_eq!(made[name], value, "{name}");
@@ -103,7 +113,7 @@ fn the_first_time_and_the_second() {
     assert_snapshot!(again.transcript(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_ACCOUNT_ID":"111122223333","AWS_REGION":"eu-central-1","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy","IMAGE_REGISTRY":"111122223333.dkr.ecr.eu-central-1.amazonaws.com"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
+    {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_ACCOUNT_ID":"111122223333","AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_REGION":"eu-central-1","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy","IMAGE_REGISTRY":"111122223333.dkr.ecr.eu-central-1.amazonaws.com"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
@@ -120,7 +130,8 @@ fn what_the_account_has_is_left_alone() {
     let counterparts =
         Counterparts::start(World { provider: true, repository: Some(BTreeMap::new()), logging_role, ..account() });
     let sandbox = sandbox(&counterparts);
-    let arguments = ["--github", "octo/shop", "--github-environment", "live", "--api-gateway-logs", "--yes"];
+    let of_github = ["--github", "octo/shop", "--github-environment", "live", "--plan-environment", "review"];
+    let arguments = [&of_github[..], &["--default-branch", "trunk/1", "--api-gateway-logs", "--yes"]].concat();
     assert_snapshot!(bootstrap(&sandbox, &arguments), @r#"
     exit 0
     --- stdout
@@ -133,10 +144,14 @@ fn what_the_account_has_is_left_alone() {
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
 
     the pipeline:
+    gh api --method PUT repos/octo/shop/environments/review
+    gh api --method PUT repos/octo/shop/environments/live
     gh variable set AWS_ACCOUNT_ID --repo octo/shop --env live --body 111122223333
+    gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_REGION --repo octo/shop --env live --body eu-central-1
     gh variable set AWS_ROLE_ARN --repo octo/shop --env live --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set IMAGE_REGISTRY --repo octo/shop --env live --body 111122223333.dkr.ecr.eu-central-1.amazonaws.com
+    gh variable set AWS_ROLE_ARN --repo octo/shop --env review --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
@@ -152,6 +167,8 @@ fn what_the_account_has_is_left_alone() {
     for name in ["CreateApiGatewayLogging", "CreateOidcProvider", "CreateRepository"] {
         assert_eq!(made[name], "false", "{name}");
     }
+    assert_eq!(made["ReadSubjects"], "repo:octo/shop:pull_request,repo:octo/shop:ref:refs/heads/trunk/1");
+    assert_eq!(made["PlanSubjects"], "repo:octo/shop:environment:review");
 }
 
 #[test]
@@ -244,6 +261,7 @@ fn a_token_is_held_against_the_trust_before_it_is_tried() {
     let far = 4_102_444_800;
     sandbox.write("good", &token("dev", far));
     sandbox.write("other", &token("staging", far));
+    sandbox.write("plan", &token("dev-plan", far));
     sandbox.write("none", "geheim");
     let good = [&GITHUB[..], &["--check-token", "good"]].concat();
     let fits = bootstrap(&sandbox, &good);
@@ -252,13 +270,17 @@ fn a_token_is_held_against_the_trust_before_it_is_tried() {
     --- stdout
     ok iss           https://token.actions.githubusercontent.com
     ok aud           sts.amazonaws.com
-    ok sub           repo:octo@7/shop@70:environment:dev
     ok repository_id 70
-    ok environment   dev
     ok exp           [now]
+    !! read          sub: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:dev
+    !! plan          sub: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:dev; environment: expected dev-plan; found dev
+    ok release       repo:octo@7/shop@70:environment:dev, dev
     --- stderr
     warning: the token's signature is not looked at; only AWS can say that GitHub made it
     ");
+    // One that may plan is as good.
+    let plans = bootstrap(&sandbox, &[&GITHUB[..], &["--check-token", "plan"]].concat());
+    assert!(plans.starts_with("exit 0") && plans.contains("ok plan ") && plans.contains("!! release "), "{plans}");
     assert_snapshot!(bootstrap(&sandbox, &["--check-token", "good"]), @r"
     exit 3
     --- stderr
@@ -281,16 +303,19 @@ fn a_token_is_held_against_the_trust_before_it_is_tried() {
     assert_snapshot!(ended.transcript(), @r#"
     exit 3
     --- stdout
-    {"ok":false,"environment":"dev","stack":"rest-api-dev-bootstrap","checks":[{"name":"iss","ok":true,"detail":"https://token.actions.githubusercontent.com"},{"name":"aud","ok":true,"detail":"sts.amazonaws.com"},{"name":"sub","ok":false,"detail":"expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"},{"name":"repository_id","ok":true,"detail":"70"},{"name":"environment","ok":false,"detail":"expected dev; found staging","hint":"cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"},{"name":"exp","ok":true,"detail":"[now]"}],"seconds":0,"error":{"kind":"preflight","message":"2 things are missing","reason":"- the claim sub does not fit\n  reason: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging\n  next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging\n- the claim environment does not fit\n  reason: expected dev; found staging\n  next: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging","problems":[{"kind":"trust","message":"the claim sub does not fit","reason":"expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"},{"kind":"trust","message":"the claim environment does not fit","reason":"expected dev; found staging","hint":"cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"}]}}
+    {"ok":false,"environment":"dev","stack":"rest-api-dev-bootstrap","checks":[{"name":"iss","ok":true,"detail":"https://token.actions.githubusercontent.com"},{"name":"aud","ok":true,"detail":"sts.amazonaws.com"},{"name":"repository_id","ok":true,"detail":"70"},{"name":"exp","ok":true,"detail":"[now]"},{"name":"read","ok":false,"detail":"sub: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging","hint":"this role is for jobs in no GitHub environment: of pull requests and of one branch"},{"name":"plan","ok":false,"detail":"sub: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging; environment: expected dev-plan; found staging","hint":"if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging"},{"name":"release","ok":false,"detail":"sub: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging; environment: expected dev; found staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"}],"seconds":0,"error":{"kind":"preflight","message":"3 things are missing","reason":"- the claim sub does not fit the read role\n  reason: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging\n  next: this role is for jobs in no GitHub environment: of pull requests and of one branch\n- the claim sub does not fit the plan role\n  reason: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging\n  next: if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging\n- the claim sub does not fit the release role\n  reason: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging\n  next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging","problems":[{"kind":"trust","message":"the claim sub does not fit the read role","reason":"expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging","hint":"this role is for jobs in no GitHub environment: of pull requests and of one branch"},{"kind":"trust","message":"the claim sub does not fit the plan role","reason":"expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging"},{"kind":"trust","message":"the claim sub does not fit the release role","reason":"expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"}]}}
     --- stderr
     warning: the token's signature is not looked at; only AWS can say that GitHub made it
-    error: 2 things are missing
-      reason: - the claim sub does not fit
+    error: 3 things are missing
+      reason: - the claim sub does not fit the read role
+          reason: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging
+          next: this role is for jobs in no GitHub environment: of pull requests and of one branch
+        - the claim sub does not fit the plan role
+          reason: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging
+          next: if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging
+        - the claim sub does not fit the release role
           reason: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging
           next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging
-        - the claim environment does not fit
-          reason: expected dev; found staging
-          next: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging
     "#);
     let later = counterparts.world().asked[asked..].to_vec();
     assert_eq!(later, ["sts:GetCallerIdentity", "cloudformation:DescribeStacks"], "nothing is changed");

@@ -22,6 +22,16 @@ fn of_iam_policy() {
               [default: dev]
 
     Options:
+          --for <LEVEL>
+              For whoever only looks, also publishes and plans, or also releases
+
+              Possible values:
+              - read:    Look: no log line, no secret, nothing that writes
+              - plan:    Publish an image and have change sets made, without executing one
+              - release: Everything that this tool does
+
+              [default: release]
+
       -h, --help
               Print help (see a summary with '-h')
     ");

@@ -155,7 +155,11 @@ fn of_bootstrap() {
                                         .owner.id
           --github-environment <NAME>   The GitHub environment that the pipeline's job has to run in
                                         [default: ENV]
-          --github-workflow <FILE@REF>  The one workflow that may release,
+          --plan-environment <NAME>     The GitHub environment of the jobs that publish and plan
+                                        [default: that of --github-environment with -plan]
+          --default-branch <NAME>       The branch whose jobs may look without a GitHub environment, as
+                                        pull requests may [default: main]
+          --github-workflow <FILE@REF>  The one workflow that may plan and release,
                                         OWNER/REPO/.github/workflows/FILE@REF [default: any]
           --api-gateway-logs            Have API Gateway log in this account and region, where it does
                                         not yet

@@ -1,0 +1,200 @@
+//! Who needs which action: the table of all that the tool calls.
+
+use super::Level;
+use super::configuration::CONFIGURATION;
+use super::scope::Scope;
+
+/// Actions that go together. A `Sid` has letters and digits only.
+pub(super) struct Grant {
+    pub(super) sid: &'static str,
+    /// Who needs it, and whoever may do more.
+    pub(super) level: Level,
+    pub(super) scope: Scope,
+    pub(super) actions: &'static [&'static str],
+}
+
+pub(super) const ALL: &[Grant] = &[
+    Grant {
+        sid: "WhoCalls",
+        level: Level::Read,
+        // A caller's identity belongs to no resource. (AWS answers without any permission; emulators that check
+        // permissions do not.)
+        scope: Scope::Any,
+        actions: &["sts:GetCallerIdentity"],
+    },
+    Grant {
+        sid: "Images",
+        level: Level::Read,
+        scope: Scope::Repository,
+        actions: &["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories"],
+    },
+    Grant {
+        sid: "Stack",
+        level: Level::Read,
+        scope: Scope::Stack,
+        actions: &[
+            "cloudformation:DescribeStackEvents",
+            "cloudformation:DescribeStacks",
+            "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+        ],
+    },
+    Grant {
+        sid: "ChangeSets",
+        level: Level::Read,
+        scope: Scope::ChangeSets,
+        actions: &["cloudformation:DescribeChangeSet", "cloudformation:DescribeEvents"],
+    },
+    Grant {
+        sid: "Memory",
+        level: Level::Read,
+        scope: Scope::Parameters,
+        actions: &["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters", "ssm:GetParametersByPath"],
+    },
+    Grant {
+        sid: "Tasks",
+        level: Level::Read,
+        scope: Scope::Tasks,
+        actions: &[
+            "ecs:DescribeServiceDeployments",
+            "ecs:DescribeServices",
+            "ecs:DescribeTasks",
+            "ecs:ListServiceDeployments",
+        ],
+    },
+    Grant { sid: "TaskList", level: Level::Read, scope: Scope::Cluster, actions: &["ecs:ListTasks"] },
+    // Task definitions cannot be told apart by a policy.
+    Grant { sid: "TaskDefinition", level: Level::Read, scope: Scope::Any, actions: &["ecs:DescribeTaskDefinition"] },
+    // CloudFormation compares a stack with what there is by what whoever asks may see. Most of it gets its name from AWS.
+    Grant { sid: "Configuration", level: Level::Read, scope: Scope::Region, actions: CONFIGURATION },
+    Grant { sid: "GatewayConfiguration", level: Level::Read, scope: Scope::Gateway, actions: &["apigateway:GET"] },
+    Grant {
+        sid: "RoleConfiguration",
+        level: Level::Read,
+        scope: Scope::Roles,
+        actions: &[
+            "iam:GetInstanceProfile",
+            "iam:GetRole",
+            "iam:GetRolePolicy",
+            "iam:ListAttachedRolePolicies",
+            "iam:ListRolePolicies",
+        ],
+    },
+    // Integrations and the rules of a listener show the header by which a backend knows its API: no metadata.
+    Grant { sid: "Integrations", level: Level::Plan, scope: Scope::RestApis, actions: &["apigateway:GET"] },
+    Grant {
+        sid: "ListenerRules",
+        level: Level::Plan,
+        scope: Scope::Region,
+        actions: &["elasticloadbalancing:DescribeRules"],
+    },
+    // A registry's token belongs to no resource either.
+    Grant { sid: "SignIn", level: Level::Plan, scope: Scope::Any, actions: &["ecr:GetAuthorizationToken"] },
+    Grant {
+        sid: "Push",
+        level: Level::Plan,
+        // The engine asks these of the registry, with the token.
+        scope: Scope::Repository,
+        actions: &[
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:CompleteLayerUpload",
+            "ecr:GetDownloadUrlForLayer",
+            "ecr:InitiateLayerUpload",
+            "ecr:PutImage",
+            "ecr:UploadLayerPart",
+        ],
+    },
+    Grant {
+        sid: "Proposals",
+        level: Level::Plan,
+        scope: Scope::ChangeSets,
+        actions: &[
+            "cloudformation:CreateChangeSet",
+            "cloudformation:DeleteChangeSet",
+            // The stack's tags go with the change set.
+            "cloudformation:TagResource",
+        ],
+    },
+    Grant {
+        sid: "Repository",
+        level: Level::Release,
+        scope: Scope::Repository,
+        actions: &[
+            "ecr:BatchDeleteImage",
+            "ecr:CreateRepository",
+            "ecr:DeleteRepository",
+            "ecr:PutLifecyclePolicy",
+            // The repository is created with a tag.
+            "ecr:TagResource",
+        ],
+    },
+    Grant {
+        sid: "StackChanges",
+        level: Level::Release,
+        scope: Scope::Stack,
+        actions: &[
+            "cloudformation:CancelUpdateStack",
+            "cloudformation:ContinueUpdateRollback",
+            "cloudformation:DeleteStack",
+            "cloudformation:RollbackStack",
+        ],
+    },
+    Grant {
+        sid: "Execution",
+        level: Level::Release,
+        scope: Scope::ChangeSets,
+        actions: &["cloudformation:ExecuteChangeSet"],
+    },
+    Grant {
+        sid: "MemoryChanges",
+        level: Level::Release,
+        scope: Scope::Parameters,
+        actions: &["ssm:DeleteParameter", "ssm:DeleteParameters", "ssm:PutParameter"],
+    },
+    Grant {
+        sid: "Logs",
+        level: Level::Release,
+        scope: Scope::LogGroups,
+        actions: &["logs:FilterLogEvents", "logs:GetLogEvents"],
+    },
+    Grant {
+        sid: "TaskChanges",
+        level: Level::Release,
+        scope: Scope::Tasks,
+        actions: &["ecs:ContinueServiceDeployment"],
+    },
+    // The rest is asked only where the stack has such a thing: a deployment that waits for its proof, an API that wants
+    // to know who asks.
+    Grant {
+        sid: "ProofHeader",
+        level: Level::Release,
+        scope: Scope::Secrets,
+        actions: &["kms:Decrypt", "secretsmanager:GetSecretValue"],
+    },
+    Grant { sid: "ApiKey", level: Level::Release, scope: Scope::ApiKeys, actions: &["apigateway:GET"] },
+    Grant {
+        sid: "SmokeUser",
+        level: Level::Release,
+        scope: Scope::UserPools,
+        actions: &[
+            "cognito-idp:AdminCreateUser",
+            "cognito-idp:AdminDeleteUser",
+            "cognito-idp:AdminInitiateAuth",
+            "cognito-idp:AdminSetUserPassword",
+            "cognito-idp:DescribeUserPoolClient",
+        ],
+    },
+    Grant { sid: "SmokeTest", level: Level::Release, scope: Scope::Api, actions: &["execute-api:Invoke"] },
+    Grant { sid: "Console", level: Level::Release, scope: Scope::Instances, actions: &["ec2:GetConsoleOutput"] },
+    Grant {
+        sid: "Provider",
+        level: Level::Release,
+        scope: Scope::Provider,
+        actions: &["iam:GetOpenIDConnectProvider"],
+    },
+    Grant { sid: "ApiAccount", level: Level::Release, scope: Scope::ApiAccount, actions: &["apigateway:GET"] },
+];
+
+/// What whoever has an execution role may do besides: hand it to CloudFormation.
+pub(super) const PASS: Grant =
+    Grant { sid: "PassTheExecutionRole", level: Level::Plan, scope: Scope::ExecutionRole, actions: &["iam:PassRole"] };
