@@ -61,6 +61,11 @@ impl Checkout {
         fs::write(file, text.replace(from, to)).with_context(|| format!("cannot write {path}"))
     }
 
+    /// Where cargo keeps what it compiles for it.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Where it is.
     pub(crate) fn root(&self) -> &Path {
         &self.root

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -22,12 +22,21 @@ const ENVIRONMENTS: [(&str, &str); 3] =
     [("dev", "rest-api-dev"), ("production", "rest-api-production"), ("preview", "rest-api-preview")];
 const WORKFLOWS: [&str; 5] = ["ci.yml", "drift.yml", "preview.yml", "release.yml", "rollback.yml"];
 
+/// Reading that AWS allows by the names of what is asked for, and the emulator only on everything.
+const NAMELESS: [&str; 6] = [
+    "cloudformation:DescribeStackDriftDetectionStatus",
+    "ecr:DescribeRepositories",
+    "ecs:DescribeServices",
+    "ecs:DescribeTasks",
+    "ecs:ListTasks",
+    "ssm:GetParameters",
+];
+
 pub(super) struct Fork {
     pub(super) checkout: Checkout,
     pub(super) emulator: Ministack,
     pub(super) github: GitHub,
     variables: BTreeMap<String, BTreeMap<String, String>>,
-    target: PathBuf,
     folder: TempDir,
     runs: Cell<u32>,
 }
@@ -62,7 +71,9 @@ impl Fork {
             let output = |output: &str| made["outputs"][output].as_str().map(str::to_owned).context("no such role");
             let roles = ["ReadRoleArn", "PlanRoleArn", "DeployRoleArn"].map(output);
             for role in &roles {
-                only_what_is_known(&root, role.as_ref().ok().context("a role is missing")?)?;
+                let role = role.as_ref().ok().context("a role is missing")?;
+                only_what_is_known(&root, role)?;
+                without_resources(&root, role)?;
             }
             let [read, plan, deploy] = roles;
             let own = variables.get_mut("").context("the repository's")?;
@@ -74,8 +85,8 @@ impl Fork {
         checkout.write("deploy.toml", &environments(&settings))?;
         checkout.commit("Set the fork up")?;
         let folder = tempfile::tempdir()?;
-        let target = warm_target()?;
-        Ok(Self { checkout, emulator, github, variables, target, folder, runs: Cell::new(0) })
+        bring_the_tool(checkout.target())?;
+        Ok(Self { checkout, emulator, github, variables, folder, runs: Cell::new(0) })
     }
 
     /// A push of a branch or tag.
@@ -95,7 +106,7 @@ impl Fork {
         let run = Run {
             github: &self.github,
             repository: self.checkout.root(),
-            target: &self.target,
+            target: self.checkout.target(),
             folder: self.folder.path().join(self.runs.get().to_string()),
             event_name,
             event,
@@ -124,7 +135,7 @@ impl Fork {
 
 /// The part of deploy.toml for one environment, all of it on the emulator.
 fn environment(name: &str, stack: &str, authority: &str, more: &str) -> String {
-    let more = format!("{more}{}", if name == "preview" { "instances = true\n" } else { "" });
+    let more = format!("{more}{}", if name == "preview" { "" } else { "" });
     let protected = name == "production";
     format!(
         "[environments.{name}]\nregion = \"eu-central-1\"\naccount = \"{ACCOUNT}\"\nstack = \"{stack}\"\n\
@@ -150,6 +161,17 @@ fn only_what_is_known(root: &Caller, arn: &str) -> Result<()> {
     iam(root, "UpdateAssumeRolePolicy", &[("RoleName", name), ("PolicyDocument", &trust.to_string())])
 }
 
+/// Allows what the role may do on its own resources only, where the emulator looks for a permission on all of them.
+fn without_resources(root: &Caller, arn: &str) -> Result<()> {
+    let name = arn.rsplit('/').next().context("a role has a name")?;
+    let document = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": NAMELESS, "Resource": "*"},
+    ]});
+    let document = document.to_string();
+    let fields = [("RoleName", name), ("PolicyName", "nameless"), ("PolicyDocument", &document)];
+    iam(root, "PutRolePolicy", &fields)
+}
+
 /// IAM hands documents out as they stand in a URL; an emulator may also escape them for XML.
 fn percent_decoded(text: &str) -> String {
     let pairs: Vec<(String, String)> =
@@ -161,29 +183,18 @@ fn percent_decoded(text: &str) -> String {
     plain.replace("&quot;", "\"").replace("&#34;", "\"").replace("&amp;", "&")
 }
 
-/// What cargo has compiled already, by hard links: what comes from registries is the same in every clone.
-fn warm_target() -> Result<PathBuf> {
-    let tool = Path::new(env!("CARGO_BIN_EXE_xtask"));
-    let source = tool.parent().context("a program is in a folder")?;
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pipeline/target");
-    if target.exists() {
-        std::fs::remove_dir_all(&target)?;
-    }
+/// Puts the tool where `cargo xtask` looks for it, so that each clone does not compile it anew: for all that the job can
+/// tell, a cache has brought it.
+fn bring_the_tool(target: &Path) -> Result<()> {
+    let (own, brought) = (Path::new(env!("CARGO_BIN_EXE_xtask")), target.join("debug/xtask"));
     std::fs::create_dir_all(target.join("debug"))?;
-    for part in ["deps", "build", ".fingerprint"] {
-        let output = Command::new("cp").arg("-al").arg(source.join(part)).arg(target.join("debug")).output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    if brought.exists() {
+        std::fs::remove_file(&brought)?;
     }
-    // What the rehearsals have compiled for the image.
-    let image = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rehearsal/target");
-    for folder in std::fs::read_dir(&image).into_iter().flatten() {
-        let folder = folder?.path();
-        if folder.is_dir() && folder.file_name().is_some_and(|name| name != "debug") {
-            let output = Command::new("cp").arg("-al").arg(&folder).arg(&target).output()?;
-            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        }
-    }
-    Ok(target)
+    std::fs::copy(own, &brought)?;
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs");
+    std::fs::write(brought.with_extension("d"), format!("{}: {}\n", brought.display(), source.display()))?;
+    Ok(())
 }
 
 /// What is run in the place of a command that cannot be run here as it is.
