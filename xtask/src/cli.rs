@@ -6,8 +6,8 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, IamPolicy, Logs, Plan, Proof, Prune, Recover, Release, Rollback,
-    Smoke, Source,
+    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, IamPolicy, Logs, Plan, Proof, Prune, Recover, Release,
+    Rollback, Smoke, Source,
 };
 use crate::outcome::EXIT_CODES;
 

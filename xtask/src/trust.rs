@@ -107,7 +107,11 @@ impl Trust {
         let repositories: Vec<String> = [Some(format!("{owner}/{name}")), numbered].into_iter().flatten().collect();
         let role = |level, whats: &[String], environment: Option<&str>| {
             let subject = |what| repositories.iter().map(move |repository| format!("repo:{repository}:{what}"));
-            Role { level, subjects: whats.iter().flat_map(subject).collect(), environment: environment.map(str::to_owned) }
+            Role {
+                level,
+                subjects: whats.iter().flat_map(subject).collect(),
+                environment: environment.map(str::to_owned),
+            }
         };
         let within = |level, environment: &str| role(level, &[format!("environment:{environment}")], Some(environment));
         let looks = ["pull_request".to_owned(), format!("ref:refs/heads/{}", pipeline.branch)];

@@ -81,9 +81,8 @@ fn the_zone_is_the_environments() {
 
 #[test]
 fn a_role_is_known_by_as_much_of_the_stacks_name_as_goes_into_its_own() {
-    let prefix = |stack: &str, instances| {
-        policy::role_prefix(&Environment { stack: stack.to_owned(), instances, ..dev("") })
-    };
+    let prefix =
+        |stack: &str, instances| policy::role_prefix(&Environment { stack: stack.to_owned(), instances, ..dev("") });
     assert_eq!(prefix("rest-api-dev", false), "rest-api-dev-");
     assert_eq!(prefix("abcdefghijklmnopqrstuvwx", false), "abcdefghijklmnopqrstuvwx-");
     assert_eq!(prefix("abcdefghijklmnopqrstuvwxyz", false), "abcdefghijklmnopqrstuvwx");

@@ -49,12 +49,7 @@ pub(super) const ALL: &[Grant] = &[
         sid: "Memory",
         level: Level::Read,
         scope: Scope::Parameters,
-        actions: &[
-            "ssm:GetParameter",
-            "ssm:GetParameterHistory",
-            "ssm:GetParameters",
-            "ssm:GetParametersByPath",
-        ],
+        actions: &["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters", "ssm:GetParametersByPath"],
     },
     Grant {
         sid: "Tasks",
@@ -72,12 +67,7 @@ pub(super) const ALL: &[Grant] = &[
     Grant { sid: "TaskDefinition", level: Level::Read, scope: Scope::Any, actions: &["ecs:DescribeTaskDefinition"] },
     // CloudFormation compares a stack with what there is by what whoever asks may see. Most of it gets its name from AWS.
     Grant { sid: "Configuration", level: Level::Read, scope: Scope::Region, actions: CONFIGURATION },
-    Grant {
-        sid: "GatewayConfiguration",
-        level: Level::Read,
-        scope: Scope::Gateway,
-        actions: &["apigateway:GET"],
-    },
+    Grant { sid: "GatewayConfiguration", level: Level::Read, scope: Scope::Gateway, actions: &["apigateway:GET"] },
     Grant {
         sid: "RoleConfiguration",
         level: Level::Read,
@@ -206,9 +196,5 @@ pub(super) const ALL: &[Grant] = &[
 ];
 
 /// What whoever has an execution role may do besides: hand it to CloudFormation.
-pub(super) const PASS: Grant = Grant {
-    sid: "PassTheExecutionRole",
-    level: Level::Plan,
-    scope: Scope::ExecutionRole,
-    actions: &["iam:PassRole"],
-};
+pub(super) const PASS: Grant =
+    Grant { sid: "PassTheExecutionRole", level: Level::Plan, scope: Scope::ExecutionRole, actions: &["iam:PassRole"] };

@@ -24,15 +24,8 @@ use cases::{Case, Who};
 use roles::{Role, Roles};
 
 const ACCOUNT: &str = "000000000000";
-const EVERYBODY: [Who; 7] = [
-    Who::Reader,
-    Who::Planner,
-    Who::Pipeline,
-    Who::CloudFormation,
-    Who::Task,
-    Who::TaskExecution,
-    Who::Instance,
-];
+const EVERYBODY: [Who; 7] =
+    [Who::Reader, Who::Planner, Who::Pipeline, Who::CloudFormation, Who::Task, Who::TaskExecution, Who::Instance];
 
 pub(crate) fn trials(support: &Support) -> Vec<Trial> {
     let name = "permissions::every_role_does_what_it_has_to_and_is_refused_the_rest";

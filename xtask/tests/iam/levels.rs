@@ -1,7 +1,7 @@
 //! What those who look and those who plan have to be able to do, and what they may not; and who has one of many stacks.
 
-use super::{Case, PASSED, ROLE, TAG, Who, case, named};
 use super::super::roles::{EXECUTION, MANY, ONE, REGION, Roles, STACK};
+use super::{Case, PASSED, ROLE, TAG, Who, case, named};
 
 /// Attempts of readers and planners.
 pub(crate) fn cases(roles: &Roles) -> Vec<Case> {

@@ -4,6 +4,7 @@ mod bootstraps;
 mod environments;
 mod gates;
 mod help;
+mod instances;
 mod proofs;
 mod refusals;
 mod releases;

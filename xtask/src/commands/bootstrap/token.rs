@@ -70,9 +70,8 @@ pub(super) async fn check(
 fn role(level: Level, findings: &[Finding]) -> Check {
     let misfits: Vec<&Finding> = findings.iter().filter(|finding| !finding.fits).collect();
     let found: Vec<&str> = findings.iter().map(|finding| finding.found.as_str()).collect();
-    let expected = |finding: &&Finding| {
-        format!("{}: expected {}; found {}", finding.claim, finding.expected, finding.found)
-    };
+    let expected =
+        |finding: &&Finding| format!("{}: expected {}; found {}", finding.claim, finding.expected, finding.found);
     Check {
         name: level.name(),
         ok: misfits.is_empty(),
