@@ -10,4 +10,5 @@ mod refusals;
 mod releases;
 mod returns;
 mod supplements;
+mod tokens;
 mod watching;
