@@ -107,7 +107,10 @@ impl Context {
             Failure::new(Exit::Usage, "environment", format!("there is no environment {name:?}"))
                 .resource(DEPLOY_TOML)
                 .reason(format!("it has {}", known.join(", ")))
-                .hint(format!("add [environments.{name}] or use one of these"))
+                .hint(match name.split_once('/') {
+                    Some((section, _)) => format!("use {section}: this is for all of its instances"),
+                    None => format!("add [environments.{name}] or use one of these"),
+                })
         })
     }
 

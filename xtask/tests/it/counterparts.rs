@@ -36,6 +36,8 @@ pub(crate) enum Ending {
 pub(crate) struct World {
     /// Status of the one stack; empty when there is none.
     pub(crate) stack: String,
+    /// Its name, where it is not rest-api-dev.
+    pub(crate) name: Option<&'static str>,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) template: String,
     /// How often a change set was executed.

@@ -147,3 +147,51 @@ fn missing_tables_are_problems() {
     let error = Deployment::parse("deploy.toml", "[service]\nname = \"rest-api\"\n[environments]\n").unwrap_err();
     assert_eq!(error.0[0].key, "environments");
 }
+
+/// An environment of which there are many, beside `dev`.
+fn many(stack: &str, region: &str) -> String {
+    format!(
+        "{GOOD}\n[environments.preview]\nregion = \"{region}\"\nstack = \"{stack}\"\ntemplate = \"t.yaml\"\n\
+         instances = true\nwatch_minutes = 3\n"
+    )
+}
+
+#[test]
+fn an_instance_has_its_own_name_and_stack_and_nothing_else_of_its_own() {
+    let deployment = Deployment::parse("deploy.toml", &many("rest-api-preview", "eu-central-1")).unwrap();
+    let preview = &deployment.environments["preview"];
+    let one = preview.instance("pr-12").unwrap();
+    assert_eq!((one.name.as_str(), one.stack.as_str()), ("preview/pr-12", "rest-api-preview-pr-12"));
+    assert_eq!((one.section(), one.stacks().as_str(), one.instances), ("preview", "rest-api-preview-pr-12", false));
+    assert_eq!((preview.section(), preview.stacks().as_str()), ("preview", "rest-api-preview-*"));
+    assert_eq!((one.watch_minutes, &one.template, &one.parameters), (3, &preview.template, &preview.parameters));
+    assert_eq!(deployment.environments["dev"].stacks(), "rest-api-dev");
+    for wrong in ["", "PR-12", "pr_12", "pr/12", "pr 12", "*", "a23456789012345678901"] {
+        assert!(preview.instance(wrong).unwrap_err().contains("1 to 20 lower-case letters"), "{wrong}");
+    }
+    assert!(preview.instance("a2345678901234567890").is_ok());
+    let long = super::Environment { stack: "s".repeat(113), ..preview.clone() };
+    assert!(long.instance("pr-1").is_ok());
+    assert!(long.instance("pr-12").unwrap_err().contains("longer than 118"));
+}
+
+#[test]
+fn no_instance_can_come_to_have_another_environments_stack() {
+    for (stack, region, fits) in [
+        ("rest-api-preview", "eu-central-1", true),
+        ("rest-api", "eu-central-1", false),
+        ("rest-api-dev", "eu-central-1", false),
+        ("rest-api-de", "eu-central-1", true),
+        ("rest-api", "eu-west-1", true),
+    ] {
+        let parsed = Deployment::parse("deploy.toml", &many(stack, region));
+        let error = parsed.err().map(|error| error.to_string());
+        assert_eq!(error.is_none(), fits, "{stack}: {error:?}");
+        if let Some(error) = error {
+            let said = format!(
+                "environments.dev.stack is \"rest-api-dev\"; allowed: a stack that no instance of preview can be, whose stacks are {stack}-*"
+            );
+            assert!(error.contains(&said), "{error}");
+        }
+    }
+}

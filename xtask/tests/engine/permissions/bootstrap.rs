@@ -23,7 +23,8 @@ fn made_once(emulator: &Ministack) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let settings = format!(
         "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"rest-api-dev\"\n\
-         template = \"infra/none.yaml\"\nendpoint = \"{endpoint}\"\n"
+         template = \"infra/none.yaml\"\nendpoint = \"{endpoint}\"\n[environments.preview]\nregion = \"eu-central-1\"\n\
+         stack = \"rest-api-preview\"\ntemplate = \"infra/none.yaml\"\nendpoint = \"{endpoint}\"\ninstances = true\n"
     );
     std::fs::write(folder.path().join("deploy.toml"), settings)?;
     std::fs::create_dir(folder.path().join("infra"))?;
@@ -33,7 +34,7 @@ fn made_once(emulator: &Ministack) -> Result<()> {
     let fields = [("Url", url), ("ClientIDList.member.1", "sts.amazonaws.com")];
     iam(&root, "CreateOpenIDConnectProvider", &fields)?;
 
-    let first = bootstrap(folder.path(), &["--github", "octo/shop", "--api-gateway-logs"])?;
+    let first = bootstrap(folder.path(), "dev", &["--github", "octo/shop", "--api-gateway-logs"])?;
     ensure!(first["change"] == "create", "{first}");
     for (output, start) in [
         ("DeployRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/xtask/")),
@@ -55,19 +56,24 @@ fn made_once(emulator: &Ministack) -> Result<()> {
     ensure!(repository.body.contains("\"IMMUTABLE\""), "tags cannot move: {repository:?}");
 
     // It finds the repository and the logging role that it made itself, and goes on to call them its own.
-    let again = bootstrap(folder.path(), &["--github", "octo/shop", "--api-gateway-logs"])?;
+    let again = bootstrap(folder.path(), "dev", &["--github", "octo/shop", "--api-gateway-logs"])?;
     ensure!(again["change"] == "none", "{again}");
-    let bare = bootstrap(folder.path(), &[])?;
+    let bare = bootstrap(folder.path(), "dev", &[])?;
     ensure!(bare["change"] == "none" && bare["outputs"] == first["outputs"], "{bare}");
     // Somebody else is trusted: that is a change.
-    let other = bootstrap(folder.path(), &["--github", "octo/another"])?;
+    let other = bootstrap(folder.path(), "dev", &["--github", "octo/another"])?;
     ensure!(other["change"] == "update", "{other}");
+    // What many instances share, beside it, with nothing made twice.
+    let many = bootstrap(folder.path(), "preview", &["--github", "octo/shop"])?;
+    ensure!(many["change"] == "create" && many["stack"] == "bootstrap-rest-api-preview", "{many}");
+    let read = many["variables"]["AWS_READ_ROLE_ARN_PREVIEW"].as_str().unwrap_or_default();
+    ensure!(read.contains(":role/xtask/") && first["outputs"]["ReadRoleArn"] != read, "{many}");
     Ok(())
 }
 
-fn bootstrap(folder: &Path, arguments: &[&str]) -> Result<Value> {
+fn bootstrap(folder: &Path, environment: &str, arguments: &[&str]) -> Result<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args([&["bootstrap", "dev", "--yes", "--json"], arguments].concat())
+        .args([&["bootstrap", environment, "--yes", "--json"], arguments].concat())
         .current_dir(folder)
         .env_remove("AWS_ACCESS_KEY_ID")
         .env_remove("AWS_ENDPOINT_URL")

@@ -134,7 +134,7 @@ fn stack(world: &World) -> String {
     let body = [
         tags(&[
             ("StackId", STACK_ID),
-            ("StackName", "rest-api-dev"),
+            ("StackName", world.name.unwrap_or("rest-api-dev")),
             ("CreationTime", "2026-01-02T03:04:05Z"),
             ("LastUpdatedTime", &format!("2026-01-02T03:04:{:02}Z", 5 + world.changes)),
             ("StackStatus", world.stack.as_str()),
