@@ -6,8 +6,8 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, Logs, Plan, Proof, Prune, Recover, Release, Rollback,
-    Smoke, Source,
+    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Diff, Events, Logs, Plan, Proof, Prune, Recover, Release,
+    Rollback, Smoke, Source,
 };
 use crate::outcome::EXIT_CODES;
 
@@ -61,6 +61,11 @@ pub(crate) enum Command {
     Release(Release),
     /// Publish the image and write down what a release would do, as one reviewable file
     Plan(Plan),
+    /// Show what a release would change, by reading only
+    ///
+    /// It works out from the templates and the types' schemas what CloudFormation's change set would say, and publishes
+    /// nothing. Where the registry has no image of these sources, the image counts as a new one.
+    Diff(Diff),
     /// Do exactly what a plan file says, or refuse
     Apply(Apply),
     /// Deploy an image that is there already, and prove it; or a template without one

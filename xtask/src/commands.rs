@@ -7,6 +7,7 @@ mod cancel;
 mod completions;
 mod deploy;
 mod destroy;
+mod diff;
 mod doctor;
 mod events;
 mod iam_policy;
@@ -43,6 +44,7 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Smoke(arguments) => interrupt.or(smoke::run(&arguments, context, ui)).await,
         Command::Status { environment } => interrupt.or(status::run(&environment.environment, context, ui)).await,
         Command::Plan(arguments) => plan::run(&arguments, context, ui).await,
+        Command::Diff(arguments) => interrupt.or(diff::run(&arguments, context, ui)).await,
         Command::Apply(arguments) => apply::run(&arguments, context, ui).await,
         Command::Rollback(arguments) => rollback::run(&arguments, context, ui).await,
         Command::Events(arguments) => interrupt.or(events::run(&arguments, context, ui)).await,

@@ -62,6 +62,7 @@ pub(crate) fn check_deletion(stack: &str, resources: &[Resource], allowed: &[Str
         logical_id: resource.logical_id.clone(),
         resource_type: resource.resource_type.clone(),
         replacement: None,
+        properties: Vec::new(),
     });
     check(stack, &changes.collect::<Vec<_>>(), &[], allowed)
 }
@@ -106,6 +107,7 @@ mod tests {
             logical_id: "Thing".to_owned(),
             resource_type: kind.to_owned(),
             replacement: replacement.map(str::to_owned),
+            properties: Vec::new(),
         }
     }
 

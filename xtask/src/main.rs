@@ -10,6 +10,7 @@ mod context;
 mod cost;
 mod delivery;
 mod diagnose;
+mod diff;
 mod docker;
 mod ecr;
 mod eta;

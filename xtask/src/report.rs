@@ -11,6 +11,7 @@ use crate::eta::Eta;
 use crate::journal::record::Record;
 use crate::outcome::Failure;
 use crate::smoke::Verdict;
+use crate::stack::change_set::Change as ResourceChange;
 use crate::stack::events::Event;
 use crate::ui::PhaseRecord;
 
@@ -42,6 +43,12 @@ pub(crate) struct Report {
     pub(crate) stack_updated: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<Change>,
+    /// What changes of the stack, by logical id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changes: Option<Vec<ResourceChange>>,
+    /// What would be lost, or could not be found out: a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
     /// What the change means for the monthly bill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cost: Option<Difference>,
@@ -57,7 +64,7 @@ pub(crate) struct Report {
     /// `status`: who holds the environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) locked_by: Option<String>,
-    /// `plan`: the file that was written.
+    /// `plan`, `diff`: the file that was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plan_file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ pub(crate) mod evidence;
 pub(crate) mod failed;
 pub(crate) mod follow;
 pub(crate) mod pause;
+pub(crate) mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
