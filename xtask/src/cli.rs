@@ -83,6 +83,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
+    /// Show what of the stack is no longer as its template says, and the findings of its image
+    ///
+    /// CloudFormation compares; nothing changes. Drift, and a finding of severity high or critical, end it with exit code 1.
+    /// What AWS moves by itself, weights that ECS shifts and counts that scaling sets, is told and does not count.
+    Drift {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
     /// Show the stack's events; follow an operation that is under way
     Events(Events),
     /// Show what the service has logged

@@ -12,6 +12,7 @@ mod delivery;
 mod diagnose;
 mod diff;
 mod docker;
+mod drift;
 mod ecr;
 mod eta;
 mod git;

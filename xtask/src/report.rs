@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::aws::log::Line;
 use crate::cost::Difference;
+use crate::drift::Drift;
+use crate::ecr::scan::Finding;
 use crate::eta::Eta;
 use crate::journal::record::Record;
 use crate::outcome::Failure;
@@ -55,6 +57,12 @@ pub(crate) struct Report {
     /// How long earlier changes of this kind took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) eta: Option<Eta>,
+    /// `drift`: what is not as the template says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) drift: Option<Vec<Drift>>,
+    /// What ECR knows of the image, the worst first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) findings: Option<Vec<Finding>>,
     /// The number of this release in the journal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) release: Option<i64>,

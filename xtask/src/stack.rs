@@ -6,6 +6,7 @@ mod at_work;
 pub(crate) mod cause;
 pub(crate) mod change_set;
 pub(crate) mod crash;
+pub(crate) mod drift;
 pub(crate) mod events;
 pub(crate) mod evidence;
 pub(crate) mod failed;

@@ -79,8 +79,18 @@ impl Severity {
     }
 }
 
+impl std::fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.severity.word(), self.name)?;
+        if let Some(package) = &self.package {
+            write!(formatter, " in {package} {}", self.version.as_deref().unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
 /// How many findings there are of each severity, the worst first: `1 critical, 2 high`; `none` for none.
-pub(crate) fn count(findings: &[Finding]) -> String {
+pub(crate) fn count<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
     let mut counts = BTreeMap::<_, usize>::new();
     for finding in findings {
         *counts.entry(finding.severity).or_default() += 1;
