@@ -83,7 +83,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
-    /// Show what of the stack is no longer as its template says, and the findings of its image
+    /// Show what is no longer as the template says, and the findings of the image
     ///
     /// CloudFormation compares; nothing changes. Drift, and a finding of severity high or critical, end it with exit code 1.
     /// What AWS moves by itself, weights that ECS shifts and counts that scaling sets, is told and does not count.

@@ -3,6 +3,8 @@
 //! What CloudFormation does on behalf of the caller, to create what a template names, is not in here: only the template
 //! knows that. A test compares the actions with the calls in the sources.
 
+mod reading;
+
 use std::collections::BTreeMap;
 
 use config::deployment::{Environment, Service};
@@ -208,7 +210,10 @@ pub(crate) fn policy(service: &Service, environment: &Environment) -> Policy {
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
     let pass = environment.execution_role.is_some().then_some(&PASS);
-    Policy { version: "2012-10-17", statement: GRANTS.iter().chain(pass).map(statement).collect() }
+    Policy {
+        version: "2012-10-17",
+        statement: GRANTS.iter().chain(reading::GRANTS).chain(pass).map(statement).collect(),
+    }
 }
 
 fn only_where(operator: &'static str, key: &'static str, value: String) -> Condition {

@@ -111,7 +111,9 @@ fn verdict(environment: &Environment, stack: &Stack, drifts: &[Drift], findings:
     let bad: Vec<&Finding> = findings.iter().filter(|finding| finding.severity >= Severity::High).collect();
     let resources = if drifted.len() == 1 { "1 resource".to_owned() } else { format!("{} resources", drifted.len()) };
     let findings = format!("the image that runs has {}", scan::count(bad.iter().copied()));
-    let lines = drifted.iter().map(ToString::to_string).chain(bad.iter().map(ToString::to_string));
+    let names: Vec<&str> = drifted.iter().map(|drift| drift.resource.as_str()).collect();
+    let names = (!names.is_empty()).then(|| format!("not as the template says: {}", names.join(", ")));
+    let lines = names.into_iter().chain(bad.iter().map(ToString::to_string));
     let reason = lines.collect::<Vec<_>>().join("\n");
     let (template, name) = (&environment.template, &environment.name);
     let mend = format!(

@@ -5,6 +5,7 @@ mod environments;
 mod gates;
 mod help;
 mod proofs;
+mod readers;
 mod refusals;
 mod releases;
 mod returns;

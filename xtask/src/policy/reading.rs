@@ -1,0 +1,27 @@
+//! What is read besides, to tell what a release would change, what has drifted and what is wrong with an image.
+
+use super::{Grant, Scope};
+
+pub(super) const GRANTS: &[Grant] = &[
+    Grant { sid: "Scan", scope: Scope::Repository, actions: &["ecr:DescribeImageScanFindings"] },
+    // Public schemas, and the state of a detection that only its number names.
+    Grant {
+        sid: "Types",
+        scope: Scope::Any,
+        actions: &[
+            "cloudformation:BatchDescribeTypeConfigurations",
+            "cloudformation:DescribeStackDriftDetectionStatus",
+            "cloudformation:DescribeType",
+        ],
+    },
+    Grant {
+        sid: "Drift",
+        scope: Scope::Stack,
+        actions: &[
+            "cloudformation:DescribeStackResourceDrifts",
+            "cloudformation:DetectStackDrift",
+            // CloudFormation asks for it too when it looks at each resource.
+            "cloudformation:DetectStackResourceDrift",
+        ],
+    },
+];
