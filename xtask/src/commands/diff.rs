@@ -18,7 +18,7 @@ use crate::outcome::{self, Exit, Failure};
 use crate::plan::{self, Value};
 use crate::publish::{self, Known};
 use crate::report::Change;
-use crate::rollout::{self, Origin, Seen, Wanted};
+use crate::rollout::{self, Origin, Seen, TAG, Wanted};
 use crate::stack::{self, Stack, types};
 use crate::status::{self, Answer};
 use crate::template::{CONTAINER_URI, Template};
@@ -155,10 +155,13 @@ impl Place<'_> {
             Some(_) => Change::Update,
         };
         let moved = template.gate.as_ref().map(|gate| gate.rules.as_slice()).unwrap_or_default();
-        let warnings = guard::check(&environment.stack, &changes, moved, &[]).err().map(|failure| {
-            let Failure { message, reason, hint, .. } = failure;
-            format!("{message}: {}; {}", reason.unwrap_or_default().replace('\n', "; "), hint.unwrap_or_default())
-        });
+        let warnings = guard::losses(&changes, moved);
+        let warnings = warnings.map(|(change, told)| format!("{told}; a release takes --allow {}", change.logical_id));
+        let warnings = warnings.collect();
+        let untagged = |stack: &Stack| stack.tags.get(TAG.0).map(String::as_str) != Some(TAG.1);
+        if change == Change::Update && there.is_some_and(untagged) {
+            notes.push(format!("the stack gets the tag {}={}, and with it what can have tags", TAG.0, TAG.1));
+        }
         let earlier = before.and_then(|side| cost::monthly(side.body, side.parameters, region).ok());
         let later = cost::monthly(now.body, now.parameters, region).ok();
         let runs = there.and_then(Stack::container_uri);
@@ -176,7 +179,7 @@ impl Place<'_> {
             changes,
             cost: later.map(|later| cost::difference(earlier.as_ref(), &later)),
             eta: seen.remembered.eta(change.as_str()),
-            warnings: warnings.into_iter().collect(),
+            warnings,
             notes,
         })
     }
@@ -215,11 +218,6 @@ impl Place<'_> {
         notes.extend(secret.map(|(name, _)| {
             format!("CloudFormation keeps the value of parameter {name} to itself, so it counts as changed")
         }));
-        notes.extend(
-            there
-                .filter(|stack| !stack.tags.contains_key("managed-by"))
-                .map(|_| "the stack gets the tag managed-by, and with it what can have tags".to_owned()),
-        );
         if template.is_dynamic {
             notes.push("AWS looks some values up at each update; what they come to is not known here".to_owned());
         }

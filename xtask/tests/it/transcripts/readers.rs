@@ -74,8 +74,8 @@ fn a_change_that_replaces_and_loses_is_told_by_reading_only() {
     Modify Users (AWS::Cognito::UserPool)  replaced
            Properties.UsernameAttributes.0
     cost: no change of the fixed monthly cost (about 0 USD)
-    warning: the change would lose data or identity: Users (AWS::Cognito::UserPool) would be replaced: its users are lost; if that is meant, repeat the command with --allow Users
-    note: the stack gets the tag managed-by, and with it what can have tags
+    warning: Users (AWS::Cognito::UserPool) would be replaced: its users are lost; a release takes --allow Users
+    note: the stack gets the tag managed-by=xtask, and with it what can have tags
     ");
     only_read(&counterparts);
     let comment = std::fs::read_to_string(sandbox.path().join("diff.md")).unwrap();
@@ -84,7 +84,7 @@ fn a_change_that_replaces_and_loses_is_told_by_reading_only() {
 
     Stack **rest-api-dev** in eu-central-1, from commit 0123456789ab.
 
-    ⚠️ **the change would lose data or identity: Users (AWS::Cognito::UserPool) would be replaced: its users are lost; if that is meant, repeat the command with --allow Users**
+    ⚠️ **Users (AWS::Cognito::UserPool) would be replaced: its users are lost; a release takes --allow Users**
 
     | Change | Resource | Type | What changes |
     | --- | --- | --- | --- |
@@ -94,7 +94,7 @@ fn a_change_that_replaces_and_loses_is_told_by_reading_only() {
 
     - Image: a new one; the registry has none of these sources
     - Cost: no change of the fixed monthly cost (about 0 USD)
-    - Note: the stack gets the tag managed-by, and with it what can have tags
+    - Note: the stack gets the tag managed-by=xtask, and with it what can have tags
 
     <sub>Worked out from the templates, by reading only. `cargo xtask diff dev` shows the same; `cargo xtask plan dev --out plan.json` asks CloudFormation.</sub>
     ");
@@ -119,7 +119,6 @@ fn an_image_that_the_registry_has_is_named() {
     --- stdout
     nothing would change in stack rest-api-dev in eu-central-1
     image: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317, which runs already
-    note: the stack gets the tag managed-by, and with it what can have tags
     ");
     let other = image(DIGEST);
     assert_snapshot!(sandbox.run(&["diff", "--image", &other]).transcript(), @r"
@@ -132,7 +131,7 @@ fn an_image_that_the_registry_has_is_named() {
     Modify Task (AWS::ECS::TaskDefinition)  replaced
            Properties.ContainerDefinitions.0.Image
     cost: no change of the fixed monthly cost (about 0 USD)
-    note: the stack gets the tag managed-by, and with it what can have tags
+    note: the stack gets the tag managed-by=xtask, and with it what can have tags
     ");
     only_read(&counterparts);
 }
@@ -168,8 +167,8 @@ fn states_and_refusals_are_told_beside_the_difference() {
     Modify Task (AWS::ECS::TaskDefinition)  perhaps replaced
            Properties.ContainerDefinitions.0.Image
     cost: no change of the fixed monthly cost (about 0 USD)
-    note: the stack gets the tag managed-by, and with it what can have tags
     note: which of them are replaced is not known: cloudformation:DescribeType failed: AccessDenied: releaser is not authorized to perform it
+    note: the stack gets the tag managed-by=xtask, and with it what can have tags
     ");
     let (_counterparts, sandbox) = started(World { repository: released("").repository, ..World::default() }, TEMPLATE);
     let first = sandbox.run(&["diff", "--json"]).json();
@@ -192,6 +191,28 @@ fn a_secret_parameter_counts_as_changed_and_is_not_shown() {
     assert!(!format!("{}{}{comment}", ended.stdout, ended.stderr).contains("hunter2"));
     assert!(ended.stdout.contains("Properties.ContainerDefinitions.0.Word"), "{}", ended.stdout);
     assert!(ended.stdout.contains("note: CloudFormation keeps the value of parameter Word to itself"));
+}
+
+#[test]
+fn a_template_that_runs_no_image_has_a_difference_too() {
+    let users = "Parameters: {Mail: {Type: String, Default: a}}\nResources:\n  Users: {Type: AWS::Cognito::UserPool, \
+                 Properties: {EmailVerificationMessage: !Ref Mail}}\n";
+    let world = World { template: users.to_owned(), parameters: BTreeMap::new(), ..released("UPDATE_COMPLETE") };
+    let (counterparts, sandbox) = started(world, TEMPLATE);
+    let environment = "\n[environments.users]\nregion = \"eu-central-1\"\nstack = \"rest-api-dev\"\ntemplate = \
+                       \"infra/users.yaml\"\n[environments.users.parameters]\nMail = \"b\"\n";
+    sandbox.write("deploy.toml", &(crate::sandbox::DEPLOY_TOML.to_owned() + environment));
+    sandbox.write("infra/users.yaml", users);
+    assert_snapshot!(sandbox.run(&["diff", "users"]).transcript(), @r"
+    exit 0
+    --- stdout
+    stack rest-api-dev in eu-central-1 would be updated
+    Modify Users (AWS::Cognito::UserPool)
+           Properties.EmailVerificationMessage
+    cost: no change of the fixed monthly cost (about 0 USD)
+    note: the stack gets the tag managed-by=xtask, and with it what can have tags
+    ");
+    only_read(&counterparts);
 }
 
 #[test]
@@ -240,11 +261,7 @@ fn drift_and_findings_make_somebody_act() {
     ok drift     3 resources of rest-api-dev were compared ([time])
     error: 3 resources of the stack drifted, and the image that runs has 1 critical
       resource: stack rest-api-dev
-      reason: Gateway (AWS::Any::Thing) modified
-          /Name: as-it-was -> by-hand
-        Users (AWS::Any::Thing) deleted
-        Task (AWS::Any::Thing) modified
-          /Environment/0: differs (values are not shown)
+      reason: not as the template says: Gateway, Users, Task
         critical CVE-2026-2 in musl 1.2
       next: undo it by hand, or write it into infra/backend.yaml and release; a release does not put back what the template leaves unchanged; update what has them, then cargo xtask release dev
     ");
