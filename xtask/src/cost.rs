@@ -173,4 +173,4 @@ impl std::fmt::Display for Difference {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,3 +1,5 @@
+mod matrix;
+
 use super::*;
 
 const TEMPLATE: &str = "
