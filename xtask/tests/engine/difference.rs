@@ -16,21 +16,20 @@ const TEMPLATE: &str = "infra/api-backend-fargate.yaml";
 const CIDR: &str = r#"DirectAccessCidr = "127.0.0.1/32""#;
 
 /// Edits of one file, each by itself: what is replaced, and by what.
-const EDITS: [(&str, &str, &str); 9] = [
-    ("deploy.toml", CIDR, "DirectAccessCidr = \"127.0.0.0/8\""),
-    ("deploy.toml", CIDR, "DirectAccessCidr = \"127.0.0.1/32\"\nLogRetentionDays = 30"),
+const EDITS: [(&str, &str, &str); 6] = [
+    ("deploy.toml", CIDR, "DirectAccessCidr = \"127.0.0.0/16\""),
     ("deploy.toml", CIDR, "DirectAccessCidr = \"127.0.0.1/32\"\nMemory = 1024"),
     ("deploy.toml", CIDR, "DirectAccessCidr = \"127.0.0.1/32\"\nLogLevel = \"debug\""),
     (TEMPLATE, "API_LOG_FORMAT, Value: json", "API_LOG_FORMAT, Value: text"),
-    (TEMPLATE, "\nOutputs:\n", "\n  Extra: {Type: AWS::SQS::Queue, Properties: {DelaySeconds: 5}}\n\nOutputs:\n"),
-    (
-        TEMPLATE,
-        "\nOutputs:\n",
-        "\n  Extra: {Type: AWS::SNS::Topic, Properties: {DisplayName: !GetAtt LogGroup.Arn}}\n\nOutputs:\n",
-    ),
-    (TEMPLATE, "RetentionInDays: !Ref LogRetentionDays,", "RetentionInDays: 7,"),
-    // Last, for it is released: another image.
+    (TEMPLATE, "ApiGatewayClientErrors", "ApiGatewayClientFaults"),
+    // Last, for its image is published: another image.
     ("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#),
+];
+/// Edits in place of what others name. The emulator has no schemas to read, so the tool takes such a change for one that may
+/// replace, and tells of those others too; a change set knows better.
+const IN_PLACE: [(&str, &str, &str); 2] = [
+    (TEMPLATE, "idle_timeout.timeout_seconds, Value: '60'", "idle_timeout.timeout_seconds, Value: '61'"),
+    (TEMPLATE, "To the tasks, from API Gateway", "To the tasks, from a gateway"),
 ];
 
 pub(crate) fn trials(support: &Support) -> Vec<Trial> {
@@ -45,8 +44,12 @@ fn trial(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let released = release(checkout, &[])?;
     let same = checkout.xtask(&["diff", ENVIRONMENT])?.well()?;
     ensure!(same["change"] == "none" && same["digest"] == released["digest"], "nothing would change: {same}");
+    let there = created(checkout)?;
+    let added: BTreeSet<String> = changes(&first)?.into_iter().map(|(_, id)| id).collect();
+    ensure!(added == there, "what was to be added and is not there, or the reverse: {added:?} {there:?}");
     let before = status(checkout)?;
-    for (file, from, to) in EDITS {
+    let mut wrong = Vec::new();
+    for (file, from, to) in IN_PLACE.into_iter().chain(EDITS) {
         checkout.edit(file, from, to)?;
         checkout.commit("Try an edit")?;
         let told = checkout.xtask(&["diff", ENVIRONMENT])?.well()?;
@@ -55,13 +58,19 @@ fn trial(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
             before["stack_updated"] == left["stack_updated"] && left.get("locked_by").is_none(),
             "it only read: {left}"
         );
-        let planned = checkout.xtask(&["plan", ENVIRONMENT, "--out", "plan.json"])?.well()?;
+        checkout.xtask(&["plan", ENVIRONMENT, "--out", "plan.json"])?.well()?;
         let plan: Value = serde_json::from_str(&checkout.read("plan.json")?)?;
-        let (told, planned) = (changes(&told)?, (changes(&plan)?, planned));
-        ensure!(told == planned.0, "{to:?} in {file}:\n diff: {told:?}\n plan: {planned:?}");
-        ensure!(!told.is_empty(), "{to:?} in {file} changes nothing");
+        let (told, mut planned) = (changes(&told)?, changes(&plan)?);
+        // The emulator also modifies what no condition has let it create.
+        planned.retain(|(action, id)| action != "Modify" || there.contains(id));
+        let may_be_more = IN_PLACE.contains(&(file, from, to));
+        let right = if may_be_more { told.is_superset(&planned) } else { told == planned };
+        if !right || planned.is_empty() {
+            wrong.push(format!("{to:?} in {file}:\n diff: {told:?}\n plan: {planned:?}"));
+        }
         checkout.edit(file, to, from)?;
     }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     drifts(checkout, emulator, &released)
 }
 
@@ -80,6 +89,15 @@ fn drifts(checkout: &Checkout, emulator: &Ministack, released: &Value) -> Result
     let property = &found["properties"][0];
     ensure!(property["path"] == "/RetentionInDays" && property["actual"] == "1", "with its value: {property}");
     Ok(())
+}
+
+/// The resources that the emulator has made.
+fn created(checkout: &Checkout) -> Result<BTreeSet<String>> {
+    let told = checkout.xtask(&["events", ENVIRONMENT, "--limit", "1000"])?.well()?;
+    let events = told["events"].as_array().context("no events")?;
+    let made = events.iter().filter(|event| event["status"] == "CREATE_COMPLETE");
+    let made = made.filter(|event| event["resource_type"] != "AWS::CloudFormation::Stack");
+    made.map(|event| text(event, "/logical_id")).collect()
 }
 
 fn status(checkout: &Checkout) -> Result<Value> {
