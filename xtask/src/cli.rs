@@ -7,8 +7,8 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Events, IamPolicy, Logs, Plan, Proof, Prune, Recover, Release,
-    Rollback, Smoke, Source,
+    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Diff, Events, IamPolicy, Logs, Plan, Proof, Prune, Recover,
+    Release, Rollback, Smoke, Source,
 };
 pub(crate) use self::pipeline::{Announce, Comment, NextVersion};
 use crate::outcome::EXIT_CODES;
@@ -63,6 +63,11 @@ pub(crate) enum Command {
     Release(Release),
     /// Publish the image and write down what a release would do, as one reviewable file
     Plan(Plan),
+    /// Show what a release would change, by reading only
+    ///
+    /// It works out from the templates and the types' schemas what CloudFormation's change set would say, and publishes
+    /// nothing. Where the registry has no image of these sources, the image counts as a new one.
+    Diff(Diff),
     /// Do exactly what a plan file says, or refuse
     Apply(Apply),
     /// Deploy an image that is there already, and prove it; or a template without one
@@ -77,6 +82,14 @@ pub(crate) enum Command {
     Smoke(Smoke),
     /// Show the stack's state, the running image and the releases one can go back to
     Status {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+    /// Show what is no longer as the template says, and the findings of the image
+    ///
+    /// CloudFormation compares; nothing changes. Drift, and a finding of severity high or critical, end it with exit code 1.
+    /// What AWS moves by itself, weights that ECS shifts and counts that scaling sets, is told and does not count.
+    Drift {
         #[command(flatten)]
         environment: EnvironmentArg,
     },

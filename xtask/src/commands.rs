@@ -9,7 +9,9 @@ mod comment;
 mod completions;
 mod deploy;
 mod destroy;
+mod diff;
 mod doctor;
+mod drift;
 mod events;
 mod iam_policy;
 mod logs;
@@ -45,7 +47,9 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Deploy(arguments) => deploy::run(&arguments, context, ui).await,
         Command::Smoke(arguments) => interrupt.or(smoke::run(&arguments, context, ui)).await,
         Command::Status { environment } => interrupt.or(status::run(&environment.environment, context, ui)).await,
+        Command::Drift { environment } => interrupt.or(drift::run(&environment.environment, context, ui)).await,
         Command::Plan(arguments) => plan::run(&arguments, context, ui).await,
+        Command::Diff(arguments) => interrupt.or(diff::run(&arguments, context, ui)).await,
         Command::Apply(arguments) => apply::run(&arguments, context, ui).await,
         Command::Rollback(arguments) => rollback::run(&arguments, context, ui).await,
         Command::Events(arguments) => interrupt.or(events::run(&arguments, context, ui)).await,

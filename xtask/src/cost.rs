@@ -3,7 +3,6 @@
 //! Pure. Only what is billed by the hour or the month is counted; traffic, storage and logs depend on use.
 
 mod charges;
-mod evaluate;
 mod prices;
 mod tasks;
 
@@ -94,7 +93,7 @@ pub(crate) fn monthly(
     parameters: &BTreeMap<String, String>,
     region: &str,
 ) -> Result<Estimate, String> {
-    let evaluated = evaluate::evaluate(template_body, parameters, region)?;
+    let evaluated = crate::template::evaluate::evaluate(template_body, parameters, region)?;
     let prices = prices::of(region);
     let uncertain = evaluated.uncertain.iter().map(|(logical_id, resource_type)| Unknown {
         logical_id: logical_id.clone(),
@@ -174,4 +173,4 @@ impl std::fmt::Display for Difference {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

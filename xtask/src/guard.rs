@@ -62,6 +62,7 @@ pub(crate) fn check_deletion(stack: &str, resources: &[Resource], allowed: &[Str
         logical_id: resource.logical_id.clone(),
         resource_type: resource.resource_type.clone(),
         replacement: None,
+        properties: Vec::new(),
     });
     check(stack, &changes.collect::<Vec<_>>(), &[], allowed)
 }
@@ -71,29 +72,35 @@ pub(crate) fn check_deletion(stack: &str, resources: &[Resource], allowed: &[Str
 /// # Errors
 /// One failure that names all of it.
 pub(crate) fn check(stack: &str, changes: &[Change], moved: &[String], allowed: &[String]) -> Result<(), Failure> {
-    let back = |change: &Change| (change.action == "Modify" && moved.contains(&change.logical_id)).then_some(MOVED);
-    let losses: Vec<(&Change, &str)> = changes
-        .iter()
-        .filter(|change| !allowed.contains(&change.logical_id))
-        .filter_map(|change| Some((change, loss(change).or_else(|| back(change))?)))
-        .collect();
+    let changes = changes.iter().filter(|change| !allowed.contains(&change.logical_id));
+    let losses: Vec<(&Change, String)> = losses(changes, moved).collect();
     if losses.is_empty() {
         return Ok(());
     }
-    let list = losses.iter().map(|(change, why)| {
+    let (flags, list): (Vec<String>, Vec<String>) =
+        losses.into_iter().map(|(change, told)| (format!("--allow {}", change.logical_id), told)).unzip();
+    Err(Failure::new(Exit::Failed, "guard", "the change would lose data or identity")
+        .resource(format!("stack {stack}"))
+        .reason(list.join("\n"))
+        .hint(format!("if that is meant, repeat the command with {}", flags.join(" "))))
+}
+
+/// The changes that lose data or identity, or change what AWS has `moved`, each in words.
+pub(crate) fn losses<'a>(
+    changes: impl IntoIterator<Item = &'a Change>,
+    moved: &[String],
+) -> impl Iterator<Item = (&'a Change, String)> {
+    let back = |change: &Change| (change.action == "Modify" && moved.contains(&change.logical_id)).then_some(MOVED);
+    changes.into_iter().filter_map(move |change| {
+        let why = loss(change).or_else(|| back(change))?;
         let what = match change.replacement.as_deref() {
             _ if change.action == "Remove" => "would be removed",
             Some("True") => "would be replaced",
-            _ if *why == MOVED => "would be changed",
+            _ if why == MOVED => "would be changed",
             _ => "may be replaced",
         };
-        format!("{} ({}) {what}: {why}", change.logical_id, change.resource_type)
-    });
-    let flags: Vec<String> = losses.iter().map(|(change, _)| format!("--allow {}", change.logical_id)).collect();
-    Err(Failure::new(Exit::Failed, "guard", "the change would lose data or identity")
-        .resource(format!("stack {stack}"))
-        .reason(list.collect::<Vec<_>>().join("\n"))
-        .hint(format!("if that is meant, repeat the command with {}", flags.join(" "))))
+        Some((change, format!("{} ({}) {what}: {why}", change.logical_id, change.resource_type)))
+    })
 }
 
 #[cfg(test)]
@@ -106,6 +113,7 @@ mod tests {
             logical_id: "Thing".to_owned(),
             resource_type: kind.to_owned(),
             replacement: replacement.map(str::to_owned),
+            properties: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod configuration;
 mod grants;
+mod reading;
 mod scope;
 
 use std::collections::BTreeMap;
@@ -81,7 +82,7 @@ pub(crate) fn policy(service: &Service, environment: &Environment, level: Level)
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
     let pass = environment.execution_role.is_some().then_some(&PASS);
-    let granted = grants::ALL.iter().chain(pass).filter(|grant| grant.level <= level);
+    let granted = grants::ALL.iter().chain(reading::GRANTS).chain(pass).filter(|grant| grant.level <= level);
     Policy { version: "2012-10-17", statement: granted.map(statement).collect() }
 }
 

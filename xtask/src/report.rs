@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use crate::aws::log::Line;
 use crate::cost::Difference;
+use crate::drift::Drift;
+use crate::ecr::scan::Finding;
 use crate::eta::Eta;
 use crate::journal::record::Record;
 use crate::outcome::Failure;
 use crate::smoke::Verdict;
-use crate::stack::change_set;
+use crate::stack::change_set::Change as ResourceChange;
 use crate::stack::events::Event;
 use crate::ui::PhaseRecord;
 
@@ -43,15 +45,24 @@ pub(crate) struct Report {
     pub(crate) stack_updated: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<Change>,
-    /// The resources that change, or would.
+    /// What changes of the stack, by logical id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) changes: Option<Vec<change_set::Change>>,
+    pub(crate) changes: Option<Vec<ResourceChange>>,
+    /// What would be lost, or could not be found out: a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
     /// What the change means for the monthly bill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cost: Option<Difference>,
     /// How long earlier changes of this kind took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) eta: Option<Eta>,
+    /// `drift`: what is not as the template says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) drift: Option<Vec<Drift>>,
+    /// What ECR knows of the image, the worst first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) findings: Option<Vec<Finding>>,
     /// The number of this release in the journal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) release: Option<i64>,
@@ -61,7 +72,7 @@ pub(crate) struct Report {
     /// `status`: who holds the environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) locked_by: Option<String>,
-    /// `plan`: the file that was written.
+    /// `plan`, `diff`: the file that was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plan_file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

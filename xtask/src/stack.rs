@@ -6,11 +6,13 @@ mod at_work;
 pub(crate) mod cause;
 pub(crate) mod change_set;
 pub(crate) mod crash;
+pub(crate) mod drift;
 pub(crate) mod events;
 pub(crate) mod evidence;
 pub(crate) mod failed;
 pub(crate) mod follow;
 pub(crate) mod pause;
+pub(crate) mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,6 @@
 //! A CloudFormation template as far as the tool must know it: size, parameters, outputs.
 
+pub(crate) mod evaluate;
 mod place;
 mod release;
 

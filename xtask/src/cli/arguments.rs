@@ -97,6 +97,23 @@ pub(crate) struct Plan {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// The image, where it is not this work tree's: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
+    #[arg(long, value_name = "URI")]
+    pub(crate) image: Option<String>,
+    /// Also write it to a file, as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The registry's real host, where the repository's URI names another (an emulator)
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = registry)]
+    pub(crate) registry: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: Source,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Apply {
     /// A file that `plan` wrote
     #[arg(value_name = "FILE")]

@@ -62,7 +62,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
 }
 
 /// The image by digest. In the environment's own registry it is looked up; elsewhere a digest is taken as it is.
-async fn pin(
+pub(super) async fn pin(
     clients: &Clients,
     image: ImageReference,
     registry: Option<&str>,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::evaluate::{Resource, text};
 use super::prices::{self, Prices};
+use crate::template::evaluate::{Resource, text};
 
 /// GiB of the root volume of Amazon Linux, where a template does not say.
 const ROOT_VOLUME: f64 = 8.0;

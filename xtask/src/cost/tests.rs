@@ -4,7 +4,7 @@ use super::*;
 
 mod charging;
 mod list;
-mod matrix;
+pub(crate) mod matrix;
 
 fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

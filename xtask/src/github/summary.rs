@@ -1,8 +1,11 @@
 //! A command's result as Markdown, for the page of the run that it belongs to. Pure.
 
+use crate::diff::markdown::{changes, escape};
 use crate::outcome::Failure;
 use crate::report::Report;
-use crate::stack::change_set::Change;
+
+/// Findings that a summary shows; a scan may have thousands.
+const FINDINGS: usize = 20;
 
 /// The result of `command`; empty where there is nothing to tell.
 pub(crate) fn markdown(command: &str, report: &Report) -> String {
@@ -16,13 +19,14 @@ pub(crate) fn markdown(command: &str, report: &Report) -> String {
         text.push_str(&failure(error));
     }
     text.push_str(&table(&["", ""], facts));
-    if let Some(changes) = report.changes.as_deref().filter(|changes| !changes.is_empty()) {
-        text.push_str(&self::changes(changes));
-    }
-    if let Some(plan) = &report.plan {
-        plan.iter().for_each(|step| push(&mut text, &format!("- {}", escape(step))));
+    if let Some(all) = report.changes.as_deref().filter(|all| !all.is_empty()) {
+        text.push_str(&self::changes(all));
         text.push('\n');
     }
+    text.push_str(&list(report.plan.as_deref().unwrap_or_default()));
+    text.push_str(&drift(report));
+    text.push_str(&findings(report));
+    text.push_str(&list(&report.notes));
     if let Some(checks) = &report.checks {
         let rows = checks.iter().map(|check| {
             let mark = if check.ok { "ok" } else { "**!!**" };
@@ -33,20 +37,6 @@ pub(crate) fn markdown(command: &str, report: &Report) -> String {
     }
     text.push_str(&phases(report));
     text
-}
-
-/// The changes of a stack, a row each; what is replaced or removed stands out.
-pub(crate) fn changes(changes: &[Change]) -> String {
-    let rows = changes.iter().map(|change| {
-        let replaced = match change.replacement.as_deref() {
-            Some("True") => "**replaced**",
-            Some("Conditional") => "perhaps replaced",
-            _ => "",
-        };
-        let action = if change.action == "Remove" { "**Remove**".to_owned() } else { escape(&change.action) };
-        vec![action, code(&change.logical_id), escape(&change.resource_type), replaced.to_owned()]
-    });
-    table(&["action", "resource", "type", "replacement"], rows.collect())
 }
 
 /// What is known of the release, two columns.
@@ -82,8 +72,34 @@ fn failure(failure: &Failure) -> String {
         text.push_str("The last lines that were logged:\n\n");
         text.push_str(&block(&failure.log.join("\n")));
     }
-    failure.notes.iter().for_each(|note| push(&mut text, &format!("- {}", escape(note))));
-    text + "\n"
+    text + &list(&failure.notes)
+}
+
+/// What is not as the template says; values are not for everybody who may see a run.
+fn drift(report: &Report) -> String {
+    let rows = report.drift.iter().flatten().map(|drift| {
+        let state = if drift.deleted { "**deleted**" } else { "modified" };
+        let paths = drift.properties.iter().map(|property| match &property.known {
+            Some(why) => format!("{} ({})", code(&property.path), escape(why)),
+            None => code(&property.path),
+        });
+        vec![
+            code(&drift.resource),
+            escape(&drift.resource_type),
+            state.to_owned(),
+            paths.collect::<Vec<_>>().join(", "),
+        ]
+    });
+    table(&["resource", "type", "state", "properties"], rows.collect())
+}
+
+/// What is known against the image, the worst first.
+fn findings(report: &Report) -> String {
+    let rows = report.findings.iter().flatten().take(FINDINGS).map(|finding| {
+        let package = finding.package.as_deref().map(code).unwrap_or_default();
+        vec![escape(&finding.severity.word()), code(&finding.name), package]
+    });
+    table(&["severity", "finding", "package"], rows.collect())
 }
 
 /// How long each phase took.
@@ -107,28 +123,6 @@ pub(crate) fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
     line(&heads) + &rule + &rows.iter().map(|row| line(row)).collect::<String>() + "\n"
 }
 
-/// Text that Markdown and HTML leave as it is, on one line.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '\n' | '\r' => out.push(' '),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            // An at sign would notify whoever has that name, a number sign link to another thread.
-            '@' => out.push_str("&#64;"),
-            '#' => out.push_str("&#35;"),
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '~' => {
-                out.push('\\');
-                out.push(char);
-            }
-            char => out.push(char),
-        }
-    }
-    out
-}
-
 /// Text as code, on one line, also inside a table.
 pub(crate) fn code(text: &str) -> String {
     let text = text.replace(['\n', '\r'], " ");
@@ -150,9 +144,10 @@ fn block(text: &str) -> String {
     format!("{fence}text\n{text}\n{fence}\n\n")
 }
 
-fn push(text: &mut String, line: &str) {
-    text.push_str(line);
-    text.push('\n');
+/// Sentences, a point each; nothing without any.
+fn list(sentences: &[String]) -> String {
+    let points: String = sentences.iter().map(|sentence| format!("- {}\n", escape(sentence))).collect();
+    if points.is_empty() { points } else { points + "\n" }
 }
 
 #[cfg(test)]

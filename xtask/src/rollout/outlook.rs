@@ -62,15 +62,15 @@ async fn difference(
         (Some(body), Some(stack)) => cost::monthly(body, &stack.parameters, region).ok(),
         _ => None,
     };
-    let after = cost::monthly(&wanted.template.body, &after(wanted, before), region);
+    let after = cost::monthly(&wanted.template.body, &effective(wanted.parameters(before), before), region);
     Ok(after.ok().map(|after| cost::difference(now.as_ref(), &after)))
 }
 
-/// The parameters as they will be; what is not said has the template's default.
-fn after(wanted: &Wanted<'_>, before: Option<&Stack>) -> BTreeMap<String, String> {
+/// Parameters as they will be; what is not said has the template's default.
+pub(crate) fn effective(sent: BTreeMap<String, Value>, before: Option<&Stack>) -> BTreeMap<String, String> {
     let value = |(name, value): (String, Value)| match value {
         Value::Is(value) => Some((name, value)),
         Value::Previous => before?.parameters.get(&name).cloned().map(|value| (name, value)),
     };
-    wanted.parameters(before).into_iter().filter_map(value).collect()
+    sent.into_iter().filter_map(value).collect()
 }

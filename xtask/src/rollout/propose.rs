@@ -17,6 +17,9 @@ use crate::stack::{self, Stack};
 use crate::template::Template;
 use crate::ui::{Paint, Phase, Ui};
 
+/// The tag that every stack of this tool has, and by CloudFormation its resources.
+pub(crate) const TAG: (&str, &str) = ("managed-by", "xtask");
+
 /// A change that can be carried out.
 #[derive(Debug, Clone)]
 pub(crate) struct Proposal {
@@ -75,7 +78,7 @@ pub(crate) async fn propose(
     let existing = existing(before.as_ref());
     let create = existing.is_none();
     let mut tags = existing.map(|stack| stack.tags.clone()).unwrap_or_default();
-    tags.insert("managed-by".to_owned(), "xtask".to_owned());
+    tags.insert(TAG.0.to_owned(), TAG.1.to_owned());
     let (token, stack, role) = (token(), &environment.stack, environment.execution_role.as_deref());
     let watch = plan::watch(template, environment, existing.map(|stack| &stack.outputs))?;
     let parameters = &parameters;

@@ -1,5 +1,7 @@
 //! Change sets: asked for, read, executed or thrown away.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,16 +10,15 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, Change as Described, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration,
-    RollbackTrigger, Tag,
+    Capability, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration, RollbackTrigger, Tag,
 };
-use serde::{Deserialize, Serialize};
 
 use super::{failed, is_empty};
 use crate::aws::failure;
 use crate::outcome::{Exit, Failure};
 use crate::plan::{Value, Watch};
 use crate::template::{CONTAINER_URI, Template};
+pub(crate) use change::ResourceChange as Change;
 
 /// CloudFormation works out most change sets in seconds; a large one may take minutes.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -46,18 +47,6 @@ pub(crate) struct ChangeSet {
     pub(crate) stack_id: String,
     pub(crate) changes: Vec<Change>,
     pub(crate) role: Option<String>,
-}
-
-/// One resource that changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Change {
-    /// `Add`, `Modify`, `Remove`, …
-    pub(crate) action: String,
-    pub(crate) logical_id: String,
-    pub(crate) resource_type: String,
-    /// `True`, `False` or `Conditional`; only for what is modified.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) replacement: Option<String>,
 }
 
 /// What CloudFormation made of a request.
@@ -245,27 +234,16 @@ async fn changes(
     request: &Request<'_>,
     first: DescribeChangeSetOutput,
 ) -> Result<Vec<Change>> {
-    let mut changes: Vec<Change> = first.changes().iter().filter_map(read).collect();
+    let mut changes: Vec<Change> = first.changes().iter().filter_map(change::read).collect();
     let mut next = first.next_token;
     while let Some(token) = next {
         let page = client.describe_change_set().stack_name(request.stack).change_set_name(id).next_token(token);
         let resource = format!("change set {}", request.token);
         let page = page.send().await.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
-        changes.extend(page.changes().iter().filter_map(read));
+        changes.extend(page.changes().iter().filter_map(change::read));
         next = page.next_token;
     }
     Ok(changes)
-}
-
-fn read(change: &Described) -> Option<Change> {
-    let change = change.resource_change()?;
-    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
-    Some(Change {
-        action: text(change.action().map(|action| action.as_str())),
-        logical_id: text(change.logical_resource_id()),
-        resource_type: text(change.resource_type()),
-        replacement: change.replacement().map(|replacement| replacement.as_str().to_owned()),
-    })
 }
 
 /// Executes a change set; a failure of the stack rolls it back.

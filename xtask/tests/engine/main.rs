@@ -3,6 +3,7 @@
 mod boot;
 mod checkout;
 mod client;
+mod difference;
 mod downtime;
 mod fakecloud;
 mod faults;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         push::trials(&support),
         boot::trials(&support),
         rehearsal::trials(&support),
+        difference::trials(&support),
         permissions::trials(&support),
         pipeline::trials(&support),
         sign_in::trials(&support),

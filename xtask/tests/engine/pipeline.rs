@@ -124,8 +124,10 @@ fn tag(fork: &Fork) -> Result<Jobs> {
 /// At night: both environments are looked at.
 fn drift(fork: &Fork) -> Result<Jobs> {
     let jobs = fork.run("drift.yml", "schedule", json!({}), "refs/heads/main", Value::Null)?;
-    ensure!(jobs["drift"].ran, "nothing was looked at");
-    told(&jobs["drift"], &["cargo xtask drift dev", "cargo xtask drift production"])?;
+    for name in ["dev", "production"] {
+        ensure!(jobs[name].ran, "{name} was not looked at");
+        told(&jobs[name], &[&format!("cargo xtask drift {name}"), "| drift |"])?;
+    }
     Ok(jobs)
 }
 

@@ -5,6 +5,7 @@
 
 mod aws;
 mod engine;
+mod reading;
 pub(crate) mod ssm;
 pub(crate) mod staged;
 
@@ -68,6 +69,10 @@ pub(crate) struct World {
     pub(crate) logging_role: Option<&'static str>,
     /// An action that nobody may do.
     pub(crate) denied: Option<&'static str>,
+    /// Resources that are not as the template says: their names and properties, each as it is.
+    pub(crate) drifted: Vec<(&'static str, &'static str, &'static str)>,
+    /// What ECR has found in the image; `None` where nobody has looked.
+    pub(crate) findings: Option<serde_json::Value>,
     /// What the service has logged; `None` when the stack names no log group.
     pub(crate) log: Option<Vec<String>>,
     /// The digest that the service says it runs; `None` answers 502.

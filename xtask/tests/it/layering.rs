@@ -57,9 +57,12 @@ const RULES: &[Rule] = &[
         within: &[
             "xtask/src/cli.rs",
             "xtask/src/cost",
+            "xtask/src/diff",
+            "xtask/src/drift",
             "xtask/src/eta.rs",
             "xtask/src/plan",
             "xtask/src/status.rs",
+            "xtask/src/template/evaluate",
             "xtask/src/trust",
         ],
         except: &[],

@@ -11,7 +11,10 @@ use crate::layering::source::{self, Source};
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 
 /// Permissions that no call of the tool is named after.
-const IMPLIED: [&str; 9] = [
+const IMPLIED: [&str; 11] = [
+    // CloudFormation looks at each resource and its type with the caller's permission.
+    "cloudformation:BatchDescribeTypeConfigurations",
+    "cloudformation:DetectStackResourceDrift",
     // Whoever creates a tagged thing needs the permission to tag.
     "cloudformation:TagResource",
     "ecr:TagResource",
@@ -129,7 +132,14 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 
 /// Actions that know no resource, or none that is known beforehand
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html>).
-const ANY_RESOURCE: [&str; 3] = ["ecr:GetAuthorizationToken", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity"];
+const ANY_RESOURCE: [&str; 6] = [
+    "cloudformation:BatchDescribeTypeConfigurations",
+    "cloudformation:DescribeStackDriftDetectionStatus",
+    "cloudformation:DescribeType",
+    "ecr:GetAuthorizationToken",
+    "ecs:DescribeTaskDefinition",
+    "sts:GetCallerIdentity",
+];
 
 /// How everything else begins, and what it names.
 const NARROWED: [(&str, &str); 21] = [

@@ -12,13 +12,16 @@ use crate::layering::root;
 const PATH: &str = "docs/result.schema.json";
 
 /// The files whose types make up the object.
-const TYPES: [&str; 8] = [
+const TYPES: [&str; 11] = [
     "xtask/src/aws/log.rs",
     "xtask/src/cost.rs",
+    "xtask/src/drift.rs",
+    "xtask/src/ecr/scan.rs",
     "xtask/src/eta.rs",
     "xtask/src/journal/record.rs",
     "xtask/src/outcome.rs",
     "xtask/src/report.rs",
+    "xtask/src/stack/change_set/change.rs",
     "xtask/src/stack/events.rs",
     "xtask/src/ui/phase.rs",
 ];

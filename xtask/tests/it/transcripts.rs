@@ -7,6 +7,7 @@ mod help;
 mod instances;
 mod jobs;
 mod proofs;
+mod readers;
 mod refusals;
 mod releases;
 mod returns;

@@ -2,15 +2,15 @@
 
 #[expect(dead_code, reason = "when what exists is the rendered suite's concern")]
 #[path = "../../../tests/infra/combinations.rs"]
-mod combinations;
+pub(crate) mod combinations;
 #[path = "../../../tests/infra/pairs.rs"]
 mod pairs;
 #[path = "../../../tests/infra/render.rs"]
-mod render;
+pub(crate) mod render;
 #[path = "../../../tests/infra/resolve.rs"]
 mod resolve;
 #[path = "../../../tests/infra/template.rs"]
-mod template;
+pub(crate) mod template;
 
 use std::collections::BTreeMap;
 

@@ -40,11 +40,13 @@ fn of_the_tool() {
       build        Compile the service and build its image
       release      Compile, build, push, deploy and prove that the pushed image answers
       plan         Publish the image and write down what a release would do, as one reviewable file
+      diff         Show what a release would change, by reading only
       apply        Do exactly what a plan file says, or refuse
       deploy       Deploy an image that is there already, and prove it; or a template without one
       rollback     Go back to an earlier release: image, template and parameters, without a rebuild
       smoke        Prove that an endpoint answers, and with which image
       status       Show the stack's state, the running image and the releases one can go back to
+      drift        Show what is no longer as the template says, and the findings of the image
       events       Show the stack's events; follow an operation that is under way
       logs         Show what the service has logged
       cancel       Cancel the update that is under way, or remove the stack that is being created

@@ -103,6 +103,30 @@ fn of_plan() {
 }
 
 #[test]
+fn of_diff() {
+    assert_snapshot!(of("diff", "-h"), @r"
+    Show what a release would change, by reading only
+
+    Usage: cargo xtask diff [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+          --image <URI>             The image, where it is not this work tree's:
+                                    HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
+          --out <FILE>              Also write it to a file, as Markdown
+          --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
+                                    (an emulator)
+          --from-source             Compile inside the engine (stage `builder`) instead of with this
+                                    machine's cargo
+          --builder-image <IMAGE>   Base image of the stage `builder`, where another than
+                                    docker/Dockerfile's is wanted
+      -h, --help                    Print help (see more with '--help')
+    ");
+}
+
+#[test]
 fn of_apply() {
     assert_snapshot!(of("apply", "-h"), @r"
     Do exactly what a plan file says, or refuse

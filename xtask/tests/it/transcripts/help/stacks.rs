@@ -20,6 +20,29 @@ fn of_status() {
 }
 
 #[test]
+fn of_drift() {
+    assert_snapshot!(of("drift", "--help"), @r"
+    Show what is no longer as the template says, and the findings of the image
+
+    CloudFormation compares; nothing changes. Drift, and a finding of severity high or critical, end it
+    with exit code 1. What AWS moves by itself, weights that ECS shifts and counts that scaling sets, is
+    told and does not count.
+
+    Usage: cargo xtask drift [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]
+              An environment of deploy.toml
+
+              [default: dev]
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}
+
+#[test]
 fn of_events() {
     assert_snapshot!(of("events", "-h"), @r"
     Show the stack's events; follow an operation that is under way

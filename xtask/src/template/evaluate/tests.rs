@@ -93,13 +93,19 @@ fn functions_are_worked_out_in_both_forms() {
 }
 
 #[test]
-fn functions_that_only_aws_can_answer_stay_as_they_are() {
+fn functions_that_only_aws_can_answer_stay_with_what_is_known_put_in() {
     let cases = [
         ("!Ref Elsewhere", json!({"Ref": "Elsewhere"})),
         ("!GetAtt A.B", json!({"Fn::GetAtt": "A.B"})),
         ("!Sub '${Elsewhere.Arn}'", json!({"Fn::Sub": "${Elsewhere.Arn}"})),
         ("!Select [0, !GetAZs '']", json!({"Fn::Select": [0, {"Fn::GetAZs": ""}]})),
         ("!If [OfAws, 1, 2]", json!({"Fn::If": ["OfAws", 1, 2]})),
+        ("!If [OfAws, !Ref Count, 2]", json!({"Fn::If": ["OfAws", "2", 2]})),
+        ("!Sub '${A.Arn}/${Count}/${!kept}'", json!({"Fn::Sub": "${A.Arn}/2/${!kept}"})),
+        ("!Sub ['${A}/${Own}', {Own: !Ref Count}]", json!({"Fn::Sub": ["${A}/2", {"Own": "2"}]})),
+        ("!Join [':', [!Ref Count, !GetAtt A.B]]", json!({"Fn::Join": [":", ["2", {"Fn::GetAtt": "A.B"}]]})),
+        ("!Base64 {'Fn::Sub': '${Count}'}", json!({"Fn::Base64": "2"})),
+        ("!Ref Ami", json!({"Fn::Stored": "/some/name"})),
         ("!FindInMap [Types, none, none]", json!({"Fn::FindInMap": ["Types", "none", "none"]})),
     ];
     for (properties, expected) in cases {
@@ -123,4 +129,13 @@ fn json_is_read_and_nonsense_is_refused() {
     assert_eq!(evaluated.resources["Odd"].kind, "no type");
     assert!(evaluate("a: [", &BTreeMap::new(), "eu-central-1").unwrap_err().contains("not YAML"));
     assert!(evaluate("", &BTreeMap::new(), "eu-central-1").unwrap().resources.is_empty());
+}
+
+#[test]
+fn what_stands_beside_the_properties_is_worked_out_too() {
+    let body = "Resources: {It: {Type: A::B, DependsOn: C, DeletionPolicy: Retain, Metadata: {Of: !Ref AWS::Region}}}";
+    let evaluated = evaluate(body, &BTreeMap::new(), "eu-central-1").unwrap();
+    let attributes = &evaluated.resources["It"].attributes;
+    assert_eq!(attributes.keys().collect::<Vec<_>>(), ["DeletionPolicy", "Metadata"]);
+    assert_eq!(attributes["Metadata"], json!({"Of": "eu-central-1"}));
 }

@@ -1,6 +1,7 @@
 //! Works out what a template comes to with given parameters: which resources exist, with which properties.
 //!
-//! Only as far as the text tells. A function of which the answer is known at AWS alone stays as it is.
+//! Only as far as the text tells. A function of which the answer is known at AWS alone stays a function, with whatever is
+//! known put into its arguments. So equal results are equal properties, whoever is asked.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +10,29 @@ use serde_json::{Map, Value};
 
 /// A template, worked out.
 #[derive(Debug)]
-pub(super) struct Evaluated {
+pub(crate) struct Evaluated {
     /// What exists, by logical id.
-    pub(super) resources: BTreeMap<String, Resource>,
+    pub(crate) resources: BTreeMap<String, Resource>,
     /// What exists or not for reasons that only AWS knows: logical id and type.
-    pub(super) uncertain: Vec<(String, String)>,
+    pub(crate) uncertain: Vec<(String, String)>,
 }
 
-#[derive(Debug)]
-pub(super) struct Resource {
-    pub(super) kind: String,
-    pub(super) properties: Value,
+/// Parts of a resource beside its properties of which a change is one of the resource's. `DependsOn` is none.
+const ATTRIBUTES: [&str; 5] = ["CreationPolicy", "DeletionPolicy", "Metadata", "UpdatePolicy", "UpdateReplacePolicy"];
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Resource {
+    pub(crate) kind: String,
+    pub(crate) properties: Value,
+    /// Metadata and policies, by name.
+    pub(crate) attributes: BTreeMap<String, Value>,
 }
 
 /// Reads a template and puts the parameters in.
 ///
 /// # Errors
 /// Text that is not YAML (or JSON, which is YAML too).
-pub(super) fn evaluate(body: &str, given: &BTreeMap<String, String>, region: &str) -> Result<Evaluated, String> {
+pub(crate) fn evaluate(body: &str, given: &BTreeMap<String, String>, region: &str) -> Result<Evaluated, String> {
     let documents = Yaml::load_from_str(body).map_err(|error| format!("the template is not YAML: {error}"))?;
     let root = documents.first().map_or(Value::Null, plain);
     let scope = Scope::new(&root, given, region);
@@ -38,7 +44,10 @@ pub(super) fn evaluate(body: &str, given: &BTreeMap<String, String>, region: &st
             Some(None) => evaluated.uncertain.push((id.clone(), kind)),
             None | Some(Some(true)) => {
                 let properties = scope.resolve(&definition["Properties"]).unwrap_or_default();
-                evaluated.resources.insert(id.clone(), Resource { kind, properties });
+                let attribute = |name: &&str| definition.get(*name).and_then(|value| scope.resolve(value));
+                let attributes = ATTRIBUTES.iter().filter_map(|name| Some(((*name).to_owned(), attribute(name)?)));
+                let attributes = attributes.collect();
+                evaluated.resources.insert(id.clone(), Resource { kind, properties, attributes });
             }
         }
     }
@@ -46,7 +55,7 @@ pub(super) fn evaluate(body: &str, given: &BTreeMap<String, String>, region: &st
 }
 
 /// A scalar as CloudFormation compares it: as text.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -84,6 +93,9 @@ fn plain(node: &Yaml<'_>) -> Value {
     }
 }
 
+/// Stands, with a name of the parameter store, for what the store has under it.
+const STORED: &str = "Fn::Stored";
+
 /// What names stand for.
 struct Scope<'a> {
     parameters: BTreeMap<String, Value>,
@@ -106,6 +118,7 @@ impl<'a> Scope<'a> {
             let Some(value) = given.get(name).cloned().or_else(|| text(&definition["Default"])) else { continue };
             // What stands behind a name in the parameter store is known at AWS alone.
             if kind.starts_with("AWS::SSM::Parameter::Value<") {
+                parameters.insert(name.clone(), Value::Object(Map::from_iter([(STORED.to_owned(), value.into())])));
                 continue;
             }
             let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
@@ -156,10 +169,10 @@ impl<'a> Scope<'a> {
                     let holds = parts.first().and_then(Value::as_str).and_then(|name| self.conditions.get(name));
                     match (holds, parts.as_slice()) {
                         (Some(true), [_, value, _]) | (Some(false), [_, _, value]) => self.resolve(value),
-                        _ => Some(value.clone()),
+                        _ => Some(self.open(name, argument)),
                     }
                 }
-                _ => Some(self.apply(name, argument).unwrap_or_else(|| value.clone())),
+                _ => Some(self.apply(name, argument).unwrap_or_else(|| self.open(name, argument))),
             };
         }
         Some(match value {
@@ -169,6 +182,39 @@ impl<'a> Scope<'a> {
             }
             other => other.clone(),
         })
+    }
+
+    /// A function without an answer here, its arguments worked out as far as they can be.
+    fn open(&self, name: &str, argument: &Value) -> Value {
+        let argument = match (name, argument) {
+            ("Fn::Sub", Value::String(pattern)) => Value::String(self.filled(pattern, &Value::Null)),
+            ("Fn::Sub", Value::Array(parts)) => {
+                let own = parts.get(1).and_then(|own| self.resolve(own)).unwrap_or_default();
+                let pattern = parts.first().and_then(Value::as_str).map(|pattern| self.filled(pattern, &own));
+                Value::Array(vec![pattern.into(), own])
+            }
+            // Names of resources and conditions.
+            ("Ref" | "Fn::GetAtt" | "Condition", _) => argument.clone(),
+            _ => self.resolve(argument).unwrap_or_default(),
+        };
+        Value::Object(Map::from_iter([(name.to_owned(), argument)]))
+    }
+
+    /// A pattern of `Fn::Sub` with the names that are known replaced. Others stay, and what a known one brings is marked
+    /// so that it is not taken for a name.
+    fn filled(&self, pattern: &str, own: &Value) -> String {
+        let mut whole = String::new();
+        let mut rest = pattern;
+        while let Some((before, after)) = rest.split_once("${") {
+            let Some((name, tail)) = after.split_once('}') else { break };
+            whole.push_str(before);
+            match own.get(name).or_else(|| self.parameters.get(name)).and_then(text) {
+                Some(value) => whole.push_str(&value.replace("${", "${!")),
+                None => whole.push_str(&format!("${{{name}}}")),
+            }
+            rest = tail;
+        }
+        whole + rest
     }
 
     /// The answer of a function, where the template tells it.
@@ -225,7 +271,7 @@ impl<'a> Scope<'a> {
 }
 
 /// A value that is a function: its name and its argument.
-fn function(value: &Value) -> Option<(&str, &Value)> {
+pub(crate) fn function(value: &Value) -> Option<(&str, &Value)> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     let (name, argument) = map.iter().next()?;
     (name.starts_with("Fn::") || name == "Ref" || name == "Condition").then_some((name, argument))

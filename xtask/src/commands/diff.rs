@@ -1,0 +1,246 @@
+//! `diff`: what a release of this work tree would change, by reading only.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use config::deployment::Environment;
+use futures_util::StreamExt;
+
+use super::{deploy, release};
+use crate::aws::Clients;
+use crate::cli::Diff;
+use crate::context::Context;
+use crate::diff::{Comparison, Image, Schema, Side, Summary, markdown};
+use crate::ecr::Repository;
+use crate::image::ImageReference;
+use crate::journal::inputs::HIDDEN;
+use crate::outcome::{self, Exit, Failure};
+use crate::plan::{self, Value};
+use crate::publish::{self, Known};
+use crate::report::Change;
+use crate::rollout::{self, Origin, Seen, TAG, Wanted};
+use crate::stack::{self, Stack, types};
+use crate::status::{self, Answer};
+use crate::template::{CONTAINER_URI, Template};
+use crate::ui::Ui;
+use crate::{artifact, cost, git, guard, preflight};
+
+/// Schemas that are asked for at a time.
+const AT_ONCE: usize = 4;
+
+pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(&arguments.environment.environment)?;
+    release::note(context, environment);
+    let template = read(context, environment)?;
+    let (clients, _) = preflight::account(context, environment).await?;
+    let look = rollout::look(&clients, environment);
+    let image = image(arguments, environment, &template, &clients, context, ui);
+    let (seen, image, commit) = tokio::join!(look, image, git::clean_commit(&context.root));
+    let (seen, image) = (seen?, image?);
+    let problems = preflight::parameter_problems(context, environment, &template, there(&seen));
+    if !problems.is_empty() {
+        return Err(outcome::preflight(&problems).into());
+    }
+    let place = Place { context, clients: &clients, environment, template: &template, seen: &seen };
+    let summary = Summary { commit, ..place.summary(image).await? };
+    if let Some(out) = &arguments.out {
+        let written = std::fs::write(out, markdown::document(&summary));
+        written.with_context(|| format!("the difference cannot be written to {}", out.display()))?;
+    }
+    ui.result(&summary.text());
+    context.report(|report| {
+        report.change = Some(summary.change);
+        report.plan_file = arguments.out.as_ref().map(|out| out.display().to_string());
+        if let Some(Image::Runs(image) | Image::Stored(image)) = &summary.image {
+            report.image = Some(image.clone());
+            report.digest = image.split_once('@').map(|(_, digest)| digest.to_owned());
+        }
+        report.stack_status = seen.stack.as_ref().map(|stack| stack.status.clone());
+        report.notes = [summary.warnings, summary.notes].concat();
+        report.changes = Some(summary.changes);
+        (report.cost, report.eta) = (summary.cost, summary.eta);
+    });
+    Ok(())
+}
+
+/// The template, whether it runs an image or not.
+fn read(context: &Context, environment: &Environment) -> Result<Template, Failure> {
+    let template = context.other_template(environment)?;
+    if template.declares(CONTAINER_URI) { context.template(environment) } else { Ok(template) }
+}
+
+/// The stack that a release would start from, in whatever state; one that is dead would be made anew.
+fn there(seen: &Seen) -> Option<&Stack> {
+    let found = seen.stack.as_ref()?;
+    let gone = matches!(status::answer(Some(&found.status)), Answer::Create | Answer::Recreate);
+    (!gone).then_some(found)
+}
+
+/// An image that a release would send, and whether the registry has it.
+type Sent = (ImageReference, bool);
+
+/// The image that a release would bring, as far as that is known without making it; `None` for a template without one.
+async fn image(
+    arguments: &Diff,
+    environment: &Environment,
+    template: &Template,
+    clients: &Clients,
+    context: &Context,
+    ui: &Ui,
+) -> Result<Option<Sent>> {
+    if !template.declares(CONTAINER_URI) {
+        return Ok(None);
+    }
+    let registry = arguments.registry.as_deref().or(environment.registry.as_deref());
+    if let Some(image) = &arguments.image {
+        let invalid = |error: crate::image::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string());
+        let image = image.parse().map_err(invalid)?;
+        return Ok(Some((deploy::pin(clients, image, registry, true).await?, true)));
+    }
+    let name = &context.deployment.service.name;
+    let platform = preflight::platform(environment, template)?;
+    let source = &arguments.source;
+    let tag = match artifact::source_tag(context, platform, source).await {
+        Some(tag) => Some(tag),
+        // The engine would compile, so that the sources alone name the image.
+        None if source.from_source || !platform.is_host() => {
+            Some(artifact::prepare(context, platform, source, ui).await?.tag)
+        }
+        None => None,
+    };
+    let known = registry.map_or(Known::Not, |host| Known::Repository(Some(Repository::at(host, name))));
+    let found = publish::look(clients, name, tag.as_deref(), known).await?;
+    Ok(Some(match (&found.repository, &found.stored, &tag) {
+        (Some(repository), Some(stored), Some(tag)) => (repository.image(tag, registry).pinned(&stored.digest), true),
+        _ => (ImageReference::tagged(registry.unwrap_or("registry"), name, "new"), false),
+    }))
+}
+
+/// What is compared.
+struct Place<'a> {
+    context: &'a Context,
+    clients: &'a Clients,
+    environment: &'a Environment,
+    template: &'a Template,
+    seen: &'a Seen,
+}
+
+impl Place<'_> {
+    async fn summary(&self, image: Option<Sent>) -> Result<Summary> {
+        let Self { clients, environment, template, seen, .. } = *self;
+        let there = there(seen);
+        let sent = self.sent(image.as_ref(), there);
+        let after = rollout::effective(sent.clone(), there);
+        let body = match there {
+            Some(_) if rollout::is_recorded(seen, template) => Some(template.body.clone()),
+            Some(stack) => Some(stack::template_body(&clients.cloudformation, &stack.id).await?),
+            None => None,
+        };
+        let before = body.as_deref().zip(there).map(|(body, stack)| Side { body, parameters: &stack.parameters });
+        let now = Side { body: &template.body, parameters: &after };
+        let region = &environment.region;
+        let comparison = Comparison::of(before, now, region).map_err(|reason| {
+            Failure::new(Exit::Failed, "template", "the templates cannot be compared")
+                .resource(format!("stack {}", environment.stack))
+                .reason(reason)
+        })?;
+        let mut notes = self.notes(there, &sent, &comparison);
+        let (schemas, unknown) = schemas(clients, &comparison).await;
+        let changes = comparison.changes(&schemas);
+        notes.extend(unknown.filter(|_| changes.iter().any(|change| change.replacement.is_some())));
+        let same_text = body.as_deref().map(str::trim) == Some(template.body.trim());
+        let change = match there {
+            None => Change::Create,
+            Some(_) if changes.is_empty() && same_text && comparison.uncertain().is_empty() => Change::None,
+            Some(_) => Change::Update,
+        };
+        let moved = template.gate.as_ref().map(|gate| gate.rules.as_slice()).unwrap_or_default();
+        let warnings = guard::losses(&changes, moved);
+        let warnings = warnings.map(|(change, told)| format!("{told}; a release takes --allow {}", change.logical_id));
+        let warnings = warnings.collect();
+        let untagged = |stack: &Stack| stack.tags.get(TAG.0).map(String::as_str) != Some(TAG.1);
+        if change == Change::Update && there.is_some_and(untagged) {
+            notes.push(format!("the stack gets the tag {}={}, and with it what can have tags", TAG.0, TAG.1));
+        }
+        let earlier = before.and_then(|side| cost::monthly(side.body, side.parameters, region).ok());
+        let later = cost::monthly(now.body, now.parameters, region).ok();
+        let runs = there.and_then(Stack::container_uri);
+        Ok(Summary {
+            environment: environment.name.clone(),
+            region: region.clone(),
+            stack: environment.stack.clone(),
+            commit: None,
+            change,
+            image: image.map(|(image, stored)| match image.to_string() {
+                image if stored && runs == Some(image.as_str()) => Image::Runs(image),
+                image if stored => Image::Stored(image),
+                _ => Image::New,
+            }),
+            changes,
+            cost: later.map(|later| cost::difference(earlier.as_ref(), &later)),
+            eta: seen.remembered.eta(change.as_str()),
+            warnings,
+            notes,
+        })
+    }
+
+    /// The parameters that a release would send.
+    fn sent(&self, image: Option<&Sent>, there: Option<&Stack>) -> BTreeMap<String, Value> {
+        let Self { context, environment, template, .. } = *self;
+        if let Some((image, _)) = image {
+            let origin = Origin::Settings(&context.deployment.service);
+            return Wanted { environment, image: image.clone(), template: template.clone(), origin }.parameters(there);
+        }
+        let mut values = plan::kept(template, &there.map(Stack::parameter_names).unwrap_or_default());
+        values.extend(plan::given(environment));
+        values
+    }
+
+    /// What else is worth knowing.
+    fn notes(&self, there: Option<&Stack>, sent: &BTreeMap<String, Value>, comparison: &Comparison) -> Vec<String> {
+        let Self { environment, template, seen, .. } = *self;
+        let mut notes = Vec::new();
+        if let Some(stack) = &seen.stack {
+            let (name, state) = (&stack.name, &stack.status);
+            notes.extend(match status::answer(Some(state)) {
+                Answer::Wait => Some(format!("stack {name} is {state}; what is under way may change it")),
+                Answer::Recreate => Some(format!("stack {name} is {state}; a release would ask to delete it first")),
+                Answer::Refuse(refusal) => {
+                    let hint = refusal.hint(name, &environment.name, &environment.region);
+                    Some(format!("stack {name} is {state}, and a release would refuse; {hint}"))
+                }
+                Answer::Create | Answer::Update => None,
+            });
+        }
+        let hidden =
+            |name: &&String| there.is_some_and(|stack| stack.parameters.get(*name).is_some_and(|v| v == HIDDEN));
+        let secret = sent.iter().filter(|(name, value)| matches!(value, Value::Is(_)) && hidden(name));
+        notes.extend(secret.map(|(name, _)| {
+            format!("CloudFormation keeps the value of parameter {name} to itself, so it counts as changed")
+        }));
+        if template.is_dynamic {
+            notes.push("AWS looks some values up at each update; what they come to is not known here".to_owned());
+        }
+        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is known at AWS alone")));
+        notes
+    }
+}
+
+/// The schemas of the types that change, and why some are missing.
+async fn schemas(clients: &Clients, comparison: &Comparison) -> (BTreeMap<String, Schema>, Option<String>) {
+    let client = &clients.cloudformation;
+    let asked = comparison.types().into_iter().map(|kind| async move { (kind, types::schema(client, kind).await) });
+    let answers: Vec<_> = futures_util::stream::iter(asked).buffered(AT_ONCE).collect().await;
+    let (mut schemas, mut unknown) = (BTreeMap::new(), None);
+    for (kind, answer) in answers {
+        match answer {
+            Ok(Some(text)) => schemas.extend(Schema::read(&text).map(|schema| (kind.to_owned(), schema))),
+            Ok(None) => {}
+            Err(failure) => {
+                let reason = failure.reason.unwrap_or_default();
+                unknown = Some(format!("which of them are replaced is not known: {}: {reason}", failure.message));
+            }
+        }
+    }
+    (schemas, unknown)
+}

@@ -1,0 +1,134 @@
+//! `drift`: what of a stack is no longer as its template says, and what is known by now of the image that it runs.
+
+use anyhow::Result;
+use config::deployment::Environment;
+
+use super::release;
+use crate::aws::{self, Clients};
+use crate::context::Context;
+use crate::drift::{Deployed, Drift};
+use crate::ecr::scan::{self, Finding, Scan, Severity};
+use crate::image::ImageReference;
+use crate::outcome::{Exit, Failure};
+use crate::preflight;
+use crate::stack::{self, Stack, drift};
+use crate::status::{self, Answer};
+use crate::ui::Ui;
+
+/// Findings that text shows; `--json` has all.
+const SHOWN: usize = 10;
+
+pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
+    let environment = context.environment(name)?;
+    release::note(context, environment);
+    let (clients, _) = preflight::account(context, environment).await?;
+    let client = &clients.cloudformation;
+    let stack = settled(environment, stack::describe(client, &environment.stack).await?)?;
+    let phase = ui.phase("drift");
+    let body = stack::template_body(client, &stack.id).await?;
+    let deployed = Deployed::read(&body, &stack.parameters, &environment.region);
+    let (detected, scanned) = tokio::join!(drift::detect(client, &stack.id), scanned(&clients, &stack));
+    let detected = detected?;
+    let mut notes: Vec<String> =
+        detected.unknown.iter().map(|(id, reason)| format!("{id} could not be compared: {reason}")).collect();
+    notes.extend(detected.reason.map(|reason| format!("the detection is not complete: {reason}")));
+    let drifts = deployed.judge(detected.found);
+    phase.done(&format!("{} resources of {} were compared", detected.checked, stack.name));
+    let findings = match scanned {
+        Ok(findings) => findings,
+        Err(note) => {
+            notes.push(note);
+            None
+        }
+    };
+    ui.result(&text(&stack, &drifts, findings.as_deref(), &notes));
+    let ended = verdict(environment, &stack, &drifts, findings.as_deref().unwrap_or_default());
+    context.report(|report| {
+        report.stack_status = Some(stack.status.clone());
+        report.image = stack.container_uri().map(str::to_owned);
+        report.drift = Some(drifts);
+        report.findings = findings;
+        report.notes = notes;
+    });
+    ended.map_err(Into::into)
+}
+
+/// A stack in a state that can be compared.
+fn settled(environment: &Environment, found: Option<Stack>) -> Result<Stack, Failure> {
+    let name = &environment.name;
+    let fail = |reason: String, hint: String| {
+        Failure::new(Exit::Failed, "drift-detection", "drift cannot be detected")
+            .resource(format!("stack {}", environment.stack))
+            .reason(reason)
+            .hint(hint)
+    };
+    let stack = found.ok_or_else(|| fail("it does not exist".to_owned(), format!("cargo xtask release {name}")))?;
+    match status::answer(Some(&stack.status)) {
+        Answer::Wait => Err(fail(format!("it is {}", stack.status), format!("cargo xtask events {name} --follow"))),
+        Answer::Create => Err(fail(format!("it is {}", stack.status), format!("cargo xtask release {name}"))),
+        _ => Ok(stack),
+    }
+}
+
+/// The findings of the image that the stack runs; `None` where it runs none, and words where nothing is known.
+async fn scanned(clients: &Clients, stack: &Stack) -> Result<Option<Vec<Finding>>, String> {
+    let Some(uri) = stack.container_uri() else { return Ok(None) };
+    let image = uri.parse::<ImageReference>().ok();
+    let Some((image, digest)) = image.and_then(|image| Some((image.clone(), image.digest?))) else {
+        return Err(format!("the image {uri} has no digest, so that its findings are not known"));
+    };
+    match scan::scan(&clients.ecr, &image.repository, digest.as_str()).await {
+        Ok(Scan::Findings(findings)) => Ok(Some(findings)),
+        Ok(Scan::Unsupported(words)) => Err(format!("ECR cannot scan the image: {words}")),
+        Ok(Scan::Pending) => Err("ECR still scans the image".to_owned()),
+        Ok(Scan::Missing) => Err("ECR has not scanned the image".to_owned()),
+        Err(error) => {
+            let failure = Failure::of(&error);
+            let hint = failure.hint.clone().filter(|_| aws::is_denied(&failure));
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            let reason = failure.reason.unwrap_or_default();
+            Err(format!("the image's findings are not known: {}: {reason}{hint}", failure.message))
+        }
+    }
+}
+
+fn text(stack: &Stack, drifts: &[Drift], findings: Option<&[Finding]>, notes: &[String]) -> String {
+    let mut lines: Vec<String> = drifts.iter().map(ToString::to_string).collect();
+    if !drifts.iter().any(Drift::counts) {
+        lines.push(format!("stack {} is as its template says", stack.name));
+    }
+    if let Some(findings) = findings {
+        lines.push(format!("findings of the image: {}", scan::count(findings)));
+        lines.extend(findings.iter().take(SHOWN).map(|finding| format!("  {finding}")));
+    }
+    lines.extend(notes.iter().map(|note| format!("note: {note}")));
+    lines.join("\n")
+}
+
+/// What makes somebody act: drift that counts, and findings that are high or worse.
+fn verdict(environment: &Environment, stack: &Stack, drifts: &[Drift], findings: &[Finding]) -> Result<(), Failure> {
+    let drifted: Vec<&Drift> = drifts.iter().filter(|drift| drift.counts()).collect();
+    let bad: Vec<&Finding> = findings.iter().filter(|finding| finding.severity >= Severity::High).collect();
+    let resources = if drifted.len() == 1 { "1 resource".to_owned() } else { format!("{} resources", drifted.len()) };
+    let findings = format!("the image that runs has {}", scan::count(bad.iter().copied()));
+    let names: Vec<&str> = drifted.iter().map(|drift| drift.resource.as_str()).collect();
+    let names = (!names.is_empty()).then(|| format!("not as the template says: {}", names.join(", ")));
+    let lines = names.into_iter().chain(bad.iter().map(ToString::to_string));
+    let reason = lines.collect::<Vec<_>>().join("\n");
+    let (template, name) = (&environment.template, &environment.name);
+    let mend = format!(
+        "undo it by hand, or write it into {template} and release; a release does not put back what the template leaves \
+         unchanged"
+    );
+    let renew = format!("update what has them, then cargo xtask release {name}");
+    let (kind, message, hint) = match (drifted.is_empty(), bad.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, true) => ("drift", format!("{resources} of the stack drifted"), mend),
+        (true, false) => ("findings", findings, renew),
+        (false, false) => {
+            ("drift", format!("{resources} of the stack drifted, and {findings}"), format!("{mend}; {renew}"))
+        }
+    };
+    let failure = Failure::new(Exit::Failed, kind, message).resource(format!("stack {}", stack.name));
+    Err(failure.reason(reason).hint(hint))
+}

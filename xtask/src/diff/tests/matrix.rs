@@ -1,0 +1,34 @@
+//! Our templates with one set of parameters after another: what the difference says is what the strict renderer makes of it.
+
+use std::collections::BTreeMap;
+
+use super::{Comparison, Side, told};
+use crate::cost::tests::matrix::{combinations, render, template};
+
+/// The renderer works everything out before anything is compared, so nothing is left to be followed or guessed.
+#[test]
+fn neighbours_in_the_matrix_differ_rendered_or_not() {
+    let none = BTreeMap::new();
+    let (mut seen, mut same) = (0, 0);
+    for matrix in combinations::all().unwrap() {
+        let path = template::directory().join(&matrix.file);
+        let (body, parsed) = (std::fs::read_to_string(&path).unwrap(), template::load(&path).unwrap());
+        for pair in matrix.combinations.windows(2) {
+            let [then, now] = pair else { continue };
+            let region = &now.parameters["AWS::Region"];
+            if then.parameters["AWS::Region"] != *region {
+                continue;
+            }
+            let rendered = [then, now].map(|one| render::render(&parsed, &one.parameters).unwrap().to_string());
+            let [before, after] = [then, now].map(|one| Side { body: &body, parameters: &one.parameters });
+            let raw = Comparison::of(Some(before), after, region).unwrap();
+            let [before, after] = [&rendered[0], &rendered[1]].map(|body| Side { body, parameters: &none });
+            let rendered = Comparison::of(Some(before), after, region).unwrap();
+            let (raw, rendered) = (told(&raw.changes(&BTreeMap::new())), told(&rendered.changes(&BTreeMap::new())));
+            assert_eq!(raw, rendered, "{}: {} after {}", matrix.file, now.name, then.name);
+            seen += 1;
+            same += usize::from(raw.is_empty());
+        }
+    }
+    assert!(seen > 20 && same < seen / 2, "{seen} pairs, of which {same} do not differ");
+}
