@@ -11,6 +11,7 @@ mod cost;
 mod delivery;
 mod diagnose;
 mod docker;
+mod doctor;
 mod ecr;
 mod eta;
 mod git;

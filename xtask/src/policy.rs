@@ -3,12 +3,15 @@
 //! What CloudFormation does on behalf of the caller, to create what a template names, is not in here: only the template
 //! knows that. A test compares the actions with the calls in the sources.
 
+mod doctor;
+
 use std::collections::BTreeMap;
 
 use config::deployment::{Environment, Service};
 use serde::Serialize;
 
 use crate::trust::PROVIDER;
+pub(crate) use doctor::Question;
 
 /// What an action is allowed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,7 +211,10 @@ pub(crate) fn policy(service: &Service, environment: &Environment) -> Policy {
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
     let pass = environment.execution_role.is_some().then_some(&PASS);
-    Policy { version: "2012-10-17", statement: GRANTS.iter().chain(pass).map(statement).collect() }
+    Policy {
+        version: "2012-10-17",
+        statement: GRANTS.iter().chain([&doctor::LOOKS]).chain(pass).map(statement).collect(),
+    }
 }
 
 fn only_where(operator: &'static str, key: &'static str, value: String) -> Condition {

@@ -9,24 +9,24 @@ use serde_json::{Map, Value};
 
 /// A template, worked out.
 #[derive(Debug)]
-pub(super) struct Evaluated {
+pub(crate) struct Evaluated {
     /// What exists, by logical id.
-    pub(super) resources: BTreeMap<String, Resource>,
+    pub(crate) resources: BTreeMap<String, Resource>,
     /// What exists or not for reasons that only AWS knows: logical id and type.
-    pub(super) uncertain: Vec<(String, String)>,
+    pub(crate) uncertain: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
-pub(super) struct Resource {
-    pub(super) kind: String,
-    pub(super) properties: Value,
+pub(crate) struct Resource {
+    pub(crate) kind: String,
+    pub(crate) properties: Value,
 }
 
 /// Reads a template and puts the parameters in.
 ///
 /// # Errors
 /// Text that is not YAML (or JSON, which is YAML too).
-pub(super) fn evaluate(body: &str, given: &BTreeMap<String, String>, region: &str) -> Result<Evaluated, String> {
+pub(crate) fn evaluate(body: &str, given: &BTreeMap<String, String>, region: &str) -> Result<Evaluated, String> {
     let documents = Yaml::load_from_str(body).map_err(|error| format!("the template is not YAML: {error}"))?;
     let root = documents.first().map_or(Value::Null, plain);
     let scope = Scope::new(&root, given, region);
@@ -46,7 +46,7 @@ pub(super) fn evaluate(body: &str, given: &BTreeMap<String, String>, region: &st
 }
 
 /// A scalar as CloudFormation compares it: as text.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

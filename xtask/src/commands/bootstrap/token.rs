@@ -1,20 +1,19 @@
 //! Whether a pipeline's token would be let in, before it is tried.
 
-use std::io::Read as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::bootstrap::{self, Asked};
 use crate::commands::doctor;
 use crate::context::Context;
+use crate::doctor::token;
 use crate::outcome::{self, Exit, Failure};
 use crate::preflight;
 use crate::report::Check;
 use crate::stack;
-use crate::trust::{Claims, Finding, Trust};
+use crate::trust::Trust;
 use crate::ui::Ui;
 
 /// Holds it against the trust that is asked for, or else that the stack has.
@@ -28,45 +27,18 @@ pub(super) async fn check(
     context: &Context,
     ui: &Ui,
 ) -> Result<()> {
-    let unreadable = |reason: String| {
-        Failure::new(Exit::Usage, "token", "the token cannot be read")
-            .resource(path.display().to_string())
-            .reason(reason)
-    };
-    let text = read(path).map_err(|error| unreadable(format!("{error:#}")))?;
-    let claims = Claims::read(&text).map_err(|reason| unreadable(reason.to_owned()))?;
+    let claims = token::read(path)?;
     let trust = match &asked.trust {
         Some(trust) => trust.clone(),
         None => deployed(environment, context).await?,
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let findings = trust.check(&claims, i64::try_from(now).unwrap_or(i64::MAX), &environment.name);
+    let findings = token::check(&trust, &claims, &environment.name);
     ui.warn("the token's signature is not looked at; only AWS can say that GitHub made it");
-    let checks: Vec<Check> = findings.iter().map(told).collect();
+    let checks: Vec<Check> = findings.iter().map(token::told).collect();
     doctor::show(&checks, ui);
     context.report(|report| report.checks = Some(checks));
-    let misfit = |finding: &Finding| {
-        let failure = Failure::new(Exit::Preflight, "trust", format!("the claim {} does not fit", finding.claim))
-            .reason(format!("expected {}; found {}", finding.expected, finding.found));
-        failure.hint(finding.fix.clone().unwrap_or_default())
-    };
-    let problems: Vec<Failure> = findings.iter().filter(|finding| !finding.fits).map(misfit).collect();
+    let problems: Vec<Failure> = findings.iter().filter(|finding| !finding.fits).map(token::misfit).collect();
     if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
-}
-
-fn told(finding: &Finding) -> Check {
-    let Finding { claim, fits, expected, found, fix } = finding;
-    let detail = if *fits { found.clone() } else { format!("expected {expected}; found {found}") };
-    Check { name: claim, ok: *fits, detail, hint: fix.clone() }
-}
-
-fn read(path: &Path) -> Result<String> {
-    if path != Path::new("-") {
-        return std::fs::read_to_string(path).context("no such text");
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("nothing can be read from stdin")?;
-    Ok(text)
 }
 
 async fn deployed(environment: &Environment, context: &Context) -> Result<Trust> {

@@ -1,0 +1,94 @@
+//! Whether a pipeline is let in: GitHub's provider, the trust of the deploy role, a token's claims, and the role that the
+//! pipeline is told to take.
+
+use super::token::{self, Token};
+use super::{Finding, Found, Place};
+use crate::bootstrap;
+use crate::outcome::Failure;
+use crate::stack;
+use crate::trust::{Claims, PROVIDER, Trust};
+
+/// The variable that names the role which the pipeline takes.
+const ROLE: &str = "AWS_ROLE_ARN";
+
+pub(super) async fn look(place: Place<'_>, token: &Token) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = role(place).into_iter().map(|found| ("role", found)).collect();
+    let own = bootstrap::environment(place.environment);
+    let looked = tokio::time::timeout(super::LOOK, stack::describe(&place.clients.cloudformation, &own.stack)).await;
+    let trust = match looked {
+        Ok(Ok(stack)) => stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)),
+        Ok(Err(error)) => {
+            let unknown = Found::unknown(&Failure::of(&error));
+            findings.push(("trust", unknown));
+            return findings;
+        }
+        Err(_) => {
+            findings.push(("trust", Found::Note("could not be looked at: AWS does not answer".to_owned(), None)));
+            return findings;
+        }
+    };
+    let Some(trust) = trust else {
+        // Who releases from a machine of their own needs none.
+        if matches!(token, Token::Given(_)) {
+            let hint = format!("cargo xtask bootstrap {} --github OWNER/REPO", place.environment.name);
+            let message = "there is no trust to hold the token against";
+            findings.push(("trust", Found::lacking(message, format!("stack {} trusts no pipeline", own.stack), hint)));
+        }
+        return findings;
+    };
+    findings.extend(super::one("provider", provider(place)).await);
+    findings.push(("trust", claims(place, &trust, token)));
+    findings
+}
+
+/// Whether the account still knows GitHub.
+async fn provider(place: Place<'_>) -> Result<Option<Found>, Failure> {
+    let known = bootstrap::provider(place.clients, place.identity, place.environment).await;
+    Ok(Some(match known.map_err(|error| Failure::of(&error)) {
+        Ok(true) => Found::Fine(format!("{PROVIDER} is known")),
+        Ok(false) => Found::lacking(
+            format!("the account does not know {PROVIDER}"),
+            "no token of a pipeline is taken without",
+            format!("cargo xtask bootstrap {}", place.environment.name),
+        ),
+        // Its audience is wrong; everything else is what AWS says.
+        Err(failure) if failure.kind == "provider" => Found::Lacking(failure),
+        Err(failure) => return Err(failure),
+    }))
+}
+
+fn claims(place: Place<'_>, trust: &Trust, token: &Token) -> Found {
+    let whom = trust.place().map_or_else(String::new, |(repository, name)| format!("{repository}, environment {name}"));
+    let misfits = |claims: &Claims| -> Vec<Failure> {
+        let findings = token::check(trust, claims, &place.environment.name);
+        findings.iter().filter(|finding| !finding.fits).map(token::misfit).collect()
+    };
+    match token {
+        Token::Absent => Found::Fine(format!("the deploy role trusts {whom}")),
+        Token::Given(claims) => match misfits(claims) {
+            misfits if misfits.is_empty() => Found::Fine(format!("the token fits, of {whom}")),
+            misfits => Found::Lacking(crate::outcome::preflight(&misfits)),
+        },
+        Token::Own(Err(reason)) => Found::Note(format!("could not be looked at: no token of this job: {reason}"), None),
+        Token::Own(Ok(claims)) => match misfits(claims).first() {
+            None => Found::Fine(format!("this job's token fits, of {whom}")),
+            Some(first) => {
+                let reason = first.reason.clone().unwrap_or_default();
+                Found::Note(format!("this job may not take the deploy role: {first}: {reason}"), first.hint.clone())
+            }
+        },
+    }
+}
+
+/// Whether the role that the pipeline is told to take is of the environment's account.
+fn role(place: Place<'_>) -> Option<Found> {
+    let arn = place.context.vars.get(ROLE).filter(|arn| !arn.is_empty())?;
+    let account = arn.split(':').nth(4).unwrap_or_default();
+    let wanted = place.environment.account.as_ref().unwrap_or(&place.identity.account);
+    Some(if account == wanted {
+        Found::Fine(format!("{ROLE} is {arn}"))
+    } else {
+        let hint = format!("cargo xtask bootstrap {} prints the right one", place.environment.name);
+        Found::lacking(format!("{ROLE} is another account's"), format!("{arn}; the environment is in {wanted}"), hint)
+    })
+}
