@@ -27,13 +27,13 @@ pub(super) async fn look(place: Place<'_>) -> Result<Option<Found>, Failure> {
         return Ok(Some(Found::Note(format!("could not be looked at: nothing says what {caller} may do"), None)));
     };
     let policy = policy::policy(&place.context.deployment.service, place.environment);
-    let questions = policy.questions(&place.identity.account);
+    let questions = policy.questions(place.environment, &place.identity.account);
     let asked = questions.iter().map(|question| question.actions.len()).sum::<usize>();
     let denied = stream::iter(questions.iter().map(|question| denied(place, &principal, question)));
     let denied: Vec<Denied> = denied.buffered(AT_ONCE).try_collect().await?;
     let actions: BTreeSet<&str> = denied.iter().flat_map(|denied| denied.actions.iter().copied()).collect();
     if actions.is_empty() {
-        return Ok(Some(Found::Fine(format!("{asked} simulated, all of them allowed"))));
+        return Ok(Some(Found::Fine(format!("all {asked} actions of a release are allowed, as IAM simulates them"))));
     }
     let mut reason = actions.into_iter().collect::<Vec<_>>().join(", ");
     for (limit, by) in [
@@ -70,7 +70,7 @@ async fn denied<'a>(place: Place<'_>, principal: &str, question: &'a Question) -
     let (mut by_organization, mut by_boundary) = (false, false);
     // Some actions of a statement know only one of its resources; being allowed on one of them will do.
     for resource in &question.resources {
-        let fields = fields(place, principal, question, resource);
+        let fields = fields(principal, question, resource);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let call = Call { service: &IAM, action: "iam:SimulatePrincipalPolicy", resource: principal };
         let answer = place.clients.signed.query(call, &fields).await?;
@@ -92,21 +92,17 @@ async fn denied<'a>(place: Place<'_>, principal: &str, question: &'a Question) -
 }
 
 /// What the simulator is told.
-fn fields(place: Place<'_>, principal: &str, question: &Question, resource: &str) -> Vec<(String, String)> {
+fn fields(principal: &str, question: &Question, resource: &str) -> Vec<(String, String)> {
     let mut fields = vec![
         ("PolicySourceArn".to_owned(), principal.to_owned()),
         ("ResourceArns.member.1".to_owned(), resource.to_owned()),
     ];
     fields.extend(question.actions.iter().zip(1..).map(|(a, n)| (format!("ActionNames.member.{n}"), (*a).to_owned())));
-    // Known of every call: a policy may ask for the region, and refuse CloudFormation with another role.
-    let mut context = vec![("aws:RequestedRegion", place.environment.region.clone())];
-    context.extend(place.environment.execution_role.iter().map(|role| ("cloudformation:RoleArn", role.clone())));
-    context.extend(question.context.iter().cloned());
-    for ((key, value), number) in context.into_iter().zip(1..) {
+    for ((key, value), number) in question.context.iter().zip(1..) {
         let start = format!("ContextEntries.member.{number}.ContextKey");
-        fields.push((format!("{start}Name"), key.to_owned()));
+        fields.push((format!("{start}Name"), (*key).to_owned()));
         fields.push((format!("{start}Type"), "string".to_owned()));
-        fields.push((format!("{start}Values.member.1"), value));
+        fields.push((format!("{start}Values.member.1"), value.clone()));
     }
     fields
 }

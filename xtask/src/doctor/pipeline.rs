@@ -37,7 +37,7 @@ pub(super) async fn look(place: Place<'_>, token: &Token) -> Vec<Finding> {
         return findings;
     };
     findings.extend(super::one("provider", provider(place)).await);
-    findings.push(("trust", claims(place, &trust, token)));
+    findings.extend(claims(place, &trust, token).into_iter().map(|found| ("trust", found)));
     findings
 }
 
@@ -57,24 +57,27 @@ async fn provider(place: Place<'_>) -> Result<Option<Found>, Failure> {
     }))
 }
 
-fn claims(place: Place<'_>, trust: &Trust, token: &Token) -> Found {
+fn claims(place: Place<'_>, trust: &Trust, token: &Token) -> Vec<Found> {
     let whom = trust.place().map_or_else(String::new, |(repository, name)| format!("{repository}, environment {name}"));
     let misfits = |claims: &Claims| -> Vec<Failure> {
         let findings = token::check(trust, claims, &place.environment.name);
         findings.iter().filter(|finding| !finding.fits).map(token::misfit).collect()
     };
     match token {
-        Token::Absent => Found::Fine(format!("the deploy role trusts {whom}")),
+        Token::Absent => vec![Found::Fine(format!("the deploy role trusts {whom}"))],
         Token::Given(claims) => match misfits(claims) {
-            misfits if misfits.is_empty() => Found::Fine(format!("the token fits, of {whom}")),
-            misfits => Found::Lacking(crate::outcome::preflight(&misfits)),
+            misfits if misfits.is_empty() => vec![Found::Fine(format!("the token fits, of {whom}"))],
+            misfits => misfits.into_iter().map(Found::Lacking).collect(),
         },
-        Token::Own(Err(reason)) => Found::Note(format!("could not be looked at: no token of this job: {reason}"), None),
+        Token::Own(Err(reason)) => {
+            vec![Found::Note(format!("could not be looked at: no token of this job: {reason}"), None)]
+        }
         Token::Own(Ok(claims)) => match misfits(claims).first() {
-            None => Found::Fine(format!("this job's token fits, of {whom}")),
+            None => vec![Found::Fine(format!("this job's token fits, of {whom}"))],
             Some(first) => {
                 let reason = first.reason.clone().unwrap_or_default();
-                Found::Note(format!("this job may not take the deploy role: {first}: {reason}"), first.hint.clone())
+                let detail = format!("this job may not take the deploy role: {first}: {reason}");
+                vec![Found::Note(detail, first.hint.clone())]
             }
         },
     }

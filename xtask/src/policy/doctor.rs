@@ -1,6 +1,8 @@
 //! What `doctor` reads, and how it asks whether somebody has the whole policy.
 
-use super::{Grant, Policy, Scope};
+use config::deployment::Environment;
+
+use super::{Grant, Policy, Scope, Statement};
 
 /// Reading only. Whose role, certificate or network it is, is not known beforehand, and most of these know no resource.
 pub(super) const LOOKS: Grant = Grant {
@@ -39,26 +41,28 @@ pub(crate) struct Question {
     pub(crate) actions: Vec<&'static str>,
     /// Without patterns: an example stands for what is free.
     pub(crate) resources: Vec<String>,
-    /// What the statement's condition wants to know.
+    /// What a condition may want to know, the statement's own or anybody's.
     pub(crate) context: Vec<(&'static str, String)>,
 }
 
 impl Policy {
-    /// What a release needs, as questions about resources in `account`.
-    pub(crate) fn questions(&self, account: &str) -> Vec<Question> {
+    /// What a release to `environment` needs, as questions about resources in `account`.
+    pub(crate) fn questions(&self, environment: &Environment, account: &str) -> Vec<Question> {
+        // Known of every call: somebody's policy may ask for the region, or refuse CloudFormation with another role.
+        let mut known = vec![("aws:RequestedRegion", environment.region.clone())];
+        known.extend(environment.execution_role.iter().map(|role| ("cloudformation:RoleArn", role.clone())));
         let example = |text: &str| if text == "*" { text.to_owned() } else { text.replace('*', "x") };
         let resource = |text: &String| example(&text.replace(":*:", &format!(":{account}:")));
+        let own = |statement: &Statement| {
+            let conditions = statement.condition.values().flatten();
+            conditions.map(|(key, value)| (*key, resource(value))).collect::<Vec<_>>()
+        };
         let statements = self.statement.iter().filter(|statement| !ASIDE.contains(&statement.sid));
         statements
             .map(|statement| Question {
                 actions: statement.action.iter().copied().filter(|action| !RARE.contains(action)).collect(),
                 resources: statement.resource.iter().map(resource).collect(),
-                context: statement
-                    .condition
-                    .values()
-                    .flatten()
-                    .map(|(key, value)| (*key, example(&value.replace(":*:", &format!(":{account}:")))))
-                    .collect(),
+                context: known.iter().cloned().chain(own(statement)).collect(),
             })
             .collect()
     }
@@ -76,7 +80,8 @@ mod tests {
     #[test]
     fn what_is_asked_has_no_patterns_and_is_what_a_release_does() {
         let deployment = Deployment::parse("deploy.toml", SETTINGS).unwrap();
-        let questions = policy(&deployment.service, &deployment.environments["dev"]).questions("111122223333");
+        let environment = &deployment.environments["dev"];
+        let questions = policy(&deployment.service, environment).questions(environment, "111122223333");
         let texts = questions.iter().flat_map(|q| q.resources.iter().chain(q.context.iter().map(|(_, value)| value)));
         for text in texts {
             assert!(text == "*" || !text.contains('*'), "{text}");
@@ -85,9 +90,9 @@ mod tests {
         let stack = "arn:aws:cloudformation:eu-central-1:111122223333:stack/one/x";
         assert_eq!(of("cloudformation:DescribeStacks")[0].resources, [stack]);
         let cluster = "arn:aws:ecs:eu-central-1:111122223333:cluster/one-x".to_owned();
-        assert_eq!(of("ecs:ListTasks")[0].context, [("ecs:cluster", cluster)]);
+        assert_eq!(of("ecs:ListTasks")[0].context.last(), Some(&("ecs:cluster", cluster)));
         let passed = ("iam:PassedToService", "cloudformation.amazonaws.com".to_owned());
-        assert_eq!(of("iam:PassRole")[0].context, [passed]);
+        assert_eq!(of("iam:PassRole")[0].context.last(), Some(&passed));
         for aside in ["iam:GetRole", "ecr:DeleteRepository", "iam:GetOpenIDConnectProvider"] {
             assert!(of(aside).is_empty(), "{aside}");
         }

@@ -3,6 +3,7 @@
 mod boot;
 mod checkout;
 mod client;
+mod doctor;
 mod downtime;
 mod fakecloud;
 mod faults;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         boot::trials(&support),
         rehearsal::trials(&support),
         permissions::trials(&support),
+        doctor::trials(&support),
         sign_in::trials(&support),
         downtime::trials(&support),
         gateway::trials(&support),

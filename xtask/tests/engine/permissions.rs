@@ -21,9 +21,10 @@ use crate::client::Answer;
 use crate::ministack::{self, Ministack, Names};
 use crate::signed::Caller;
 use cases::{Case, Who};
-use roles::{Role, Roles};
+pub(crate) use roles::Role;
+use roles::Roles;
 
-const ACCOUNT: &str = "000000000000";
+pub(crate) const ACCOUNT: &str = "000000000000";
 const EVERYBODY: [Who; 5] = [Who::Pipeline, Who::CloudFormation, Who::Task, Who::TaskExecution, Who::Instance];
 
 pub(crate) fn trials(support: &Support) -> Vec<Trial> {
@@ -44,8 +45,10 @@ fn compare(emulator: &Ministack) -> Result<()> {
     let endpoint = format!("http://{}", emulator.authority());
     let root = Caller { endpoint, id: "test".to_owned(), secret: "test".to_owned(), session: None };
     let roles = Roles::of(ACCOUNT)?;
-    let callers: Vec<(Who, Caller)> =
-        EVERYBODY.iter().map(|who| Ok((*who, taken(&root, *who, who.role(&roles))?))).collect::<Result<_>>()?;
+    let callers: Vec<(Who, Caller)> = EVERYBODY
+        .iter()
+        .map(|who| Ok((*who, taken(&root, &format!("{who:?}"), who.role(&roles))?)))
+        .collect::<Result<_>>()?;
     let (mut seen, mut wrong) = ([0, 0], Vec::new());
     for case in cases::cases(&roles) {
         let role = case.who.role(&roles);
@@ -65,13 +68,12 @@ fn compare(emulator: &Ministack) -> Result<()> {
 
 /// Makes the role and takes it. Its own trust is left out, since nobody here is GitHub or a service of AWS; the evaluator
 /// looks at that.
-fn taken(root: &Caller, who: Who, role: &Role) -> Result<Caller> {
-    let name = format!("{who:?}");
+pub(crate) fn taken(root: &Caller, name: &str, role: &Role) -> Result<Caller> {
     let everybody = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}},
     ]});
     let everybody = everybody.to_string();
-    let mut fields = vec![("RoleName", name.as_str()), ("AssumeRolePolicyDocument", everybody.as_str())];
+    let mut fields = vec![("RoleName", name), ("AssumeRolePolicyDocument", everybody.as_str())];
     ensure!(role.trust["Statement"][0]["Effect"] == "Allow", "{name} trusts nobody");
     let (boundary, document);
     if let Some(policy) = &role.boundary {
@@ -85,7 +87,7 @@ fn taken(root: &Caller, who: Who, role: &Role) -> Result<Caller> {
     }
     for (number, policy) in role.policies.iter().enumerate() {
         let (number, document) = (format!("policy{number}"), policy.to_string());
-        let fields = [("RoleName", name.as_str()), ("PolicyName", &number), ("PolicyDocument", &document)];
+        let fields = [("RoleName", name), ("PolicyName", &number), ("PolicyDocument", &document)];
         iam(root, "PutRolePolicy", &fields)?;
     }
     let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
@@ -103,7 +105,7 @@ fn taken(root: &Caller, who: Who, role: &Role) -> Result<Caller> {
     })
 }
 
-fn iam(root: &Caller, action: &str, fields: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn iam(root: &Caller, action: &str, fields: &[(&str, &str)]) -> Result<()> {
     let fields = [&[("Action", action), ("Version", "2010-05-08")], fields].concat();
     well(root.form("iam", &fields)?, action).map(drop)
 }

@@ -5,6 +5,7 @@
 
 mod aws;
 mod engine;
+mod iam;
 pub(crate) mod ssm;
 pub(crate) mod staged;
 
@@ -64,6 +65,8 @@ pub(crate) struct World {
     pub(crate) provider: bool,
     /// The role that API Gateway logs with.
     pub(crate) logging_role: Option<&'static str>,
+    /// Actions that the simulator says no to.
+    pub(crate) refused: Vec<&'static str>,
     /// An action that nobody may do.
     pub(crate) denied: Option<&'static str>,
     /// What the service has logged; `None` when the stack names no log group.

@@ -56,7 +56,7 @@ fn the_policy_allows_what_the_sources_call_and_nothing_else() {
     let operations = operations();
     let mut asked = BTreeSet::new();
     for source in source::all().iter().filter(|source| source.path.starts_with("xtask/src/")) {
-        if source.path != "xtask/src/policy.rs" && !source.path.ends_with("/tests.rs") {
+        if !source.path.starts_with("xtask/src/policy") && !source.path.ends_with("/tests.rs") {
             asked.extend(calls(source, &operations));
             asked.extend(texts(&source.text));
         }
@@ -115,7 +115,24 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 
 /// Actions that know no resource, or none that is known beforehand
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html>).
-const ANY_RESOURCE: [&str; 3] = ["ecr:GetAuthorizationToken", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity"];
+const ANY_RESOURCE: [&str; 15] = [
+    "ecr:GetAuthorizationToken",
+    "ecs:DescribeTaskDefinition",
+    "sts:GetCallerIdentity",
+    // What doctor reads; the last six are of whatever role, certificate or quota it comes upon.
+    "cloudwatch:GetMetricStatistics",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeVpcs",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "acm:DescribeCertificate",
+    "iam:GetRole",
+    "iam:SimulatePrincipalPolicy",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
+];
 
 /// How everything else begins, and what it names.
 const NARROWED: [(&str, &str); 16] = [

@@ -14,7 +14,8 @@ fn simulated(denied: &[&str]) -> String {
          execution_role = \"arn:aws:iam::111122223333:role/xtask/execution\"\n",
     );
     let world = world.unwrap();
-    let questions = policy::policy(&world.service, &world.environments["dev"]).questions("111122223333");
+    let environment = &world.environments["dev"];
+    let questions = policy::policy(&world.service, environment).questions(environment, "111122223333");
     let result = |action: &&str| {
         let decision = if denied.contains(action) { "implicitDeny" } else { "allowed" };
         format!(
@@ -29,7 +30,10 @@ fn simulated(denied: &[&str]) -> String {
 async fn a_denied_action_is_told_once_with_the_policy_that_has_it() {
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says(&simulated(&[])))]).await;
     let found = look(world.place()).await.unwrap().unwrap();
-    assert!(matches!(&found, Found::Fine(text) if text.ends_with(" simulated, all of them allowed")), "{found:?}");
+    assert!(
+        matches!(&found, Found::Fine(text) if text.ends_with(" actions of a release are allowed, as IAM simulates them")),
+        "{found:?}"
+    );
     let asked = world.asked();
     assert!(asked.iter().all(|(_, form)| form["PolicySourceArn"] == USER));
     // What a policy may want to know of every call is always said.
