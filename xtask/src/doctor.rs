@@ -68,9 +68,8 @@ impl Found {
 
     /// Nobody could look. What to do about it is only told where somebody can do something.
     fn unknown(failure: &Failure) -> Self {
-        let reason = failure.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let hint = failure.hint.clone().filter(|_| aws::is_denied(failure));
-        Self::Note(format!("could not be looked at: {failure}{reason}"), hint)
+        Self::Note(unseen(failure), hint)
     }
 
     /// As it is shown.
@@ -117,14 +116,15 @@ struct There {
 }
 
 async fn there(context: &Context, environment: &Environment, read: &Read, token: &Token) -> There {
-    let (clients, identity) = match preflight::account(context, environment).await {
+    let (clients, identity) = match bounded(preflight::account(context, environment)).await {
         Ok(account) => account,
         Err(failure) => return There { findings: vec![("account", Found::Lacking(failure))], seen: None },
     };
     let place = Place { context, environment, clients: &clients, identity: &identity };
     let mut findings = vec![("account", Found::Fine(preflight::describe(&identity, environment)))];
     let of_stack = async {
-        let seen = rollout::look(&clients, environment).await.map_err(|error| Failure::of(&error));
+        let look = async { rollout::look(&clients, environment).await.map_err(|error| Failure::of(&error)) };
+        let seen = bounded(look).await;
         let rest = of_template(place, read, seen.as_ref().ok()).await;
         (seen, rest)
     };
@@ -142,7 +142,7 @@ async fn there(context: &Context, environment: &Environment, read: &Read, token:
 
 /// What the resources of the template ask of the account.
 async fn of_template(place: Place<'_>, read: &Read, seen: Option<&Seen>) -> Vec<Finding> {
-    let wanted = match Wanted::new(place, read, seen).await {
+    let wanted = match bounded(Wanted::new(place, read, seen)).await {
         Ok(Some(wanted)) => wanted,
         Ok(None) => return Vec::new(),
         Err(failure) => return vec![("quotas", Found::unknown(&failure))],
@@ -163,12 +163,20 @@ async fn one(name: &'static str, look: impl Future<Output = Result<Option<Found>
 
 /// A look, bounded, that may find several things.
 async fn several(name: &'static str, look: impl Future<Output = Result<Vec<Found>, Failure>>) -> Vec<Finding> {
-    let found = match tokio::time::timeout(LOOK, look).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(failure)) => vec![Found::unknown(&failure)],
-        Err(_) => vec![Found::Note(format!("could not be looked at: no answer within {} s", LOOK.as_secs()), None)],
-    };
+    let found = bounded(look).await.unwrap_or_else(|failure| vec![Found::unknown(&failure)]);
     found.into_iter().map(|found| (name, found)).collect()
+}
+
+/// Waits no longer than a look may take.
+async fn bounded<T>(look: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let late = |_| Failure::new(Exit::Failed, "aws", format!("no answer within {} s", LOOK.as_secs()));
+    tokio::time::timeout(LOOK, look).await.map_err(late)?
+}
+
+/// That something could not be looked at, and why.
+fn unseen(failure: &Failure) -> String {
+    let reason = failure.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("could not be looked at: {failure}{reason}")
 }
 
 /// Whether a release could be deployed into the stack as it is.

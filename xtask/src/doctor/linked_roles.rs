@@ -75,7 +75,7 @@ impl Linked {
         let Self { role, service, at_once, .. } = self;
         let command = format!("aws iam create-service-linked-role --aws-service-name {service}");
         if *at_once {
-            let reason = "the service makes it at its first use, which mostly fails for that";
+            let reason = "the service makes it at its first use, which may fail for that";
             return Found::lacking(format!("there is no role {role}"), reason, command);
         }
         let detail = format!("{role} is not there; CloudFormation makes it where it may (iam:CreateServiceLinkedRole)");

@@ -39,10 +39,8 @@ async fn target(platform: Platform, context: &Context) -> Result<String, Failure
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(super::LOOK, output).await;
-    let output = output.map_err(|_| fail("rustc does not answer".to_owned(), "rustup show".to_owned()))?;
-    let output =
-        output.map_err(|error| fail(format!("rustc: {error}"), "install Rust: https://rustup.rs".to_owned()))?;
+    let no_rust = |error| fail(format!("rustc: {error}"), "install Rust: https://rustup.rs".to_owned());
+    let output = super::bounded(async { output.await.map_err(no_rust) }).await?;
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if output.status.success() && Path::new(&folder).is_dir() {
         Ok(format!("{} is installed", platform.triple()))

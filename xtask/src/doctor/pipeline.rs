@@ -2,7 +2,8 @@
 //! pipeline is told to take.
 
 use super::token::{self, Token};
-use super::{Finding, Found, Place};
+use super::{Finding, Found, Place, unseen};
+use crate::aws;
 use crate::bootstrap;
 use crate::outcome::Failure;
 use crate::stack;
@@ -14,16 +15,14 @@ const ROLE: &str = "AWS_ROLE_ARN";
 pub(super) async fn look(place: Place<'_>, token: &Token) -> Vec<Finding> {
     let mut findings: Vec<Finding> = role(place).into_iter().map(|found| ("role", found)).collect();
     let own = bootstrap::environment(place.environment);
-    let looked = tokio::time::timeout(super::LOOK, stack::describe(&place.clients.cloudformation, &own.stack)).await;
-    let trust = match looked {
-        Ok(Ok(stack)) => stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)),
-        Ok(Err(error)) => {
-            let unknown = Found::unknown(&Failure::of(&error));
-            findings.push(("trust", unknown));
-            return findings;
-        }
-        Err(_) => {
-            findings.push(("trust", Found::Note("could not be looked at: AWS does not answer".to_owned(), None)));
+    let look = async { stack::describe(&place.clients.cloudformation, &own.stack).await.map_err(|e| Failure::of(&e)) };
+    let trust = match super::bounded(look).await {
+        Ok(stack) => stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)),
+        // It is the administrator's stack, and of no interest to others unless they ask.
+        Err(failure) if aws::is_denied(&failure) && matches!(token, Token::Absent) => return findings,
+        Err(failure) => {
+            let hint = format!("an administrator can: cargo xtask bootstrap {} --check-token FILE", own.name);
+            findings.push(("trust", Found::Note(unseen(&failure), Some(hint))));
             return findings;
         }
     };

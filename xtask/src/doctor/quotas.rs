@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::wanted::Wanted;
-use super::{Found, Place};
+use super::{Found, Place, unseen};
 use crate::aws::signed::{CLOUDWATCH, Call, EC2, ELASTIC_LOAD_BALANCING, SERVICE_QUOTAS, tag};
 use crate::outcome::Failure;
 use need::{Need, Quota, Used};
@@ -25,7 +25,10 @@ pub(super) async fn look(place: Place<'_>, wanted: &Wanted) -> Result<Vec<Found>
     }
     let needs = need::needs(wanted);
     let looked = try_join_all(needs.iter().map(|need| compare(place, need))).await?;
-    let (fine, rest): (Vec<Found>, Vec<Found>) = looked.into_iter().partition(|found| matches!(found, Found::Fine(_)));
+    let (fine, mut rest): (Vec<Found>, Vec<Found>) =
+        looked.into_iter().partition(|found| matches!(found, Found::Fine(_)));
+    // Who may not ask for one quota may mostly ask for none: that is told once.
+    rest.dedup_by_key(|found| found.told("quotas").detail);
     // One line for all that is well.
     let fine: Vec<String> = fine.iter().map(|found| found.told("quotas").detail).collect();
     let fine = (!fine.is_empty()).then(|| Found::Fine(fine.join("; ")));
@@ -40,17 +43,12 @@ async fn compare(place: Place<'_>, need: &Need) -> Result<Found, Failure> {
     };
     let used = match used(place, quota, &usage).await {
         Ok(used) => used,
-        Err(failure) => {
-            let Found::Note(text, hint) = Found::unknown(&failure) else { return Err(failure) };
-            // Even alone it may be too much.
-            if *count <= limit {
-                return Ok(Found::Note(
-                    format!("{}: {count} more of {limit}; what is in use {text}", quota.name),
-                    hint,
-                ));
-            }
-            None
+        // Even alone it may be too much.
+        Err(failure) if *count <= limit => {
+            let detail = format!("{}: {count} more of {limit}; what is in use {}", quota.name, unseen(&failure));
+            return Ok(Found::Note(detail, failure.hint));
         }
+        Err(_) => None,
     };
     Ok(judged(quota, *count, used, limit, &place.environment.region))
 }

@@ -1,6 +1,6 @@
 //! Whether there is room where the engine and the compiler write.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Finding, Found};
 use crate::context::Context;
@@ -49,8 +49,8 @@ fn room(folder: &Path, needed: u64, whom: &str, hint: &str) -> Option<Found> {
 /// Bytes that whoever runs this may still write where the folder is, or will be.
 #[cfg(unix)]
 fn free(folder: &Path) -> Option<u64> {
-    let existing: PathBuf = folder.ancestors().find(|folder| folder.exists())?.to_owned();
-    let about = rustix::fs::statvfs(&existing).ok()?;
+    let existing = folder.ancestors().find(|folder| folder.exists())?;
+    let about = rustix::fs::statvfs(existing).ok()?;
     about.f_bavail.checked_mul(about.f_frsize)
 }
 

@@ -131,7 +131,7 @@ async fn a_service_role_that_is_missing_is_told_with_its_command() {
     assert_eq!(
         lines(&found),
         [
-            "!! there is no role AWSServiceRoleForECS: the service makes it at its first use, which mostly fails for that \
+            "!! there is no role AWSServiceRoleForECS: the service makes it at its first use, which may fail for that \
              -> aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
             "?? AWSServiceRoleForAPIGateway is not there; CloudFormation makes it where it may \
              (iam:CreateServiceLinkedRole) -> aws iam create-service-linked-role --aws-service-name \

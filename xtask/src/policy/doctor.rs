@@ -26,13 +26,14 @@ pub(super) const LOOKS: Grant = Grant {
 
 /// Statements that no release needs: what `doctor` itself and `bootstrap` read.
 const ASIDE: [&str; 3] = ["ApiAccount", "Doctor", "Provider"];
-/// Actions that only `destroy`, `prune` and the first release of all need.
-const RARE: [&str; 5] = [
+/// Actions that only `destroy`, `prune` and the first release of all need; and what AWS allows everybody.
+const RARE: [&str; 6] = [
     "ecr:BatchDeleteImage",
     "ecr:CreateRepository",
     "ecr:DeleteRepository",
     "ecr:PutLifecyclePolicy",
     "ecr:TagResource",
+    "sts:GetCallerIdentity",
 ];
 
 /// A statement as a question: whether somebody may do these.
@@ -93,7 +94,7 @@ mod tests {
         assert_eq!(of("ecs:ListTasks")[0].context.last(), Some(&("ecs:cluster", cluster)));
         let passed = ("iam:PassedToService", "cloudformation.amazonaws.com".to_owned());
         assert_eq!(of("iam:PassRole")[0].context.last(), Some(&passed));
-        for aside in ["iam:GetRole", "ecr:DeleteRepository", "iam:GetOpenIDConnectProvider"] {
+        for aside in ["sts:GetCallerIdentity", "iam:GetRole", "ecr:DeleteRepository", "iam:GetOpenIDConnectProvider"] {
             assert!(of(aside).is_empty(), "{aside}");
         }
     }
