@@ -17,18 +17,21 @@ const SETTINGS: &str = "[service]\nname = \"api\"\n[environments.dev]\nregion = 
 /// Answers by action; a status other than 200 is a refusal.
 type Answers = BTreeMap<&'static str, (u16, String)>;
 
+/// Actions in the order in which they came, each with its form.
+type Asked = Vec<(String, BTreeMap<String, String>)>;
+
 /// The account, as far as a test has said.
 pub(super) struct World {
     server: MockServer,
     context: Context,
     clients: Clients,
     identity: Identity,
-    asked: Arc<Mutex<Vec<(String, BTreeMap<String, String>)>>>,
+    asked: Arc<Mutex<Asked>>,
 }
 
 struct Account {
     answers: Answers,
-    asked: Arc<Mutex<Vec<(String, BTreeMap<String, String>)>>>,
+    asked: Arc<Mutex<Asked>>,
 }
 
 impl Respond for Account {
@@ -82,7 +85,7 @@ impl World {
     }
 
     /// The actions that were asked for; everything that a look may do reads.
-    pub(super) fn asked(&self) -> Vec<(String, BTreeMap<String, String>)> {
+    pub(super) fn asked(&self) -> Asked {
         let asked = self.asked.lock().unwrap().clone();
         for (action, _) in &asked {
             let reads = ["Get", "Describe", "Simulate", "/account"].iter().any(|start| action.starts_with(start));
