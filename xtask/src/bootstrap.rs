@@ -127,7 +127,10 @@ pub(crate) fn parts(parameters: &BTreeMap<String, Value>) -> Vec<String> {
 }
 
 /// Whether the account knows GitHub as somebody who vouches for others.
-async fn provider(clients: &Clients, identity: &Identity, environment: &Environment) -> Result<bool> {
+///
+/// # Errors
+/// A provider that takes no tokens for AWS, or what AWS says.
+pub(crate) async fn provider(clients: &Clients, identity: &Identity, environment: &Environment) -> Result<bool> {
     let partition = policy::partition(&environment.region);
     let arn = format!("arn:{partition}:iam::{}:oidc-provider/{PROVIDER}", identity.account);
     let call = Call { service: &IAM, action: "iam:GetOpenIDConnectProvider", resource: &arn };
@@ -151,7 +154,10 @@ async fn provider(clients: &Clients, identity: &Identity, environment: &Environm
 }
 
 /// The role that API Gateway logs with in this account and region.
-async fn logging_role(clients: &Clients) -> Result<Option<String>> {
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn logging_role(clients: &Clients) -> Result<Option<String>> {
     let call = Call { service: &API_GATEWAY, action: "apigateway:GET", resource: "the account's settings" };
     let account = clients.signed.get(call, "/account").await?;
     Ok(account["cloudwatchRoleArn"].as_str().filter(|arn| !arn.is_empty()).map(str::to_owned))

@@ -7,8 +7,8 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Diff, Events, IamPolicy, Logs, Plan, Proof, Prune, Recover,
-    Release, Rollback, Smoke, Source,
+    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs, Plan, Proof, Prune,
+    Recover, Release, Rollback, Smoke, Source,
 };
 pub(crate) use self::pipeline::{Announce, Comment, NextVersion};
 use crate::outcome::EXIT_CODES;
@@ -53,10 +53,10 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Find what is missing before a release can work, all of it at once
-    Doctor {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-    },
+    ///
+    /// It changes nothing. What may not be looked at is told as such (??) and is no failure; what is missing comes with the
+    /// command that mends it.
+    Doctor(Doctor),
     /// Compile the service and build its image
     Build(Build),
     /// Compile, build, push, deploy and prove that the pushed image answers

@@ -38,7 +38,7 @@ use crate::ui::Ui;
 pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<()> {
     let interrupt = &context.interrupt;
     match command {
-        Command::Doctor { environment } => interrupt.or(doctor::run(&environment.environment, context, ui)).await,
+        Command::Doctor(arguments) => interrupt.or(doctor::run(&arguments, context, ui)).await,
         Command::Build(arguments) => interrupt.or(build::run(&arguments, context, ui)).await,
         Command::Bootstrap(arguments) => bootstrap::run(&arguments, context, ui).await,
         // These must not be left at any point: between two containers, or with a change set half-made.

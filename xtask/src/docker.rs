@@ -3,6 +3,7 @@
 //! `build` makes images through BuildKit, `push` sends them to a registry, `container` runs them on this machine. None
 //! of them knows what a release is.
 
+mod about;
 pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod context;
@@ -16,6 +17,7 @@ use bollard::Docker;
 use bollard::errors::Error;
 
 use crate::outcome::{Exit, Failure};
+pub(crate) use about::{About, about};
 
 /// How long the engine may take to begin an answer; a build or push then streams for as long as it needs.
 const ANSWER: Duration = Duration::from_secs(600);

@@ -13,6 +13,7 @@ mod delivery;
 mod diagnose;
 mod diff;
 mod docker;
+mod doctor;
 mod drift;
 mod ecr;
 mod eta;

@@ -4,6 +4,7 @@
 //! knows that. A test compares the actions with the calls in the sources.
 
 mod configuration;
+mod doctor;
 mod grants;
 mod reading;
 mod scope;
@@ -14,6 +15,7 @@ use clap::ValueEnum;
 use config::deployment::{Environment, Service};
 use serde::Serialize;
 
+pub(crate) use doctor::Question;
 use grants::{Grant, PASS};
 use scope::Place;
 
@@ -82,7 +84,12 @@ pub(crate) fn policy(service: &Service, environment: &Environment, level: Level)
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
     let pass = environment.execution_role.is_some().then_some(&PASS);
-    let granted = grants::ALL.iter().chain(reading::GRANTS).chain(pass).filter(|grant| grant.level <= level);
+    let granted = grants::ALL
+        .iter()
+        .chain(reading::GRANTS)
+        .chain([&doctor::LOOKS])
+        .chain(pass)
+        .filter(|grant| grant.level <= level);
     Policy { version: "2012-10-17", statement: granted.map(statement).collect() }
 }
 

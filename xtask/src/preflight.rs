@@ -21,7 +21,7 @@ use crate::ui::Ui;
 
 /// Credentials that end sooner are warned of: a release may lose them half-way. Many kinds are renewed by themselves,
 /// so it is no more than a warning.
-const SHORT_CREDENTIALS: Duration = Duration::from_secs(15 * 60);
+pub(crate) const SHORT_CREDENTIALS: Duration = Duration::from_secs(15 * 60);
 
 /// Seconds that a release takes at least where nothing is known of earlier ones.
 const SHORTEST_RELEASE: f64 = 60.0;
@@ -106,7 +106,7 @@ pub(crate) async fn check<T>(
 }
 
 /// Credentials that nobody renews and that end before a release like the last ones would.
-fn short_lived(identity: &Identity, seen: &Seen) -> Option<Failure> {
+pub(crate) fn short_lived(identity: &Identity, seen: &Seen) -> Option<Failure> {
     let left = time_left(identity).filter(|_| identity.fixed)?;
     let kind = if seen.settled().is_some() { "update" } else { "create" };
     let expected = seen.remembered.eta(kind).map_or(0.0, |eta| eta.typical_seconds).max(SHORTEST_RELEASE);
@@ -148,7 +148,8 @@ pub(crate) async fn account(context: &Context, environment: &Environment) -> Res
     Ok((clients, identity))
 }
 
-fn time_left(identity: &Identity) -> Option<Duration> {
+/// How long the credentials last, as far as they say.
+pub(crate) fn time_left(identity: &Identity) -> Option<Duration> {
     identity.expiry.map(|expiry| expiry.duration_since(SystemTime::now()).unwrap_or_default())
 }
 

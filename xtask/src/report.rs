@@ -157,6 +157,9 @@ pub(crate) struct Smoke {
 pub(crate) struct Check {
     pub(crate) name: &'static str,
     pub(crate) ok: bool,
+    /// Advice, or something that could not be looked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) note: bool,
     pub(crate) detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<String>,

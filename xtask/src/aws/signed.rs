@@ -52,6 +52,12 @@ enum Protocol {
     Rest,
 }
 
+pub(crate) const ACM: Service = Service {
+    name: "acm",
+    variable: "ACM",
+    global: false,
+    protocol: Protocol::Json { target: "CertificateManager", version: "1.1" },
+};
 pub(crate) const API_GATEWAY: Service =
     Service { name: "apigateway", variable: "API_GATEWAY", global: false, protocol: Protocol::Rest };
 pub(crate) const COGNITO: Service = Service {
@@ -60,8 +66,20 @@ pub(crate) const COGNITO: Service = Service {
     global: false,
     protocol: Protocol::Json { target: "AWSCognitoIdentityProviderService", version: "1.1" },
 };
+pub(crate) const CLOUDWATCH: Service = Service {
+    name: "monitoring",
+    variable: "CLOUDWATCH",
+    global: false,
+    protocol: Protocol::Query { version: "2010-08-01" },
+};
 pub(crate) const EC2: Service =
     Service { name: "ec2", variable: "EC2", global: false, protocol: Protocol::Query { version: "2016-11-15" } };
+pub(crate) const ELASTIC_LOAD_BALANCING: Service = Service {
+    name: "elasticloadbalancing",
+    variable: "ELASTIC_LOAD_BALANCING_V2",
+    global: false,
+    protocol: Protocol::Query { version: "2015-12-01" },
+};
 pub(crate) const IAM: Service =
     Service { name: "iam", variable: "IAM", global: true, protocol: Protocol::Query { version: "2010-05-08" } };
 pub(crate) const SECRETS_MANAGER: Service = Service {
@@ -69,6 +87,13 @@ pub(crate) const SECRETS_MANAGER: Service = Service {
     variable: "SECRETS_MANAGER",
     global: false,
     protocol: Protocol::Json { target: "secretsmanager", version: "1.1" },
+};
+
+pub(crate) const SERVICE_QUOTAS: Service = Service {
+    name: "servicequotas",
+    variable: "SERVICE_QUOTAS",
+    global: false,
+    protocol: Protocol::Json { target: "ServiceQuotasV20190624", version: "1.1" },
 };
 
 /// Something that is to be done, as its failure names it.
@@ -113,6 +138,11 @@ impl Signed {
             credentials: config.credentials_provider(),
             authorities,
         }
+    }
+
+    /// The same caller in another region.
+    pub(crate) fn in_region(&self, region: &str) -> Self {
+        Self { region: region.to_owned(), ..self.clone() }
     }
 
     /// All services at this address, for whoever calls.

@@ -23,6 +23,16 @@ pub(crate) struct Source {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// An environment of deploy.toml
+    #[arg(value_name = "ENV", default_value = "dev")]
+    pub(crate) environment: String,
+    /// Hold this token's claims against the deploy role's trust; - reads stdin; a job on GitHub takes its own
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) token: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Build {
     /// Platform of the image: linux/amd64 or linux/arm64 [default: this machine's architecture]
     #[arg(long, value_name = "OS/ARCH")]

@@ -4,6 +4,7 @@ mod boot;
 mod checkout;
 mod client;
 mod difference;
+mod doctor;
 mod downtime;
 mod fakecloud;
 mod faults;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         difference::trials(&support),
         permissions::trials(&support),
         pipeline::trials(&support),
+        doctor::trials(&support),
         sign_in::trials(&support),
         downtime::trials(&support),
         gateway::trials(&support),

@@ -21,7 +21,8 @@ use crate::client::Answer;
 use crate::ministack::{self, Ministack, Names};
 use crate::signed::Caller;
 use cases::{Case, Who};
-use roles::{Role, Roles};
+pub(crate) use roles::Role;
+use roles::Roles;
 
 pub(crate) const ACCOUNT: &str = "000000000000";
 const EVERYBODY: [Who; 7] =
@@ -75,7 +76,7 @@ fn tried(root: &Caller, roles: &Roles, prefix: &str, cases: Vec<Case>) -> Result
 
 /// Makes the role and takes it. Its own trust is left out, since nobody here is GitHub or a service of AWS; the evaluator
 /// looks at that.
-fn taken(root: &Caller, name: &str, role: &Role) -> Result<Caller> {
+pub(crate) fn taken(root: &Caller, name: &str, role: &Role) -> Result<Caller> {
     let everybody = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}},
     ]});

@@ -5,6 +5,7 @@
 
 mod aws;
 mod engine;
+mod iam;
 mod reading;
 pub(crate) mod ssm;
 pub(crate) mod staged;
@@ -67,6 +68,8 @@ pub(crate) struct World {
     pub(crate) provider: bool,
     /// The role that API Gateway logs with.
     pub(crate) logging_role: Option<&'static str>,
+    /// Actions that the simulator says no to.
+    pub(crate) refused: Vec<&'static str>,
     /// An action that nobody may do.
     pub(crate) denied: Option<&'static str>,
     /// Resources that are not as the template says: their names and properties, each as it is.

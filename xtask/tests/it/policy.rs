@@ -132,13 +132,26 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 
 /// Actions that know no resource, or none that is known beforehand
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html>).
-const ANY_RESOURCE: [&str; 6] = [
+const ANY_RESOURCE: [&str; 18] = [
     "cloudformation:BatchDescribeTypeConfigurations",
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeType",
     "ecr:GetAuthorizationToken",
     "ecs:DescribeTaskDefinition",
     "sts:GetCallerIdentity",
+    // What doctor reads; the last six are of whatever role, certificate or quota it comes upon.
+    "cloudwatch:GetMetricStatistics",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeVpcs",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "acm:DescribeCertificate",
+    "iam:GetRole",
+    "iam:SimulatePrincipalPolicy",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
 ];
 
 /// How everything else begins, and what it names.

@@ -38,7 +38,8 @@ Outputs:
 ";
 
 /// The compiler, the linker's friends and git, as far as the tool asks them.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
+    ("cc", "exit 1"),
     ("cargo", r#"echo '{"reason":"compiler-artifact","target":{"name":"api"},"executable":"FOLDER/api"}'"#),
     (
         "git",
@@ -210,7 +211,7 @@ fn redact(text: &str, folder: &Path) -> String {
         text = after(&text, kind, "[hash]", |c| c.is_ascii_hexdigit());
     }
     text = after(&text, "\"seconds\":", "0", |c| c.is_ascii_digit() || c == '.');
-    seconds(&now(&text))
+    seconds(&now(&free(&text)))
 }
 
 /// Replaces moments of this run, in RFC 3339; those that the counterparts tell are of another year's first days.
@@ -222,6 +223,19 @@ fn now(text: &str) -> String {
     let moments = text.as_bytes().windows(SHAPE.len()).filter(|part| fits(part) && !part.starts_with(b"2026-01-02"));
     let moments: Vec<String> = moments.map(|part| String::from_utf8_lossy(part).into_owned()).collect();
     moments.iter().fold(text.to_owned(), |text, moment| text.replace(moment, "[now]"))
+}
+
+/// Replaces the number of `1.2 MB free`.
+fn free(text: &str) -> String {
+    let mut parts = text.split(" MB free");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let before = out.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+        out.truncate(before);
+        out.push_str("[number] MB free");
+        out.push_str(part);
+    }
+    out
 }
 
 /// Replaces what follows `mark` for as long as it is `wanted`.

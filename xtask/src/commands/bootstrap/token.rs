@@ -1,21 +1,20 @@
 //! Whether a pipeline's token would be let in, before it is tried.
 
-use std::io::Read as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::bootstrap::{self, Asked};
 use crate::commands::doctor;
 use crate::context::Context;
+use crate::doctor::token;
 use crate::outcome::{self, Exit, Failure};
 use crate::policy::Level;
 use crate::preflight;
 use crate::report::Check;
 use crate::stack;
-use crate::trust::{Claims, Finding, Trust};
+use crate::trust::{Finding, Trust};
 use crate::ui::Ui;
 
 /// Holds it against the trust that is asked for, or else that the stack has.
@@ -29,41 +28,19 @@ pub(super) async fn check(
     context: &Context,
     ui: &Ui,
 ) -> Result<()> {
-    let unreadable = |reason: String| {
-        Failure::new(Exit::Usage, "token", "the token cannot be read")
-            .resource(path.display().to_string())
-            .reason(reason)
-    };
-    let text = read(path).map_err(|error| unreadable(format!("{error:#}")))?;
-    let claims = Claims::read(&text).map_err(|reason| unreadable(reason.to_owned()))?;
+    let claims = token::read(path)?;
     let trust = match &asked.trust {
         Some(trust) => trust.clone(),
         None => deployed(environment, context).await?,
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let findings = trust.check(&claims, i64::try_from(now).unwrap_or(i64::MAX), &environment.name);
+    let findings = token::check(&trust, &claims, &environment.name);
     ui.warn("the token's signature is not looked at; only AWS can say that GitHub made it");
-    let shared = findings.shared.iter().map(told);
+    let shared = findings.shared.iter().map(token::told);
     let checks: Vec<Check> = shared.chain(findings.roles.iter().map(|(level, of)| role(*level, of))).collect();
     doctor::show(&checks, ui);
     context.report(|report| report.checks = Some(checks));
-    if findings.roles.iter().any(|(level, _)| findings.may(*level)) {
-        return Ok(());
-    }
-    let misfit = |finding: &Finding, role: &str| {
-        let failure = Failure::new(Exit::Preflight, "trust", format!("the claim {} does not fit{role}", finding.claim))
-            .reason(format!("expected {}; found {}", finding.expected, finding.found));
-        failure.hint(finding.fix.clone().unwrap_or_default())
-    };
-    let mut problems: Vec<Failure> =
-        findings.shared.iter().filter(|finding| !finding.fits).map(|finding| misfit(finding, "")).collect();
-    if findings.roles.iter().all(|(_, of)| of.iter().any(|finding| !finding.fits)) {
-        for (level, of) in &findings.roles {
-            let role = format!(" the {} role", level.name());
-            problems.extend(of.iter().find(|finding| !finding.fits).map(|finding| misfit(finding, &role)));
-        }
-    }
-    Err(outcome::preflight(&problems).into())
+    let problems = token::problems(&findings);
+    if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
 }
 
 /// Whether what one role asks for besides fits.
@@ -75,6 +52,7 @@ fn role(level: Level, findings: &[Finding]) -> Check {
     Check {
         name: level.name(),
         ok: misfits.is_empty(),
+        note: false,
         detail: if misfits.is_empty() {
             found.join(", ")
         } else {
@@ -82,21 +60,6 @@ fn role(level: Level, findings: &[Finding]) -> Check {
         },
         hint: misfits.first().and_then(|finding| finding.fix.clone()),
     }
-}
-
-fn told(finding: &Finding) -> Check {
-    let Finding { claim, fits, expected, found, fix } = finding;
-    let detail = if *fits { found.clone() } else { format!("expected {expected}; found {found}") };
-    Check { name: claim, ok: *fits, detail, hint: fix.clone() }
-}
-
-fn read(path: &Path) -> Result<String> {
-    if path != Path::new("-") {
-        return std::fs::read_to_string(path).context("no such text");
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("nothing can be read from stdin")?;
-    Ok(text)
 }
 
 async fn deployed(environment: &Environment, context: &Context) -> Result<Trust> {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, reading, ssm, staged};
+use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, iam, reading, ssm, staged};
 
 const JSON: &str = "application/x-amz-json-1.1";
 const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
@@ -39,7 +39,7 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
     let action = form["Action"].as_str();
     let service = match action {
         "GetCallerIdentity" => "sts",
-        "GetOpenIDConnectProvider" => "iam",
+        "GetOpenIDConnectProvider" | "GetRole" | "SimulatePrincipalPolicy" => "iam",
         _ => "cloudformation",
     };
     world.asked.push(format!("{service}:{action}"));
@@ -65,6 +65,7 @@ fn query(
         _ if world.denied == Some(action) => Err(("AccessDenied", "releaser is not authorized to perform it")),
         "GetOpenIDConnectProvider" if world.provider => Ok(tag("ClientIDList", &tag("member", "sts.amazonaws.com"))),
         "GetOpenIDConnectProvider" => Err(("NoSuchEntity", "there is none")),
+        "SimulatePrincipalPolicy" => Ok(iam::simulation(world, form)),
         "GetCallerIdentity" => Ok(tags(&[
             ("Arn", "arn:aws:iam::111122223333:user/releaser"),
             ("UserId", "AIDAEXAMPLE"),

@@ -14,6 +14,7 @@ pub(super) fn answer(world: &mut World, path: &str, request: &Request) -> Respon
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         ["version"] => ok(&json!({"Version": "29.0.0", "ApiVersion": "1.52", "MinAPIVersion": "1.44"})),
+        ["info"] => ok(&json!({"DockerRootDir": "/nonexistent/docker", "SecurityOptions": ["name=seccomp"]})),
         ["containers", "json"] => ok(&json!([])),
         ["images", .., "tag"] => ResponseTemplate::new(201),
         ["images", .., "push"] => push(world, request),

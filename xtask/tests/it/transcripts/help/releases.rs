@@ -15,7 +15,9 @@ fn of_doctor() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-      -h, --help  Print help
+          --token <FILE|->  Hold this token's claims against the deploy role's trust; - reads stdin; a
+                            job on GitHub takes its own
+      -h, --help            Print help (see more with '--help')
     ");
 }
 

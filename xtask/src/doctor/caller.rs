@@ -1,0 +1,68 @@
+//! Who calls: what kind of credentials, for how long, and whether deploy.toml names the account.
+
+use super::{Finding, Found, Place};
+use crate::preflight;
+use crate::rollout::Seen;
+
+pub(super) fn look(place: Place<'_>, seen: Option<&Seen>) -> Vec<Finding> {
+    let mut findings = vec![("credentials", credentials(place, seen))];
+    if place.environment.account.is_none() && !place.is_emulator() {
+        let (name, account) = (&place.environment.name, &place.identity.account);
+        let advice = format!("account = \"{account}\" in [environments.{name}] of deploy.toml");
+        findings.push(("guard", Found::Note("a release would go to any account".to_owned(), Some(advice))));
+    }
+    findings
+}
+
+fn credentials(place: Place<'_>, seen: Option<&Seen>) -> Found {
+    let identity = place.identity;
+    if let Some(failure) = seen.and_then(|seen| preflight::short_lived(identity, seen)) {
+        return Found::Lacking(failure);
+    }
+    let (kind, whole) = (kind(&identity.arn), identity.arn.ends_with(":root"));
+    if whole && !place.is_emulator() {
+        let hint = "sign in as somebody with a role of their own: https://docs.aws.amazon.com/singlesignon/";
+        return Found::Note("of the account's root user, whom nothing limits".to_owned(), Some(hint.to_owned()));
+    }
+    match preflight::time_left(identity).filter(|left| *left < preflight::SHORT_CREDENTIALS) {
+        Some(left) => {
+            let hint = "get new ones, for example: aws sso login".to_owned();
+            Found::Note(format!("{kind}; they end in {} s, unless they are renewed", left.as_secs()), Some(hint))
+        }
+        None if identity.fixed => Found::Fine(format!("{kind}, from the environment")),
+        None => Found::Fine(kind.to_owned()),
+    }
+}
+
+/// What an ARN of STS tells of the credentials.
+fn kind(arn: &str) -> &'static str {
+    if arn.contains(":assumed-role/AWSReservedSSO_") {
+        "a session of IAM Identity Center"
+    } else if arn.contains(":assumed-role/") {
+        "a role's session"
+    } else if arn.contains(":federated-user/") {
+        "a federated user's session"
+    } else if arn.ends_with(":root") {
+        "the root user's"
+    } else {
+        "a user's keys"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_credentials_is_read_from_the_arn() {
+        for (arn, expected) in [
+            ("arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0a/ann", "a session of IAM Identity Center"),
+            ("arn:aws:sts::111122223333:assumed-role/deploy/GitHubActions", "a role's session"),
+            ("arn:aws:sts::111122223333:federated-user/ann", "a federated user's session"),
+            ("arn:aws:iam::111122223333:user/ann", "a user's keys"),
+            ("arn:aws:iam::111122223333:root", "the root user's"),
+        ] {
+            assert_eq!(kind(arn), expected, "{arn}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the templates need, beside what there is and what there may be.
+
+use std::collections::BTreeSet;
+
+use super::need::needs;
+use super::*;
+use crate::doctor::tests::{World, lines, refusal, says, wanted};
+
+const USER: &str = "arn:aws:iam::111122223333:user/ann";
+const EC2_TEMPLATE: &str = include_str!("../../../../infra/api-backend.yaml");
+const FARGATE: &str = include_str!("../../../../infra/api-backend-fargate.yaml");
+
+fn codes(wanted: &Wanted) -> Vec<(&'static str, f64)> {
+    needs(wanted).iter().map(|need| (need.quota.code, need.count)).collect()
+}
+
+#[test]
+fn a_template_needs_what_its_parameters_make_of_it() {
+    assert_eq!(
+        codes(&wanted(EC2_TEMPLATE, &[])),
+        [("L-F678F1CE", 1.0), ("L-A4707A72", 1.0), ("L-E79EC296", 1.0), ("L-1216C47A", 2.0)]
+    );
+    let of = |given: &[(&str, &str)]| codes(&wanted(FARGATE, given));
+    let default = of(&[]);
+    for code in ["L-F678F1CE", "L-A4707A72", "L-FE5A380F", "L-0263D0A3", "L-3032A538", "L-53DA6B97"] {
+        assert!(default.iter().any(|(found, _)| *found == code), "{code} in {default:?}");
+    }
+    let public = of(&[("Egress", "PUBLIC_SUBNETS")]);
+    assert!(public.iter().all(|(code, _)| !["L-FE5A380F", "L-0263D0A3"].contains(code)), "{public:?}");
+}
+
+#[test]
+fn what_the_stack_has_already_counts_no_more() {
+    let there: BTreeSet<String> = ["Vpc", "InternetGateway"].map(str::to_owned).into();
+    let body = "Resources: {Vpc: {Type: AWS::EC2::VPC}, InternetGateway: {Type: AWS::EC2::InternetGateway}, \
+                Address: {Type: AWS::EC2::EIP}}";
+    let wanted = Wanted::of(body, &std::collections::BTreeMap::new(), "eu-central-1", there).unwrap();
+    assert_eq!(codes(&wanted), [("L-0263D0A3", 1.0)]);
+}
+
+const TWO: &str = "Resources: {Vpc: {Type: AWS::EC2::VPC}, Address: {Type: AWS::EC2::EIP}}";
+
+fn quota(value: f64) -> (u16, String) {
+    says(&json!({"Quota": {"Value": value}}).to_string())
+}
+
+#[tokio::test]
+async fn a_quota_that_is_full_is_told_with_the_request_for_more() {
+    let missing = (400, json!({"__type": "NoSuchResourceException", "Message": "none"}).to_string());
+    let world = World::of(
+        USER,
+        &[
+            ("GetServiceQuota L-0263D0A3", missing),
+            ("GetAWSDefaultServiceQuota", quota(5.0)),
+            ("GetServiceQuota L-F678F1CE", quota(7.0)),
+            ("DescribeVpcs", says("<vpcSet><item><vpcId>a</vpcId></item><item><vpcId>b</vpcId></item></vpcSet>")),
+            ("DescribeAddresses", says(&"<item><publicIp>192.0.2.1</publicIp></item>".repeat(5))),
+        ],
+    )
+    .await;
+    let found = look(world.place(), &wanted(TWO, &[])).await.unwrap();
+    assert_eq!(
+        lines(&found),
+        [
+            "ok VPCs per Region: 1 more of 7, 2 in use",
+            "!! EC2-VPC Elastic IPs: 1 more of 5, 5 in use: the stack would need more than the account may have -> aws \
+             service-quotas request-service-quota-increase --region eu-central-1 --service-code ec2 --quota-code \
+             L-0263D0A3 --desired-value 6",
+        ]
+    );
+    world.asked();
+}
+
+#[tokio::test]
+async fn one_quota_that_may_not_be_read_hides_no_other() {
+    let world = World::of(
+        USER,
+        &[
+            ("GetServiceQuota L-F678F1CE", refusal("AccessDeniedException")),
+            ("GetServiceQuota L-0263D0A3", quota(5.0)),
+            ("DescribeAddresses", refusal("UnauthorizedOperation")),
+        ],
+    )
+    .await;
+    let found = look(world.place(), &wanted(TWO, &[])).await.unwrap();
+    let told = lines(&found);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("?? could not be looked at: servicequotas:GetServiceQuota failed: AccessDenied"));
+    assert!(told[1].starts_with("?? EC2-VPC Elastic IPs: 1 more of 5; what is in use could not be looked at"));
+}
+
+#[tokio::test]
+async fn processors_in_use_are_the_newest_value_of_the_quotas_metric() {
+    const INSTANCE: &str = "Resources: {I: {Type: AWS::EC2::Instance, Properties: {InstanceType: m7g.2xlarge}}}";
+    let usage = json!({"MetricNamespace": "AWS/Usage", "MetricName": "ResourceCount",
+        "MetricDimensions": {"Class": "Standard/OnDemand", "Service": "EC2"}});
+    let quota = says(&json!({"Quota": {"Value": 16.0, "UsageMetric": usage}}).to_string());
+    let point = |minute: u8, value: f64| {
+        format!("<member><Timestamp>2026-01-02T03:{minute:02}:00Z</Timestamp><Maximum>{value:.1}</Maximum></member>")
+    };
+    let points = says(&[point(10, 2.0), point(15, 12.0), point(5, 16.0)].concat());
+    let world = World::of(USER, &[("GetServiceQuota", quota), ("GetMetricStatistics", points)]).await;
+    let found = look(world.place(), &wanted(INSTANCE, &[])).await.unwrap();
+    assert!(lines(&found)[0].starts_with("!! Running On-Demand Standard instances (vCPU): 8 more of 16, 12 in use"));
+    let (_, form) = world.asked().pop().unwrap();
+    assert_eq!(
+        (form["Dimensions.member.1.Name"].as_str(), form["Dimensions.member.1.Value"].as_str()),
+        ("Class", "Standard/OnDemand")
+    );
+}

@@ -1,0 +1,192 @@
+//! An AWS that answers what it is told to, and remembers what it was asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use config::deployment::Deployment;
+use serde_json::{Value, json};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use super::*;
+use crate::interrupt::Interrupt;
+
+const SETTINGS: &str = "[service]\nname = \"api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"one\"\n\
+    template = \"t.yaml\"\nexecution_role = \"arn:aws:iam::111122223333:role/xtask/execution\"\n";
+
+/// Answers by action; a status other than 200 is a refusal.
+type Answers = BTreeMap<&'static str, (u16, String)>;
+
+/// Actions in the order in which they came, each with its form.
+type Asked = Vec<(String, BTreeMap<String, String>)>;
+
+/// The account, as far as a test has said.
+pub(super) struct World {
+    server: MockServer,
+    context: Context,
+    clients: Clients,
+    identity: Identity,
+    asked: Arc<Mutex<Asked>>,
+}
+
+struct Account {
+    answers: Answers,
+    asked: Arc<Mutex<Asked>>,
+}
+
+impl Respond for Account {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+        let target = request.headers.get("x-amz-target").map(|target| target.to_str().unwrap());
+        let action = match target {
+            Some(target) => target.rsplit('.').next().unwrap().to_owned(),
+            None => form.get("Action").cloned().unwrap_or_else(|| request.url.path().to_owned()),
+        };
+        self.asked.lock().unwrap().push((action.clone(), form));
+        // `GetRole NAME` wins over `GetRole`, as does the code of a quota.
+        let input: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let of = input["QuotaCode"].as_str().map(str::to_owned);
+        let of = of.or_else(|| self.asked.lock().unwrap().last().unwrap().1.get("RoleName").cloned());
+        let exact = of.map(|of| format!("{action} {of}"));
+        let answer = exact.as_deref().and_then(|exact| self.answers.get(exact)).or_else(|| self.answers.get(&*action));
+        match answer {
+            Some((status, body)) => ResponseTemplate::new(*status).set_body_string(body),
+            None => ResponseTemplate::new(403)
+                .set_body_string("<Error><Code>AccessDenied</Code><Message>not for you</Message></Error>"),
+        }
+    }
+}
+
+pub(super) fn refusal(code: &str) -> (u16, String) {
+    (400, format!("<Error><Code>{code}</Code><Message>no</Message></Error>"))
+}
+
+pub(super) fn says(body: &str) -> (u16, String) {
+    (200, body.to_owned())
+}
+
+impl World {
+    pub(super) async fn of(arn: &str, answers: &[(&'static str, (u16, String))]) -> Self {
+        let (server, asked) = (MockServer::start().await, Arc::default());
+        let account = Account { answers: answers.iter().cloned().collect(), asked: Arc::clone(&asked) };
+        Mock::given(any()).respond_with(account).mount(&server).await;
+        let deployment = Deployment::parse("deploy.toml", SETTINGS).unwrap();
+        let context = Context::of(deployment, Interrupt::never());
+        let cloudformation = aws_sdk_cloudformation::Client::from_conf(
+            aws_sdk_cloudformation::Config::builder().behavior_version_latest().build(),
+        );
+        let clients = Clients::modelled(cloudformation).with_signed_at(&server.uri());
+        Self { server, context, clients, identity: Identity::of("111122223333", arn), asked }
+    }
+
+    pub(super) fn place(&self) -> Place<'_> {
+        let environment = &self.context.deployment.environments["dev"];
+        Place { context: &self.context, environment, clients: &self.clients, identity: &self.identity }
+    }
+
+    /// The actions that were asked for; everything that a look may do reads.
+    pub(super) fn asked(&self) -> Asked {
+        let asked = self.asked.lock().unwrap().clone();
+        for (action, _) in &asked {
+            let reads = ["Get", "Describe", "Simulate", "/account"].iter().any(|start| action.starts_with(start));
+            assert!(reads, "{action} at {} is more than a look", self.server.uri());
+        }
+        asked
+    }
+}
+
+/// What a template comes to, with nothing there yet.
+pub(super) fn wanted(body: &str, given: &[(&str, &str)]) -> Wanted {
+    let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Wanted::of(body, &given, "eu-central-1", BTreeSet::new()).unwrap()
+}
+
+/// Mark, words and what to do, in one line each.
+pub(super) fn lines(found: &[Found]) -> Vec<String> {
+    let line = |found: &Found| {
+        let check = found.told("look");
+        let mark = if !check.ok {
+            "!!"
+        } else if check.note {
+            "??"
+        } else {
+            "ok"
+        };
+        let hint = check.hint.map(|hint| format!(" -> {hint}")).unwrap_or_default();
+        format!("{mark} {}{hint}", check.detail)
+    };
+    found.iter().map(line).collect()
+}
+
+const USER: &str = "arn:aws:iam::111122223333:user/ann";
+const CLUSTER: &str = "Resources: {Cluster: {Type: AWS::ECS::Cluster}, Link: {Type: AWS::ApiGatewayV2::VpcLink}}";
+
+#[tokio::test]
+async fn a_service_role_that_is_missing_is_told_with_its_command() {
+    let role = says("<Role><Arn>arn</Arn></Role>");
+    let world = World::of(USER, &[("GetRole", role)]).await;
+    let found = linked_roles::look(world.place(), &wanted(CLUSTER, &[])).await.unwrap();
+    assert_eq!(lines(&found), ["ok the 2 that the template needs are there"]);
+    assert_eq!(world.asked().len(), 2);
+
+    let world = World::of(USER, &[("GetRole", refusal("NoSuchEntity"))]).await;
+    let found = linked_roles::look(world.place(), &wanted(CLUSTER, &[])).await.unwrap();
+    assert_eq!(
+        lines(&found),
+        [
+            "!! there is no role AWSServiceRoleForECS: the service makes it at its first use, which may fail for that \
+             -> aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
+            "?? AWSServiceRoleForAPIGateway is not there; CloudFormation makes it where it may \
+             (iam:CreateServiceLinkedRole) -> aws iam create-service-linked-role --aws-service-name \
+             ops.apigateway.amazonaws.com",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_may_not_be_looked_at_is_said_and_hides_nothing() {
+    let world = World::of(USER, &[]).await;
+    let place = world.place();
+    let wanted = wanted(CLUSTER, &[]);
+    let (roles, permissions) = tokio::join!(
+        several("service roles", linked_roles::look(place, &wanted)),
+        one("permissions", permissions::look(place)),
+    );
+    let found: Vec<Found> = roles.into_iter().chain(permissions).map(|(_, found)| found).collect();
+    assert_eq!(
+        lines(&found),
+        [
+            "?? could not be looked at: iam:GetRole failed: AccessDenied: not for you -> allow iam:GetRole for this role \
+             or user",
+            "?? could not be looked at: iam:SimulatePrincipalPolicy failed: AccessDenied: not for you -> allow \
+             iam:SimulatePrincipalPolicy for this role or user",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_does_not_end_is_left() {
+    let found = one("quotas", std::future::pending()).await;
+    let found: Vec<Found> = found.into_iter().map(|(_, found)| found).collect();
+    assert_eq!(lines(&found), ["?? could not be looked at: no answer within 30 s"]);
+}
+
+#[tokio::test]
+async fn a_stage_that_logs_needs_the_accounts_role() {
+    const STAGE: &str =
+        "Resources: {Stage: {Type: AWS::ApiGateway::Stage, Properties: {AccessLogSetting: {Format: x}}}}";
+    let none = says(&json!({"throttleSettings": {}}).to_string());
+    let world = World::of(USER, &[("/account", none)]).await;
+    let found = gateway::look(world.place(), &wanted(STAGE, &[])).await.unwrap();
+    assert_eq!(
+        lines(&found.into_iter().collect::<Vec<_>>()),
+        ["!! API Gateway has no role to log with: the template's stage logs, and eu-central-1 has none set for the \
+             account -> cargo xtask bootstrap dev --api-gateway-logs"]
+    );
+    let set = says(&json!({"cloudwatchRoleArn": "arn:aws:iam::111122223333:role/logs"}).to_string());
+    let world = World::of(USER, &[("/account", set)]).await;
+    let found = gateway::look(world.place(), &wanted(STAGE, &[])).await.unwrap();
+    assert!(matches!(found, Some(Found::Fine(_))));
+    let found = gateway::look(world.place(), &wanted("Resources: {}", &[])).await.unwrap();
+    assert!(found.is_none() && world.asked().len() == 1);
+}
