@@ -1,5 +1,7 @@
 //! The image repository in Amazon ECR: found or created, asked for digests and for a token.
 
+pub(crate) mod scan;
+
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};

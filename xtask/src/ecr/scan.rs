@@ -1,0 +1,172 @@
+//! What ECR knows of the vulnerabilities of an image.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use aws_sdk_ecr::Client;
+use aws_sdk_ecr::error::ProvideErrorMetadata;
+use aws_sdk_ecr::types::{EnhancedImageScanFinding, ImageIdentifier, ImageScanFinding, ScanStatus};
+use serde::Serialize;
+
+use crate::aws::failure;
+
+/// How bad a finding is, the worst last, as basic scanning and Amazon Inspector name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// Not judged yet, or judged by a word that is not known here.
+    Undefined,
+    Informational,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// A vulnerability of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// Usually a CVE's number.
+    pub(crate) name: String,
+    pub(crate) severity: Severity,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) package: Option<String>,
+    /// The package's version in the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+}
+
+/// What became of the scan of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scan {
+    /// It is done: the worst first.
+    Findings(Vec<Finding>),
+    /// ECR cannot tell, with its words: it does not know what is in the image, or the scan failed.
+    Unsupported(String),
+    /// It goes on.
+    Pending,
+    /// Nobody has asked for one, or there is no such image.
+    Missing,
+}
+
+impl Severity {
+    /// Reads ECR's word (`FindingSeverity`) or Inspector's, in any case; another word is [`Severity::Undefined`].
+    pub(crate) fn of(word: &str) -> Self {
+        match word.to_ascii_uppercase().as_str() {
+            "CRITICAL" => Self::Critical,
+            "HIGH" => Self::High,
+            "MEDIUM" => Self::Medium,
+            "LOW" => Self::Low,
+            "INFORMATIONAL" => Self::Informational,
+            _ => Self::Undefined,
+        }
+    }
+
+    /// In lower case, as `--json` and `deploy.toml` write it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+            Self::Informational => "informational",
+            Self::Undefined => "undefined",
+        }
+    }
+}
+
+/// How many findings there are of each severity, the worst first: `1 critical, 2 high`; `none` for none.
+pub(crate) fn count(findings: &[Finding]) -> String {
+    let mut counts = BTreeMap::<_, usize>::new();
+    for finding in findings {
+        *counts.entry(finding.severity).or_default() += 1;
+    }
+    let counts: Vec<_> = counts.iter().rev().map(|(severity, count)| format!("{count} {}", severity.word())).collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+}
+
+/// Asks for the findings of an image, all pages: basic scanning's, or Inspector's where the registry is scanned by it.
+/// Those that somebody has suppressed at Inspector are left out.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn scan(client: &Client, repository: &str, digest: &str) -> Result<Scan> {
+    let (mut findings, mut next) = (Vec::new(), None);
+    loop {
+        let id = ImageIdentifier::builder().image_digest(digest).build();
+        let call = client.describe_image_scan_findings().repository_name(repository).image_id(id);
+        let page = match call.set_next_token(next).send().await {
+            Ok(page) => page,
+            Err(error) if is_missing(error.code()) => return Ok(Scan::Missing),
+            Err(error) => {
+                let resource = format!("image {digest} in repository {repository}");
+                return Err(failure("ecr:DescribeImageScanFindings", &resource, &error).into());
+            }
+        };
+        if let Some(status) = page.image_scan_status() {
+            let words = || status.description().filter(|words| !words.is_empty());
+            match status.status() {
+                Some(ScanStatus::Active | ScanStatus::Complete) | None => {}
+                Some(ScanStatus::InProgress | ScanStatus::Pending) => return Ok(Scan::Pending),
+                Some(other) => return Ok(Scan::Unsupported(words().unwrap_or(other.as_str()).to_owned())),
+            }
+        }
+        if let Some(found) = page.image_scan_findings() {
+            findings.extend(found.findings().iter().map(basic));
+            findings.extend(found.enhanced_findings().iter().filter(|finding| counts(finding)).map(enhanced));
+        }
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            findings.sort_by(|one: &Finding, other| {
+                other.severity.cmp(&one.severity).then_with(|| one.name.cmp(&other.name))
+            });
+            return Ok(Scan::Findings(findings));
+        }
+    }
+}
+
+fn is_missing(code: Option<&str>) -> bool {
+    matches!(code, Some("ScanNotFoundException" | "ImageNotFoundException" | "RepositoryNotFoundException"))
+}
+
+fn basic(finding: &ImageScanFinding) -> Finding {
+    let attribute = |name: &str| {
+        let found = finding.attributes().iter().find(|attribute| attribute.key() == name);
+        found.and_then(|attribute| attribute.value()).map(str::to_owned)
+    };
+    Finding {
+        name: finding.name().unwrap_or_default().to_owned(),
+        severity: Severity::of(finding.severity().map_or("", |severity| severity.as_str())),
+        package: attribute("package_name"),
+        version: attribute("package_version"),
+        uri: finding.uri().map(str::to_owned),
+        description: finding.description().map(str::to_owned),
+    }
+}
+
+/// Whether a finding of Inspector's is neither mended nor suppressed
+/// (<https://docs.aws.amazon.com/inspector/latest/user/findings-understanding.html>).
+fn counts(finding: &EnhancedImageScanFinding) -> bool {
+    !matches!(finding.status(), Some("CLOSED" | "SUPPRESSED"))
+}
+
+fn enhanced(finding: &EnhancedImageScanFinding) -> Finding {
+    let details = finding.package_vulnerability_details();
+    let package = details.and_then(|details| details.vulnerable_packages().first());
+    let name = details.and_then(|details| details.vulnerability_id()).or(finding.title());
+    Finding {
+        name: name.unwrap_or_default().to_owned(),
+        severity: Severity::of(finding.severity().unwrap_or_default()),
+        package: package.and_then(|package| package.name()).map(str::to_owned),
+        version: package.and_then(|package| package.version()).map(str::to_owned),
+        uri: details.and_then(|details| details.source_url()).map(str::to_owned),
+        description: finding.description().map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests;
