@@ -7,6 +7,7 @@ pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod context;
 mod host;
+pub(crate) mod login;
 pub(crate) mod push;
 
 use std::collections::BTreeMap;

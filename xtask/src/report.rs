@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::attest::Attestation;
 use crate::aws::log::Line;
 use crate::cost::Difference;
+use crate::ecr::scan::Finding;
 use crate::eta::Eta;
 use crate::journal::record::Record;
 use crate::outcome::Failure;
@@ -72,6 +74,12 @@ pub(crate) struct Report {
     /// `doctor`, `bootstrap --check-token`: what was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) checks: Option<Vec<Check>>,
+    /// What the image brings along, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attestations: Option<Vec<Attestation>>,
+    /// What ECR has found in the image, where that was asked: the worst first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) findings: Option<Vec<Finding>>,
     /// `destroy`: what is gone, or with `--dry-run` would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) removed: Option<Vec<String>>,

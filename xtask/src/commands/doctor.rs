@@ -79,7 +79,8 @@ pub(super) fn show(checks: &[Check], ui: &Ui) {
     }
 }
 
-fn check(name: &'static str, finding: &Result<String, Failure>) -> Check {
+/// What was found, as a line of the result.
+pub(super) fn check(name: &'static str, finding: &Result<String, Failure>) -> Check {
     match finding {
         Ok(detail) => Check { name, ok: true, detail: detail.clone(), hint: None },
         Err(failure) => {

@@ -12,7 +12,7 @@ use super::release;
 use crate::aws::{Clients, Identity};
 use crate::cli::Prune;
 use crate::context::Context;
-use crate::ecr::{self, Listed};
+use crate::ecr::contents::{self, Listed};
 use crate::journal::inputs;
 use crate::journal::lock::{self, Holder, Lock};
 use crate::outcome;
@@ -106,7 +106,7 @@ async fn remove(
     let (still, _) = stale(clients, neighbours, name, keep).await?;
     let digests: Vec<String> =
         still.into_iter().filter(|image| shown.contains(image)).map(|image| image.digest).collect();
-    ecr::remove(&clients.ecr, name, &digests).await?;
+    contents::remove(&clients.ecr, name, &digests).await?;
     let unneeded = unneeded(clients, environment, keep).await?;
     inputs::sweep(&clients.ssm, &environment.stack, |hash| !unneeded.contains(hash)).await?;
     Ok(())
@@ -123,9 +123,19 @@ async fn stale(
     for other in neighbours {
         needed.extend(retention::images(clients, other, keep).await?);
     }
-    let mut images = ecr::list(&clients.ecr, name).await?;
+    let mut images = contents::list(&clients.ecr, name).await?;
     let (all, old) = (images.len(), SystemTime::now() - AGE);
-    images.retain(|image| !needed.contains(&image.digest) && image.pushed.is_some_and(|pushed| pushed < old));
+    // What is attached to an image stays and goes with it, and is as young as it is.
+    let young = |image: &Listed| image.pushed.is_none_or(|pushed| pushed >= old);
+    let keeps: BTreeSet<String> = images
+        .iter()
+        .filter(|image| needed.contains(&image.digest) || young(image))
+        .map(|i| i.digest.clone())
+        .collect();
+    images.retain(|image| {
+        let on = image.subject.as_ref().is_some_and(|subject| keeps.contains(subject));
+        !on && !keeps.contains(&image.digest)
+    });
     Ok((images, all))
 }
 
