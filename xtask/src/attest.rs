@@ -81,8 +81,8 @@ pub(crate) fn subject(tag: &str) -> Option<Digest> {
     format!("sha256:{hex}").parse().ok()
 }
 
-/// The registry of an image of `environment`. What is on this machine, or where the environment's emulator is, speaks
-/// HTTP.
+/// The registry of an image of `environment`. What is on this machine speaks HTTP; so does an emulator, which plays ECR's
+/// registry at its own address whatever the repository's URI says.
 ///
 /// # Errors
 /// An `AWS_CA_BUNDLE` that holds no certificates.
@@ -92,10 +92,16 @@ pub(crate) fn registry(
     image: &ImageReference,
     credentials: Option<Credentials>,
 ) -> Result<Registry> {
-    let endpoint = environment.and_then(|environment| environment.endpoint.as_deref()).unwrap_or_default();
-    let emulated = endpoint.strip_prefix("http://").is_some_and(|rest| rest.trim_end_matches('/') == image.host);
-    let plain = emulated || is_loopback(&image.host);
-    Registry::new(image, credentials, plain, context.authorities().as_deref())
+    let set = |name: &str| context.vars.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let endpoint = environment.and_then(|environment| {
+        set("AWS_ENDPOINT_URL_ECR").or(environment.endpoint.as_deref()).or_else(|| set("AWS_ENDPOINT_URL"))
+    });
+    let emulator = endpoint.and_then(|url| url.strip_prefix("http://")).map(|rest| rest.trim_end_matches('/'));
+    // Only AWS's own names lead elsewhere than they say.
+    let emulator = emulator.filter(|host| image.host == *host || image.host.contains(".dkr.ecr."));
+    let plain = emulator.is_some() || is_loopback(&image.host);
+    let at = ImageReference { host: emulator.unwrap_or(&image.host).to_owned(), ..image.clone() };
+    Registry::new(&at, credentials, plain, context.authorities().as_deref())
 }
 
 /// As [`registry`], with ECR's password.

@@ -63,7 +63,6 @@ pub(crate) async fn deliver(delivery: &Delivery<'_>) -> Result<()> {
         ui.phase("stack").skipped(&format!("{} is already current", wanted.environment.stack));
         return delivery.stay(&seen).await;
     }
-    // What follows a plan here is under way already, and only followed.
     if !delivery.planned {
         delivery.admit().await?;
     }

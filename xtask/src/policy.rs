@@ -163,6 +163,7 @@ const GRANTS: &[Grant] = &[
     Grant { sid: "Console", scope: Scope::Instances, actions: &["ec2:GetConsoleOutput"] },
     Grant { sid: "Provider", scope: Scope::Provider, actions: &["iam:GetOpenIDConnectProvider"] },
     Grant { sid: "ApiAccount", scope: Scope::ApiAccount, actions: &["apigateway:GET"] },
+    Grant { sid: "Scan", scope: Scope::Repository, actions: &["ecr:DescribeImageScanFindings"] },
 ];
 
 /// What whoever has an execution role may do besides: hand it to CloudFormation.

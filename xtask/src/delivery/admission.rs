@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(3);
 const SHOWN: usize = 10;
 
 impl Delivery<'_> {
-    /// Refuses an image that the environment does not take.
+    /// Refuses an image that the environment does not take. What a plan has begun already is only followed, and not asked.
     ///
     /// # Errors
     /// A refusal with everything that is wrong with it, or what registry and AWS say.
