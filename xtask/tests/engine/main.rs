@@ -9,6 +9,7 @@ mod faults;
 mod gateway;
 mod load;
 mod local;
+mod materials;
 mod ministack;
 mod permissions;
 mod push;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         push::trials(&support),
         boot::trials(&support),
         rehearsal::trials(&support),
+        materials::trials(&support),
         permissions::trials(&support),
         sign_in::trials(&support),
         downtime::trials(&support),
