@@ -38,7 +38,7 @@ pub(crate) async fn checks(
                     .ok()
                     .map(|summary| Attestation { packages: Some(summary.packages), ..of(Kind::Sbom, attached) }),
             );
-            checked.push(("sbom", found.map(|summary| format!("CycloneDX, {} packages", summary.packages))));
+            checked.push(("sbom", found.map(|summary| format!("CycloneDX, packages: {}", summary.packages))));
         }
     }
     match first(&statements, |attached| statement(attached, digest)) {

@@ -13,6 +13,9 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
     if !user {
         return ResponseTemplate::new(401).insert_header("www-authenticate", "Basic realm=\"the test\"");
     }
+    if request.url.path().contains("/referrers/") {
+        return ResponseTemplate::new(404);
+    }
     let name = request.url.path().rsplit('/').next().unwrap_or_default().to_owned();
     match request.method.as_str() {
         "POST" => ResponseTemplate::new(202).insert_header("location", "/v2/rest-api/blobs/uploads/1"),
