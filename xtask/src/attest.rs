@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::aws::Clients;
 use crate::context::Context;
+use crate::docker::login;
 use crate::docker::push::Credentials;
 use crate::image::{Digest, ImageReference};
 use crate::oci::artifact::Document;
@@ -104,7 +105,8 @@ pub(crate) fn registry(
     Registry::new(&at, credentials, plain, context.authorities().as_deref())
 }
 
-/// As [`registry`], with ECR's password.
+/// As [`registry`], with a password: ECR's for the environment's own registry and for the one that is `named`, and for any
+/// other what `docker login` has kept. Nobody else gets ECR's.
 ///
 /// # Errors
 /// What AWS says.
@@ -113,8 +115,14 @@ pub(crate) async fn of_environment(
     environment: &Environment,
     clients: &Clients,
     image: &ImageReference,
+    named: Option<&str>,
 ) -> Result<Registry> {
-    registry(context, Some(environment), image, Some(ecr::credentials(&clients.ecr).await?))
+    let host = image.host.as_str();
+    let own = [named, environment.registry.as_deref()].contains(&Some(host))
+        || ecr::find(&clients.ecr, &image.repository).await?.is_some_and(|repository| repository.is_at(host));
+    let credentials =
+        if own { Some(ecr::credentials(&clients.ecr).await?) } else { login::credentials(&context.vars, host) };
+    registry(context, Some(environment), image, credentials)
 }
 
 fn is_loopback(host: &str) -> bool {

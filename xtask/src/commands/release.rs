@@ -165,7 +165,8 @@ async fn has_what_is_demanded(
     image: &ImageReference,
 ) -> Result<bool> {
     let Some(digest) = image.digest.as_ref().filter(|_| order.environment.attested) else { return Ok(true) };
-    let registry = attest::of_environment(context, order.environment, &ready.clients, image).await?;
+    let named = order.proof.registry.as_deref();
+    let registry = attest::of_environment(context, order.environment, &ready.clients, image, named).await?;
     attest::is_attested(&registry, digest).await
 }
 

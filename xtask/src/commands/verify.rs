@@ -8,7 +8,6 @@ use crate::attest;
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::docker::login;
-use crate::ecr;
 use crate::image::{Digest, ImageReference, InvalidReference};
 use crate::oci::Registry;
 use crate::outcome::{self, Exit, Failure};
@@ -56,7 +55,7 @@ async fn running(context: &Context, environment: &Environment) -> Result<(ImageR
             .hint(format!("cargo xtask status {}", environment.name))
     })?;
     let image: ImageReference = image.parse()?;
-    let registry = attest::of_environment(context, environment, &clients, &image).await?;
+    let registry = attest::of_environment(context, environment, &clients, &image, None).await?;
     Ok((image, registry))
 }
 
@@ -66,11 +65,13 @@ async fn named(context: &Context, name: &str) -> Result<(ImageReference, Registr
     let image: ImageReference =
         name.parse().map_err(|error: InvalidReference| Failure::new(Exit::Usage, "image", error.to_string()))?;
     let environment = context.deployment.environments.values().find(|environment| is_at(environment, &image.host));
-    let credentials = match environment {
-        Some(environment) => Some(ecr::credentials(&preflight::account(context, environment).await?.0.ecr).await?),
-        None => login::credentials(&context.vars, &image.host),
+    let registry = match environment {
+        Some(environment) => {
+            let (clients, _) = preflight::account(context, environment).await?;
+            attest::of_environment(context, environment, &clients, &image, None).await?
+        }
+        None => attest::registry(context, None, &image, login::credentials(&context.vars, &image.host))?,
     };
-    let registry = attest::registry(context, environment, &image, credentials)?;
     Ok((image, registry))
 }
 

@@ -13,11 +13,8 @@ use super::Delivery;
 use crate::attest;
 use crate::aws::Clients;
 use crate::context::Context;
-use crate::docker::login;
-use crate::ecr;
 use crate::ecr::scan::{self, Finding, Scan};
 use crate::image::{Digest, ImageReference};
-use crate::oci::Registry;
 use crate::outcome::{Exit, Failure};
 use crate::ui::{Phase, Ui};
 
@@ -76,7 +73,7 @@ impl Candidate<'_> {
         let Some(digest) = &image.digest else { return Ok(()) };
         if environment.attested {
             let phase = ui.phase("verify");
-            let registry = self.registry(context, clients).await?;
+            let registry = attest::of_environment(context, environment, clients, image, self.registry).await?;
             let attestations = attest::verified(context, &registry, image, digest).await?;
             context.report(|report| report.attestations = Some(attestations));
             phase.done("bill of materials and provenance are as expected");
@@ -95,16 +92,6 @@ impl Candidate<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Where the image is. ECR's password goes to the environment's own registry only.
-    async fn registry(&self, context: &Context, clients: &Clients) -> Result<Registry> {
-        let Self { environment, image, .. } = self;
-        let named = [self.registry, environment.registry.as_deref()].contains(&Some(image.host.as_str()));
-        if named || ecr::find(&clients.ecr, &image.repository).await?.is_some_and(|own| own.is_at(&image.host)) {
-            return attest::of_environment(context, environment, clients, image).await;
-        }
-        attest::registry(context, Some(environment), image, login::credentials(&context.vars, &image.host))
     }
 
     /// The findings, once there are any to be known.
