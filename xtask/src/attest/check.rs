@@ -152,8 +152,9 @@ fn from(told: &Told, wanted: &str) -> Result<String, Failure> {
     if !provenance::is_same(&told.repository, wanted) {
         return Err(fail(&told.repository));
     }
+    let page = provenance::plain(wanted).unwrap_or_else(|| wanted.to_owned());
     let of_repository = |builder: &str| {
-        let (builder, wanted) = (builder.to_lowercase(), wanted.trim_end_matches('/').to_lowercase());
+        let (builder, wanted) = (builder.to_lowercase(), page.to_lowercase());
         builder.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('/'))
     };
     if told.builder != provenance::LOCAL && !of_repository(&told.builder) {
@@ -179,3 +180,6 @@ async fn commit(context: &Context, told: &Told) -> Result<String, Failure> {
         .resource(commit)
         .hint("git fetch --all"))
 }
+
+#[cfg(test)]
+mod tests;
