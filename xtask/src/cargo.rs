@@ -15,7 +15,7 @@ use crate::plan::Platform;
 use crate::ui::Phase;
 
 /// Package and binary of the service.
-const SERVICE: &str = "api";
+pub(crate) const SERVICE: &str = "api";
 /// Makes the binary static.
 const FLAG: &str = "-Ctarget-feature=+crt-static";
 /// Lines of the compiler's output that a failure shows.
@@ -74,7 +74,7 @@ pub(crate) async fn compile(context: &Context, platform: Platform, phase: &Phase
 }
 
 /// Which features of the service are compiled, as cargo is told.
-fn features(context: &Context) -> Vec<String> {
+pub(crate) fn features(context: &Context) -> Vec<String> {
     let features = context.deployment.service.features.join(",");
     if features.is_empty() { Vec::new() } else { vec!["--features".to_owned(), features] }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
     Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs, Plan, Proof, Prune,
-    Recover, Release, Rollback, Smoke, Source,
+    Recover, Release, Rollback, Smoke, Source, Verify,
 };
 pub(crate) use self::pipeline::{Announce, Comment, NextVersion};
 use crate::outcome::EXIT_CODES;
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     /// of the pool, the caller's own signature, an API key. A token in XTASK_SMOKE_TOKEN is sent instead of all these, and
     /// also to a URL.
     Smoke(Smoke),
+    /// Check an image's bill of materials and provenance
+    Verify(Verify),
     /// Show the stack's state, the running image and the releases one can go back to
     Status {
         #[command(flatten)]

@@ -23,6 +23,7 @@ mod rollback;
 mod smoke;
 mod status;
 mod unlock;
+mod verify;
 mod version;
 
 use anyhow::Result;
@@ -46,6 +47,7 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Release(arguments) => release::run(&arguments, context, ui).await,
         Command::Deploy(arguments) => deploy::run(&arguments, context, ui).await,
         Command::Smoke(arguments) => interrupt.or(smoke::run(&arguments, context, ui)).await,
+        Command::Verify(arguments) => interrupt.or(verify::run(&arguments, context, ui)).await,
         Command::Status { environment } => interrupt.or(status::run(&environment.environment, context, ui)).await,
         Command::Drift { environment } => interrupt.or(drift::run(&environment.environment, context, ui)).await,
         Command::Plan(arguments) => plan::run(&arguments, context, ui).await,

@@ -2,6 +2,7 @@
 //!
 //! `release`, `deploy`, `rollback` and `apply` differ in what they want; from there on they are the same.
 
+pub(crate) mod admission;
 pub(crate) mod back;
 mod log;
 pub(crate) mod plan_file;
@@ -62,6 +63,9 @@ pub(crate) async fn deliver(delivery: &Delivery<'_>) -> Result<()> {
         ui.phase("stack").skipped(&format!("{} is already current", wanted.environment.stack));
         return delivery.stay(&seen).await;
     }
+    if !delivery.planned {
+        delivery.admit().await?;
+    }
     let phase = ui.phase("stack");
     let lock = delivery.lock(&phase).await?;
     let result = delivery.change(&lock, seen, phase).await;
@@ -85,6 +89,7 @@ pub(crate) async fn confirm(delivery: &Delivery<'_>) -> Result<()> {
 /// As for [`deliver`].
 pub(crate) async fn carry_out(delivery: &Delivery<'_>, proposal: &Proposal) -> Result<()> {
     delivery.note();
+    delivery.admit().await?;
     let phase = delivery.ui.phase("stack");
     let lock = delivery.lock(&phase).await?;
     let result = delivery.as_planned(&lock, proposal, phase).await;

@@ -8,6 +8,7 @@ pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod context;
 mod host;
+pub(crate) mod login;
 pub(crate) mod push;
 
 use std::collections::BTreeMap;

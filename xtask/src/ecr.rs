@@ -1,8 +1,7 @@
 //! The image repository in Amazon ECR: found or created, asked for digests and for a token.
 
+pub(crate) mod contents;
 pub(crate) mod scan;
-
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use aws_sdk_ecr::Client;
@@ -56,6 +55,11 @@ impl Repository {
     /// The repository at a host that is known already.
     pub(crate) fn at(host: &str, name: &str) -> Self {
         Self { host: host.to_owned(), name: name.to_owned() }
+    }
+
+    /// Whether its URI names this host.
+    pub(crate) fn is_at(&self, host: &str) -> bool {
+        self.host == host
     }
 
     /// The image under `tag`, at `registry` where the repository's own URI leads nowhere.
@@ -190,63 +194,6 @@ fn decode(token: &str) -> Result<Credentials> {
     let text = String::from_utf8(bytes).ok().context("it is not text")?;
     let (user, password) = text.split_once(':').context("it has no user")?;
     Ok(Credentials { user: user.to_owned(), password: SecretString::from(password) })
-}
-
-/// An image as the repository lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
-    pub(crate) digest: String,
-    pub(crate) pushed: Option<SystemTime>,
-    /// Bytes in the registry.
-    pub(crate) size: u64,
-}
-
-/// Lists the images of a repository; none where there is no repository.
-///
-/// # Errors
-/// What AWS says.
-pub(crate) async fn list(client: &Client, name: &str) -> Result<Vec<Listed>> {
-    let (mut images, mut next) = (Vec::new(), None);
-    loop {
-        let page = match client.describe_images().repository_name(name).set_next_token(next).send().await {
-            Ok(page) => page,
-            Err(error) if error.code() == Some("RepositoryNotFoundException") => return Ok(images),
-            Err(error) => return Err(failure("ecr:DescribeImages", &format!("repository {name}"), &error).into()),
-        };
-        images.extend(page.image_details().iter().map(|image| Listed {
-            digest: image.image_digest().unwrap_or_default().to_owned(),
-            pushed: image.image_pushed_at().and_then(|date| SystemTime::try_from(*date).ok()),
-            size: image.image_size_in_bytes().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-        }));
-        next = page.next_token;
-        if next.is_none() {
-            return Ok(images);
-        }
-    }
-}
-
-/// Removes images by digest.
-///
-/// # Errors
-/// What AWS says, also of a single image.
-pub(crate) async fn remove(client: &Client, name: &str, digests: &[String]) -> Result<()> {
-    let resource = format!("repository {name}");
-    // A hundred a call is what ECR takes.
-    for some in digests.chunks(100) {
-        let ids = some.iter().map(|digest| ImageIdentifier::builder().image_digest(digest).build()).collect();
-        let call = client.batch_delete_image().repository_name(name).set_image_ids(Some(ids));
-        let answer = call.send().await.map_err(|error| failure("ecr:BatchDeleteImage", &resource, &error))?;
-        // Part of an index that stays, or gone already.
-        let fine = [ImageFailureCode::ImageNotFound, ImageFailureCode::ImageReferencedByManifestList];
-        let gone = |refused: &&ImageFailure| !refused.failure_code().is_some_and(|code| fine.contains(code));
-        if let Some(refused) = answer.failures().iter().find(gone) {
-            return Err(Failure::new(Exit::Failed, "image", "ECR did not remove an image")
-                .resource(resource)
-                .reason(refused.failure_reason().unwrap_or_default())
-                .into());
-        }
-    }
-    Ok(())
 }
 
 /// Deletes the repository with all its images; one that is gone already is fine.

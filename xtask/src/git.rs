@@ -20,6 +20,23 @@ pub(crate) async fn files(root: &Path) -> Option<Vec<String>> {
     Some(list.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())
 }
 
+/// Where git has the sources from; `None` where there is no remote `origin`.
+pub(crate) async fn origin(root: &Path) -> Option<String> {
+    let address = git(root, &["config", "--get", "remote.origin.url"]).await?;
+    Some(address.trim().to_owned()).filter(|address| !address.is_empty())
+}
+
+/// Whether the clone has a commit.
+pub(crate) async fn knows(root: &Path, commit: &str) -> bool {
+    let is_hash = commit.len() >= 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash && git(root, &["cat-file", "-e", &format!("{commit}^{{commit}}")]).await.is_some()
+}
+
+/// Whether the clone's history is cut off.
+pub(crate) async fn is_shallow(root: &Path) -> bool {
+    git(root, &["rev-parse", "--is-shallow-repository"]).await.is_some_and(|answer| answer.trim() == "true")
+}
+
 async fn git(root: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .args(arguments)

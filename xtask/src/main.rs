@@ -1,6 +1,7 @@
 //! The release tool. `main` reads the environment, parses, dispatches and exits; nothing else does.
 
 mod artifact;
+mod attest;
 mod aws;
 mod bootstrap;
 mod cargo;
@@ -24,15 +25,18 @@ mod image;
 mod interrupt;
 mod journal;
 mod local;
+mod oci;
 mod outcome;
 mod plan;
 mod policy;
 mod preflight;
 mod proof;
+mod provenance;
 mod publish;
 mod report;
 mod retention;
 mod rollout;
+mod sbom;
 mod smoke;
 mod stack;
 mod status;

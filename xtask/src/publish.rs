@@ -1,17 +1,19 @@
 //! From an artifact to an image in the registry that has a digest.
 
 use anyhow::Result;
+use config::deployment::Environment;
 use futures_util::future::try_join_all;
 
 use crate::artifact::Artifact;
+use crate::attest::{self, Origin};
 use crate::aws::Clients;
 use crate::context::Context;
 use crate::docker::megabytes;
 use crate::docker::push::{self, Credentials, Pushed};
 use crate::ecr::{self, Repository, Stored};
-use crate::image::ImageReference;
+use crate::image::{Digest, ImageReference};
 use crate::preflight::Ready;
-use crate::ui::Ui;
+use crate::ui::{Phase, Ui};
 
 /// What the registry has of a release before anything is pushed.
 #[derive(Debug, Default)]
@@ -28,8 +30,9 @@ pub(crate) struct Published {
     pub(crate) pushed: Pushed,
 }
 
-/// What is published.
+/// What is published, and for whom.
 pub(crate) struct Source<'a> {
+    pub(crate) environment: &'a Environment,
     pub(crate) artifact: Artifact,
     /// Names the sources it was compiled from.
     pub(crate) source_tag: Option<&'a str>,
@@ -68,7 +71,11 @@ pub(crate) async fn look(clients: &Clients, name: &str, tag: Option<&str>, known
     Ok(Registry { repository, stored })
 }
 
-/// Brings the artifact into the registry: nothing is built or pushed that is there already.
+/// Brings the artifact into the registry, with its bill of materials and provenance: nothing is built or pushed that is
+/// there already.
+///
+/// The tags by which a later run knows that nothing needs to be compiled come last. Whoever is cut short before that finds
+/// the image without them, compiles the same content, and attaches what is missing.
 ///
 /// # Errors
 /// What engine, registry or AWS say.
@@ -81,11 +88,15 @@ pub(crate) async fn publish(
     ui: &Ui,
 ) -> Result<Published> {
     let name = &context.deployment.service.name;
-    let Source { artifact, source_tag, commit } = source;
+    let Source { environment, artifact, source_tag, commit } = source;
     let tag = artifact.tag.clone();
+    let origin = Origin { platform: ready.platform, commit, content: &tag };
     if let (Some(repository), Some(stored)) = (&found.repository, &found.stored) {
         let image = repository.image(&tag, registry).pinned(&stored.digest);
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
+        // Compiled just now, it is what the registry has: what is missing there may be told of it.
+        let credentials = ecr::credentials(&ready.clients.ecr).await?;
+        attach(context, environment, &image, &stored.digest, credentials, &origin, ui).await?;
         if let Some(tag) = source_tag {
             // Other sources, the same image: next time nobody need compile to know that.
             ecr::add_tag(&ready.clients.ecr, name, stored, tag).await?;
@@ -99,12 +110,12 @@ pub(crate) async fn publish(
         tokio::try_join!(artifact.image(engine, name, ui), open(ready, name, &found, ui))?;
     let phase = ui.phase("push");
     let target = repository.image(&tag, registry);
-    let push = async |target: &ImageReference| match push::push(
+    let push = async |target: &ImageReference, phase: &Phase<'_>| match push::push(
         &engine.docker,
         &image.reference,
         target,
         &credentials,
-        &phase,
+        phase,
     )
     .await
     {
@@ -112,15 +123,40 @@ pub(crate) async fn publish(
         ended => ended,
     };
     // Where the tag is taken, someone released the same content at the same moment; it names it, whoever pushed.
-    let pushed = push(&target).await?;
-    // A tag that is taken names the first image of this commit, and stays with it.
-    let names = [source_tag.map(str::to_owned), commit.map(commit_tag)];
-    let names = names.into_iter().flatten().map(|tag| repository.image(&tag, registry)).collect::<Vec<_>>();
-    let others = try_join_all(names.iter().map(&push));
-    let (digest, _) = tokio::try_join!(push::digest(&engine.docker, &target, &credentials), others)?;
+    let pushed = push(&target, &phase).await?;
+    let digest = push::digest(&engine.docker, &target, &credentials).await?;
     let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
     phase.done(&format!("{digest}, {}, {layers}", megabytes(pushed.bytes)));
-    Ok(Published { image: target.pinned(&digest), pushed })
+    let published = target.pinned(&digest);
+    attach(context, environment, &published, &digest, credentials.clone(), &origin, ui).await?;
+    // A tag that is taken names the first image of this commit, and stays with it.
+    let names: Vec<String> = source_tag.map(str::to_owned).into_iter().chain(commit.map(commit_tag)).collect();
+    if !names.is_empty() {
+        let phase = ui.phase("name");
+        let targets: Vec<ImageReference> = names.iter().map(|tag| repository.image(tag, registry)).collect();
+        try_join_all(targets.iter().map(|target| push(target, &phase))).await?;
+        phase.done(&names.join(", "));
+    }
+    Ok(Published { image: published, pushed })
+}
+
+/// Attaches to the image what it lacks.
+async fn attach(
+    context: &Context,
+    environment: &Environment,
+    image: &ImageReference,
+    digest: &Digest,
+    credentials: Credentials,
+    origin: &Origin<'_>,
+    ui: &Ui,
+) -> Result<()> {
+    let phase = ui.phase("attest");
+    let registry = attest::registry(context, Some(environment), image, Some(credentials))?;
+    match attest::attach(context, &registry, image, digest, origin).await? {
+        0 => phase.skipped("the image has its bill of materials and provenance"),
+        _ => phase.done("bill of materials and provenance are attached"),
+    }
+    Ok(())
 }
 
 /// The repository, made if need be, and a password for it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::attest::Attestation;
 use crate::aws::log::Line;
 use crate::cost::Difference;
 use crate::drift::Drift;
@@ -87,6 +88,9 @@ pub(crate) struct Report {
     /// `doctor`, `bootstrap --check-token`: what was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) checks: Option<Vec<Check>>,
+    /// What the image brings along, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attestations: Option<Vec<Attestation>>,
     /// `destroy`: what is gone, or with `--dry-run` would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) removed: Option<Vec<String>>,

@@ -65,6 +65,19 @@ pub struct Environment {
     pub registry: Option<String>,
     /// Base URL for the smoke test; may name stack outputs as `{OutputKey}`.
     pub smoke_url: Option<String>,
+    /// Whether an image has to bring its bill of materials and its provenance.
+    pub attested: bool,
+    /// Findings of this severity and above keep an image out; `None` where nobody looks.
+    pub block_severity: Option<Severity>,
+}
+
+/// How bad a finding in an image is, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Low,
+    Medium,
+    High,
+    Critical,
 }
 
 impl Deployment {
@@ -115,6 +128,9 @@ impl Service {
 impl Environment {
     fn read((name, mut reader): (String, Reader)) -> (String, Self) {
         reader.check_name(&name, rules::ENVIRONMENT);
+        let protected = reader.boolean("protected", false);
+        // Where every change is asked for, nobody has to remember to ask for this.
+        let default = protected.then_some(Severity::Critical);
         let environment = Self {
             name: name.clone(),
             region: reader.string("region", None, rules::REGION),
@@ -124,14 +140,43 @@ impl Environment {
             execution_role: reader.optional("execution_role", rules::ROLE),
             template: reader.string("template", None, rules::TEMPLATE),
             parameters: reader.parameters("parameters"),
-            protected: reader.boolean("protected", false),
+            protected,
             watch_minutes: reader.number("watch_minutes", 0, 0..=180, rules::WATCH_MINUTES),
             endpoint: reader.optional("endpoint", rules::URL),
             registry: reader.optional("registry", rules::REGISTRY),
             smoke_url: reader.optional("smoke_url", rules::URL),
+            attested: reader.boolean("attested", false),
+            block_severity: match reader.optional("block_severity", rules::SEVERITY) {
+                Some(word) => Severity::of(&word),
+                None => default,
+            },
         };
         reader.finish();
         (name, environment)
+    }
+}
+
+impl Severity {
+    /// `None` for `none`, and for words that [`rules::SEVERITY`] does not take.
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "critical" => Some(Self::Critical),
+            "high" => Some(Self::High),
+            "medium" => Some(Self::Medium),
+            "low" => Some(Self::Low),
+            _ => None,
+        }
+    }
+
+    /// As `deploy.toml` writes it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
     }
 }
 

@@ -67,6 +67,9 @@ pub(crate) struct Conduct {
     /// Allow this resource, which holds data or identity, to be replaced or removed; may be repeated
     #[arg(long, value_name = "LOGICAL_ID")]
     pub(crate) allow: Vec<String>,
+    /// Let this finding of the image's scan pass, as CVE-2026-1; may be repeated
+    #[arg(long, value_name = "CVE")]
+    pub(crate) allow_finding: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -74,7 +77,7 @@ pub(crate) struct Release {
     #[command(flatten)]
     pub(crate) environment: EnvironmentArg,
     /// Release to this machine's Docker engine; no account is needed and nothing leaves the machine
-    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow", "keep_failed"])]
+    #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow", "allow_finding", "keep_failed"])]
     pub(crate) local: bool,
     #[command(flatten)]
     pub(crate) proof: Proof,
@@ -137,6 +140,20 @@ pub(crate) struct Apply {
     /// Wait for whoever holds the environment, instead of stopping
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Let this finding of the image's scan pass, as CVE-2026-1; may be repeated
+    #[arg(long, value_name = "CVE")]
+    pub(crate) allow_finding: Vec<String>,
+}
+
+/// Check what an image brings along.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// An image, HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG, or the environment that runs it
+    #[arg(value_name = "IMAGE|ENV", default_value = "dev")]
+    pub(crate) target: String,
+    /// The repository that it must come from [default: the pipeline's, git's remote origin, or Cargo.toml's]
+    #[arg(long, value_name = "URL")]
+    pub(crate) repository: Option<String>,
 }
 
 #[derive(Debug, Args)]

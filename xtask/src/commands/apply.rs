@@ -27,7 +27,8 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let (ready, has_image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let origin = Origin::Settings(&context.deployment.service);
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
-    let conduct = Conduct { wait: arguments.wait, ..Conduct::default() };
+    let Apply { wait, allow_finding, .. } = arguments;
+    let conduct = Conduct { wait: *wait, allow_finding: allow_finding.clone(), ..Conduct::default() };
     let delivery = Delivery {
         context,
         ready: &ready,

@@ -5,7 +5,9 @@ use anyhow::{Context as _, Result};
 use super::release;
 use crate::cli::Plan;
 use crate::context::Context;
+use crate::delivery::admission::Candidate;
 use crate::delivery::plan_file::{Parts, PlanFile};
+use crate::outcome::{Exit, Failure};
 use crate::rollout::{self, Manners, Origin, Outlook, Wanted};
 use crate::ui::Ui;
 
@@ -19,6 +21,21 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         release::published(&order, context, ui).await?.expect("no dry run");
     let origin = Origin::Settings(&context.deployment.service);
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
+    // Whoever reviews the plan shall see what would keep it from being applied; to publish and to plan is no harm.
+    let candidate = Candidate {
+        environment,
+        image: &wanted.image,
+        registry: proof.registry.as_deref(),
+        allowed: &conduct.allow_finding,
+    };
+    if let Err(error) = context.interrupt.or(candidate.admit(context, &ready.clients, ui)).await {
+        let failure = Failure::of(&error);
+        if failure.exit != Exit::Preflight {
+            return Err(error);
+        }
+        let reason = failure.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        ui.warn(&format!("it could not be applied: {failure}{reason}"));
+    }
     let phase = ui.phase("plan");
     let current = context.interrupt.or(rollout::is_current(&ready.clients, &wanted, &ready.seen)).await?;
     let manners = Manners { follow: !conduct.no_follow, recreate: false, allow: &conduct.allow, asker: None };

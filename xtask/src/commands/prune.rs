@@ -12,7 +12,7 @@ use super::release;
 use crate::aws::{Clients, Identity};
 use crate::cli::Prune;
 use crate::context::Context;
-use crate::ecr::{self, Listed};
+use crate::ecr::contents::{self, Listed};
 use crate::journal::inputs;
 use crate::journal::lock::{self, Holder, Lock};
 use crate::outcome;
@@ -106,7 +106,7 @@ async fn remove(
     let (still, _) = stale(clients, neighbours, name, keep).await?;
     let digests: Vec<String> =
         still.into_iter().filter(|image| shown.contains(image)).map(|image| image.digest).collect();
-    ecr::remove(&clients.ecr, name, &digests).await?;
+    contents::remove(&clients.ecr, name, &digests).await?;
     let unneeded = unneeded(clients, environment, keep).await?;
     inputs::sweep(&clients.ssm, &environment.stack, |hash| !unneeded.contains(hash)).await?;
     Ok(())
@@ -123,10 +123,19 @@ async fn stale(
     for other in neighbours {
         needed.extend(retention::images(clients, other, keep).await?);
     }
-    let mut images = ecr::list(&clients.ecr, name).await?;
-    let (all, old) = (images.len(), SystemTime::now() - AGE);
-    images.retain(|image| !needed.contains(&image.digest) && image.pushed.is_some_and(|pushed| pushed < old));
-    Ok((images, all))
+    let images = contents::list(&clients.ecr, name).await?;
+    let all = images.len();
+    Ok((unneeded_images(images, &needed, SystemTime::now() - AGE), all))
+}
+
+/// Those that are neither needed nor young. What is attached to an image stays with it, however old it is.
+fn unneeded_images(images: Vec<Listed>, needed: &BTreeSet<String>, old: SystemTime) -> Vec<Listed> {
+    let stays = |image: &&Listed| needed.contains(&image.digest) || image.pushed.is_none_or(|pushed| pushed >= old);
+    let kept: BTreeSet<String> = images.iter().filter(stays).map(|image| image.digest.clone()).collect();
+    let is_kept = |image: &Listed| {
+        kept.contains(&image.digest) || image.subject.as_ref().is_some_and(|subject| kept.contains(subject))
+    };
+    images.into_iter().filter(|image| !is_kept(image)).collect()
 }
 
 /// Names of stored inputs that no release needs which one can go back to.
@@ -136,4 +145,33 @@ async fn unneeded(clients: &Clients, environment: &Environment, keep: usize) -> 
         retention::inputs(clients, environment, keep)
     )?;
     Ok(stored.difference(&needed).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_attached_to_an_image_stays_and_goes_with_it() {
+        let now = SystemTime::now();
+        let image = |digest: &str, age: Duration, subject: Option<&str>| Listed {
+            digest: digest.to_owned(),
+            pushed: Some(now - age),
+            size: 1,
+            subject: subject.map(str::to_owned),
+        };
+        let images = vec![
+            image("needed", AGE * 2, None),
+            image("its-sbom", AGE * 2, Some("needed")),
+            image("young", Duration::ZERO, None),
+            image("its-provenance", AGE * 2, Some("young")),
+            image("stale", AGE * 2, None),
+            image("stale-sbom", AGE * 2, Some("stale")),
+            image("of-nothing", AGE * 2, Some("gone")),
+            image("just-attached", Duration::ZERO, Some("stale")),
+        ];
+        let gone = unneeded_images(images, &BTreeSet::from(["needed".to_owned()]), now - AGE);
+        let names: Vec<&str> = gone.iter().map(|image| image.digest.as_str()).collect();
+        assert_eq!(names, ["stale", "stale-sbom", "of-nothing"]);
+    }
 }

@@ -22,7 +22,7 @@ use crate::report::Change;
 use crate::rollout::{Origin, Wanted};
 use crate::template::Template;
 use crate::ui::Ui;
-use crate::{artifact, git, proof, smoke, status};
+use crate::{artifact, attest, git, proof, smoke, status};
 
 /// How long the local endpoint may take to be right; its health is already known.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(15);
@@ -110,7 +110,13 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
     };
     let check = Check { context, environment, proof, wait, engine: true, own_template: true };
     let (ready, (source_tag, commit, found)) = preflight::check(check, also, ui).await?;
-    if let (Some(repository), Some(stored), Some(tag)) = (&found.repository, &found.stored, &source_tag) {
+    let known = match (&found.repository, &found.stored, &source_tag) {
+        (Some(repository), Some(stored), Some(tag)) => Some((repository, stored, tag)),
+        _ => None,
+    };
+    if let Some((repository, stored, tag)) = known
+        && has_what_is_demanded(order, context, &ready, &repository.image(tag, registry).pinned(&stored.digest)).await?
+    {
         // These very sources were compiled before: whatever would be built, the registry has it.
         let image = repository.image(tag, registry).pinned(&stored.digest);
         ui.phase("compile").skipped("these sources were compiled before");
@@ -143,10 +149,25 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
     let covered = artifact.is_covered(context).await;
     let source_tag = source_tag.filter(|tag_before| covered && tag.as_ref() == Some(tag_before));
     let commit = commit.filter(|commit| now.as_ref() == Some(commit));
-    let source = publish::Source { artifact, source_tag: source_tag.as_deref(), commit: commit.as_deref() };
+    let source =
+        publish::Source { environment, artifact, source_tag: source_tag.as_deref(), commit: commit.as_deref() };
     let published = publish::publish(context, &ready, source, found, registry, ui).await?;
     context.report(|report| report.pushed_bytes = Some(published.pushed.bytes));
     Ok(Some(Published { ready, image: published.image, commit }))
+}
+
+/// Whether an image of the registry can be used as it is. One that lacks what the environment demands is compiled once
+/// more, since whoever has compiled it may attach that.
+async fn has_what_is_demanded(
+    order: &Order<'_>,
+    context: &Context,
+    ready: &Ready,
+    image: &ImageReference,
+) -> Result<bool> {
+    let Some(digest) = image.digest.as_ref().filter(|_| order.environment.attested) else { return Ok(true) };
+    let named = order.proof.registry.as_deref();
+    let registry = attest::of_environment(context, order.environment, &ready.clients, image, named).await?;
+    attest::is_attested(&registry, digest).await
 }
 
 /// Says what a release would do; nothing but reading has been asked of AWS.

@@ -1,8 +1,9 @@
 use aws_sdk_ecr::operation::batch_get_image::{BatchGetImageError, BatchGetImageOutput};
+use aws_sdk_ecr::operation::describe_images::DescribeImagesOutput;
 use aws_sdk_ecr::operation::describe_repositories::{DescribeRepositoriesError, DescribeRepositoriesOutput};
 use aws_sdk_ecr::operation::get_authorization_token::GetAuthorizationTokenOutput;
 use aws_sdk_ecr::types::error::RepositoryNotFoundException;
-use aws_sdk_ecr::types::{AuthorizationData, Image};
+use aws_sdk_ecr::types::{AuthorizationData, Image, ImageDetail};
 use aws_smithy_mocks::{mock, mock_client};
 use secrecy::ExposeSecret;
 
@@ -76,6 +77,24 @@ async fn the_token_is_taken_apart_and_never_shown() {
     assert!(!format!("{credentials:?}").contains("s3cret"));
     let broken = decode(&STANDARD.encode("s3cret")).unwrap_err();
     assert!(!format!("{broken:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn what_is_attached_names_its_image_by_itself_or_by_its_tag() {
+    let hex = "a".repeat(64);
+    let tag = format!("sha256-{hex}.sbom");
+    let describe = mock!(Client::describe_images).then_output(move || {
+        let image = |digest: &str| ImageDetail::builder().image_digest(digest);
+        DescribeImagesOutput::builder()
+            .image_details(image("sha256:1").image_tags("content-0123456789ab").build())
+            .image_details(image("sha256:2").subject_manifest_digest("sha256:1").build())
+            .image_details(image("sha256:3").image_tags("latest").image_tags(&tag).build())
+            .build()
+    });
+    let client = mock_client!(aws_sdk_ecr, [&describe]);
+    let subjects: Vec<_> =
+        contents::list(&client, "rest-api").await.unwrap().into_iter().map(|image| image.subject).collect();
+    assert_eq!(subjects, [None, Some("sha256:1".to_owned()), Some(format!("sha256:{hex}"))]);
 }
 
 #[test]

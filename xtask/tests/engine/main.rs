@@ -11,6 +11,7 @@ mod faults;
 mod gateway;
 mod load;
 mod local;
+mod materials;
 mod ministack;
 mod permissions;
 mod pipeline;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         boot::trials(&support),
         rehearsal::trials(&support),
         difference::trials(&support),
+        materials::trials(&support),
         permissions::trials(&support),
         pipeline::trials(&support),
         doctor::trials(&support),

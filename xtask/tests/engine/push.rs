@@ -37,6 +37,17 @@ fn right() -> Result<()> {
     ensure!(image == format!("{}/rest-api@{digest}", registry.host()), "{image} is elsewhere");
     ensure!(released["pushed_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "nothing was pushed: {released}");
 
+    // A registry that keeps no list of what refers to an image: the list is under a tag.
+    let own = format!("registry = \"{}\"", emulator.authority());
+    checkout.edit("deploy.toml", &own, &format!("registry = \"{}\"", registry.host()))?;
+    let verified = checkout.xtask(&["verify", image])?;
+    ensure!(!verified.stderr.contains(PASSWORD), "the password is shown: {}", verified.stderr);
+    let verified = verified.well()?;
+    ensure!(verified["attestations"].as_array().map(Vec::len) == Some(2), "both are found: {verified}");
+    let again = checkout.xtask(&["release", "rehearsal", "--yes"])?.well()?;
+    let attest = again["phases"].as_array().into_iter().flatten().find(|phase| phase["name"] == "attest");
+    ensure!(attest.is_some_and(|phase| phase["skipped"] == true), "what is there stays: {again}");
+
     // What another engine would get: the engine's own copy is out of the way.
     checkout.xtask(&["destroy", "rehearsal", "--yes"])?.well()?;
     let docker = || {

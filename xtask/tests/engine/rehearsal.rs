@@ -26,6 +26,7 @@ pub(crate) fn trials(support: &Support) -> Vec<Trial> {
     vec![
         trial("rehearsal::nothing_then_everything_then_the_change_only", Names::Machine, releases),
         trial("rehearsal::a_service_that_crashes_is_told_within_seconds_and_its_fix_is_not", Names::Machine, crash),
+        trial("rehearsal::an_attested_image_is_deployed_and_no_other", Names::Machine, attested),
         trial("rehearsal::the_gateway_leads_to_the_tasks_and_nothing_else_does", Names::Own, gateway),
     ]
 }
@@ -120,6 +121,71 @@ fn crash(checkout: &Checkout, _: &Ministack) -> Result<()> {
     checkout.commit("Mend it")?;
     let mended = release(checkout, &[])?;
     ensure!(mended["smoke"]["status"] == "right", "the fix is proved: {mended}");
+    Ok(())
+}
+
+/// An environment that takes nothing but images that bring their bill of materials and provenance.
+fn attested(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
+    let stack = "stack = \"rest-api-rehearsal\"";
+    checkout.edit("deploy.toml", stack, &format!("{stack}\nattested = true\nblock_severity = \"high\""))?;
+    checkout.commit("Demand attestations")?;
+    let ended = checkout.xtask(&["release", ENVIRONMENT, "--yes"])?;
+    ensure!(ended.stderr.contains("does not scan images"), "the emulator's lack is told: {}", ended.stderr);
+    let first = ended.well()?;
+    let (digest, image) = (text(&first, "/digest")?, text(&first, "/image")?);
+    both(&first)?;
+    for target in [ENVIRONMENT, &image] {
+        let verified = checkout.xtask(&["verify", target])?.well()?;
+        both(&verified)?;
+        let checks = verified["checks"].as_array().into_iter().flatten();
+        let names: Vec<&str> = checks.filter_map(|check| check["name"].as_str()).collect();
+        ensure!(names == ["image", "sbom", "provenance", "repository", "commit"], "{verified}");
+    }
+    let other = checkout.xtask(&["verify", ENVIRONMENT, "--repository", "https://github.com/somebody/else"])?;
+    ensure!(other.code == Some(3) && other.json.to_string().contains("another repository"), "{}", other.json);
+
+    // Somebody takes them away: nothing that is new to the stack gets through without them.
+    remove_attestations(emulator, &digest)?;
+    ensure!(checkout.xtask(&["verify", ENVIRONMENT])?.code == Some(3), "there is nothing to verify any more");
+    checkout.edit("deploy.toml", "MaxTasks = 2", "LogLevel = \"debug\"\nMaxTasks = 2")?;
+    checkout.commit("Change a parameter")?;
+    let refused = checkout.xtask(&["deploy", ENVIRONMENT, "--image", &image, "--yes"])?;
+    ensure!(refused.code == Some(3), "what is not attested is refused: {}", refused.json);
+    let said = refused.json["error"].to_string();
+    ensure!(said.contains("no bill of materials") && said.contains("no provenance"), "all of it is told: {said}");
+    ensure!(checkout.xtask(&["status", ENVIRONMENT])?.well()?.get("locked_by").is_none(), "a lock is left");
+
+    // The source tag is there, and does not spare the compiling: whoever compiles the same may attach what is missing.
+    let healed = release(checkout, &[])?;
+    ensure!(healed["digest"] == digest && healed["change"] == "update", "the same image is deployed: {healed}");
+    both(&healed)?;
+    settled(emulator, &healed)?;
+    let again = release(checkout, &[])?;
+    let phases = again["phases"].as_array().into_iter().flatten();
+    let compiled = phases.filter(|phase| phase["name"] == "compile").any(|phase| phase["skipped"] == false);
+    ensure!(!compiled && again["change"] == "none", "nothing is left to do: {again}");
+    Ok(())
+}
+
+/// That a bill of materials and provenance were seen.
+fn both(result: &Value) -> Result<()> {
+    let attestations = result["attestations"].as_array().into_iter().flatten();
+    let kinds: Vec<&str> = attestations.filter_map(|one| one["kind"].as_str()).collect();
+    ensure!(kinds == ["sbom", "provenance"], "both are told: {result}");
+    ensure!(result["attestations"][0]["packages"].as_u64().is_some_and(|packages| packages > 50), "{result}");
+    ensure!(result["attestations"][1]["builder"] == "urn:xtask:builder:local", "{result}");
+    Ok(())
+}
+
+/// Removes what is attached to an image, and the list of it.
+fn remove_attestations(emulator: &Ministack, digest: &str) -> Result<()> {
+    let endpoint = format!("http://{}", emulator.authority());
+    let tag = digest.replace(':', "-");
+    let tags = [tag.clone(), format!("{tag}.sbom"), format!("{tag}.provenance")];
+    let ids: Vec<Value> = tags.iter().map(|tag| json!({ "imageTag": tag })).collect();
+    let action = "AmazonEC2ContainerRegistry_V20150921.BatchDeleteImage";
+    let gone = client::call(&endpoint, "ecr", action, &json!({ "repositoryName": "rest-api", "imageIds": ids }))?;
+    ensure!(gone["imageIds"].as_array().map(Vec::len) == Some(3), "there were three: {gone}");
     Ok(())
 }
 

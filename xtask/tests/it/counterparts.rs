@@ -7,6 +7,7 @@ mod aws;
 mod engine;
 mod iam;
 mod reading;
+mod registry;
 pub(crate) mod ssm;
 pub(crate) mod staged;
 
@@ -60,6 +61,8 @@ pub(crate) struct World {
     pub(crate) architecture: Option<&'static str>,
     /// What the registry answers to a push, instead of taking it.
     pub(crate) push_refusal: Option<String>,
+    /// What is attached to the image: blobs and manifests, by digest and tag.
+    pub(crate) attached: BTreeMap<String, Vec<u8>>,
     /// What Systems Manager keeps.
     pub(crate) journal: ssm::Journal,
     /// Outputs of the stack besides its URL.
@@ -156,6 +159,7 @@ impl Respond for Answers {
                 let digest = staged::served(&mut world, request).unwrap_or_default();
                 service(&world, serde_json::json!({"name": "api", "digest": digest}).to_string())
             }
+            path if path.starts_with("/v2/rest-api/") => registry::answer(&mut world, request),
             path => {
                 let version = path.strip_prefix("/v1.").and_then(|rest| rest.split_once('/'));
                 let path = version.map_or(path.trim_start_matches('/'), |(_, path)| path);

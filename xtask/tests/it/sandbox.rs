@@ -40,7 +40,10 @@ Outputs:
 /// The compiler, the linker's friends and git, as far as the tool asks them.
 const PROGRAMS: [(&str, &str); 4] = [
     ("cc", "exit 1"),
-    ("cargo", r#"echo '{"reason":"compiler-artifact","target":{"name":"api"},"executable":"FOLDER/api"}'"#),
+    (
+        "cargo",
+        r#"case $1 in tree) printf '0\tapi v0.1.0 (/api)\tMIT\t\n' ;; *) echo '{"reason":"compiler-artifact","target":{"name":"api"},"executable":"FOLDER/api"}' ;; esac"#,
+    ),
     (
         "git",
         "case $1 in rev-parse) echo 0123456789abcdef0123456789abcdef01234567 ;; ls-files) printf 'crates/api/src/main.rs\\0' ;; esac",
@@ -63,6 +66,7 @@ impl Sandbox {
         sandbox.write("docker/Dockerfile", "FROM scratch\n");
         sandbox.write("api", "a program");
         sandbox.write("crates/api/src/main.rs", "fn main() {}\n");
+        sandbox.write("Cargo.lock", "version = 4\n");
         let folder = path.to_str().unwrap();
         sandbox.write("api.d", &format!("{folder}/api: {folder}/crates/api/src/main.rs\n"));
         for (name, script) in PROGRAMS {

@@ -1,5 +1,6 @@
 //! The finished tool as its user sees it: exit code, results and everything else, word for word.
 
+mod attestations;
 mod bootstraps;
 mod doctors;
 mod environments;

@@ -103,6 +103,12 @@ pub(super) const REGISTRY: Rule = Rule {
     allowed: "HOST or HOST:PORT, without a scheme",
 };
 
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFinding.html
+pub(super) const SEVERITY: Rule = Rule {
+    holds: |s| ["critical", "high", "medium", "low", "none"].contains(&s),
+    allowed: "critical, high, medium, low or none",
+};
+
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 pub(super) const PARAMETER: Rule = Rule {
     holds: |s| !s.is_empty() && s.len() <= 255 && s.bytes().all(|b| b.is_ascii_alphanumeric()),

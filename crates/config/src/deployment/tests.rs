@@ -1,4 +1,4 @@
-use super::Deployment;
+use super::{Deployment, Severity};
 
 const GOOD: &str = r#"
 [service]
@@ -93,6 +93,22 @@ fn alarms_are_watched_for_as_long_as_is_said() {
     assert_eq!((minutes("15"), minutes("180"), minutes("0")), (Ok(15), Ok(180), Ok(0)));
     for wrong in ["-1", "181", "70000", "\"15\"", "1.5"] {
         assert!(minutes(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_protected_environment_keeps_critical_findings_out_unless_it_says_otherwise() {
+    let severity = |lines: &str| {
+        let text = GOOD.replace("[environments.dev.p", &format!("{lines}\n[environments.dev.p"));
+        Deployment::parse("deploy.toml", &text).map(|deployment| deployment.environments["dev"].block_severity)
+    };
+    let asks = "protected = true\nblock_severity = ";
+    assert_eq!((severity(""), severity("protected = true")), (Ok(None), Ok(Some(Severity::Critical))));
+    assert_eq!(severity("block_severity = \"low\""), Ok(Some(Severity::Low)));
+    assert_eq!(severity(&format!("{asks}\"high\"")), Ok(Some(Severity::High)));
+    assert_eq!(severity(&format!("{asks}\"none\"")), Ok(None));
+    for wrong in ["\"CRITICAL\"", "\"informational\"", "\"\"", "true"] {
+        assert!(severity(&format!("{asks}{wrong}")).is_err(), "{wrong}");
     }
 }
 

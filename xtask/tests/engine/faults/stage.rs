@@ -103,7 +103,11 @@ impl Place {
         // What cargo has read for the binary, as it writes it beside it.
         place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
         let artifact = r#"{"reason":"compiler-artifact","target":{"name":"api"},"executable":"API"}"#;
-        place.program("cargo", &format!("echo '{}'", artifact.replace("API", &api.to_string_lossy())))?;
+        let artifact = artifact.replace("API", &api.to_string_lossy());
+        // A tree of one package, or what was built.
+        let tree = r"0\tapi v0.1.0 (/api)\tMIT\t\n";
+        place.program("cargo", &format!("case \"$1\" in tree) printf '{tree}' ;; *) echo '{artifact}' ;; esac"))?;
+        place.write("Cargo.lock", "version = 4\n")?;
         // What the compiler has read, as cargo tells it.
         place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
         place.program("rustc", &format!("test \"$1\" = -vV && echo rustc || echo {}", folder.display()))?;

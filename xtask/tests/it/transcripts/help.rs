@@ -45,6 +45,7 @@ fn of_the_tool() {
       deploy       Deploy an image that is there already, and prove it; or a template without one
       rollback     Go back to an earlier release: image, template and parameters, without a rebuild
       smoke        Prove that an endpoint answers, and with which image
+      verify       Check an image's bill of materials and provenance
       status       Show the stack's state, the running image and the releases one can go back to
       drift        Show what is no longer as the template says, and the findings of the image
       events       Show the stack's events; follow an operation that is under way

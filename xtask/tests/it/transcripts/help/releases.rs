@@ -62,6 +62,8 @@ fn of_release() {
                                     following it to its end first
           --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
                                     removed; may be repeated
+          --allow-finding <CVE>     Let this finding of the image's scan pass, as CVE-2026-1; may be
+                                    repeated
           --keep-failed             Leave a release that cannot be proved where it is, instead of going
                                     back to the one before
           --from-source             Compile inside the engine (stage `builder`) instead of with this
@@ -96,6 +98,8 @@ fn of_plan() {
                                     following it to its end first
           --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
                                     removed; may be repeated
+          --allow-finding <CVE>     Let this finding of the image's scan pass, as CVE-2026-1; may be
+                                    repeated
           --from-source             Compile inside the engine (stage `builder`) instead of with this
                                     machine's cargo
           --builder-image <IMAGE>   Base image of the stage `builder`, where another than
@@ -139,11 +143,13 @@ fn of_apply() {
       <FILE>  A file that `plan` wrote
 
     Options:
-          --smoke-url <URL>  Base URL for the smoke test, where the stack's own does not lead; may name
-                             outputs as {OutputKey}
-          --no-smoke         Do not prove that the endpoint runs the image
-          --wait             Wait for whoever holds the environment, instead of stopping
-      -h, --help             Print help
+          --smoke-url <URL>      Base URL for the smoke test, where the stack's own does not lead; may
+                                 name outputs as {OutputKey}
+          --no-smoke             Do not prove that the endpoint runs the image
+          --wait                 Wait for whoever holds the environment, instead of stopping
+          --allow-finding <CVE>  Let this finding of the image's scan pass, as CVE-2026-1; may be
+                                 repeated
+      -h, --help                 Print help
     ");
 }
 
@@ -170,6 +176,8 @@ fn of_deploy() {
                                     following it to its end first
           --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
                                     removed; may be repeated
+          --allow-finding <CVE>     Let this finding of the image's scan pass, as CVE-2026-1; may be
+                                    repeated
           --keep-failed             Leave a release that cannot be proved where it is, instead of going
                                     back to the one before
           --dry-run                 Say what would be done and change nothing
@@ -200,8 +208,28 @@ fn of_rollback() {
                                     following it to its end first
           --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
                                     removed; may be repeated
+          --allow-finding <CVE>     Let this finding of the image's scan pass, as CVE-2026-1; may be
+                                    repeated
           --dry-run                 Say what would be done and change nothing
       -h, --help                    Print help
+    ");
+}
+
+#[test]
+fn of_verify() {
+    assert_snapshot!(of("verify", "-h"), @r"
+    Check an image's bill of materials and provenance
+
+    Usage: cargo xtask verify [OPTIONS] [IMAGE|ENV]
+
+    Arguments:
+      [IMAGE|ENV]  An image, HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG, or the environment that
+                   runs it [default: dev]
+
+    Options:
+          --repository <URL>  The repository that it must come from [default: the pipeline's, git's
+                              remote origin, or Cargo.toml's]
+      -h, --help              Print help
     ");
 }
 

@@ -1,0 +1,183 @@
+//! What an image brings along: its bill of materials and its provenance, attached in the registry and held against what
+//! is expected of it.
+
+mod check;
+
+use anyhow::Result;
+use config::deployment::Environment;
+use serde::Serialize;
+
+use crate::aws::Clients;
+use crate::context::Context;
+use crate::docker::login;
+use crate::docker::push::Credentials;
+use crate::image::{Digest, ImageReference};
+use crate::oci::artifact::Document;
+use crate::oci::{self, Registry};
+use crate::plan::Platform;
+use crate::provenance::Facts;
+use crate::{ecr, git, provenance, sbom};
+pub(crate) use check::{checks, verified};
+
+/// What is attached to an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Sbom,
+    Provenance,
+}
+
+/// Something that an image has, as `--json` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Attestation {
+    kind: Kind,
+    /// Of its manifest in the registry.
+    digest: String,
+    /// Packages that a bill of materials has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packages: Option<usize>,
+    /// What provenance says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    builder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
+}
+
+/// What an image was built from.
+pub(crate) struct Origin<'a> {
+    pub(crate) platform: Platform,
+    /// The commit of a clean work tree.
+    pub(crate) commit: Option<&'a str>,
+    /// The tag that names the image's content.
+    pub(crate) content: &'a str,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 2] = [Self::Sbom, Self::Provenance];
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Sbom => sbom::KIND,
+            Self::Provenance => provenance::KIND,
+        }
+    }
+
+    /// The tag of what is attached: a name for the lifecycle, which takes what has none, and for those who cannot list.
+    fn tag(self, image: &Digest) -> String {
+        let end = match self {
+            Self::Sbom => "sbom",
+            Self::Provenance => "provenance",
+        };
+        format!("{}.{end}", oci::list_tag(image))
+    }
+}
+
+/// Digest of the image that something with this tag is attached to, as [`Kind::tag`] or the specification's list names it.
+pub(crate) fn subject(tag: &str) -> Option<Digest> {
+    let hex = tag.strip_prefix("sha256-")?.split('.').next()?;
+    format!("sha256:{hex}").parse().ok()
+}
+
+/// The registry of an image of `environment`. What is on this machine speaks HTTP; so does an emulator, which plays ECR's
+/// registry at its own address whatever the repository's URI says.
+///
+/// # Errors
+/// An `AWS_CA_BUNDLE` that holds no certificates.
+pub(crate) fn registry(
+    context: &Context,
+    environment: Option<&Environment>,
+    image: &ImageReference,
+    credentials: Option<Credentials>,
+) -> Result<Registry> {
+    let set = |name: &str| context.vars.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let endpoint = environment.and_then(|environment| {
+        set("AWS_ENDPOINT_URL_ECR").or(environment.endpoint.as_deref()).or_else(|| set("AWS_ENDPOINT_URL"))
+    });
+    let emulator = endpoint.and_then(|url| url.strip_prefix("http://")).map(|rest| rest.trim_end_matches('/'));
+    // Only AWS's own names lead elsewhere than they say.
+    let emulator = emulator.filter(|host| image.host == *host || image.host.contains(".dkr.ecr."));
+    let plain = emulator.is_some() || is_loopback(&image.host);
+    let at = ImageReference { host: emulator.unwrap_or(&image.host).to_owned(), ..image.clone() };
+    Registry::new(&at, credentials, plain, context.authorities().as_deref())
+}
+
+/// As [`registry`], with a password: ECR's for the environment's own registry and for the one that is `named`, and for any
+/// other what `docker login` has kept. Nobody else gets ECR's.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn of_environment(
+    context: &Context,
+    environment: &Environment,
+    clients: &Clients,
+    image: &ImageReference,
+    named: Option<&str>,
+) -> Result<Registry> {
+    let host = image.host.as_str();
+    let own = [named, environment.registry.as_deref()].contains(&Some(host))
+        || ecr::find(&clients.ecr, &image.repository).await?.is_some_and(|repository| repository.is_at(host));
+    let credentials =
+        if own { Some(ecr::credentials(&clients.ecr).await?) } else { login::credentials(&context.vars, host) };
+    registry(context, Some(environment), image, credentials)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether the registry has all that an image brings along.
+///
+/// # Errors
+/// What the registry says.
+pub(crate) async fn is_attested(registry: &Registry, image: &Digest) -> Result<bool> {
+    for kind in Kind::ALL {
+        if !registry.has(&kind.tag(image)).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Attaches to an image what it lacks; answers how many documents that were.
+///
+/// # Errors
+/// A cargo that does not tell what it compiles, or what the registry says.
+pub(crate) async fn attach(
+    context: &Context,
+    registry: &Registry,
+    image: &ImageReference,
+    digest: &Digest,
+    origin: &Origin<'_>,
+) -> Result<usize> {
+    if is_attested(registry, digest).await? {
+        return Ok(0);
+    }
+    let sources = git::origin(&context.root).await;
+    let repository = provenance::repository(&context.vars, sources.as_deref());
+    let lock = sbom::lock(context)?;
+    let facts = Facts {
+        image,
+        repository: &repository,
+        commit: origin.commit,
+        lock: oci::digest(lock.as_bytes()).trim_start_matches("sha256:").to_owned(),
+        platform: origin.platform.oci(),
+        features: &context.deployment.service.features,
+        content: origin.content,
+    };
+    let bytes = [
+        sbom::write(context, origin.platform, image).await?,
+        provenance::statement(&context.vars, &facts).to_string().into_bytes(),
+    ];
+    let documents = Kind::ALL.into_iter().zip(bytes);
+    let documents =
+        documents.map(|(kind, bytes)| Document { kind: kind.media_type(), tag: kind.tag(digest), bytes }).collect();
+    Ok(registry.attach(digest, documents).await?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+use super::*;
+
+#[test]
+fn tags_say_what_they_are_attached_to() {
+    let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+    for kind in Kind::ALL {
+        let tag = kind.tag(&digest);
+        assert_eq!(subject(&tag), Some(digest.clone()), "{tag}");
+        let image = ImageReference::tagged("127.0.0.1:5000", "rest-api", &tag);
+        assert_eq!(image.to_string().parse(), Ok(image), "a registry takes the tag");
+    }
+    assert_eq!(subject(&oci::list_tag(&digest)), Some(digest));
+    for other in ["content-0123456789ab", "sha256-abc", "v1.0.0"] {
+        assert_eq!(subject(other), None, "{other}");
+    }
+}
+
+#[test]
+fn only_this_machine_is_spoken_to_without_tls() {
+    for host in ["127.0.0.1:5000", "localhost", "localhost:4570"] {
+        assert!(is_loopback(host), "{host}");
+    }
+    for host in ["localhost.example", "registry.local:5000", "10.0.0.1:5000", "127.0.0.1.example"] {
+        assert!(!is_loopback(host), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn ecrs_password_goes_to_the_environments_own_registry_only() {
+    use aws_sdk_ecr::Client;
+    use aws_sdk_ecr::operation::describe_repositories::DescribeRepositoriesOutput;
+    use aws_sdk_ecr::operation::get_authorization_token::GetAuthorizationTokenOutput;
+    use aws_sdk_ecr::types::{AuthorizationData, Repository};
+    use aws_smithy_mocks::{mock, mock_client};
+
+    let own = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";
+    let find = mock!(Client::describe_repositories)
+        .sequence()
+        .output(move || {
+            let repository =
+                Repository::builder().repository_name("rest-api").repository_uri(format!("{own}/rest-api"));
+            DescribeRepositoriesOutput::builder().repositories(repository.build()).build()
+        })
+        .repeatedly()
+        .build();
+    let token = mock!(Client::get_authorization_token)
+        .sequence()
+        .output(|| {
+            // base64 of AWS:s3cret
+            let data = AuthorizationData::builder().authorization_token("QVdTOnMzY3JldA==").build();
+            GetAuthorizationTokenOutput::builder().authorization_data(data).build()
+        })
+        .repeatedly()
+        .build();
+    let mut clients = Clients::modelled(mock_client!(aws_sdk_cloudformation, []));
+    clients.ecr = mock_client!(aws_sdk_ecr, aws_smithy_mocks::RuleMode::MatchAny, [&find, &token]);
+    let text = "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \"t\"\n";
+    let deployment = config::deployment::Deployment::parse("deploy.toml", text).unwrap();
+    let context = Context::of(deployment, crate::interrupt::Interrupt::never());
+    let environment = &context.deployment.environments["dev"];
+    let image = |host: &str| ImageReference::tagged(host, "rest-api", "one");
+    for (host, named, asked) in [
+        (own, None, 1),
+        ("ghcr.io", None, 1),
+        ("111122223333.dkr.ecr.eu-central-1.amazonaws.com.example", None, 1),
+        ("127.0.0.1:5000", Some("127.0.0.1:5000"), 2),
+    ] {
+        of_environment(&context, environment, &clients, &image(host), named).await.unwrap();
+        assert_eq!(token.num_calls(), asked, "{host}");
+    }
+}

@@ -1,0 +1,131 @@
+//! `verify`: what an image brings along, held against what is expected, without changing anything.
+
+use anyhow::Result;
+use config::deployment::Environment;
+
+use super::doctor;
+use crate::attest;
+use crate::cli::Verify;
+use crate::context::Context;
+use crate::docker::login;
+use crate::image::{Digest, ImageReference, InvalidReference};
+use crate::oci::Registry;
+use crate::outcome::{self, Exit, Failure};
+use crate::preflight;
+use crate::report::Check;
+use crate::rollout;
+use crate::stack::Stack;
+use crate::ui::Ui;
+
+pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Result<()> {
+    let target = &arguments.target;
+    let (image, registry) = match context.deployment.environments.get(target) {
+        Some(environment) => running(context, environment).await?,
+        None if target.contains('/') => named(context, target).await?,
+        None => return context.environment(target).map(drop).map_err(Into::into),
+    };
+    let digest = pin(&registry, &image).await?;
+    let image = image.pinned(&digest);
+    let repository = arguments.repository.as_deref();
+    let (checked, attestations) = attest::checks(context, &registry, &image, &digest, repository).await?;
+    let mut checks = vec![Check { name: "image", ok: true, detail: image.to_string(), note: false, hint: None }];
+    checks.extend(checked.iter().map(|(name, finding)| check(name, finding)));
+    doctor::show(&checks, ui);
+    context.report(|report| {
+        report.image = Some(image.to_string());
+        report.digest = Some(digest.to_string());
+        report.checks = Some(checks);
+        report.attestations = Some(attestations);
+    });
+    let problems: Vec<Failure> = checked.into_iter().filter_map(|(_, finding)| finding.err()).collect();
+    if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
+}
+
+/// What the environment's stack runs.
+async fn running(context: &Context, environment: &Environment) -> Result<(ImageReference, Registry)> {
+    context.report(|report| {
+        report.environment = Some(environment.name.clone());
+        report.stack = Some(environment.stack.clone());
+    });
+    let (clients, _) = preflight::account(context, environment).await?;
+    let seen = rollout::look(&clients, environment).await?;
+    let image = seen.stack.as_ref().and_then(Stack::container_uri).ok_or_else(|| {
+        Failure::new(Exit::Failed, "stack", "the environment runs no image")
+            .resource(format!("stack {}", environment.stack))
+            .hint(format!("cargo xtask status {}", environment.name))
+    })?;
+    let image: ImageReference = image.parse()?;
+    let registry = attest::of_environment(context, environment, &clients, &image, None).await?;
+    Ok((image, registry))
+}
+
+/// An image by its name. ECR's password comes from the environment whose registry it is in, any other's from where the
+/// engine's command line keeps it.
+async fn named(context: &Context, name: &str) -> Result<(ImageReference, Registry)> {
+    let image: ImageReference =
+        name.parse().map_err(|error: InvalidReference| Failure::new(Exit::Usage, "image", error.to_string()))?;
+    let environment = context.deployment.environments.values().find(|environment| is_at(environment, &image.host));
+    let registry = match environment {
+        Some(environment) => {
+            let (clients, _) = preflight::account(context, environment).await?;
+            attest::of_environment(context, environment, &clients, &image, None).await?
+        }
+        None => attest::registry(context, None, &image, login::credentials(&context.vars, &image.host))?,
+    };
+    Ok((image, registry))
+}
+
+/// Whether a host is an environment's registry: the one that it names, or ECR's in its account and region
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html>).
+fn is_at(environment: &Environment, host: &str) -> bool {
+    if environment.endpoint.is_some() || environment.registry.is_some() {
+        return environment.registry.as_deref() == Some(host);
+    }
+    let mut parts = host.split('.');
+    let (account, words) = (parts.next(), [parts.next(), parts.next(), parts.next()]);
+    words == [Some("dkr"), Some("ecr"), Some(&environment.region)]
+        && environment.account.as_deref().is_none_or(|own| account == Some(own))
+}
+
+/// The digest of an image that may be named by a tag.
+async fn pin(registry: &Registry, image: &ImageReference) -> Result<Digest> {
+    if let Some(digest) = &image.digest {
+        return Ok(digest.clone());
+    }
+    let tag = image.tag.as_deref().unwrap_or_default();
+    let stored = registry.manifest(tag).await?.ok_or_else(|| {
+        Failure::new(Exit::Failed, "image", "the registry does not have the image").resource(image.to_string())
+    })?;
+    stored.descriptor.digest.parse().map_err(anyhow::Error::msg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_is_known_by_its_host() {
+        let text = "[service]\nname = \"api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \
+                    \"t\"\n";
+        let is = |lines: &str, host: &str| {
+            let deployment = config::deployment::Deployment::parse("deploy.toml", &format!("{text}{lines}")).unwrap();
+            is_at(&deployment.environments["dev"], host)
+        };
+        let host = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";
+        assert!(is("", host) && is("account = \"111122223333\"", host));
+        assert!(!is("account = \"444455556666\"", host) && !is("", &host.replace("eu-central", "us-east")));
+        assert!(!is("", "ghcr.io") && !is("registry = \"127.0.0.1:1\"", host));
+        assert!(is("registry = \"127.0.0.1:1\"", "127.0.0.1:1"));
+    }
+}
+
+/// What was found, as a line of the result.
+fn check(name: &'static str, finding: &Result<String, Failure>) -> Check {
+    match finding {
+        Ok(detail) => Check { name, ok: true, note: false, detail: detail.clone(), hint: None },
+        Err(failure) => {
+            let reason = failure.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            Check { name, ok: false, note: false, detail: format!("{failure}{reason}"), hint: failure.hint.clone() }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What an image must be before a stack gets it: attested where the environment demands that, and without findings that
+//! keep it out. An image that runs already is not asked again, nor is one that a failed release goes back to.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_sdk_ecr::Client;
+use config::deployment::{Environment, Severity};
+use tokio::time::Instant;
+
+use super::Delivery;
+use crate::attest;
+use crate::aws::Clients;
+use crate::context::Context;
+use crate::ecr::scan::{self, Finding, Scan};
+use crate::image::{Digest, ImageReference};
+use crate::outcome::{Exit, Failure};
+use crate::ui::{Phase, Ui};
+
+/// How long a scan may take: ECR begins it with the push, and the images are small.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a scan may take to begin.
+const GRACE: Duration = Duration::from_secs(15);
+/// Between two looks at a scan that goes on.
+const PAUSE: Duration = Duration::from_secs(3);
+/// Findings that a refusal lists; the rest is counted.
+const SHOWN: usize = 10;
+
+impl Delivery<'_> {
+    /// Refuses an image that the environment does not take. What a plan has begun already is only followed, and not asked.
+    ///
+    /// # Errors
+    /// A refusal with everything that is wrong with it, or what registry and AWS say.
+    pub(super) async fn admit(&self) -> Result<()> {
+        let Self { context, ready, wanted, conduct, proof, ui, .. } = self;
+        let candidate = Candidate {
+            environment: wanted.environment,
+            image: &wanted.image,
+            registry: proof.registry.as_deref(),
+            allowed: &conduct.allow_finding,
+        };
+        context.interrupt.or(candidate.admit(context, &ready.clients, ui)).await
+    }
+}
+
+/// An image that an environment is to run.
+pub(crate) struct Candidate<'a> {
+    pub(crate) environment: &'a Environment,
+    /// By digest; others are not looked at, since no stack gets them.
+    pub(crate) image: &'a ImageReference,
+    /// The registry's real host, where the repository's own URI leads nowhere.
+    pub(crate) registry: Option<&'a str>,
+    /// Findings that keep nothing out.
+    pub(crate) allowed: &'a [String],
+}
+
+/// What does not keep an image out.
+#[derive(Debug, PartialEq, Eq)]
+enum Judged {
+    Fine(String),
+    /// Nothing is known of it, of which the user is warned.
+    Untold(String),
+}
+
+impl Candidate<'_> {
+    /// Looks at the image, and notes in the result what was seen.
+    ///
+    /// # Errors
+    /// As for [`Delivery::admit`].
+    pub(crate) async fn admit(&self, context: &Context, clients: &Clients, ui: &Ui) -> Result<()> {
+        let Self { environment, image, .. } = self;
+        let Some(digest) = &image.digest else { return Ok(()) };
+        if environment.attested {
+            let phase = ui.phase("verify");
+            let registry = attest::of_environment(context, environment, clients, image, self.registry).await?;
+            let attestations = attest::verified(context, &registry, image, digest).await?;
+            context.report(|report| report.attestations = Some(attestations));
+            phase.done("bill of materials and provenance are as expected");
+        }
+        let Some(severity) = environment.block_severity else { return Ok(()) };
+        let phase = ui.phase("scan");
+        let scan = self.scan(&clients.ecr, digest, &phase).await;
+        if let Ok(Scan::Findings(findings)) = &scan {
+            context.report(|report| report.findings = Some(findings.clone()));
+        }
+        match self.judge(scan, digest, severity)? {
+            Judged::Fine(what) => phase.done(&what),
+            Judged::Untold(warning) => {
+                phase.skipped("nothing is known");
+                ui.warn(&warning);
+            }
+        }
+        Ok(())
+    }
+
+    /// The findings, once there are any to be known.
+    async fn scan(&self, client: &Client, digest: &Digest, phase: &Phase<'_>) -> Result<Scan> {
+        let begun = Instant::now();
+        loop {
+            let scan = scan::scan(client, &self.image.repository, digest.as_str()).await?;
+            let patience = match scan {
+                Scan::Pending => PATIENCE,
+                // Of an image that was pushed a moment ago, the scan need not have begun.
+                Scan::Missing => GRACE,
+                _ => return Ok(scan),
+            };
+            if begun.elapsed() >= patience {
+                return Ok(scan);
+            }
+            phase.doing("the image is being scanned");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn judge(&self, scan: Result<Scan>, digest: &Digest, severity: Severity) -> Result<Judged> {
+        let Self { environment, image, .. } = self;
+        let refuse = |message: &str, reason: String, hint: String| {
+            Failure::new(Exit::Preflight, "scan", message).resource(image.to_string()).reason(reason).hint(hint)
+        };
+        match scan {
+            Ok(Scan::Findings(findings)) => self.judge_findings(&findings, severity),
+            // An image without an operating system has no packages that basic scanning knows.
+            Ok(Scan::Unsupported(words)) => Ok(Judged::Fine(format!("nothing that ECR's scanner knows: {words}"))),
+            Ok(Scan::Pending) => {
+                let reason = format!("it has not ended within {} s", PATIENCE.as_secs());
+                let hint = "repeat the command in some minutes".to_owned();
+                Err(refuse("the scan of the image takes too long", reason, hint).into())
+            }
+            Ok(Scan::Missing) if environment.protected && environment.endpoint.is_none() => {
+                let (region, repository) = (&environment.region, &image.repository);
+                let hint = if image.host.contains(".dkr.ecr.") {
+                    format!(
+                        "aws ecr start-image-scan --region {region} --repository-name {repository} \
+                         --image-id imageDigest={digest}"
+                    )
+                } else {
+                    let name = &environment.name;
+                    format!("push it to ECR, or block_severity = \"none\" in [environments.{name}] of deploy.toml")
+                };
+                let reason = "ECR has no scan of it".to_owned();
+                Err(refuse("nobody knows what is wrong with the image", reason, hint).into())
+            }
+            Ok(Scan::Missing) => {
+                Ok(Judged::Untold("ECR has no scan of the image: nobody knows what is wrong with it".to_owned()))
+            }
+            Err(error) if environment.endpoint.is_some() => {
+                Ok(Judged::Untold(format!("the emulator does not scan images: {}", Failure::of(&error))))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn judge_findings(&self, findings: &[Finding], severity: Severity) -> Result<Judged> {
+        let Self { environment, image, allowed, .. } = self;
+        let bar = scan::Severity::of(severity.word());
+        let (excused, blocking): (Vec<&Finding>, Vec<&Finding>) =
+            findings.iter().filter(|one| one.severity >= bar).partition(|one| allowed.contains(&one.name));
+        if blocking.is_empty() {
+            let excused = if excused.is_empty() { String::new() } else { format!(", {} allowed", excused.len()) };
+            return Ok(Judged::Fine(format!("findings: {}{excused}", scan::count(findings))));
+        }
+        let mut lines: Vec<String> = blocking.iter().take(SHOWN).map(|finding| told(finding)).collect();
+        if blocking.len() > SHOWN {
+            lines.push(format!("and {} more", blocking.len() - SHOWN));
+        }
+        let names: BTreeSet<&str> = blocking.iter().map(|finding| finding.name.as_str()).collect();
+        let first = names.first().copied().unwrap_or_default();
+        let message = format!(
+            "the image has {} of severity {} or above, which {} does not take",
+            if blocking.len() == 1 { "a finding".to_owned() } else { format!("{} findings", blocking.len()) },
+            severity.word(),
+            environment.name
+        );
+        Err(Failure::new(Exit::Preflight, "scan", message)
+            .resource(image.to_string())
+            .reason(lines.join("\n"))
+            .hint(format!("mend them and release again; --allow-finding {first} lets one that was looked at pass"))
+            .into())
+    }
+}
+
+fn told(finding: &Finding) -> String {
+    let Finding { name, severity, package, version, .. } = finding;
+    let of = [package.as_deref(), version.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let of = if of.is_empty() { String::new() } else { format!(" in {of}") };
+    format!("{name}, {}{of}", severity.word())
+}
+
+#[cfg(test)]
+mod tests;

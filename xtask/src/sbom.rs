@@ -1,0 +1,70 @@
+//! The bill of materials of an image: CycloneDX 1.6 of the packages that are compiled into its program.
+//!
+//! It is the same for the same sources: nothing in it tells when, where or by whom it was made.
+
+mod document;
+mod tree;
+
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+use tokio::process::Command;
+
+use crate::cargo;
+use crate::context::Context;
+use crate::image::ImageReference;
+use crate::outcome::{Exit, Failure};
+use crate::plan::Platform;
+pub(crate) use document::{Summary, summary};
+
+/// Media type of the document (<https://www.iana.org/assignments/media-types/application/vnd.cyclonedx+json>).
+pub(crate) const KIND: &str = "application/vnd.cyclonedx+json";
+/// The file that says which packages are compiled, and with which checksums.
+pub(crate) const LOCK: &str = "Cargo.lock";
+
+/// Writes the bill of materials of `image`, which is named by digest.
+///
+/// # Errors
+/// No Cargo.lock, or a cargo that does not tell what it compiles.
+pub(crate) async fn write(context: &Context, platform: Platform, image: &ImageReference) -> Result<Vec<u8>> {
+    let lock = lock(context)?;
+    let output = Command::new("cargo")
+        .args(["tree", "--locked", "--package", cargo::SERVICE, "--target", platform.triple()])
+        // What only runs while compiling is not in the program.
+        .args(["--edges", "normal,no-proc-macro", "--prefix", "depth", "--format", tree::FORMAT])
+        .args(cargo::features(context))
+        .current_dir(&context.root)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("cargo cannot be started")?;
+    let fail = |reason: String| {
+        Failure::new(Exit::Failed, "sbom", "cargo does not tell what the image is made of")
+            .resource(format!("package {}, target {}", cargo::SERVICE, platform.triple()))
+            .reason(reason)
+            .hint(format!("cargo tree --locked --package {} --edges normal,no-proc-macro", cargo::SERVICE))
+    };
+    if !output.status.success() {
+        return Err(fail(String::from_utf8_lossy(&output.stderr).trim().to_owned()).into());
+    }
+    let tree = tree::read(&String::from_utf8_lossy(&output.stdout)).map_err(fail)?;
+    let document = document::write(&context.deployment.service.name, image, &tree, &tree::checksums(&lock));
+    Ok(document.to_string().into_bytes())
+}
+
+/// The text of Cargo.lock.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(crate) fn lock(context: &Context) -> Result<String, Failure> {
+    std::fs::read_to_string(context.root.join(LOCK)).map_err(|error| {
+        Failure::new(Exit::Failed, "sbom", "it cannot be told what the image is made of")
+            .resource(LOCK)
+            .reason(error.to_string())
+            .hint("cargo generate-lockfile, and commit it")
+    })
+}
+
+#[cfg(test)]
+mod tests;
