@@ -160,8 +160,7 @@ fn a_token_is_held_against_the_trust() {
     let other = sandbox.run(&["doctor", "--token", "other"]);
     assert_eq!(other.code, 3);
     assert_snapshot!(about(&other, &["trust"]), @r"
-    !! trust       the claim sub does not fit: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
-    !! trust       the claim environment does not fit: expected dev; found staging
+    !! trust       the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
     ");
     assert!(
         other.stderr.contains("next: if this pipeline is to release: cargo xtask bootstrap dev"),
@@ -211,11 +210,13 @@ fn a_job_on_github_asks_about_its_own_token() {
     // A job that only looks is none that releases, which is no failure.
     answers("staging");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @r"
-    ?? trust       this job may not take the deploy role: the claim sub does not fit: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
+    ?? trust       this job may not take the deploy role: the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
                    next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --github-environment staging
     ");
     runtime.block_on(server.reset());
     let refused = sandbox.run(&["doctor"]);
-    assert_snapshot!(about(&refused, &["trust"]), @"?? trust       could not be looked at: no token of this job: HTTP status client error (404 Not Found)");
+    assert_snapshot!(about(&refused, &["trust"]), @r"
+    ?? trust       could not be looked at: no token of this job: GitHub gives this job no token: it answers 404 Not Found
+    ");
     assert!(!refused.transcript().contains("hush"), "{}", refused.transcript());
 }
