@@ -1,6 +1,7 @@
 //! The finished tool as its user sees it: exit code, results and everything else, word for word.
 
 mod bootstraps;
+mod drifts;
 mod environments;
 mod gates;
 mod help;
