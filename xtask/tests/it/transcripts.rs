@@ -3,6 +3,7 @@
 mod attestations;
 mod bootstraps;
 mod doctors;
+mod drifts;
 mod environments;
 mod gates;
 mod help;

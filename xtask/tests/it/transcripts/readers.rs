@@ -1,4 +1,4 @@
-//! What whoever may only read is told: `diff` and `drift`.
+//! What whoever may only read is told of a release to come: `diff`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::counterparts::{Counterparts, DIGEST, OTHER_DIGEST, REPOSITORY, World};
 use crate::sandbox::Sandbox;
 
-const TEMPLATE: &str = "\
+pub(super) const TEMPLATE: &str = "\
 Parameters:
   ContainerURI: {Type: String}
   ContainerPort: {Type: Number, Default: 80}
@@ -29,7 +29,7 @@ fn image(digest: &str) -> String {
 }
 
 /// An environment that runs the other image, made from this template.
-fn released(state: &str) -> World {
+pub(super) fn released(state: &str) -> World {
     let parameters = [("ContainerURI", image(OTHER_DIGEST)), ("ContainerPort", "8080".to_owned())];
     World {
         stack: state.to_owned(),
@@ -40,7 +40,7 @@ fn released(state: &str) -> World {
     }
 }
 
-fn started(world: World, template: &str) -> (Counterparts, Sandbox) {
+pub(super) fn started(world: World, template: &str) -> (Counterparts, Sandbox) {
     let counterparts = Counterparts::start(world);
     let sandbox = counterparts.sandbox();
     sandbox.write("infra/backend.yaml", template);
@@ -48,7 +48,7 @@ fn started(world: World, template: &str) -> (Counterparts, Sandbox) {
 }
 
 /// Whatever was asked must have been reading.
-fn only_read(counterparts: &Counterparts) {
+pub(super) fn only_read(counterparts: &Counterparts) {
     let asked = counterparts.world().asked.clone();
     let reads = ["Describe", "Get", "BatchGet", "List", "Detect"];
     let changing: Vec<&String> = asked
@@ -213,93 +213,4 @@ fn a_template_that_runs_no_image_has_a_difference_too() {
     note: the stack gets the tag managed-by=xtask, and with it what can have tags
     ");
     only_read(&counterparts);
-}
-
-#[test]
-fn a_stack_that_is_as_it_should_be() {
-    let world = World { findings: Some(json!([])), ..released("UPDATE_COMPLETE") };
-    let (counterparts, sandbox) = started(world, TEMPLATE);
-    assert_snapshot!(sandbox.run(&["drift"]).transcript(), @r"
-    exit 0
-    --- stdout
-    stack rest-api-dev is as its template says
-    findings of the image: none
-    --- stderr
-      drift     ...
-    ok drift     0 resources of rest-api-dev were compared ([time])
-    ");
-    only_read(&counterparts);
-}
-
-#[test]
-fn drift_and_findings_make_somebody_act() {
-    let attribute = json!([{"key": "package_name", "value": "musl"}, {"key": "package_version", "value": "1.2"}]);
-    let world = World {
-        drifted: vec![("Gateway", "/Name", "by-hand"), ("Users", "", ""), ("Task", "/Environment/0", "hunter2")],
-        findings: Some(json!([
-            {"name": "CVE-2026-1", "severity": "LOW"},
-            {"name": "CVE-2026-2", "severity": "CRITICAL", "attributes": attribute},
-        ])),
-        ..released("UPDATE_COMPLETE")
-    };
-    let (_counterparts, sandbox) = started(world, TEMPLATE);
-    let ended = sandbox.run(&["drift"]);
-    assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("hunter2"));
-    assert_snapshot!(ended.transcript(), @r"
-    exit 1
-    --- stdout
-    Gateway (AWS::Any::Thing) modified
-      /Name: as-it-was -> by-hand
-    Users (AWS::Any::Thing) deleted
-    Task (AWS::Any::Thing) modified
-      /Environment/0: differs (values are not shown)
-    findings of the image: 1 critical, 1 low
-      critical CVE-2026-2 in musl 1.2
-      low CVE-2026-1
-    --- stderr
-      drift     ...
-    ok drift     3 resources of rest-api-dev were compared ([time])
-    error: 3 resources of the stack drifted, and the image that runs has 1 critical
-      resource: stack rest-api-dev
-      reason: not as the template says: Gateway, Users, Task
-        critical CVE-2026-2 in musl 1.2
-      next: undo it by hand, or write it into infra/backend.yaml and release; a release does not put back what the template leaves unchanged; update what has them, then cargo xtask release dev
-    ");
-    let json = sandbox.run(&["drift", "--json"]).json();
-    assert_eq!((&json["error"]["kind"], json["findings"].as_array().unwrap().len()), (&json!("drift"), 2));
-    assert_eq!(json["drift"].as_array().unwrap().len(), 3);
-}
-
-#[test]
-fn what_cannot_be_compared_says_why() {
-    let (_counterparts, sandbox) = started(World::default(), TEMPLATE);
-    assert_snapshot!(sandbox.run(&["drift"]).transcript(), @r"
-    exit 1
-    --- stderr
-    error: drift cannot be detected
-      resource: stack rest-api-dev
-      reason: it does not exist
-      next: cargo xtask release dev
-    ");
-    let (_counterparts, sandbox) = started(released("UPDATE_IN_PROGRESS"), TEMPLATE);
-    assert_snapshot!(sandbox.run(&["drift"]).transcript(), @r"
-    exit 1
-    --- stderr
-    error: drift cannot be detected
-      resource: stack rest-api-dev
-      reason: it is UPDATE_IN_PROGRESS
-      next: cargo xtask events dev --follow
-    ");
-    let world = World { denied: Some("DetectStackDrift"), ..released("UPDATE_COMPLETE") };
-    let (_counterparts, sandbox) = started(world, TEMPLATE);
-    assert_snapshot!(sandbox.run(&["drift"]).transcript(), @r"
-    exit 1
-    --- stderr
-      drift     ...
-    !! drift     not finished ([time])
-    error: cloudformation:DetectStackDrift failed
-      resource: stack arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1
-      reason: AccessDenied: releaser is not authorized to perform it
-      next: allow cloudformation:DetectStackDrift for this role or user
-    ");
 }
