@@ -2,15 +2,16 @@
 
 mod arguments;
 mod pipeline;
+mod upkeep;
 mod values;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Bootstrap, Build, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs, Plan, Proof, Prune,
-    Recover, Release, Rollback, Smoke, Source, Verify,
+    Apply, Build, Conduct, Deploy, Diff, Doctor, Events, Logs, Plan, Proof, Release, Rollback, Smoke, Source, Verify,
 };
 pub(crate) use self::pipeline::{Announce, Comment, NextVersion};
+pub(crate) use self::upkeep::{Bootstrap, Destroy, IamPolicy, Prune, Recover};
 use crate::outcome::EXIT_CODES;
 
 /// Release the service: image, registry, stack, proof

@@ -17,7 +17,6 @@ use crate::diagnose;
 use crate::image::{Digest, ImageReference};
 use crate::journal::Remembered;
 use crate::journal::lock::{self, Holder, Lock};
-use crate::journal::record::Outcome;
 use crate::outcome::{Exit, Failure};
 use crate::preflight::Ready;
 use crate::proof::{self, Door, Manner};
@@ -281,21 +280,4 @@ impl Delivery<'_> {
         self.ui.result(&proof::shown(&base));
         Ok(())
     }
-
-    /// What a failure leaves behind, for `status` and whoever comes next.
-    async fn record_failure(&self, change: Change, seconds: f64, error: &anyhow::Error) {
-        let failure = Failure::of(error);
-        let Some(outcome) = left_by(&failure) else { return };
-        self.record_outcome(outcome, change, seconds, &failure).await;
-    }
-}
-
-/// What a failure leaves behind; nothing where it goes on, or was never begun: then the next run finds out.
-fn left_by(failure: &Failure) -> Option<Outcome> {
-    Some(match (failure.exit, failure.kind) {
-        (Exit::Interrupted | Exit::Failed, _) | (_, "deadline") => return None,
-        (Exit::RolledBack, _) => Outcome::RolledBack,
-        (_, "old-version" | "not-answering" | "open") => Outcome::Unproved,
-        _ => Outcome::Failed,
-    })
 }

@@ -3,6 +3,7 @@
 //! Decides what is visible (`--quiet`, `--json`, `--verbose`), whether there is colour and a live display, and keeps
 //! the phases with their times for the result. It never decides what happens next.
 
+mod foreign;
 mod phase;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::cli::{Color, Global};
 use crate::outcome::{Exit, Failure};
+use foreign::without_commands;
 pub(crate) use phase::{Phase, PhaseRecord};
 
 /// What a terminal can do, asked once by `main`.
@@ -253,17 +255,6 @@ impl Ui {
             None => write(),
         }
     }
-}
-
-/// Puts a mark before every line that GitHub's runner would take for a command; it looks past leading blanks.
-fn without_commands(text: &str) -> Cow<'_, str> {
-    let is_command = |line: &str| ["::", "##["].iter().any(|start| line.trim_start().starts_with(start));
-    if !text.lines().any(is_command) {
-        return text.into();
-    }
-    let lines =
-        text.lines().map(|line| if is_command(line) { format!("| {}", line.trim_start()) } else { line.into() });
-    lines.collect::<Vec<_>>().join("\n").into()
 }
 
 /// A question whose line nobody has ended yet; an interruption ends it.

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::{Delivery, left_by};
+use super::Delivery;
+use super::log::left_by;
 use crate::aws::Clients;
 use crate::ecr;
 use crate::image::ImageReference;

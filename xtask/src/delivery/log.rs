@@ -49,6 +49,13 @@ impl Delivery<'_> {
         }
     }
 
+    /// What a failure leaves behind, for `status` and whoever comes next.
+    pub(super) async fn record_failure(&self, change: Change, seconds: f64, error: &anyhow::Error) {
+        let failure = Failure::of(error);
+        let Some(outcome) = left_by(&failure) else { return };
+        self.record_outcome(outcome, change, seconds, &failure).await;
+    }
+
     /// Records what became of a release that is not good. That this may fail too must not hide why.
     pub(super) async fn record_outcome(&self, outcome: Outcome, change: Change, seconds: f64, failure: &Failure) {
         let parts = [failure.resource.as_deref(), failure.reason.as_deref()];
@@ -79,4 +86,14 @@ impl Delivery<'_> {
             took: self.ready.seen.remembered.last.as_ref().map(Record::learned).unwrap_or_default(),
         }
     }
+}
+
+/// What a failure leaves behind; nothing where it goes on, or was never begun: then the next run finds out.
+pub(super) fn left_by(failure: &Failure) -> Option<Outcome> {
+    Some(match (failure.exit, failure.kind) {
+        (Exit::Interrupted | Exit::Failed, _) | (_, "deadline") => return None,
+        (Exit::RolledBack, _) => Outcome::RolledBack,
+        (_, "old-version" | "not-answering" | "open") => Outcome::Unproved,
+        _ => Outcome::Failed,
+    })
 }

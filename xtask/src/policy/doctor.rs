@@ -27,8 +27,19 @@ pub(super) const LOOKS: Grant = Grant {
     ],
 };
 
-/// Statements that no release needs: what `doctor` itself and `bootstrap` read.
-const ASIDE: [&str; 3] = ["ApiAccount", "Doctor", "Provider"];
+/// Statements that no release needs: what `doctor` itself, `bootstrap`, `diff` and `drift` read.
+const ASIDE: [&str; 10] = [
+    "ApiAccount",
+    "Configuration",
+    "Doctor",
+    "Drift",
+    "GatewayConfiguration",
+    "Integrations",
+    "ListenerRules",
+    "Provider",
+    "RoleConfiguration",
+    "Types",
+];
 /// Actions that only `destroy`, `prune` and the first release of all need; and what AWS allows everybody.
 const RARE: [&str; 6] = [
     "ecr:BatchDeleteImage",

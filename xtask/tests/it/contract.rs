@@ -8,7 +8,7 @@ use crate::counterparts::{Counterparts, Ending, World};
 use crate::sandbox::Sandbox;
 
 /// What a release may say, at most.
-const RELEASE: [&str; 15] = [
+const RELEASE: [&str; 16] = [
     "ok",
     "environment",
     "image",
@@ -16,6 +16,7 @@ const RELEASE: [&str; 15] = [
     "pushed_bytes",
     "stack",
     "change",
+    "changes",
     "cost",
     "release",
     "outputs",
@@ -55,7 +56,7 @@ fn a_release_says_all_of_it_but_an_error() {
     let sandbox = counterparts.sandbox();
     for (change, nothing_to_do) in [("create", false), ("none", true)] {
         let object = sandbox.run(&["release", "--json"]).json();
-        let unsaid = |key: &&str| *key == "error" || (nothing_to_do && ["cost", "release"].contains(key));
+        let unsaid = |key: &&str| *key == "error" || (nothing_to_do && ["changes", "cost", "release"].contains(key));
         assert_eq!(keys(&object), RELEASE.into_iter().filter(|key| !unsaid(key)).collect());
         assert_eq!(object["change"], change);
         assert_eq!(object["pushed_bytes"] == 0, nothing_to_do, "{object}");

@@ -26,14 +26,8 @@ use roles::{EXECUTION, MANY, Roles, STACK};
 const ACCOUNT: &str = "111122223333";
 
 /// What the tool itself can call and a pipeline may not, each with the reason.
-const WITHHELD: [(&str, &str); 13] = [
+const WITHHELD: [(&str, &str); 7] = [
     ("apigateway:GET", "bootstrap reads the account's settings, and an administrator runs it"),
-    ("cloudformation:BatchDescribeTypeConfigurations", "drift is for whoever may only read"),
-    ("cloudformation:DescribeStackDriftDetectionStatus", "as above"),
-    ("cloudformation:DescribeStackResourceDrifts", "as above"),
-    ("cloudformation:DescribeType", "what a release would change, too; a release asks for a change set"),
-    ("cloudformation:DetectStackDrift", "as above"),
-    ("cloudformation:DetectStackResourceDrift", "as above"),
     ("ecr:BatchDeleteImage", "prune reads what other environments need, which this role may not"),
     ("ecr:CreateRepository", "the repository is there before the role is"),
     ("ecr:DeleteRepository", "nobody destroys images from a pipeline"),

@@ -179,7 +179,9 @@ fn whoever_looks_sees_the_configuration_of_what_a_stack_has() {
         let resources = template["Resources"].as_object().unwrap().values();
         types.extend(resources.map(|resource| resource["Type"].as_str().unwrap().to_owned()));
     }
-    let reads = |action: &&str| ["Describe", "Get", "List", "GET"].iter().any(|verb| action.starts_with(verb));
+    let reads = |action: &&str| {
+        ["BatchDescribe", "Describe", "Detect", "Get", "List", "GET"].iter().any(|verb| action.starts_with(verb))
+    };
     let mut read = BTreeSet::new();
     for (_, services) in HANDLERS.iter().filter(|(kind, _)| types.contains(*kind)) {
         for (service, actions) in services.split("; ").filter_map(|part| part.split_once(": ")) {

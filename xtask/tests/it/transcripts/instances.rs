@@ -158,7 +158,9 @@ fn who_looks_and_who_plans_asks_for_no_more_than_that() {
     for (level, command) in [
         ("read", &["status", "dev"][..]),
         ("read", &["events", "dev"]),
-        ("read", &["doctor", "dev"]),
+        ("read", &["diff", "dev"]),
+        ("read", &["drift", "dev"]),
+        ("release", &["doctor", "dev"]),
         ("plan", &["plan", "dev", "--out", "plan.json"]),
     ] {
         counterparts.world().asked.clear();
