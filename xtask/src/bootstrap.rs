@@ -164,17 +164,10 @@ pub(crate) async fn logging_role(clients: &Clients) -> Result<Option<String>> {
 }
 
 /// What the pipeline has to be told, by the names of its variables.
-pub(crate) fn variables(environment: &Environment, identity: &Identity, stack: &Stack) -> BTreeMap<String, String> {
+pub(crate) fn variables(environment: &Environment, stack: &Stack) -> BTreeMap<String, String> {
     let output = |name: &str| stack.outputs.get(name).cloned();
-    let registry = output("RepositoryUri").and_then(|uri| Some(uri.split_once('/')?.0.to_owned()));
     let read = read_variable(environment);
-    let variables = [
-        ("AWS_ACCOUNT_ID", Some(identity.account.clone())),
-        ("AWS_REGION", Some(environment.region.clone())),
-        ("AWS_ROLE_ARN", output("DeployRoleArn")),
-        ("IMAGE_REGISTRY", registry),
-        (read.as_str(), output("ReadRoleArn")),
-    ];
+    let variables = [("AWS_ROLE_ARN", output("DeployRoleArn")), (read.as_str(), output("ReadRoleArn"))];
     variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 

@@ -114,7 +114,7 @@ impl Work<'_> {
     /// Says what to do with what there is now.
     fn tell(&self, stack: &Stack) -> Result<()> {
         let Self { environment, identity, ui, context, .. } = self;
-        let variables = bootstrap::variables(environment, identity, stack);
+        let variables = bootstrap::variables(environment, stack);
         let mut lines = vec!["deploy.toml:".to_owned()];
         lines.extend(bootstrap::settings(environment, identity, stack));
         if let Some(trust) = Trust::deployed(&stack.parameters) {

@@ -44,7 +44,7 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     let place = Place { context, clients: &clients, environment, template: &template, seen: &seen };
     let summary = Summary { commit, ..place.summary(image).await? };
     if let Some(out) = &arguments.out {
-        let written = std::fs::write(out, markdown::document(&summary));
+        let written = super::plan::written(out, &markdown::document(&summary));
         written.with_context(|| format!("the difference cannot be written to {}", out.display()))?;
     }
     ui.result(&summary.text());

@@ -1,5 +1,7 @@
 //! `plan`: everything of a release up to the consent, written down.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 
 use super::release;
@@ -62,7 +64,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     };
     let plan = PlanFile::new(parts);
     let out = &arguments.out;
-    if let Err(error) = std::fs::write(out, plan.text()) {
+    if let Err(error) = written(out, &plan.text()) {
         if let Some(proposal) = &proposal {
             proposal.abandon(&ready.clients.cloudformation).await;
         }
@@ -84,4 +86,12 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     });
     ui.result(&out.display().to_string());
     Ok(())
+}
+
+/// Writes a file, in a folder that need not be there.
+pub(super) fn written(file: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(file, text)
 }

@@ -99,6 +99,17 @@ async fn pin(registry: &Registry, image: &ImageReference) -> Result<Digest> {
     stored.descriptor.digest.parse().map_err(anyhow::Error::msg)
 }
 
+/// What was found, as a line of the result.
+fn check(name: &'static str, finding: &Result<String, Failure>) -> Check {
+    match finding {
+        Ok(detail) => Check { name, ok: true, note: false, detail: detail.clone(), hint: None },
+        Err(failure) => {
+            let reason = failure.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            Check { name, ok: false, note: false, detail: format!("{failure}{reason}"), hint: failure.hint.clone() }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,16 +127,5 @@ mod tests {
         assert!(!is("account = \"444455556666\"", host) && !is("", &host.replace("eu-central", "us-east")));
         assert!(!is("", "ghcr.io") && !is("registry = \"127.0.0.1:1\"", host));
         assert!(is("registry = \"127.0.0.1:1\"", "127.0.0.1:1"));
-    }
-}
-
-/// What was found, as a line of the result.
-fn check(name: &'static str, finding: &Result<String, Failure>) -> Check {
-    match finding {
-        Ok(detail) => Check { name, ok: true, note: false, detail: detail.clone(), hint: None },
-        Err(failure) => {
-            let reason = failure.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            Check { name, ok: false, note: false, detail: format!("{failure}{reason}"), hint: failure.hint.clone() }
-        }
     }
 }

@@ -97,7 +97,7 @@ fn drift(report: &Report) -> String {
 fn findings(report: &Report) -> String {
     let rows = report.findings.iter().flatten().take(FINDINGS).map(|finding| {
         let package = finding.package.as_deref().map(code).unwrap_or_default();
-        vec![escape(&finding.severity.word()), code(&finding.name), package]
+        vec![escape(finding.severity.word()), code(&finding.name), package]
     });
     table(&["severity", "finding", "package"], rows.collect())
 }

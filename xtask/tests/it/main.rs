@@ -15,3 +15,4 @@ mod schema;
 mod secrets;
 mod templates;
 mod transcripts;
+mod workflows;

@@ -23,14 +23,17 @@ const ENVIRONMENTS: [(&str, &str); 3] =
 const WORKFLOWS: [&str; 5] = ["ci.yml", "drift.yml", "preview.yml", "release.yml", "rollback.yml"];
 
 /// Reading that AWS allows by the names of what is asked for, and the emulator only on everything.
-const NAMELESS: [&str; 6] = [
+const NAMELESS: [&str; 7] = [
     "cloudformation:DescribeStackDriftDetectionStatus",
     "ecr:DescribeRepositories",
     "ecs:DescribeServices",
     "ecs:DescribeTasks",
     "ecs:ListTasks",
     "ssm:GetParameters",
+    "ssm:GetParametersByPath",
 ];
+/// As these; what a removed stack leaves behind is deleted too.
+const NAMELESS_DELETION: &str = "ssm:DeleteParameters";
 
 pub(super) struct Fork {
     pub(super) checkout: Checkout,
@@ -72,10 +75,10 @@ impl Fork {
             let made = checkout.xtask(&["bootstrap", name, "--github", REPOSITORY, "--yes"])?.well()?;
             let output = |output: &str| made["outputs"][output].as_str().map(str::to_owned).context("no such role");
             let roles = ["ReadRoleArn", "PlanRoleArn", "DeployRoleArn"].map(output);
-            for role in &roles {
+            for (role, more) in roles.iter().zip([None, None, Some(NAMELESS_DELETION)]) {
                 let role = role.as_ref().ok().context("a role is missing")?;
                 only_what_is_known(&root, role)?;
-                without_resources(&root, role)?;
+                without_resources(&root, role, more)?;
             }
             let [read, plan, deploy] = roles;
             let own = variables.get_mut("").context("the repository's")?;
@@ -104,6 +107,30 @@ impl Fork {
         reference: &str,
         inputs: Value,
     ) -> Result<Jobs> {
+        self.jobs(&[], workflow, event_name, event, reference, inputs)
+    }
+
+    /// Runs some of the jobs again.
+    pub(super) fn run_only(
+        &self,
+        only: &[&str],
+        workflow: &str,
+        event_name: &str,
+        event: Value,
+        reference: &str,
+    ) -> Result<Jobs> {
+        self.jobs(only, workflow, event_name, event, reference, Value::Null)
+    }
+
+    fn jobs(
+        &self,
+        only: &[&str],
+        workflow: &str,
+        event_name: &str,
+        event: Value,
+        reference: &str,
+        inputs: Value,
+    ) -> Result<Jobs> {
         self.runs.set(self.runs.get() + 1);
         let run = Run {
             github: &self.github,
@@ -117,7 +144,7 @@ impl Fork {
             variables: &self.variables,
             instead,
         };
-        run.jobs(workflow).with_context(|| format!("{workflow} on {event_name} of {reference}"))
+        run.jobs(workflow, only).with_context(|| format!("{workflow} on {event_name} of {reference}"))
     }
 
     /// Every command of every workflow.
@@ -164,10 +191,10 @@ fn only_what_is_known(root: &Caller, arn: &str) -> Result<()> {
 }
 
 /// Allows what the role may do on its own resources only, where the emulator looks for a permission on all of them.
-fn without_resources(root: &Caller, arn: &str) -> Result<()> {
+fn without_resources(root: &Caller, arn: &str, more: Option<&str>) -> Result<()> {
     let name = arn.rsplit('/').next().context("a role has a name")?;
     let document = json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": NAMELESS, "Resource": "*"},
+        {"Effect": "Allow", "Action": NAMELESS.into_iter().chain(more).collect::<Vec<_>>(), "Resource": "*"},
     ]});
     let document = document.to_string();
     let fields = [("RoleName", name), ("PolicyName", "nameless"), ("PolicyDocument", &document)];

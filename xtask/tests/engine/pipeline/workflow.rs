@@ -56,8 +56,8 @@ pub(super) fn load(root: &Path, name: &str) -> Result<Value> {
 }
 
 impl Run<'_> {
-    /// Runs a workflow's jobs in the order that they need; the jobs by their names.
-    pub(super) fn jobs(&self, name: &str) -> Result<BTreeMap<String, Ended>> {
+    /// Runs a workflow's jobs, or `only` some, in the order that they need; the jobs by their names.
+    pub(super) fn jobs(&self, name: &str, only: &[&str]) -> Result<BTreeMap<String, Ended>> {
         let workflow = load(self.repository, name)?;
         let jobs = workflow["jobs"].as_object().context("no jobs")?;
         let mut ended: BTreeMap<String, Ended> = BTreeMap::new();
@@ -71,7 +71,8 @@ impl Run<'_> {
                 .iter()
                 .find(|(id, job)| !ended.contains_key(*id) && needs(job).iter().all(|need| ended.contains_key(need)))
                 .context("jobs that need each other")?;
-            let skip = needs(job).iter().any(|need| !ended[need].ran || ended[need].failed);
+            let left_out = !only.is_empty() && !only.contains(&id.as_str());
+            let skip = left_out || needs(job).iter().any(|need| !ended[need].ran || ended[need].failed);
             let done = if skip { Ended::default() } else { self.job(id, job).with_context(|| format!("job {id}"))? };
             ended.insert(id.clone(), done);
         }

@@ -70,11 +70,8 @@ fn the_first_time_and_the_second() {
     the pipeline:
     gh api --method PUT repos/octo/shop/environments/dev-plan
     gh api --method PUT repos/octo/shop/environments/dev
-    gh variable set AWS_ACCOUNT_ID --repo octo/shop --env dev --body 111122223333
     gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
-    gh variable set AWS_REGION --repo octo/shop --env dev --body eu-central-1
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
-    gh variable set IMAGE_REGISTRY --repo octo/shop --env dev --body 111122223333.dkr.ecr.eu-central-1.amazonaws.com
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev-plan --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
       preflight ...
@@ -110,7 +107,7 @@ fn the_first_time_and_the_second() {
     assert_snapshot!(again.transcript(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_ACCOUNT_ID":"111122223333","AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_REGION":"eu-central-1","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy","IMAGE_REGISTRY":"111122223333.dkr.ecr.eu-central-1.amazonaws.com"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
+    {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
       preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
@@ -143,11 +140,8 @@ fn what_the_account_has_is_left_alone() {
     the pipeline:
     gh api --method PUT repos/octo/shop/environments/review
     gh api --method PUT repos/octo/shop/environments/live
-    gh variable set AWS_ACCOUNT_ID --repo octo/shop --env live --body 111122223333
     gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
-    gh variable set AWS_REGION --repo octo/shop --env live --body eu-central-1
     gh variable set AWS_ROLE_ARN --repo octo/shop --env live --body arn:aws:iam::111122223333:role/xtask/deploy
-    gh variable set IMAGE_REGISTRY --repo octo/shop --env live --body 111122223333.dkr.ecr.eu-central-1.amazonaws.com
     gh variable set AWS_ROLE_ARN --repo octo/shop --env review --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
       preflight ...

@@ -1,0 +1,92 @@
+//! What the workflows promise and no linter knows.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::layering::root;
+use crate::templates::template;
+
+/// Each workflow with its name.
+fn workflows() -> Vec<(String, Value)> {
+    let files = fs::read_dir(root().join(".github/workflows")).unwrap().map(|file| file.unwrap().path());
+    let name = |path: &std::path::Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let all: Vec<_> = files.map(|path| (name(&path), template::load(&path).unwrap())).collect();
+    assert!(all.len() >= 5, "only {} workflows were found", all.len());
+    all
+}
+
+/// Each job with its workflow's name and its own.
+fn jobs() -> Vec<(String, Value)> {
+    let of = |(file, workflow): (String, Value)| {
+        let jobs = workflow["jobs"].as_object().unwrap().clone();
+        jobs.into_iter().map(move |(id, job)| (format!("{file}: {id}"), job))
+    };
+    workflows().into_iter().flat_map(of).collect()
+}
+
+fn actions(job: &Value) -> Vec<&str> {
+    job["steps"].as_array().unwrap().iter().filter_map(|step| step["uses"].as_str()).collect()
+}
+
+#[test]
+fn nothing_is_permitted_that_is_not_said() {
+    for (name, workflow) in workflows() {
+        assert_eq!(workflow["permissions"], serde_json::json!({}), "{name}");
+    }
+    for (name, job) in jobs() {
+        let permissions = job["permissions"].as_object().unwrap_or_else(|| panic!("{name} says none"));
+        let writes: BTreeSet<&str> =
+            permissions.iter().filter(|(_, may)| *may == "write").map(|(what, _)| what.as_str()).collect();
+        assert!(writes.len() <= 1, "{name} writes more than one thing: {writes:?}");
+        assert!(job["timeout-minutes"].is_u64(), "{name} may run for ever");
+    }
+}
+
+#[test]
+fn every_action_is_a_commit() {
+    for (name, job) in jobs() {
+        for action in actions(&job) {
+            let (_, commit) = action.split_once('@').unwrap();
+            let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(is_commit, "{name}: {action}");
+            assert!(action.starts_with("actions/"), "{name}: {action} is somebody else's");
+        }
+    }
+}
+
+/// What wrote a cache had fewer to answer to than whoever may change an environment.
+#[test]
+fn a_job_that_may_change_something_restores_no_cache_and_is_not_cut_off() {
+    let mut seen = 0;
+    for (name, workflow) in workflows() {
+        for (id, job) in workflow["jobs"].as_object().unwrap() {
+            if job["environment"].is_null() {
+                continue;
+            }
+            seen += 1;
+            assert!(!actions(job).iter().any(|action| action.starts_with("actions/cache")), "{name}: {id}");
+            assert_eq!(workflow["concurrency"]["cancel-in-progress"], false, "{name}");
+        }
+    }
+    assert!(seen >= 6, "only {seen} jobs have an environment");
+}
+
+#[test]
+fn the_oldest_rust_that_is_checked_is_the_one_that_is_promised() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let promised = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');
+    let (_, job) = jobs().into_iter().find(|(name, _)| name == "ci.yml: minimum").unwrap();
+    assert_eq!(job["env"]["RUSTUP_TOOLCHAIN"], promised);
+}
+
+/// The place where it is planned, where it is applied and what waits for it are worked out in three places.
+#[test]
+fn a_release_goes_where_it_was_planned_for() {
+    let (_, release) = workflows().into_iter().find(|(name, _)| name == "release.yml").unwrap();
+    let apply = release["jobs"]["apply"]["environment"]["name"].as_str().unwrap();
+    assert_eq!(release["jobs"]["plan"]["environment"]["name"], format!("{apply}-plan"));
+    assert_eq!(release["jobs"]["plan"]["env"]["ENVIRONMENT"], apply);
+    assert_eq!(release["concurrency"]["group"], format!("release-{apply}"));
+}
