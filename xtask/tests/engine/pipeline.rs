@@ -4,18 +4,24 @@
 mod expression;
 mod fork;
 mod github;
+mod trigger;
 mod workflow;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Support;
 use crate::ministack::{self, Names};
 use fork::Fork;
+use trigger::{MAIN, Trigger};
 use workflow::Ended;
+
+const RELEASE: &str = "release.yml";
+/// What a pull request is told by.
+const COMMENTS: &[&str] = &["plan", "comment"];
 
 type Jobs = BTreeMap<String, Ended>;
 
@@ -50,7 +56,7 @@ fn whole(fork: &Fork) -> Result<()> {
 
 /// main → dev: planned by one role, applied by another, proved; both say so.
 fn first_release(fork: &Fork) -> Result<Jobs> {
-    let jobs = fork.push("refs/heads/main")?;
+    let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
     let (plan, apply) = (good(&jobs, "plan")?, good(&jobs, "apply")?);
     ensure!(!jobs["announce"].ran, "a push is no release of the repository");
     told(plan, &["dev", "LoadBalancer", "fixed monthly cost", "sha256:"])?;
@@ -66,7 +72,7 @@ fn pull_request(fork: &Fork) -> Result<Jobs> {
     let event = json!({"action": "synchronize", "pull_request": {
         "number": 12, "head": {"repo": {"full_name": github::REPOSITORY}}, "labels": [],
     }});
-    let jobs = fork.run("ci.yml", "pull_request", event.clone(), "refs/pull/12/merge", Value::Null)?;
+    let jobs = fork.run("ci.yml", &Trigger::pull_request(event.clone()))?;
     for job in ["checks", "minimum", "dependencies", "plan", "comment"] {
         good(&jobs, job)?;
     }
@@ -75,11 +81,10 @@ fn pull_request(fork: &Fork) -> Result<Jobs> {
     for part in ["dev", "production", "LogGroup", "Modify", "Properties.RetentionInDays", "from commit"] {
         ensure!(comment.contains(part), "{part} is not in {comment}");
     }
-    fork.run_only(&["plan", "comment"], "ci.yml", "pull_request", event, "refs/pull/12/merge")?;
+    fork.run("ci.yml", &Trigger::pull_request(event).only(COMMENTS))?;
     ensure!(fork.github.comments().len() == 1, "the comment is repeated: {:?}", fork.github.comments());
     let foreign = json!({"pull_request": {"number": 12, "head": {"repo": {"full_name": "mallory/shop"}}}});
-    let jobs_of_a_fork =
-        fork.run_only(&["plan", "comment"], "ci.yml", "pull_request", foreign, "refs/pull/12/merge")?;
+    let jobs_of_a_fork = fork.run("ci.yml", &Trigger::pull_request(foreign).only(COMMENTS))?;
     ensure!(!jobs_of_a_fork["plan"].ran && !jobs_of_a_fork["comment"].ran, "a fork's job gets no role");
     Ok(jobs)
 }
@@ -88,7 +93,7 @@ fn pull_request(fork: &Fork) -> Result<Jobs> {
 fn second_release(fork: &Fork) -> Result<Jobs> {
     fork.checkout.edit("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
     fork.checkout.commit("Change the service")?;
-    let jobs = fork.push("refs/heads/main")?;
+    let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
     told(good(&jobs, "apply")?, &["update", "LogGroup"])?;
     Ok(jobs)
 }
@@ -96,10 +101,10 @@ fn second_release(fork: &Fork) -> Result<Jobs> {
 /// Back to the release before, by hand.
 fn rollback(fork: &Fork) -> Result<Jobs> {
     let inputs = json!({"environment": "dev", "release": ""});
-    let jobs = fork.run("rollback.yml", "workflow_dispatch", json!({}), "refs/heads/main", inputs)?;
+    let jobs = fork.run("rollback.yml", &Trigger::by_hand(inputs))?;
     told(good(&jobs, "rollback")?, &["update", "served digest"])?;
     let inputs = json!({"environment": "dev", "release": "2"});
-    let forward = fork.run("rollback.yml", "workflow_dispatch", json!({}), "refs/heads/main", inputs)?;
+    let forward = fork.run("rollback.yml", &Trigger::by_hand(inputs))?;
     good(&forward, "rollback")?;
     Ok(jobs)
 }
@@ -109,9 +114,9 @@ fn tag(fork: &Fork) -> Result<Jobs> {
     let version = fork.checkout.xtask(&["version", "--write"])?.well()?["version"].clone();
     let version = version.as_str().context("a version")?.to_owned();
     fork.checkout.commit("A version")?;
-    let wrong = fork.push("refs/tags/v9.9.9")?;
+    let wrong = fork.run(RELEASE, &Trigger::push("refs/tags/v9.9.9"))?;
     ensure!(wrong["plan"].failed && !wrong["apply"].ran, "a tag that is no version is released: {wrong:?}");
-    let jobs = fork.push(&format!("refs/tags/v{version}"))?;
+    let jobs = fork.run(RELEASE, &Trigger::push(&format!("refs/tags/v{version}")))?;
     told(good(&jobs, "apply")?, &["production", "create"])?;
     good(&jobs, "announce")?;
     let releases = fork.github.releases();
@@ -124,7 +129,7 @@ fn tag(fork: &Fork) -> Result<Jobs> {
 
 /// At night: both environments are looked at.
 fn drift(fork: &Fork) -> Result<Jobs> {
-    let jobs = fork.run("drift.yml", "schedule", json!({}), "refs/heads/main", Value::Null)?;
+    let jobs = fork.run("drift.yml", &Trigger::clock())?;
     for name in ["dev", "production"] {
         ensure!(jobs[name].ran, "{name} was not looked at");
         told(&jobs[name], &[&format!("cargo xtask drift {name}"), "| drift |"])?;
@@ -140,7 +145,7 @@ fn preview(fork: &Fork) -> Result<Jobs> {
             "labels": [{"name": "preview"}],
         }})
     };
-    let preview = |action| fork.run("preview.yml", "pull_request", event(action), "refs/pull/12/merge", Value::Null);
+    let preview = |action| fork.run("preview.yml", &Trigger::pull_request(event(action)));
     let mut jobs = preview("labeled")?;
     told(good(&jobs, "release")?, &["preview/pr-12", "rest-api-preview-pr-12", "served digest"])?;
     ensure!(!jobs["remove"].ran, "it is not removed at once");
@@ -156,7 +161,7 @@ fn failure(fork: &Fork) -> Result<Jobs> {
     let template = "infra/api-backend-fargate.yaml";
     fork.checkout.edit(template, "API_LOG_FORMAT, Value: json", "API_LOG_FORMAT, Value: nonsense")?;
     fork.checkout.commit("Set what the service does not take")?;
-    let jobs = fork.push("refs/heads/main")?;
+    let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
     let apply = &jobs["apply"];
     ensure!(apply.ran && apply.failed, "it should fail: {apply:?}");
     told(apply, &["failed", "exit code", template])?;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::Jobs;
 use super::github::{GitHub, REPOSITORY};
+use super::trigger::Trigger;
 use super::workflow::{self, Run};
 use crate::checkout::Checkout;
 use crate::ministack::Ministack;
@@ -94,57 +95,19 @@ impl Fork {
         Ok(Self { checkout, emulator, github, variables, folder, runs: Cell::new(0) })
     }
 
-    /// A push of a branch or tag.
-    pub(super) fn push(&self, reference: &str) -> Result<Jobs> {
-        self.run("release.yml", "push", json!({}), reference, Value::Null)
-    }
-
-    pub(super) fn run(
-        &self,
-        workflow: &str,
-        event_name: &str,
-        event: Value,
-        reference: &str,
-        inputs: Value,
-    ) -> Result<Jobs> {
-        self.jobs(&[], workflow, event_name, event, reference, inputs)
-    }
-
-    /// Runs some of the jobs again.
-    pub(super) fn run_only(
-        &self,
-        only: &[&str],
-        workflow: &str,
-        event_name: &str,
-        event: Value,
-        reference: &str,
-    ) -> Result<Jobs> {
-        self.jobs(only, workflow, event_name, event, reference, Value::Null)
-    }
-
-    fn jobs(
-        &self,
-        only: &[&str],
-        workflow: &str,
-        event_name: &str,
-        event: Value,
-        reference: &str,
-        inputs: Value,
-    ) -> Result<Jobs> {
+    /// Runs a workflow as what triggered it would.
+    pub(super) fn run(&self, workflow: &str, trigger: &Trigger<'_>) -> Result<Jobs> {
         self.runs.set(self.runs.get() + 1);
         let run = Run {
             github: &self.github,
             repository: self.checkout.root(),
             target: self.checkout.target(),
             folder: self.folder.path().join(self.runs.get().to_string()),
-            event_name,
-            event,
-            reference,
-            inputs,
+            trigger,
             variables: &self.variables,
             instead,
         };
-        run.jobs(workflow, only).with_context(|| format!("{workflow} on {event_name} of {reference}"))
+        run.jobs(workflow).with_context(|| format!("{workflow}, {trigger:?}"))
     }
 
     /// Every command of every workflow.

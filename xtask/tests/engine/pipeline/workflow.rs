@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::expression;
 use super::github::{BEARER, GitHub, REPOSITORY, TOKEN};
+use super::trigger::Trigger;
 
 /// What started the run, and where it runs.
 pub(super) struct Run<'a> {
@@ -22,12 +23,7 @@ pub(super) struct Run<'a> {
     pub(super) target: &'a Path,
     /// Clones, artifacts and the files of jobs.
     pub(super) folder: PathBuf,
-    /// `push`, `pull_request`, …
-    pub(super) event_name: &'a str,
-    pub(super) event: Value,
-    /// Such as `refs/heads/main`.
-    pub(super) reference: &'a str,
-    pub(super) inputs: Value,
+    pub(super) trigger: &'a Trigger<'a>,
     /// Variables of the repository, and of its environments by their names.
     pub(super) variables: &'a BTreeMap<String, BTreeMap<String, String>>,
     /// Replaces what cannot be run as it is.
@@ -56,8 +52,8 @@ pub(super) fn load(root: &Path, name: &str) -> Result<Value> {
 }
 
 impl Run<'_> {
-    /// Runs a workflow's jobs, or `only` some, in the order that they need; the jobs by their names.
-    pub(super) fn jobs(&self, name: &str, only: &[&str]) -> Result<BTreeMap<String, Ended>> {
+    /// Runs a workflow's jobs in the order that they need; the jobs by their names.
+    pub(super) fn jobs(&self, name: &str) -> Result<BTreeMap<String, Ended>> {
         let workflow = load(self.repository, name)?;
         let jobs = workflow["jobs"].as_object().context("no jobs")?;
         let mut ended: BTreeMap<String, Ended> = BTreeMap::new();
@@ -71,7 +67,7 @@ impl Run<'_> {
                 .iter()
                 .find(|(id, job)| !ended.contains_key(*id) && needs(job).iter().all(|need| ended.contains_key(need)))
                 .context("jobs that need each other")?;
-            let left_out = !only.is_empty() && !only.contains(&id.as_str());
+            let left_out = !self.trigger.only.is_empty() && !self.trigger.only.contains(&id.as_str());
             let skip = left_out || needs(job).iter().any(|need| !ended[need].ran || ended[need].failed);
             let done = if skip { Ended::default() } else { self.job(id, job).with_context(|| format!("job {id}"))? };
             ended.insert(id.clone(), done);
@@ -92,11 +88,11 @@ impl Run<'_> {
             let own = self.variables.get(name).with_context(|| format!("there is no GitHub environment {name}"))?;
             own.iter().for_each(|(name, value)| contexts["vars"][name] = json!(value));
         }
-        let pull_request = self.event_name == "pull_request";
+        let pull_request = self.trigger.name == "pull_request";
         self.github.runs_for(&match &environment {
             Some(name) => format!("environment:{name}"),
             None if pull_request => "pull_request".to_owned(),
-            None => format!("ref:{}", self.reference),
+            None => format!("ref:{}", self.trigger.reference),
         })?;
         let place = self.folder.join(id);
         let mut at_work = AtWork { run: self, id, job, place, contexts, ended: Ended::default() };
@@ -109,13 +105,14 @@ impl Run<'_> {
     }
 
     fn contexts(&self) -> Value {
-        let kind = if self.reference.starts_with("refs/tags/") { "tag" } else { "branch" };
+        let Trigger { name, event, reference, inputs, .. } = self.trigger;
+        let kind = if reference.starts_with("refs/tags/") { "tag" } else { "branch" };
         json!({
             "github": {
-                "actor": "octocat", "event": self.event, "event_name": self.event_name, "ref": self.reference,
+                "actor": "octocat", "event": event, "event_name": name, "ref": reference,
                 "ref_type": kind, "repository": REPOSITORY, "token": TOKEN,
             },
-            "inputs": self.inputs,
+            "inputs": inputs,
             "runner": {"os": "Linux", "arch": "X64"},
             "steps": {},
             "vars": self.variables.get("").cloned().unwrap_or_default(),
@@ -196,7 +193,7 @@ impl AtWork<'_> {
         ensure!(!command.contains("${{"), "an expression inside a command could be anybody's words: {command}");
         let file = |name: &str| self.place.join("files").join(format!("{number}-{name}"));
         let (summary, outputs, event) = (file("summary"), file("output"), file("event"));
-        fs::write(&event, self.run.event.to_string())?;
+        fs::write(&event, self.run.trigger.event.to_string())?;
         let script = (self.run.instead)(command).unwrap_or_else(|| command.to_owned());
         let mut shell = Command::new("bash");
         shell.args(["-e", "-c", &script]).current_dir(self.clone()).env_clear();
@@ -236,16 +233,16 @@ impl AtWork<'_> {
     /// What a job finds in its environment.
     fn told(&self, summary: &Path, outputs: &Path, event: &Path) -> Result<Vec<(&'static str, String)>> {
         let text = |path: &Path| path.to_str().map(str::to_owned).context("a path");
-        let name = self.run.reference.splitn(3, '/').last().unwrap_or_default();
+        let name = self.run.trigger.reference.splitn(3, '/').last().unwrap_or_default();
         let mut told = vec![
             ("CI", "true".to_owned()),
             ("GITHUB_ACTIONS", "true".to_owned()),
             ("GITHUB_API_URL", self.run.github.address()),
-            ("GITHUB_EVENT_NAME", self.run.event_name.to_owned()),
+            ("GITHUB_EVENT_NAME", self.run.trigger.name.to_owned()),
             ("GITHUB_EVENT_PATH", text(event)?),
             ("GITHUB_JOB", self.id.to_owned()),
             ("GITHUB_OUTPUT", text(outputs)?),
-            ("GITHUB_REF", self.run.reference.to_owned()),
+            ("GITHUB_REF", self.run.trigger.reference.to_owned()),
             ("GITHUB_REF_NAME", name.to_owned()),
             ("GITHUB_REPOSITORY", REPOSITORY.to_owned()),
             ("GITHUB_RUN_ATTEMPT", "1".to_owned()),
