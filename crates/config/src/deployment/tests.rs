@@ -64,7 +64,7 @@ template = "t"
         r#"service.port is "70000"; allowed: a port from 1 to 65535"#,
         r#"service.health_path is "health"; allowed: a path that starts with /"#,
         "environments.dev.region is missing; allowed: an AWS region such as eu-central-1",
-        r#"environments.dev.regoin is "eu-central-1"; allowed: no such key; known here are region, account,"#,
+        r#"environments.dev.regoin is "eu-central-1"; allowed: no such key; known here are protected, region, account,"#,
         r#"environments.dev.account is "111122223333"; allowed: an account id of 12 digits, in quotes"#,
         r#"environments.dev.stack is "1st""#,
         r#"environments.dev.template is "../elsewhere.yaml""#,
