@@ -37,10 +37,10 @@ fn a_release_shows_where_it_answers_and_what_it_did() {
     | URL | <https://a.example/production> |
     | change | <code>update</code> |
 
-    | action | resource | type | replacement |
+    | Change | Resource | Type | What changes |
     | --- | --- | --- | --- |
-    | Modify | <code>Task</code> | AWS::T::U | **replaced** |
-    | **Remove** | <code>Old&#124;One</code> | AWS::T::U |  |
+    | Modify, ⚠️ **replaced** | Task | AWS::T::U |  |
+    | Remove | Old\|One | AWS::T::U |  |
 
     | phase | seconds |
     | --- | --- |
@@ -85,7 +85,7 @@ fn a_failure_shows_its_diagnosis_and_nothing_that_renders() {
     panic: no database
     ```
 
-    - see &#35;12
+    - see \#12
 
     | phase | seconds |
     | --- | --- |
