@@ -9,9 +9,9 @@ use crate::interrupt::Interrupt;
 use crate::sbom::tree::Tree;
 
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const LINES: &str = "0\tapi v0.1.0 (/work/crates/api)\tMIT OR Apache-2.0\t
+const LINES: &str = "0\tapi v0.1.0 (/clone/crates/api)\tMIT OR Apache-2.0\t
 1\tbytes v1.12.1\tMIT/Apache-2.0\t
-1\tconfig v0.1.0 (/work/crates/config)\t\t
+1\tconfig v0.1.0 (/clone/crates/config)\t\t
 2\tbytes v1.12.1\tMIT/Apache-2.0\t (*)
 1\tzstd-sys v2.0.16+zstd.1.5.7\tMIT\t
 ";
