@@ -16,7 +16,7 @@ use crate::oci::artifact::Document;
 use crate::oci::{self, Registry};
 use crate::plan::Platform;
 use crate::provenance::Facts;
-use crate::{ecr, git, provenance, sbom};
+use crate::{ecr, git, github, provenance, sbom};
 pub(crate) use check::{checks, verified};
 
 /// What is attached to an image.
@@ -93,7 +93,7 @@ pub(crate) fn registry(
     image: &ImageReference,
     credentials: Option<Credentials>,
 ) -> Result<Registry> {
-    let set = |name: &str| context.vars.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let set = |name: &str| github::set(&context.vars, name);
     let endpoint = environment.and_then(|environment| {
         set("AWS_ENDPOINT_URL_ECR").or(environment.endpoint.as_deref()).or_else(|| set("AWS_ENDPOINT_URL"))
     });

@@ -6,6 +6,7 @@
 pub(crate) mod ec2;
 pub(crate) mod ecs;
 pub(crate) mod log;
+mod patience;
 pub(crate) mod signed;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use config::deployment::Environment;
 
 use crate::github::token::{self, Role};
 use crate::outcome::{Exit, Failure};
+pub(crate) use patience::{again, jitter};
 
 /// Clients of one environment.
 #[derive(Debug, Clone)]
@@ -195,13 +197,6 @@ pub(crate) fn is_missing(failure: &Failure) -> bool {
 pub(crate) fn is_denied(failure: &Failure) -> bool {
     let code = code(failure);
     code.contains("AccessDenied") || code.contains("Unauthorized") || code.contains("NotAuthorized")
-}
-
-/// A pause of up to `longest`, by chance, so that those who were refused together do not come back together.
-pub(crate) fn jitter(longest: Duration) -> Duration {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let chance = RandomState::new().build_hasher().finish();
-    longest.mul_f64(chance as f64 / u64::MAX as f64)
 }
 
 /// When the keys in the environment end, as `aws configure export-credentials` says it beside them.

@@ -144,6 +144,18 @@ pub(crate) fn difference(before: Option<&Estimate>, after: &Estimate) -> Differe
     }
 }
 
+/// What a stack costs more or less, if that can be worked out: templates and parameters, as they are (`None` for a new
+/// stack) and as they will be.
+pub(crate) fn change(
+    before: Option<(&str, &BTreeMap<String, String>)>,
+    after: (&str, &BTreeMap<String, String>),
+    region: &str,
+) -> Option<Difference> {
+    let earlier = before.and_then(|(body, parameters)| monthly(body, parameters, region).ok());
+    let later = monthly(after.0, after.1, region).ok()?;
+    Some(difference(earlier.as_ref(), &later))
+}
+
 fn cents(usd: f64) -> f64 {
     (usd * 100.0).round() / 100.0
 }

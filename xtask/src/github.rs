@@ -26,6 +26,11 @@ pub(crate) fn set<'a>(vars: &'a Vars, name: &str) -> Option<&'a str> {
     vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
 }
 
+/// As [`set`], where this process belongs to a job.
+pub(crate) fn of_job<'a>(vars: &'a Vars, name: &str) -> Option<&'a str> {
+    set(vars, name).filter(|_| is_job(vars))
+}
+
 /// The repository that the job belongs to.
 ///
 /// # Errors

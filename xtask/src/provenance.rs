@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::github;
 use crate::image::ImageReference;
 
 /// Media type of the document (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>).
@@ -51,7 +52,7 @@ pub(crate) struct Told {
 
 /// Where the sources are: what GitHub's pipeline says, where git has them from, or what Cargo.toml names.
 pub(crate) fn repository(vars: &BTreeMap<String, String>, origin: Option<&str>) -> String {
-    let pipeline = github(vars).and_then(|_| Some(format!("{}/{}", server(vars), set(vars, "GITHUB_REPOSITORY")?)));
+    let pipeline = github::of_job(vars, "GITHUB_REPOSITORY").map(|name| format!("{}/{name}", server(vars)));
     pipeline.or_else(|| plain(origin?)).unwrap_or_else(|| env!("CARGO_PKG_REPOSITORY").to_owned())
 }
 
@@ -86,7 +87,7 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
 pub(crate) fn statement(vars: &BTreeMap<String, String>, facts: &Facts<'_>) -> Value {
     let Facts { image, repository, commit, lock, platform, features, content } = facts;
     let digest = image.digest.as_ref().map(|digest| digest.as_str().trim_start_matches("sha256:")).unwrap_or_default();
-    let reference = github(vars).and_then(|_| set(vars, "GITHUB_REF"));
+    let reference = github::of_job(vars, "GITHUB_REF");
     let mut external = json!({ "repository": repository });
     if let Some(reference) = reference {
         external["ref"] = reference.into();
@@ -122,7 +123,7 @@ pub(crate) fn statement(vars: &BTreeMap<String, String>, facts: &Facts<'_>) -> V
 
 /// Who builds: the workflow of GitHub's pipeline, or a machine that nobody vouches for.
 fn builder(vars: &BTreeMap<String, String>) -> String {
-    let workflow = github(vars).and_then(|_| set(vars, "GITHUB_WORKFLOW_REF"));
+    let workflow = github::of_job(vars, "GITHUB_WORKFLOW_REF");
     workflow.map_or_else(|| LOCAL.to_owned(), |workflow| format!("{}/{workflow}", server(vars)))
 }
 
@@ -133,23 +134,13 @@ struct Workflow<'a> {
 
 /// `OWNER/REPO/PATH@REF`, taken apart.
 fn workflow(vars: &BTreeMap<String, String>) -> Option<Workflow<'_>> {
-    github(vars)?;
-    let (file, reference) = set(vars, "GITHUB_WORKFLOW_REF")?.split_once('@')?;
+    let (file, reference) = github::of_job(vars, "GITHUB_WORKFLOW_REF")?.split_once('@')?;
     let path = file.splitn(3, '/').nth(2)?;
     Some(Workflow { path, reference })
 }
 
-/// <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>
-fn github(vars: &BTreeMap<String, String>) -> Option<()> {
-    (set(vars, "GITHUB_ACTIONS")? == "true").then_some(())
-}
-
 fn server(vars: &BTreeMap<String, String>) -> &str {
-    set(vars, "GITHUB_SERVER_URL").unwrap_or("https://github.com")
-}
-
-fn set<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
-    vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    github::set(vars, "GITHUB_SERVER_URL").unwrap_or("https://github.com")
 }
 
 #[derive(Deserialize)]

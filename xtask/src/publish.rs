@@ -54,6 +54,13 @@ pub(crate) enum Known {
     Repository(Option<Repository>),
 }
 
+impl Known {
+    /// Of a repository at a host that is said, which need not be asked for.
+    pub(crate) fn at(registry: Option<&str>, name: &str) -> Self {
+        registry.map_or(Self::Not, |host| Self::Repository(Some(Repository::at(host, name))))
+    }
+}
+
 /// Asks whether the registry has an image under `tag`, and about the repository unless that is known.
 ///
 /// # Errors

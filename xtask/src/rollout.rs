@@ -33,7 +33,7 @@ use crate::ui::Ui;
 pub(crate) use conclusion::{blame, conclude};
 pub(crate) use execute::{bring, execute};
 pub(crate) use gate::Asker;
-pub(crate) use outlook::{Outlook, effective};
+pub(crate) use outlook::{Outlook, deployed_body, effective};
 pub(crate) use propose::{Proposal, TAG, Wish, propose};
 pub(crate) use settle::{Manners, settle};
 pub(crate) use turn_back::{recover, turn_back};

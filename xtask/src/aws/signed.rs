@@ -214,18 +214,14 @@ impl Signed {
         let Address { base, region } = self.address(call.service);
         let request = Unsigned { method, url: format!("{base}{path}"), headers, body };
         let client = self.client(&base).map_err(|error| Refused::Before(error).into_failure(call))?;
-        let mut pause = BACK_OFF;
-        for attempt in 1.. {
-            match self.attempt(&client, call.service, &region, &request).await {
-                Ok(answer) => return Ok(answer),
-                Err(refused) if attempt < ATTEMPTS && refused.may_pass() => {
-                    tokio::time::sleep(aws::jitter(pause)).await;
-                    pause *= 2;
-                }
-                Err(refused) => return Err(refused.into_failure(call)),
-            }
-        }
-        unreachable!("the last attempt returns")
+        let attempt = || async {
+            let answer = self.attempt(&client, call.service, &region, &request).await;
+            answer.map_err(|refused| {
+                let may_pass = refused.may_pass();
+                (refused, may_pass)
+            })
+        };
+        aws::again(ATTEMPTS, BACK_OFF, attempt).await.map_err(|refused| refused.into_failure(call))
     }
 
     async fn attempt(

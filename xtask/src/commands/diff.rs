@@ -11,7 +11,6 @@ use crate::aws::Clients;
 use crate::cli::Diff;
 use crate::context::Context;
 use crate::diff::{Comparison, Image, Schema, Side, Summary, markdown};
-use crate::ecr::Repository;
 use crate::image::ImageReference;
 use crate::journal::inputs::HIDDEN;
 use crate::outcome::{self, Exit, Failure};
@@ -19,7 +18,7 @@ use crate::plan::{self, Value};
 use crate::publish::{self, Known};
 use crate::report::Change;
 use crate::rollout::{self, Origin, Seen, TAG, Wanted};
-use crate::stack::{self, Stack, types};
+use crate::stack::{Stack, types};
 use crate::status::{self, Answer};
 use crate::template::{CONTAINER_URI, Template};
 use crate::ui::Ui;
@@ -108,7 +107,7 @@ async fn image(
         }
         None => None,
     };
-    let known = registry.map_or(Known::Not, |host| Known::Repository(Some(Repository::at(host, name))));
+    let known = Known::at(registry, name);
     let found = publish::look(clients, name, tag.as_deref(), known).await?;
     Ok(Some(match (&found.repository, &found.stored, &tag) {
         (Some(repository), Some(stored), Some(tag)) => (repository.image(tag, registry).pinned(&stored.digest), true),
@@ -131,11 +130,7 @@ impl Place<'_> {
         let there = there(seen);
         let sent = self.sent(image.as_ref(), there);
         let after = rollout::effective(sent.clone(), there);
-        let body = match there {
-            Some(_) if rollout::is_recorded(seen, template) => Some(template.body.clone()),
-            Some(stack) => Some(stack::template_body(&clients.cloudformation, &stack.id).await?),
-            None => None,
-        };
+        let body = rollout::deployed_body(clients, there, seen, template).await?;
         let before = body.as_deref().zip(there).map(|(body, stack)| Side { body, parameters: &stack.parameters });
         let now = Side { body: &template.body, parameters: &after };
         let region = &environment.region;
@@ -162,8 +157,7 @@ impl Place<'_> {
         if change == Change::Update && there.is_some_and(untagged) {
             notes.push(format!("the stack gets the tag {}={}, and with it what can have tags", TAG.0, TAG.1));
         }
-        let earlier = before.and_then(|side| cost::monthly(side.body, side.parameters, region).ok());
-        let later = cost::monthly(now.body, now.parameters, region).ok();
+        let earlier = before.map(|side| (side.body, side.parameters));
         let runs = there.and_then(Stack::container_uri);
         Ok(Summary {
             environment: environment.name.clone(),
@@ -177,7 +171,7 @@ impl Place<'_> {
                 _ => Image::New,
             }),
             changes,
-            cost: later.map(|later| cost::difference(earlier.as_ref(), &later)),
+            cost: cost::change(earlier, (now.body, now.parameters), region),
             eta: seen.remembered.eta(change.as_str()),
             warnings,
             notes,

@@ -10,7 +10,6 @@ use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
 use crate::delivery::{self, Delivery};
 use crate::docker;
-use crate::ecr::Repository;
 use crate::image::ImageReference;
 use crate::local::Local;
 use crate::outcome::{Exit, Failure};
@@ -104,7 +103,7 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
         };
         let (tag, commit) = tokio::join!(tag, git::clean_commit(&context.root));
         // Where the registry's host is said, the repository need not be asked for it.
-        let known = registry.map_or(Known::Not, |host| Known::Repository(Some(Repository::at(host, name))));
+        let known = Known::at(registry, name);
         let found = publish::look(clients, name, tag.as_deref(), known).await?;
         Ok((tag, commit, found))
     };

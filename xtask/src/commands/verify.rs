@@ -8,11 +8,11 @@ use crate::attest;
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::docker::login;
+use crate::doctor::Found;
 use crate::image::{Digest, ImageReference, InvalidReference};
 use crate::oci::Registry;
 use crate::outcome::{self, Exit, Failure};
 use crate::preflight;
-use crate::report::Check;
 use crate::rollout;
 use crate::stack::Stack;
 use crate::ui::Ui;
@@ -28,8 +28,8 @@ pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Resul
     let image = image.pinned(&digest);
     let repository = arguments.repository.as_deref();
     let (checked, attestations) = attest::checks(context, &registry, &image, &digest, repository).await?;
-    let mut checks = vec![Check { name: "image", ok: true, detail: image.to_string(), note: false, hint: None }];
-    checks.extend(checked.iter().map(|(name, finding)| check(name, finding)));
+    let mut checks = vec![Found::Fine(image.to_string()).told("image")];
+    checks.extend(checked.iter().map(|(name, finding)| Found::from(finding.clone()).told(name)));
     doctor::show(&checks, ui);
     context.report(|report| {
         report.image = Some(image.to_string());
@@ -97,17 +97,6 @@ async fn pin(registry: &Registry, image: &ImageReference) -> Result<Digest> {
         Failure::new(Exit::Failed, "image", "the registry does not have the image").resource(image.to_string())
     })?;
     stored.descriptor.digest.parse().map_err(anyhow::Error::msg)
-}
-
-/// What was found, as a line of the result.
-fn check(name: &'static str, finding: &Result<String, Failure>) -> Check {
-    match finding {
-        Ok(detail) => Check { name, ok: true, note: false, detail: detail.clone(), hint: None },
-        Err(failure) => {
-            let reason = failure.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            Check { name, ok: false, note: false, detail: format!("{failure}{reason}"), hint: failure.hint.clone() }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,13 +5,11 @@ use super::token::{self, Token};
 use super::{Finding, Found, Place, unseen};
 use crate::aws;
 use crate::bootstrap;
+use crate::github::{self, token::ROLE};
 use crate::outcome::Failure;
 use crate::policy::Level;
 use crate::stack;
 use crate::trust::{Claims, PROVIDER, Trust};
-
-/// The variable that names the role which the pipeline takes.
-const ROLE: &str = "AWS_ROLE_ARN";
 
 pub(super) async fn look(place: Place<'_>, token: &Token) -> Vec<Finding> {
     let mut findings: Vec<Finding> = role(place).into_iter().map(|found| ("role", found)).collect();
@@ -84,7 +82,7 @@ fn claims(place: Place<'_>, trust: &Trust, token: &Token) -> Vec<Found> {
 
 /// Whether the role that the pipeline is told to take is of the environment's account.
 fn role(place: Place<'_>) -> Option<Found> {
-    let arn = place.context.vars.get(ROLE).filter(|arn| !arn.is_empty())?;
+    let arn = github::set(&place.context.vars, ROLE)?;
     let account = arn.split(':').nth(4).unwrap_or_default();
     let wanted = place.environment.account.as_ref().unwrap_or(&place.identity.account);
     Some(if account == wanted {

@@ -114,19 +114,12 @@ impl Api {
     /// Asks until there is an answer that asking again would not change. A call that makes something is repeated only
     /// where GitHub has said that it did not.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let mut pause = BACK_OFF;
-        for attempt in 1.. {
+        let attempt = || {
             let request = self.http.request(method.clone(), format!("{}/{path}", self.base));
-            match self.attempt(request, body, &method).await {
-                Ok(answer) => return Ok(answer),
-                Err((_, true)) if attempt < ATTEMPTS => {
-                    tokio::time::sleep(crate::aws::jitter(pause)).await;
-                    pause *= 2;
-                }
-                Err((failure, _)) => return Err(failure.resource(format!("{method} {}/{path}", self.base))),
-            }
-        }
-        unreachable!("the last attempt returns")
+            self.attempt(request, body, &method)
+        };
+        let answer = crate::aws::again(ATTEMPTS, BACK_OFF, attempt).await;
+        answer.map_err(|failure| failure.resource(format!("{method} {}/{path}", self.base)))
     }
 
     async fn attempt(

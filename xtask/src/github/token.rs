@@ -64,18 +64,8 @@ impl Source {
     /// # Errors
     /// Why there is none, in GitHub's words.
     pub(crate) async fn token(&self) -> Result<SecretString, String> {
-        let mut pause = BACK_OFF;
-        for attempt in 1.. {
-            match self.ask().await {
-                Ok(token) => return Ok(token),
-                Err((_, true)) if attempt < ATTEMPTS => {
-                    tokio::time::sleep(aws::jitter(pause)).await;
-                    pause *= 2;
-                }
-                Err((reason, _)) => return Err(format!("GitHub gives this job no token: {reason}")),
-            }
-        }
-        unreachable!("the last attempt returns")
+        let token = aws::again(ATTEMPTS, BACK_OFF, || self.ask()).await;
+        token.map_err(|reason| format!("GitHub gives this job no token: {reason}"))
     }
 
     /// One attempt; a refusal says whether another may do better.

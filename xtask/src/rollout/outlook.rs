@@ -10,6 +10,7 @@ use crate::cost::{self, Difference};
 use crate::eta::Eta;
 use crate::plan::Value;
 use crate::stack::{self, Stack};
+use crate::template::Template;
 use crate::ui::Phase;
 
 /// Cost and time of a change.
@@ -51,19 +52,28 @@ async fn difference(
     proposal: &Proposal,
     seen: &Seen,
 ) -> Result<Option<Difference>> {
-    let region = &wanted.environment.region;
     let before = proposal.before.as_ref().filter(|_| !proposal.create);
-    let body = match before {
-        Some(_) if is_recorded(seen, &wanted.template) => Some(wanted.template.body.clone()),
+    let body = deployed_body(clients, before, seen, &wanted.template).await?;
+    let now = body.as_deref().zip(before).map(|(body, stack)| (body, &stack.parameters));
+    let after = effective(wanted.parameters(before), before);
+    Ok(cost::change(now, (&wanted.template.body, &after), &wanted.environment.region))
+}
+
+/// The template that a stack was made from; that of the work tree where the newest record says so. `None` without a stack.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn deployed_body(
+    clients: &Clients,
+    stack: Option<&Stack>,
+    seen: &Seen,
+    template: &Template,
+) -> Result<Option<String>> {
+    Ok(match stack {
+        Some(_) if is_recorded(seen, template) => Some(template.body.clone()),
         Some(stack) => Some(stack::template_body(&clients.cloudformation, &stack.id).await?),
         None => None,
-    };
-    let now = match (&body, before) {
-        (Some(body), Some(stack)) => cost::monthly(body, &stack.parameters, region).ok(),
-        _ => None,
-    };
-    let after = cost::monthly(&wanted.template.body, &effective(wanted.parameters(before), before), region);
-    Ok(after.ok().map(|after| cost::difference(now.as_ref(), &after)))
+    })
 }
 
 /// Parameters as they will be; what is not said has the template's default.
