@@ -132,7 +132,10 @@ pub(crate) enum Fault {
     Throttled(Strength),
     ServerError(Strength),
     Denied,
+    /// This call alone is refused, as where a session ends and another one begins.
     Expired,
+    /// From this call on every call to AWS is refused.
+    ExpiredForGood,
 }
 
 /// Whether a fault stays.
@@ -142,7 +145,7 @@ pub(crate) enum Strength {
     Always,
 }
 
-pub(crate) const FAULTS: [Fault; 9] = [
+pub(crate) const FAULTS: [Fault; 10] = [
     Fault::Killed,
     Fault::Cut,
     Fault::AnswerLost,
@@ -152,7 +155,12 @@ pub(crate) const FAULTS: [Fault; 9] = [
     Fault::ServerError(Strength::Always),
     Fault::Denied,
     Fault::Expired,
+    Fault::ExpiredForGood,
 ];
+
+/// How long the first refusal is held, so that the rule for all later calls is there before it is answered.
+const HELD: u32 = 1500;
+const EXPIRED: &str = "The security token included in the request is expired";
 
 impl Fault {
     /// As the table names it.
@@ -170,12 +178,17 @@ impl Fault {
             Self::ServerError(Strength::Always) => "500",
             Self::Denied => "denied",
             Self::Expired => "expired token",
+            Self::ExpiredForGood => "credentials expired for good",
         }
     }
 
     /// Whether it can happen to a call.
     pub(crate) fn befalls(self, call: &Call) -> bool {
-        self != Self::AnswerLost || call.changes
+        match self {
+            Self::AnswerLost => call.changes,
+            Self::ExpiredForGood => matches!(call.to, To::Aws(..)),
+            _ => true,
+        }
     }
 
     /// How often it happens.
@@ -212,12 +225,14 @@ impl Fault {
                     &format!("not authorized to perform: {service}:{operation}"),
                 )
             }
-            Self::Expired => {
+            Self::Expired | Self::ExpiredForGood => {
                 let code = pick("ExpiredToken", "ExpiredTokenException");
-                let words = "The security token included in the request is expired";
-                error(code, if json_protocol { 400 } else { 403 }, words)
+                error(code, if json_protocol { 400 } else { 403 }, EXPIRED)
             }
         };
+        if self == Self::ExpiredForGood {
+            rule["latency"] = HELD.into();
+        }
         rule["service"] = service.into();
         rule["operation"] = operation.into();
         rule["times"] = self.times(call).into();
@@ -225,6 +240,12 @@ impl Fault {
             rule["body"] = filter.into();
         }
         Some(rule)
+    }
+
+    /// What befalls every call to AWS once the first one has been refused.
+    pub(crate) fn rule_for_all_later(self) -> Option<Value> {
+        (self == Self::ExpiredForGood)
+            .then(|| json!({ "service": "*", "error": { "code": "ExpiredToken", "status": 403, "message": EXPIRED } }))
     }
 
     /// On the way to the registry.
@@ -235,7 +256,7 @@ impl Fault {
             Self::Throttled(_) => Way::Barred(429, "toomanyrequests: Rate exceeded"),
             Self::ServerError(_) => Way::Barred(500, "an internal error occurred"),
             Self::Denied => Way::Barred(403, "denied: not authorized to perform: ecr:InitiateLayerUpload"),
-            Self::Expired => {
+            Self::Expired | Self::ExpiredForGood => {
                 Way::Barred(403, "denied: Your authorization token has expired. Reauthenticate and try again.")
             }
         }
@@ -249,7 +270,7 @@ impl Fault {
             Self::Throttled(_) => Manner::Status(429),
             Self::ServerError(_) => Manner::Status(500),
             Self::Denied => Manner::Status(403),
-            Self::Expired => Manner::Status(401),
+            Self::Expired | Self::ExpiredForGood => Manner::Status(401),
         }
     }
 }

@@ -98,14 +98,21 @@ impl<'a> Trap<'a> {
             (To::Registry, _) => Ok(self.door.was_hit()),
             _ => Ok::<_, anyhow::Error>(self.stage.service.asked(&self.place.stack) > asked_before),
         };
-        if fault == Fault::Killed {
+        let later = fault.rule_for_all_later();
+        if fault == Fault::Killed || later.is_some() {
             let deadline = Instant::now() + self.call.deadline;
             while !sprung()? {
                 ensure!(tool.try_wait()?.is_none(), "it ended without that call");
                 ensure!(Instant::now() < deadline, "that call never came");
                 sleep(Duration::from_millis(50));
             }
-            tool.kill()?;
+        }
+        match later {
+            Some(rule) => {
+                self.stage.burst.add(&self.place.key, rule)?;
+            }
+            None if fault == Fault::Killed => tool.kill()?,
+            None => {}
         }
         let run = self.place.end(tool, self.call.deadline)?;
         ensure!(sprung()?, "the fault never happened: {}\n{}", run.json, run.stderr);

@@ -23,7 +23,8 @@ command, without the fault, ends with 0: the stack runs the wanted image, exactl
 exactly one release recorded, and neither a change set nor a lock is left over.
 
 Faults last until the run ends, unless the table says otherwise; while a stack is at work the tool waits longer for AWS
-than the suite does, so that there some end after 15 attempts. *Killed* is SIGKILL while the call is under way. The
+than the suite does, so that there some end after 15 attempts. *Expired token* refuses one kind of call, *credentials
+expired for good* every call to AWS from that one on. *Killed* is SIGKILL while the call is under way. The
 refusals of the registry and of the endpoint are modelled answers; their cuts and kills are real. What a cut looks like
 depends on the moment, so its reason is left out. Exit codes: 0 done · 1 failed, no stack was changed · 3 preflight ·
 5 needs a human.
