@@ -8,7 +8,7 @@ use crate::cli::Source;
 use crate::context::Context;
 use crate::docker::build::{self, DOCKERFILE, Image};
 use crate::docker::context::BuildContext;
-use crate::docker::{Engine, megabytes};
+use crate::docker::{Engine, Owner, megabytes};
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::ui::Ui;
@@ -137,19 +137,22 @@ impl Artifact {
         format!("{service}:{}", self.tag)
     }
 
-    /// Builds the image unless the engine has it. The second value tells whether it was built.
+    /// Builds the image unless the engine has it, for the checkout of `owner`. The second value tells whether it was built.
     ///
     /// # Errors
     /// What the engine says.
-    pub(crate) async fn image(self, engine: &Engine, service: &str, ui: &Ui) -> Result<(Image, bool)> {
+    pub(crate) async fn image(self, engine: &Engine, owner: &Owner, ui: &Ui) -> Result<(Image, bool)> {
         let phase = ui.phase("image");
-        let reference = self.reference(service);
+        let reference = self.reference(&owner.service);
+        phase.doing("asking the engine for the image");
         if let Some(image) = build::inspect(&engine.docker, &reference).await? {
             image.must_be_for(self.context.platform, &reference)?;
+            build::claim(&engine.docker, &image, owner).await?;
             phase.skipped(&format!("{reference} is there, {}", megabytes(image.size)));
             return Ok((image, false));
         }
-        let image = build::build(&engine.docker, self.context, &reference, service, &phase).await?;
+        let image = build::build(&engine.docker, self.context, &reference, &owner.service, &phase).await?;
+        build::claim(&engine.docker, &image, owner).await?;
         phase.done(&format!("{reference}, {}, {}", image.platform, megabytes(image.size)));
         Ok((image, true))
     }

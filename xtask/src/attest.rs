@@ -120,9 +120,31 @@ pub(crate) async fn of_environment(
     let host = image.host.as_str();
     let own = [named, environment.registry.as_deref()].contains(&Some(host))
         || ecr::find(&clients.ecr, &image.repository).await?.is_some_and(|repository| repository.is_at(host));
-    let credentials =
-        if own { Some(ecr::credentials(&clients.ecr).await?) } else { login::credentials(&context.vars, host) };
+    let credentials = if own {
+        Some(credentials(context, environment, clients, host).await?)
+    } else {
+        login::credentials(&context.vars, host).await?
+    };
     registry(context, Some(environment), image, credentials)
+}
+
+/// User and password for the environment's registry at `host`: what `docker login` has kept for one that is not ECR's, else
+/// ECR's.
+///
+/// # Errors
+/// What AWS or a credential helper says.
+pub(crate) async fn credentials(
+    context: &Context,
+    environment: &Environment,
+    clients: &Clients,
+    host: &str,
+) -> Result<Credentials> {
+    let foreign = environment.endpoint.is_none() && !host.contains(".dkr.ecr.");
+    let kept = if foreign { login::credentials(&context.vars, host).await? } else { None };
+    match kept {
+        Some(kept) => Ok(kept),
+        None => ecr::credentials(&clients.ecr).await,
+    }
 }
 
 fn is_loopback(host: &str) -> bool {

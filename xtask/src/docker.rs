@@ -1,101 +1,72 @@
 //! The Docker engine: where it is, and what the tool asks of it.
 //!
 //! `build` makes images through BuildKit, `push` sends them to a registry, `container` runs them on this machine. None
-//! of them knows what a release is.
+//! of them knows what a release is. All calls go through `call`, which limits their time; `owner` says what may be touched.
 
 mod about;
 pub(crate) mod build;
+mod call;
+mod cli_config;
 pub(crate) mod container;
 pub(crate) mod context;
 mod host;
 pub(crate) mod login;
+mod owner;
 pub(crate) mod push;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use bollard::Docker;
-use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, Docker};
 
 use crate::outcome::{Exit, Failure};
 pub(crate) use about::{About, about};
-
-/// How long the engine may take to begin an answer; a build or push then streams for as long as it needs.
-const ANSWER: Duration = Duration::from_secs(600);
+pub(crate) use call::MAKE_ROOM;
+use host::Host;
+pub(crate) use owner::Owner;
 
 /// An engine that has answered.
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     pub(crate) docker: Docker,
-    /// Its address, for messages.
-    pub(crate) host: String,
+    pub(crate) host: Host,
     pub(crate) version: String,
+    /// What is wrong with the docker command's settings, which did not matter.
+    pub(crate) warnings: Vec<String>,
 }
 
-impl Engine {
-    /// Whether its published ports are on this machine.
-    pub(crate) fn is_local(&self) -> bool {
-        let local = ["unix://", "npipe://", "tcp://127.", "tcp://localhost", "http://127.", "http://localhost"];
-        local.iter().any(|start| self.host.starts_with(start))
-    }
-}
-
-/// Connects to the engine that the docker CLI would use, and checks that it answers.
+/// Connects to the engine that the docker command would use, and checks that it answers.
 ///
 /// # Errors
 /// A failure that tells what to install or start.
 pub(crate) async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, Failure> {
-    let fail = |host: &str, reason: String| {
-        Failure::new(Exit::Preflight, "docker", "the Docker engine does not answer")
-            .resource(host)
-            .hint(hint(host, &reason))
-            .reason(reason)
+    let (host, warnings) = host::find(vars);
+    let fail = |resource: &str, reason: String, hint: String| {
+        let failure = Failure::new(Exit::Preflight, "docker", "the Docker engine does not answer");
+        let failure = failure.resource(resource).reason(reason).hint(hint);
+        warnings.iter().fold(failure, |failure, warning| failure.note(warning))
     };
-    let host = host::find(vars).map_err(|reason| fail("docker context", reason))?;
-    let docker = Docker::connect_with_host(&host).map_err(|error| fail(&host, explain(&error)))?.with_timeout(ANSWER);
-    let version = docker.version();
-    match tokio::time::timeout(Duration::from_secs(20), version).await {
-        Ok(Ok(version)) => Ok(Engine { docker, host, version: version.version.unwrap_or_default() }),
-        Ok(Err(error)) => Err(fail(&host, explain(&error))),
-        Err(_) => Err(fail(&host, "no answer within 20 s".to_owned())),
-    }
+    let host = host.map_err(|reason| {
+        let hint =
+            "correct it, or use this machine's engine: unset DOCKER_HOST DOCKER_CONTEXT; docker context use default";
+        fail("the docker command's settings", reason, hint.to_owned())
+    })?;
+    let unreachable = |reason: String| {
+        let hint = host.hint(&reason);
+        fail(&host.to_string(), reason, hint)
+    };
+    let docker = open(&host, vars).map_err(|error| unreachable(call::explain(&error)))?;
+    let version = call::ask(call::LOOKUP, docker.version()).await.map_err(|refusal| unreachable(refusal.reason))?;
+    Ok(Engine { docker, host, version: version.version.unwrap_or_default(), warnings })
 }
 
-/// The engine's own words, without the wrapping.
-pub(crate) fn explain(error: &Error) -> String {
-    match error {
-        Error::DockerResponseServerError { message, .. } => message.clone(),
-        Error::DockerStreamError { error } => error.clone(),
-        other => {
-            let mut text = other.to_string();
-            let mut source = std::error::Error::source(other);
-            while let Some(cause) = source {
-                let cause_text = cause.to_string();
-                if !text.contains(&cause_text) {
-                    text = format!("{text}: {cause_text}");
-                }
-                source = cause.source();
-            }
-            text
-        }
+fn open(host: &Host, vars: &BTreeMap<String, String>) -> Result<Docker, bollard::errors::Error> {
+    let limit = call::SILENCE.as_secs();
+    // The library would take a `DOCKER_TLS_VERIFY` that is set to nothing for a yes.
+    let plain = host.url.starts_with("tcp://") || host.url.starts_with("http://");
+    if plain && vars.get("DOCKER_TLS_VERIFY").is_none_or(String::is_empty) {
+        return Docker::connect_with_http(&host.url, limit, API_DEFAULT_VERSION);
     }
-}
-
-/// Whether the engine said that there is no such thing.
-pub(crate) fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
-}
-
-fn hint(host: &str, reason: &str) -> String {
-    if host.starts_with("ssh://") || host.starts_with("tcp://") {
-        format!("check that an engine answers there: docker --host {host} version")
-    } else if reason.contains("ermission denied") {
-        "add yourself to the group docker (sudo usermod -aG docker $USER), log in again, or set DOCKER_HOST".to_owned()
-    } else {
-        "install Docker (https://docs.docker.com/engine/install/) and start it (sudo systemctl start docker), or point \
-         DOCKER_HOST at a running engine"
-            .to_owned()
-    }
+    Ok(Docker::connect_with_host(&host.url)?.with_timeout(call::SILENCE))
 }
 
 /// Bytes as a person reads them, in units of 1000.

@@ -1,8 +1,12 @@
 //! Runs the image on this machine's engine, and replaces what ran before without betting on the new one.
 //!
 //! The new image first proves its health in a container of its own. Only then does it take over the port; if it fails
-//! even there, the old container is started again.
+//! even there, the old container is started again. What is whose, and which container serves, is decided by labels and
+//! state, never by names: a run that was killed at any point leaves what the next one understands.
 
+mod turn;
+
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -10,12 +14,14 @@ use bollard::Docker;
 use config::deployment::Service;
 use tokio::time::Instant;
 
+use crate::docker::Owner;
 use crate::docker::build::Image;
-use crate::docker::container::{self, Container, Spec, StartError};
+use crate::docker::container::{self, Container, Other, Role, Spec, StartError};
 use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure};
 use crate::report::Change;
 use crate::ui::Phase;
+pub(crate) use turn::Turn;
 
 /// How long a container may take to become healthy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,45 +36,63 @@ pub(crate) struct Running {
 /// Puts containers of one service on one engine.
 pub(crate) struct Local<'a> {
     pub(crate) docker: &'a Docker,
+    pub(crate) owner: &'a Owner,
     pub(crate) service: &'a Service,
     pub(crate) http: &'a reqwest::Client,
     pub(crate) interrupt: &'a Interrupt,
 }
 
 impl Local<'_> {
-    /// Makes `image` the one that answers.
+    /// Makes `image` the one that answers. The caller has the checkout's [`Turn`].
     ///
     /// # Errors
     /// An image that does not become healthy: what ran before still runs then.
     pub(crate) async fn run(&self, image: &Image, phase: &Phase<'_>) -> Result<Running> {
-        let old = container::find(self.docker, &self.name("local")).await?;
-        if let Some(Container { running: true, host_port: Some(port), .. }) =
-            old.as_ref().filter(|old| self.is_current(old, image))
-        {
-            return Ok(Running { change: Change::None, port: *port });
+        phase.doing("looking for containers of this service");
+        let old = self.interrupt.or(self.settle(phase)).await?;
+        let Some(old) = old else { return self.hand_over(None, image, phase).await };
+        if !old.running {
+            // It serves nobody, as after a restart of the machine; it is still better than an image that does not start.
+            return self.hand_over(Some(&old), image, phase).await;
         }
-        // What an earlier run left when it was killed.
-        for leftover in ["candidate", "next"] {
-            container::remove(self.docker, &self.name(leftover)).await?;
-        }
-        match old {
-            Some(old) if old.running => self.replace(&old, image, phase).await,
-            // It serves nobody, as after a restart of the machine.
-            Some(old) => {
-                container::remove(self.docker, &old.id).await?;
-                self.first(image, phase).await
+        match old.host_port {
+            Some(port) if self.is_current(&old, image) => Ok(Running { change: Change::None, port }),
+            _ => {
+                self.prove(&old, image, phase).await?;
+                // From here on an interruption waits: between the two containers nobody answers.
+                phase.doing("handing over the port");
+                self.hand_over(Some(&old), image, phase).await
             }
-            None => self.first(image, phase).await,
         }
     }
 
-    fn name(&self, role: &str) -> String {
-        format!("{}-{role}", self.service.name.replace('/', "-"))
+    /// Finds the container that serves, or served last, and removes what a run that was killed has left beside it.
+    async fn settle(&self, phase: &Phase<'_>) -> Result<Option<Container>> {
+        let found = container::list(self.docker, self.owner).await?;
+        found.others.iter().filter(|other| is_gone(other)).for_each(|other| phase.line(&abandoned(other)));
+        let is_service = |container: &Container| container.role == Role::Service && !container.fresh;
+        // Those that run come first, and the newest of them.
+        let (mut kept, left): (Vec<Container>, Vec<Container>) = found.own.into_iter().partition(is_service);
+        kept.sort_by_key(|container| !container.running);
+        for leftover in left {
+            container::remove(self.docker, &leftover.id).await?;
+        }
+        while let [first, second, ..] = kept.as_slice() {
+            // A handover was cut short. The older container has proved itself, the newer one may not have.
+            let port = first.host_port.unwrap_or(self.service.port);
+            let proved = first.running && self.healthy(&first.id, port, phase).await.is_ok();
+            let (index, removed) = if proved { (1, second) } else { (0, first) };
+            container::remove(self.docker, &removed.id).await?;
+            kept.remove(index);
+        }
+        Ok(kept.pop())
     }
 
     /// Whether the container runs this image as this tool would start it now.
     fn is_current(&self, container: &Container, image: &Image) -> bool {
-        container.image == image.id && self.environment(image).iter().all(|pair| container.environment.contains(pair))
+        container.image == image.id
+            && !container.paused
+            && self.environment(image).iter().all(|pair| container.environment.contains(pair))
     }
 
     fn environment(&self, image: &Image) -> Vec<String> {
@@ -80,92 +104,109 @@ impl Local<'_> {
         ]
     }
 
-    async fn first(&self, image: &Image, phase: &Phase<'_>) -> Result<Running> {
-        phase.doing("starting the first container");
-        let name = self.name("local");
-        let port = match self.start(&name, image, Some(self.service.port)).await? {
-            Ok(port) => port,
-            Err(StartError::PortTaken(taken)) => {
-                phase.line(&format!("port {taken} is in use: taking a free one"));
-                self.start(&name, image, None).await?.map_err(|error| self.not_started(image, error))?
-            }
-            Err(error) => return Err(self.not_started(image, error)),
+    /// Sees the image healthy beside the container that serves.
+    async fn prove(&self, old: &Container, image: &Image, phase: &Phase<'_>) -> Result<()> {
+        phase.doing("starting the new container beside the old one");
+        let healthy = self.interrupt.or(async {
+            let id = self.create(Role::Candidate, image, None).await?;
+            let started = container::start(self.docker, &id, None).await;
+            started.map_err(|error| self.not_started(image, &error))?;
+            let port = self.port_of(&id).await?.unwrap_or_default();
+            self.healthy(&id, port, phase).await
+        });
+        let healthy = healthy.await;
+        let cleared = self.clear(Some(old)).await;
+        healthy.map_err(|error| and(error, "the old one keeps serving"))?;
+        cleared
+    }
+
+    /// Starts the image on the port of the old container, or on the service's.
+    async fn hand_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<Running> {
+        let serves = old.is_some_and(|old| old.running);
+        let taken = if serves {
+            self.take_over(old, image, phase).await
+        } else {
+            phase.doing("starting the container");
+            self.interrupt.or(self.take_over(old, image, phase)).await
         };
-        match self.interrupt.or(self.healthy(&name, port, phase)).await {
-            Ok(()) => Ok(Running { change: Change::Create, port }),
-            Err(error) => {
-                container::remove(self.docker, &name).await?;
+        match (taken, old) {
+            (Ok((id, port)), _) => {
+                if let Some(old) = old {
+                    container::remove(self.docker, &old.id).await?;
+                }
+                container::rename(self.docker, &id, &self.owner.container("")).await?;
+                Ok(Running { change: if serves { Change::Update } else { Change::Create }, port })
+            }
+            (Err(error), None) => {
+                self.clear(None).await?;
                 Err(error)
             }
+            (Err(error), Some(old)) => {
+                let cleared = self.clear(Some(old)).await;
+                container::start(self.docker, &old.id, old.host_port).await.with_context(|| {
+                    format!("{}; the old container {} does not start again either", Failure::of(&error), old.name)
+                })?;
+                cleared?;
+                Err(and(error, if serves { "the old one keeps serving" } else { "the old one runs again" }))
+            }
         }
     }
 
-    async fn replace(&self, old: &Container, image: &Image, phase: &Phase<'_>) -> Result<Running> {
-        let candidate = self.name("candidate");
-        phase.doing("starting the new container beside the old one");
-        let started = self.start(&candidate, image, None).await?.map_err(|error| self.not_started(image, error));
-        let healthy = match started {
-            Ok(port) => self.interrupt.or(self.healthy(&candidate, port, phase)).await,
-            Err(error) => Err(error),
-        };
-        container::remove(self.docker, &candidate).await?;
-        healthy.map_err(keeps_serving)?;
-        // From here on an interruption waits: between the two containers nobody answers.
-        phase.doing("handing over the port");
-        self.hand_over(old, image, phase).await
-    }
-
-    async fn hand_over(&self, old: &Container, image: &Image, phase: &Phase<'_>) -> Result<Running> {
-        let next = self.name("next");
-        let port = old.host_port.unwrap_or(self.service.port);
-        let id = container::create(self.docker, &self.spec(&next, image, Some(port))).await?;
-        container::stop(self.docker, &old.id).await?;
-        let started = container::start(self.docker, &id, Some(port)).await;
-        let healthy = match started {
-            Ok(()) => self.healthy(&next, port, phase).await,
-            Err(error) => Err(self.not_started(image, error)),
-        };
-        if let Err(error) = healthy {
-            let removed = container::remove(self.docker, &id).await;
-            container::start(self.docker, &old.id, old.host_port)
-                .await
-                .with_context(|| format!("the old container {} does not start again either", old.id))?;
-            removed?;
-            return Err(keeps_serving(error));
+    /// Stops the old container and starts the new one, until it is healthy; answers its id and port.
+    async fn take_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<(String, u16)> {
+        let wanted = old.and_then(|old| old.host_port).unwrap_or(self.service.port);
+        let mut id = self.create(Role::Service, image, Some(wanted)).await?;
+        if let Some(old) = old {
+            container::stop(self.docker, &old.id).await?;
         }
-        container::remove(self.docker, &old.id).await?;
-        container::rename(self.docker, &id, &self.name("local")).await?;
-        Ok(Running { change: Change::Update, port })
+        match container::start(self.docker, &id, Some(wanted)).await {
+            Err(StartError::PortTaken { port, .. }) => {
+                phase.line(&format!("port {port} is in use: taking a free one"));
+                container::remove(self.docker, &id).await?;
+                id = self.create(Role::Service, image, None).await?;
+                container::start(self.docker, &id, None).await.map_err(|error| self.not_started(image, &error))?;
+            }
+            started => started.map_err(|error| self.not_started(image, &error))?,
+        }
+        // Without one, it ended before it could be looked at; its health check tells so, with its log.
+        let port = self.port_of(&id).await?.unwrap_or_default();
+        self.healthy(&id, port, phase).await?;
+        Ok((id, port))
     }
 
-    fn spec<'s>(&'s self, name: &'s str, image: &'s Image, host_port: Option<u16>) -> Spec<'s> {
-        Spec {
-            name,
+    async fn create(&self, role: Role, image: &Image, host_port: Option<u16>) -> Result<String> {
+        let name = self.owner.container(match role {
+            Role::Service => "-next",
+            Role::Candidate => "-candidate",
+        });
+        let spec = Spec {
+            owner: self.owner,
+            role,
+            name: &name,
             image: &image.id,
-            service: &self.service.name,
             port: self.service.port,
             host_port,
             environment: self.environment(image),
-        }
+        };
+        container::create(self.docker, &spec).await
     }
 
-    /// Creates and starts a container, and tells its port. One that does not start is removed.
-    async fn start(&self, name: &str, image: &Image, port: Option<u16>) -> Result<Result<u16, StartError>> {
-        let id = container::create(self.docker, &self.spec(name, image, port)).await?;
-        if let Err(error) = container::start(self.docker, &id, port).await {
-            container::remove(self.docker, &id).await?;
-            return Ok(Err(error));
+    async fn port_of(&self, id: &str) -> Result<Option<u16>> {
+        Ok(container::find(self.docker, id).await?.and_then(|container| container.host_port))
+    }
+
+    /// Removes every container of this checkout and service besides `keep`.
+    async fn clear(&self, keep: Option<&Container>) -> Result<()> {
+        for container in container::list(self.docker, self.owner).await?.own {
+            if keep.is_none_or(|keep| keep.id != container.id) {
+                container::remove(self.docker, &container.id).await?;
+            }
         }
-        let container = container::find(self.docker, &id).await?;
-        match container.and_then(|container| container.host_port).or(port) {
-            Some(port) => Ok(Ok(port)),
-            // It ended before it could be looked at; its health check will tell with its log.
-            None => Ok(Ok(0)),
-        }
+        Ok(())
     }
 
     /// Waits until the container answers its health path; fails at once when it ends.
-    async fn healthy(&self, name: &str, port: u16, phase: &Phase<'_>) -> Result<()> {
+    async fn healthy(&self, id: &str, port: u16, phase: &Phase<'_>) -> Result<()> {
         let url = format!("http://127.0.0.1:{port}{}", self.service.health_path);
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(10);
@@ -176,19 +217,20 @@ impl Local<'_> {
                 Err(error) => format!("{url}: {}", error.without_url()),
             };
             phase.doing(&answer);
-            let container = container::find(self.docker, name).await?;
+            let container = container::find(self.docker, id).await?;
+            let name = container.as_ref().map_or(id, |container| &container.name).to_owned();
             let ended = container.filter(|container| !container.running);
             if ended.is_some() || Instant::now() > deadline {
                 let why = match ended {
                     Some(container) => format!("it ended with exit code {}", container.exit_code),
                     None => format!("not healthy within {} s: {answer}", PATIENCE.as_secs()),
                 };
-                let log = container::log_tail(self.docker, name).await;
+                let log = container::log_tail(self.docker, id).await;
                 let log = if log.is_empty() { String::new() } else { format!("\nits log ends:\n{log}") };
                 return Err(Failure::new(Exit::Failed, "unhealthy", "the new container is not healthy")
                     .resource(format!("container {name}"))
                     .reason(why + &log)
-                    .hint("mend the service; cargo run -p api shows it without a container")
+                    .hint("fix the service; cargo run -p api shows it without a container")
                     .into());
             }
             tokio::time::sleep(pause).await;
@@ -196,17 +238,32 @@ impl Local<'_> {
         }
     }
 
-    fn not_started(&self, image: &Image, error: StartError) -> anyhow::Error {
+    fn not_started(&self, image: &Image, error: &StartError) -> anyhow::Error {
         Failure::new(Exit::Failed, "container", "the container does not start")
             .resource(&image.reference)
             .reason(error.to_string())
-            .hint("free the port, or cargo xtask destroy --local")
+            .hint(error.hint().unwrap_or("check the engine: docker info"))
             .into()
     }
 }
 
+/// The checkout of this container is at its place no more, or was never known.
+pub(crate) fn is_gone(other: &Other) -> bool {
+    other.folder.as_ref().is_none_or(|folder| !Path::new(folder).join(crate::context::DEPLOY_TOML).is_file())
+}
+
+/// What to do about a container whose checkout is gone.
+pub(crate) fn abandoned(other: &Other) -> String {
+    let Other { name, folder } = other;
+    let from = match folder {
+        Some(folder) => format!("was started from {folder}, where no checkout is any more"),
+        None => "was started by an earlier version".to_owned(),
+    };
+    format!("container {name} {from}; it is not touched. To remove it: docker rm --force {name}")
+}
+
 /// Adds to a failure of the new container what became of the old one.
-fn keeps_serving(error: anyhow::Error) -> anyhow::Error {
+fn and(error: anyhow::Error, old: &str) -> anyhow::Error {
     let failure = Failure::of(&error);
-    Failure { message: format!("{failure}; the old one keeps serving"), ..failure }.into()
+    Failure { message: format!("{failure}; {old}"), ..failure }.into()
 }

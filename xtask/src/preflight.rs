@@ -99,6 +99,7 @@ pub(crate) async fn check<T>(
         return Err(lock::refusal(environment, held).into());
     }
     phase.done(&describe(&identity, environment));
+    connected.iter().flat_map(|engine| &engine.warnings).for_each(|warning| ui.warn(warning));
     if let Some(left) = time_left(&identity).filter(|left| *left < SHORT_CREDENTIALS) {
         ui.warn(&format!("the AWS credentials end in {} s, unless they are renewed by themselves", left.as_secs()));
     }

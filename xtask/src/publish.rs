@@ -1,5 +1,7 @@
 //! From an artifact to an image in the registry that has a digest.
 
+use std::sync::Mutex;
+
 use anyhow::Result;
 use config::deployment::Environment;
 use futures_util::future::try_join_all;
@@ -8,8 +10,8 @@ use crate::artifact::Artifact;
 use crate::attest::{self, Origin};
 use crate::aws::Clients;
 use crate::context::Context;
-use crate::docker::megabytes;
 use crate::docker::push::{self, Credentials, Pushed};
+use crate::docker::{Owner, megabytes};
 use crate::ecr::{self, Repository, Stored};
 use crate::image::{Digest, ImageReference};
 use crate::preflight::Ready;
@@ -98,11 +100,12 @@ pub(crate) async fn publish(
     let Source { environment, artifact, source_tag, commit } = source;
     let tag = artifact.tag.clone();
     let origin = Origin { platform: ready.platform, commit, content: &tag };
+    let login = Login { context, environment, clients: &ready.clients, registry };
     if let (Some(repository), Some(stored)) = (&found.repository, &found.stored) {
         let image = repository.image(&tag, registry).pinned(&stored.digest);
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
         // Compiled just now, it is what the registry has: what is missing there may be told of it.
-        let credentials = ecr::credentials(&ready.clients.ecr).await?;
+        let credentials = login.credentials().await?;
         attach(context, environment, &image, &stored.digest, credentials, &origin, ui).await?;
         if let Some(tag) = source_tag {
             // Other sources, the same image: next time nobody need compile to know that.
@@ -112,30 +115,32 @@ pub(crate) async fn publish(
         return Ok(Published { image, pushed: Pushed::default() });
     }
     let engine = ready.engine.as_ref().map_err(Clone::clone)?;
+    let owner = Owner::new(&context.root, name);
     // The registry is opened while the image is built: a refusal shows before minutes are spent.
     let ((image, _), (repository, credentials)) =
-        tokio::try_join!(artifact.image(engine, name, ui), open(ready, name, &found, ui))?;
+        tokio::try_join!(artifact.image(engine, &owner, ui), open(ready, name, &found, &login, ui))?;
+    let credentials = Mutex::new(credentials);
     let phase = ui.phase("push");
     let target = repository.image(&tag, registry);
-    let push = async |target: &ImageReference, phase: &Phase<'_>| match push::push(
-        &engine.docker,
-        &image.reference,
-        target,
-        &credentials,
-        phase,
-    )
-    .await
-    {
-        Err(error) if push::is_tag_taken(&error) => Ok(Pushed::default()),
-        ended => ended,
+    let push = async |target: &ImageReference, phase: &Phase<'_>| {
+        let once = async |credentials: Credentials| {
+            push::push(&engine.docker, &image.reference, target, &credentials, phase).await
+        };
+        match login.renewed(&credentials, once).await {
+            Err(error) if push::is_tag_taken(&error) => Ok(Pushed::default()),
+            ended => ended,
+        }
     };
     // Where the tag is taken, someone released the same content at the same moment; it names it, whoever pushed.
     let pushed = push(&target, &phase).await?;
-    let digest = push::digest(&engine.docker, &target, &credentials).await?;
+    phase.doing("asking the registry for the digest");
+    let ask = async |credentials: Credentials| push::digest(&engine.docker, &target, &credentials).await;
+    let digest = login.renewed(&credentials, ask).await?;
     let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
     phase.done(&format!("{digest}, {}, {layers}", megabytes(pushed.bytes)));
     let published = target.pinned(&digest);
-    attach(context, environment, &published, &digest, credentials.clone(), &origin, ui).await?;
+    let bring = async |credentials| attach(context, environment, &published, &digest, credentials, &origin, ui).await;
+    login.renewed(&credentials, bring).await?;
     // A tag that is taken names the first image of this commit, and stays with it.
     let names: Vec<String> = source_tag.map(str::to_owned).into_iter().chain(commit.map(commit_tag)).collect();
     if !names.is_empty() {
@@ -166,8 +171,49 @@ async fn attach(
     Ok(())
 }
 
+/// Where the registry's password comes from.
+struct Login<'a> {
+    context: &'a Context,
+    environment: &'a Environment,
+    clients: &'a Clients,
+    /// The registry's host, where it is not the one of the repository in ECR.
+    registry: Option<&'a str>,
+}
+
+impl Login<'_> {
+    async fn credentials(&self) -> Result<Credentials> {
+        match self.registry {
+            Some(host) => attest::credentials(self.context, self.environment, self.clients, host).await,
+            None => ecr::credentials(&self.clients.ecr).await,
+        }
+    }
+
+    /// Does something with the password, and once more with a new one where it has expired meanwhile.
+    async fn renewed<T>(
+        &self,
+        current: &Mutex<Credentials>,
+        call: impl AsyncFn(Credentials) -> Result<T>,
+    ) -> Result<T> {
+        let credentials = current.lock().expect("no holder panics").clone();
+        match call(credentials).await {
+            Err(error) if push::is_expired(&error) => {
+                let renewed = self.credentials().await?;
+                *current.lock().expect("no holder panics") = renewed.clone();
+                call(renewed).await
+            }
+            ended => ended,
+        }
+    }
+}
+
 /// The repository, made if need be, and a password for it.
-async fn open(ready: &Ready, name: &str, found: &Registry, ui: &Ui) -> Result<(Repository, Credentials)> {
+async fn open(
+    ready: &Ready,
+    name: &str,
+    found: &Registry,
+    login: &Login<'_>,
+    ui: &Ui,
+) -> Result<(Repository, Credentials)> {
     let client = &ready.clients.ecr;
     let repository = async {
         match &found.repository {
@@ -180,5 +226,5 @@ async fn open(ready: &Ready, name: &str, found: &Registry, ui: &Ui) -> Result<(R
             }
         }
     };
-    tokio::try_join!(repository, ecr::credentials(client))
+    tokio::try_join!(repository, login.credentials())
 }

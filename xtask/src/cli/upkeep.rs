@@ -35,10 +35,10 @@ pub(crate) struct Destroy {
     /// An environment of deploy.toml
     #[arg(value_name = "ENV", required_unless_present = "local")]
     pub(crate) environment: Option<String>,
-    /// Remove what `release --local` started
+    /// Remove what `release --local` started from this checkout
     #[arg(long, conflicts_with = "environment")]
     pub(crate) local: bool,
-    /// Remove the images too: the whole repository, or this machine's
+    /// Remove the images too: the whole repository, or with --local those of this checkout
     #[arg(long)]
     pub(crate) images: bool,
     /// Say what would be removed and remove nothing

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::artifact;
 use crate::cli::Build;
 use crate::context::Context;
-use crate::docker;
+use crate::docker::{self, Owner};
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::ui::Ui;
@@ -13,8 +13,10 @@ use crate::ui::Ui;
 pub(super) async fn run(arguments: &Build, context: &Context, ui: &Ui) -> Result<()> {
     let platform = platform(arguments.platform.as_deref())?;
     let engine = docker::connect(&context.vars).await?;
+    engine.warnings.iter().for_each(|warning| ui.warn(warning));
     let artifact = artifact::prepare(context, platform, &arguments.source, ui).await?;
-    let (image, _) = artifact.image(&engine, &context.deployment.service.name, ui).await?;
+    let owner = Owner::new(&context.root, &context.deployment.service.name);
+    let (image, _) = artifact.image(&engine, &owner, ui).await?;
     context.report(|report| {
         report.image = Some(image.reference.clone());
         report.platform = Some(image.platform.clone());

@@ -7,8 +7,11 @@ use super::release;
 use crate::aws::{Clients, Identity};
 use crate::cli::Destroy;
 use crate::context::Context;
-use crate::docker::{self, build, container};
+use crate::docker::build::{self, Images};
+use crate::docker::container::{self, Containers};
+use crate::docker::{self, Owner};
 use crate::journal::{inputs, lock};
+use crate::local::{self, Turn};
 use crate::outcome::{self, Exit, Failure};
 use crate::rollout::{self, Seen};
 use crate::stack::{self, Stack};
@@ -19,7 +22,7 @@ use crate::{ecr, preflight, retention};
 pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     match &arguments.environment {
         Some(environment) => remote(environment, arguments, context, ui).await,
-        None => local(arguments, context, ui).await,
+        None => from_engine(arguments, context, ui).await,
     }
 }
 
@@ -124,7 +127,7 @@ fn busy(stack: &str, status: &str, environment: &str) -> Failure {
         .hint(format!("wait for its end (cargo xtask status {environment}), then repeat the command"))
 }
 
-async fn local(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
+async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     context.report(|report| report.environment = Some("local".to_owned()));
     let service = &context.deployment.service.name;
     let question = format!("Remove the local containers of {service}?");
@@ -132,10 +135,21 @@ async fn local(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
         ui.must_be_able_to_ask(&question)?;
     }
     let engine = docker::connect(&context.vars).await?;
-    let containers = container::list(&engine.docker, service).await?;
-    let images = if arguments.images { build::list(&engine.docker, service).await? } else { Vec::new() };
-    let mut removed: Vec<String> = containers.iter().map(|(_, name)| format!("container {name}")).collect();
-    removed.extend(images.iter().map(|image| format!("image {image}")));
+    engine.warnings.iter().for_each(|warning| ui.warn(warning));
+    let owner = Owner::new(&context.root, service);
+    let find = async || {
+        let containers = container::list(&engine.docker, &owner).await?;
+        let images = if arguments.images { build::list(&engine.docker, &owner).await? } else { Images::default() };
+        anyhow::Ok((containers, images))
+    };
+    let named = |containers: &Containers, images: &Images| -> Vec<String> {
+        let containers = containers.own.iter().map(|own| format!("container {}", own.name));
+        containers.chain(images.own.iter().map(|image| format!("image {image}"))).collect()
+    };
+    let (containers, images) = find().await?;
+    containers.others.iter().filter(|other| local::is_gone(other)).for_each(|other| ui.line(&local::abandoned(other)));
+    images.kept.iter().for_each(|kept| ui.line(&format!("kept: {kept}")));
+    let mut removed = named(&containers, &images);
     if removed.is_empty() {
         ui.result("nothing to remove");
     } else if arguments.dry_run {
@@ -144,10 +158,14 @@ async fn local(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
         if !ui.confirm(&question).await? {
             return Err(declined(service).into());
         }
-        for (id, _) in &containers {
-            container::remove(&engine.docker, id).await?;
+        // A release may have replaced a container meanwhile.
+        let _turn = Turn::take(&context.root, &context.interrupt, ui).await?;
+        let (containers, images) = find().await?;
+        removed = named(&containers, &images);
+        for container in &containers.own {
+            container::remove(&engine.docker, &container.id).await?;
         }
-        for image in &images {
+        for image in &images.own {
             build::remove(&engine.docker, image).await?;
         }
         ui.result(&format!("removed {}", removed.join(", ")));

@@ -9,9 +9,9 @@ use crate::aws::{Clients, Identity};
 use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
 use crate::delivery::{self, Delivery};
-use crate::docker;
+use crate::docker::{self, Owner};
 use crate::image::ImageReference;
-use crate::local::Local;
+use crate::local::{Local, Turn};
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::preflight::{self, Check, Ready};
@@ -204,9 +204,10 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         Failure::new(Exit::Preflight, "platform", "the service is not built for this machine's processor")
     })?;
     let engine = interrupt.or(async { Ok(docker::connect(&context.vars).await?) }).await?;
-    if !engine.is_local() {
+    engine.warnings.iter().for_each(|warning| ui.warn(warning));
+    if !engine.host.is_local() {
         return Err(Failure::new(Exit::Preflight, "docker", "--local needs an engine on this machine")
-            .resource(&engine.host)
+            .resource(engine.host.to_string())
             .reason("the container's port would be on that machine's loopback")
             .hint("unset DOCKER_HOST, or: docker context use default")
             .into());
@@ -220,7 +221,10 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         context.report(|report| report.plan = Some(steps));
         return Ok(());
     }
-    let (image, built) = interrupt.or(artifact.image(&engine, &service.name, ui)).await?;
+    let owner = Owner::new(&context.root, &service.name);
+    let (image, built) = interrupt.or(artifact.image(&engine, &owner, ui)).await?;
+    // Held until the end: another release would take the proof's container away.
+    let _turn = Turn::take(&context.root, interrupt, ui).await?;
     context.report(|report| {
         report.image = Some(image.reference.clone());
         report.digest = Some(image.id.clone());
@@ -228,7 +232,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     });
     let phase = ui.phase("container");
     let http = smoke::client(&url::Url::parse("http://127.0.0.1")?, None)?;
-    let place = Local { docker: &engine.docker, service, http: &http, interrupt };
+    let place = Local { docker: &engine.docker, owner: &owner, service, http: &http, interrupt };
     let running = place.run(&image, &phase).await?;
     let url = format!("http://127.0.0.1:{}", running.port);
     context.report(|report| report.change = Some(running.change));

@@ -70,7 +70,7 @@ async fn named(context: &Context, name: &str) -> Result<(ImageReference, Registr
             let (clients, _) = preflight::account(context, environment).await?;
             attest::of_environment(context, environment, &clients, &image, None).await?
         }
-        None => attest::registry(context, None, &image, login::credentials(&context.vars, &image.host))?,
+        None => attest::registry(context, None, &image, login::credentials(&context.vars, &image.host).await?)?,
     };
     Ok((image, registry))
 }

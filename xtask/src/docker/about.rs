@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Engine;
+use super::call::{LOOKUP, ask};
 
 /// What is known; the rest is left at nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(crate) struct About {
 
 /// Asks the engine.
 pub(crate) async fn about(engine: &Engine) -> About {
-    let (version, info) = tokio::join!(engine.docker.version(), engine.docker.info());
+    let (version, info) = tokio::join!(ask(LOOKUP, engine.docker.version()), ask(LOOKUP, engine.docker.info()));
     let mut about = About::default();
     if let Ok(version) = version {
         let numbers = |text: String| {

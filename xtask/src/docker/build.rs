@@ -5,21 +5,20 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{
-    BuildImageOptionsBuilder, BuilderVersion, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+    BuildImageOptionsBuilder, BuilderVersion, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
+    RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use bollard::{Docker, body_try_stream};
-use futures_util::StreamExt;
 
+use super::call::{self, CHANGE, LOOKUP, Refusal, ask};
 use super::context::BuildContext;
-use super::explain;
+use super::owner::{self, Owner};
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::ui::Phase;
 
 /// Where the Dockerfile stands, in the repository and in the context.
 pub(crate) const DOCKERFILE: &str = "docker/Dockerfile";
-/// Marks what this tool made on an engine; the value is the service's name.
-pub(crate) const LABEL: &str = "xtask.service";
 /// Lines of a failed build that are shown.
 const TAIL: usize = 40;
 
@@ -33,6 +32,17 @@ pub(crate) struct Image {
     pub(crate) platform: String,
     /// In bytes, as the engine counts.
     pub(crate) size: u64,
+    /// All of its names.
+    tags: Vec<String>,
+}
+
+/// What a checkout may remove of a service's images, and what it may not.
+#[derive(Debug, Default)]
+pub(crate) struct Images {
+    /// Its own: the names of each, in the order in which they can be removed.
+    pub(crate) own: Vec<String>,
+    /// Others, with the reason for which they are kept.
+    pub(crate) kept: Vec<String>,
 }
 
 /// Looks up an image; `None` when the engine does not have it.
@@ -40,47 +50,95 @@ pub(crate) struct Image {
 /// # Errors
 /// What the engine says.
 pub(crate) async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>> {
-    let inspected = match docker.inspect_image(reference).await {
-        Ok(inspected) => inspected,
-        Err(error) if super::is_missing(&error) => return Ok(None),
-        Err(error) => {
-            return Err(anyhow::Error::msg(explain(&error)).context(format!("cannot look up image {reference}")));
-        }
-    };
+    let found = call::find(docker.inspect_image(reference)).await;
+    let found = found.map_err(|refusal| refusal.failure(format!("cannot look up image {reference}")))?;
     let part = |part: Option<String>| part.unwrap_or_default();
-    Ok(Some(Image {
+    Ok(found.map(|inspected| Image {
         reference: reference.to_owned(),
         id: part(inspected.id),
         platform: format!("{}/{}", part(inspected.os), part(inspected.architecture)),
         size: inspected.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        tags: inspected.repo_tags.unwrap_or_default(),
     }))
 }
 
-/// Every tag of the images that were built for `service`.
+/// Marks the image as one that this checkout uses. A label could not: it would make the image another one in every checkout.
 ///
 /// # Errors
 /// What the engine says.
-pub(crate) async fn list(docker: &Docker, service: &str) -> Result<Vec<String>> {
-    let filters = HashMap::from([("label".to_owned(), vec![format!("{LABEL}={service}")])]);
-    let options = ListImagesOptionsBuilder::default().filters(&filters).build();
-    let images = docker.list_images(Some(options)).await.map_err(|error| anyhow::Error::msg(explain(&error)));
-    let images = images.context("cannot list images")?;
-    Ok(images
-        .into_iter()
-        .flat_map(|image| if image.repo_tags.is_empty() { vec![image.id] } else { image.repo_tags })
-        .collect())
+pub(crate) async fn claim(docker: &Docker, image: &Image, owner: &Owner) -> Result<()> {
+    let tag = image.reference.rsplit_once(':').map_or("", |(_, tag)| tag);
+    let claim = owner.claim(tag);
+    if image.tags.contains(&format!("{}:{claim}", owner.service)) {
+        return Ok(());
+    }
+    let options = TagImageOptionsBuilder::default().repo(&owner.service).tag(&claim).build();
+    let tagged = ask(CHANGE, docker.tag_image(&image.reference, Some(options))).await;
+    Ok(tagged.map_err(|refusal| refusal.failure(format!("cannot tag image {}", image.reference)))?)
 }
 
-/// Removes an image's name, and the image with its last one; a name that is gone already is fine.
+/// The images that were built for the service, by their names.
+///
+/// # Errors
+/// What the engine says.
+pub(crate) async fn list(docker: &Docker, owner: &Owner) -> Result<Images> {
+    let filters = HashMap::from([("label".to_owned(), vec![format!("{}={}", owner::IMAGE, owner.service)])]);
+    let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+    let found = ask(LOOKUP, docker.list_images(Some(options))).await;
+    let mut images = Images::default();
+    for image in found.map_err(|refusal| refusal.failure("cannot list images"))? {
+        let tags: Vec<String> = image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect();
+        let name = tags.first().cloned().unwrap_or_else(|| image.id.clone());
+        match sort(&tags, owner) {
+            None => images.kept.push(format!("image {name}: this checkout does not use it")),
+            Some(own) => match user_of(docker, &image.id, owner).await? {
+                Some(container) => images.kept.push(format!("image {name}: container {container} runs it")),
+                None => images.own.extend(own),
+            },
+        }
+    }
+    Ok(images)
+}
+
+/// The names of an image that a checkout may remove; `None` where it holds none. The user's own names are not among them,
+/// nor are those of an image that another checkout holds, too.
+fn sort(tags: &[String], owner: &Owner) -> Option<Vec<String>> {
+    let service = format!("{}:", owner.service);
+    let (claims, others): (Vec<&String>, Vec<&String>) =
+        tags.iter().partition(|name| name.strip_prefix(&service).is_some_and(|tag| tag.starts_with("checkout-")));
+    let own = |name: &&String| name[service.len()..].starts_with(&owner.claims());
+    let (mine, foreign): (Vec<&String>, Vec<&String>) = claims.into_iter().partition(own);
+    if mine.is_empty() {
+        return None;
+    }
+    let made = |name: &&String| {
+        let tag = name.rsplit_once(&service).filter(|(host, _)| host.is_empty() || host.ends_with('/'));
+        tag.is_some_and(|(_, tag)| ["content-", "source-", "commit-"].iter().any(|kind| tag.starts_with(kind)))
+    };
+    let shared = !foreign.is_empty();
+    // The claim is the last: whatever is interrupted before is found again.
+    Some(others.into_iter().filter(|name| !shared && made(name)).chain(mine).cloned().collect())
+}
+
+/// The name of a container that was made from the image, besides those of this checkout.
+async fn user_of(docker: &Docker, image: &str, owner: &Owner) -> Result<Option<String>> {
+    let filters = HashMap::from([("ancestor".to_owned(), vec![image.to_owned()])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let found = ask(LOOKUP, docker.list_containers(Some(options))).await;
+    let found = found.map_err(|refusal| refusal.failure(format!("cannot list the containers of image {image}")))?;
+    let other = found.into_iter().find(|container| !container.labels.as_ref().is_some_and(|labels| owner.owns(labels)));
+    Ok(other.map(|container| super::container::name(container.names)))
+}
+
+/// Removes a name of an image, and the image with its last one; a name that is gone already is fine.
 ///
 /// # Errors
 /// What the engine says.
 pub(crate) async fn remove(docker: &Docker, image: &str) -> Result<()> {
-    let options = RemoveImageOptionsBuilder::default().force(true).build();
-    match docker.remove_image(image, Some(options), None).await {
-        Ok(_) => Ok(()),
-        Err(error) if super::is_missing(&error) => Ok(()),
-        Err(error) => Err(anyhow::Error::msg(explain(&error)).context(format!("cannot remove image {image}"))),
+    let options = RemoveImageOptionsBuilder::default().build();
+    match ask(CHANGE, docker.remove_image(image, Some(options), None)).await {
+        Err(refusal) if !refusal.is_missing() => Err(refusal.failure(format!("cannot remove image {image}")).into()),
+        _ => Ok(()),
     }
 }
 
@@ -120,16 +178,18 @@ pub(crate) async fn build(
         .t(reference)
         .platform(platform)
         .buildargs(&arguments)
-        .labels(&HashMap::from([(LABEL, service)]))
+        .labels(&HashMap::from([(owner::IMAGE, service)]))
         .version(BuilderVersion::BuilderBuildKit)
         .session(&session)
         .build();
-    let mut steps = docker.build_image(options, None, Some(body_try_stream(context.tar())));
+    let mut steps = Box::pin(docker.build_image(options, None, Some(body_try_stream(context.tar()))));
     let mut output = Output::default();
-    while let Some(step) = steps.next().await {
+    phase.doing("sending the files to the engine");
+    while let Some(step) = call::next(&mut steps, output.lines.last().map_or("first step", String::as_str), phase).await
+    {
         match step {
             Ok(step) => output.take(step, phase),
-            Err(error) => return Err(output.failure(reference, explain(&error)).into()),
+            Err(Refusal { reason, .. }) => return Err(output.failure(reference, reason).into()),
         }
     }
     let image = inspect(docker, reference)
@@ -174,11 +234,40 @@ impl Output {
             reason.push(error);
         }
         let text = reason.join("\n");
-        let hint = if text.contains("failed to do request") || text.contains("failed to resolve source metadata") {
+        let hint = if let Some(hint) = call::hint(&text) {
+            hint
+        } else if text.contains("failed to do request") || text.contains("failed to resolve source metadata") {
             "the base image cannot be pulled (the build takes no registry login): pull it, or name another with --builder-image"
         } else {
             "repeat with --verbose to see every step"
         };
         Failure::new(Exit::Failed, "build", "the image cannot be built").resource(reference).reason(text).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkout_removes_its_own_names_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = Owner::new(folder.path(), "team/api");
+        let (mine, theirs) =
+            (format!("team/api:{}", owner.claim("content-1")), "team/api:checkout-0123-content-1".to_owned());
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+        let content = "team/api:content-1";
+        let pushed = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/api:commit-1";
+        let of_user = ["mine:keep", "team/api:keep", "other-team/api:content-1"];
+        let all = [&[mine.as_str(), content, pushed][..], &of_user].concat();
+        assert_eq!(sort(&names(&all), &owner), Some(names(&[content, pushed, &mine])));
+        assert_eq!(
+            sort(&names(&[content, &mine, &theirs]), &owner),
+            Some(names(&[&mine])),
+            "another one holds it, too"
+        );
+        assert_eq!(sort(&names(&[content, &theirs]), &owner), None);
+        assert_eq!(sort(&names(&[content]), &owner), None, "nobody knows whose it is");
+        assert_eq!(sort(&[], &owner), None);
     }
 }

@@ -1,9 +1,9 @@
-//! Runs the service's image on the engine: locked down, on a loopback port, marked as ours.
+//! Runs the service's image on the engine: locked down, on a loopback port, marked with its owner.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::models::{
@@ -14,24 +14,48 @@ use bollard::query_parameters::{
     RenameContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
+use time::OffsetDateTime;
 
-use super::{explain, is_missing};
+use super::call::{self, CHANGE, LOOKUP, Refusal, ask};
+use super::owner::{self, Owner};
+use crate::outcome::Failure;
 
-/// Marks what runs here for a service. The image's own label would do so for every container of it, an emulator's too.
-const LABEL: &str = "xtask.local";
+/// What a container is for; the value of this label is `service` or `candidate`.
+const ROLE: &str = "xtask.role";
 /// Longest that a container may take to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(30);
 /// Lines of a container's log that a failure shows.
 const LOG_TAIL: &str = "20";
+/// How many names are tried where the user has containers of such names.
+const NAMES: usize = 9;
+
+/// What engines say of a port that is taken, or that the system does not give away.
+const PORT_TAKEN: [&str; 6] = [
+    "port is already allocated",
+    "address already in use",
+    "ports are not available",
+    "only one usage of each socket address",
+    "in a way forbidden by its access permissions",
+    "proxy already running",
+];
+
+/// What a container is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// To answer on the service's port.
+    Service,
+    /// To show that the image is healthy, on a port of its own.
+    Candidate,
+}
 
 /// A container to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Spec<'a> {
+    pub(crate) owner: &'a Owner,
+    pub(crate) role: Role,
     pub(crate) name: &'a str,
     /// Id or reference of the image.
     pub(crate) image: &'a str,
-    /// Value of the label that marks our containers.
-    pub(crate) service: &'a str,
     /// Port inside the container.
     pub(crate) port: u16,
     /// Port on 127.0.0.1; `None` takes a free one.
@@ -43,24 +67,57 @@ pub(crate) struct Spec<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Container {
     pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) role: Role,
     pub(crate) image: String,
+    /// It runs, or is paused, and holds its port.
     pub(crate) running: bool,
+    pub(crate) paused: bool,
+    /// It was never started.
+    pub(crate) fresh: bool,
     pub(crate) exit_code: i64,
     /// The port on 127.0.0.1: published, or as it was asked for while it does not run.
     pub(crate) host_port: Option<u16>,
     pub(crate) environment: Vec<String>,
+    created: Option<OffsetDateTime>,
+}
+
+/// Containers of one service.
+#[derive(Debug, Default)]
+pub(crate) struct Containers {
+    /// Of this checkout, the newest first.
+    pub(crate) own: Vec<Container>,
+    pub(crate) others: Vec<Other>,
+}
+
+/// A container of the service that another checkout has started, or an earlier version of this tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Other {
+    pub(crate) name: String,
+    /// The checkout's folder, where that is known.
+    pub(crate) folder: Option<String>,
 }
 
 /// Why a container did not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    #[error("port {0} on 127.0.0.1 is in use")]
-    PortTaken(u16),
+    #[error("port {port} on 127.0.0.1 is not available: {reason}")]
+    PortTaken { port: u16, reason: String },
     #[error("{0}")]
     Engine(String),
 }
 
-/// Creates a container without starting it.
+impl StartError {
+    /// What helps, where it is the engine's own trouble.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::PortTaken { .. } => None,
+            Self::Engine(reason) => call::hint(reason),
+        }
+    }
+}
+
+/// Creates a container without starting it; answers its id. Where the user has one of this name, it gets another.
 ///
 /// # Errors
 /// What the engine says.
@@ -70,10 +127,12 @@ pub(crate) async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
         host_ip: Some("127.0.0.1".to_owned()),
         host_port: Some(spec.host_port.unwrap_or_default().to_string()),
     };
+    let mut labels = spec.owner.labels();
+    labels.insert(ROLE.to_owned(), spec.role.label().to_owned());
     let body = ContainerCreateBody {
         image: Some(spec.image.to_owned()),
         env: Some(spec.environment.clone()),
-        labels: Some(HashMap::from([(LABEL.to_owned(), spec.service.to_owned())])),
+        labels: Some(labels),
         exposed_ports: Some(vec![port.clone()]),
         host_config: Some(HostConfig {
             port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
@@ -85,25 +144,34 @@ pub(crate) async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
         }),
         ..ContainerCreateBody::default()
     };
-    let options = CreateContainerOptionsBuilder::default().name(spec.name).build();
-    let created = docker.create_container(Some(options), body).await;
-    let created = created.map_err(|error| anyhow::Error::msg(explain(&error)));
-    Ok(created.with_context(|| format!("cannot create container {}", spec.name))?.id)
+    let mut attempt = 1;
+    loop {
+        let name = if attempt == 1 { spec.name.to_owned() } else { format!("{}-{attempt}", spec.name) };
+        let options = CreateContainerOptionsBuilder::default().name(&name).build();
+        match ask(CHANGE, docker.create_container(Some(options), body.clone())).await {
+            Ok(created) => return Ok(created.id),
+            Err(refusal) if refusal.is_conflict() && attempt < NAMES => attempt += 1,
+            Err(refusal) => return Err(refusal.failure(format!("cannot create container {name}")).into()),
+        }
+    }
 }
 
-/// Starts a container.
+/// Starts a container; one that runs already is fine.
 ///
 /// # Errors
 /// A port that is in use, or whatever else the engine says.
 pub(crate) async fn start(docker: &Docker, id: &str, port: Option<u16>) -> Result<(), StartError> {
-    docker.start_container(id, None).await.map_err(|error| {
-        let text = explain(&error);
-        let taken = text.contains("port is already allocated") || text.contains("address already in use");
-        match port {
-            Some(port) if taken => StartError::PortTaken(port),
-            _ => StartError::Engine(text),
-        }
+    ask(CHANGE, docker.start_container(id, None)).await.map_err(|Refusal { reason, .. }| match port {
+        Some(port) if is_taken(port, &reason) => StartError::PortTaken { port, reason },
+        _ => StartError::Engine(reason),
     })
+}
+
+/// Whether a failed start is the port's fault. The words differ by engine and platform and change with versions
+/// (<https://github.com/docker/for-win/issues/12417>), so the port itself is tried, too.
+fn is_taken(port: u16, reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    PORT_TAKEN.iter().any(|words| reason.contains(words)) || std::net::TcpListener::bind(("127.0.0.1", port)).is_err()
 }
 
 /// Looks a container up by name or id; `None` when there is none.
@@ -111,11 +179,8 @@ pub(crate) async fn start(docker: &Docker, id: &str, port: Option<u16>) -> Resul
 /// # Errors
 /// What the engine says.
 pub(crate) async fn find(docker: &Docker, name: &str) -> Result<Option<Container>> {
-    match docker.inspect_container(name, None).await {
-        Ok(inspected) => Ok(Some(read(inspected))),
-        Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(anyhow::Error::msg(explain(&error)).context(format!("cannot look up container {name}"))),
-    }
+    let found = call::find(docker.inspect_container(name, None)).await;
+    Ok(found.map_err(|refusal| refusal.failure(format!("cannot look up container {name}")))?.map(read))
 }
 
 fn read(inspected: ContainerInspectResponse) -> Container {
@@ -129,42 +194,70 @@ fn read(inspected: ContainerInspectResponse) -> Container {
     };
     Container {
         id: inspected.id.unwrap_or_default(),
+        name: inspected.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        role: Role::read(config.labels.as_ref()),
         image: inspected.image.unwrap_or_default(),
-        running: state.status == Some(ContainerStateStatusEnum::RUNNING),
+        running: state.running.unwrap_or_default(),
+        paused: state.paused.unwrap_or_default(),
+        fresh: state.status == Some(ContainerStateStatusEnum::CREATED),
         exit_code: state.exit_code.unwrap_or_default(),
         host_port: port(published).or_else(|| port(asked)),
         environment: config.env.unwrap_or_default(),
+        created: inspected.created,
     }
 }
 
-/// Ids and names of every container of the service, running or not.
+impl Role {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Candidate => "candidate",
+        }
+    }
+
+    fn read(labels: Option<&HashMap<String, String>>) -> Self {
+        let candidate = labels.and_then(|labels| labels.get(ROLE)).is_some_and(|role| role == Self::Candidate.label());
+        if candidate { Self::Candidate } else { Self::Service }
+    }
+}
+
+/// Every container of the service, running or not.
 ///
 /// # Errors
 /// What the engine says.
-pub(crate) async fn list(docker: &Docker, service: &str) -> Result<Vec<(String, String)>> {
-    let filter = HashMap::from([("label".to_owned(), vec![format!("{LABEL}={service}")])]);
+pub(crate) async fn list(docker: &Docker, owner: &Owner) -> Result<Containers> {
+    let filter = HashMap::from([("label".to_owned(), vec![format!("{}={}", owner::SERVICE, owner.service)])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
-    let list = docker.list_containers(Some(options)).await.map_err(|error| anyhow::Error::msg(explain(&error)));
-    let list = list.context("cannot list containers")?;
-    let named = list.into_iter().map(|container| {
-        let name = container.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
-        (container.id.unwrap_or_default(), name.trim_start_matches('/').to_owned())
-    });
-    Ok(named.collect())
+    let listed = ask(LOOKUP, docker.list_containers(Some(options))).await;
+    let mut found = Containers::default();
+    for container in listed.map_err(|refusal| refusal.failure("cannot list containers"))? {
+        let labels = container.labels.unwrap_or_default();
+        if owner.owns(&labels) {
+            found.own.extend(find(docker, &container.id.unwrap_or_default()).await?);
+        } else {
+            found.others.push(Other { name: name(container.names), folder: labels.get(owner::FOLDER).cloned() });
+        }
+    }
+    found.own.sort_by(|one, other| other.created.cmp(&one.created));
+    Ok(found)
 }
 
-/// Asks a container to end and waits for it.
+/// A container's first name.
+pub(super) fn name(names: Option<Vec<String>>) -> String {
+    let name = names.and_then(|names| names.into_iter().next()).unwrap_or_default();
+    name.trim_start_matches('/').to_owned()
+}
+
+/// Asks a container to end and waits for it; one that does not run is fine.
 ///
 /// # Errors
 /// What the engine says.
 pub(crate) async fn stop(docker: &Docker, id: &str) -> Result<()> {
     let seconds = i32::try_from(STOP.as_secs()).expect("a small number");
     let options = StopContainerOptionsBuilder::default().t(seconds).build();
-    match docker.stop_container(id, Some(options)).await {
-        Ok(()) => Ok(()),
-        Err(error) if is_missing(&error) => Ok(()),
-        Err(error) => Err(anyhow::Error::msg(explain(&error)).context(format!("cannot stop container {id}"))),
-    }
+    accept_missing(ask(STOP + CHANGE, docker.stop_container(id, Some(options))).await, || {
+        format!("cannot stop container {id}")
+    })
 }
 
 /// Removes a container with its volumes, running or not; one that is gone already is fine.
@@ -173,27 +266,36 @@ pub(crate) async fn stop(docker: &Docker, id: &str) -> Result<()> {
 /// What the engine says.
 pub(crate) async fn remove(docker: &Docker, id: &str) -> Result<()> {
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-    match docker.remove_container(id, Some(options)).await {
-        Ok(()) => Ok(()),
-        Err(error) if is_missing(&error) => Ok(()),
-        Err(error) => Err(anyhow::Error::msg(explain(&error)).context(format!("cannot remove container {id}"))),
+    accept_missing(ask(CHANGE, docker.remove_container(id, Some(options))).await, || {
+        format!("cannot remove container {id}")
+    })
+}
+
+fn accept_missing(answer: Result<(), Refusal>, what: impl FnOnce() -> String) -> Result<()> {
+    match answer {
+        Err(refusal) if !refusal.is_missing() => Err(Failure::into(refusal.failure(what()))),
+        _ => Ok(()),
     }
 }
 
-/// Gives a container another name.
+/// Gives a container another name, unless something else has that.
 ///
 /// # Errors
 /// What the engine says.
 pub(crate) async fn rename(docker: &Docker, id: &str, name: &str) -> Result<()> {
     let options = RenameContainerOptionsBuilder::default().name(name).build();
-    let renamed = docker.rename_container(id, options).await.map_err(|error| anyhow::Error::msg(explain(&error)));
-    renamed.with_context(|| format!("cannot rename container {id} to {name}"))
+    match ask(CHANGE, docker.rename_container(id, options)).await {
+        Err(refusal) if !refusal.is_conflict() => {
+            Err(refusal.failure(format!("cannot rename container {id} to {name}")).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The last lines of a container's log; empty where there are none.
 pub(crate) async fn log_tail(docker: &Docker, id: &str) -> String {
     let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(LOG_TAIL).build();
-    let mut log = docker.logs(id, Some(options));
+    let mut log = docker.logs(id, Some(options)).take_until(Box::pin(tokio::time::sleep(LOOKUP)));
     let mut text = String::new();
     while let Some(Ok(line)) = log.next().await {
         if let LogOutput::StdOut { message } | LogOutput::StdErr { message } | LogOutput::Console { message } = line {
@@ -201,4 +303,28 @@ pub(crate) async fn log_tail(docker: &Docker, id: &str) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_port_is_recognized_on_every_platform_and_without_words() {
+        let held = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = held.local_addr().unwrap().port();
+        assert!(is_taken(port, "something that nobody has read before"));
+        drop(held);
+        assert!(!is_taken(port, "exec: \"/api\": no such file or directory"));
+        for reason in [
+            "driver failed programming external connectivity on endpoint x: Bind for 127.0.0.1:8080 failed: port is already allocated",
+            "failed to bind host port 127.0.0.1:8080/tcp: address already in use",
+            "Ports are not available: exposing port TCP 127.0.0.1:8080 -> 0.0.0.0:0: listen tcp 127.0.0.1:8080: bind: An attempt was made to access a socket in a way forbidden by its access permissions.",
+            "Ports are not available: listen tcp 127.0.0.1:8080: bind: Only one usage of each socket address (protocol/network address/port) is normally permitted.",
+            "rootlessport listen tcp 127.0.0.1:8080: bind: address already in use",
+            "something went wrong with the request: \"proxy already running\\n\"",
+        ] {
+            assert!(is_taken(port, reason), "{reason}");
+        }
+    }
 }

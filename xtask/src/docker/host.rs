@@ -1,21 +1,17 @@
-//! Which engine the docker CLI would talk to: `DOCKER_HOST`, else the current context
+//! Which engine the docker command would talk to: `DOCKER_HOST`, else the current context
 //! (<https://docs.docker.com/engine/manage-resources/contexts/>).
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::Path;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::cli_config;
 use crate::image::hex;
 
 const DEFAULT: &str = if cfg!(windows) { "npipe:////./pipe/docker_engine" } else { "unix:///var/run/docker.sock" };
-
-#[derive(Deserialize)]
-struct CliConfig {
-    #[serde(rename = "currentContext", default)]
-    current_context: String,
-}
 
 #[derive(Deserialize)]
 struct ContextMeta {
@@ -29,60 +25,143 @@ struct Endpoint {
     host: String,
 }
 
+/// Where an engine is. It never holds a password: the docker command takes none from an address either.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Host {
+    /// With a scheme, and without user and password unless it is ssh's user.
+    pub(super) url: String,
+    /// The context that names it.
+    context: Option<String>,
+}
+
+/// What was found, or why nothing was; in both cases with what the user should know about the settings.
+pub(super) type Found = (Result<Host, String>, Vec<String>);
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.context {
+            Some(context) => write!(formatter, "{} (docker context {context:?})", self.url),
+            None => formatter.write_str(&self.url),
+        }
+    }
+}
+
+impl Host {
+    /// Whether its published ports are on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        let Some((scheme, rest)) = self.url.split_once("://") else { return false };
+        match scheme {
+            "unix" | "npipe" => true,
+            "tcp" | "http" | "https" => {
+                let name = rest.rsplit_once(':').map_or(rest, |(name, _)| name);
+                let name = name.trim_matches(['[', ']']);
+                name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether its files are on this machine.
+    pub(crate) fn is_socket(&self) -> bool {
+        self.url.starts_with("unix://")
+    }
+
+    /// What to try where it does not answer.
+    pub(super) fn hint(&self, reason: &str) -> String {
+        if let Some(context) = &self.context {
+            format!(
+                "check that an engine answers there (docker --context {context} version), or use this machine's: docker \
+                 context use default"
+            )
+        } else if !self.is_socket() && !self.url.starts_with("npipe://") {
+            format!("check that an engine answers there: docker --host {} version", self.url)
+        } else if reason.contains("ermission denied") {
+            "add yourself to the group docker (sudo usermod -aG docker $USER), log in again, or set DOCKER_HOST"
+                .to_owned()
+        } else {
+            "install Docker (https://docs.docker.com/engine/install/) and start it (sudo systemctl start docker), or \
+             point DOCKER_HOST at a running engine"
+                .to_owned()
+        }
+    }
+}
+
 /// The engine's address.
-///
-/// # Errors
-/// A context that is named but cannot be read, or that needs TLS files, which only `DOCKER_HOST` with
-/// `DOCKER_CERT_PATH` gives here.
-pub(crate) fn find(vars: &BTreeMap<String, String>) -> Result<String, String> {
-    let host = named(vars)?;
-    // The library hands host and port to ssh as one name.
-    let ssh = host.strip_prefix("ssh://").map(|rest| rest.split('/').next().unwrap_or(rest));
-    if ssh.is_some_and(|authority| authority.contains(':')) {
-        return Err(format!("{host}: put the port into ~/.ssh/config, under a Host of its own"));
-    }
-    Ok(host)
-}
-
-fn named(vars: &BTreeMap<String, String>) -> Result<String, String> {
-    let set = |name: &str| vars.get(name).filter(|value| !value.is_empty()).cloned();
+pub(super) fn find(vars: &BTreeMap<String, String>) -> Found {
+    let set = |name: &str| vars.get(name).filter(|value| !value.is_empty());
+    let tls = set("DOCKER_TLS_VERIFY").is_some();
     if let Some(host) = set("DOCKER_HOST") {
-        return Ok(host);
+        let mut warnings = Vec::new();
+        let url = address(host, tls, &mut warnings).map_err(|reason| format!("DOCKER_HOST: {reason}"));
+        return (url.map(|url| Host { url, context: None }), warnings);
     }
-    let folder = set("DOCKER_CONFIG")
-        .map(PathBuf::from)
-        .or_else(|| set("HOME").or_else(|| set("USERPROFILE")).map(|home| Path::new(&home).join(".docker")));
-    let Some(folder) = folder else { return Ok(DEFAULT.to_owned()) };
-    let name = match set("DOCKER_CONTEXT") {
-        Some(name) => name,
-        None => current_context(&folder)?,
+    let (config, warning) = cli_config::read(vars);
+    let mut warnings: Vec<String> = warning.into_iter().collect();
+    let name = set("DOCKER_CONTEXT").cloned().or(config.current_context).unwrap_or_default();
+    let host = match cli_config::folder(vars) {
+        Some(folder) if !name.is_empty() && name != "default" => context_host(&folder, &name)
+            .and_then(|host| address(&host, tls, &mut warnings))
+            .map(|url| Host { url, context: Some(name.clone()) })
+            .map_err(|reason| format!("docker context {name:?}: {reason}")),
+        _ => Ok(Host { url: DEFAULT.to_owned(), context: None }),
     };
-    if name.is_empty() || name == "default" { Ok(DEFAULT.to_owned()) } else { context_host(&folder, &name) }
+    (host, warnings)
 }
 
-fn current_context(folder: &Path) -> Result<String, String> {
-    let path = folder.join("config.json");
-    match std::fs::read(&path) {
-        Ok(text) => serde_json::from_slice::<CliConfig>(&text)
-            .map(|config| config.current_context)
-            .map_err(|error| format!("{}: {error}", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+/// Reads an address as the docker command does: one without a scheme is TCP's, and what is left out is the default.
+fn address(text: &str, tls: bool, warnings: &mut Vec<String>) -> Result<String, String> {
+    let text = text.trim();
+    if text.starts_with('/') {
+        return Err(format!("{text} has no scheme; a socket is unix://{text}"));
+    }
+    let (scheme, rest) = text.split_once("://").unwrap_or(("tcp", text));
+    // From the last one: a password may have any character.
+    let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
+    match scheme {
+        "unix" | "npipe" if (scheme == "unix") == cfg!(unix) => {
+            Ok(if rest.is_empty() { DEFAULT.to_owned() } else { text.to_owned() })
+        }
+        "ssh" if user.is_some_and(|user| user.contains(':')) => {
+            Err(format!("ssh://…@{place} has a password, which ssh does not take; use a key"))
+        }
+        // The library hands host and port to ssh as one name.
+        "ssh" if place.split('/').next().is_some_and(|authority| authority.contains(':')) => {
+            Err(format!("{text}: put the port into ~/.ssh/config, under a Host of its own"))
+        }
+        "ssh" => Ok(text.to_owned()),
+        "tcp" | "http" | "https" => {
+            if user.is_some() {
+                warnings.push(format!("user and password in the address of the engine at {place} are not used"));
+            }
+            let place = place.trim_end_matches('/');
+            let (name, port) = match place.rsplit_once(':') {
+                Some((name, port)) if !port.contains(']') => (name, port),
+                _ => (place, if tls || scheme == "https" { "2376" } else { "2375" }),
+            };
+            Ok(format!("{scheme}://{}:{port}", if name.is_empty() { "localhost" } else { name }))
+        }
+        "fd" => {
+            Err("fd:// is where an engine listens; clients use its socket, such as unix:///var/run/docker.sock".into())
+        }
+        "unix" | "npipe" => Err(format!("{scheme}:// addresses do not exist on this system")),
+        other => Err(format!("{other}:// is not supported; use unix://, npipe://, tcp:// or ssh://")),
     }
 }
 
-/// The CLI files a context under the SHA-256 of its name.
+/// The docker command files a context under the SHA-256 of its name.
 fn context_host(folder: &Path, name: &str) -> Result<String, String> {
     let id = hex(&Sha256::digest(name.as_bytes()));
     let meta = folder.join("contexts/meta").join(&id).join("meta.json");
-    let text = std::fs::read(&meta).map_err(|error| format!("context {name:?}: {}: {error}", meta.display()))?;
-    let meta: ContextMeta = serde_json::from_slice(&text).map_err(|error| format!("context {name:?}: {error}"))?;
+    let text = std::fs::read(&meta).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such context (docker context ls)".to_owned(),
+        _ => format!("{}: {error}", meta.display()),
+    })?;
+    let meta: ContextMeta =
+        serde_json::from_slice(&text).map_err(|error| format!("{} cannot be read: {error}", meta.display()))?;
     if folder.join("contexts/tls").join(&id).exists() {
-        return Err(format!(
-            "context {name:?} uses TLS files; set DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
-        ));
+        return Err("it uses TLS files; set DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH instead".to_owned());
     }
-    let endpoint = meta.endpoints.get("docker").ok_or_else(|| format!("context {name:?} names no docker endpoint"))?;
+    let endpoint = meta.endpoints.get("docker").ok_or("it names no docker endpoint")?;
     Ok(endpoint.host.clone())
 }
 
@@ -94,24 +173,111 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
+    fn found(pairs: &[(&str, &str)]) -> String {
+        find(&vars(pairs)).0.unwrap().to_string()
+    }
+
+    fn refused(pairs: &[(&str, &str)]) -> String {
+        find(&vars(pairs)).0.unwrap_err()
+    }
+
+    fn context(folder: &Path, name: &str, host: &str) {
+        let meta = folder.join("contexts/meta").join(hex(&Sha256::digest(name.as_bytes())));
+        std::fs::create_dir_all(&meta).unwrap();
+        let text = serde_json::json!({"Name": name, "Endpoints": {"docker": {"Host": host}}});
+        std::fs::write(meta.join("meta.json"), text.to_string()).unwrap();
+    }
+
     #[test]
     fn the_variable_wins_over_the_context_and_the_context_over_the_default() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
-        assert_eq!(find(&vars(&[])).unwrap(), DEFAULT);
-        assert_eq!(find(&vars(&[("DOCKER_CONFIG", path)])).unwrap(), DEFAULT);
+        assert_eq!(found(&[]), DEFAULT);
+        assert_eq!(found(&[("DOCKER_CONFIG", path)]), DEFAULT);
 
-        let meta = folder.path().join("contexts/meta").join(hex(&Sha256::digest(b"far")));
-        std::fs::create_dir_all(&meta).unwrap();
-        std::fs::write(meta.join("meta.json"), r#"{"Name":"far","Endpoints":{"docker":{"Host":"ssh://far"}}}"#)
-            .unwrap();
+        context(folder.path(), "far", "ssh://far");
         std::fs::write(folder.path().join("config.json"), r#"{"currentContext":"far","auths":{}}"#).unwrap();
-        assert_eq!(find(&vars(&[("DOCKER_CONFIG", path)])).unwrap(), "ssh://far");
-        let both = vars(&[("DOCKER_CONFIG", path), ("DOCKER_HOST", "tcp://127.0.0.1:1")]);
-        assert_eq!(find(&both).unwrap(), "tcp://127.0.0.1:1");
-        let chosen = vars(&[("DOCKER_CONFIG", path), ("DOCKER_CONTEXT", "near")]);
-        assert!(find(&chosen).unwrap_err().contains("near"));
-        let with_port = vars(&[("DOCKER_HOST", "ssh://me@far:2222")]);
-        assert!(find(&with_port).unwrap_err().contains("~/.ssh/config"));
+        assert_eq!(found(&[("DOCKER_CONFIG", path)]), "ssh://far (docker context \"far\")");
+        let both = [("DOCKER_CONFIG", path), ("DOCKER_HOST", "tcp://127.0.0.1:1")];
+        assert_eq!(found(&both), "tcp://127.0.0.1:1");
+        let chosen = [("DOCKER_CONFIG", path), ("DOCKER_CONTEXT", "near")];
+        assert_eq!(refused(&chosen), "docker context \"near\": there is no such context (docker context ls)");
+        assert!(refused(&[("DOCKER_HOST", "ssh://me@far:2222")]).contains("~/.ssh/config"));
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_read_is_ignored_with_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let cases: [(&[u8], bool); 6] = [
+            (b"", false),
+            (b" \n", false),
+            (br#"{"currentContext":null,"auths":null,"credsStore":null}"#, false),
+            (b"null", false),
+            (b"{\"currentContext\": \"far\"", true),
+            (b"\xef\xbb\xbf{\"currentContext\": \"far\"}", true),
+        ];
+        for (text, warns) in cases {
+            std::fs::write(folder.path().join("config.json"), text).unwrap();
+            let (host, warnings) = find(&vars(&[("DOCKER_CONFIG", path)]));
+            assert_eq!(host.unwrap().to_string(), DEFAULT, "{text:?}");
+            assert_eq!(warnings.iter().any(|warning| warning.contains("config.json is ignored")), warns, "{text:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn addresses_are_read_as_the_docker_command_reads_them() {
+        for (text, expected) in [
+            ("127.0.0.1:2375", "tcp://127.0.0.1:2375"),
+            ("localhost", "tcp://localhost:2375"),
+            ("tcp://", "tcp://localhost:2375"),
+            ("tcp://:1234", "tcp://localhost:1234"),
+            ("tcp://far", "tcp://far:2375"),
+            ("[::1]:2375", "tcp://[::1]:2375"),
+            ("tcp://[::1]", "tcp://[::1]:2375"),
+            ("http://far:1/", "http://far:1"),
+            ("https://far", "https://far:2376"),
+            ("unix://", DEFAULT),
+            ("unix:///run/user/1000/docker.sock", "unix:///run/user/1000/docker.sock"),
+            ("ssh://me@far", "ssh://me@far"),
+        ] {
+            assert_eq!(found(&[("DOCKER_HOST", text)]), expected, "{text}");
+        }
+        assert_eq!(found(&[("DOCKER_HOST", "far"), ("DOCKER_TLS_VERIFY", "1")]), "tcp://far:2376");
+        for (text, words) in [
+            ("/var/run/docker.sock", "unix:///var/run/docker.sock"),
+            ("fd://", "where an engine listens"),
+            ("npipe:////./pipe/docker_engine", "do not exist on this system"),
+            ("gopher://far", "gopher:// is not supported"),
+        ] {
+            let reason = refused(&[("DOCKER_HOST", text)]);
+            assert!(reason.contains(words), "{text}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_goes_nowhere() {
+        for text in ["tcp://user:s3cret@far:2375", "user:s3cret@far:2375", "tcp://user:s3c@ret/s3cret@far:2375"] {
+            let (host, warnings) = find(&vars(&[("DOCKER_HOST", text)]));
+            let shown = format!("{host:?} {warnings:?}");
+            assert!(!shown.contains("s3c") && shown.contains("tcp://far:2375"), "{shown}");
+            assert_eq!(warnings, ["user and password in the address of the engine at far:2375 are not used"]);
+        }
+        for text in ["ssh://user:s3cret@far", "gopher://user:s3cret@far", "fd://user:s3cret@far"] {
+            let shown = format!("{:?}", find(&vars(&[("DOCKER_HOST", text)])));
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn only_an_engine_on_this_machine_is_local() {
+        let is_local = |url: &str| Host { url: url.to_owned(), context: None }.is_local();
+        for url in ["unix:///x", "npipe:////./pipe/x", "tcp://localhost:1", "tcp://127.0.0.5:1", "http://[::1]:1"] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in ["ssh://far", "tcp://far:1", "tcp://127.example.com:1", "tcp://localhost.example.com:1"] {
+            assert!(!is_local(url), "{url}");
+        }
     }
 }

@@ -8,10 +8,10 @@ use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::models::PushImageInfo;
 use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
-use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{explain, megabytes};
+use super::call::{self, CHANGE, LOOKUP, ask};
+use super::megabytes;
 use crate::image::{Digest, ImageReference};
 use crate::outcome::{Exit, Failure};
 use crate::ui::Phase;
@@ -56,7 +56,7 @@ pub(crate) async fn push(
 ) -> Result<Pushed> {
     let tag = target.tag.as_deref().context("a push needs a tag")?;
     let options = TagImageOptionsBuilder::default().repo(&target.name()).tag(tag).build();
-    docker.tag_image(source, Some(options)).await.map_err(|error| failure(target, explain(&error)))?;
+    ask(CHANGE, docker.tag_image(source, Some(options))).await.map_err(|refusal| failure(target, refusal.reason))?;
     tried(
         target,
         |reason| phase.doing(&format!("trying again: {reason}")),
@@ -94,14 +94,17 @@ async fn once(
     phase: &Phase<'_>,
 ) -> Result<Pushed, Refused> {
     let options = PushImageOptionsBuilder::default().tag(tag).build();
-    let mut stream = docker.push_image(&target.name(), Some(options), Some(docker_credentials(target, credentials)));
+    let stream = docker.push_image(&target.name(), Some(options), Some(docker_credentials(target, credentials)));
+    let mut stream = Box::pin(stream);
     let mut progress = Progress::default();
     // The stream is read to its end: a registry's refusal arrives inside it, after the layers.
     let mut refused = None;
-    while let Some(info) = stream.next().await {
+    phase.doing(&format!("pushing {target}"));
+    while let Some(info) = call::next(&mut stream, &format!("pushing {target}"), phase).await {
         match info {
             Ok(info) => progress.take(&info, phase),
-            Err(error) => refused = refused.or(Some(explain(&error))),
+            Err(refusal) if refusal.is_silence() => return Err(Refused { reason: refusal.reason, retried: true }),
+            Err(refusal) => refused = refused.or(Some(refusal.reason)),
         }
     }
     match refused {
@@ -124,7 +127,7 @@ fn may_pass(reason: &str) -> bool {
     let lower = reason.to_lowercase();
     let lasting =
         ["denied", "no basic auth", "immutable", "already exists", "not found", "does not exist", "name unknown"];
-    !lasting.iter().any(|words| lower.contains(words))
+    !lasting.iter().any(|words| lower.contains(words)) && !names_expiry(reason) && call::hint(reason).is_none()
 }
 
 /// Asks the registry, through the engine, which digest `target` has.
@@ -137,9 +140,9 @@ pub(crate) async fn digest(docker: &Docker, target: &ImageReference, credentials
         target,
         |_| {},
         async || {
-            let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials))).await;
-            let reason = |error| format!("its digest cannot be read: {}", explain(&error));
-            asked.map_err(|error| Refused { reason: reason(error), retried: false })
+            let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials)));
+            let refused = |reason| Refused { reason: format!("its digest cannot be read: {reason}"), retried: false };
+            ask(LOOKUP, asked).await.map_err(|refusal| refused(refusal.reason))
         },
     );
     let digest = inspected.await?.descriptor.digest.unwrap_or_default();
@@ -163,11 +166,26 @@ pub(crate) fn is_tag_taken(error: &anyhow::Error) -> bool {
     reason.is_some_and(|reason| reason.contains("already exists") || reason.contains("immutable"))
 }
 
+/// The registry's password has expired, so that a new one helps.
+pub(crate) fn is_expired(error: &anyhow::Error) -> bool {
+    let reason = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).and_then(|f| f.reason.as_deref());
+    reason.is_some_and(names_expiry)
+}
+
+/// ECR's words: `Your authorization token has expired. Reauthenticate and try again.`
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/common-errors-docker.html>).
+fn names_expiry(reason: &str) -> bool {
+    let lower = reason.to_lowercase();
+    lower.contains("expired") && lower.contains("token")
+}
+
 fn failure(target: &ImageReference, reason: String) -> Failure {
     let lower = reason.to_lowercase();
     let denied = ["unauthorized", "denied", "no basic auth", "authentication", "401", "403"];
-    let hint = if lower.contains("expired") {
-        "repeat the command: it gets a new token"
+    let hint = if let Some(hint) = call::hint(&reason) {
+        hint
+    } else if names_expiry(&reason) {
+        "the registry refuses a new token, too: check the clocks of this machine and of the engine's"
     } else if denied.iter().any(|word| lower.contains(word)) {
         "the registry refused the credentials: check who may push there (ecr:PutImage and the upload actions on AWS)"
     } else if lower.contains("not found") || lower.contains("does not exist") || lower.contains("name unknown") {
@@ -245,6 +263,13 @@ mod tests {
         let refused = |reason: &str, retried| Refused { reason: reason.to_owned(), retried };
         assert!(!refused("toomanyrequests: Rate exceeded", true).may_pass(), "the engine has tried often enough");
         assert!(refused("unauthorized: authentication required", true).may_pass(), "it was not logged in");
+        let expired = "denied: Your authorization token has expired. Reauthenticate and try again.";
+        for (reason, words) in [(expired, true), ("unauthorized: The token has expired", true), ("denied", false)] {
+            let target = ImageReference::tagged("r.example", "api", "1");
+            let error = failure(&target, reason.to_owned()).into();
+            assert_eq!((is_expired(&error), may_pass(reason)), (words, false), "{reason}");
+        }
+        assert!(!may_pass("write /var/lib/docker/tmp/x: no space left on device"));
         for reason in ["toomanyrequests: Rate exceeded", "received unexpected HTTP status: 500", "EOF"] {
             assert!(may_pass(reason), "{reason}");
         }

@@ -10,9 +10,10 @@ pub(super) async fn look(context: &Context, compiles_here: Option<bool>) -> Vec<
         Ok(engine) => engine,
         Err(failure) => return vec![("docker", Found::Lacking(failure))],
     };
-    let about = tokio::time::timeout(super::LOOK, docker::about(&engine)).await.unwrap_or_default();
+    let about = docker::about(&engine).await;
     let mut findings = vec![("docker", judged(&engine, &about))];
-    let folder = about.folder.filter(|_| engine.host.starts_with("unix://"));
+    findings.extend(engine.warnings.iter().map(|warning| ("docker", Found::Note(warning.clone(), None))));
+    let folder = about.folder.filter(|_| engine.host.is_socket());
     findings.extend(folder.and_then(|folder| space::for_engine(&folder, compiles_here == Some(false))));
     findings
 }
@@ -27,7 +28,7 @@ fn judged(engine: &Engine, about: &About) -> Found {
     if about.rootless {
         detail.push_str(", rootless");
     }
-    if !engine.is_local() {
+    if !engine.host.is_local() {
         detail.push_str(", on another machine");
     }
     Found::Fine(detail)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Finding, Found};
 use crate::context::Context;
-use crate::docker::megabytes;
+use crate::docker::{MAKE_ROOM, megabytes};
 use crate::plan::Platform;
 
 const GIGABYTE: u64 = 1_000_000_000;
@@ -24,7 +24,7 @@ pub(super) fn for_engine(folder: &Path, compiles: bool) -> Option<Finding> {
         return None;
     }
     let needed = if compiles { ENGINE_COMPILES } else { ENGINE_COPIES };
-    Some(("disk", room(folder, needed, "the engine", "docker system prune")?))
+    Some(("disk", room(folder, needed, "the engine", MAKE_ROOM)?))
 }
 
 /// Room for cargo in its target folder.
@@ -33,14 +33,14 @@ pub(super) fn for_compiling(context: &Context, platform: Platform) -> Option<Fin
     let folder = context.root.join(set.map_or("target", String::as_str));
     let first = !folder.join(platform.triple()).join("release").is_dir();
     let needed = if first { FIRST } else { AGAIN };
-    Some(("disk", room(&folder, needed, "the compiler", "cargo clean")?))
+    Some(("disk", room(&folder, needed, "the compiler", "make room, for example: cargo clean")?))
 }
 
 fn room(folder: &Path, needed: u64, whom: &str, hint: &str) -> Option<Found> {
     let free = free(folder)?;
     let place = format!("{} free for {whom} in {}", megabytes(free), folder.display());
     Some(if free < needed {
-        Found::lacking(place, format!("it may need {}", megabytes(needed)), format!("make room, for example: {hint}"))
+        Found::lacking(place, format!("it may need {}", megabytes(needed)), hint)
     } else {
         Found::Fine(place)
     })
@@ -72,7 +72,7 @@ mod tests {
             panic!("no disk has that much");
         };
         assert!(failure.message.contains("MB free for the compiler in "), "{}", failure.message);
-        assert_eq!(failure.hint.as_deref(), Some("make room, for example: cargo clean"));
+        assert_eq!(failure.hint.as_deref(), Some("cargo clean"));
     }
 
     #[test]

@@ -55,7 +55,9 @@ impl Place {
     }
 
     fn container(&self) -> Result<Value> {
-        let text = run(Command::new("docker").args(["inspect", &format!("{}-local", self.name)]))?;
+        let filter = format!("label=xtask.local={}", self.name);
+        let id = run(Command::new("docker").args(["ps", "--all", "--quiet", "--filter", &filter]))?;
+        let text = run(Command::new("docker").args(["inspect", id.trim()]))?;
         let list: Value = serde_json::from_str(&text)?;
         Ok(list[0].clone())
     }

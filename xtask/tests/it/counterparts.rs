@@ -61,6 +61,8 @@ pub(crate) struct World {
     pub(crate) architecture: Option<&'static str>,
     /// What the registry answers to a push, instead of taking it.
     pub(crate) push_refusal: Option<String>,
+    /// How many pushes are told that ECR's token has expired.
+    pub(crate) expired_pushes: u32,
     /// What is attached to the image: blobs and manifests, by digest and tag.
     pub(crate) attached: BTreeMap<String, Vec<u8>>,
     /// What Systems Manager keeps.

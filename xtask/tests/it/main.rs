@@ -7,6 +7,9 @@ mod contract;
 mod counterparts;
 mod dashboard;
 mod layering;
+#[cfg(target_os = "linux")]
+mod local;
+mod passwords;
 mod policy;
 mod redeploy;
 mod roles;

@@ -103,7 +103,8 @@ impl Sandbox {
         fs::remove_file(self.folder.path().join(path)).unwrap();
     }
 
-    fn program(&self, name: &str, script: &str) {
+    /// A program on the tool's path.
+    pub(crate) fn program(&self, name: &str, script: &str) {
         let path = format!("bin/{name}");
         self.write(&path, &format!("#!/bin/sh\n{script}\n"));
         #[cfg(unix)]

@@ -37,7 +37,10 @@ fn push(world: &mut World, request: &Request) -> ResponseTemplate {
     let header = request.headers.get("x-registry-auth").unwrap().to_str().unwrap();
     let bytes = URL_SAFE.decode(header).or_else(|_| STANDARD.decode(header)).unwrap();
     world.logins.push(String::from_utf8(bytes).unwrap());
-    if let Some(refusal) = &world.push_refusal {
+    let expired = "denied: Your authorization token has expired. Reauthenticate and try again.";
+    let refusal = if world.expired_pushes > 0 { Some(expired) } else { world.push_refusal.as_deref() };
+    world.expired_pushes = world.expired_pushes.saturating_sub(1);
+    if let Some(refusal) = refusal {
         let messages = [json!({"status": "Preparing"}), json!({"errorDetail": {"message": refusal}, "error": refusal})];
         return stream(&messages);
     }

@@ -152,8 +152,8 @@ fn of_destroy() {
       [ENV]  An environment of deploy.toml
 
     Options:
-          --local    Remove what `release --local` started
-          --images   Remove the images too: the whole repository, or this machine's
+          --local    Remove what `release --local` started from this checkout
+          --images   Remove the images too: the whole repository, or with --local those of this checkout
           --dry-run  Say what would be removed and remove nothing
       -h, --help     Print help
     ");

@@ -1,0 +1,78 @@
+//! One command at a time changes what a checkout runs on this machine.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::time::Instant;
+
+use crate::interrupt::Interrupt;
+use crate::outcome::{Exit, Failure};
+use crate::ui::Ui;
+
+/// The file that is locked, in the folder that cargo uses and git ignores.
+const FILE: &str = "target/xtask-local.lock";
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(100);
+/// A wait that is worth mentioning.
+const NOTICEABLE: Duration = Duration::from_secs(1);
+/// Longest wait; what others do meanwhile takes a minute at most.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The right to change what the checkout runs. The system gives it back when the process ends, however that happens.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// `None` where the file system has no locks.
+    _file: Option<File>,
+}
+
+impl Turn {
+    /// Waits until no other command of this checkout has it.
+    ///
+    /// # Errors
+    /// A file that cannot be written, another command that takes too long, or an interruption.
+    pub(crate) async fn take(root: &Path, interrupt: &Interrupt, ui: &Ui) -> Result<Self> {
+        let path = root.join(FILE);
+        let cannot = || format!("cannot lock {}", path.display());
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).with_context(cannot)?;
+        let file = File::options().create(true).append(true).open(&path).with_context(cannot)?;
+        let started = Instant::now();
+        let mut phase = None;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                // Some network file systems have no locks; the engine still refuses two containers on one port.
+                Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+                    ui.warn(&format!("{}: {error}; run one command at a time", path.display()));
+                    return Ok(Self { _file: None });
+                }
+                Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+            }
+            if started.elapsed() > LIMIT {
+                return Err(Failure::new(Exit::Failed, "locked", "another command changes what this checkout runs")
+                    .resource(path.display().to_string())
+                    .reason(format!("it did not end within {} s", LIMIT.as_secs()))
+                    .hint("find it with: ps -ef | grep xtask")
+                    .into());
+            }
+            if phase.is_none() && started.elapsed() > NOTICEABLE {
+                let waiting = ui.phase("lock");
+                waiting.line("waiting for another release or destroy of this checkout to end");
+                waiting.doing("waiting for another release or destroy of this checkout to end");
+                phase = Some(waiting);
+            }
+            interrupt
+                .or(async {
+                    tokio::time::sleep(PAUSE).await;
+                    Ok(())
+                })
+                .await?;
+        }
+        if let Some(phase) = phase {
+            phase.done("the other command has ended");
+        }
+        Ok(Self { _file: Some(file) })
+    }
+}
