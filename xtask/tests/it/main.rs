@@ -9,6 +9,7 @@ mod dashboard;
 mod layering;
 mod policy;
 mod redeploy;
+mod requirements;
 mod roles;
 mod sandbox;
 mod schema;
