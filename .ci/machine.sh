@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What .ci/run needs of the machine, and how the machine is left as it was found. Sourced, never run.
+# What .ci/run and tests need of the machine, and how the machine is left as it was found. Sourced, never run.
 #
-# `prepare` comes first, `clean_up` last. Calls `chosen` and `heading` of .ci/run.
+# `prepare` comes first, `clean_up` last. Both call `chosen` and `heading` of .ci/run; .ci/programs calls neither.
 #
 # shellcheck disable=SC2317 # the trap is called by name
 
@@ -35,8 +35,8 @@ prepare() {
       exit 1
     fi
     if [ "$(id -u)" = 0 ]; then
-      # A suite that finds something missing fails instead of being ignored.
-      export REQUIRE_COUNTERPARTS=1
+      # A test that finds something missing fails instead of being ignored.
+      export REQUIRE_PROGRAMS=1
     else
       echo 'not root: suites that take root will be reported as ignored'
     fi
@@ -46,30 +46,22 @@ prepare() {
   if chosen templates workflows test openapi; then
     install_programs
   fi
-  if chosen test; then
-    install_guard
-  fi
   echo "-- ready after $((SECONDS - begun)) s"
 }
 
 # Debian packages, if one that a chosen step needs is missing.
 install_packages() {
   local missing=()
-  if chosen shell test; then
+  if chosen shell; then
     need shellcheck shellcheck
   fi
-  if chosen test start openapi release clippy; then
+  if chosen test absent start openapi release clippy; then
     need curl curl
     need gcc gcc
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
   fi
   if chosen test; then
-    need chromium chromium
-    need chromedriver chromium-driver
-    need docker-registry docker-registry
-    need htpasswd apache2-utils
-    need nginx nginx-light
-    need unshare util-linux
+    need_for_tests
   fi
   if chosen templates workflows test openapi && ! python3 -c 'import ensurepip' 2>/dev/null; then
     missing+=(python3-venv)
@@ -78,6 +70,25 @@ install_packages() {
     echo "installing ${missing[*]}"
     install_now "${missing[@]}"
   fi
+}
+
+# What tests call; xtask/requirements reads the packages' names from here.
+need_for_tests() {
+  need bash bash
+  need chromedriver chromium-driver
+  need chromium chromium
+  need curl curl
+  need docker docker.io
+  need docker-registry docker-registry
+  need git git
+  need gzip gzip
+  need haproxy haproxy
+  need htpasswd apache2-utils
+  need nginx nginx-light
+  need python3 python3
+  need shellcheck shellcheck
+  need tar tar
+  need unshare util-linux
 }
 
 # Notes the package that has a program, unless the program is there.
@@ -100,6 +111,7 @@ install_now() {
   fi
   if [ -d /run/systemd/system ]; then
     [[ " $* " != *' docker-registry '* ]] || as_root systemctl disable --quiet --now docker-registry
+    [[ " $* " != *' haproxy '* ]] || as_root systemctl disable --quiet --now haproxy
     [[ " $* " != *' nginx-light '* ]] || as_root systemctl disable --quiet --now nginx
   fi
   let_services_start
@@ -125,52 +137,59 @@ as_root() {
 
 # Programs in fixed versions; kept between runs beside what cargo builds.
 install_programs() {
-  local folder
   if chosen templates workflows test; then
-    folder=$(programs python)
-    install_python .ci/requirements.txt "$folder"
+    install_set python
     export PATH="$folder/bin:$PATH"
   fi
   if chosen test; then
-    folder=$(programs checkov)
-    install_python .ci/checkov.txt "$folder"
+    install_set checkov
     export PATH="$PATH:$folder/bin"
+    install_set guard
+    export PATH="$folder/bin:$PATH"
   fi
   if chosen openapi; then
-    folder=$(programs schemathesis)
-    install_python .ci/schemathesis.txt "$folder"
+    install_set schemathesis
     export PATH="$PATH:$folder/bin"
   fi
 }
 
-# The folder of some of the programs.
-programs() {
-  local folder=${CARGO_TARGET_DIR:-target}/ci-programs/$1
+# Installs a set of programs, unless it is there, and sets folder.
+install_set() {
+  case $1 in
+    python | checkov | guard | schemathesis) ;;
+    *)
+      echo "no set of programs is called '$1'"
+      return 2
+      ;;
+  esac
+  folder=${CARGO_TARGET_DIR:-target}/ci-programs/$1
   mkdir -p "$folder"
-  cd "$folder" && pwd
+  folder=$(cd "$folder" && pwd)
+  case $1 in
+    python) install_python .ci/requirements.txt ;;
+    guard) install_guard ;;
+    *) install_python ".ci/$1.txt" ;;
+  esac
 }
 
-# Makes a virtual environment hold what a list names, unless it does.
+# Makes folder a virtual environment that holds what a list names, unless it is. The list comes last: it is complete then.
 install_python() {
-  if ! cmp --silent "$1" "$2/requirements.txt" || ! "$2/bin/python" -c ''; then
+  if ! cmp --silent "$1" "$folder/requirements.txt" || ! "$folder/bin/python" -c ''; then
     echo "installing the Python programs of $1"
-    python3 -m venv --clear "$2"
-    "$2/bin/pip" install --quiet --requirement "$1"
-    cp "$1" "$2/requirements.txt"
+    python3 -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --requirement "$1"
+    cp "$1" "$folder/requirements.txt"
   fi
 }
 
 # The policy engine of the templates, from source; its optimizer would take longer than all that it checks.
 install_guard() {
-  local folder
-  folder=$(programs guard)
   if [ "$("$folder/bin/cfn-guard" --version 2>/dev/null)" != "cfn-guard $GUARD" ]; then
     echo "installing cfn-guard $GUARD"
     env --unset=CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
       CARGO_PROFILE_RELEASE_LTO=off \
       cargo install --quiet --locked --root "$folder" --version "$GUARD" cfn-guard
   fi
-  export PATH="$folder/bin:$PATH"
 }
 
 # Leaves the machine as it was found. With CI=true, fails if that took more than removing images.

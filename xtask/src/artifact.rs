@@ -89,6 +89,10 @@ fn labels() -> [(&'static str, &'static str); 2] {
     [("VERSION", env!("CARGO_PKG_VERSION")), ("SOURCE", env!("CARGO_PKG_REPOSITORY"))]
 }
 
+/// What cargo wants to see of the workspace before it compiles a crate of it.
+const MANIFESTS: [&str; 5] =
+    ["Cargo.toml", "Cargo.lock", "xtask/Cargo.toml", "xtask/launch/Cargo.toml", "xtask/requirements/Cargo.toml"];
+
 /// The files that the stage `builder` compiles.
 async fn sources(context: &Context) -> Result<Vec<String>> {
     let files = git::files(&context.root).await.ok_or_else(|| {
@@ -97,10 +101,7 @@ async fn sources(context: &Context) -> Result<Vec<String>> {
             .hint("install git, and work in a clone")
     })?;
     // What is not compiled must not make a new image.
-    let wanted = |path: &String| {
-        is_compiled(path)
-            || ["Cargo.toml", "Cargo.lock", "xtask/Cargo.toml", "xtask/launch/Cargo.toml"].contains(&path.as_str())
-    };
+    let wanted = |path: &String| is_compiled(path) || MANIFESTS.contains(&path.as_str());
     // Git also lists files that were deleted and not yet committed so.
     Ok(files.into_iter().filter(wanted).filter(|path| context.root.join(path).is_file()).collect())
 }

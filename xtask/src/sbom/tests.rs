@@ -92,7 +92,7 @@ fn service_alone(context: &Context, folder: &Path) {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::write(to, text(std::fs::read_to_string(context.root.join(path)).unwrap())).unwrap();
     };
-    let members = r#"members = ["crates/*", "xtask", "xtask/launch"]"#;
+    let members = r#"members = ["crates/*", "xtask", "xtask/launch", "xtask/requirements"]"#;
     copy("Cargo.toml", &|text| {
         assert!(text.contains(members), "the workspace has other members");
         text.replace(members, r#"members = ["crates/*"]"#)

@@ -9,35 +9,42 @@ pub(crate) mod resolve;
 #[path = "../infra/template.rs"]
 pub(crate) mod template;
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{
+    BASH, CURL, DOCKER, DOCKER_REGISTRY, HTPASSWD, NGINX, PYTHON, Programs, Requirement, SHELLCHECK, Suite, TAR,
+    UNSHARE,
+};
 use tempfile::TempDir;
 
 use self::images::PASSWORD;
 use self::instance::{Instance, SECRET, stack, user_data};
-use crate::Support;
-use crate::registry::{Registry, absent, run};
+use crate::conditions::{ENGINE, NAMESPACES};
+use crate::registry::{Registry, run};
 
 const REPORTED: &str = "i-0123456789abcdef0 EC2Instance arn:aws:cloudformation:eu-central-1:123456789012:stack/boot-";
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+/// What a boot takes, the programs that the user data calls included.
+const NEEDED: [Requirement; 11] =
+    [ENGINE, NAMESPACES, UNSHARE, BASH, CURL, DOCKER, DOCKER_REGISTRY, HTPASSWD, NGINX, PYTHON, TAR];
+
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
     vec![
-        support.trial("boot::a_healthy_container_serves_behind_the_header", missing, healthy),
-        support.trial("boot::a_missing_image_fails_at_once", missing, missing_image),
-        support.trial("boot::a_container_that_exits_fails_at_once", missing, exits),
-        support.trial("boot::an_unhealthy_container_fails", missing, unhealthy),
-        support.trial("boot::the_user_data_is_clean_for_shellcheck", || absent(&["shellcheck"]), shellcheck),
+        suite.trial("boot::a_healthy_container_serves_behind_the_header", &NEEDED, healthy),
+        suite.trial("boot::a_missing_image_fails_at_once", &NEEDED, missing_image),
+        suite.trial("boot::a_container_that_exits_fails_at_once", &NEEDED, exits),
+        suite.trial("boot::an_unhealthy_container_fails", &NEEDED, unhealthy),
+        suite.trial("boot::the_user_data_is_clean_for_shellcheck", &[SHELLCHECK], shellcheck),
     ]
 }
 
-fn healthy() -> Result<()> {
+fn healthy(programs: &Programs) -> Result<()> {
     let folder = TempDir::new()?;
-    let registry = Registry::start(folder.path(), PASSWORD)?;
-    let image = images::push(&registry, folder.path(), "serves")?;
-    let instance = Instance::boot(stack(&image, &[])?)?;
+    let registry = Registry::start(programs, folder.path(), PASSWORD)?;
+    let image = images::push(programs, &registry, folder.path(), "serves")?;
+    let instance = Instance::boot(programs, stack(&image, &[])?)?;
     let output = instance.output();
     ensure!(instance.signal()?.starts_with(&format!("SUCCESS {REPORTED}")), "{output}");
 
@@ -78,33 +85,33 @@ fn healthy() -> Result<()> {
     Ok(())
 }
 
-fn missing_image() -> Result<()> {
+fn missing_image(programs: &Programs) -> Result<()> {
     let folder = TempDir::new()?;
-    let registry = Registry::start(folder.path(), PASSWORD)?;
+    let registry = Registry::start(programs, folder.path(), PASSWORD)?;
     let begun = Instant::now();
-    let instance = Instance::boot(stack(&images::missing(&registry), &[])?)?;
+    let instance = Instance::boot(programs, stack(&images::missing(&registry), &[])?)?;
     failed(&instance, "the registry has no such image")?;
     ensure!(begun.elapsed() < Duration::from_secs(30), "a missing image was waited for");
     Ok(())
 }
 
-fn exits() -> Result<()> {
+fn exits(programs: &Programs) -> Result<()> {
     let folder = TempDir::new()?;
-    let registry = Registry::start(folder.path(), PASSWORD)?;
-    let image = images::push(&registry, folder.path(), "exits")?;
+    let registry = Registry::start(programs, folder.path(), PASSWORD)?;
+    let image = images::push(programs, &registry, folder.path(), "exits")?;
     let begun = Instant::now();
-    let instance = Instance::boot(stack(&image, &[("StartupTimeout", "120")])?)?;
+    let instance = Instance::boot(programs, stack(&image, &[("StartupTimeout", "120")])?)?;
     failed(&instance, "the container is not running but exited, exit code 3")?;
     ensure!(instance.boot_log()?.contains(&"cannot reach the database".to_owned()), "no container log");
     ensure!(begun.elapsed() < Duration::from_secs(60), "a container that exited was waited for");
     Ok(())
 }
 
-fn unhealthy() -> Result<()> {
+fn unhealthy(programs: &Programs) -> Result<()> {
     let folder = TempDir::new()?;
-    let registry = Registry::start(folder.path(), PASSWORD)?;
-    let image = images::push(&registry, folder.path(), "unhealthy")?;
-    let instance = Instance::boot(stack(&image, &[("StartupTimeout", "5")])?)?;
+    let registry = Registry::start(programs, folder.path(), PASSWORD)?;
+    let image = images::push(programs, &registry, folder.path(), "unhealthy")?;
+    let instance = Instance::boot(programs, stack(&image, &[("StartupTimeout", "5")])?)?;
     failed(&instance, "not healthy; the last answer was: 503")
 }
 
@@ -118,7 +125,7 @@ fn failed(instance: &Instance, reason: &str) -> Result<()> {
     Ok(())
 }
 
-fn shellcheck() -> Result<()> {
+fn shellcheck(programs: &Programs) -> Result<()> {
     let image = format!("111111111111.dkr.ecr.eu-central-1.amazonaws.com/team/rest-api@sha256:{}", "0".repeat(64));
     let repository = "arn:aws:ecr:eu-west-1:222222222222:repository/team/rest-api";
     let relaxed = [("ReadOnlyRootFilesystem", "false"), ("DropCapabilities", "false"), ("RepositoryArn", repository)];
@@ -127,25 +134,7 @@ fn shellcheck() -> Result<()> {
         ensure!(user_data.len() < 16 * 1024, "user data has {} bytes; EC2 takes 16384", user_data.len());
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), user_data)?;
-        run(Command::new("shellcheck").args(["--norc", "--severity", "style"]).arg(file.path()))?;
+        run(programs.command(SHELLCHECK).args(["--norc", "--severity", "style"]).arg(file.path()))?;
     }
     Ok(())
-}
-
-/// Why a boot cannot be tried here, if so.
-fn missing() -> Option<String> {
-    let quiet = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    absent(&["bash", "curl", "docker", "docker-registry", "htpasswd", "nginx", "python3", "tar"]).or_else(|| {
-        if !quiet("unshare", &["--mount", "--pid", "--fork", "--mount-proc", "true"]) {
-            Some("mount namespaces are not permitted (not root?)".to_owned())
-        } else if !quiet("docker", &["info"]) {
-            Some("no Docker engine answers".to_owned())
-        } else {
-            None
-        }
-    })
 }

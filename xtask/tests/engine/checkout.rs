@@ -7,7 +7,10 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
+use requirements::{GIT, Programs};
 use serde_json::Value;
+
+use crate::conditions::ENGINE;
 
 /// The copy and what is compiled in it stay where they are, so that the next run compiles the changed lines only.
 static FOLDER: Mutex<()> = Mutex::new(());
@@ -19,6 +22,7 @@ const REHEARSAL: &str = "127.0.0.1:4570";
 pub(crate) struct Checkout {
     root: PathBuf,
     target: PathBuf,
+    programs: Programs,
     _held: MutexGuard<'static, ()>,
 }
 
@@ -33,20 +37,23 @@ pub(crate) struct Ended {
 
 impl Checkout {
     /// Brings the copy to this repository's present state, uncommitted changes included, as one commit.
-    pub(crate) fn fresh() -> Result<Self> {
+    pub(crate) fn fresh(programs: &Programs) -> Result<Self> {
+        // What the finished tool makes of the copy is an image.
+        programs.assert_named(ENGINE);
         let held = FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is a folder of the workspace")?;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rehearsal");
-        let checkout = Self { root: folder.join("checkout"), target: folder.join("target"), _held: held };
+        let (root, target) = (folder.join("checkout"), folder.join("target"));
+        let checkout = Self { root, target, programs: programs.clone(), _held: held };
         fs::create_dir_all(&checkout.root)?;
-        let wanted = files(source)?;
+        let wanted = checkout.files(source)?;
         for path in &wanted {
             copy(&source.join(path), &checkout.root.join(path)).with_context(|| format!("cannot copy {path}"))?;
         }
         if !checkout.root.join(".git").exists() {
-            git(&checkout.root, &["init", "--quiet"])?;
+            checkout.git(&checkout.root, &["init", "--quiet"])?;
         }
-        for path in files(&checkout.root)?.difference(&wanted) {
+        for path in checkout.files(&checkout.root)?.difference(&wanted) {
             fs::remove_file(checkout.root.join(path))?;
         }
         checkout.commit("As it is")?;
@@ -59,6 +66,11 @@ impl Checkout {
         let text = self.read(path)?;
         ensure!(text.contains(from), "{path} has no {from:?} to replace");
         fs::write(file, text.replace(from, to)).with_context(|| format!("cannot write {path}"))
+    }
+
+    /// What the trial that holds it may use.
+    pub(crate) fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// Where cargo keeps what it compiles for it.
@@ -86,9 +98,9 @@ impl Checkout {
     }
 
     pub(crate) fn commit(&self, message: &str) -> Result<()> {
-        git(&self.root, &["add", "--all"])?;
+        self.git(&self.root, &["add", "--all"])?;
         let author = ["-c", "user.name=suite", "-c", "user.email=suite@localhost", "-c", "commit.gpgsign=false"];
-        git(&self.root, &[&author[..], &["commit", "--quiet", "--allow-empty", "--message", message]].concat())?;
+        self.git(&self.root, &[&author[..], &["commit", "--quiet", "--allow-empty", "--message", message]].concat())?;
         Ok(())
     }
 
@@ -113,6 +125,22 @@ impl Checkout {
         })?;
         keeps_to_the_schema(&json)?;
         Ok(Ended { code: status.code(), json, stderr })
+    }
+
+    /// What git tracks, and what it would.
+    fn files(&self, folder: &Path) -> Result<BTreeSet<String>> {
+        let list = self.git(folder, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
+        let paths = list.split('\0').filter(|path| folder.join(path).is_file());
+        Ok(paths.map(str::to_owned).collect())
+    }
+
+    fn git(&self, folder: &Path, arguments: &[&str]) -> Result<String> {
+        let output =
+            self.programs.command(GIT).args(arguments).current_dir(folder).output().context("cannot start git")?;
+        if !output.status.success() {
+            bail!("git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
@@ -139,13 +167,6 @@ pub(crate) fn keeps_to_the_schema(object: &Value) -> Result<()> {
     Ok(())
 }
 
-/// What git tracks, and what it would.
-fn files(folder: &Path) -> Result<BTreeSet<String>> {
-    let list = git(folder, &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
-    let paths = list.split('\0').filter(|path| folder.join(path).is_file());
-    Ok(paths.map(str::to_owned).collect())
-}
-
 /// Leaves a file alone that is the same already, so that cargo sees nothing new.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let bytes = fs::read(from)?;
@@ -155,12 +176,4 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to.parent().context("a file has a folder")?)?;
     fs::copy(from, to)?;
     Ok(())
-}
-
-fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git").args(arguments).current_dir(folder).output().context("cannot start git")?;
-    if !output.status.success() {
-        bail!("git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::Suite;
 use serde_json::{Value, json};
 
-use crate::Support;
 use crate::checkout::Checkout;
 use crate::client;
-use crate::ministack::{self, Ministack, Names};
-use crate::rehearsal::{ENVIRONMENT, prepared, release, settled, text};
+use crate::ministack::{Ministack, Names};
+use crate::rehearsal::{ENVIRONMENT, needed, prepared, release, settled, text};
 
 const TEMPLATE: &str = "infra/api-backend-fargate.yaml";
 const CIDR: &str = r#"DirectAccessCidr = "127.0.0.1/32""#;
@@ -32,10 +32,9 @@ const IN_PLACE: [(&str, &str, &str); 2] = [
     (TEMPLATE, "To the tasks, from API Gateway", "To the tasks, from a gateway"),
 ];
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || ministack::missing(Names::Machine);
-    let run = || prepared(Names::Machine, trial);
-    vec![support.trial("difference::diff_says_what_a_change_set_says_and_drift_what_was_done_by_hand", missing, run)]
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    let name = "difference::diff_says_what_a_change_set_says_and_drift_what_was_done_by_hand";
+    vec![suite.trial(name, &needed(Names::Machine, &[]), |programs| prepared(programs, Names::Machine, trial))]
 }
 
 fn trial(checkout: &Checkout, emulator: &Ministack) -> Result<()> {

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{Programs, Suite};
 use serde_json::{Value, json};
 
-use crate::Support;
 use crate::boot::template;
 use crate::checkout::keeps_to_the_schema;
 use crate::ministack::{self, Ministack, Names};
@@ -18,13 +18,13 @@ use crate::signed::Caller;
 const ECS: &str = "AWSServiceRoleForECS";
 const SCALING: &str = "AWSServiceRoleForApplicationAutoScaling_ECSService";
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
     let name = "doctor::it_tells_what_a_role_and_an_account_lack_and_changes_neither";
-    vec![support.trial(name, || ministack::missing(Names::Machine), trial)]
+    vec![suite.trial(name, ministack::needed(Names::Machine), trial)]
 }
 
-fn trial() -> Result<()> {
-    let emulator = Ministack::enforcing()?;
+fn trial(programs: &Programs) -> Result<()> {
+    let emulator = Ministack::enforcing(programs)?;
     told(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
 }
 

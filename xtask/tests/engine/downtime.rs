@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{DOCKER, HAPROXY, Programs, Suite};
 
-use crate::Support;
 use crate::checkout::Checkout;
 use crate::load::{Aim, Load, Seen};
-use crate::ministack::{self, Ministack, Names};
-use crate::registry::absent;
-use crate::rehearsal::{prepared, release, settled, smoke_base, text};
+use crate::ministack::{Ministack, Names};
+use crate::rehearsal::{needed, prepared, release, settled, smoke_base, text};
 use balancer::Balancer;
 use numbers::Numbers;
 use task::Task;
@@ -37,10 +36,10 @@ const SLOWEST: Duration = Duration::from_secs(1);
 const EMULATOR_SLOWEST: Duration = Duration::from_secs(5);
 const TASKS: usize = 2;
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || ministack::missing(Names::Machine).or_else(|| absent(&["haproxy", "docker"]));
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    let needed = needed(Names::Machine, &[HAPROXY, DOCKER]);
     let trial = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
-        support.trial(name, missing, move || prepared(Names::Machine, run))
+        suite.trial(name, &needed, move |programs| prepared(programs, Names::Machine, run))
     };
     vec![
         trial("downtime::three_replacements_and_three_more_lose_nobody", nobody_is_lost),
@@ -75,7 +74,7 @@ fn nobody_is_lost(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let digests: Vec<&str> = digests.iter().map(String::as_str).collect();
     let numbers = Numbers::of(emulator, &first)?;
     // Whatever came of the first part, the figures of the second are wanted too.
-    let second = behind_haproxy(&numbers, &images, &digests);
+    let second = behind_haproxy(checkout.programs(), &numbers, &images, &digests);
     seen.whole(slowest, &digests).and(second)
 }
 
@@ -98,11 +97,11 @@ pub(super) fn another_image(checkout: &Checkout, number: u32) -> Result<()> {
     checkout.commit(&format!("Image {number}"))
 }
 
-fn behind_haproxy(numbers: &Numbers, images: &[String], digests: &[&str]) -> Result<()> {
+fn behind_haproxy(programs: &Programs, numbers: &Numbers, images: &[String], digests: &[&str]) -> Result<()> {
     let start = |generation: usize| -> Result<Vec<Task>> {
-        (0..TASKS).map(|_| Task::start(numbers, &images[generation], digests[generation])).collect()
+        (0..TASKS).map(|_| Task::start(programs, numbers, &images[generation], digests[generation])).collect()
     };
-    let balancer = Balancer::start(numbers)?;
+    let balancer = Balancer::start(programs, numbers)?;
     let mut old = start(0)?;
     balancer.register(&old)?;
     let load = Load::start(version_at(&balancer.url(), PROXY_RATE)?, PROXY_COUNT);

@@ -17,11 +17,10 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
+use requirements::{DOCKER_REGISTRY, HTPASSWD, MICROBURST, Programs, Suite};
 use serde_json::json;
 
-use crate::Support;
 use crate::ministack::{self, Names};
-use crate::registry::absent;
 use calls::{ASIDE, CALLS, Call, FAULTS, Fault};
 use stage::{Place, Stage};
 use table::Row;
@@ -33,16 +32,12 @@ const WORKERS: usize = 32;
 /// Fewest cases of the table.
 const LEAST: usize = 60;
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || {
-        let programs = absent(&["docker-registry", "htpasswd"]);
-        let burst = || absent(&[burst::PROGRAM]).map(|reason| format!("{reason} (pip install {})", burst::PROGRAM));
-        programs.or_else(burst).or_else(|| ministack::missing(Names::Machine))
-    };
-    vec![support.trial("faults::every_step_under_every_fault_is_as_published", missing, every)]
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    let needed = [ministack::needed(Names::Machine), &[MICROBURST, DOCKER_REGISTRY, HTPASSWD]].concat();
+    vec![suite.trial("faults::every_step_under_every_fault_is_as_published", &needed, every)]
 }
 
-fn every() -> Result<()> {
+fn every(programs: &Programs) -> Result<()> {
     let cases: Vec<(&Call, Fault)> = CALLS
         .iter()
         .flat_map(|call| FAULTS.map(|fault| (call, fault)))
@@ -60,7 +55,7 @@ fn every() -> Result<()> {
             })
         })
         .collect();
-    let stage = Stage::set()?;
+    let stage = Stage::set(programs)?;
     let shared = format!("faults-{}", std::process::id());
     let seeds = seed(&stage, &shared)?;
     let rows = side_by_side(&stage, &shared, chosen);

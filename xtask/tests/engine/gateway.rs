@@ -7,27 +7,25 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{DOCKER, Programs, Suite, TAR};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::Support;
 use crate::checkout::Checkout;
 use crate::client::{self, Reply, ask_for};
-use crate::ministack::{self, Ministack, Names};
-use crate::registry::{absent, run};
-use crate::rehearsal::{ENVIRONMENT, gateway_base, prepared, release, settled, smoke_base, text};
+use crate::ministack::{Ministack, Names};
+use crate::registry::run;
+use crate::rehearsal::{ENVIRONMENT, gateway_base, needed, prepared, release, settled, smoke_base, text};
 use sign_in::Users;
 
 const ORIGIN: &str = "https://app.example.com";
 /// Where `deploy.toml` takes more parameters of the rehearsal.
 const LAST_PARAMETER: &str = r#"DirectAccessCidr = "127.0.0.1/32""#;
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || {
-        ministack::missing(Names::Own).or_else(|| absent(&["docker", "rustc"])).or_else(ministack::missing_for_tokens)
-    };
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    let needed = needed(Names::Own, &[DOCKER, TAR]);
     let trial = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
-        support.trial(name, missing, move || prepared(Names::Own, run))
+        suite.trial(name, &needed, move |programs| prepared(programs, Names::Own, run))
     };
     vec![
         trial("gateway::what_is_asked_arrives_as_it_was_and_so_does_the_answer", arrives),
@@ -37,7 +35,7 @@ pub(crate) fn trials(support: &Support) -> Vec<Trial> {
 }
 
 fn arrives(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
-    let image = echo(emulator)?;
+    let image = echo(checkout.programs(), emulator)?;
     let deployed = checkout.xtask(&["deploy", ENVIRONMENT, "--image", &image, "--no-smoke", "--yes"])?.well()?;
     settled(emulator, &deployed)?;
     let balancer = smoke_base(emulator, &deployed)?;
@@ -82,7 +80,7 @@ fn arrives(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
 }
 
 /// Puts the echo into the emulator's registry, and answers with its name by digest.
-fn echo(emulator: &Ministack) -> Result<String> {
+fn echo(programs: &Programs, emulator: &Ministack) -> Result<String> {
     let folder = TempDir::new()?;
     let tagged = format!("{}/rest-api:echo", emulator.authority());
     let endpoint = format!("http://{}", emulator.authority());
@@ -93,11 +91,11 @@ fn echo(emulator: &Ministack) -> Result<String> {
         .arg(folder.path().join("echo"))
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/gateway/echo.rs")))?;
     let archive = folder.path().join("image.tar");
-    run(Command::new("tar").arg("-C").arg(folder.path()).arg("-cf").arg(&archive).arg("echo"))?;
+    run(programs.command(TAR).arg("-C").arg(folder.path()).arg("-cf").arg(&archive).arg("echo"))?;
     let entry = r#"ENTRYPOINT ["/echo"]"#;
-    run(Command::new("docker").args(["import", "--change", entry]).arg(&archive).arg(&tagged))?;
-    run(Command::new("docker").args(["push", "--quiet", &tagged]))?;
-    let digest = run(Command::new("docker").args(["inspect", "--format", "{{index .RepoDigests 0}}", &tagged]))?;
+    run(programs.command(DOCKER).args(["import", "--change", entry]).arg(&archive).arg(&tagged))?;
+    run(programs.command(DOCKER).args(["push", "--quiet", &tagged]))?;
+    let digest = run(programs.command(DOCKER).args(["inspect", "--format", "{{index .RepoDigests 0}}", &tagged]))?;
     Ok(digest.trim().to_owned())
 }
 

@@ -5,28 +5,26 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{DOCKER, GIT, GZIP, Programs, Suite};
 use serde_json::Value;
 
-use crate::Support;
 use crate::checkout::Checkout;
 use crate::client::{Steady, get};
-use crate::registry::{absent, free_port, run};
+use crate::conditions::ENGINE;
+use crate::registry::{free_port, run};
 
 /// Limits that the project sets itself, in bytes.
 const IMAGE_LIMIT: u64 = 4_000_000;
 const COMPRESSED_LIMIT: usize = 2_000_000;
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    let trial = |name, run: fn(&Programs) -> Result<()>| suite.trial(name, &[ENGINE, GIT, DOCKER, GZIP], run);
     vec![
-        support.trial("local::a_release_is_started_left_alone_replaced_and_removed", missing, lifecycle),
-        support.trial("local::an_image_that_does_not_start_leaves_the_old_one_serving", missing, unhealthy),
-        support.trial("local::a_port_in_use_is_passed_by", missing, port_taken),
-        support.trial("local::the_image_is_small_and_locked_down", missing, image),
+        trial("local::a_release_is_started_left_alone_replaced_and_removed", lifecycle),
+        trial("local::an_image_that_does_not_start_leaves_the_old_one_serving", unhealthy),
+        trial("local::a_port_in_use_is_passed_by", port_taken),
+        trial("local::the_image_is_small_and_locked_down", image),
     ]
-}
-
-fn missing() -> Option<String> {
-    absent(&["docker", "gzip"]).or_else(|| run(Command::new("docker").arg("info")).err().map(|e| format!("{e:#}")))
 }
 
 /// A copy of the repository whose service has a name and a port that nothing else on this engine has.
@@ -36,8 +34,8 @@ struct Place {
 }
 
 impl Place {
-    fn new() -> Result<Self> {
-        let checkout = Checkout::fresh()?;
+    fn new(programs: &Programs) -> Result<Self> {
+        let checkout = Checkout::fresh(programs)?;
         let name = format!("suite-{}", std::process::id());
         let port = free_port()?;
         checkout.edit("deploy.toml", r#"name = "rest-api""#, &format!("name = {name:?}"))?;
@@ -55,16 +53,17 @@ impl Place {
     }
 
     fn container(&self) -> Result<Value> {
+        let docker = || self.checkout.programs().command(DOCKER);
         let filter = format!("label=xtask.local={}", self.name);
-        let id = run(Command::new("docker").args(["ps", "--all", "--quiet", "--filter", &filter]))?;
-        let text = run(Command::new("docker").args(["inspect", id.trim()]))?;
+        let id = run(docker().args(["ps", "--all", "--quiet", "--filter", &filter]))?;
+        let text = run(docker().args(["inspect", id.trim()]))?;
         let list: Value = serde_json::from_str(&text)?;
         Ok(list[0].clone())
     }
 
     fn ours(&self, kind: &[&str]) -> Result<String> {
         let filter = format!("label=xtask.service={}", self.name);
-        run(Command::new("docker").args(kind).args(["--quiet", "--filter", &filter]))
+        run(self.checkout.programs().command(DOCKER).args(kind).args(["--quiet", "--filter", &filter]))
     }
 }
 
@@ -79,8 +78,8 @@ fn url(release: &Value) -> Result<String> {
     Ok(release["url"].as_str().context("no url")?.to_owned())
 }
 
-fn lifecycle() -> Result<()> {
-    let place = Place::new()?;
+fn lifecycle(programs: &Programs) -> Result<()> {
+    let place = Place::new(programs)?;
     let first = place.release()?;
     ensure!(first["change"] == "create" && first["smoke"]["served_digest"] == first["digest"], "{first}");
     let greeting = get(&format!("{}/api/greeting?name=Local", url(&first)?), &[])?;
@@ -120,8 +119,8 @@ fn lifecycle() -> Result<()> {
     Ok(())
 }
 
-fn unhealthy() -> Result<()> {
-    let place = Place::new()?;
+fn unhealthy(programs: &Programs) -> Result<()> {
+    let place = Place::new(programs)?;
     let first = place.release()?;
     place.change_image(r#"ENTRYPOINT ["/api"]"#, r#"ENTRYPOINT ["/api", "nonsense"]"#)?;
     let failed = place.checkout.xtask(&["release", "--local"])?;
@@ -142,8 +141,8 @@ fn unhealthy() -> Result<()> {
     Ok(())
 }
 
-fn port_taken() -> Result<()> {
-    let place = Place::new()?;
+fn port_taken(programs: &Programs) -> Result<()> {
+    let place = Place::new(programs)?;
     let settings = place.checkout.read("deploy.toml")?;
     let port = settings.lines().find_map(|line| line.strip_prefix("port = ")).context("no port")?;
     let port: u16 = port.split_whitespace().next().context("no port")?.parse()?;
@@ -155,12 +154,15 @@ fn port_taken() -> Result<()> {
     Ok(())
 }
 
-fn image() -> Result<()> {
-    let place = Place::new()?;
+fn image(programs: &Programs) -> Result<()> {
+    let place = Place::new(programs)?;
     let built = place.checkout.xtask(&["build"])?.well()?;
     let reference = built["image"].as_str().context("no image")?;
     ensure!(built["size"].as_u64().is_some_and(|size| size <= IMAGE_LIMIT), "the image is too large: {built}");
-    let compressed = run(Command::new("sh").args(["-c", "docker save \"$1\" | gzip | wc -c", "sh", reference]))?;
+    let script = r#""$1" save "$3" | "$2" | wc -c"#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, "sh"]).args([programs.path(DOCKER), programs.path(GZIP)]).arg(reference);
+    let compressed = run(&mut shell)?;
     let compressed: usize = compressed.trim().parse()?;
     ensure!(compressed <= COMPRESSED_LIMIT, "{compressed} bytes compressed");
 

@@ -1,12 +1,12 @@
-//! Trials that need real programs beside the test: a Docker engine, a registry, nginx, an emulator.
+//! Tests that need real programs: a Docker engine, a registry, nginx, an emulator. Each names those that it uses.
 
 mod boot;
 mod checkout;
 mod client;
+mod conditions;
 mod difference;
 mod doctor;
 mod downtime;
-mod fakecloud;
 mod faults;
 mod gateway;
 mod load;
@@ -20,35 +20,31 @@ mod registry;
 mod rehearsal;
 mod sign_in;
 mod signed;
-#[path = "../infra/support.rs"]
-mod support;
 
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
-
-pub(crate) use support::Support;
+use requirements::Suite;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share one engine, and most of them compile.
     arguments.test_threads.get_or_insert(1);
-    let support = Support::new();
+    let suite = Suite::new();
     let trials = [
-        local::trials(&support),
-        push::trials(&support),
-        boot::trials(&support),
-        rehearsal::trials(&support),
-        difference::trials(&support),
-        materials::trials(&support),
-        permissions::trials(&support),
-        pipeline::trials(&support),
-        doctor::trials(&support),
-        sign_in::trials(&support),
-        downtime::trials(&support),
-        gateway::trials(&support),
-        faults::trials(&support),
-        fakecloud::trials(&support),
+        local::trials(&suite),
+        push::trials(&suite),
+        boot::trials(&suite),
+        rehearsal::trials(&suite),
+        difference::trials(&suite),
+        materials::trials(&suite),
+        permissions::trials(&suite),
+        pipeline::trials(&suite),
+        doctor::trials(&suite),
+        sign_in::trials(&suite),
+        downtime::trials(&suite),
+        gateway::trials(&suite),
+        faults::trials(&suite),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -1,18 +1,17 @@
 //! The bill of materials as others read it: out of the registry, by the schema that its makers publish.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{CYCLONEDX, Programs, Suite};
 use serde_json::Value;
 
-use crate::Support;
 use crate::checkout::Checkout;
 use crate::client::ask_for;
-use crate::ministack::{self, Ministack, Names};
+use crate::ministack::{Ministack, Names};
 use crate::rehearsal::{self, ENVIRONMENT, text};
-use crate::support::absent;
 
 /// Strictly: keys that the schema does not know are errors.
 const VALIDATE: &str = "\
@@ -23,18 +22,10 @@ problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read())
 sys.exit(str(problem)[:2000] if problem else 0)
 ";
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || {
-        let library = || {
-            let mut python = Command::new("python3");
-            let found =
-                python.args(["-c", "import cyclonedx.validation.json"]).output().is_ok_and(|o| o.status.success());
-            (!found).then(|| "no cyclonedx for python3 (pip install -r .ci/requirements.txt)".to_owned())
-        };
-        absent(&["python3"]).or_else(library).or_else(|| ministack::missing(Names::Machine))
-    };
-    vec![support.trial("materials::the_bill_in_the_registry_is_valid_cyclonedx", missing, || {
-        rehearsal::prepared(Names::Machine, valid)
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    let needed = rehearsal::needed(Names::Machine, &[CYCLONEDX]);
+    vec![suite.trial("materials::the_bill_in_the_registry_is_valid_cyclonedx", &needed, |programs| {
+        rehearsal::prepared(programs, Names::Machine, valid)
     })]
 }
 
@@ -50,16 +41,16 @@ fn valid(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let manifest: Value = serde_json::from_slice(&manifest)?;
     ensure!(manifest["subject"]["digest"] == digest, "it is about the image: {manifest}");
     let bill = get(&format!("blobs/{}", text(&manifest, "/layers/0/digest")?))?;
-    validate(&bill)?;
+    validate(checkout.programs(), &bill)?;
     // The validator can say no.
     let mut other: Value = serde_json::from_slice(&bill)?;
     other["components"][0]["colour"] = "red".into();
-    ensure!(validate(other.to_string().as_bytes()).is_err(), "an unknown key is valid");
+    ensure!(validate(checkout.programs(), other.to_string().as_bytes()).is_err(), "an unknown key is valid");
     Ok(())
 }
 
-fn validate(bill: &[u8]) -> Result<()> {
-    let mut python = Command::new("python3");
+fn validate(programs: &Programs, bill: &[u8]) -> Result<()> {
+    let mut python = programs.command(CYCLONEDX);
     let mut python = python.args(["-c", VALIDATE]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     python.stdin.take().context("stdin is piped")?.write_all(bill)?;
     let ended = python.wait_with_output()?;

@@ -16,11 +16,11 @@ use bollard::Docker;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptions, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
 };
+use requirements::{MINISTACK, Programs, Requirement, UNSHARE};
 use tempfile::TempDir;
 
-use crate::registry::absent;
+use crate::conditions::{ENGINE, NAMESPACES};
 
-const PROGRAM: &str = "ministack";
 /// The label by which ministack tells its own containers from those of other instances.
 const OWNER_LABEL: &str = "ministack.instance";
 const START: Duration = Duration::from_secs(60);
@@ -45,54 +45,28 @@ pub(crate) struct Ministack {
     folder: TempDir,
 }
 
-/// What is missing on this machine to run it, if anything.
-pub(crate) fn missing(names: Names) -> Option<String> {
-    if let Some(reason) = absent(&[PROGRAM]) {
-        return Some(format!("{reason} (pip install {PROGRAM} docker)"));
+/// What it takes to run one.
+pub(crate) fn needed(names: Names) -> &'static [Requirement] {
+    match names {
+        Names::Machine => &[MINISTACK, ENGINE],
+        Names::Own => &[MINISTACK, ENGINE, UNSHARE, NAMESPACES],
     }
-    if !has_package("docker").unwrap_or(true) {
-        return Some(format!("{PROGRAM} cannot run tasks without the Python package docker (pip install docker)"));
-    }
-    if let Err(error) = on_engine(async |docker| docker.ping().await) {
-        return Some(format!("no Docker engine: {error:#}"));
-    }
-    if names == Names::Own {
-        let allowed = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
-        if !allowed.is_ok_and(|status| status.success()) {
-            return Some("a mount namespace takes root on Linux".to_owned());
-        }
-    }
-    None
-}
-
-/// What is missing for tokens to be checked, if anything: without it none is good.
-pub(crate) fn missing_for_tokens() -> Option<String> {
-    let package = "cryptography";
-    let told = || format!("{PROGRAM} takes no token without the Python package {package} (pip install {package})");
-    (!has_package(package).unwrap_or(true)).then(told)
-}
-
-/// Whether the Python that the program's first line names has a package.
-fn has_package(package: &str) -> Option<bool> {
-    let path = std::env::var_os("PATH")?;
-    let script = std::env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|path| path.is_file())?;
-    let script = std::fs::read_to_string(script).ok()?;
-    let python = script.lines().next()?.strip_prefix("#!")?.trim();
-    Some(Command::new(python).args(["-c", &format!("import {package}")]).stderr(Stdio::null()).status().ok()?.success())
 }
 
 impl Ministack {
     /// Starts one on a free loopback port and waits until it answers.
-    pub(crate) fn start(names: Names) -> Result<Self> {
-        Self::launch(names, false)
+    pub(crate) fn start(programs: &Programs, names: Names) -> Result<Self> {
+        Self::launch(programs, names, false)
     }
 
     /// Starts one that looks at signatures and permissions.
-    pub(crate) fn enforcing() -> Result<Self> {
-        Self::launch(Names::Machine, true)
+    pub(crate) fn enforcing(programs: &Programs) -> Result<Self> {
+        Self::launch(programs, Names::Machine, true)
     }
 
-    fn launch(names: Names, enforcing: bool) -> Result<Self> {
+    fn launch(programs: &Programs, names: Names, enforcing: bool) -> Result<Self> {
+        // Its tasks run there, and what it leaves there is removed in the end.
+        programs.assert_named(ENGINE);
         let folder = tempfile::tempdir().context("cannot make a folder for the emulator")?;
         let address = free_address(names)?;
         let host = format!("suite-{}", std::process::id());
@@ -101,12 +75,13 @@ impl Ministack {
         let hosts = folder.path().join("hosts");
         std::fs::write(&hosts, "127.0.0.1 localhost\n")?;
         let mut command = match names {
-            Names::Machine => Command::new(PROGRAM),
+            Names::Machine => programs.command(MINISTACK),
             Names::Own => {
-                let mut command = Command::new("unshare");
+                let mut command = programs.command(UNSHARE);
                 // The mount is seen by this process alone.
                 command.args(["--mount", "--propagation", "private", "sh", "-c"]);
-                command.arg(r#"mount --bind "$1" /etc/hosts && exec "$2""#).arg("sh").arg(&hosts).arg(PROGRAM);
+                command.arg(r#"mount --bind "$1" /etc/hosts && exec "$2""#).arg("sh").arg(&hosts);
+                command.arg(programs.path(MINISTACK));
                 command
             }
         };
@@ -132,7 +107,7 @@ impl Ministack {
         for variable in ["http_proxy", "HTTP_PROXY", "AWS_ENDPOINT_URL", "AWS_PROFILE"] {
             command.env_remove(variable);
         }
-        let process = command.spawn().with_context(|| format!("cannot start {PROGRAM}"))?;
+        let process = command.spawn().context("cannot start ministack")?;
         let mut emulator = Self { process, address, label, folder };
         emulator.wait_until_it_answers()?;
         Ok(emulator)
@@ -166,14 +141,14 @@ impl Ministack {
         let deadline = Instant::now() + START;
         while Instant::now() < deadline {
             if let Some(status) = self.process.try_wait()? {
-                bail!("{PROGRAM} ended at once ({status}):\n{}", self.log());
+                bail!("ministack ended at once ({status}):\n{}", self.log());
             }
             if answers(self.address).is_ok_and(|healthy| healthy) {
                 return Ok(());
             }
             sleep(Duration::from_millis(100));
         }
-        bail!("{PROGRAM} does not answer on {} after {START:?}:\n{}", self.address, self.log())
+        bail!("ministack does not answer on {} after {START:?}:\n{}", self.address, self.log())
     }
 
     /// Asks it to stop, and makes it when it does not.
@@ -236,7 +211,7 @@ fn free_address(names: Names) -> Result<SocketAddrV4> {
 }
 
 /// Runs something on the Docker engine that the environment names.
-fn on_engine<T>(run: impl AsyncFnOnce(&Docker) -> Result<T, bollard::errors::Error>) -> Result<T> {
+pub(crate) fn on_engine<T>(run: impl AsyncFnOnce(&Docker) -> Result<T, bollard::errors::Error>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let docker = Docker::connect_with_defaults()?;
     Ok(runtime.block_on(run(&docker))?)

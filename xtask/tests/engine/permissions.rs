@@ -13,9 +13,9 @@ mod roles;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{Programs, Suite};
 use serde_json::json;
 
-use crate::Support;
 use crate::boot::{resolve, template};
 use crate::client::Answer;
 use crate::ministack::{self, Ministack, Names};
@@ -28,17 +28,17 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 const EVERYBODY: [Who; 7] =
     [Who::Reader, Who::Planner, Who::Pipeline, Who::CloudFormation, Who::Task, Who::TaskExecution, Who::Instance];
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
     let name = "permissions::every_role_does_what_it_has_to_and_is_refused_the_rest";
-    let missing = || ministack::missing(Names::Machine);
+    let needed = ministack::needed(Names::Machine);
     vec![
-        support.trial(name, missing, enforced),
-        support.trial("permissions::bootstrap_makes_everything_and_then_nothing", missing, bootstrap::trial),
+        suite.trial(name, needed, enforced),
+        suite.trial("permissions::bootstrap_makes_everything_and_then_nothing", needed, bootstrap::trial),
     ]
 }
 
-fn enforced() -> Result<()> {
-    let emulator = Ministack::enforcing()?;
+fn enforced(programs: &Programs) -> Result<()> {
+    let emulator = Ministack::enforcing(programs)?;
     compare(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
 }
 

@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{BASH, SHELLCHECK, Suite};
 use serde_json::json;
 
-use crate::Support;
-use crate::ministack::{self, Names};
+use crate::ministack::Names;
+use crate::rehearsal;
 use fork::Fork;
 use trigger::{MAIN, Trigger};
 use workflow::Ended;
@@ -25,10 +26,12 @@ const COMMENTS: &[&str] = &["plan", "comment"];
 
 type Jobs = BTreeMap<String, Ended>;
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || ministack::missing(Names::Machine);
-    vec![support.trial("pipeline::from_a_fork_to_a_release_and_back", missing, || {
-        let fork = Fork::new()?;
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    // What `.ci/run` does not find it would install.
+    let needed = rehearsal::needed(Names::Machine, &[BASH, SHELLCHECK]);
+    vec![suite.trial("pipeline::from_a_fork_to_a_release_and_back", &needed, |programs| {
+        programs.assert_named(SHELLCHECK);
+        let fork = Fork::new(programs)?;
         whole(&fork).with_context(|| format!("the emulator's last words:\n{}", fork.emulator.log()))
     })]
 }

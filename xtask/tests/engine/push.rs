@@ -3,32 +3,32 @@
 //! The emulator plays ECR, whose token says the password; `--registry` names the real registry.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{DOCKER, DOCKER_REGISTRY, GIT, HTPASSWD, Programs, Suite};
 use tempfile::TempDir;
 
-use crate::Support;
 use crate::checkout::Checkout;
 use crate::ministack::{self, Ministack, Names};
-use crate::registry::{Registry, USER, absent, run};
+use crate::registry::{Registry, USER, run};
 
 /// The password in the emulator's authorization token.
 const PASSWORD: &str = "ministack-auth-token";
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || absent(&["docker", "docker-registry", "htpasswd"]).or_else(|| ministack::missing(Names::Machine));
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    let needed = [ministack::needed(Names::Machine), &[GIT, DOCKER, DOCKER_REGISTRY, HTPASSWD]].concat();
     vec![
-        support.trial("push::the_right_password_lands_the_digest_that_is_printed", missing, right),
-        support.trial("push::a_wrong_password_is_one_clear_error", missing, wrong),
+        suite.trial("push::the_right_password_lands_the_digest_that_is_printed", &needed, right),
+        suite.trial("push::a_wrong_password_is_one_clear_error", &needed, wrong),
     ]
 }
 
-fn right() -> Result<()> {
-    let (checkout, emulator, folder) = (Checkout::fresh()?, Ministack::start(Names::Machine)?, TempDir::new()?);
+fn right(programs: &Programs) -> Result<()> {
+    let (checkout, folder) = (Checkout::fresh(programs)?, TempDir::new()?);
+    let emulator = Ministack::start(programs, Names::Machine)?;
     checkout.rehearse_at(&emulator.authority())?;
-    let registry = Registry::start(folder.path(), PASSWORD)?;
+    let registry = Registry::start(programs, folder.path(), PASSWORD)?;
     let released = checkout.xtask(&["release", "rehearsal", "--yes", "--registry", registry.host()])?;
     ensure!(!released.stderr.contains(PASSWORD), "the password is shown: {}", released.stderr);
     let released = released.well()?;
@@ -51,12 +51,12 @@ fn right() -> Result<()> {
     // What another engine would get: the engine's own copy is out of the way.
     checkout.xtask(&["destroy", "rehearsal", "--yes"])?.well()?;
     let docker = || {
-        let mut docker = Command::new("docker");
+        let mut docker = programs.command(DOCKER);
         docker.env("DOCKER_CONFIG", folder.path().join("docker"));
         docker
     };
     run(docker().args(["login", "--username", USER, "--password", PASSWORD, registry.host()]))?;
-    forget(&registry)?;
+    forget(programs, &registry)?;
     run(docker().args(["pull", "--quiet", image]))?;
     let pulled = run(docker().args(["inspect", "--format", "{{index .RepoDigests 0}}", image]))?;
     run(docker().args(["rmi", "--force", image]))?;
@@ -65,19 +65,20 @@ fn right() -> Result<()> {
 }
 
 /// Removes what is in the registry from this engine, under whatever name: what a pull brings then comes from there.
-fn forget(registry: &Registry) -> Result<()> {
+fn forget(programs: &Programs, registry: &Registry) -> Result<()> {
     let name = format!("{}/rest-api", registry.host());
-    let ids = run(Command::new("docker").args(["images", "--quiet", "--no-trunc", &name]))?;
+    let ids = run(programs.command(DOCKER).args(["images", "--quiet", "--no-trunc", &name]))?;
     for id in ids.lines().collect::<BTreeSet<_>>() {
-        run(Command::new("docker").args(["rmi", "--force", id]))?;
+        run(programs.command(DOCKER).args(["rmi", "--force", id]))?;
     }
     Ok(())
 }
 
-fn wrong() -> Result<()> {
-    let (checkout, emulator, folder) = (Checkout::fresh()?, Ministack::start(Names::Machine)?, TempDir::new()?);
+fn wrong(programs: &Programs) -> Result<()> {
+    let (checkout, folder) = (Checkout::fresh(programs)?, TempDir::new()?);
+    let emulator = Ministack::start(programs, Names::Machine)?;
     checkout.rehearse_at(&emulator.authority())?;
-    let registry = Registry::start(folder.path(), "another password")?;
+    let registry = Registry::start(programs, folder.path(), "another password")?;
     let refused = checkout.xtask(&["release", "rehearsal", "--yes", "--registry", registry.host()])?;
     ensure!(refused.code == Some(1), "ended with {:?}: {}", refused.code, refused.json);
     let error = &refused.json["error"];
@@ -89,5 +90,5 @@ fn wrong() -> Result<()> {
     ensure!(refused.stderr.matches("error:").count() == 1, "more than one error: {}", refused.stderr);
     let stack = checkout.xtask(&["status", "rehearsal"])?.well()?;
     ensure!(stack.get("stack_status").is_none(), "a stack was made: {stack}");
-    forget(&registry)
+    forget(programs, &registry)
 }

@@ -8,8 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-
-pub(crate) use crate::support::absent;
+use requirements::{DOCKER_REGISTRY, HTPASSWD, Programs};
 
 /// The user of ECR's authorization tokens.
 pub(crate) const USER: &str = "AWS";
@@ -21,9 +20,9 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Starts one on a free loopback port that takes this password only, and keeps its files in `folder`.
-    pub(crate) fn start(folder: &Path, password: &str) -> Result<Self> {
+    pub(crate) fn start(programs: &Programs, folder: &Path, password: &str) -> Result<Self> {
         let host = format!("127.0.0.1:{}", free_port()?);
-        let users = run(Command::new("htpasswd").args(["-Bbn", "-C", "4", USER, password]))?;
+        let users = run(programs.command(HTPASSWD).args(["-Bbn", "-C", "4", USER, password]))?;
         fs::write(folder.join("users"), users)?;
         let path = folder.display();
         let config = format!(
@@ -31,7 +30,8 @@ impl Registry {
              http: {{addr: '{host}'}}\nauth: {{htpasswd: {{realm: test, path: {path}/users}}}}\n"
         );
         fs::write(folder.join("registry.yml"), config)?;
-        let process = Command::new("docker-registry")
+        let process = programs
+            .command(DOCKER_REGISTRY)
             .arg("serve")
             .arg(folder.join("registry.yml"))
             .stdin(Stdio::null())

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use libtest_mimic::Trial;
+use requirements::{GIT, Programs, Requirement, Suite};
 use serde_json::{Value, json};
 
-use crate::Support;
 use crate::checkout::{Checkout, Ended};
 use crate::client::{self, Steady, Tally, get};
 use crate::ministack::{self, Ministack, Names};
@@ -19,9 +19,9 @@ const ORIGIN_HEADER: &str = "X-Origin-Verify";
 /// Largest image that the project allows itself; a changed layer cannot be larger.
 const IMAGE_LIMIT: u64 = 4_000_000;
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
     let trial = |name: &str, names: Names, run: fn(&Checkout, &Ministack) -> Result<()>| {
-        support.trial(name, move || ministack::missing(names), move || prepared(names, run))
+        suite.trial(name, &needed(names, &[]), move |programs| prepared(programs, names, run))
     };
     vec![
         trial("rehearsal::nothing_then_everything_then_the_change_only", Names::Machine, releases),
@@ -31,9 +31,14 @@ pub(crate) fn trials(support: &Support) -> Vec<Trial> {
     ]
 }
 
-pub(crate) fn prepared(names: Names, run: fn(&Checkout, &Ministack) -> Result<()>) -> Result<()> {
-    let checkout = Checkout::fresh()?;
-    let emulator = Ministack::start(names)?;
+/// What [`prepared`] takes, and more.
+pub(crate) fn needed(names: Names, more: &[Requirement]) -> Vec<Requirement> {
+    [ministack::needed(names), &[GIT], more].concat()
+}
+
+pub(crate) fn prepared(programs: &Programs, names: Names, run: fn(&Checkout, &Ministack) -> Result<()>) -> Result<()> {
+    let checkout = Checkout::fresh(programs)?;
+    let emulator = Ministack::start(programs, names)?;
     checkout.rehearse_at(&emulator.authority())?;
     run(&checkout, &emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
 }

@@ -8,25 +8,25 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{Programs, Suite};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::Support;
 use crate::checkout::{Ended, keeps_to_the_schema};
 use crate::client;
 use crate::ministack::{self, Ministack, Names};
 
 const IMAGE: &str = "registry.example/api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let trial = |name: &str, start: fn() -> Result<Ministack>, run: fn(&Ministack, &Path) -> Result<()>| {
-        support.trial(name, ministack::missing_for_tokens, move || {
-            let (emulator, folder) = (start()?, tempfile::tempdir()?);
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    let trial = |name: &str, start: fn(&Programs) -> Result<Ministack>, run: fn(&Ministack, &Path) -> Result<()>| {
+        suite.trial(name, ministack::needed(Names::Machine), move |programs| {
+            let (emulator, folder) = (start(programs)?, tempfile::tempdir()?);
             prepare(&folder, &emulator, &serve()?)?;
             run(&emulator, folder.path()).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
         })
     };
-    let plain = || Ministack::start(Names::Machine);
+    let plain = |programs: &Programs| Ministack::start(programs, Names::Machine);
     vec![
         trial("sign_in::a_user_of_the_moment_a_client_and_a_key_get_in", plain, tokens),
         trial("sign_in::a_signature_that_is_checked_gets_in", Ministack::enforcing, signature),

@@ -1,15 +1,15 @@
 //! checkov over every rendered combination, its findings held against `infra/tests/checkov.yaml`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{CHECKOV, Programs, Suite};
 use serde_json::Value;
 
 use super::combinations::{Demands, alternatives};
 use super::rendered::{self, Rendered};
-use super::{Support, template};
+use super::template;
 
 /// Why a finding stays.
 struct Explanation {
@@ -20,16 +20,16 @@ struct Explanation {
     gone: Option<Vec<Demands>>,
 }
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || super::support::absent(&["checkov"]).map(|reason| format!("{reason} (pip install checkov)"));
-    vec![support.trial("checkov::every_finding_is_explained_and_every_explanation_is_needed", missing, findings)]
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    vec![suite.trial("checkov::every_finding_is_explained_and_every_explanation_is_needed", &[CHECKOV], findings)]
 }
 
-fn findings() -> Result<()> {
+fn findings(programs: &Programs) -> Result<()> {
     let explanations = explanations()?;
     let (mut wrong, mut needed) = (BTreeSet::new(), BTreeSet::new());
     let all = rendered::all()?;
-    let output = Command::new("checkov")
+    let output = programs
+        .command(CHECKOV)
         .args(["--framework", "cloudformation", "--output", "json", "--quiet", "--compact", "--skip-download"])
         .arg("--directory")
         .arg(rendered::root())

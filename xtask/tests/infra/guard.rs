@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{CFN_GUARD, Programs, Suite};
 use serde_json::Value;
 
-use super::{Support, rendered, template, trial};
+use super::{rendered, template, trial};
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || super::support::absent(&["cfn-guard"]).map(|reason| format!("{reason} (cargo install cfn-guard)"));
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
     vec![
         trial("guard::every_rule_has_what_keeps_and_what_breaks_it", examples),
-        support.trial("guard::every_rule_tells_them_apart", missing, told_apart),
-        support.trial("guard::every_rule_applies_to_a_combination_and_none_breaks_it", missing, every_combination),
+        suite.trial("guard::every_rule_tells_them_apart", &[CFN_GUARD], told_apart),
+        suite.trial("guard::every_rule_applies_to_a_combination_and_none_breaks_it", &[CFN_GUARD], every_combination),
     ]
 }
 
@@ -58,10 +57,11 @@ fn examples() -> Result<()> {
     Ok(())
 }
 
-fn told_apart() -> Result<()> {
+fn told_apart(programs: &Programs) -> Result<()> {
     for file in files()? {
         let (rules, cases) = (format!("{file}.guard"), format!("tests/{file}_tests.yaml"));
-        let output = Command::new("cfn-guard")
+        let output = programs
+            .command(CFN_GUARD)
             .current_dir(folder())
             .args(["test", "--rules-file", &rules, "--test-data", &cases])
             .output()?;
@@ -72,12 +72,13 @@ fn told_apart() -> Result<()> {
     Ok(())
 }
 
-fn every_combination() -> Result<()> {
+fn every_combination(programs: &Programs) -> Result<()> {
     let all = rendered::all()?;
     let templates: BTreeSet<&str> = all.iter().map(|one| one.file.as_str()).collect();
     let (mut wrong, mut applied) = (Vec::new(), BTreeSet::new());
     for file in templates {
-        let output = Command::new("cfn-guard")
+        let output = programs
+            .command(CFN_GUARD)
             .args(["validate", "--structured", "--output-format", "json", "--show-summary", "none"])
             .arg("--rules")
             .arg(folder())

@@ -1,28 +1,26 @@
 //! cfn-lint over every rendered combination.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
+use requirements::{CFN_LINT, Programs, Suite};
 
-use super::Support;
 use super::rendered::{self, Rendered};
 
-pub(crate) fn trials(support: &Support) -> Vec<Trial> {
-    let missing = || super::support::absent(&["cfn-lint"]);
-    vec![support.trial("cfn-lint::every_combination_is_clean", missing, every_combination)]
+pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+    vec![suite.trial("cfn-lint::every_combination_is_clean", &[CFN_LINT], every_combination)]
 }
 
 /// One process a region: starting it takes longer than a template.
-fn every_combination() -> Result<()> {
+fn every_combination(programs: &Programs) -> Result<()> {
     let mut regions: BTreeMap<&str, Vec<&Rendered>> = BTreeMap::new();
     for one in rendered::all()? {
         regions.entry(&one.region).or_default().push(one);
     }
     let mut findings = Vec::new();
     for (region, templates) in regions {
-        let mut command = Command::new("cfn-lint");
+        let mut command = programs.command(CFN_LINT);
         // Not where the repository's own settings are found: they name the templates, and hints that only a template
         // with parameters can follow.
         command.current_dir(env!("CARGO_TARGET_TMPDIR")).args(["--non-zero-exit-code", "warning", "--regions", region]);

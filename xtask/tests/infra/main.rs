@@ -10,25 +10,23 @@ mod pairs;
 mod render;
 mod rendered;
 mod resolve;
-mod support;
 mod template;
 mod workings;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-
-pub(crate) use support::Support;
+use requirements::Suite;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let support = Support::new();
+    let suite = Suite::new();
     let trials = [
         workings::trials(),
         rendered::trials(),
-        linter::trials(&support),
-        guard::trials(&support),
-        checkov::trials(&support),
+        linter::trials(&suite),
+        guard::trials(&suite),
+        checkov::trials(&suite),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

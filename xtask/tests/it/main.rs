@@ -13,6 +13,7 @@ mod local;
 mod passwords;
 mod policy;
 mod redeploy;
+mod requirements;
 mod roles;
 mod sandbox;
 mod schema;

@@ -2,22 +2,15 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use requirements::{MINISTACK, Programs};
 use serde_json::{Value, json};
 
-const PROGRAM: &str = "ministack";
 const START: Duration = Duration::from_secs(60);
-
-/// What is missing on this machine to run it, if anything.
-pub(crate) fn missing() -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(PROGRAM).is_file());
-    (!found).then(|| format!("no {PROGRAM} on PATH (pip install {PROGRAM})"))
-}
 
 /// A running emulator.
 pub(crate) struct Emulator {
@@ -29,11 +22,12 @@ pub(crate) struct Emulator {
 
 impl Emulator {
     /// Starts one on a free port and waits until it answers.
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(programs: &Programs) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
-        let process = Command::new(PROGRAM)
+        let process = programs
+            .command(MINISTACK)
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", address.port().to_string())
             .env("SERVICES", "dynamodb")
@@ -51,7 +45,7 @@ impl Emulator {
         let started = Instant::now();
         while emulator.call("ListTables", &json!({})).is_none() {
             let ended = emulator.process.try_wait().unwrap();
-            assert!(ended.is_none() && started.elapsed() < START, "{PROGRAM} does not start:\n{}", emulator.log());
+            assert!(ended.is_none() && started.elapsed() < START, "ministack does not start:\n{}", emulator.log());
             sleep(Duration::from_millis(100));
         }
         emulator

@@ -1,14 +1,12 @@
 //! A headless Chromium, as far as these trials need WebDriver (<https://www.w3.org/TR/webdriver2/>).
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use requirements::{CHROMEDRIVER, CHROMIUM, Programs};
 use serde_json::{Value, json};
-
-/// What must be installed.
-pub(crate) const PROGRAMS: [&str; 2] = ["chromium", "chromedriver"];
 
 /// Longer than anything takes; only a broken page makes a trial wait for it.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -23,8 +21,8 @@ pub(crate) struct Browser {
 
 impl Browser {
     /// Starts a browser with an empty profile and has it load a page.
-    pub(crate) fn open(url: &str) -> Self {
-        let mut driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn open(programs: &Programs, url: &str) -> Self {
+        let mut driver = programs.command(CHROMEDRIVER).arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = lines.find_map(|line| Some(line.unwrap().split_once("successfully on port ")?.1.to_owned()));
         // Whoever writes into a closed pipe ends.
@@ -33,7 +31,7 @@ impl Browser {
         // Chromium's own sandbox takes rights that root in a container has not; the page is ours.
         let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"];
         let capabilities = json!({"capabilities": {"alwaysMatch": {
-            "goog:chromeOptions": {"args": arguments},
+            "goog:chromeOptions": {"args": arguments, "binary": programs.path(CHROMIUM)},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         }}});
         let id = browser.post("/session", &capabilities)["sessionId"].as_str().unwrap().to_owned();

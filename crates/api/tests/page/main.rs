@@ -6,14 +6,15 @@ mod browser;
 #[path = "../it/server.rs"]
 mod server;
 
-use std::env;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use browser::Browser;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::Arguments;
+use requirements::{CHROMEDRIVER, CHROMIUM, Programs, Suite};
 
-const TRIALS: [(&str, fn()); 4] = [
+const TRIALS: [(&str, fn(&Programs)); 4] = [
     ("a_user_is_greeted_from_the_page", a_user_is_greeted_from_the_page),
     ("the_page_works_below_a_prefix", the_page_works_below_a_prefix),
     ("a_refusal_is_shown", a_refusal_is_shown),
@@ -24,37 +25,24 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // One browser is work enough for a small machine.
     arguments.test_threads.get_or_insert(1);
-    let trials = TRIALS.map(|(name, run)| Trial::ignorable_test(name, move || where_there_is_a_browser(run)));
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    let suite = Suite::new();
+    let trial = |(name, run): (&str, fn(&Programs))| {
+        suite.trial(name, &[CHROMIUM, CHROMEDRIVER], move |programs| Ok::<(), Infallible>(run(programs)))
+    };
+    libtest_mimic::run(&arguments, TRIALS.map(trial).into()).exit_code()
 }
 
-/// Ignores the trial, with the reason, where a program is missing; a failure where all must run.
-fn where_there_is_a_browser(run: fn()) -> Result<Completion, Failed> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let is_missing = |program: &&&str| !env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    match browser::PROGRAMS.iter().find(is_missing) {
-        None => {
-            run();
-            Ok(Completion::Completed)
-        }
-        Some(program) if env::var_os("REQUIRE_COUNTERPARTS").is_some_and(|value| value == "1") => {
-            Err(format!("no {program} on PATH").into())
-        }
-        Some(program) => Ok(Completion::ignored_with(format!("no {program} on PATH"))),
-    }
-}
-
-fn a_user_is_greeted_from_the_page() {
+fn a_user_is_greeted_from_the_page(programs: &Programs) {
     let server = server::start();
     // Without its slash, as people type it.
-    let browser = Browser::open(&format!("http://{server}/docs"));
+    let browser = Browser::open(programs, &format!("http://{server}/docs"));
     greet(&browser, server, "");
     assert_eq!(browser.title(), "The greeting service");
 }
 
-fn the_page_works_below_a_prefix() {
+fn the_page_works_below_a_prefix(programs: &Programs) {
     let server = server::start_with(&[("API_PATH_PREFIX", "/production")], api::routes);
-    let browser = Browser::open(&format!("http://{server}/production/docs"));
+    let browser = Browser::open(programs, &format!("http://{server}/production/docs"));
     greet(&browser, server, "/production");
 }
 
@@ -78,9 +66,9 @@ fn greet(browser: &Browser, server: SocketAddr, prefix: &str) {
     assert!(elsewhere.is_empty() && requests.len() >= 7, "{elsewhere:?} of {requests:?}");
 }
 
-fn a_refusal_is_shown() {
+fn a_refusal_is_shown(programs: &Programs) {
     let server = server::start();
-    let browser = Browser::open(&format!("http://{server}/docs/"));
+    let browser = Browser::open(programs, &format!("http://{server}/docs/"));
     browser.click("#greeting summary");
     browser.type_into("#greeting-query-name", &"a".repeat(101));
     browser.click("#greeting button");
@@ -89,9 +77,9 @@ fn a_refusal_is_shown() {
 }
 
 /// Also proves that the other trials would notice: the browser does tell what the policy has held back.
-fn the_page_reaches_no_other_origin() {
+fn the_page_reaches_no_other_origin(programs: &Programs) {
     let (server, other) = (server::start(), server::start());
-    let browser = Browser::open(&format!("http://{server}/docs/"));
+    let browser = Browser::open(programs, &format!("http://{server}/docs/"));
     browser.wait_for("#title", "The greeting service");
     let image = format!("document.body.append(Object.assign(new Image(), {{ src: 'http://{other}/picture' }}))");
     for (script, complaint) in [

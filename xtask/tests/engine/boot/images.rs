@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use requirements::{DOCKER, Programs, TAR};
 
 use crate::registry::{Registry, run};
 
@@ -16,10 +17,10 @@ pub(crate) fn missing(registry: &Registry) -> String {
 }
 
 /// Makes an image of the test service in the given mode, pushes it, forgets it locally; answers with its digest.
-pub(crate) fn push(registry: &Registry, folder: &Path, mode: &str) -> Result<String> {
+pub(crate) fn push(programs: &Programs, registry: &Registry, folder: &Path, mode: &str) -> Result<String> {
     let tagged = format!("{}/boot/rest-api:{mode}", registry.host());
     let docker = || {
-        let mut docker = Command::new("docker");
+        let mut docker = programs.command(DOCKER);
         docker.env("DOCKER_CONFIG", folder.join("docker"));
         docker
     };
@@ -27,7 +28,7 @@ pub(crate) fn push(registry: &Registry, folder: &Path, mode: &str) -> Result<Str
         .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"])
         .arg(folder.join("service"))
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/boot/service.rs")))?;
-    run(Command::new("tar").arg("-C").arg(folder).arg("-cf").arg(folder.join("image.tar")).arg("service"))?;
+    run(programs.command(TAR).arg("-C").arg(folder).arg("-cf").arg(folder.join("image.tar")).arg("service"))?;
     run(docker()
         .args(["import", "--change", &format!(r#"ENTRYPOINT ["/service","{mode}"]"#), "--change", "USER 65532"])
         .arg(folder.join("image.tar"))

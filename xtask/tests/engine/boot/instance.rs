@@ -6,12 +6,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use requirements::{BASH, CURL, DOCKER, NGINX, PYTHON, Programs, UNSHARE};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -66,10 +67,14 @@ pub(crate) struct Instance {
     sandbox: Child,
     state: TempDir,
     pub(crate) stack: Stack,
+    programs: Programs,
 }
 
 impl Instance {
-    pub(crate) fn boot(stack: Stack) -> Result<Self> {
+    pub(crate) fn boot(programs: &Programs, stack: Stack) -> Result<Self> {
+        for called in [BASH, CURL, DOCKER, NGINX, PYTHON] {
+            programs.assert_named(called);
+        }
         let state = TempDir::new()?;
         let bin = state.path().join("bin");
         fs::create_dir(&bin)?;
@@ -81,7 +86,8 @@ impl Instance {
         fs::write(state.path().join("secret"), SECRET)?;
         fs::write(state.path().join("user-data"), user_data(&stack)?)?;
         let path = std::env::var("PATH").context("PATH")?;
-        let sandbox = Command::new("unshare")
+        let sandbox = programs
+            .command(UNSHARE)
             .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
             .arg(bin.join("sandbox"))
             // As cloud-init runs it: no home, hardly any environment.
@@ -94,7 +100,7 @@ impl Instance {
             .stderr(fs::File::create(state.path().join("sandbox.log"))?)
             .spawn()
             .context("cannot start unshare")?;
-        let mut instance = Self { sandbox, state, stack };
+        let mut instance = Self { sandbox, state, stack, programs: programs.clone() };
         let deadline = Instant::now() + Duration::from_secs(120);
         while !instance.path("exit").exists() {
             let ended = instance.sandbox.try_wait()?;
@@ -128,7 +134,7 @@ impl Instance {
     }
 
     pub(crate) fn container(&self) -> Result<Value> {
-        let described = run(Command::new("docker").args(["inspect", &self.container_name()]))?;
+        let described = run(self.programs.command(DOCKER).args(["inspect", &self.container_name()]))?;
         let mut containers: Vec<Value> = serde_json::from_str(&described)?;
         containers.pop().context("no container")
     }
@@ -173,7 +179,7 @@ impl Drop for Instance {
         let image = &self.stack.parameters["ContainerURI"];
         for arguments in [["rm", "--force", &self.container_name()], ["rmi", "--force", image]] {
             // Neither exists when the boot failed early enough.
-            Command::new("docker").args(arguments).output().expect("docker was there before");
+            self.programs.command(DOCKER).args(arguments).output().expect("docker was there before");
         }
     }
 }

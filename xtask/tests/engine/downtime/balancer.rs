@@ -8,12 +8,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use requirements::{HAPROXY, Programs};
 use tempfile::TempDir;
 
 use super::numbers::Numbers;
@@ -34,7 +35,7 @@ pub(crate) struct Balancer {
 }
 
 impl Balancer {
-    pub(crate) fn start(numbers: &Numbers) -> Result<Self> {
+    pub(crate) fn start(programs: &Programs, numbers: &Numbers) -> Result<Self> {
         let (folder, port) = (TempDir::new()?, free_port()?);
         let socket = folder.path().join("admin");
         let milliseconds = |duration: Duration| duration.as_millis();
@@ -54,7 +55,8 @@ impl Balancer {
         let file = folder.path().join("haproxy.cfg");
         fs::write(&file, configuration)?;
         let log = File::create(folder.path().join("log"))?;
-        let process = Command::new("haproxy")
+        let process = programs
+            .command(HAPROXY)
             .args(["-db", "-f"])
             .arg(&file)
             .stdin(Stdio::null())

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use requirements::Programs;
 use serde_json::Value;
 
 use super::balancer::Balancer;
@@ -47,7 +48,7 @@ pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> R
     ensure!(crash.json["error"]["log"].to_string().contains("no-such-argument"), "with its words: {}", crash.json);
     came_back(checkout, &crash, &base, &digest)?;
 
-    never_healthy(&Numbers::of(emulator, &first)?, &text(&first, "/image")?, &digest)
+    never_healthy(checkout.programs(), &Numbers::of(emulator, &first)?, &text(&first, "/image")?, &digest)
 }
 
 /// A release that has to fail, and how long it took.
@@ -77,13 +78,13 @@ fn phase_seconds(json: &Value, name: &str) -> Option<f64> {
 }
 
 /// New tasks beside the old ones that never answer, or answer their health check with 503: none gets a request.
-fn never_healthy(numbers: &Numbers, image: &str, digest: &str) -> Result<()> {
-    let balancer = Balancer::start(numbers)?;
-    let old = [Task::start(numbers, image, digest)?, Task::start(numbers, image, digest)?];
+fn never_healthy(programs: &Programs, numbers: &Numbers, image: &str, digest: &str) -> Result<()> {
+    let balancer = Balancer::start(programs, numbers)?;
+    let old = [Task::start(programs, numbers, image, digest)?, Task::start(programs, numbers, image, digest)?];
     balancer.register(&old)?;
     let load = Load::start(version_at(&balancer.url(), PROXY_RATE)?, 0);
-    let deaf = Task::start_with(numbers, image, NO_DIGEST, &[("API_PORT", "9")])?;
-    let draining = Task::start_with(numbers, image, NO_DIGEST, &[("API_DRAIN_SECONDS", "600")])?;
+    let deaf = Task::start_with(programs, numbers, image, NO_DIGEST, &[("API_PORT", "9")])?;
+    let draining = Task::start_with(programs, numbers, image, NO_DIGEST, &[("API_DRAIN_SECONDS", "600")])?;
     std::thread::sleep(Duration::from_millis(500));
     draining.signal("TERM")?;
     let bad = [deaf, draining];

@@ -5,17 +5,17 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use requirements::{MICROBURST, Programs};
 use serde_json::{Value, json};
 
 use crate::client;
 use crate::registry::free_port;
 
-pub(crate) const PROGRAM: &str = "microburst";
 const START: Duration = Duration::from_secs(60);
 
 pub(crate) struct Burst {
@@ -25,17 +25,17 @@ pub(crate) struct Burst {
 
 impl Burst {
     /// Starts one in front of the emulator at `upstream`.
-    pub(crate) fn start(folder: &Path, upstream: &str) -> Result<Self> {
+    pub(crate) fn start(programs: &Programs, folder: &Path, upstream: &str) -> Result<Self> {
         let port = free_port()?;
         let log = File::create(folder.join("microburst.log"))?;
-        let mut command = Command::new(PROGRAM);
+        let mut command = programs.command(MICROBURST);
         command.args(["--upstream", upstream, "--host", "127.0.0.1", "--port", &port.to_string()]);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let process = command.spawn().with_context(|| format!("cannot start {PROGRAM}"))?;
+        let process = command.spawn().context("cannot start microburst")?;
         let burst = Self { process, url: format!("http://127.0.0.1:{port}") };
         let deadline = Instant::now() + START;
         while burst.control("GET", "health", &Value::Null).is_err() {
-            ensure!(Instant::now() < deadline, "{PROGRAM} does not answer");
+            ensure!(Instant::now() < deadline, "microburst does not answer");
             sleep(Duration::from_millis(100));
         }
         Ok(burst)

@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use requirements::Programs;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -37,12 +38,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn set() -> Result<Self> {
+    pub(crate) fn set(programs: &Programs) -> Result<Self> {
         let folder = tempfile::tempdir().context("no folder for the suite")?;
-        let ministack = Ministack::start(Names::Machine)?;
+        let ministack = Ministack::start(programs, Names::Machine)?;
         let emulator = format!("http://{}", ministack.authority());
-        let burst = Burst::start(folder.path(), &emulator)?;
-        let registry = Registry::start(folder.path(), PASSWORD)?;
+        let burst = Burst::start(programs, folder.path(), &emulator)?;
+        let registry = Registry::start(programs, folder.path(), PASSWORD)?;
         let service = Service::start(&emulator)?;
         Ok(Self { emulator, service, registry, burst, ministack, folder })
     }

@@ -7,14 +7,15 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use requirements::Programs;
 use serde_json::Value;
 
 use super::{ACCOUNT, iam, template};
 use crate::ministack::{Ministack, Names};
 use crate::signed::Caller;
 
-pub(super) fn trial() -> Result<()> {
-    let emulator = Ministack::start(Names::Machine)?;
+pub(super) fn trial(programs: &Programs) -> Result<()> {
+    let emulator = Ministack::start(programs, Names::Machine)?;
     made_once(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
 }
 

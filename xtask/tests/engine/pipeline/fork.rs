@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use requirements::Programs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -46,9 +47,9 @@ pub(super) struct Fork {
 }
 
 impl Fork {
-    pub(super) fn new() -> Result<Self> {
-        let checkout = Checkout::fresh()?;
-        let (emulator, github) = (Ministack::enforcing()?, GitHub::start()?);
+    pub(super) fn new(programs: &Programs) -> Result<Self> {
+        let checkout = Checkout::fresh(programs)?;
+        let (emulator, github) = (Ministack::enforcing(programs)?, GitHub::start()?);
         let root = Caller {
             endpoint: format!("http://{}", emulator.authority()),
             id: "test".to_owned(),
@@ -100,6 +101,7 @@ impl Fork {
         self.runs.set(self.runs.get() + 1);
         let run = Run {
             github: &self.github,
+            programs: self.checkout.programs(),
             repository: self.checkout.root(),
             target: self.checkout.target(),
             folder: self.folder.path().join(self.runs.get().to_string()),

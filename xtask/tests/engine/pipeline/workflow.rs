@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
+use requirements::{BASH, GIT, Programs};
 use serde_json::{Map, Value, json};
 
 use super::expression;
@@ -17,6 +18,8 @@ use super::trigger::Trigger;
 /// What started the run, and where it runs.
 pub(super) struct Run<'a> {
     pub(super) github: &'a GitHub,
+    /// What the trial may use.
+    pub(super) programs: &'a Programs,
     /// What a checkout brings.
     pub(super) repository: &'a Path,
     /// Where cargo keeps what it compiles, for all jobs of all runs.
@@ -158,7 +161,7 @@ impl AtWork<'_> {
                 ensure!(step["with"]["persist-credentials"] == false, "the token would stay in the clone");
                 let source = self.run.repository.to_str().context("a path")?;
                 let clone = self.clone();
-                let output = Command::new("git").args(["clone", "--quiet", source]).arg(&clone).output()?;
+                let output = self.run.programs.command(GIT).args(["clone", "--quiet", source]).arg(&clone).output()?;
                 ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
                 // A tool that is younger than every file of the clone is not compiled again.
                 let tool = fs::File::options().write(true).open(self.run.target.join("debug/xtask"))?;
@@ -195,7 +198,7 @@ impl AtWork<'_> {
         let (summary, outputs, event) = (file("summary"), file("output"), file("event"));
         fs::write(&event, self.run.trigger.event.to_string())?;
         let script = (self.run.instead)(command).unwrap_or_else(|| command.to_owned());
-        let mut shell = Command::new("bash");
+        let mut shell = self.run.programs.command(BASH);
         shell.args(["-e", "-c", &script]).current_dir(self.clone()).env_clear();
         for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "DOCKER_HOST", "CI_RUN", "CARGO_INCREMENTAL"] {
             if let Some(value) = std::env::var_os(name) {

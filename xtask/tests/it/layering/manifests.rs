@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The only dependencies between packages of this workspace, of any kind.
-const EDGES: [(&str, &str); 2] = [("api", "config"), ("xtask", "config")];
+const EDGES: [(&str, &str); 4] =
+    [("api", "config"), ("xtask", "config"), ("api", "requirements"), ("xtask", "requirements")];
 
 #[test]
 fn packages_know_only_whom_they_may() {
@@ -16,7 +17,7 @@ fn packages_know_only_whom_they_may() {
     let names: BTreeSet<&str> = packages(&metadata).map(|package| package["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        BTreeSet::from(["api", "config", "launch", "xtask"]),
+        BTreeSet::from(["api", "config", "launch", "requirements", "xtask"]),
         "a new package needs its place in the layers"
     );
 }
@@ -27,6 +28,15 @@ fn a_dependency_that_no_layer_allows_is_found() {
     for (from, to) in [("api", "xtask"), ("xtask", "api"), ("config", "api"), ("config", "xtask")] {
         let found = strangers(&[edge("api", "config"), edge(from, to)].into());
         assert!(found.len() == 1 && found[0].starts_with(&format!("{from} -> {to}")), "{found:?}");
+    }
+}
+
+#[test]
+fn only_tests_know_what_tests_require() {
+    for package in packages(&metadata()) {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            assert!(dependency["name"] != "requirements" || dependency["kind"] == "dev", "{}", package["name"]);
+        }
     }
 }
 
