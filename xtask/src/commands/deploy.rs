@@ -76,8 +76,8 @@ pub(super) async fn pin(
         let digest = stored.digest.clone();
         if image.digest.is_some() && !dry_run {
             // The repository's lifecycle takes what has no tag; what is deployed must never be that.
-            let short = digest.as_str().get(7..19).unwrap_or_default();
-            ecr::add_tag(client, &image.repository, &stored, &format!("deployed-{short}")).await?;
+            ecr::add_tag(client, &image.repository, &stored, &digest.as_str().replacen("sha256:", "deployed-", 1))
+                .await?;
         }
         let host = registry.unwrap_or(&image.host).to_owned();
         return Ok(ImageReference { host, ..image.pinned(&digest) });
