@@ -170,6 +170,10 @@ fn change_set(world: &World) -> String {
     let change = tag("Type", "Resource") + &tag("ResourceChange", &change);
     let execution = if world.proposed.is_some() { "AVAILABLE" } else { "EXECUTE_COMPLETE" };
     let status = tags(&[("StackId", STACK_ID), ("Status", "CREATE_COMPLETE"), ("ExecutionStatus", execution)]);
+    let parameters = world.proposed.iter().flat_map(|(_, parameters)| parameters).map(|(name, value)| {
+        tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
+    });
+    let status = status + &tag("Parameters", &parameters.collect::<String>());
     status + &tag("Changes", &tag("member", &change))
 }
 
@@ -234,7 +238,9 @@ fn parameters(form: &BTreeMap<String, String>, before: &BTreeMap<String, String>
 }
 
 fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
-    let repository = json!({"repositoryName": "rest-api", "repositoryUri": REPOSITORY});
+    let mutability = if world.mutable { "MUTABLE" } else { "IMMUTABLE" };
+    let repository =
+        json!({"repositoryName": "rest-api", "repositoryUri": REPOSITORY, "imageTagMutability": mutability});
     let body = match (action, &world.repository) {
         ("GetAuthorizationToken", _) => {
             let token = STANDARD.encode(format!("AWS:{}", world.password));
@@ -263,7 +269,12 @@ fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
             json!({})
         }
         ("DescribeRepositories", Some(_)) => json!({"repositories": [repository]}),
-        ("BatchGetImage", Some(tags)) => json!({"images": images(tags, input)}),
+        ("BatchGetImage", Some(tags)) => json!({"images": images(tags, &world.manifest, input)}),
+        ("PutImage", Some(_)) => {
+            let tag = input["imageTag"].as_str().unwrap().to_owned();
+            world.repository.as_mut().unwrap().insert(tag, DIGEST.to_owned());
+            json!({})
+        }
         ("DescribeImageScanFindings", _) => return reading::findings(world),
         _ => json!({}),
     };
@@ -271,7 +282,7 @@ fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
 }
 
 /// The wanted images that there are.
-fn images(tags: &BTreeMap<String, String>, input: &Value) -> Vec<Value> {
+fn images(tags: &BTreeMap<String, String>, manifest: &Option<String>, input: &Value) -> Vec<Value> {
     let wanted = input["imageIds"].as_array().unwrap().iter();
     let image = |id: &Value| {
         let tag = id["imageTag"].as_str();
@@ -282,7 +293,7 @@ fn images(tags: &BTreeMap<String, String>, input: &Value) -> Vec<Value> {
                 .into_iter()
                 .find(|digest| id["imageDigest"] == digest.as_str()),
         };
-        Some(json!({"imageId": {"imageTag": tag, "imageDigest": digest?}}))
+        Some(json!({"imageId": {"imageTag": tag, "imageDigest": digest?}, "imageManifest": manifest}))
     };
     wanted.filter_map(image).collect()
 }
