@@ -270,8 +270,11 @@ fn service_hint(action: &str, code: &str) -> String {
         format!("allow {action} for this role or user")
     } else if code.contains("Throttl") || code.contains("RequestLimitExceeded") {
         "AWS is throttling this account: wait a minute and repeat the command".to_owned()
+    } else if ["Internal", "ServiceUnavailable", "RequestTimeout"].iter().any(|broken| code.starts_with(broken)) {
+        "AWS could not answer: repeat the command in some minutes".to_owned()
     } else {
-        "repeat the command; cargo xtask doctor shows what can be checked beforehand".to_owned()
+        // It will say the same however often it is asked.
+        "fix what AWS names; cargo xtask doctor shows what can be checked beforehand".to_owned()
     }
 }
 
