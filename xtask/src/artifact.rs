@@ -9,7 +9,6 @@ use crate::context::Context;
 use crate::docker::build::{self, DOCKERFILE, Image};
 use crate::docker::context::BuildContext;
 use crate::docker::{Engine, Owner, megabytes};
-use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
 use crate::ui::Ui;
 use crate::{cargo, git};
@@ -95,11 +94,7 @@ const MANIFESTS: [&str; 5] =
 
 /// The files that the stage `builder` compiles.
 async fn sources(context: &Context) -> Result<Vec<String>> {
-    let files = git::files(&context.root).await.ok_or_else(|| {
-        Failure::new(Exit::Preflight, "git", "git does not tell which files belong to the source")
-            .resource(context.root.display().to_string())
-            .hint("install git, and work in a clone")
-    })?;
+    let files = git::files(&context.root).await?;
     // What is not compiled must not make a new image.
     let wanted = |path: &String| is_compiled(path) || MANIFESTS.contains(&path.as_str());
     // Git also lists files that were deleted and not yet committed so.

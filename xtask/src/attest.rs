@@ -179,7 +179,8 @@ pub(crate) async fn attach(
     if is_attested(registry, digest).await? {
         return Ok(0);
     }
-    let sources = git::origin(&context.root).await;
+    // Where git cannot say, it is the repository that Cargo.toml names, of no commit.
+    let sources = git::origin(&context.root).await.ok().flatten();
     let repository = provenance::repository(&context.vars, sources.as_deref());
     let lock = sbom::lock(context)?;
     let facts = Facts {

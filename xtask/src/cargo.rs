@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
+use crate::child;
 use crate::context::Context;
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
@@ -53,9 +54,11 @@ pub(crate) async fn compile(context: &Context, platform: Platform, phase: &Phase
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| {
-            Failure::new(Exit::Preflight, "cargo", "cargo cannot be started")
-                .reason(error.to_string())
-                .hint("install Rust: https://rustup.rs")
+            let hint = match error.kind() {
+                std::io::ErrorKind::NotFound => "install Rust: https://rustup.rs",
+                _ => "cargo --version",
+            };
+            Failure::new(Exit::Preflight, "cargo", "cargo cannot be started").reason(error.to_string()).hint(hint)
         })?;
     let mut stdout = child.stdout.take().expect("stdout is piped");
     let stderr = child.stderr.take().expect("stderr is piped");
@@ -82,12 +85,12 @@ pub(crate) fn features(context: &Context) -> Vec<String> {
 /// Who would compile, as the compiler tells it, and with which flags and features; `None` where it does not.
 pub(crate) async fn compiler(context: &Context) -> Option<String> {
     let mut command = Command::new("rustc");
-    let command = command.arg("-vV").current_dir(&context.root).stdin(Stdio::null()).kill_on_drop(true);
-    let version = command.output().await.ok().filter(|output| output.status.success())?;
+    // What keeps it from answering is what cargo will say of it.
+    let version = child::ask(command.arg("-vV").current_dir(&context.root), child::LIMIT).await.ok()?;
     let settings = cargo_home(context).and_then(|home| std::fs::read_to_string(home.join("config.toml")).ok());
     // The flags but for the paths of this machine, which they only take away.
     let arguments = [vec![FLAG.to_owned()], features(context)].concat().join(" ");
-    Some(format!("{}{arguments}\n{}", String::from_utf8_lossy(&version.stdout), settings.unwrap_or_default()))
+    Some(format!("{version}{arguments}\n{}", settings.unwrap_or_default()))
 }
 
 /// What makes the binary static and the same in every folder.

@@ -38,6 +38,7 @@ use crate::ui::Ui;
 /// Whatever the command failed with; an interruption is one of these.
 pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<()> {
     let interrupt = &context.interrupt;
+    let _wait = ui.waiting(waits_for(&command));
     match command {
         Command::Doctor(arguments) => interrupt.or(doctor::run(&arguments, context, ui)).await,
         Command::Build(arguments) => interrupt.or(build::run(&arguments, context, ui)).await,
@@ -66,5 +67,32 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Announce(arguments) => interrupt.or(announce::run(&arguments, context, ui)).await,
         Command::Completions { shell } => completions::run(shell, context, ui),
         Command::Destroy(arguments) => interrupt.or(destroy::run(&arguments, context, ui)).await,
+    }
+}
+
+/// What a command waits for where no phase of it says anything closer.
+fn waits_for(command: &Command) -> &'static str {
+    match command {
+        Command::Doctor(_) => "the checks of this machine and of AWS",
+        Command::Build(_) => "the Docker engine",
+        Command::Release(arguments) if arguments.local => "the Docker engine",
+        Command::Release(_) | Command::Deploy(_) | Command::Plan(_) | Command::Apply(_) | Command::Rollback(_) => {
+            "AWS and the registry"
+        }
+        Command::Smoke(_) => "the endpoint's stack at AWS",
+        Command::Verify(_) => "AWS and the image's registry",
+        Command::Status { .. } => "the stack, its releases and its lock at AWS",
+        Command::Diff(_)
+        | Command::Drift { .. }
+        | Command::Events(_)
+        | Command::Cancel { .. }
+        | Command::Recover(_)
+        | Command::Bootstrap(_)
+        | Command::Destroy(_) => "the stack at AWS",
+        Command::Logs(_) => "the service's log at AWS",
+        Command::Unlock { .. } => "the environment lock at AWS",
+        Command::Prune(_) => "the images and releases at AWS",
+        Command::Comment(_) | Command::Announce(_) => "GitHub",
+        Command::IamPolicy(_) | Command::Version(_) | Command::Completions { .. } => "this machine's files",
     }
 }

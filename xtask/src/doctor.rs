@@ -11,6 +11,7 @@ mod machine;
 mod permissions;
 mod pipeline;
 mod quotas;
+mod repository;
 mod space;
 pub(crate) mod token;
 mod wanted;
@@ -128,15 +129,16 @@ async fn there(context: &Context, environment: &Environment, read: &Read, token:
         let rest = of_template(place, read, seen.as_ref().ok()).await;
         (seen, rest)
     };
-    let ((seen, of_template), permissions, role, pipeline) = tokio::join!(
+    let ((seen, of_template), permissions, role, repository, pipeline) = tokio::join!(
         of_stack,
         one("permissions", permissions::look(place)),
         one("execution role", permissions::execution_role(place)),
+        one("repository", repository::look(place)),
         pipeline::look(place, token),
     );
     findings.extend(caller::look(place, seen.as_ref().ok()));
     findings.push(("stack", seen.as_ref().map_err(Clone::clone).and_then(|seen| stack(seen, environment)).into()));
-    findings.extend([permissions, role, of_template, pipeline].into_iter().flatten());
+    findings.extend([permissions, role, repository, of_template, pipeline].into_iter().flatten());
     There { findings, seen: seen.ok() }
 }
 

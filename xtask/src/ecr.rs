@@ -41,6 +41,8 @@ pub(crate) struct Repository {
     /// Registry host, from the repository's URI.
     host: String,
     pub(crate) name: String,
+    /// Whether no tag can be moved. A repository of which that is not known is taken for one whose tags can.
+    pub(crate) immutable: bool,
 }
 
 /// An image that the registry has.
@@ -51,10 +53,17 @@ pub(crate) struct Stored {
     media_type: Option<String>,
 }
 
+impl Stored {
+    /// As ECR has it; `None` where it did not give it.
+    pub(crate) fn manifest(&self) -> Option<&str> {
+        Some(self.manifest.as_str()).filter(|manifest| !manifest.is_empty())
+    }
+}
+
 impl Repository {
     /// The repository at a host that is known already.
     pub(crate) fn at(host: &str, name: &str) -> Self {
-        Self { host: host.to_owned(), name: name.to_owned() }
+        Self { host: host.to_owned(), name: name.to_owned(), immutable: false }
     }
 
     /// Whether its URI names this host.
@@ -136,7 +145,8 @@ fn read(described: &Described) -> Result<Repository> {
     let name = described.repository_name().unwrap_or_default();
     let host = uri.strip_suffix(name).and_then(|host| host.strip_suffix('/'));
     let host = host.filter(|host| !host.is_empty()).with_context(|| format!("ECR named a repository {uri:?}"))?;
-    Ok(Repository { host: host.to_owned(), name: name.to_owned() })
+    let immutable = described.image_tag_mutability() == Some(&ImageTagMutability::Immutable);
+    Ok(Repository { host: host.to_owned(), name: name.to_owned(), immutable })
 }
 
 /// The image under `tag`; `None` where there is no such tag, or no such repository.

@@ -41,10 +41,13 @@ const MOVED: &str = "ECS has moved its weights, and an update puts them back, pe
 
 /// Why a change loses something that cannot be made again; `None` where it does not.
 pub(crate) fn loss(change: &Change) -> Option<&'static str> {
-    let replaced = matches!(change.replacement.as_deref(), Some("True" | "Conditional"));
-    // `Dynamic`: CloudFormation does not know yet what it will do.
-    let gone = ["Remove", "Dynamic"].contains(&change.action.as_str()) || (change.action == "Modify" && replaced);
-    why(&change.resource_type).filter(|_| gone)
+    // Only what is known to lose nothing does not ask. `Dynamic`: CloudFormation does not know yet what it will do.
+    let stays = match change.action.as_str() {
+        "Add" | "Import" => true,
+        "Modify" => change.replacement.as_deref() == Some("False"),
+        _ => false,
+    };
+    why(&change.resource_type).filter(|_| !stays)
 }
 
 /// What is lost with a resource of this type, if it cannot be made again.
@@ -123,6 +126,8 @@ mod tests {
             ("Remove", None, "would be removed"),
             ("Modify", Some("True"), "would be replaced"),
             ("Modify", Some("Conditional"), "may be replaced"),
+            ("Modify", None, "may be replaced"),
+            ("A new word", None, "may be replaced"),
         ] {
             for kind in ["AWS::Cognito::UserPool", "AWS::ApiGateway::RestApi", "AWS::ECR::Repository"] {
                 let changes = [change(action, kind, replacement)];

@@ -6,6 +6,7 @@ mod aws;
 mod bootstrap;
 mod cargo;
 mod changelog;
+mod child;
 mod cli;
 mod commands;
 mod context;
@@ -46,6 +47,7 @@ mod trust;
 mod ui;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -63,50 +65,97 @@ const MOMENT: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let vars: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let (vars, unreadable) = variables(std::env::vars_os());
+    // Only to be shown and looked through: the command line is parsed from what the system has.
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let no_color = vars.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     let terminal = Terminal::detect(no_color, github::is_job(&vars));
     let exit = match Cli::try_parse() {
         Ok(cli) => {
             let ui = Ui::new(cli.global, terminal);
-            run(cli, vars, &ui).await
+            run(cli, (vars, unreadable), &words, &ui).await
         }
-        Err(error) => usage(&error, terminal),
+        Err(error) => usage(&error, &words, terminal),
     };
     ExitCode::from(exit as u8)
 }
 
 /// Runs the command and prints its result or failure.
-async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
+async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: &[String], ui: &Ui) -> Exit {
     let job = vars.clone();
-    let context = Interrupt::listen().map_err(|error| Failure::of(&error)).and_then(|interrupt| {
+    let listen = || Interrupt::listen().map_err(|error| Failure::of(&error));
+    let context = unreadable.map_or_else(listen, Err).and_then(|interrupt| {
         let folder = std::env::current_dir().map_err(|error| Failure::of(&error.into()))?;
         Context::load(&folder, vars, interrupt)
     });
     let (result, report) = match context {
         Ok(context) => {
-            let result = tokio::select! {
-                biased;
-                result = commands::run(cli.command, &context, ui) => result,
-                () = context.interrupt.insisted() => Err(interrupt::interrupted().into()),
+            let work = async {
+                let result = tokio::select! {
+                    biased;
+                    result = commands::run(cli.command, &context, ui) => result,
+                    () = context.interrupt.insisted() => Err(interrupt::interrupted().into()),
+                };
+                let left = tidy(&context, ui).await;
+                (result, left)
             };
-            let left = tidy(&context, ui).await;
+            let (result, left) = tokio::select! {
+                biased;
+                ended = work => ended,
+                never = ui.tell_waits() => match never {},
+            };
             (result.map_err(|error| with_what_is_left(Failure::of(&error), &left, ui)), context.into_report())
         }
         Err(failure) => (Err(failure), Report::default()),
     };
-    let failure = result.err();
+    let failure = result.err().or_else(|| ui.unwritten().map(|error| unwritten(&error, &report)));
     let exit = failure.as_ref().map_or(Exit::Done, |failure| failure.exit);
     if let Some(failure) = &failure {
         ui.failure(failure);
     }
     let report = Report { ok: failure.is_none(), phases: ui.phases(), seconds: ui.seconds(), error: failure, ..report };
-    let words: Vec<String> = std::env::args().skip(1).collect();
     github::told::tell(&format!("cargo xtask {}", words.join(" ")), &report, &job, ui);
     ui.object(&report);
-    exit
+    match ui.unwritten().filter(|_| exit == Exit::Done) {
+        None => exit,
+        Some(error) => {
+            let failure = unwritten(&error, &report);
+            ui.failure(&failure);
+            failure.exit
+        }
+    }
+}
+
+type Variables = BTreeMap<String, String>;
+
+/// The environment as text, and what keeps the tool from reading it: a choice that is not text must not be taken for none.
+fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> (Variables, Option<Failure>) {
+    let read = ["AWS_", "DOCKER_", "XTASK_", "GITHUB_", "ACTIONS_", "CARGO_", "RUSTC"];
+    let is_read = |name: &str| {
+        name == "HOME" || read.iter().any(|start| name.starts_with(start)) || name.to_uppercase().ends_with("_PROXY")
+    };
+    let (mut vars, mut failure) = (Variables::new(), None);
+    for (name, value) in all {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => drop(vars.insert(name, value)),
+            Err(_) if is_read(&name) => {
+                let what = format!("the environment variable {name} is not UTF-8");
+                failure = Some(Failure::new(Exit::Usage, "environment-variable", what).hint(format!("unset {name}")));
+            }
+            Err(_) => {}
+        }
+    }
+    (vars, failure)
+}
+
+/// A result that nobody got. What was changed stays changed, which "failed" would deny.
+fn unwritten(error: &std::io::Error, report: &Report) -> Failure {
+    let exit = if report.changed() { Exit::NeedsHuman } else { Exit::Failed };
+    Failure::new(exit, "output", "the result cannot be written")
+        .resource("standard output")
+        .reason(error.to_string())
+        .hint("what the command does is done, except for the output; write it elsewhere")
 }
 
 /// Adds to a failure what goes on outside this process, or that nothing does.
@@ -153,12 +202,12 @@ async fn tidy(context: &Context, ui: &Ui) -> Vec<String> {
 }
 
 /// Help, version, or a command line that cannot be understood; with `--json` the latter is an object too.
-fn usage(error: &clap::Error, terminal: Terminal) -> Exit {
+fn usage(error: &clap::Error, words: &[String], terminal: Terminal) -> Exit {
     if !error.use_stderr() {
-        drop(error.print());
-        return Exit::Done;
+        let unread = |error: &std::io::Error| error.kind() != std::io::ErrorKind::BrokenPipe;
+        return if error.print().err().is_some_and(|error| unread(&error)) { Exit::Failed } else { Exit::Done };
     }
-    if std::env::args().any(|argument| argument == "--json") {
+    if words.iter().any(|word| word == "--json") {
         let global = Global { json: true, quiet: false, yes: false, color: Color::Auto, verbose: false };
         let ui = Ui::new(global, terminal);
         let text = error.to_string();

@@ -62,7 +62,14 @@ pub(crate) async fn check<T>(
 ) -> Result<(Ready, T)> {
     let Check { context, environment, proof, wait, engine, own_template } = check;
     let phase = ui.phase("preflight");
-    let connect = async { if engine { docker::connect(&context.vars).await } else { Err(no_engine()) } };
+    let connect = async {
+        if !engine {
+            return Err(no_engine());
+        }
+        let _wait = ui.waiting("the Docker engine's version");
+        docker::connect(&context.vars).await
+    };
+    phase.doing("AWS, which account the credentials are of");
     let (connected, account) = tokio::join!(connect, account(context, environment));
     let template = context.template(environment);
     let platform = template.as_ref().ok().map(|template| platform(environment, template));
@@ -85,6 +92,7 @@ pub(crate) async fn check<T>(
     let (Some((clients, identity)), Some(template), Some(platform)) = (account, template, platform) else {
         return Err(outcome::preflight(&problems).into());
     };
+    phase.doing("the stack, its releases and its lock at AWS, and the image in the registry");
     let (seen, also) = tokio::try_join!(rollout::look(&clients, environment), also(&clients, &identity, &template))?;
     if own_template {
         problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));

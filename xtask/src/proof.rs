@@ -1,11 +1,13 @@
 //! Proves that a deployed environment runs an image, and puts the answer into the result.
 
 pub(crate) mod before_users;
+mod tasks;
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use config::deployment::Environment;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::aws::Clients;
@@ -16,7 +18,8 @@ use crate::plan;
 use crate::smoke::{self, Callers, Target, Verdict, sign_in};
 use crate::stack::Stack;
 use crate::template::API_GATEWAY_URL;
-use crate::ui::Ui;
+use crate::ui::{Phase, Ui};
+use tasks::Running;
 
 /// Where the environment is asked: the command line's URL, the environment's, the stack's own.
 ///
@@ -35,6 +38,11 @@ pub(crate) fn base_url(environment: &Environment, stack: &Stack, given: Option<&
         .map_err(|name| fail(format!("stack {} has no output {name}", stack.name)))?;
     url.parse().map_err(|error| fail(format!("{url}: {error}")))
 }
+
+/// How long tasks of another image may run beside an endpoint that is right.
+const TASKS: Duration = Duration::from_secs(30);
+/// Between two looks at them.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What stands before an endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -85,16 +93,50 @@ pub(crate) async fn prove(
     if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, manner.exit) {
         return Err(failure.into());
     }
-    match verdict.served() {
-        Some(served) => phase.done(&format!("{url} is right and runs {served}")),
-        None => {
-            phase.done(&format!("{url} is right"));
-            if target.digest.is_some() {
-                ui.warn("which image answered is not known: [service] version_path is not set in deploy.toml");
-            }
+    match (verdict.served(), &target.digest) {
+        (Some(served), _) => phase.done(&format!("{url} is right and runs {served}")),
+        (None, None) => phase.done(&format!("{url} is right")),
+        (None, Some(wanted)) => {
+            let running = match door {
+                // In a box: what it keeps is large, and every release would carry it.
+                Door::Stack(clients, stack) => Box::pin(settled(clients, stack, wanted, &phase)).await,
+                Door::None | Door::Unknown => Ok(Running::Unknown),
+            };
+            let unknown = "which image answered is not known: [service] version_path is not set in deploy.toml";
+            let (what, warning) = match running {
+                Ok(Running::Right(tasks)) => (format!("; ECS runs {wanted} in its tasks: {tasks}"), None),
+                Ok(Running::Other { served, all: true }) => {
+                    let verdict = Verdict::OldVersion { served };
+                    context.report(|report| report.smoke = Some((&verdict).into()));
+                    return Err(wrong(&verdict, Some(wanted), &url, manner.exit).expect("it is wrong").into());
+                }
+                Ok(Running::Other { served, .. }) => {
+                    (String::new(), Some(format!("{unknown}, and one of ECS's tasks still runs {served}")))
+                }
+                Ok(Running::Unknown) => (String::new(), Some(unknown.to_owned())),
+                Err(failure) => {
+                    let reason = failure.reason.unwrap_or_default();
+                    (String::new(), Some(format!("{unknown}, and ECS does not say: {}: {reason}", failure.message)))
+                }
+            };
+            phase.done(&format!("{url} is right{what}"));
+            warning.iter().for_each(|warning| ui.warn(warning));
         }
     }
     Ok(())
+}
+
+/// What ECS runs, once that is the wanted image only, or for as long as an old task may need to end.
+async fn settled(clients: &Clients, stack: &Stack, wanted: &Digest, phase: &Phase<'_>) -> Result<Running, Failure> {
+    let deadline = Instant::now() + TASKS;
+    phase.doing("ECS, which images its tasks run");
+    loop {
+        let running = tasks::running(clients, stack, wanted).await?;
+        if !matches!(running, Running::Other { .. }) || Instant::now() >= deadline {
+            return Ok(running);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Those who ask, signed in as the door demands.
@@ -130,6 +172,9 @@ fn wrong(verdict: &Verdict, wanted: Option<&Digest>, url: &str, exit: Exit) -> O
         Verdict::NotAnswering { reason } => failure("not-answering", "the endpoint does not give the right answer")
             .reason(reason)
             .hint("look at the service's log, then ask again with cargo xtask smoke"),
+        Verdict::NotReached { reason, next } => failure("not-answering", "the endpoint does not give the right answer")
+            .reason(reason)
+            .hint(format!("{next}; then ask again with cargo xtask smoke")),
     })
 }
 

@@ -119,6 +119,14 @@ pub(crate) struct Report {
     pub(crate) error: Option<Failure>,
 }
 
+impl Report {
+    /// Whether the command has changed something that outlives it.
+    pub(crate) fn changed(&self) -> bool {
+        let changed = self.change.is_some_and(|change| !matches!(change, Change::None));
+        changed || self.release.is_some() || (self.removed.is_some() && self.plan.is_none())
+    }
+}
+
 /// What a release did to what runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

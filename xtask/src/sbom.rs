@@ -5,12 +5,13 @@
 mod document;
 mod tree;
 
-use std::process::Stdio;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::process::Command;
 
 use crate::cargo;
+use crate::child;
 use crate::context::Context;
 use crate::image::ImageReference;
 use crate::outcome::{Exit, Failure};
@@ -22,33 +23,28 @@ pub(crate) const KIND: &str = "application/vnd.cyclonedx+json";
 /// The file that says which packages are compiled, and with which checksums.
 pub(crate) const LOCK: &str = "Cargo.lock";
 
+/// How long cargo may take: it may wait for another one, or fetch packages.
+const LIMIT: Duration = Duration::from_secs(300);
+
 /// Writes the bill of materials of `image`, which is named by digest.
 ///
 /// # Errors
 /// No Cargo.lock, or a cargo that does not tell what it compiles.
 pub(crate) async fn write(context: &Context, platform: Platform, image: &ImageReference) -> Result<Vec<u8>> {
     let lock = lock(context)?;
-    let output = Command::new("cargo")
-        .args(["tree", "--locked", "--package", cargo::SERVICE, "--target", platform.triple()])
-        // What only runs while compiling is not in the program.
-        .args(["--edges", "normal,no-proc-macro", "--prefix", "depth", "--format", tree::FORMAT])
-        .args(cargo::features(context))
-        .current_dir(&context.root)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("cargo cannot be started")?;
+    let mut command = Command::new("cargo");
+    command.args(["tree", "--locked", "--package", cargo::SERVICE, "--target", platform.triple()]);
+    // What only runs while compiling is not in the program.
+    command.args(["--edges", "normal,no-proc-macro", "--prefix", "depth", "--format", tree::FORMAT]);
+    command.args(cargo::features(context)).current_dir(&context.root);
     let fail = |reason: String| {
         Failure::new(Exit::Failed, "sbom", "cargo does not tell what the image is made of")
             .resource(format!("package {}, target {}", cargo::SERVICE, platform.triple()))
             .reason(reason)
             .hint(format!("cargo tree --locked --package {} --edges normal,no-proc-macro", cargo::SERVICE))
     };
-    if !output.status.success() {
-        return Err(fail(String::from_utf8_lossy(&output.stderr).trim().to_owned()).into());
-    }
-    let tree = tree::read(&String::from_utf8_lossy(&output.stdout)).map_err(fail)?;
+    let tree = child::ask(&mut command, LIMIT).await.map_err(|refusal| fail(refusal.to_string()))?;
+    let tree = tree::read(&tree).map_err(fail)?;
     let document = document::write(&context.deployment.service.name, image, &tree, &tree::checksums(&lock));
     Ok(document.to_string().into_bytes())
 }

@@ -1,5 +1,6 @@
 //! Proves an endpoint: the right answer, from the right image, several times running.
 
+mod instead;
 pub(crate) mod sign_in;
 mod visitor;
 
@@ -7,6 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use config::deployment::Service;
+use encoding_rs::{Encoding, UTF_8};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -14,6 +17,7 @@ use url::{Host, Url};
 
 use crate::image::Digest;
 use crate::ui::Phase;
+use instead::NotReached;
 pub(crate) use sign_in::Callers;
 pub(crate) use visitor::Visitor;
 
@@ -53,6 +57,8 @@ pub(crate) enum Verdict {
     Open { reason: String },
     /// It does not give the right answer.
     NotAnswering { reason: String },
+    /// Something before the service answers in its place; `next` says what to look at.
+    NotReached { reason: String, next: String },
 }
 
 impl Target<'_> {
@@ -72,7 +78,7 @@ impl Verdict {
             Self::Right { .. } => "right",
             Self::OldVersion { .. } => "old-version",
             Self::Open { .. } => "open",
-            Self::NotAnswering { .. } => "not-answering",
+            Self::NotAnswering { .. } | Self::NotReached { .. } => "not-answering",
         }
     }
 
@@ -80,7 +86,7 @@ impl Verdict {
         match self {
             Self::Right { served } => served.clone(),
             Self::OldVersion { served } => Some(served.clone()),
-            Self::Open { .. } | Self::NotAnswering { .. } => None,
+            Self::Open { .. } | Self::NotAnswering { .. } | Self::NotReached { .. } => None,
         }
     }
 }
@@ -159,7 +165,9 @@ pub(crate) fn describe(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Right { .. } => "right".to_owned(),
         Verdict::OldVersion { served } => format!("still served by {served}"),
-        Verdict::Open { reason } | Verdict::NotAnswering { reason } => reason.clone(),
+        Verdict::Open { reason } | Verdict::NotAnswering { reason } | Verdict::NotReached { reason, .. } => {
+            reason.clone()
+        }
     }
 }
 
@@ -167,7 +175,13 @@ pub(crate) fn describe(verdict: &Verdict) -> String {
 pub(crate) async fn ask(client: &Client, target: &Target<'_>) -> Verdict {
     match round(client, target).await {
         Ok(verdict) => verdict,
-        Err(error) => Verdict::NotAnswering { reason: target.callers.visitor.redact(&format!("{error:#}")) },
+        Err(error) => {
+            let redact = |text: &str| target.callers.visitor.redact(text);
+            match error.downcast_ref::<NotReached>() {
+                Some(NotReached { reason, next }) => Verdict::NotReached { reason: redact(reason), next: redact(next) },
+                None => Verdict::NotAnswering { reason: redact(&format!("{error:#}")) },
+            }
+        }
     }
 }
 
@@ -190,13 +204,14 @@ async fn turned_away(client: &Client, target: &Target<'_>) -> Option<Verdict> {
 async fn round(client: &Client, target: &Target<'_>) -> Result<Verdict> {
     let service = target.service;
     let body = get(client, target, &service.smoke_path).await?;
-    if !body.contains(&service.smoke_contains) {
-        let start: String = body.chars().take(200).collect();
-        anyhow::bail!("{} answers {start:?}, which has no {:?}", service.smoke_path, service.smoke_contains);
+    if !body.text.contains(&service.smoke_contains) {
+        let start: String = body.text.chars().take(200).collect();
+        let cut = if body.cut { format!("; only {} KiB were read", MAX_BODY / 1024) } else { String::new() };
+        anyhow::bail!("{} answers {start:?}, which has no {:?}{cut}", service.smoke_path, service.smoke_contains);
     }
     let Some(path) = &service.version_path else { return Ok(Verdict::Right { served: None }) };
     let body = get(client, target, path).await?;
-    let version: Version = serde_json::from_str(&body).with_context(|| format!("{path} does not answer JSON"))?;
+    let version: Version = serde_json::from_str(&body.text).with_context(|| format!("{path} does not answer JSON"))?;
     match (version.digest, &target.digest) {
         (served, None) => Ok(Verdict::Right { served }),
         (Some(served), Some(wanted)) if served == wanted.as_str() => Ok(Verdict::Right { served: Some(served) }),
@@ -205,13 +220,16 @@ async fn round(client: &Client, target: &Target<'_>) -> Result<Verdict> {
     }
 }
 
-async fn get(client: &Client, target: &Target<'_>, path: &str) -> Result<String> {
+async fn get(client: &Client, target: &Target<'_>, path: &str) -> Result<Body> {
     let url = join(&target.base, path);
     let response = send(client, &url, &target.callers.visitor).await?;
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     let body = read(response).await.with_context(|| format!("{url} broke off"))?;
     if status != StatusCode::OK {
-        let start: String = body.chars().take(200).collect();
+        let start: String = body.text.chars().take(200).collect();
+        if let Some(other) = instead::who(&url, status, &headers, &body.text) {
+            return Err(other.into());
+        }
         anyhow::bail!("{url} answers {status} {start}");
     }
     Ok(body)
@@ -223,15 +241,33 @@ async fn send(client: &Client, url: &Url, visitor: &Visitor) -> Result<Response>
     response.with_context(|| format!("{url} cannot be reached"))
 }
 
-async fn read(mut response: Response) -> Result<String> {
-    let mut body = Vec::new();
+/// An answer as text.
+struct Body {
+    text: String,
+    /// Whether it is longer than what was read.
+    cut: bool,
+}
+
+async fn read(mut response: Response) -> Result<Body> {
+    let charset = response.headers().get(CONTENT_TYPE).and_then(|value| charset(value.to_str().ok()?));
+    let (mut bytes, mut cut) = (Vec::new(), false);
     while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_BODY {
+        bytes.extend_from_slice(&chunk);
+        cut = bytes.len() > MAX_BODY;
+        if cut {
+            bytes.truncate(MAX_BODY);
             break;
         }
     }
-    Ok(String::from_utf8_lossy(&body).into_owned())
+    let (text, ..) = charset.unwrap_or(UTF_8).decode(&bytes);
+    Ok(Body { text: text.into_owned(), cut })
+}
+
+/// The encoding that a `Content-Type` names (RFC 9110 §8.3.2), if it is a known one.
+fn charset(content_type: &str) -> Option<&'static Encoding> {
+    let parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut named = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    Encoding::for_label(named.next()?.1.trim().trim_matches('"').as_bytes())
 }
 
 /// Puts a path behind the base's own.

@@ -5,9 +5,11 @@
 
 mod foreign;
 mod phase;
+mod waits;
 
 use std::borrow::Cow;
-use std::io::{IsTerminal, Write};
+use std::convert::Infallible;
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -18,8 +20,10 @@ use tokio::sync::oneshot;
 
 use crate::cli::{Color, Global};
 use crate::outcome::{Exit, Failure};
-use foreign::without_commands;
+use foreign::{visible, without_commands};
 pub(crate) use phase::{Phase, PhaseRecord};
+pub(crate) use waits::Waiting;
+use waits::{Telling, Waits};
 
 /// What a terminal can do, asked once by `main`.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +40,9 @@ pub(crate) struct Terminal {
 impl Terminal {
     pub(crate) fn detect(no_color: bool, job: bool) -> Self {
         Self {
-            stdin: std::io::stdin().is_terminal(),
-            stderr: std::io::stderr().is_terminal(),
-            stdout: std::io::stdout().is_terminal(),
+            stdin: io::stdin().is_terminal(),
+            stderr: io::stderr().is_terminal(),
+            stdout: io::stdout().is_terminal(),
             no_color,
             job,
         }
@@ -59,6 +63,9 @@ pub(crate) struct Ui {
     live: Option<MultiProgress>,
     phases: Mutex<Vec<PhaseRecord>>,
     still_runs: Mutex<Option<String>>,
+    waits: Waits,
+    /// Why a result could not be written, the first time.
+    unwritten: Mutex<Option<io::Error>>,
     started: Instant,
 }
 
@@ -83,6 +90,8 @@ impl Ui {
             live,
             phases: Mutex::default(),
             still_runs: Mutex::default(),
+            waits: Waits::new(),
+            unwritten: Mutex::default(),
             started: Instant::now(),
         }
     }
@@ -97,6 +106,27 @@ impl Ui {
     /// Starts a phase: a spinner on a terminal, a line elsewhere.
     pub(crate) fn phase(&self, name: &'static str) -> Phase<'_> {
         Phase::start(self, name)
+    }
+
+    /// Says what is waited for where no phase does, until the answer is dropped.
+    pub(crate) fn waiting(&self, what: impl Into<String>) -> Waiting<'_> {
+        self.waits.open("", Some(what.into()), false)
+    }
+
+    /// Tells what is waited for whenever nothing was written for ten seconds, and for as long as it is polled. A live
+    /// display shows that by itself.
+    pub(crate) async fn tell_waits(&self) -> Infallible {
+        loop {
+            match self.waits.next() {
+                Ok(Telling { name, what, silence }) if !self.quiet => {
+                    let what = what.map(|what| format!(": {what}")).unwrap_or_default();
+                    let line = format!("  {name:<9} still waiting ({} s){what}", silence.as_secs());
+                    self.suspend(|| drop(write_line(io::stderr(), &self.harmless(&line, self.color))));
+                }
+                Ok(_) => {}
+                Err(pause) => tokio::time::sleep(pause).await,
+            }
+        }
     }
 
     /// A change of state worth keeping on the screen.
@@ -115,7 +145,7 @@ impl Ui {
 
     /// A line for whoever runs this tool, in words of its own, such as an annotation of GitHub's.
     pub(crate) fn instruct(&self, line: &str) {
-        self.suspend(|| write_line(std::io::stderr(), line));
+        self.to_stderr_as(&visible(line, false));
     }
 
     pub(crate) fn warn(&self, text: &str) {
@@ -127,23 +157,26 @@ impl Ui {
     /// The result, in words; not shown with `--json`.
     pub(crate) fn result(&self, text: &str) {
         if !self.json {
-            write_line(std::io::stdout(), &self.harmless(text));
+            self.to_stdout(&self.harmless(text, self.color_results));
         }
     }
 
     /// One of many results, as soon as it is known: a line of text, or with `--json` an object on a line of its own.
     pub(crate) fn each(&self, object: &impl Serialize, text: &str) {
-        let object = || serde_json::to_string(object).expect("results are maps with text keys");
-        let line = if self.json { object() } else { text.to_owned() };
-        self.suspend(|| write_line(std::io::stdout(), &self.harmless(&line)));
+        if self.json { self.object(object) } else { self.result(text) }
     }
 
     /// The result as the one JSON object; only shown with `--json`.
     pub(crate) fn object(&self, object: &impl Serialize) {
         if self.json {
             let text = serde_json::to_string(object).expect("results are maps with text keys");
-            write_line(std::io::stdout(), &text);
+            self.to_stdout(&self.harmless(&text, false));
         }
+    }
+
+    /// Why a result could not be written; `None` where every one was.
+    pub(crate) fn unwritten(&self) -> Option<io::Error> {
+        self.unwritten.lock().expect("no holder panics").take()
     }
 
     /// Prints a failure.
@@ -185,15 +218,16 @@ impl Ui {
             live.clear()?;
             live.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let mut stderr = std::io::stderr();
-        write!(stderr, "{question} [y/N] ")?;
+        let mut stderr = io::stderr();
+        write!(stderr, "{} [y/N] ", visible(question, false))?;
         stderr.flush()?;
         let line = OpenLine;
+        let _asked = self.waits.open("", None, true);
         // A thread of its own: whoever waits here can be interrupted, and the process may end while it still reads.
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
             let mut answer = String::new();
-            let read = std::io::stdin().read_line(&mut answer).map(|_| answer);
+            let read = io::stdin().read_line(&mut answer).map(|_| answer);
             drop(sender.send(read));
         });
         let answer = receiver.await.context("nobody answered")??;
@@ -240,12 +274,31 @@ impl Ui {
     }
 
     fn to_stderr(&self, text: &str) {
-        self.suspend(|| write_line(std::io::stderr(), &self.harmless(text)));
+        self.to_stderr_as(&self.harmless(text, self.color));
     }
 
-    /// Text of others, such as a container's log, in which a job would find no command.
-    fn harmless<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if self.job { without_commands(text) } else { text.into() }
+    /// A line that holds nothing to make harmless.
+    fn to_stderr_as(&self, line: &str) {
+        self.waits.written();
+        // Progress that nobody can read is no failure, and there is nowhere else to say so.
+        self.suspend(|| drop(write_line(io::stderr(), line)));
+    }
+
+    fn to_stdout(&self, line: &str) {
+        self.waits.written();
+        match self.suspend(|| write_line(io::stdout(), line)) {
+            // A reader that went away (`| head`) is no reason to fail.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                self.unwritten.lock().expect("no holder panics").get_or_insert(error);
+            }
+            _ => {}
+        }
+    }
+
+    /// Text of others, such as a container's log, in which neither terminal nor job find a command.
+    fn harmless<'a>(&self, text: &'a str, colors: bool) -> Cow<'a, str> {
+        let text = visible(text, colors);
+        if self.job { without_commands(&text).into_owned().into() } else { text }
     }
 
     /// Takes the live display off the screen while something else is written.
@@ -262,7 +315,7 @@ struct OpenLine;
 
 impl Drop for OpenLine {
     fn drop(&mut self) {
-        write_line(std::io::stderr(), "");
+        drop(write_line(io::stderr(), ""));
     }
 }
 
@@ -286,7 +339,7 @@ fn unanswered(question: &str) -> Failure {
         .hint("repeat the command with --yes if the answer is yes")
 }
 
-/// A reader that went away (`| head`) is no reason to fail.
-fn write_line(mut stream: impl Write, text: &str) {
-    drop(writeln!(stream, "{text}").and_then(|()| stream.flush()));
+fn write_line(mut stream: impl Write, text: &str) -> io::Result<()> {
+    writeln!(stream, "{text}")?;
+    stream.flush()
 }

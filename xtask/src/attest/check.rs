@@ -49,12 +49,15 @@ pub(crate) async fn checks(
         }
         Some((attached, Ok(told))) => {
             let wanted = match repository {
-                Some(repository) => repository.to_owned(),
-                None => provenance::repository(&context.vars, git::origin(&context.root).await.as_deref()),
+                Some(repository) => Ok(repository.to_owned()),
+                None => {
+                    let origin = git::origin(&context.root).await;
+                    origin.map(|origin| provenance::repository(&context.vars, origin.as_deref()))
+                }
             };
             let run = told.run.as_ref().map(|run| format!(", {run}")).unwrap_or_default();
             checked.push(("provenance", Ok(format!("built by {}{run}", told.builder))));
-            checked.push(("repository", from(&told, &wanted)));
+            checked.push(("repository", wanted.and_then(|wanted| from(&told, &wanted))));
             checked.push(("commit", commit(context, &told).await));
             attestations.push(Attestation {
                 builder: Some(told.builder),
@@ -163,18 +166,21 @@ fn from(told: &Told, wanted: &str) -> Result<String, Failure> {
     Ok(told.repository.clone())
 }
 
-/// Whether the work tree's history has the commit. One that is cut off cannot tell.
+/// Whether the clone has the commit. What git cannot answer, or a history that is cut off, is not taken for a yes.
 async fn commit(context: &Context, told: &Told) -> Result<String, Failure> {
     let Some(commit) = &told.commit else {
         return Err(fail("the image was built from a work tree with uncommitted changes".to_owned(), None)
             .reason("its provenance names no commit")
             .hint("commit, and release again"));
     };
-    if git::knows(&context.root, commit).await {
+    if git::knows(&context.root, commit).await? {
         return Ok(commit.clone());
     }
-    if git::is_shallow(&context.root).await {
-        return Ok(format!("{commit}, which this shallow clone cannot look up"));
+    if git::is_shallow(&context.root).await? {
+        return Err(fail("it cannot be checked which commit the image was built from".to_owned(), None)
+            .resource(commit)
+            .reason("this clone is shallow: its history is cut off, and it does not have the commit")
+            .hint("git fetch --unshallow; in a job on GitHub, fetch-depth: 0 for actions/checkout"));
     }
     Err(fail("the image was built from a commit that is not in this clone".to_owned(), None)
         .resource(commit)

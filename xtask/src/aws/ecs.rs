@@ -63,6 +63,10 @@ pub(crate) struct Task {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Container {
     pub(crate) name: String,
+    /// As the task definition names it.
+    pub(crate) image: String,
+    /// Of the manifest that it was started from; empty before it is pulled.
+    pub(crate) digest: String,
     /// The engine's id, by which streams without a prefix are named.
     pub(crate) runtime_id: String,
     pub(crate) exit_code: Option<i32>,
@@ -197,6 +201,8 @@ fn read(task: &Described) -> Task {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let container = |container: &aws_sdk_ecs::types::Container| Container {
         name: text(container.name()),
+        image: text(container.image()),
+        digest: text(container.image_digest()),
         runtime_id: text(container.runtime_id()),
         exit_code: container.exit_code(),
         reason: container.reason().filter(|reason| !reason.is_empty()).map(str::to_owned),

@@ -60,7 +60,8 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     if let (Some(id), Some(stack_id)) = (&plan.change_set, &plan.stack_id) {
         match context.interrupt.or(change_set::state(client, stack_id, id)).await? {
             change_set::State::Available { image } => {
-                if let Some(other) = image.filter(|image| *image != plan.image) {
+                if image.as_deref() != Some(plan.image.as_str()) {
+                    let other = image.unwrap_or_else(|| "no image that CloudFormation names".to_owned());
                     moved.push(format!("change set {id}: it is of {other}"));
                 }
                 set = Some(change_set::ChangeSet {

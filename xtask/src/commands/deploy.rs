@@ -1,22 +1,26 @@
 //! `deploy`: any image that is already in the environment's registry, by digest, with the same proof as a release; or a
 //! template that runs none.
 
+mod runnable;
 mod supplement;
 
 use anyhow::Result;
 
 use super::release;
+use crate::attest;
 use crate::aws::{Clients, Identity};
 use crate::cli::Deploy;
 use crate::context::Context;
 use crate::delivery::{self, Delivery};
 use crate::ecr;
 use crate::image::ImageReference;
+use crate::oci::Descriptor;
 use crate::outcome::{Exit, Failure};
 use crate::preflight::{self, Check};
 use crate::rollout::{self, Origin, Wanted};
 use crate::template::Template;
 use crate::ui::Ui;
+pub(super) use runnable::Target;
 
 pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
@@ -34,7 +38,16 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
     let check =
         Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: true };
-    let also = async |clients: &Clients, _: &Identity, _: &Template| pin(clients, image, registry, *dry_run).await;
+    let also = async |clients: &Clients, _: &Identity, template: &Template| {
+        let platform = preflight::platform(environment, template)?;
+        let target = Target { image: &image, environment: &environment.name, platform };
+        let pinned = pin(clients, target, registry, *dry_run).await?;
+        if let Some(config) = &pinned.config {
+            let at = attest::of_environment(context, environment, clients, &pinned.image, registry).await?;
+            target.check_configuration(&at.blob(config).await?)?;
+        }
+        Ok(pinned.image)
+    };
     let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     if *dry_run {
         let step = format!("bring stack {} to {image}", environment.stack);
@@ -61,29 +74,40 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     delivery::deliver(&delivery).await
 }
 
-/// The image by digest. In the environment's own registry it is looked up; elsewhere a digest is taken as it is.
+/// An image by digest.
+pub(super) struct Pinned {
+    pub(super) image: ImageReference,
+    /// What says which platform it is for, where its manifest does not.
+    config: Option<Descriptor>,
+}
+
+/// The image by digest. In the environment's own registry it is looked up, and refused where it cannot run; elsewhere a
+/// digest is taken as it is.
 pub(super) async fn pin(
     clients: &Clients,
-    image: ImageReference,
+    target: Target<'_>,
     registry: Option<&str>,
     dry_run: bool,
-) -> Result<ImageReference> {
-    let client = &clients.ecr;
+) -> Result<Pinned> {
+    let (client, image) = (&clients.ecr, target.image);
     let repository = ecr::find(client, &image.repository).await?;
     let own = repository.as_ref().map(|repository| repository.image("any", None).host);
     if own.as_ref() == Some(&image.host) || (own.is_some() && registry == Some(image.host.as_str())) {
-        let stored = ecr::resolve(client, &image).await?;
-        let digest = stored.digest.clone();
-        if image.digest.is_some() && !dry_run {
+        let stored = ecr::resolve(client, image).await?;
+        let digest = &stored.digest;
+        // Emulators may leave the manifest out.
+        let config = stored.manifest().map(|manifest| target.check(manifest)).transpose()?.flatten();
+        let may_move = image.digest.is_some() || repository.is_some_and(|repository| !repository.immutable);
+        if may_move && !dry_run {
             // The repository's lifecycle takes what has no tag; what is deployed must never be that.
-            let short = digest.as_str().get(7..19).unwrap_or_default();
-            ecr::add_tag(client, &image.repository, &stored, &format!("deployed-{short}")).await?;
+            ecr::add_tag(client, &image.repository, &stored, &digest.as_str().replacen("sha256:", "deployed-", 1))
+                .await?;
         }
         let host = registry.unwrap_or(&image.host).to_owned();
-        return Ok(ImageReference { host, ..image.pinned(&digest) });
+        return Ok(Pinned { image: ImageReference { host, ..image.pinned(digest) }, config });
     }
     if let Some(digest) = &image.digest {
-        return Ok(image.pinned(digest));
+        return Ok(Pinned { image: image.pinned(digest), config: None });
     }
     let own = own.unwrap_or_else(|| format!("registry, without a repository {}", image.repository));
     Err(Failure::new(Exit::Failed, "image", "only a digest can be deployed from another registry")

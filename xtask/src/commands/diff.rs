@@ -34,7 +34,7 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     let (clients, _) = preflight::account(context, environment).await?;
     let look = rollout::look(&clients, environment);
     let image = image(arguments, environment, &template, &clients, context, ui);
-    let (seen, image, commit) = tokio::join!(look, image, git::clean_commit(&context.root));
+    let (seen, image, commit) = tokio::join!(look, image, git::noted_commit(&context.root, ui));
     let (seen, image) = (seen?, image?);
     let problems = preflight::parameter_problems(context, environment, &template, there(&seen));
     if !problems.is_empty() {
@@ -93,8 +93,10 @@ async fn image(
     let registry = arguments.registry.as_deref().or(environment.registry.as_deref());
     if let Some(image) = &arguments.image {
         let invalid = |error: crate::image::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string());
-        let image = image.parse().map_err(invalid)?;
-        return Ok(Some((deploy::pin(clients, image, registry, true).await?, true)));
+        let image = &image.parse().map_err(invalid)?;
+        let platform = preflight::platform(environment, template)?;
+        let target = deploy::Target { image, environment: &environment.name, platform };
+        return Ok(Some((deploy::pin(clients, target, registry, true).await?.image, true)));
     }
     let name = &context.deployment.service.name;
     let platform = preflight::platform(environment, template)?;

@@ -80,6 +80,7 @@ async fn scanned(clients: &Clients, stack: &Stack) -> Result<Option<Vec<Finding>
     match scan::scan(&clients.ecr, &image.repository, digest.as_str()).await {
         Ok(Scan::Findings(findings)) => Ok(Some(findings)),
         Ok(Scan::Unsupported(words)) => Err(format!("ECR cannot scan the image: {words}")),
+        Ok(Scan::Failed(words)) => Err(format!("ECR's scan of the image has no result: {words}")),
         Ok(Scan::Pending) => Err("ECR still scans the image".to_owned()),
         Ok(Scan::Missing) => Err("ECR has not scanned the image".to_owned()),
         Err(error) => {

@@ -59,6 +59,7 @@ async fn show(arguments: &Logs, context: &Context, ui: &Ui) -> Result<()> {
 
 /// Shows new lines until it is interrupted.
 async fn follow(clients: &Clients, group: &str, mut follower: Follower, ui: &Ui) -> Result<()> {
+    let _wait = ui.waiting(format!("new lines of log group {group}"));
     let mut lost = 0;
     loop {
         tokio::time::sleep(PAUSE).await;

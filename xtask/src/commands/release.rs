@@ -101,7 +101,7 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
                 Err(_) => None,
             }
         };
-        let (tag, commit) = tokio::join!(tag, git::clean_commit(&context.root));
+        let (tag, commit) = tokio::join!(tag, git::noted_commit(&context.root, ui));
         // Where the registry's host is said, the repository need not be asked for it.
         let known = Known::at(registry, name);
         let found = publish::look(clients, name, tag.as_deref(), known).await?;
@@ -145,6 +145,7 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
     // Files may have changed while the compiler read them; a tag that cannot be moved must not lie.
     let (tag, now) =
         tokio::join!(artifact::source_tag(context, ready.platform, source), git::clean_commit(&context.root));
+    let now = now.ok().flatten();
     let covered = artifact.is_covered(context).await;
     let source_tag = source_tag.filter(|tag_before| covered && tag.as_ref() == Some(tag_before));
     let commit = commit.filter(|commit| now.as_ref() == Some(commit));

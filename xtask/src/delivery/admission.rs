@@ -47,7 +47,7 @@ impl Delivery<'_> {
 /// An image that an environment is to run.
 pub(crate) struct Candidate<'a> {
     pub(crate) environment: &'a Environment,
-    /// By digest; others are not looked at, since no stack gets them.
+    /// By digest; others are refused where there is something to check.
     pub(crate) image: &'a ImageReference,
     /// The registry's real host, where the repository's own URI leads nowhere.
     pub(crate) registry: Option<&'a str>,
@@ -70,7 +70,14 @@ impl Candidate<'_> {
     /// As for [`Delivery::admit`].
     pub(crate) async fn admit(&self, context: &Context, clients: &Clients, ui: &Ui) -> Result<()> {
         let Self { environment, image, .. } = self;
-        let Some(digest) = &image.digest else { return Ok(()) };
+        if !environment.attested && environment.block_severity.is_none() {
+            return Ok(());
+        }
+        let digest = image.digest.as_ref().ok_or_else(|| {
+            Failure::new(Exit::Preflight, "image", "the image has no digest, so that nothing of it can be checked")
+                .resource(image.to_string())
+                .hint("name it by digest: HOST/REPOSITORY@sha256:…")
+        })?;
         if environment.attested {
             let phase = ui.phase("verify");
             let registry = attest::of_environment(context, environment, clients, image, self.registry).await?;
@@ -115,34 +122,34 @@ impl Candidate<'_> {
 
     fn judge(&self, scan: Result<Scan>, digest: &Digest, severity: Severity) -> Result<Judged> {
         let Self { environment, image, .. } = self;
-        let refuse = |message: &str, reason: String, hint: String| {
+        let (region, repository, name) = (&environment.region, &image.repository, &environment.name);
+        let off = format!("block_severity = \"none\" in [environments.{name}] of deploy.toml lets every image pass");
+        let refuse = |message: &str, reason: String, next: &str| {
+            let hint = format!("{next}; {off}");
             Failure::new(Exit::Preflight, "scan", message).resource(image.to_string()).reason(reason).hint(hint)
+        };
+        let scan_again = if image.host.contains(".dkr.ecr.") {
+            format!(
+                "aws ecr start-image-scan --region {region} --repository-name {repository} --image-id imageDigest={digest}"
+            )
+        } else {
+            "push it to ECR, which scans it".to_owned()
         };
         match scan {
             Ok(Scan::Findings(findings)) => self.judge_findings(&findings, severity),
             // An image without an operating system has no packages that basic scanning knows.
-            Ok(Scan::Unsupported(words)) => Ok(Judged::Fine(format!("nothing that ECR's scanner knows: {words}"))),
+            Ok(Scan::Unsupported(words)) => {
+                Ok(Judged::Fine(format!("ECR's scanner does not support the image: {words}")))
+            }
+            Ok(other) if environment.endpoint.is_some() => {
+                Ok(Judged::Untold(format!("the emulator has no result of a scan of the image: {}", untold(&other))))
+            }
             Ok(Scan::Pending) => {
-                let reason = format!("it has not ended within {} s", PATIENCE.as_secs());
-                let hint = "repeat the command in some minutes".to_owned();
-                Err(refuse("the scan of the image takes too long", reason, hint).into())
+                let next = "release again in some minutes";
+                Err(refuse("the scan of the image takes too long", untold(&Scan::Pending), next).into())
             }
-            Ok(Scan::Missing) if environment.protected && environment.endpoint.is_none() => {
-                let (region, repository) = (&environment.region, &image.repository);
-                let hint = if image.host.contains(".dkr.ecr.") {
-                    format!(
-                        "aws ecr start-image-scan --region {region} --repository-name {repository} \
-                         --image-id imageDigest={digest}"
-                    )
-                } else {
-                    let name = &environment.name;
-                    format!("push it to ECR, or block_severity = \"none\" in [environments.{name}] of deploy.toml")
-                };
-                let reason = "ECR has no scan of it".to_owned();
-                Err(refuse("nobody knows what is wrong with the image", reason, hint).into())
-            }
-            Ok(Scan::Missing) => {
-                Ok(Judged::Untold("ECR has no scan of the image: nobody knows what is wrong with it".to_owned()))
+            Ok(other) => {
+                Err(refuse("the vulnerabilities of the image are not known", untold(&other), &scan_again).into())
             }
             Err(error) if environment.endpoint.is_some() => {
                 Ok(Judged::Untold(format!("the emulator does not scan images: {}", Failure::of(&error))))
@@ -175,8 +182,18 @@ impl Candidate<'_> {
         Err(Failure::new(Exit::Preflight, "scan", message)
             .resource(image.to_string())
             .reason(lines.join("\n"))
-            .hint(format!("mend them and release again; --allow-finding {first} lets one that was looked at pass"))
+            .hint(format!("fix them and release again; --allow-finding {first} accepts one after a review"))
             .into())
+    }
+}
+
+/// Why a scan has no result.
+fn untold(scan: &Scan) -> String {
+    match scan {
+        Scan::Failed(words) | Scan::Unsupported(words) => words.clone(),
+        Scan::Pending => format!("it has not ended within {} s", PATIENCE.as_secs()),
+        Scan::Missing => "ECR has no scan of it".to_owned(),
+        Scan::Findings(findings) => format!("findings: {}", scan::count(findings)),
     }
 }
 

@@ -54,7 +54,8 @@ impl BuildContext {
         Ok(())
     }
 
-    /// 12 hexadecimal digits of the hash of everything that goes into the image.
+    /// SHA-256 of everything that goes into the image, in 64 hexadecimal digits. All of them: with fewer, two contexts
+    /// could be made to have the same.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -65,7 +66,7 @@ impl BuildContext {
         while let Some(chunk) = tar.try_next().await? {
             hash.update(&chunk);
         }
-        Ok(hex(&hash.finalize())[..12].to_owned())
+        Ok(hex(&hash.finalize()))
     }
 
     /// The context as a tar stream.
@@ -178,7 +179,7 @@ mod tests {
             context.hash().await.unwrap()
         };
         let first = tag("linux/amd64", &[]).await;
-        assert!(first.len() == 12 && first.bytes().all(|b| b.is_ascii_hexdigit()));
+        assert!(first.len() == 64 && first.bytes().all(|b| b.is_ascii_hexdigit()));
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
         std::fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
         assert_eq!(tag("linux/amd64", &[]).await, first);

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
 
 use tokio::process::Command;
 
 use super::{Finding, Found, space};
+use crate::child::{self, Refusal};
 use crate::context::Context;
 use crate::outcome::{Exit, Failure};
 use crate::plan::Platform;
@@ -33,16 +33,13 @@ async fn target(platform: Platform, context: &Context) -> Result<String, Failure
             .reason(reason)
             .hint(hint)
     };
-    let output = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", platform.triple()])
-        .current_dir(&context.root)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let no_rust = |error| fail(format!("rustc: {error}"), "install Rust: https://rustup.rs".to_owned());
-    let output = super::bounded(async { output.await.map_err(no_rust) }).await?;
-    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() && Path::new(&folder).is_dir() {
+    let mut rustc = Command::new("rustc");
+    let rustc = rustc.args(["--print", "target-libdir", "--target", platform.triple()]).current_dir(&context.root);
+    let folder = child::ask(rustc, super::LOOK).await.map_err(|refusal| {
+        let hint = if refusal == Refusal::Missing { "install Rust: https://rustup.rs" } else { "rustc --version" };
+        fail(format!("rustc: {refusal}"), hint.to_owned())
+    })?;
+    if Path::new(folder.trim()).is_dir() {
         Ok(format!("{} is installed", platform.triple()))
     } else {
         Err(fail(

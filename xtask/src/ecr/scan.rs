@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::ProvideErrorMetadata;
-use aws_sdk_ecr::types::{EnhancedImageScanFinding, ImageIdentifier, ImageScanFinding, ScanStatus};
+use aws_sdk_ecr::types::{EnhancedImageScanFinding, ImageIdentifier, ImageScanFinding, ImageScanStatus, ScanStatus};
 use serde::Serialize;
 
 use crate::aws::failure;
@@ -14,13 +14,15 @@ use crate::aws::failure;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Severity {
-    /// Not judged yet, or judged by a word that is not known here.
+    /// Not judged yet: UNDEFINED, or Inspector's UNTRIAGED.
     Undefined,
     Informational,
     Low,
     Medium,
     High,
     Critical,
+    /// A word that is not known here, which may mean the worst.
+    Unknown,
 }
 
 /// A vulnerability of an image.
@@ -45,8 +47,10 @@ pub(crate) struct Finding {
 pub(crate) enum Scan {
     /// It is done: the worst first.
     Findings(Vec<Finding>),
-    /// ECR cannot tell, with its words: it does not know what is in the image, or the scan failed.
+    /// ECR's scanner does not support this kind of image, in its words.
     Unsupported(String),
+    /// There is no result, for any other reason: ECR's status, and its words.
+    Failed(String),
     /// It goes on.
     Pending,
     /// Nobody has asked for one, or there is no such image.
@@ -54,7 +58,7 @@ pub(crate) enum Scan {
 }
 
 impl Severity {
-    /// Reads ECR's word (`FindingSeverity`) or Inspector's, in any case; another word is [`Severity::Undefined`].
+    /// Reads ECR's word (`FindingSeverity`) or Inspector's, in any case.
     pub(crate) fn of(word: &str) -> Self {
         match word.to_ascii_uppercase().as_str() {
             "CRITICAL" => Self::Critical,
@@ -62,7 +66,8 @@ impl Severity {
             "MEDIUM" => Self::Medium,
             "LOW" => Self::Low,
             "INFORMATIONAL" => Self::Informational,
-            _ => Self::Undefined,
+            "UNDEFINED" | "UNTRIAGED" => Self::Undefined,
+            _ => Self::Unknown,
         }
     }
 
@@ -75,6 +80,7 @@ impl Severity {
             Self::Low => "low",
             Self::Informational => "informational",
             Self::Undefined => "undefined",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -105,7 +111,7 @@ pub(crate) fn count<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Stri
 /// # Errors
 /// What AWS says.
 pub(crate) async fn scan(client: &Client, repository: &str, digest: &str) -> Result<Scan> {
-    let (mut findings, mut next) = (Vec::new(), None);
+    let (mut findings, mut listed, mut next) = (Vec::new(), false, None);
     loop {
         let id = ImageIdentifier::builder().image_digest(digest).build();
         let call = client.describe_image_scan_findings().repository_name(repository).image_id(id);
@@ -117,25 +123,44 @@ pub(crate) async fn scan(client: &Client, repository: &str, digest: &str) -> Res
                 return Err(failure("ecr:DescribeImageScanFindings", &resource, &error).into());
             }
         };
-        if let Some(status) = page.image_scan_status() {
-            let words = || status.description().filter(|words| !words.is_empty());
-            match status.status() {
-                Some(ScanStatus::Active | ScanStatus::Complete) | None => {}
-                Some(ScanStatus::InProgress | ScanStatus::Pending) => return Ok(Scan::Pending),
-                Some(other) => return Ok(Scan::Unsupported(words().unwrap_or(other.as_str()).to_owned())),
-            }
+        if let Some(scan) = without_result(page.image_scan_status()) {
+            return Ok(scan);
         }
         if let Some(found) = page.image_scan_findings() {
+            listed = true;
             findings.extend(found.findings().iter().map(basic));
             findings.extend(found.enhanced_findings().iter().filter(|finding| counts(finding)).map(enhanced));
         }
         next = page.next_token.filter(|token| !token.is_empty());
         if next.is_none() {
+            if !listed {
+                return Ok(Scan::Failed("ECR says that the scan is done, and lists no findings".to_owned()));
+            }
             findings.sort_by(|one: &Finding, other| {
                 other.severity.cmp(&one.severity).then_with(|| one.name.cmp(&other.name))
             });
             return Ok(Scan::Findings(findings));
         }
+    }
+}
+
+/// What became of a scan that has no result; `None` for one that is done.
+fn without_result(status: Option<&ImageScanStatus>) -> Option<Scan> {
+    /// How basic scanning begins its words about an image whose operating system it does not know
+    /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-troubleshooting.html>).
+    const UNSUPPORTED: &str = "UnsupportedImageError";
+    let words = status.and_then(|status| status.description()).unwrap_or_default();
+    let Some(status) = status.and_then(|status| status.status()) else {
+        return Some(Scan::Failed("ECR does not say what became of the scan".to_owned()));
+    };
+    let told = || if words.is_empty() { status.as_str().to_owned() } else { words.to_owned() };
+    match status {
+        ScanStatus::Active | ScanStatus::Complete => None,
+        ScanStatus::InProgress | ScanStatus::Pending => Some(Scan::Pending),
+        ScanStatus::UnsupportedImage => Some(Scan::Unsupported(told())),
+        ScanStatus::Failed if words.starts_with(UNSUPPORTED) => Some(Scan::Unsupported(told())),
+        other if words.is_empty() => Some(Scan::Failed(other.as_str().to_owned())),
+        other => Some(Scan::Failed(format!("{}: {words}", other.as_str()))),
     }
 }
 

@@ -154,7 +154,8 @@ impl Api {
                 "give the job the permission: `pull-requests: write` for comments, `contents: write` for releases; a pull \
                  request from a fork never has it",
             ),
-            _ => refused("github").hint("repeat the command"),
+            _ if limited || status.is_server_error() => refused("github").hint("repeat the command in some minutes"),
+            _ => refused("github").hint("fix what GitHub names"),
         };
         Err((
             failure.reason(format!("{status}: {said}")),

@@ -79,6 +79,46 @@ async fn another_image_is_told_from_no_answer() {
 }
 
 #[tokio::test]
+async fn a_long_answer_is_said_to_be_read_in_part_only() {
+    let long = "x".repeat(400_000) + "Hello";
+    let server = serve(ResponseTemplate::new(200).set_body_string(long), RIGHT).await;
+    let Verdict::NotAnswering { reason } = verdict(&server, &service()).await else { panic!("it is not there") };
+    assert!(reason.ends_with("which has no \"Hello\"; only 64 KiB were read"), "{reason}");
+    let early = "Hello".to_owned() + &"x".repeat(400_000);
+    let server = serve(ResponseTemplate::new(200).set_body_string(early), RIGHT).await;
+    assert!(matches!(verdict(&server, &service()).await, Verdict::Right { .. }));
+}
+
+#[tokio::test]
+async fn an_answer_is_read_in_the_charset_that_it_names() {
+    let service = Service { smoke_contains: "Grüße".to_owned(), ..service() };
+    let utf16: Vec<u8> = "Grüße".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (kind, bytes) in [
+        ("text/plain; charset=ISO-8859-1", b"Gr\xfc\xdfe".to_vec()),
+        ("text/plain;Charset=\"windows-1252\"", b"Gr\xfc\xdfe".to_vec()),
+        ("text/plain; charset=utf-16le", utf16),
+        ("text/plain; charset=of-nobody", "Grüße".into()),
+        ("application/json", "Grüße".into()),
+    ] {
+        let server = serve(ResponseTemplate::new(200).set_body_raw(bytes, kind), RIGHT).await;
+        assert!(matches!(verdict(&server, &service).await, Verdict::Right { .. }), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn who_answers_in_the_services_place_is_said() {
+    let gateway = ResponseTemplate::new(403)
+        .insert_header("x-amzn-errortype", "MissingAuthenticationTokenException")
+        .set_body_raw(r#"{"message":"Missing Authentication Token"}"#, "application/json");
+    let server = serve(gateway, RIGHT).await;
+    let Verdict::NotReached { reason, next } = verdict(&server, &service()).await else { panic!("it is the gateway") };
+    assert!(reason.contains("never reached the service") && next.contains("stage and path"), "{reason}, {next}");
+    let server = serve(ResponseTemplate::new(302).insert_header("location", "/sign-in"), RIGHT).await;
+    let Verdict::NotReached { reason, .. } = verdict(&server, &service()).await else { panic!("it leads elsewhere") };
+    assert!(reason.contains(&format!("leads to {}/sign-in", server.uri())), "{reason}");
+}
+
+#[tokio::test]
 async fn an_image_that_nobody_expects_is_not_waited_for() {
     let server = serve(hello(), OTHER).await;
     let (base, service) = (Url::parse(&format!("{}/production", server.uri())).unwrap(), service());

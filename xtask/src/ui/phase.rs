@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{Paint, Ui};
+use super::foreign::visible;
+use super::{Paint, Ui, Waiting};
 
 /// How long a phase took, for the result.
 #[derive(Debug, Clone, Serialize)]
@@ -21,15 +22,19 @@ pub(crate) struct Phase<'a> {
     name: &'static str,
     started: Instant,
     bar: Option<ProgressBar>,
+    waiting: Waiting<'a>,
     ended: bool,
 }
 
 impl<'a> Phase<'a> {
     pub(super) fn start(ui: &'a Ui, name: &'static str) -> Self {
         let bar = ui.live.as_ref().map(|live| {
-            let bar = live.add(ProgressBar::new_spinner().with_style(
-                ProgressStyle::with_template("{spinner} {prefix:<9} {wide_msg}").expect("the template is valid"),
-            ));
+            let bar = live.add(
+                ProgressBar::new_spinner().with_style(
+                    ProgressStyle::with_template("{spinner} {prefix:<9} {elapsed:>4} {wide_msg}")
+                        .expect("the template is valid"),
+                ),
+            );
             bar.set_prefix(name);
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
@@ -37,13 +42,16 @@ impl<'a> Phase<'a> {
         if bar.is_none() {
             ui.line(&format!("  {name:<9} ..."));
         }
-        Self { ui, name, started: Instant::now(), bar, ended: false }
+        let waiting = ui.waits.open(name, waits_for(name).map(str::to_owned), bar.is_some());
+        Self { ui, name, started: Instant::now(), bar, waiting, ended: false }
     }
 
-    /// What the phase does right now; seen on a terminal, or with `--verbose`.
+    /// What the phase does or waits for right now; seen on a terminal, with `--verbose`, or when nothing else is written for
+    /// a while.
     pub(crate) fn doing(&self, what: &str) {
+        self.waiting.set(what);
         match &self.bar {
-            Some(bar) => bar.set_message(what.to_owned()),
+            Some(bar) => bar.set_message(visible(what, false).into_owned()),
             None => self.ui.detail(&format!("            {what}")),
         }
     }
@@ -82,7 +90,59 @@ impl Drop for Phase<'_> {
     }
 }
 
+/// What a phase waits for until it says something closer with [`Phase::doing`].
+fn waits_for(phase: &str) -> Option<&'static str> {
+    Some(match phase {
+        "attest" | "name" | "push" => "the registry",
+        "back" | "rollback" | "stack" => "CloudFormation",
+        "compile" => "the compiler",
+        "container" | "image" => "the Docker engine",
+        "drift" => "CloudFormation, which compares the stack with its template",
+        "lock" => "the environment lock",
+        "look" => "the lists of images and releases at AWS",
+        "plan" => "CloudFormation's change set",
+        "preflight" => "AWS and this machine",
+        "registry" => "ECR",
+        "scan" => "ECR's scan of the image",
+        "smoke" => "the endpoint",
+        "verify" => "the SBOM and provenance in the registry",
+        "waiting" => "the operation that is under way at AWS",
+        _ => return None,
+    })
+}
+
 /// Seconds since `start`, to the millisecond.
 pub(super) fn seconds(start: Instant) -> f64 {
     (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::waits_for;
+
+    /// The names of all phases in the sources below a folder.
+    fn names(folder: &Path, into: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names(&path, into);
+            } else {
+                let text = fs::read_to_string(&path).unwrap();
+                into.extend(
+                    text.split(".phase(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_phase_says_what_it_waits_for() {
+        let mut all = Vec::new();
+        names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+        let silent: Vec<&String> = all.iter().filter(|name| waits_for(name).is_none()).collect();
+        assert!(all.len() > 20 && silent.is_empty(), "{silent:?}");
+    }
 }

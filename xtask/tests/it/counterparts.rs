@@ -54,6 +54,10 @@ pub(crate) struct World {
     pub(crate) staged: Option<staged::Staged>,
     /// Digests by tag; `None` when there is no repository.
     pub(crate) repository: Option<BTreeMap<String, String>>,
+    /// Whether its tags can be moved.
+    pub(crate) mutable: bool,
+    /// The manifest of every image, as ECR gives it; `None` is one for either processor.
+    pub(crate) manifest: Option<String>,
     /// Digests of images that were pushed long ago.
     pub(crate) old_images: Vec<String>,
     /// The password in ECR's token.

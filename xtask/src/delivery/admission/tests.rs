@@ -134,17 +134,58 @@ async fn an_image_without_an_operating_system_is_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_has_scanned_is_refused_only_where_changes_are_asked_for() {
-    let failure = admitted("protected = true", HOST, &not_found(), &[]).await.0.unwrap_err();
-    assert_eq!(
-        (failure.exit, failure.message.as_str()),
-        (Exit::Preflight, "nobody knows what is wrong with the image")
-    );
-    let start = format!("--repository-name rest-api --image-id imageDigest={DIGEST}");
-    assert!(failure.hint.unwrap().contains(&start));
+async fn what_nobody_has_scanned_is_refused() {
+    for lines in ["protected = true", "block_severity = \"low\""] {
+        let failure = admitted(lines, HOST, &not_found(), &[]).await.0.unwrap_err();
+        assert_eq!(
+            (failure.exit, failure.message.as_str()),
+            (Exit::Preflight, "the vulnerabilities of the image are not known")
+        );
+        let start = format!("--repository-name rest-api --image-id imageDigest={DIGEST}");
+        assert!(failure.hint.unwrap().contains(&start));
+    }
     let elsewhere = admitted("protected = true", "ghcr.io", &not_found(), &[]).await.0.unwrap_err();
     assert!(elsewhere.hint.unwrap().contains("block_severity = \"none\""));
-    assert!(admitted("block_severity = \"low\"", HOST, &not_found(), &[]).await.0.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_without_a_result_blocks_and_says_how_to_allow_it() {
+    let unlisted = || DescribeImageScanFindingsOutput::builder();
+    let complete = || ImageScanStatus::builder().status(ScanStatus::Complete).build();
+    let answers = [
+        (status(ScanStatus::Failed, "ScannerError"), "FAILED: ScannerError"),
+        (status(ScanStatus::LimitExceeded, ""), "LIMIT_EXCEEDED"),
+        (status(ScanStatus::FindingsUnavailable, ""), "FINDINGS_UNAVAILABLE"),
+        (status(ScanStatus::from("NEW_WORD"), ""), "NEW_WORD"),
+        (unlisted().build(), "ECR does not say what became of the scan"),
+        (unlisted().image_scan_status(complete()).build(), "ECR says that the scan is done, and lists no findings"),
+    ];
+    for (answer, reason) in answers {
+        let rule = || {
+            let answer = answer.clone();
+            mock!(Client::describe_image_scan_findings).then_output(move || answer.clone())
+        };
+        let failure = admitted("protected = true", HOST, &rule(), &[]).await.0.unwrap_err();
+        assert_eq!((failure.exit, failure.kind, failure.reason.as_deref()), (Exit::Preflight, "scan", Some(reason)));
+        let hint = failure.hint.unwrap();
+        assert!(hint.contains("aws ecr start-image-scan") && hint.contains("block_severity = \"none\""), "{hint}");
+        assert!(admitted("protected = true\nblock_severity = \"none\"", HOST, &rule(), &[]).await.0.is_ok());
+    }
+    // A severity that nobody knows counts as the worst.
+    let rule = mock!(Client::describe_image_scan_findings)
+        .then_output(|| found(&[("CVE-2026-1", FindingSeverity::from("SEVERE"))]));
+    let failure = admitted("protected = true", HOST, &rule, &[]).await.0.unwrap_err();
+    assert_eq!(failure.reason.as_deref(), Some("CVE-2026-1, unknown in openssl 3.0.1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_without_a_digest_is_not_let_in_unseen() {
+    let context = context("protected = true");
+    let image = format!("{HOST}/rest-api:v1").parse().unwrap();
+    let environment = &context.deployment.environments["dev"];
+    let candidate = Candidate { environment, image: &image, registry: None, allowed: &[] };
+    let clients = Clients::modelled(mock_client!(aws_sdk_cloudformation, []));
+    assert!(candidate.admit(&context, &clients, &Ui::silent()).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,6 +85,14 @@ async fn a_scan_without_a_result_says_why() {
         (ScanStatus::Failed, "UnsupportedImageError: no package manager", {
             Scan::Unsupported("UnsupportedImageError: no package manager".to_owned())
         }),
+        // Everything else is no result, whatever ECR comes to say.
+        (ScanStatus::Failed, "ScannerError: try later", Scan::Failed("FAILED: ScannerError: try later".to_owned())),
+        (ScanStatus::Failed, "", Scan::Failed("FAILED".to_owned())),
+        (ScanStatus::LimitExceeded, "", Scan::Failed("LIMIT_EXCEEDED".to_owned())),
+        (ScanStatus::from("NEW_WORD"), "", Scan::Failed("NEW_WORD".to_owned())),
+        (ScanStatus::Complete, "", {
+            Scan::Failed("ECR says that the scan is done, and lists no findings".to_owned())
+        }),
     ];
     for (status, words, expected) in cases {
         let answer = mock!(Client::describe_image_scan_findings).then_output(move || ended(status.clone(), words));
@@ -95,7 +103,7 @@ async fn a_scan_without_a_result_says_why() {
 
 #[test]
 fn severities_are_ordered_as_people_do() {
-    let order = ["UNTRIAGED", "INFORMATIONAL", "low", "Medium", "HIGH", "CRITICAL"].map(Severity::of);
+    let order = ["UNTRIAGED", "INFORMATIONAL", "low", "Medium", "HIGH", "CRITICAL", "a new word"].map(Severity::of);
     assert!(order.is_sorted() && order.iter().all(|severity| order.iter().filter(|one| *one == severity).count() == 1));
-    assert!(order[1..].iter().all(|severity| Severity::of(severity.word()) == *severity));
+    assert!(order[1..6].iter().all(|severity| Severity::of(severity.word()) == *severity));
 }

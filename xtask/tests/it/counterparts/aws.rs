@@ -179,6 +179,10 @@ fn change_set(world: &World) -> String {
     let change = tag("Type", "Resource") + &tag("ResourceChange", &change);
     let execution = if world.proposed.is_some() { "AVAILABLE" } else { "EXECUTE_COMPLETE" };
     let status = tags(&[("StackId", STACK_ID), ("Status", "CREATE_COMPLETE"), ("ExecutionStatus", execution)]);
+    let parameters = world.proposed.iter().flat_map(|(_, parameters)| parameters).map(|(name, value)| {
+        tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
+    });
+    let status = status + &tag("Parameters", &parameters.collect::<String>());
     status + &tag("Changes", &tag("member", &change))
 }
 
@@ -243,7 +247,9 @@ fn parameters(form: &BTreeMap<String, String>, before: &BTreeMap<String, String>
 }
 
 fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
-    let repository = json!({"repositoryName": "rest-api", "repositoryUri": REPOSITORY});
+    let mutability = if world.mutable { "MUTABLE" } else { "IMMUTABLE" };
+    let repository =
+        json!({"repositoryName": "rest-api", "repositoryUri": REPOSITORY, "imageTagMutability": mutability});
     let body = match (action, &world.repository) {
         ("GetAuthorizationToken", _) => {
             let token = STANDARD.encode(format!("AWS:{}", world.password));
@@ -288,22 +294,29 @@ fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
             json!({})
         }
         ("PutImage", Some(tags)) => {
-            let digest = input["imageManifest"].as_str().unwrap().to_owned();
+            let manifest: Value = serde_json::from_str(input["imageManifest"].as_str().unwrap()).unwrap_or_default();
+            let digest = manifest["annotations"]["digest"].as_str().unwrap_or(DIGEST).to_owned();
             let mut tags = tags.clone();
             tags.entry(input["imageTag"].as_str().unwrap().to_owned()).or_insert(digest);
             world.repository = Some(tags);
             json!({})
         }
         ("DescribeRepositories", Some(_)) => json!({"repositories": [repository]}),
-        ("BatchGetImage", Some(tags)) => json!({"images": images(tags, input)}),
+        ("BatchGetImage", Some(tags)) => json!({"images": images(tags, &world.manifest, input)}),
         ("DescribeImageScanFindings", _) => return reading::findings(world),
         _ => json!({}),
     };
     ResponseTemplate::new(200).set_body_raw(body.to_string(), JSON)
 }
 
+/// A manifest of an image for either processor, by which a later `PutImage` knows the image.
+fn index(digest: &str) -> String {
+    let parts = ["amd64", "arm64"].map(|architecture| json!({"platform": {"os": "linux", "architecture": architecture}}));
+    json!({"schemaVersion": 2, "manifests": parts, "annotations": {"digest": digest}}).to_string()
+}
+
 /// The wanted images that there are.
-fn images(tags: &BTreeMap<String, String>, input: &Value) -> Vec<Value> {
+fn images(tags: &BTreeMap<String, String>, manifest: &Option<String>, input: &Value) -> Vec<Value> {
     let wanted = input["imageIds"].as_array().unwrap().iter();
     let image = |id: &Value| {
         let tag = id["imageTag"].as_str();
@@ -315,8 +328,8 @@ fn images(tags: &BTreeMap<String, String>, input: &Value) -> Vec<Value> {
                 .find(|digest| id["imageDigest"] == digest.as_str()),
         };
         let digest = digest?;
-        // What is put under another tag is known by it.
-        Some(json!({"imageId": {"imageTag": tag, "imageDigest": digest}, "imageManifest": digest}))
+        let manifest = manifest.clone().unwrap_or_else(|| index(&digest));
+        Some(json!({"imageId": {"imageTag": tag, "imageDigest": digest}, "imageManifest": manifest}))
     };
     wanted.filter_map(image).collect()
 }

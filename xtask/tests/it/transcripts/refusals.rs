@@ -272,3 +272,20 @@ fn values_that_cannot_be_used() {
     For more information, try '--help'.
     ");
 }
+
+#[test]
+fn git_says_itself_why_it_does_not_read_a_folder() {
+    let counterparts = Counterparts::start(World::default());
+    let sandbox = counterparts.sandbox();
+    let words = "fatal: detected dubious ownership in repository at '/srv/api'\nTo add an exception for this directory, \
+                 call:\n\n\tgit config --global --add safe.directory /srv/api";
+    sandbox.write("bin/git", &format!("#!/bin/sh\n/bin/cat >&2 <<'END'\n{words}\nEND\nexit 128\n"));
+    let ended = sandbox.run(&["build", "--from-source"]);
+    let said = words.replace('\n', "\n    ");
+    let next = "git config --global --add safe.directory /srv/api";
+    assert_eq!(ended.code, 3, "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("  reason: {said}\n  next: {next}\n")), "{}", ended.stderr);
+    // The same on the way to an image, where only a commit is noted.
+    let ended = sandbox.run(&["release", "dev", "--dry-run"]);
+    assert!(ended.stderr.contains("warning: no commit is recorded: git cannot read the repository: fatal: detected"));
+}

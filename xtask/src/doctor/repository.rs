@@ -1,0 +1,23 @@
+//! Whether the image repository keeps its tags where they are.
+
+use super::{Found, Place};
+use crate::ecr;
+use crate::outcome::Failure;
+
+/// Warns of a repository whose tags can be moved; one that is missing is made, with tags that cannot.
+///
+/// # Errors
+/// What AWS says.
+pub(super) async fn look(place: Place<'_>) -> Result<Option<Found>, Failure> {
+    let name = &place.context.deployment.service.name;
+    let found = ecr::find(&place.clients.ecr, name).await.map_err(|error| Failure::of(&error))?;
+    Ok(found.filter(|repository| !repository.immutable).map(|_| {
+        Found::Note(
+            format!("tags of {name} can be moved: a tag that names sources or an image may come to mean another one"),
+            Some(format!(
+                "aws ecr put-image-tag-mutability --region {} --repository-name {name} --image-tag-mutability IMMUTABLE",
+                place.environment.region
+            )),
+        )
+    }))
+}
