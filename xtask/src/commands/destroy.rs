@@ -55,6 +55,9 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     } else {
         let at_work =
             |stack: &&Stack| answer(Some(&stack.status)) == Answer::Wait && stack.status != "DELETE_IN_PROGRESS";
+        if let Some(stack) = &stack {
+            rollout::check_deletable(environment, stack)?;
+        }
         // Nobody is asked about what would then be refused.
         if let Some(stack) = stack.as_ref().filter(at_work) {
             return Err(busy(&stack.name, &stack.status, name).into());
