@@ -7,6 +7,7 @@ pub(crate) mod ec2;
 pub(crate) mod ecs;
 pub(crate) mod log;
 mod patience;
+mod refusal;
 pub(crate) mod signed;
 
 use std::collections::BTreeMap;
@@ -15,13 +16,13 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use config::deployment::Environment;
 
 use crate::github::token::{self, Role};
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{AwsClass, Exit, Failure};
 pub(crate) use patience::{again, jitter};
+pub(crate) use refusal::{code, failure, is_denied, is_expired, is_missing, is_refusal, is_throttled};
 
 /// Clients of one environment.
 #[derive(Debug, Clone)]
@@ -160,7 +161,11 @@ pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>)
     let credentials = credentials.map_err(|error| no_credentials(&chain(&error), vars))?;
     let caller = clients.sts.get_caller_identity().send().await.map_err(|error| {
         let failure = failure("sts:GetCallerIdentity", "the caller's identity", &error);
-        if is_expired(error.code()) { no_credentials(error.message().unwrap_or_default(), vars) } else { failure }
+        match failure.aws.as_ref().map(|said| said.class) {
+            Some(AwsClass::Expired) => no_credentials(failure.reason.as_deref().unwrap_or_default(), vars),
+            Some(AwsClass::Skewed) => Failure { exit: Exit::Preflight, kind: "clock", ..failure },
+            _ => failure,
+        }
     })?;
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let fixed = vars.get("AWS_ACCESS_KEY_ID").is_some_and(|id| id == credentials.access_key_id());
@@ -173,40 +178,10 @@ pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>)
     })
 }
 
-/// Whether AWS only asks for patience.
-pub(crate) fn is_throttled(failure: &Failure) -> bool {
-    is_busy(code(failure))
-}
-
-/// AWS's code for a refusal, which is how the reason begins.
-pub(crate) fn code(failure: &Failure) -> &str {
-    failure.reason.as_deref().and_then(|reason| reason.split(':').next()).unwrap_or_default()
-}
-
-/// Whether this code of a refusal asks for patience.
-fn is_busy(code: &str) -> bool {
-    code.contains("Throttl") || matches!(code, "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown")
-}
-
-/// Whether AWS says that there is no such thing.
-pub(crate) fn is_missing(failure: &Failure) -> bool {
-    failure.reason.as_deref().is_some_and(|reason| reason.split(':').next() == Some("NoSuchEntity"))
-}
-
-/// Whether AWS will say the same however often it is asked.
-pub(crate) fn is_denied(failure: &Failure) -> bool {
-    let code = code(failure);
-    code.contains("AccessDenied") || code.contains("Unauthorized") || code.contains("NotAuthorized")
-}
-
 /// When the keys in the environment end, as `aws configure export-credentials` says it beside them.
 fn said_expiry(vars: &BTreeMap<String, String>) -> Option<SystemTime> {
     let text = vars.get("AWS_CREDENTIAL_EXPIRATION")?;
     Some(time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?.into())
-}
-
-fn is_expired(code: Option<&str>) -> bool {
-    matches!(code, Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired"))
 }
 
 fn no_credentials(reason: &str, vars: &BTreeMap<String, String>) -> Failure {
@@ -229,50 +204,6 @@ fn no_credentials(reason: &str, vars: &BTreeMap<String, String>) -> Failure {
         .resource(format!("profile {profile}"))
         .reason(reason)
         .hint(hint)
-}
-
-/// The kind of failure of a call whose answer never came.
-const UNREACHABLE: &str = "aws-unreachable";
-const UNREACHABLE_HINT: &str = "check the network and, with an emulator, that it runs at the endpoint";
-
-/// Whether AWS has surely not done what was asked: it said so itself.
-pub(crate) fn is_refusal(failure: &Failure) -> bool {
-    let reason = failure.reason.as_deref().unwrap_or_default();
-    let broken = ["Internal", "ServiceUnavailable", "RequestTimeout"].iter().any(|code| reason.starts_with(code));
-    failure.kind != UNREACHABLE && !broken
-}
-
-/// Turns an SDK error into a failure that names the action, its object and what AWS said.
-pub(crate) fn failure<E>(action: &str, resource: &str, error: &SdkError<E, impl std::fmt::Debug + 'static>) -> Failure
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let mut kind = "aws";
-    let (reason, hint) = match error {
-        SdkError::ServiceError(context) => {
-            let code = context.err().code().unwrap_or("unknown error");
-            let message = context.err().message().unwrap_or_default();
-            (format!("{code}: {message}").trim_end_matches(": ").to_owned(), service_hint(action, code))
-        }
-        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-            kind = UNREACHABLE;
-            (chain(error), UNREACHABLE_HINT.to_owned())
-        }
-        _ => (chain(error), "repeat the command".to_owned()),
-    };
-    Failure::new(Exit::Failed, kind, format!("{action} failed")).resource(resource).reason(reason).hint(hint)
-}
-
-fn service_hint(action: &str, code: &str) -> String {
-    if is_expired(Some(code)) {
-        "get new credentials (aws sso login), then repeat the command: it goes on where this one stopped".to_owned()
-    } else if code.contains("AccessDenied") || code.contains("Unauthorized") {
-        format!("allow {action} for this role or user")
-    } else if code.contains("Throttl") || code.contains("RequestLimitExceeded") {
-        "AWS is throttling this account: wait a minute and repeat the command".to_owned()
-    } else {
-        "repeat the command; cargo xtask doctor shows what can be checked beforehand".to_owned()
-    }
 }
 
 /// What an error and its causes say, each once. Never their debug text, which holds whole responses.

@@ -59,6 +59,37 @@ pub(crate) struct Failure {
     /// Where several came together: each by itself. `reason` has them all as text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) problems: Vec<Failure>,
+    /// What AWS said, where the failure is of a call to AWS: for decisions, which never depend on the texts above.
+    #[serde(skip)]
+    pub(crate) aws: Option<Box<AwsError>>,
+}
+
+/// What AWS said to a call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AwsError {
+    /// As IAM names it, such as `cloudformation:ExecuteChangeSet`.
+    pub(crate) operation: String,
+    /// AWS's own code; `None` where the answer is not AWS's, or never came.
+    pub(crate) code: Option<String>,
+    pub(crate) class: AwsClass,
+    /// Whether AWS itself refused the call, so that nothing can have come of it.
+    pub(crate) refused: bool,
+}
+
+/// What a failed call to AWS means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AwsClass {
+    /// AWS does not do this, for a reason of its own.
+    Refused,
+    /// Nobody knows what became of it: no answer, an answer that is not AWS's, or a failure inside AWS.
+    Lost,
+    Throttled,
+    /// The credentials have expired, or AWS does not accept them.
+    Expired,
+    /// This machine's clock is wrong.
+    Skewed,
+    Denied,
+    Absent,
 }
 
 /// A line of a file.
@@ -89,7 +120,13 @@ impl Failure {
             notes: Vec::new(),
             hint: None,
             problems: Vec::new(),
+            aws: None,
         }
+    }
+
+    pub(crate) fn aws(mut self, said: AwsError) -> Self {
+        self.aws = Some(Box::new(said));
+        self
     }
 
     pub(crate) fn resource(mut self, resource: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::signed::{Call, EC2, Signed, tag};
+use crate::aws;
 use crate::outcome::{Exit, Failure};
 
 /// What the instance has written to its console, as fresh as it can be had; empty where it has written nothing.
@@ -15,9 +16,7 @@ pub(crate) async fn console_output(signed: &Signed, instance: &str) -> Result<St
     let of = ("InstanceId", instance);
     let answer = match signed.query(call, &[of, ("Latest", "true")]).await {
         // Only some instance types show the latest; the others what was seen at boot.
-        Err(failure) if failure.reason.as_deref().is_some_and(|reason| reason.starts_with("UnsupportedOperation")) => {
-            signed.query(call, &[of]).await
-        }
+        Err(failure) if aws::code(&failure).starts_with("UnsupportedOperation") => signed.query(call, &[of]).await,
         other => other,
     }?;
     let encoded: String = tag(&answer, "output").unwrap_or_default().split_whitespace().collect();

@@ -243,12 +243,13 @@ impl Signed {
         let lost = |error: reqwest::Error| Refused::Lost(error.without_url());
         let answer = sent.body(request.body.clone()).send().await.map_err(lost)?;
         let (status, kind) = (answer.status().as_u16(), error_type(&answer));
+        let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
         let text = text(answer).await.map_err(lost)?;
         if status < 300 {
             return Ok(text);
         }
         let (code, message) = said(&text);
-        Err(Refused::Said { status, code: kind.or(code), message: message.unwrap_or_default() })
+        Err(Refused::Said { status, code: kind.or(code), message: message.unwrap_or_default(), date, body: text })
     }
 
     async fn signature(&self, name: &str, region: &str, request: &Unsigned<'_>) -> Result<Vec<(String, String)>> {

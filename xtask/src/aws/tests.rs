@@ -14,6 +14,11 @@ fn environment(endpoint: &str) -> Environment {
     deployment.environments["dev"].clone()
 }
 
+/// The clients of a caller with keys of the environment.
+pub(super) async fn clients_at(endpoint: &str) -> Clients {
+    clients(&environment(endpoint), &BTreeMap::new()).await.unwrap()
+}
+
 async fn ask(endpoint: &str, vars: &BTreeMap<String, String>) -> Result<Identity, Failure> {
     let clients = clients(&environment(endpoint), vars).await.unwrap();
     identity(&clients, vars).await

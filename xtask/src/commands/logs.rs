@@ -68,7 +68,9 @@ async fn follow(clients: &Clients, group: &str, mut follower: Follower, ui: &Ui)
                 lines.iter().for_each(|line| ui.each(line, &text(line)));
             }
             Err(failure) if aws::is_throttled(&failure) => tokio::time::sleep(aws::jitter(BACK_OFF)).await,
-            Err(failure) if lost + 1 >= LOST || aws::is_denied(&failure) => return Err(failure.into()),
+            Err(failure) if lost + 1 >= LOST || aws::is_denied(&failure) || aws::is_expired(&failure) => {
+                return Err(failure.into());
+            }
             Err(_) => {
                 lost += 1;
                 tokio::time::sleep(aws::jitter(BACK_OFF)).await;

@@ -4,8 +4,8 @@ use reqwest::Response;
 use serde_json::Value;
 
 use super::Call;
-use crate::aws;
-use crate::outcome::{Exit, Failure};
+use crate::aws::{self, refusal};
+use crate::outcome::Failure;
 
 /// Longer answers than this are none of those that are asked for.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
@@ -16,8 +16,8 @@ pub(super) enum Refused {
     Before(anyhow::Error),
     /// No answer came.
     Lost(reqwest::Error),
-    /// The service's own words.
-    Said { status: u16, code: Option<String>, message: String },
+    /// The service's own words, or those of a proxy.
+    Said { status: u16, code: Option<String>, message: String, date: Option<String>, body: String },
 }
 
 impl Refused {
@@ -28,22 +28,24 @@ impl Refused {
             Self::Lost(error) => !error.is_builder(),
             Self::Said { status, code, .. } => {
                 let code = code.as_deref().unwrap_or_default();
-                *status >= 500 || *status == 429 || aws::is_busy(code) || code.starts_with("RequestTimeout")
+                *status >= 500 || *status == 429 || refusal::is_busy(code) || refusal::is_broken(code)
             }
         }
     }
 
     pub(super) fn into_failure(self, call: Call<'_>) -> Failure {
-        let failed = |kind, reason: String| {
-            Failure::new(Exit::Failed, kind, format!("{} failed", call.action)).resource(call.resource).reason(reason)
-        };
+        let Call { action, resource, .. } = call;
         match self {
-            Self::Before(error) => failed("aws", aws::chain(error.as_ref())).hint(aws::service_hint(call.action, "")),
-            Self::Lost(error) => failed(aws::UNREACHABLE, aws::chain(&error)).hint(aws::UNREACHABLE_HINT),
-            Self::Said { status, code, message } => {
-                let code = code.unwrap_or_else(|| format!("HTTP {status}"));
-                let hint = aws::service_hint(call.action, &code);
-                failed("aws", format!("{code}: {message}").trim_end_matches(": ").to_owned()).hint(hint)
+            Self::Before(error) => match refusal::lacking_credentials(error.as_ref()) {
+                Some(reason) => refusal::unsigned(action, resource, aws::chain(reason)),
+                None => refusal::unanswered(action, resource, aws::chain(error.as_ref())),
+            },
+            Self::Lost(error) => refusal::unanswered(action, resource, aws::chain(&error)),
+            Self::Said { status, code, message, date, body } => {
+                let (code, date) = (code.as_deref(), date.as_deref());
+                let answer =
+                    refusal::Answer { status, code, message: &message, date, body: &body, earlier_lost: false };
+                answer.into_failure(action, resource)
             }
         }
     }
@@ -64,8 +66,8 @@ pub(super) fn read(call: Call<'_>, answer: &str) -> Result<Value, Failure> {
         return Ok(Value::Null);
     }
     // The parser's own words would quote what may be a secret.
-    let no_json = |_| Refused::Before(anyhow::anyhow!("the answer is not JSON")).into_failure(call);
-    serde_json::from_str(answer).map_err(no_json)
+    let unclear = |_| refusal::unclear(call.action, call.resource, "the answer is not JSON".to_owned());
+    serde_json::from_str(answer).map_err(unclear)
 }
 
 /// The body, as far as it is of a length that is expected.
