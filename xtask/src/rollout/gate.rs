@@ -152,7 +152,7 @@ impl<'a> Gate<'a> {
             let Err(failure) = told else { return Ok(()) };
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             let is_over = pause.hook.expires.is_none_or(|expires| expires <= now);
-            if is_over || aws::is_refusal(&failure) && !aws::is_throttled(&failure) && !is_fault(&failure) {
+            if is_over || aws::is_refusal(&failure) && !aws::is_throttled(&failure) {
                 return Err(failure);
             }
             phase.line(&format!("the answer did not arrive, trying again: {}", in_words(&failure)));
@@ -189,11 +189,6 @@ impl<'a> Gate<'a> {
             Err(error) => Answer::Rollback(Box::new(Failure::of(&error))),
         }
     }
-}
-
-/// Whether ECS says that the fault is its own.
-fn is_fault(failure: &Failure) -> bool {
-    matches!(aws::code(failure), "ServerException" | "UnknownError")
 }
 
 /// When the pause ends by itself.

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 /// One version of a parameter: its value, and when it was written, in seconds since 1970.
+#[derive(Clone)]
 pub(crate) struct Version {
     pub(crate) value: String,
     pub(crate) written: f64,
