@@ -248,11 +248,14 @@ impl Delivery<'_> {
     }
 
     async fn prove(&self, stack: &Stack, spacing: Duration, before: Option<Digest>) -> Result<()> {
-        let base = proof::base_url(self.wanted.environment, stack, self.proof.smoke_url.as_deref())?;
-        self.context.report(|report| report.url = Some(proof::shown(&base)));
+        let base = proof::base_url(self.wanted.environment, stack, self.proof.smoke_url.as_deref());
+        if let Ok(base) = &base {
+            self.context.report(|report| report.url = Some(proof::shown(base)));
+        }
         if self.proof.no_smoke {
             return Ok(());
         }
+        let base = base?;
         let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman, before };
         let digest = self.wanted.image.digest.clone();
         let (clients, wanted) = (&self.ready.clients, &self.wanted);
@@ -272,8 +275,12 @@ impl Delivery<'_> {
     }
 
     fn result(&self, stack: &Stack) -> Result<()> {
-        let base = proof::base_url(self.wanted.environment, stack, self.proof.smoke_url.as_deref())?;
-        self.ui.result(&proof::shown(&base));
+        match proof::base_url(self.wanted.environment, stack, self.proof.smoke_url.as_deref()) {
+            Ok(base) => self.ui.result(&proof::shown(&base)),
+            // Without a smoke test no URL is needed.
+            Err(_) if self.proof.no_smoke => self.ui.result(&format!("stack {} is {}", stack.name, stack.status)),
+            Err(failure) => return Err(failure.into()),
+        }
         Ok(())
     }
 }

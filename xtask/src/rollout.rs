@@ -3,6 +3,7 @@
 //! Knows nothing of where an image comes from. Whether it answers is asked where a deployment waits for that.
 
 mod conclusion;
+mod doubt;
 mod execute;
 mod gate;
 mod outlook;
@@ -31,6 +32,7 @@ use crate::status::{self, Answer};
 use crate::template::{CONTAINER_URI, Template};
 use crate::ui::Ui;
 pub(crate) use conclusion::{blame, conclude};
+use doubt::Doubt;
 pub(crate) use execute::{bring, execute};
 pub(crate) use gate::Asker;
 pub(crate) use outlook::{Outlook, deployed_body, effective};
@@ -200,12 +202,26 @@ pub(crate) async fn consent(environment: &Environment, ui: &Ui) -> Result<()> {
     Err(declined.reason("the stack was not changed").into())
 }
 
+/// Makes sure that CloudFormation lets the stack be deleted; to be asked before anybody is.
+///
+/// # Errors
+/// Termination protection, with the command that switches it off.
+pub(crate) fn check_deletable(environment: &Environment, stack: &Stack) -> Result<(), Failure> {
+    if !stack.has_termination_protection {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, "termination-protection", format!("stack {} cannot be deleted", stack.name))
+        .resource(format!("stack {}", stack.name))
+        .reason("its termination protection is on")
+        .hint(stack::unprotect(&stack.name, Some(&environment.region))))
+}
+
 /// Deletes the environment's stack and follows it to its end.
 ///
 /// # Errors
 /// A stack that cannot be deleted.
 pub(crate) async fn tear_down(clients: &Clients, environment: &Environment, stack: &Stack, ui: &Ui) -> Result<()> {
-    let client = &clients.cloudformation;
+    let (client, token) = (&clients.cloudformation, token());
     let phase = ui.phase("stack");
     let mark = events::mark(client, &stack.id).await;
     ui.still_runs(Some(format!(
@@ -213,13 +229,16 @@ pub(crate) async fn tear_down(clients: &Clients, environment: &Environment, stac
         stack.name
     )));
     let role = environment.execution_role.as_deref();
-    if let Err(error) = stack::delete(client, stack, role, &token()).await {
-        ui.still_runs(None);
-        return Err(error);
-    }
-    let watch = Watch { deleting: true, ..Watch::of(&stack.id, Some(stack), mark) };
+    let doubt = Doubt::of(stack::delete(client, stack, role, &token).await, &phase, ui)?;
+    let watch = Watch {
+        deleting: true,
+        tokens: vec![token],
+        in_doubt: doubt.exists(),
+        ..Watch::of(&stack.id, Some(stack), mark)
+    };
     let followed = follow::to_end(clients, watch, &phase).await?;
     ui.still_runs(None);
+    doubt.resolve(&followed)?;
     let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str());
     if status == "DELETE_COMPLETE" {
         phase.done(&format!("{} deleted", stack.name));

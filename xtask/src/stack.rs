@@ -3,6 +3,7 @@
 //! Every reading of CloudFormation's message texts is in this file; the rest branches on types.
 
 mod at_work;
+mod begin;
 pub(crate) mod cause;
 pub(crate) mod change_set;
 pub(crate) mod crash;
@@ -11,18 +12,23 @@ pub(crate) mod events;
 pub(crate) mod evidence;
 pub(crate) mod failed;
 pub(crate) mod follow;
+mod grace;
 pub(crate) mod pause;
+mod progress;
 pub(crate) mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_cloudformation::config::http::HttpResponse;
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudformation::types::TemplateStage;
 
 use crate::aws::failure;
+use crate::outcome::Failure;
 use crate::template::CONTAINER_URI;
+pub(crate) use begin::NotBegun;
 
 /// A stack that exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub(crate) struct Stack {
     pub(crate) tags: BTreeMap<String, String>,
     /// When it was created or last updated, in RFC 3339.
     pub(crate) updated: Option<String>,
+    /// Whether CloudFormation refuses to delete it.
+    pub(crate) has_termination_protection: bool,
 }
 
 impl Stack {
@@ -88,6 +96,7 @@ pub(crate) async fn describe(client: &Client, stack: &str) -> Result<Option<Stac
                 .filter(|(key, _)| !key.starts_with("aws:"))
                 .collect(),
             updated: time.and_then(|time| time.fmt(aws_sdk_cloudformation::primitives::DateTimeFormat::DateTime).ok()),
+            has_termination_protection: described.enable_termination_protection() == Some(true),
         }
     }))
 }
@@ -105,12 +114,36 @@ pub(crate) async fn template_body(client: &Client, stack: &str) -> Result<String
 /// Starts the deletion of a stack, with `role` where CloudFormation is to work with one.
 ///
 /// # Errors
-/// What AWS says.
-pub(crate) async fn delete(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<()> {
-    let call = client.delete_stack().stack_name(&stack.id).client_request_token(token);
-    let answer = call.set_role_arn(role.map(str::to_owned)).send().await;
-    answer.map_err(|e| failure("cloudformation:DeleteStack", &format!("stack {}", stack.name), &e))?;
-    Ok(())
+/// A refusal, or an answer that was lost.
+pub(crate) async fn delete(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<(), NotBegun> {
+    begin::begin(None, async || {
+        let call = client.delete_stack().stack_name(&stack.id).client_request_token(token);
+        let call = call.set_role_arn(role.map(str::to_owned)).customize().config_override(begin::once());
+        let answer = call.send().await;
+        answer.map_err(|error| {
+            let failure = of(stack, "cloudformation:DeleteStack", &error);
+            // It may have been switched on since anybody looked.
+            if is_protected(error.message()) { failure.hint(unprotect(&stack.name, None)) } else { failure }
+        })?;
+        Ok(())
+    })
+    .await
+}
+
+/// The command that lets a stack be deleted.
+pub(crate) fn unprotect(stack: &str, region: Option<&str>) -> String {
+    let region = region.map(|region| format!(" --region {region}")).unwrap_or_default();
+    format!(
+        "aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name \
+         {stack}{region}"
+    )
+}
+
+fn of<E>(stack: &Stack, action: &str, error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    failure(action, &format!("stack {}", stack.name), error)
 }
 
 /// A resource of a stack.
@@ -155,45 +188,58 @@ pub(crate) async fn resources(client: &Client, stack: &str) -> Result<Vec<Resour
 /// Cancels the update that is under way: the stack rolls back.
 ///
 /// # Errors
-/// What AWS says.
-pub(crate) async fn cancel_update(client: &Client, stack: &Stack, token: &str) -> Result<()> {
-    let answer = client.cancel_update_stack().stack_name(&stack.id).client_request_token(token).send().await;
-    answer.map_err(|e| failure("cloudformation:CancelUpdateStack", &format!("stack {}", stack.name), &e))?;
-    Ok(())
+/// A refusal, or an answer that was lost.
+pub(crate) async fn cancel_update(client: &Client, stack: &Stack, token: &str) -> Result<(), NotBegun> {
+    begin::begin(None, async || {
+        let call = client.cancel_update_stack().stack_name(&stack.id).client_request_token(token);
+        let answer = call.customize().config_override(begin::once()).send().await;
+        answer.map(drop).map_err(|error| of(stack, "cloudformation:CancelUpdateStack", &error))
+    })
+    .await
 }
 
 /// Rolls back a stack that stopped with rollback disabled.
 ///
 /// # Errors
-/// What AWS says.
-pub(crate) async fn rollback(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<()> {
-    let call = client.rollback_stack().stack_name(&stack.id).client_request_token(token);
-    let answer = call.set_role_arn(role.map(str::to_owned)).send().await;
-    answer.map_err(|e| failure("cloudformation:RollbackStack", &format!("stack {}", stack.name), &e))?;
-    Ok(())
+/// A refusal, or an answer that was lost.
+pub(crate) async fn rollback(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<(), NotBegun> {
+    begin::begin(None, async || {
+        let call = client.rollback_stack().stack_name(&stack.id).client_request_token(token);
+        let call = call.set_role_arn(role.map(str::to_owned)).customize().config_override(begin::once());
+        call.send().await.map(drop).map_err(|error| of(stack, "cloudformation:RollbackStack", &error))
+    })
+    .await
 }
 
 /// Goes on with a rollback that got stuck; the resources in `skip` are taken for rolled back as they are.
 ///
 /// # Errors
-/// What AWS says.
+/// A refusal, or an answer that was lost.
 pub(crate) async fn continue_rollback(
     client: &Client,
     stack: &Stack,
     role: Option<&str>,
     skip: &[String],
     token: &str,
-) -> Result<()> {
-    let call = client.continue_update_rollback().stack_name(&stack.id).client_request_token(token);
-    let call = call.set_role_arn(role.map(str::to_owned));
-    let answer = call.set_resources_to_skip((!skip.is_empty()).then(|| skip.to_vec())).send().await;
-    answer.map_err(|e| failure("cloudformation:ContinueUpdateRollback", &format!("stack {}", stack.name), &e))?;
-    Ok(())
+) -> Result<(), NotBegun> {
+    begin::begin(None, async || {
+        let call = client.continue_update_rollback().stack_name(&stack.id).client_request_token(token);
+        let call = call.set_role_arn(role.map(str::to_owned));
+        let call = call.set_resources_to_skip((!skip.is_empty()).then(|| skip.to_vec()));
+        let answer = call.customize().config_override(begin::once()).send().await;
+        answer.map(drop).map_err(|error| of(stack, "cloudformation:ContinueUpdateRollback", &error))
+    })
+    .await
 }
 
 /// CloudFormation has no error code of its own for a stack that is not there.
 fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
     code == Some("ValidationError") && message.is_some_and(|text| text.contains("does not exist"))
+}
+
+/// Why a stack is not deleted: "cannot be deleted while TerminationProtection is enabled".
+fn is_protected(message: Option<&str>) -> bool {
+    message.is_some_and(|text| text.contains("TerminationProtection"))
 }
 
 /// A resource that stopped because another one failed: "Resource creation cancelled" and its like. Whoever else says

@@ -22,6 +22,9 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             .hint(format!("cargo xtask status {name}"))
             .into());
     };
+    if stack.status == "CREATE_IN_PROGRESS" {
+        rollout::check_deletable(environment, &stack)?;
+    }
     let question = if stack.status == "CREATE_IN_PROGRESS" {
         format!("Delete stack {}, which is being created?", stack.name)
     } else {

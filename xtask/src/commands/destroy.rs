@@ -62,6 +62,9 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     } else if arguments.dry_run {
         ui.result(&format!("would remove {}", removed.join(" and ")));
     } else {
+        if let Some(stack) = &stack {
+            rollout::check_deletable(environment, stack)?;
+        }
         // Nobody is asked about what would then be refused.
         let at_work = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_at_work(stack));
         if let Some(stack) = at_work {

@@ -25,10 +25,12 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let client = &clients.cloudformation;
     let stack = settled(environment, stack::describe(client, &environment.stack).await?)?;
     let phase = ui.phase("drift");
+    phase.doing("waiting for CloudFormation to compare the stack with its template");
     let body = stack::template_body(client, &stack.id).await?;
     let deployed = Deployed::read(&body, &stack.parameters, &environment.region);
     let (detected, scanned) = tokio::join!(drift::detect(client, &stack.id), scanned(&clients, &stack));
     let detected = detected?;
+    let compared = Compared::of(&detected);
     let mut notes: Vec<String> =
         detected.unknown.iter().map(|(id, reason)| format!("{id} could not be compared: {reason}")).collect();
     notes.extend(detected.reason.map(|reason| format!("the detection is not complete: {reason}")));
@@ -41,8 +43,10 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             None
         }
     };
-    ui.result(&text(&stack, &drifts, findings.as_deref(), &notes));
+    ui.result(&text(&stack, compared, &drifts, findings.as_deref(), &notes));
+    let reasons = notes.join("; ");
     let ended = verdict(environment, &stack, &drifts, findings.as_deref().unwrap_or_default());
+    let ended = ended.and_then(|()| compared.check(environment, &stack, reasons));
     context.report(|report| {
         report.stack_status = Some(stack.status.clone());
         report.image = stack.container_uri().map(str::to_owned);
@@ -93,10 +97,47 @@ async fn scanned(clients: &Clients, stack: &Stack) -> Result<Option<Vec<Finding>
     }
 }
 
-fn text(stack: &Stack, drifts: &[Drift], findings: Option<&[Finding]>, notes: &[String]) -> String {
+/// How much of the stack was compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    All,
+    Part,
+    Nothing,
+}
+
+impl Compared {
+    fn of(detected: &drift::Detected) -> Self {
+        match (detected.reason.is_none() && detected.unknown.is_empty(), detected.checked) {
+            (true, _) => Self::All,
+            (false, 0) => Self::Nothing,
+            (false, _) => Self::Part,
+        }
+    }
+
+    /// What was not compared at all cannot be called as it should be.
+    fn check(self, environment: &Environment, stack: &Stack, reasons: String) -> Result<(), Failure> {
+        if self != Self::Nothing {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Failed, "drift-detection", format!("stack {} was not compared", stack.name))
+            .resource(format!("stack {}", stack.name))
+            .reason(reasons)
+            .hint(format!(
+                "CloudFormation reads the resources with the caller's permissions: cargo xtask iam-policy {} --for read \
+                 shows what it needs",
+                environment.name
+            )))
+    }
+}
+
+fn text(stack: &Stack, compared: Compared, drifts: &[Drift], findings: Option<&[Finding]>, notes: &[String]) -> String {
     let mut lines: Vec<String> = drifts.iter().map(ToString::to_string).collect();
     if !drifts.iter().any(Drift::counts) {
-        lines.push(format!("stack {} is as its template says", stack.name));
+        lines.push(match compared {
+            Compared::All => format!("stack {} is as its template says", stack.name),
+            Compared::Part => format!("stack {} is as its template says, as far as it was compared", stack.name),
+            Compared::Nothing => format!("stack {} was not compared", stack.name),
+        });
     }
     if let Some(findings) = findings {
         lines.push(format!("findings of the image: {}", scan::count(findings)));

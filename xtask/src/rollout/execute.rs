@@ -1,29 +1,22 @@
 //! Carries a proposal out and watches it to its end.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use config::deployment::Environment;
 
 use super::conclusion::{conclude, superseded};
 use super::gate::{Asker, Course, Gate};
 use super::{Proposal, token};
-use crate::aws::{self, Clients};
+use crate::aws::Clients;
 use crate::context::Context;
 use crate::diagnose;
 use crate::outcome::{Exit, Failure};
 use crate::stack::change_set;
 use crate::stack::events::{self, Mark};
 use crate::stack::follow::{Followed, Following, Watch};
-use crate::stack::{self, Stack};
+use crate::stack::{self, NotBegun, Stack};
 use crate::status::{self, Answer, Ending};
 use crate::template::Template;
 use crate::ui::{Phase, Ui};
-
-/// How often a stack is looked at whose execution was asked for without an answer.
-const LOOKS: u32 = 5;
-/// Pause between these looks.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// Executes the proposal of a release and returns the stack that came of it.
 ///
@@ -90,16 +83,34 @@ async fn carry(
         work = work(proposal),
         name = environment.name
     )));
+    let token = token();
     // This call is not left in the middle: whether it was sent must be known.
-    let executed = change_set::execute(client, set, &token()).await;
+    let executed = change_set::execute(client, set, &token, &context.interrupt).await;
+    if let Err(NotBegun { failure, in_doubt: false }) = &executed
+        && failure.exit == Exit::Interrupted
+    {
+        ui.still_runs(None);
+        proposal.abandon(client).await;
+        return Err(failure.clone().into());
+    }
+    let operation = Operation { environment, proposal, mark, token: Some(token), in_doubt: false };
     let carry_out = async {
         match executed {
-            Ok(()) => Box::pin(watch(environment, proposal, mark, &mut gate, phase)).await,
-            Err(failure) => Box::pin(after_refusal(environment, proposal, mark, failure, &mut gate, phase)).await,
+            Ok(()) => Box::pin(watch(operation, &mut gate, phase)).await,
+            Err(NotBegun { failure, in_doubt: true }) => {
+                let operation = Operation { in_doubt: true, ..operation };
+                Box::pin(after_loss(operation, failure, &mut gate, phase)).await
+            }
+            Err(NotBegun { failure, in_doubt: false }) => {
+                Box::pin(after_refusal(operation, failure, &mut gate, phase)).await
+            }
         }
     };
     let Watched { followed, deleted } = context.interrupt.or(carry_out).await?;
     ui.still_runs(None);
+    if !followed.began {
+        return Err(unseen(environment).into());
+    }
     let gone = followed.stack.as_ref().is_none_or(|stack| stack.status == "DELETE_COMPLETE");
     let concluded = if deleted && gone { Err(given_up(environment)) } else { conclude(environment, &followed) };
     match concluded {
@@ -123,36 +134,46 @@ impl From<Followed> for Watched {
     }
 }
 
-/// Watches the operation to its end. One that can only fail is turned back where the user wants that.
-async fn watch(
-    environment: &Environment,
-    proposal: &Proposal,
+/// An operation that was asked for.
+struct Operation<'a> {
+    environment: &'a Environment,
+    proposal: &'a Proposal,
     mark: Mark,
-    gate: &mut Gate<'_>,
-    phase: &Phase<'_>,
-) -> Result<Watched> {
+    /// The token of the call; `None` where another run's operation is watched.
+    token: Option<String>,
+    /// Whether AWS's answer was lost.
+    in_doubt: bool,
+}
+
+/// Watches the operation to its end. One that can only fail is turned back where the user wants that.
+async fn watch(operation: Operation<'_>, gate: &mut Gate<'_>, phase: &Phase<'_>) -> Result<Watched> {
+    let Operation { environment, proposal, mark, token, in_doubt } = operation;
     let (clients, ui) = (gate.clients, gate.ui);
     let watch = Watch::of(&proposal.set.stack_id, proposal.before.as_ref(), mark);
-    let mut following = Following::new(clients, Watch { until_hopeless: true, until_paused: true, ..watch });
+    // What another run began is neither proved nor turned back here.
+    let ours = token.is_some();
+    let tokens = token.into_iter().collect();
+    let watch = Watch { tokens, in_doubt, until_hopeless: ours, until_paused: ours, ..watch };
+    let mut following = Following::new(clients, watch);
     let cause = match gate.watch(&mut following, phase).await? {
         Course::Ended(followed) => return Ok(followed.into()),
         Course::Hopeless(cause) => cause,
     };
     let turned = turn(clients, environment, proposal, phase, ui).await?;
-    let deleted = turned && proposal.create;
-    following.only_ends(cause, deleted);
+    let deleted = turned.is_some() && proposal.create;
+    following.only_ends(cause, turned, deleted);
     let followed = gate.watch(&mut following, phase).await?.ended();
     Ok(Watched { followed, deleted })
 }
 
-/// Turns back what can only fail, if the user agrees; says whether it did.
+/// Turns back what can only fail, if the user agrees; the token of the call that did.
 async fn turn(
     clients: &Clients,
     environment: &Environment,
     proposal: &Proposal,
     phase: &Phase<'_>,
     ui: &Ui,
-) -> Result<bool> {
+) -> Result<Option<String>> {
     let (question, what) = if proposal.create {
         (format!("It can only fail. Delete stack {} again?", environment.stack), "the creation")
     } else {
@@ -161,21 +182,28 @@ async fn turn(
     let agreed = ui.must_be_able_to_ask(&question).is_ok() && ui.confirm(&question).await?;
     if !agreed {
         phase.line(&format!("{what} goes on to its own end; cargo xtask cancel {} ends it now", environment.name));
-        return Ok(false);
+        return Ok(None);
     }
-    let client = &clients.cloudformation;
+    let (client, token) = (&clients.cloudformation, token());
     let stack = Stack { id: proposal.set.stack_id.clone(), name: environment.stack.clone(), ..Stack::default() };
     let turned = if proposal.create {
-        stack::delete(client, &stack, environment.execution_role.as_deref(), &token()).await
+        stack::delete(client, &stack, environment.execution_role.as_deref(), &token).await
     } else {
-        stack::cancel_update(client, &stack, &token()).await
+        stack::cancel_update(client, &stack, &token).await
     };
-    match &turned {
+    match turned {
         Ok(()) => phase.line(&format!("{what} is cancelled")),
+        Err(NotBegun { failure, in_doubt: true }) => {
+            phase.line(&format!("whether {what} is cancelled is not known, the stack tells: {failure}"));
+        }
         // Perhaps it failed by itself at this moment; the stack tells.
-        Err(error) => phase.line(&format!("{what} cannot be cancelled: {}", Failure::of(error))),
+        Err(NotBegun { failure, in_doubt: false }) => {
+            let reason = failure.reason.as_deref().unwrap_or_default();
+            phase.line(&format!("{what} cannot be cancelled: {failure}: {reason}"));
+            return Ok(None);
+        }
     }
-    Ok(turned.is_ok())
+    Ok(Some(token))
 }
 
 fn given_up(environment: &Environment) -> Failure {
@@ -183,52 +211,75 @@ fn given_up(environment: &Environment) -> Failure {
     Failure::new(Exit::RolledBack, "rolled-back", message).hint("mend the cause, then repeat the command")
 }
 
-/// An execution whose call failed: perhaps nothing happened, perhaps the answer was lost, perhaps the stack is already
-/// rolled back. The stack itself tells.
-async fn after_refusal(
-    environment: &Environment,
-    proposal: &Proposal,
-    mark: Mark,
+/// AWS took the execution, and showed nothing of it.
+fn unseen(environment: &Environment) -> Failure {
+    let name = &environment.name;
+    Failure::new(Exit::NeedsHuman, "not-seen", format!("stack {} shows no sign of the change", environment.stack))
+        .resource(format!("stack {}", environment.stack))
+        .reason("AWS took the execution of the change set, but neither the stack's state nor its events changed")
+        .hint(format!("cargo xtask events {name} --follow shows what happens; then repeat the command"))
+}
+
+/// An execution whose answer was lost: what the stack shows tells whether it has begun. Only a change set that still
+/// waits, after the time for which AWS may show what was before, proves that it has not.
+async fn after_loss(
+    operation: Operation<'_>,
     failure: Failure,
     gate: &mut Gate<'_>,
     phase: &Phase<'_>,
 ) -> Result<Watched> {
-    let (clients, ui) = (gate.clients, gate.ui);
-    let (client, set) = (&clients.cloudformation, &proposal.set);
-    // A refusal means that nothing began. After a lost answer the stack may need a moment to show it.
-    let refused = aws::is_refusal(&failure);
-    let Ok(Some(mut stack)) = stack::describe(client, &set.stack_id).await else { return Err(failure.into()) };
-    for _ in 0..if refused { 0 } else { LOOKS } {
-        let resting = proposal.before.as_ref().map_or("REVIEW_IN_PROGRESS", |before| &before.status);
-        if stack.status != resting {
-            break;
-        }
-        tokio::time::sleep(PAUSE).await;
-        stack = stack::describe(client, &set.stack_id).await.ok().flatten().unwrap_or(stack);
+    let Operation { environment, proposal, .. } = operation;
+    let (client, set, ui) = (&gate.clients.cloudformation, &proposal.set, gate.ui);
+    let reason = failure.reason.as_deref().unwrap_or_default();
+    phase.line(&format!("no answer to the execution, looking whether it has begun: {reason}"));
+    ui.still_runs(Some(format!(
+        "whether stack {} is being {} is not known; cargo xtask events {} --follow shows it",
+        environment.stack,
+        work(proposal),
+        environment.name
+    )));
+    let watched = watch(operation, gate, phase).await?;
+    if watched.followed.began {
+        return Ok(watched);
     }
+    if let Ok(change_set::State::Available { .. }) = change_set::state(client, &set.stack_id, &set.id).await {
+        ui.still_runs(None);
+        proposal.abandon(client).await;
+        return Err(failure.note("it was not executed: the change set still waited").into());
+    }
+    Err(failure.into())
+}
+
+/// An execution that AWS has refused, so that nothing of ours has begun. But another release may have, and some failures
+/// of a stack come only so.
+async fn after_refusal(
+    operation: Operation<'_>,
+    failure: Failure,
+    gate: &mut Gate<'_>,
+    phase: &Phase<'_>,
+) -> Result<Watched> {
+    let Operation { proposal, .. } = operation;
+    let (client, set, ui) = (&gate.clients.cloudformation, &proposal.set, gate.ui);
+    let described = stack::describe(client, &set.stack_id).await;
+    let Ok(Some(stack)) = described else {
+        ui.still_runs(None);
+        proposal.abandon(client).await;
+        return Err(failure.into());
+    };
     if stack.status != "REVIEW_IN_PROGRESS" && status::answer(Some(&stack.status)) == Answer::Wait {
-        return watch(environment, proposal, mark, gate, phase).await;
+        return watch(Operation { token: None, ..operation }, gate, phase).await;
     }
     ui.still_runs(None);
-    let events = mark.since(client, &set.stack_id).await;
+    let events = operation.mark.since(client, &set.stack_id).await;
     let reason = failure.reason.clone().unwrap_or_default();
     match status::ending(&stack.status) {
-        // The answer was lost and the work is done; whose it was is looked at where all endings are.
-        Some(Ending::Done) if !events.is_empty() => {
-            Ok(Followed { ending: Ending::Done, stack: Some(stack), events, evidence: Vec::new() }.into())
-        }
         // An older failure may have left the same state: only new events, or the refusal's own words, tie it to this.
         Some(ending) if ending != Ending::Done && (!events.is_empty() || reason.contains(&stack.status)) => {
             let stack = Stack { status_reason: Some(reason), ..stack };
-            Ok(Followed { ending, stack: Some(stack), events, evidence: Vec::new() }.into())
+            Ok(Followed { ending, began: true, stack: Some(stack), events, evidence: Vec::new() }.into())
         }
         _ => {
-            // A change set that can still be deleted was not executed.
-            let idle =
-                refused || (!proposal.planned && change_set::discard(client, &set.id, &set.stack_id).await.is_ok());
-            if idle {
-                proposal.abandon(client).await;
-            }
+            proposal.abandon(client).await;
             Err(failure.into())
         }
     }

@@ -1,5 +1,7 @@
 //! Answers a deployment that waits before users see it: on where the new version is proved, back where it is not.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use anyhow::Result;
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -16,6 +18,9 @@ use crate::stack::cause::Cause;
 use crate::stack::follow::{Followed, Following, Watched};
 use crate::stack::pause::Pause;
 use crate::ui::{Phase, Ui};
+
+/// Pause between two attempts to answer.
+const PAUSE: Duration = Duration::from_secs(3);
 
 /// Who wants the new version, and how it is proved.
 #[derive(Clone, Copy)]
@@ -130,13 +135,28 @@ impl<'a> Gate<'a> {
             }
             Answer::Leave(why) => return phase.line(&format!("{stays}: {why}")),
         };
-        match deployment::answer(&self.clients.ecs, &pause.deployment, &pause.hook.id, word).await {
+        match self.tell(pause, word, phase).await {
             Ok(()) => self.ui.still_runs(still),
             Err(failure) => {
                 let then = if aws::is_denied(&failure) { stays } else { "the stack's own end decides".to_owned() };
                 phase.line(&format!("the answer was not taken: {}; {then}", in_words(&failure)));
                 self.refused = Some(failure);
             }
+        }
+    }
+
+    /// Gives the answer, again and again until ECS has taken or refused it, or the pause has ended by itself.
+    async fn tell(&self, pause: &Pause, word: Word, phase: &Phase<'_>) -> Result<(), Failure> {
+        loop {
+            let told = deployment::answer(&self.clients.ecs, &pause.deployment, &pause.hook.id, word).await;
+            let Err(failure) = told else { return Ok(()) };
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            let is_over = pause.hook.expires.is_none_or(|expires| expires <= now);
+            if is_over || aws::is_refusal(&failure) && !aws::is_throttled(&failure) {
+                return Err(failure);
+            }
+            phase.line(&format!("the answer did not arrive, trying again: {}", in_words(&failure)));
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

@@ -83,7 +83,7 @@ pub(crate) async fn propose(
     let watch = plan::watch(template, environment, existing.map(|stack| &stack.outputs))?;
     let parameters = &parameters;
     let request = Request { stack, create, role, template, parameters, watch, tags: &tags, token: &token };
-    let set = match context.interrupt.or(change_set::prepare(client, &request)).await {
+    let set = match context.interrupt.or(change_set::prepare(client, &request, phase)).await {
         Ok(Prepared::Ready(set)) => set,
         Ok(Prepared::Empty) => return Ok(None),
         Err(error) => {

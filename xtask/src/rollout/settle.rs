@@ -6,7 +6,7 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::gate::{Asker, Gate};
-use super::{conclude, tear_down};
+use super::{check_deletable, conclude, tear_down};
 use crate::aws::Clients;
 use crate::context::Context;
 use crate::outcome::{Exit, Failure};
@@ -128,6 +128,7 @@ async fn agree(
             .hint(format!("look after what is retained, then cargo xtask destroy {}", environment.name))
             .into());
     }
+    check_deletable(environment, stack)?;
     if !manners.recreate {
         return Err(failure
             .hint(format!("cargo xtask release {name}, or cargo xtask destroy {name}", name = environment.name))

@@ -4,13 +4,13 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::gate::Gate;
-use super::{blame, tear_down, token};
+use super::{Doubt, blame, tear_down, token};
 use crate::aws::Clients;
 use crate::diagnose;
 use crate::outcome::{Exit, Failure};
 use crate::stack::events::{self, Mark};
 use crate::stack::follow::{Following, Watch};
-use crate::stack::{self, Stack};
+use crate::stack::{self, NotBegun, Stack};
 use crate::status::Ending;
 use crate::ui::Ui;
 
@@ -23,9 +23,10 @@ pub(crate) async fn turn_back(clients: &Clients, environment: &Environment, stac
         tear_down(clients, environment, stack, ui).await?;
         return Ok("DELETE_COMPLETE".to_owned());
     }
-    let mark = events::mark(&clients.cloudformation, &stack.id).await;
-    stack::cancel_update(&clients.cloudformation, stack, &token()).await?;
-    back(clients, environment, stack, mark, "cancelled", ui).await
+    let (mark, token) = (events::mark(&clients.cloudformation, &stack.id).await, token());
+    let begun = stack::cancel_update(&clients.cloudformation, stack, &token).await;
+    // The update itself may end before it is cancelled.
+    back(clients, environment, stack, (mark, Vec::new(), begun), "cancelled", ui).await
 }
 
 /// Brings a stack back that stopped half-way; what is in `skip` is given up.
@@ -41,12 +42,13 @@ pub(crate) async fn recover(
     ui: &Ui,
 ) -> Result<String> {
     let (mark, role) = (events::mark(&clients.cloudformation, &stack.id).await, environment.execution_role.as_deref());
-    if halted {
-        stack::rollback(&clients.cloudformation, stack, role, &token()).await?;
+    let token = token();
+    let begun = if halted {
+        stack::rollback(&clients.cloudformation, stack, role, &token).await
     } else {
-        stack::continue_rollback(&clients.cloudformation, stack, role, skip, &token()).await?;
-    }
-    back(clients, environment, stack, mark, "rolled back", ui).await
+        stack::continue_rollback(&clients.cloudformation, stack, role, skip, &token).await
+    };
+    back(clients, environment, stack, (mark, vec![token], begun), "rolled back", ui).await
 }
 
 /// Follows a stack on its way back.
@@ -54,7 +56,7 @@ async fn back(
     clients: &Clients,
     environment: &Environment,
     stack: &Stack,
-    mark: Mark,
+    (mark, tokens, begun): (Mark, Vec<String>, Result<(), NotBegun>),
     done: &str,
     ui: &Ui,
 ) -> Result<String> {
@@ -63,10 +65,13 @@ async fn back(
         "stack {} is rolling back and goes on without this tool; cargo xtask events {} --follow watches it",
         stack.name, environment.name
     )));
-    let watch = Watch { until_paused: true, ..Watch::of(&stack.id, Some(stack), mark) };
+    let doubt = Doubt::of(begun, &phase, ui)?;
+    let in_doubt = doubt.exists();
+    let watch = Watch { tokens, in_doubt, until_paused: true, ..Watch::of(&stack.id, Some(stack), mark) };
     let watched = Gate::back(clients, ui).watch(&mut Following::new(clients, watch), &phase).await?;
     let followed = watched.ended();
     ui.still_runs(None);
+    doubt.resolve(&followed)?;
     let status = followed.stack.as_ref().map_or_else(|| "gone".to_owned(), |stack| stack.status.clone());
     if followed.ending == Ending::Done {
         phase.done(&format!("{} had come to its end already: {status}", stack.name));

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
     Capability, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration, RollbackTrigger, Tag,
 };
 
-use super::{failed, is_empty};
-use crate::aws::failure;
+use super::begin::{self, NotBegun};
+use super::{failed, grace, is_empty};
+use crate::aws::{self, failure};
+use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure};
 use crate::plan::{Value, Watch};
 use crate::template::{CONTAINER_URI, Template};
+use crate::ui::Phase;
 pub(crate) use change::ResourceChange as Change;
 
 /// CloudFormation works out most change sets in seconds; a large one may take minutes.
@@ -86,9 +89,7 @@ pub(crate) async fn state(client: &Client, stack: &str, id: &str) -> Result<Stat
             Ok(State::Gone(format!("it cannot be executed any more, it is {status}")))
         }
         // A stack whose only change set it was may be gone with it.
-        Err(error)
-            if matches!(error.code(), Some("ChangeSetNotFound" | "ChangeSetNotFoundException" | "ValidationError")) =>
-        {
+        Err(error) if is_missing(error.code()) || error.code() == Some("ValidationError") => {
             Ok(State::Gone("it is gone".to_owned()))
         }
         Err(error) => Err(failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error).into()),
@@ -99,10 +100,11 @@ pub(crate) async fn state(client: &Client, stack: &str, id: &str) -> Result<Stat
 ///
 /// # Errors
 /// A refusal, from the call or as the change set's own status.
-pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Prepared> {
+pub(crate) async fn prepare(client: &Client, request: &Request<'_>, phase: &Phase<'_>) -> Result<Prepared> {
     let resource = format!("stack {}", request.stack);
     let kind = if request.create { ChangeSetType::Create } else { ChangeSetType::Update };
     let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    let mut lost = None;
     let created = client
         .create_change_set()
         .stack_name(request.stack)
@@ -124,14 +126,22 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
         Err(error) if error.code() == Some("AlreadyExistsException") => (None, None),
         Err(error) => {
             let failure = failure("cloudformation:CreateChangeSet", &resource, &error);
-            // Faults of template and parameters come so, long before there is a change set to fail.
-            let of_template = error.code() == Some("ValidationError");
-            return Err(if of_template { refused(request, failure.reason) } else { failure }.into());
+            if aws::is_refusal(&failure) {
+                // Faults of template and parameters come so, long before there is a change set to fail.
+                let of_template = error.code() == Some("ValidationError");
+                return Err(if of_template { refused(request, failure.reason) } else { failure }.into());
+            }
+            // The answer was lost; the change set may have been made all the same.
+            lost = Some(failure);
+            (None, None)
         }
     };
     let id = id.unwrap_or_else(|| request.token.to_owned());
-    let described = match wait(client, &id, request).await {
+    let described = match wait(client, &id, request, phase).await {
         Ok(described) => described,
+        Err(error) if lost.is_some() && aws::code(&Failure::of(&error)).starts_with("ChangeSetNotFound") => {
+            return Err(lost.expect("it was just found").into());
+        }
         Err(error) => return Err(without(client, &id, request, error).await),
     };
     if described.status() == Some(&ChangeSetStatus::Failed) {
@@ -188,14 +198,19 @@ fn parameters(values: &BTreeMap<String, Value>) -> Vec<Parameter> {
 }
 
 /// Polls until the change set is available or failed.
-async fn wait(client: &Client, id: &str, request: &Request<'_>) -> Result<DescribeChangeSetOutput> {
+async fn wait(client: &Client, id: &str, request: &Request<'_>, phase: &Phase<'_>) -> Result<DescribeChangeSetOutput> {
     let resource = format!("change set {} of stack {}", request.token, request.stack);
     let deadline = tokio::time::Instant::now() + DEADLINE;
     let mut pause = Duration::from_millis(250);
+    let read = async || client.describe_change_set().stack_name(request.stack).change_set_name(id).send().await;
+    // It was just made, and is perhaps not to be seen everywhere yet.
+    let is_there = |answer: &Result<_, SdkError<_, _>>| !answer.as_ref().is_err_and(|error| is_missing(error.code()));
+    phase.doing("waiting for the change set");
     loop {
-        let described = client.describe_change_set().stack_name(request.stack).change_set_name(id).send().await;
+        let described = grace::until_there(is_there, read).await;
         let described = described.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
         let status = described.status();
+        phase.doing(&format!("waiting for the change set: {}", status.map_or("unknown", |status| status.as_str())));
         let available = described.execution_status() == Some(&ExecutionStatus::Available);
         if status == Some(&ChangeSetStatus::Failed) || (status == Some(&ChangeSetStatus::CreateComplete) && available) {
             return Ok(described);
@@ -250,18 +265,21 @@ async fn changes(
 ///
 /// # Errors
 /// What the call itself says. Some failures of the stack come only so, and leave it rolled back.
-pub(crate) async fn execute(client: &Client, set: &ChangeSet, token: &str) -> Result<(), Failure> {
-    client
-        .execute_change_set()
-        .stack_name(&set.stack_id)
-        .change_set_name(&set.id)
-        .client_request_token(token)
+pub(crate) async fn execute(
+    client: &Client,
+    set: &ChangeSet,
+    token: &str,
+    interrupt: &Interrupt,
+) -> Result<(), NotBegun> {
+    begin::begin(Some(interrupt), async || {
+        let call = client.execute_change_set().stack_name(&set.stack_id).change_set_name(&set.id);
         // Always said: the API's documented default is not what its clients assume.
-        .disable_rollback(false)
-        .send()
-        .await
-        .map_err(|error| failure("cloudformation:ExecuteChangeSet", &format!("change set {token}"), &error))?;
-    Ok(())
+        let call = call.client_request_token(token).disable_rollback(false);
+        let answer = call.customize().config_override(begin::once()).send().await;
+        answer.map_err(|error| failure("cloudformation:ExecuteChangeSet", &format!("change set {token}"), &error))?;
+        Ok(())
+    })
+    .await
 }
 
 /// Deletes a change set that is not executed.
@@ -272,6 +290,10 @@ pub(crate) async fn discard(client: &Client, id: &str, stack: &str) -> Result<()
     let answer = client.delete_change_set().stack_name(stack).change_set_name(id).send().await;
     answer.map_err(|error| failure("cloudformation:DeleteChangeSet", &format!("stack {stack}"), &error))?;
     Ok(())
+}
+
+fn is_missing(code: Option<&str>) -> bool {
+    matches!(code, Some("ChangeSetNotFound" | "ChangeSetNotFoundException"))
 }
 
 #[cfg(test)]

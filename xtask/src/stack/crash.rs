@@ -38,6 +38,8 @@ const SLACK: f64 = 5.0;
 pub(super) struct Guard {
     next: Instant,
     told: HashSet<String>,
+    /// What ECS last said of tasks that it could not start, by the service's logical id.
+    said: HashMap<String, String>,
     /// Since when each running task has been seen.
     running: HashMap<String, Instant>,
     warned: bool,
@@ -47,8 +49,13 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new() -> Self {
-        let (told, running) = (HashSet::new(), HashMap::new());
-        Self { next: Instant::now(), told, running, warned: false, denied: false }
+        let (told, said, running) = (HashSet::new(), HashMap::new(), HashMap::new());
+        Self { next: Instant::now(), told, said, running, warned: false, denied: false }
+    }
+
+    /// What ECS last said of a service whose tasks it could not start.
+    pub(super) fn said(&self, logical_id: &str) -> Option<&str> {
+        self.said.get(logical_id).map(String::as_str)
     }
 
     /// Whether nobody may look at the services.
@@ -98,7 +105,19 @@ impl Guard {
             Ok(state) => state,
             Err(failure) if aws::is_denied(&failure) || aws::is_throttled(&failure) => return Err(failure),
             // The template's task definition tells the new tasks from the old ones too.
-            Err(failure) => working.state().ok_or(failure)?,
+            Err(failure) => match working.state() {
+                Some(state) => {
+                    if self.told.insert(arn.clone()) {
+                        let reason = failure.reason.as_deref().unwrap_or_default();
+                        say(&format!(
+                            "ECS's answer on {logical_id} cannot be read, its tasks are told by their task definition: \
+                             {failure}: {reason}"
+                        ));
+                    }
+                    state
+                }
+                None => return Err(failure),
+            },
         };
         for deployment in state.deployments.iter().filter(|deployment| deployment.created >= since - SLACK) {
             let mut failed = ecs::tasks(&clients.ecs, service, true).await?;
@@ -115,6 +134,11 @@ impl Guard {
             let news: Vec<&Task> = failed.iter().filter(|task| self.told.insert(task.id.clone())).collect();
             let tell = hopeless && self.told.insert(deployment.id.clone());
             let said = state.complaint(deployment.created - SLACK);
+            if let Some(said) = said
+                && self.said.insert(logical_id.to_owned(), said.to_owned()).as_deref() != Some(said)
+            {
+                say(&format!("{logical_id}: {said}"));
+            }
             let mut cause = Cause {
                 logical_id: logical_id.to_owned(),
                 resource_type: SERVICE_TYPE.to_owned(),

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudformation::types::{
     PropertyDifference, StackDriftDetectionStatus, StackResourceDrift, StackResourceDriftStatus,
 };
 
+use super::grace;
 use crate::aws::failure;
 use crate::outcome::{Exit, Failure};
+use crate::stack;
 
 /// Detection takes seconds for a few resources and minutes for hundreds.
 const DEADLINE: Duration = Duration::from_secs(900);
@@ -71,8 +74,12 @@ pub(crate) async fn detect(client: &Client, stack: &str) -> Result<Detected> {
 async fn wait(client: &Client, id: &str, resource: &str) -> Result<Option<String>> {
     let deadline = tokio::time::Instant::now() + DEADLINE;
     let mut pause = Duration::from_millis(500);
+    let read = async || client.describe_stack_drift_detection_status().stack_drift_detection_id(id).send().await;
+    let is_there = |answer: &Result<_, SdkError<_, _>>| {
+        !answer.as_ref().is_err_and(|error| stack::is_missing(error.code(), error.message()))
+    };
     loop {
-        let status = client.describe_stack_drift_detection_status().stack_drift_detection_id(id).send().await;
+        let status = grace::until_there(is_there, read).await;
         let status =
             status.map_err(|error| failure("cloudformation:DescribeStackDriftDetectionStatus", resource, &error))?;
         match status.detection_status() {

@@ -34,6 +34,9 @@ pub(crate) struct Event {
     /// The operation that it belongs to, where CloudFormation names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) operation: Option<String>,
+    /// The token of the call that began its operation.
+    #[serde(skip)]
+    pub(crate) token: Option<String>,
     /// Seconds since 1970, for comparisons.
     #[serde(skip)]
     pub(crate) seconds: f64,
@@ -112,11 +115,11 @@ impl Mark {
                 *self = Self::at(page);
                 return Ok(Vec::new());
             };
-            let (before, whole) = (new.len(), page.len());
-            new.extend(page.into_iter().filter(|event| !known.contains(&event.id)));
             token = next;
             // Events come newest first: a page with a known one ends the new ones.
-            if token.is_none() || new.len() - before < whole {
+            let is_last = token.is_none() || page.iter().any(|event| known.contains(&event.id));
+            add(&mut new, page.into_iter().filter(|event| !known.contains(&event.id)));
+            if is_last {
                 break;
             }
         }
@@ -146,7 +149,7 @@ pub(crate) async fn newest(client: &Client, stack_id: &str, limit: usize) -> Res
     let mark = Mark::at(events.clone());
     while let Some(token) = next.take().filter(|_| events.len() < limit) {
         let (older, token) = page(client, stack_id, Some(token)).await?;
-        events.extend(older);
+        add(&mut events, older);
         next = token;
     }
     events.truncate(limit);
@@ -162,7 +165,7 @@ pub(crate) async fn last_operation(client: &Client, stack_id: &str) -> Result<Ve
     let (mut events, mut token) = (Vec::new(), None);
     for _ in 0..PAGES {
         let (older, next) = page(client, stack_id, token).await?;
-        events.extend(older);
+        add(&mut events, older);
         token = next;
         let operations = operations(&events, stack_id);
         // The last of these may go on in the next page.
@@ -198,6 +201,15 @@ pub(crate) fn line(event: &Event) -> String {
     format!("{:<28} {} ({}){reason}", event.status, event.logical_id, event.resource_type)
 }
 
+/// Adds an older page. What happened since the page before was read has moved some of that page's events into this one.
+pub(super) fn add(events: &mut Vec<Event>, page: impl IntoIterator<Item = Event>) {
+    for event in page {
+        if event.id.is_empty() || !events.iter().any(|known| known.id == event.id) {
+            events.push(event);
+        }
+    }
+}
+
 /// A page of events, newest first.
 async fn page(client: &Client, stack_id: &str, token: Option<String>) -> Result<(Vec<Event>, Option<String>)> {
     let answer = client.describe_stack_events().stack_name(stack_id).set_next_token(token).send().await;
@@ -219,6 +231,7 @@ fn read(event: &StackEvent) -> Event {
         reason: some(event.resource_status_reason()).or_else(|| some(event.hook_status_reason())),
         path: None,
         operation: some(event.operation_id()),
+        token: some(event.client_request_token()),
         seconds: event.timestamp().map(DateTime::as_secs_f64).unwrap_or_default(),
     }
 }

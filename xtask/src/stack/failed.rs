@@ -7,7 +7,7 @@ use aws_sdk_cloudformation::types::{EventFilter, HookFailureMode, OperationEvent
 
 use crate::outcome::Failure;
 use crate::stack::cause::Cause;
-use crate::stack::events::Event;
+use crate::stack::events::{self, Event};
 use crate::template::Template;
 
 /// Most pages that are read; the first failures are what counts.
@@ -37,7 +37,7 @@ pub(crate) async fn failed(client: &Client, of: Of<'_>) -> Result<Vec<Event>, Fa
         };
         let answer = request.set_next_token(token).send().await;
         let answer = answer.map_err(|error| crate::aws::failure("cloudformation:DescribeEvents", "events", &error))?;
-        events.extend(answer.operation_events().iter().map(read));
+        events::add(&mut events, answer.operation_events().iter().map(read));
         token = answer.next_token;
         if token.is_none() {
             break;
@@ -105,6 +105,7 @@ fn read(event: &OperationEvent) -> Event {
             .or_else(|| some(event.resource_status_reason())),
         path: some(event.validation_path()),
         operation: some(event.operation_id()),
+        token: some(event.client_request_token()),
         seconds: time.map(DateTime::as_secs_f64).unwrap_or_default(),
     }
 }

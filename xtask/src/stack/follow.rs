@@ -14,8 +14,9 @@ use crate::stack::cause::Cause;
 use crate::stack::crash::Guard;
 use crate::stack::events::{self, Event, Mark};
 use crate::stack::pause::{Pause, Waits};
+use crate::stack::progress::{LAG, Progress, Verdict};
 use crate::stack::{self, Stack, evidence};
-use crate::status::{self, Ending};
+use crate::status::Ending;
 use crate::ui::Phase;
 
 /// Longest that an operation is watched; CloudFormation's own limits end most much earlier.
@@ -24,8 +25,6 @@ const DEADLINE: Duration = Duration::from_secs(6 * 60 * 60);
 const START: Duration = Duration::from_millis(500);
 /// Longest pause between two looks; AWS throttles what asks more often.
 const PAUSE: Duration = Duration::from_secs(5);
-/// After this long a state that has not changed is believed to be the end.
-const STALE: Duration = Duration::from_secs(60);
 /// Looks in a row that may fail before watching ends. The SDK has then retried each of them.
 const LOST: u32 = 10;
 /// Longest that is waited for AWS to have time again.
@@ -35,6 +34,8 @@ const BACK_OFF: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) ending: Ending,
+    /// Whether anything was seen of the operation, in the stack's state or its events.
+    pub(crate) began: bool,
     /// The stack at its end; `None` when it is gone.
     pub(crate) stack: Option<Stack>,
     /// Events since the start, oldest first.
@@ -59,9 +60,13 @@ pub(crate) enum Watched {
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     pub(crate) stack_id: &'a str,
-    /// The stack as it was before the operation, which a look that comes too early still shows.
+    /// The stack as it was before the operation, which AWS may still show for a while.
     pub(crate) before: Option<&'a Stack>,
     pub(crate) mark: Mark,
+    /// The tokens of the calls that began the operation; none where another run did.
+    pub(crate) tokens: Vec<String>,
+    /// Whether it is not known that the operation has begun: then watching also ends where nothing is seen of it.
+    pub(crate) in_doubt: bool,
     /// Whether the operation ends with no stack.
     pub(crate) deleting: bool,
     /// Whether watching stops when the operation can only fail.
@@ -73,7 +78,16 @@ pub(crate) struct Watch<'a> {
 impl<'a> Watch<'a> {
     /// To the end, whatever is seen on the way.
     pub(crate) fn of(stack_id: &'a str, before: Option<&'a Stack>, mark: Mark) -> Self {
-        Self { stack_id, before, mark, deleting: false, until_hopeless: false, until_paused: false }
+        Self {
+            stack_id,
+            before,
+            mark,
+            tokens: Vec::new(),
+            in_doubt: false,
+            deleting: false,
+            until_hopeless: false,
+            until_paused: false,
+        }
     }
 }
 
@@ -86,11 +100,16 @@ pub(crate) struct Following<'a> {
     evidence: Vec<Cause>,
     guard: Guard,
     waits: Waits,
+    progress: Progress,
     started: Instant,
     pause: Duration,
+    /// Whether the stack was seen at all.
+    seen: bool,
     /// Looks in a row that failed, and those in which AWS asked for patience.
     lost: u32,
     throttled: u32,
+    /// Whether the events cannot be read.
+    unreadable: bool,
     warned: bool,
 }
 
@@ -115,18 +134,23 @@ impl<'a> Following<'a> {
             evidence: Vec::new(),
             guard: Guard::new(),
             waits: Waits::new(),
+            progress: Progress::new(),
             started: Instant::now(),
             pause: START,
+            seen: false,
             lost: 0,
             throttled: 0,
+            unreadable: false,
             warned: false,
         }
     }
 
-    /// What can only fail is known for its cause: from here on its end is what is watched for.
-    pub(crate) fn only_ends(&mut self, cause: Cause, deleting: bool) {
+    /// What can only fail is known for its cause: from here on its end is what is watched for. `turned` is the token of
+    /// the call that turned it back.
+    pub(crate) fn only_ends(&mut self, cause: Cause, turned: Option<String>, deleting: bool) {
         self.evidence.push(cause);
-        (self.watch.before, self.watch.deleting, self.watch.until_hopeless) = (None, deleting, false);
+        self.watch.tokens.extend(turned);
+        (self.watch.deleting, self.watch.until_hopeless) = (deleting, false);
     }
 
     /// Shows new events until the stack comes to rest or, if asked, until something is to be done about it.
@@ -151,29 +175,31 @@ impl<'a> Following<'a> {
         loop {
             tokio::time::sleep(self.pause).await;
             self.pause = (self.pause * 2).min(PAUSE);
-            // Status before events: the events of the end are then surely among those read. But events of this round
-            // may be younger than the status, so only earlier ones prove that it has moved.
-            let known_to_move = !self.events.is_empty();
+            // Status before events: the events of the end are then among those read, if AWS shows them in time.
             let described = stack::describe(&self.clients.cloudformation, self.watch.stack_id).await;
             self.read_events(phase, &mut show).await;
             match described {
-                Ok(None) if self.watch.deleting => return Ok(self.ended(Ending::Done, None)),
+                Ok(None) if self.watch.deleting => return Ok(self.ended(Ending::Done, true, None)),
                 Ok(Some(stack)) => {
-                    (self.lost, self.throttled) = (0, 0);
-                    phase.doing(&stack.status);
-                    let moved = known_to_move
-                        || self.started.elapsed() > STALE
-                        || self.watch.before.is_none_or(|before| differs(before, &stack));
-                    if let Some(ending) = status::ending(&stack.status).filter(|_| moved) {
-                        return Ok(self.ended(ending, Some(stack)));
+                    (self.seen, self.lost, self.throttled) = (true, 0, 0);
+                    let events = (!self.unreadable).then_some(self.events.as_slice());
+                    match self.progress.judge(&self.watch, &stack, events) {
+                        Verdict::Ended { ending, began } => return Ok(self.ended(ending, began, Some(stack))),
+                        Verdict::AwaitsReason => {
+                            phase.doing(&format!("{}, waiting for the events that say why", stack.status));
+                        }
+                        Verdict::GoesOn => phase.doing(&stack.status),
                     }
                     if let Some(watched) = self.look(&stack.status, phase).await {
                         return Ok(watched);
                     }
                 }
                 // A stack that was just made is not everywhere yet.
-                Ok(None) if self.lost + 1 < LOST => self.lost += 1,
-                Ok(None) => return Ok(self.ended(Ending::Stuck, None)),
+                Ok(None) if !self.seen && self.started.elapsed() < LAG => {
+                    phase.doing("waiting for AWS to show the stack")
+                }
+                Ok(None) if self.seen && self.lost + 1 < LOST => self.lost += 1,
+                Ok(None) => return Ok(self.ended(Ending::Stuck, true, None)),
                 Err(error) => self.endure(error, phase)?,
             }
             if self.started.elapsed() > DEADLINE {
@@ -211,25 +237,39 @@ impl<'a> Following<'a> {
     async fn read_events(&mut self, phase: &Phase<'_>, show: &mut impl FnMut(&Event)) {
         match self.watch.mark.fresh(&self.clients.cloudformation, self.watch.stack_id).await {
             Ok(new) => {
+                self.unreadable = false;
                 for event in new {
                     show(&event);
-                    collect(self.clients, self.watch.stack_id, &event, &mut self.evidence).await;
+                    let said = self.guard.said(&event.logical_id);
+                    collect(self.clients, self.watch.stack_id, &event, said, &mut self.evidence).await;
                     self.events.push(event);
                 }
             }
             Err(error) if aws::is_throttled(&Failure::of(&error)) => self.pause += aws::jitter(PAUSE),
-            Err(error) if !self.warned => {
-                self.warned = true;
-                phase.line(&format!("events cannot be read: {}", in_words(&error)));
+            // The stack's own state tells of it.
+            Err(error) if aws::is_expired(&Failure::of(&error)) => {}
+            Err(_) if !self.seen => {}
+            Err(error) => {
+                self.unreadable = true;
+                if !std::mem::replace(&mut self.warned, true) {
+                    phase.line(&format!("events cannot be read: {}", in_words(&error)));
+                }
             }
-            Err(_) => {}
         }
     }
 
     /// A look that failed, unless it is one too many.
     fn endure(&mut self, error: anyhow::Error, phase: &Phase<'_>) -> Result<()> {
+        let failure = Failure::of(&error);
+        if aws::is_expired(&failure) {
+            // Asking again with the same credentials cannot help.
+            let message = "the stack cannot be watched any more: the credentials have expired".to_owned();
+            let hint = failure.hint.clone();
+            let failure = Failure { exit: Exit::NeedsHuman, kind: "credentials", message, ..failure };
+            return Err(hint.into_iter().fold(failure, Failure::note).into());
+        }
         // Being asked for patience says nothing about the stack, however often.
-        if aws::is_throttled(&Failure::of(&error)) {
+        if aws::is_throttled(&failure) {
             self.throttled += 1;
         } else {
             self.lost += 1;
@@ -242,18 +282,22 @@ impl<'a> Following<'a> {
         Ok(())
     }
 
-    fn ended(&mut self, ending: Ending, stack: Option<Stack>) -> Watched {
+    fn ended(&mut self, ending: Ending, began: bool, stack: Option<Stack>) -> Watched {
         let (events, evidence) = (std::mem::take(&mut self.events), std::mem::take(&mut self.evidence));
-        Watched::Ended(Followed { ending, stack, events, evidence })
+        Watched::Ended(Followed { ending, began, stack, events, evidence })
     }
 }
 
-/// Takes what a failed resource leaves behind; what a look before had found stays where nothing is left.
-async fn collect(clients: &Clients, stack_id: &str, event: &Event, evidence: &mut Vec<Cause>) {
+/// Takes what a failed resource leaves behind; what a look before had found stays where nothing is left. `said` is what
+/// ECS said of a service whose tasks could not be started.
+async fn collect(clients: &Clients, stack_id: &str, event: &Event, said: Option<&str>, evidence: &mut Vec<Cause>) {
     if !event.is_failure() || event.is_cancelled() || !evidence::exists_for(&event.resource_type) {
         return;
     }
     let mut cause = evidence::gather(clients, stack_id, Cause::from(event)).await;
+    if let Some(said) = said.filter(|said| !cause.reason.contains("; task ") && !cause.reason.contains(said)) {
+        cause.reason = format!("{}; ECS says: {said}", cause.reason);
+    }
     match evidence.iter_mut().find(|earlier| earlier.logical_id == event.logical_id) {
         Some(earlier) if cause.log.is_empty() => {
             cause.log = std::mem::take(&mut earlier.log);
@@ -270,8 +314,4 @@ fn in_words(error: &anyhow::Error) -> String {
     let failure = Failure::of(error);
     let reason = failure.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("{failure}{reason}")
-}
-
-fn differs(before: &Stack, now: &Stack) -> bool {
-    before.status != now.status || before.updated != now.updated
 }

@@ -5,11 +5,14 @@
 
 mod aws;
 mod engine;
+pub(crate) mod faults;
 mod iam;
 mod reading;
 mod registry;
+pub(crate) mod service;
 pub(crate) mod ssm;
 pub(crate) mod staged;
+pub(crate) mod story;
 pub(crate) mod timing;
 
 use std::collections::BTreeMap;
@@ -44,6 +47,14 @@ pub(crate) struct World {
     pub(crate) name: Option<&'static str>,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) template: String,
+    /// What happens to the stack in real time, in place of `stack`, `parameters`, `template` and `ending`.
+    pub(crate) story: Option<story::Story>,
+    /// What goes wrong on the way to AWS.
+    pub(crate) faults: Vec<faults::Fault>,
+    /// A service whose tasks do not start.
+    pub(crate) service: Option<service::Service>,
+    /// Whether the stack has no output with its URL.
+    pub(crate) no_url: bool,
     /// How often a change set was executed.
     pub(crate) changes: u32,
     /// Template and parameters of the change set that waits.
@@ -84,6 +95,8 @@ pub(crate) struct World {
     pub(crate) denied: Option<&'static str>,
     /// Resources that are not as the template says: their names and properties, each as it is.
     pub(crate) drifted: Vec<(&'static str, &'static str, &'static str)>,
+    /// Why not all resources could be compared, and those that could and are as they should be.
+    pub(crate) undetected: Option<(&'static str, Vec<&'static str>)>,
     /// What ECR has found in the image; `None` where nobody has looked.
     pub(crate) findings: Option<serde_json::Value>,
     /// What the service has logged; `None` when the stack names no log group.
@@ -135,6 +148,11 @@ impl Counterparts {
             .with("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
             .with("AWS_SECRET_ACCESS_KEY", "secret")
             .with("DOCKER_HOST", &self.server.uri().replace("http", "tcp"))
+    }
+
+    /// As [`Counterparts::sandbox`], with a way to AWS that is cut at this action.
+    pub(crate) fn cut(&self, action: &'static str, times: usize, done: bool) -> Sandbox {
+        self.sandbox().with("AWS_ENDPOINT_URL", &faults::cutting(&self.server.uri(), action, times, done))
     }
 
     /// Where the service is.

@@ -20,4 +20,5 @@ mod schema;
 mod secrets;
 mod templates;
 mod transcripts;
+mod watching;
 mod workflows;

@@ -8,12 +8,31 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, iam, reading, ssm, staged, timing};
+use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, faults, iam, reading, service, ssm, staged, story, timing};
 
 const JSON: &str = "application/x-amz-json-1.1";
 const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
 
+/// The answer of AWS, or of what stands in its way.
 pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
+    let target = request.headers.get("x-amz-target").map(|target| target.to_str().unwrap().to_owned());
+    let form = || url::form_urlencoded::parse(&request.body).find(|(name, _)| name == "Action");
+    let action = match &target {
+        Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
+        None => form().map(|(_, action)| action.into_owned()).unwrap_or_default(),
+    };
+    match faults::meets(&mut world.faults, &action) {
+        Some(fault) => {
+            if fault.done {
+                own_answer(world, request);
+            }
+            faults::answer(fault.kind, target.is_some())
+        }
+        None => own_answer(world, request),
+    }
+}
+
+fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
     if let Some(target) = request.headers.get("x-amz-target") {
         let action = target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
         if action == "FilterLogEvents" {
@@ -22,7 +41,11 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
         }
         if let Some(service) = staged::service(target.to_str().unwrap()) {
             world.asked.push(format!("{service}:{action}"));
-            return staged::answer(world, &action, &serde_json::from_slice(&request.body).unwrap());
+            let input = serde_json::from_slice(&request.body).unwrap();
+            if let Some(told) = world.service.as_ref().filter(|_| service == "ecs") {
+                return service::answer(told, &action, &input);
+            }
+            return staged::answer(world, &action, &input);
         }
         if target.to_str().unwrap().starts_with("AmazonSSM") {
             world.asked.push(format!("ssm:{action}"));
@@ -67,6 +90,11 @@ fn query(
 ) -> Result<String, (&'static str, &'static str)> {
     if action == "DescribeStacks" {
         timing::poll(world);
+    }
+    if world.denied != Some(action)
+        && let Some(answer) = story::query(world, action, form)
+    {
+        return answer;
     }
     match action {
         _ if world.denied == Some(action) => Err(("AccessDenied", "releaser is not authorized to perform it")),
@@ -235,7 +263,10 @@ fn log(world: &World) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_raw(json!({"events": events}).to_string(), JSON)
 }
 
-fn parameters(form: &BTreeMap<String, String>, before: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(super) fn parameters(
+    form: &BTreeMap<String, String>,
+    before: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let pair = |number: usize| {
         let part = |name: &str| form.get(&format!("Parameters.member.{number}.Parameter{name}")).cloned();
         let name = part("Key")?;

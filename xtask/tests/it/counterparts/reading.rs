@@ -18,7 +18,8 @@ pub(super) fn query(world: &World, action: &str, form: &BTreeMap<String, String>
         "DescribeStackDriftDetectionStatus" => Ok(tags(&[
             ("StackId", "1"),
             ("StackDriftDetectionId", "1"),
-            ("DetectionStatus", "DETECTION_COMPLETE"),
+            ("DetectionStatus", if world.undetected.is_some() { "DETECTION_FAILED" } else { "DETECTION_COMPLETE" }),
+            ("DetectionStatusReason", world.undetected.as_ref().map_or("", |(reason, _)| reason)),
             ("Timestamp", "2026-01-02T03:04:05Z"),
         ])),
         "DescribeStackResourceDrifts" => Ok(tag("StackResourceDrifts", &drifts(world))),
@@ -53,7 +54,18 @@ fn drifts(world: &World) -> String {
         ]);
         tag("member", &(own + &tag("PropertyDifferences", &differences)))
     };
-    world.drifted.iter().map(drift).collect()
+    let same = |id: &&str| {
+        let fields = [
+            ("StackId", "1"),
+            ("LogicalResourceId", *id),
+            ("ResourceType", "AWS::Any::Thing"),
+            ("StackResourceDriftStatus", "IN_SYNC"),
+            ("Timestamp", "2026-01-02T03:04:05Z"),
+        ];
+        tag("member", &tags(&fields))
+    };
+    let same = world.undetected.iter().flat_map(|(_, ids)| ids.iter().map(same)).collect::<String>();
+    world.drifted.iter().map(drift).collect::<String>() + &same
 }
 
 pub(super) fn findings(world: &World) -> ResponseTemplate {

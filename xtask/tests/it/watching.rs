@@ -1,0 +1,137 @@
+//! The finished tool beside a CloudFormation in real time: delays, losses, refusals and every state of a stack.
+//!
+//! Most of the time is spent waiting, so the cases of a test run side by side.
+#![cfg(target_os = "linux")]
+
+mod begun;
+mod change_sets;
+mod delays;
+mod drifts;
+mod expired;
+mod recoveries;
+mod rollouts;
+mod services;
+mod states;
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::counterparts::story::Story;
+use crate::counterparts::{Counterparts, DIGEST, OTHER_DIGEST, REPOSITORY, World};
+use crate::sandbox::{Ended, Sandbox};
+
+const TEMPLATE: &str = "\
+Parameters:
+  ContainerURI: {Type: String}
+Resources:
+  Gateway: {Type: AWS::ApiGateway::RestApi}
+Outputs:
+  ApiGatewayURL: {Value: !Sub 'https://${Gateway}.example'}
+";
+const DEPLOY: [&str; 6] = ["deploy", "dev", "--image", IMAGE, "--no-smoke", "--yes"];
+const IMAGE: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api:v1";
+
+fn image(digest: &str) -> String {
+    format!("{REPOSITORY}@{digest}")
+}
+
+/// A stack in this state that runs the other image.
+fn stack(status: &str) -> Story {
+    Story::of(status, &image(OTHER_DIGEST), TEMPLATE)
+}
+
+/// Both images are in the registry: `v1` is the one to deploy.
+fn world(story: Story) -> World {
+    let tags = [("v1", DIGEST), ("v2", OTHER_DIGEST)];
+    let repository = Some(tags.map(|(tag, digest)| (tag.to_owned(), digest.to_owned())).into());
+    World { story: Some(story), repository, ..World::default() }
+}
+
+fn start(world: World) -> (Counterparts, Sandbox) {
+    let counterparts = Counterparts::start(world);
+    let sandbox = counterparts.sandbox();
+    sandbox.write("infra/backend.yaml", TEMPLATE);
+    (counterparts, sandbox)
+}
+
+/// What the tool left behind.
+struct After {
+    ended: Ended,
+    counterparts: Counterparts,
+}
+
+impl After {
+    /// The true state of the stack.
+    fn truth(&self) -> String {
+        self.counterparts.world().story.as_ref().unwrap().truth()
+    }
+
+    /// Calls that change the stack, in order.
+    fn calls(&self) -> Vec<String> {
+        self.counterparts.world().story.as_ref().unwrap().calls.clone()
+    }
+
+    fn error(&self) -> Value {
+        self.ended.json()["error"].clone()
+    }
+
+    /// Everything that the tool said.
+    fn words(&self) -> String {
+        format!("{}\n{}", self.ended.stdout, self.ended.stderr)
+    }
+}
+
+/// Runs the tool beside `world`; nobody's lock is left behind.
+fn run(world: World, arguments: &[&str]) -> After {
+    let (counterparts, sandbox) = start(world);
+    let ended = end(&sandbox, sandbox.start(arguments), 300);
+    let locks: Vec<String> =
+        counterparts.world().journal.keys().filter(|name| name.ends_with("/lock")).cloned().collect();
+    let faulty = !counterparts.world().faults.is_empty();
+    assert!(locks.is_empty() || faulty, "{locks:?} after {arguments:?}: {}", ended.stderr);
+    After { ended, counterparts }
+}
+
+fn deploy(world: World) -> After {
+    run(world, &DEPLOY)
+}
+
+/// As [`deploy`], with the result as an object.
+fn deploy_json(world: World) -> After {
+    run(world, &[&DEPLOY[..], &["--json"]].concat())
+}
+
+/// Waits for the end, which must come.
+fn end(sandbox: &Sandbox, mut tool: Child, seconds: u64) -> Ended {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    while tool.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            tool.kill().unwrap();
+            let output = tool.wait_with_output().unwrap();
+            panic!("no end within {seconds} s: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    sandbox.end(tool)
+}
+
+/// Runs all cases side by side, a few of them at a time in the part that needs the processor.
+fn side_by_side<T: Send + Sync>(cases: &[T], case: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = cases
+            .iter()
+            .enumerate()
+            .map(|(number, it)| {
+                let case = &case;
+                scope.spawn(move || {
+                    std::thread::sleep(Duration::from_millis(150) * u32::try_from(number).unwrap());
+                    case(it);
+                })
+            })
+            .collect();
+        let failed = threads.into_iter().map(|thread| thread.join()).filter(Result::is_err).count();
+        assert_eq!(failed, 0, "cases that failed: see above");
+    });
+}
