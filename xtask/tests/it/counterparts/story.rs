@@ -34,6 +34,7 @@ pub(crate) enum End {
 pub(crate) type Said = (u32, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The story of one stack.
+#[derive(Clone)]
 pub(crate) struct Story {
     /// How long after it is true a state is shown.
     pub(crate) state_delay: Duration,
@@ -73,6 +74,7 @@ pub(crate) struct Story {
     pub(crate) then: Option<&'static str>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Stack {
     arn: String,
     states: Vec<(Option<Instant>, State)>,
@@ -87,6 +89,7 @@ struct State {
     template: String,
 }
 
+#[derive(Clone)]
 struct Event {
     logical: String,
     kind: String,
@@ -96,6 +99,7 @@ struct Event {
     token: String,
 }
 
+#[derive(Clone)]
 pub(crate) struct Set {
     name: String,
     made: Instant,
