@@ -165,6 +165,7 @@ fn unwritten(error: &std::io::Error, report: &Report) -> Failure {
 
 /// Removes what a proof that was left in the middle has made at AWS, unless the user insists on an end at once.
 async fn tidy(context: &Context, ui: &Ui) {
+    let _wait = ui.waiting("AWS, which removes what the smoke test has made");
     tokio::select! {
         biased;
         () = context.interrupt.insisted() => {}
