@@ -86,7 +86,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
     });
     let (result, report) = match context {
         Ok(context) => {
-            let work = async {
+            let work = Box::pin(async {
                 let result = tokio::select! {
                     biased;
                     result = commands::run(cli.command, &context, ui) => result,
@@ -94,7 +94,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
                 };
                 tidy(&context, ui).await;
                 result
-            };
+            });
             let result = tokio::select! {
                 biased;
                 result = work => result,
@@ -144,6 +144,8 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> (Variables, Opt
         let Ok(name) = name.into_string() else { continue };
         match value.into_string() {
             Ok(value) => drop(vars.insert(name, value)),
+            // The folders of it that are text can be looked into.
+            Err(value) if name == "PATH" => drop(vars.insert(name, value.to_string_lossy().into_owned())),
             Err(_) if is_read(&name) => {
                 let what = format!("the environment variable {name} is not UTF-8");
                 failure = Some(Failure::new(Exit::Usage, "environment-variable", what).hint(format!("unset {name}")));
