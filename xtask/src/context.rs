@@ -43,6 +43,12 @@ impl Context {
                 .resource(folder.display().to_string())
                 .hint("go to the repository's folder")
         })?;
+        if root.to_str().is_none() {
+            // Compiler and engine are told the path as text, and would be told another one.
+            return Err(fail("the repository's folder has a name that is not UTF-8")
+                .resource(root.display().to_string())
+                .hint("move or rename it"));
+        }
         let text = std::fs::read_to_string(root.join(DEPLOY_TOML))
             .map_err(|error| fail("deploy.toml cannot be read").reason(error.to_string()))?;
         let deployment = Deployment::parse(DEPLOY_TOML, &text).map_err(|invalid| {

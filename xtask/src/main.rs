@@ -90,7 +90,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
     });
     let (result, report) = match context {
         Ok(context) => {
-            let work = async {
+            let work = Box::pin(async {
                 let result = tokio::select! {
                     biased;
                     result = commands::run(cli.command, &context, ui) => result,
@@ -98,7 +98,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
                 };
                 let left = tidy(&context, ui).await;
                 (result, left)
-            };
+            });
             let (result, left) = tokio::select! {
                 biased;
                 ended = work => ended,
@@ -139,6 +139,8 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> (Variables, Opt
         let Ok(name) = name.into_string() else { continue };
         match value.into_string() {
             Ok(value) => drop(vars.insert(name, value)),
+            // The folders of it that are text can be looked into.
+            Err(value) if name == "PATH" => drop(vars.insert(name, value.to_string_lossy().into_owned())),
             Err(_) if is_read(&name) => {
                 let what = format!("the environment variable {name} is not UTF-8");
                 failure = Some(Failure::new(Exit::Usage, "environment-variable", what).hint(format!("unset {name}")));
@@ -177,6 +179,7 @@ fn with_what_is_left(failure: Failure, left: &[String], ui: &Ui) -> Failure {
 /// Removes what a command that was left in the middle has made at AWS for the moment; returns what it could not remove,
 /// after a warning of each. A user who insists on an end waits for no more than a moment.
 async fn tidy(context: &Context, ui: &Ui) -> Vec<String> {
+    let _wait = ui.waiting("AWS, which removes what this command has made for the moment");
     let guests = async {
         tokio::select! {
             biased;

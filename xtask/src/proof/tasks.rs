@@ -53,8 +53,41 @@ fn judge(tasks: &[Task], image: Option<&ImageReference>, wanted: &Digest) -> Run
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_cloudformation::operation::list_stack_resources::ListStackResourcesOutput;
+    use aws_sdk_cloudformation::types::StackResourceSummary;
+    use aws_sdk_ecs::operation::describe_tasks::DescribeTasksOutput;
+    use aws_sdk_ecs::operation::list_tasks::ListTasksOutput;
+    use aws_smithy_mocks::{mock, mock_client};
+
     use super::*;
     use crate::aws::ecs::Container;
+
+    #[tokio::test]
+    async fn ecs_is_asked_for_the_digests_of_the_stacks_services() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let image = format!("registry.example/rest-api@{digest}");
+        let resources = mock!(aws_sdk_cloudformation::Client::list_stack_resources).then_output(|| {
+            let service = StackResourceSummary::builder()
+                .logical_resource_id("Service")
+                .resource_type("AWS::ECS::Service")
+                .physical_resource_id("arn:aws:ecs:eu-central-1:111122223333:service/main/api");
+            ListStackResourcesOutput::builder().stack_resource_summaries(service.build()).build()
+        });
+        let list = mock!(aws_sdk_ecs::Client::list_tasks)
+            .match_requests(|asked| asked.cluster() == Some("main") && asked.service_name() == Some("api"))
+            .then_output(|| ListTasksOutput::builder().task_arns("arn:aws:ecs:::task/main/1").build());
+        let (told, name) = (digest.clone(), image.clone());
+        let describe = mock!(aws_sdk_ecs::Client::describe_tasks).then_output(move || {
+            let container = aws_sdk_ecs::types::Container::builder().image(&name).image_digest(&told).build();
+            let task = aws_sdk_ecs::types::Task::builder().last_status("RUNNING").containers(container).build();
+            DescribeTasksOutput::builder().tasks(task).build()
+        });
+        let mut clients = Clients::modelled(mock_client!(aws_sdk_cloudformation, [&resources]));
+        clients.ecs = mock_client!(aws_sdk_ecs, [&list, &describe]);
+        let parameters = [("ContainerURI".to_owned(), image)].into();
+        let stack = Stack { parameters, ..Stack::default() };
+        assert_eq!(running(&clients, &stack, &digest.parse().unwrap()).await.unwrap(), Running::Right(1));
+    }
 
     #[test]
     fn the_digests_of_the_tasks_say_what_runs() {
@@ -74,7 +107,7 @@ mod tests {
         let index = task(&image.to_string(), &digest("c"));
         let old = task("registry.example/rest-api:v1", &digest("b"));
         assert_eq!(judged(&[right.clone(), index]), Running::Right(2));
-        assert_eq!(judged(&[old.clone()]), Running::Other { served: digest("b"), all: true });
+        assert_eq!(judged(std::slice::from_ref(&old)), Running::Other { served: digest("b"), all: true });
         assert_eq!(judged(&[right, old]), Running::Other { served: digest("b"), all: false });
         assert_eq!(judged(&[]), Running::Unknown);
         assert_eq!(judged(&[task("registry.example/other:1", &digest("a"))]), Running::Unknown);

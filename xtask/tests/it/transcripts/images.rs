@@ -109,3 +109,16 @@ fn doctor_warns_of_tags_that_can_be_moved() {
     ");
     assert_eq!(told(false), "");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_plan_is_not_applied_with_a_change_set_of_no_known_image() {
+    let counterparts = Counterparts::start(World { repository: Some(BTreeMap::new()), ..World::default() });
+    let sandbox = counterparts.sandbox();
+    let planned = sandbox.run(&["plan", "dev", "--out", "plan.json"]);
+    assert_eq!(planned.code, 0, "{}", planned.stderr);
+    counterparts.world().proposed.as_mut().unwrap().1.remove("ContainerURI");
+    let ended = sandbox.run(&["apply", "plan.json", "--no-smoke"]);
+    assert_eq!((ended.code, counterparts.world().changes), (1, 0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("it is of no image that CloudFormation names"), "{}", ended.stderr);
+}

@@ -40,6 +40,18 @@ fn a_choice_that_is_not_text_is_not_taken_for_none() {
 }
 
 #[test]
+fn a_folder_whose_name_is_not_text_is_refused() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path().join(OsStr::from_bytes(b"caf\xe9"));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(sandbox.path().join("deploy.toml"), folder.join("deploy.toml")).unwrap();
+    let mut command = sandbox.command();
+    let ended = sandbox.end(command.args(["status", "dev"]).current_dir(&folder).spawn().unwrap());
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("the repository's folder has a name that is not UTF-8"), "{}", ended.stderr);
+}
+
+#[test]
 fn results_that_nobody_gets_are_a_failure() {
     let world = World { stack: "UPDATE_COMPLETE".to_owned(), serves: Some(DIGEST.to_owned()), ..World::default() };
     let counterparts = Counterparts::start(world);
