@@ -55,7 +55,7 @@ pub(crate) async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, F
         fail(&host.to_string(), reason, hint)
     };
     let docker = open(&host, vars).map_err(|error| unreachable(call::explain(&error)))?;
-    let version = call::ask(call::LOOKUP, docker.version()).await.map_err(|refusal| unreachable(refusal.reason))?;
+    let version = call::ask(call::LOOKUP, docker.version()).await.map_err(|error| unreachable(error.reason))?;
     Ok(Engine { docker, host, version: version.version.unwrap_or_default(), warnings })
 }
 
