@@ -62,6 +62,7 @@ pub(crate) async fn check<T>(
 ) -> Result<(Ready, T)> {
     let Check { context, environment, proof, wait, engine, own_template } = check;
     let phase = ui.phase("preflight");
+    phase.doing(if engine { "waiting for AWS and the Docker engine" } else { "waiting for AWS" });
     let connect = async { if engine { docker::connect(&context.vars).await } else { Err(no_engine()) } };
     let (connected, account) = tokio::join!(connect, account(context, environment));
     let template = context.template(environment);

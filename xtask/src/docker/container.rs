@@ -241,7 +241,7 @@ pub(crate) async fn list(docker: &Docker, owner: &Owner) -> Result<Containers> {
                 .push(OtherContainer { name: name(container.names), folder: labels.get(owner::FOLDER).cloned() });
         }
     }
-    found.own.sort_by(|one, other| other.created.cmp(&one.created));
+    found.own.sort_by_key(|container| std::cmp::Reverse(container.created));
     Ok(found)
 }
 
