@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 use crate::outcome::{Exit, Failure};
+use crate::ui::Ui;
 pub(crate) use about::{About, about};
 pub(crate) use call::MAKE_ROOM;
 use host::Host;
@@ -55,8 +56,21 @@ pub(crate) async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, F
         fail(&host.to_string(), reason, hint)
     };
     let docker = open(&host, vars).map_err(|error| unreachable(call::explain(&error)))?;
-    let version = call::ask(call::LOOKUP, docker.version()).await.map_err(|refusal| unreachable(refusal.reason))?;
+    let version = call::ask(call::LOOKUP, docker.version()).await.map_err(|error| unreachable(error.reason))?;
     Ok(Engine { docker, host, version: version.version.unwrap_or_default(), warnings })
+}
+
+/// As [`connect`], as a phase of its own.
+///
+/// # Errors
+/// As for `connect`.
+pub(crate) async fn reach(vars: &BTreeMap<String, String>, ui: &Ui) -> Result<Engine, Failure> {
+    let phase = ui.phase("engine");
+    phase.doing("waiting for the Docker engine");
+    let engine = connect(vars).await?;
+    engine.warnings.iter().for_each(|warning| ui.warn(warning));
+    phase.done(&format!("version {} at {}", engine.version, engine.host));
+    Ok(engine)
 }
 
 fn open(host: &Host, vars: &BTreeMap<String, String>) -> Result<Docker, bollard::errors::Error> {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::docker::Owner;
 use crate::docker::build::Image;
-use crate::docker::container::{self, Container, Other, Role, Spec, StartError};
+use crate::docker::container::{self, Container, OtherContainer, Purpose, Spec, StartError};
 use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure};
 use crate::report::Change;
@@ -70,7 +70,7 @@ impl Local<'_> {
     async fn settle(&self, phase: &Phase<'_>) -> Result<Option<Container>> {
         let found = container::list(self.docker, self.owner).await?;
         found.others.iter().filter(|other| is_gone(other)).for_each(|other| phase.line(&abandoned(other)));
-        let is_service = |container: &Container| container.role == Role::Service && !container.fresh;
+        let is_service = |container: &Container| container.purpose == Purpose::Service && !container.fresh;
         // Those that run come first, and the newest of them.
         let (mut kept, left): (Vec<Container>, Vec<Container>) = found.own.into_iter().partition(is_service);
         kept.sort_by_key(|container| !container.running);
@@ -108,7 +108,7 @@ impl Local<'_> {
     async fn prove(&self, old: &Container, image: &Image, phase: &Phase<'_>) -> Result<()> {
         phase.doing("starting the new container beside the old one");
         let healthy = self.interrupt.or(async {
-            let id = self.create(Role::Candidate, image, None).await?;
+            let id = self.create(Purpose::Candidate, image, None).await?;
             let started = container::start(self.docker, &id, None).await;
             started.map_err(|error| self.not_started(image, &error))?;
             let port = self.port_of(&id).await?.unwrap_or_default();
@@ -155,7 +155,7 @@ impl Local<'_> {
     /// Stops the old container and starts the new one, until it is healthy; answers its id and port.
     async fn take_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<(String, u16)> {
         let wanted = old.and_then(|old| old.host_port).unwrap_or(self.service.port);
-        let mut id = self.create(Role::Service, image, Some(wanted)).await?;
+        let mut id = self.create(Purpose::Service, image, Some(wanted)).await?;
         if let Some(old) = old {
             container::stop(self.docker, &old.id).await?;
         }
@@ -163,7 +163,7 @@ impl Local<'_> {
             Err(StartError::PortTaken { port, .. }) => {
                 phase.line(&format!("port {port} is in use: taking a free one"));
                 container::remove(self.docker, &id).await?;
-                id = self.create(Role::Service, image, None).await?;
+                id = self.create(Purpose::Service, image, None).await?;
                 container::start(self.docker, &id, None).await.map_err(|error| self.not_started(image, &error))?;
             }
             started => started.map_err(|error| self.not_started(image, &error))?,
@@ -174,14 +174,14 @@ impl Local<'_> {
         Ok((id, port))
     }
 
-    async fn create(&self, role: Role, image: &Image, host_port: Option<u16>) -> Result<String> {
-        let name = self.owner.container(match role {
-            Role::Service => "-next",
-            Role::Candidate => "-candidate",
+    async fn create(&self, purpose: Purpose, image: &Image, host_port: Option<u16>) -> Result<String> {
+        let name = self.owner.container(match purpose {
+            Purpose::Service => "-next",
+            Purpose::Candidate => "-candidate",
         });
         let spec = Spec {
             owner: self.owner,
-            role,
+            purpose,
             name: &name,
             image: &image.id,
             port: self.service.port,
@@ -248,13 +248,13 @@ impl Local<'_> {
 }
 
 /// The checkout of this container is at its place no more, or was never known.
-pub(crate) fn is_gone(other: &Other) -> bool {
+pub(crate) fn is_gone(other: &OtherContainer) -> bool {
     other.folder.as_ref().is_none_or(|folder| !Path::new(folder).join(crate::context::DEPLOY_TOML).is_file())
 }
 
 /// What to do about a container whose checkout is gone.
-pub(crate) fn abandoned(other: &Other) -> String {
-    let Other { name, folder } = other;
+pub(crate) fn abandoned(other: &OtherContainer) -> String {
+    let OtherContainer { name, folder } = other;
     let from = match folder {
         Some(folder) => format!("was started from {folder}, where no checkout is any more"),
         None => "was started by an earlier version".to_owned(),

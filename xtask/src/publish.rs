@@ -100,7 +100,7 @@ pub(crate) async fn publish(
     let Source { environment, artifact, source_tag, commit } = source;
     let tag = artifact.tag.clone();
     let origin = Origin { platform: ready.platform, commit, content: &tag };
-    let login = Login { context, environment, clients: &ready.clients, registry };
+    let login = RegistryLogin { context, environment, clients: &ready.clients, registry };
     if let (Some(repository), Some(stored)) = (&found.repository, &found.stored) {
         let image = repository.image(&tag, registry).pinned(&stored.digest);
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
@@ -172,7 +172,7 @@ async fn attach(
 }
 
 /// Where the registry's password comes from.
-struct Login<'a> {
+struct RegistryLogin<'a> {
     context: &'a Context,
     environment: &'a Environment,
     clients: &'a Clients,
@@ -180,7 +180,7 @@ struct Login<'a> {
     registry: Option<&'a str>,
 }
 
-impl Login<'_> {
+impl RegistryLogin<'_> {
     async fn credentials(&self) -> Result<Credentials> {
         match self.registry {
             Some(host) => attest::credentials(self.context, self.environment, self.clients, host).await,
@@ -211,7 +211,7 @@ async fn open(
     ready: &Ready,
     name: &str,
     found: &Registry,
-    login: &Login<'_>,
+    login: &RegistryLogin<'_>,
     ui: &Ui,
 ) -> Result<(Repository, Credentials)> {
     let client = &ready.clients.ecr;

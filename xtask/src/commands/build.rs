@@ -12,8 +12,7 @@ use crate::ui::Ui;
 
 pub(super) async fn run(arguments: &Build, context: &Context, ui: &Ui) -> Result<()> {
     let platform = platform(arguments.platform.as_deref())?;
-    let engine = docker::connect(&context.vars).await?;
-    engine.warnings.iter().for_each(|warning| ui.warn(warning));
+    let engine = docker::reach(&context.vars, ui).await?;
     let artifact = artifact::prepare(context, platform, &arguments.source, ui).await?;
     let owner = Owner::new(&context.root, &context.deployment.service.name);
     let (image, _) = artifact.image(&engine, &owner, ui).await?;

@@ -158,8 +158,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
     if !arguments.dry_run {
         ui.must_be_able_to_ask(&question)?;
     }
-    let engine = docker::connect(&context.vars).await?;
-    engine.warnings.iter().for_each(|warning| ui.warn(warning));
+    let engine = docker::reach(&context.vars, ui).await?;
     let owner = Owner::new(&context.root, service);
     let find = async || {
         let containers = container::list(&engine.docker, &owner).await?;
@@ -170,7 +169,14 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         let containers = containers.own.iter().map(|own| format!("container {}", own.name));
         containers.chain(images.own.iter().map(|image| format!("image {image}"))).collect()
     };
+    let phase = ui.phase("look");
+    phase.doing("waiting for the engine's list of containers and images");
     let (containers, images) = find().await?;
+    phase.done(&format!(
+        "{} containers and {} image names are of this checkout",
+        containers.own.len(),
+        images.own.len()
+    ));
     containers.others.iter().filter(|other| local::is_gone(other)).for_each(|other| ui.line(&local::abandoned(other)));
     images.kept.iter().for_each(|kept| ui.line(&format!("kept: {kept}")));
     let mut removed = named(&containers, &images);
@@ -184,14 +190,19 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         }
         // A release may have replaced a container meanwhile.
         let _turn = Turn::take(&context.root, &context.interrupt, ui).await?;
+        let phase = ui.phase("remove");
+        phase.doing("waiting for the engine's list of containers and images");
         let (containers, images) = find().await?;
         removed = named(&containers, &images);
         for container in &containers.own {
+            phase.doing(&format!("removing container {}", container.name));
             container::remove(&engine.docker, &container.id).await?;
         }
         for image in &images.own {
+            phase.doing(&format!("removing image {image}"));
             build::remove(&engine.docker, image).await?;
         }
+        phase.done("what this checkout had on the engine");
         ui.result(&format!("removed {}", removed.join(", ")));
     }
     context.report(|report| report.removed = Some(removed));

@@ -204,8 +204,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     let platform = Platform::host().ok_or_else(|| {
         Failure::new(Exit::Preflight, "platform", "the service is not built for this machine's processor")
     })?;
-    let engine = interrupt.or(async { Ok(docker::connect(&context.vars).await?) }).await?;
-    engine.warnings.iter().for_each(|warning| ui.warn(warning));
+    let engine = interrupt.or(async { Ok(docker::reach(&context.vars, ui).await?) }).await?;
     if !engine.host.is_local() {
         return Err(Failure::new(Exit::Preflight, "docker", "--local needs an engine on this machine")
             .resource(engine.host.to_string())

@@ -10,7 +10,7 @@ use bollard::query_parameters::{
 };
 use bollard::{Docker, body_try_stream};
 
-use super::call::{self, CHANGE, LOOKUP, Refusal, ask};
+use super::call::{self, CHANGE, CallError, LOOKUP, ask};
 use super::context::BuildContext;
 use super::owner::{self, Owner};
 use crate::outcome::{Exit, Failure};
@@ -51,7 +51,7 @@ pub(crate) struct Images {
 /// What the engine says.
 pub(crate) async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>> {
     let found = call::find(docker.inspect_image(reference)).await;
-    let found = found.map_err(|refusal| refusal.failure(format!("cannot look up image {reference}")))?;
+    let found = found.map_err(|error| error.failure(format!("cannot look up image {reference}")))?;
     let part = |part: Option<String>| part.unwrap_or_default();
     Ok(found.map(|inspected| Image {
         reference: reference.to_owned(),
@@ -74,7 +74,7 @@ pub(crate) async fn claim(docker: &Docker, image: &Image, owner: &Owner) -> Resu
     }
     let options = TagImageOptionsBuilder::default().repo(&owner.service).tag(&claim).build();
     let tagged = ask(CHANGE, docker.tag_image(&image.reference, Some(options))).await;
-    Ok(tagged.map_err(|refusal| refusal.failure(format!("cannot tag image {}", image.reference)))?)
+    Ok(tagged.map_err(|error| error.failure(format!("cannot tag image {}", image.reference)))?)
 }
 
 /// The images that were built for the service, by their names.
@@ -86,23 +86,26 @@ pub(crate) async fn list(docker: &Docker, owner: &Owner) -> Result<Images> {
     let options = ListImagesOptionsBuilder::default().filters(&filters).build();
     let found = ask(LOOKUP, docker.list_images(Some(options))).await;
     let mut images = Images::default();
-    for image in found.map_err(|refusal| refusal.failure("cannot list images"))? {
+    for image in found.map_err(|error| error.failure("cannot list images"))? {
         let tags: Vec<String> = image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect();
         let name = tags.first().cloned().unwrap_or_else(|| image.id.clone());
-        match sort(&tags, owner) {
-            None => images.kept.push(format!("image {name}: this checkout does not use it")),
-            Some(own) => match user_of(docker, &image.id, owner).await? {
-                Some(container) => images.kept.push(format!("image {name}: container {container} runs it")),
-                None => images.own.extend(own),
-            },
+        let Some((own, shared)) = sort(&tags, owner) else {
+            images.kept.push(format!("image {name}: this checkout does not use it"));
+            continue;
+        };
+        // One that another checkout holds, too, stays whatever runs it.
+        let user = if shared { None } else { user_of(docker, &image.id, owner).await? };
+        match user {
+            Some(container) => images.kept.push(format!("image {name}: container {container} runs it")),
+            None => images.own.extend(own),
         }
     }
     Ok(images)
 }
 
-/// The names of an image that a checkout may remove; `None` where it holds none. The user's own names are not among them,
-/// nor are those of an image that another checkout holds, too.
-fn sort(tags: &[String], owner: &Owner) -> Option<Vec<String>> {
+/// The names of an image that a checkout may remove, and whether another one holds it, too; `None` where it holds none. The
+/// user's own names are not among them, nor are those that two checkouts share.
+fn sort(tags: &[String], owner: &Owner) -> Option<(Vec<String>, bool)> {
     let service = format!("{}:", owner.service);
     let (claims, others): (Vec<&String>, Vec<&String>) =
         tags.iter().partition(|name| name.strip_prefix(&service).is_some_and(|tag| tag.starts_with("checkout-")));
@@ -117,7 +120,7 @@ fn sort(tags: &[String], owner: &Owner) -> Option<Vec<String>> {
     };
     let shared = !foreign.is_empty();
     // The claim is the last: whatever is interrupted before is found again.
-    Some(others.into_iter().filter(|name| !shared && made(name)).chain(mine).cloned().collect())
+    Some((others.into_iter().filter(|name| !shared && made(name)).chain(mine).cloned().collect(), shared))
 }
 
 /// The name of a container that was made from the image, besides those of this checkout.
@@ -125,7 +128,7 @@ async fn user_of(docker: &Docker, image: &str, owner: &Owner) -> Result<Option<S
     let filters = HashMap::from([("ancestor".to_owned(), vec![image.to_owned()])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
     let found = ask(LOOKUP, docker.list_containers(Some(options))).await;
-    let found = found.map_err(|refusal| refusal.failure(format!("cannot list the containers of image {image}")))?;
+    let found = found.map_err(|error| error.failure(format!("cannot list the containers of image {image}")))?;
     let other = found.into_iter().find(|container| !container.labels.as_ref().is_some_and(|labels| owner.owns(labels)));
     Ok(other.map(|container| super::container::name(container.names)))
 }
@@ -137,7 +140,7 @@ async fn user_of(docker: &Docker, image: &str, owner: &Owner) -> Result<Option<S
 pub(crate) async fn remove(docker: &Docker, image: &str) -> Result<()> {
     let options = RemoveImageOptionsBuilder::default().build();
     match ask(CHANGE, docker.remove_image(image, Some(options), None)).await {
-        Err(refusal) if !refusal.is_missing() => Err(refusal.failure(format!("cannot remove image {image}")).into()),
+        Err(error) if !error.is_missing() => Err(error.failure(format!("cannot remove image {image}")).into()),
         _ => Ok(()),
     }
 }
@@ -189,7 +192,7 @@ pub(crate) async fn build(
     {
         match step {
             Ok(step) => output.take(step, phase),
-            Err(Refusal { reason, .. }) => return Err(output.failure(reference, reason).into()),
+            Err(CallError { reason, .. }) => return Err(output.failure(reference, reason).into()),
         }
     }
     let image = inspect(docker, reference)
@@ -260,12 +263,9 @@ mod tests {
         let pushed = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/api:commit-1";
         let of_user = ["mine:keep", "team/api:keep", "other-team/api:content-1"];
         let all = [&[mine.as_str(), content, pushed][..], &of_user].concat();
-        assert_eq!(sort(&names(&all), &owner), Some(names(&[content, pushed, &mine])));
-        assert_eq!(
-            sort(&names(&[content, &mine, &theirs]), &owner),
-            Some(names(&[&mine])),
-            "another one holds it, too"
-        );
+        assert_eq!(sort(&names(&all), &owner), Some((names(&[content, pushed, &mine]), false)));
+        let shared = names(&[content, &mine, &theirs]);
+        assert_eq!(sort(&shared, &owner), Some((names(&[&mine]), true)), "another one holds it, too");
         assert_eq!(sort(&names(&[content, &theirs]), &owner), None);
         assert_eq!(sort(&names(&[content]), &owner), None, "nobody knows whose it is");
         assert_eq!(sort(&[], &owner), None);

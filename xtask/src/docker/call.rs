@@ -21,14 +21,14 @@ const NOTICEABLE: Duration = Duration::from_secs(10);
 
 /// Why the engine did not do what it was asked.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct CallError {
     status: Option<u16>,
     /// The engine said nothing.
     silent: bool,
     pub(super) reason: String,
 }
 
-impl Refusal {
+impl CallError {
     pub(super) fn of(error: &Error) -> Self {
         let status = match error {
             Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
@@ -84,19 +84,19 @@ pub(crate) const MAKE_ROOM: &str =
     "docker system df shows what takes up the engine's disk; docker system prune removes what is unused";
 
 /// Asks the engine one thing.
-pub(super) async fn ask<T>(limit: Duration, call: impl Future<Output = Result<T, Error>>) -> Result<T, Refusal> {
+pub(super) async fn ask<T>(limit: Duration, call: impl Future<Output = Result<T, Error>>) -> Result<T, CallError> {
     match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| Refusal::of(&error)),
-        Err(_) => Err(Refusal::silent(limit)),
+        Ok(answer) => answer.map_err(|error| CallError::of(&error)),
+        Err(_) => Err(CallError::silent(limit)),
     }
 }
 
 /// As [`ask`]; `None` where there is no such thing.
-pub(super) async fn find<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, Refusal> {
+pub(super) async fn find<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, CallError> {
     match ask(LOOKUP, call).await {
         Ok(found) => Ok(Some(found)),
-        Err(refusal) if refusal.is_missing() => Ok(None),
-        Err(refusal) => Err(refusal),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn next<T>(
     stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin),
     step: &str,
     phase: &Phase<'_>,
-) -> Option<Result<T, Refusal>> {
+) -> Option<Result<T, CallError>> {
     let message = match tokio::time::timeout(NOTICEABLE, stream.next()).await {
         Ok(message) => message,
         Err(_) => {
@@ -116,12 +116,12 @@ pub(super) async fn next<T>(
                 Ok(message) => message,
                 Err(_) => {
                     let reason = format!("the engine printed no output for {minutes} min: {step}");
-                    return Some(Err(Refusal { status: None, silent: true, reason }));
+                    return Some(Err(CallError { status: None, silent: true, reason }));
                 }
             }
         }
     };
-    message.map(|message| message.map_err(|error| Refusal::of(&error)))
+    message.map(|message| message.map_err(|error| CallError::of(&error)))
 }
 
 /// The engine's own words, without the wrapping.
@@ -154,9 +154,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_question_ends_after_half_a_minute() {
         let started = tokio::time::Instant::now();
-        let refusal = ask(LOOKUP, std::future::pending::<Result<(), Error>>()).await.unwrap_err();
+        let error = ask(LOOKUP, std::future::pending::<Result<(), Error>>()).await.unwrap_err();
         assert_eq!(started.elapsed(), Duration::from_secs(30));
-        let failure = refusal.failure("cannot look up image api:1");
+        let failure = error.failure("cannot look up image api:1");
         assert_eq!(failure.to_string(), "cannot look up image api:1");
         assert_eq!(failure.reason.as_deref(), Some("the engine did not answer within 30 s"));
         assert!(failure.hint.is_some_and(|hint| hint.contains("restart")));
@@ -170,9 +170,9 @@ mod tests {
         let mut messages = stream::iter([Ok::<_, Error>(1)]).chain(stream::pending());
         assert!(matches!(next(&mut messages, "[1/2] COPY", &phase).await, Some(Ok(1))));
         assert_eq!(started.elapsed(), Duration::ZERO);
-        let Some(Err(refusal)) = next(&mut messages, "[2/2] RUN", &phase).await else { panic!("it goes on") };
+        let Some(Err(error)) = next(&mut messages, "[2/2] RUN", &phase).await else { panic!("it goes on") };
         assert_eq!(started.elapsed(), SILENCE);
-        assert_eq!(refusal.reason, "the engine printed no output for 20 min: [2/2] RUN");
+        assert_eq!(error.reason, "the engine printed no output for 20 min: [2/2] RUN");
     }
 
     #[test]
@@ -182,8 +182,8 @@ mod tests {
             "mkdir /var/lib/docker: disk quota exceeded",
             "There is not enough space on the disk.",
         ] {
-            let refusal = Refusal { status: Some(500), silent: false, reason: reason.to_owned() };
-            assert_eq!(refusal.failure("cannot create container").hint.as_deref(), Some(MAKE_ROOM), "{reason}");
+            let error = CallError { status: Some(500), silent: false, reason: reason.to_owned() };
+            assert_eq!(error.failure("cannot create container").hint.as_deref(), Some(MAKE_ROOM), "{reason}");
         }
     }
 }

@@ -11,14 +11,14 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase")]
 pub(super) struct CliConfig {
     pub(super) current_context: Option<String>,
-    pub(super) auths: Option<BTreeMap<String, Login>>,
+    pub(super) auths: Option<BTreeMap<String, SavedLogin>>,
     pub(super) creds_store: Option<String>,
     pub(super) cred_helpers: Option<BTreeMap<String, String>>,
 }
 
 /// What `docker login` has written where there is no credential store.
 #[derive(Deserialize, Default)]
-pub(super) struct Login {
+pub(super) struct SavedLogin {
     pub(super) auth: Option<String>,
     #[serde(rename = "identitytoken")]
     pub(super) identity_token: Option<String>,

@@ -16,12 +16,12 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use time::OffsetDateTime;
 
-use super::call::{self, CHANGE, LOOKUP, Refusal, ask};
+use super::call::{self, CHANGE, CallError, LOOKUP, ask};
 use super::owner::{self, Owner};
 use crate::outcome::Failure;
 
 /// What a container is for; the value of this label is `service` or `candidate`.
-const ROLE: &str = "xtask.role";
+const PURPOSE: &str = "xtask.purpose";
 /// Longest that a container may take to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(30);
 /// Lines of a container's log that a failure shows.
@@ -41,7 +41,7 @@ const PORT_TAKEN: [&str; 6] = [
 
 /// What a container is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum Purpose {
     /// To answer on the service's port.
     Service,
     /// To show that the image is healthy, on a port of its own.
@@ -52,7 +52,7 @@ pub(crate) enum Role {
 #[derive(Debug, Clone)]
 pub(crate) struct Spec<'a> {
     pub(crate) owner: &'a Owner,
-    pub(crate) role: Role,
+    pub(crate) purpose: Purpose,
     pub(crate) name: &'a str,
     /// Id or reference of the image.
     pub(crate) image: &'a str,
@@ -68,7 +68,7 @@ pub(crate) struct Spec<'a> {
 pub(crate) struct Container {
     pub(crate) id: String,
     pub(crate) name: String,
-    pub(crate) role: Role,
+    pub(crate) purpose: Purpose,
     pub(crate) image: String,
     /// It runs, or is paused, and holds its port.
     pub(crate) running: bool,
@@ -87,12 +87,12 @@ pub(crate) struct Container {
 pub(crate) struct Containers {
     /// Of this checkout, the newest first.
     pub(crate) own: Vec<Container>,
-    pub(crate) others: Vec<Other>,
+    pub(crate) others: Vec<OtherContainer>,
 }
 
 /// A container of the service that another checkout has started, or an earlier version of this tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Other {
+pub(crate) struct OtherContainer {
     pub(crate) name: String,
     /// The checkout's folder, where that is known.
     pub(crate) folder: Option<String>,
@@ -128,7 +128,7 @@ pub(crate) async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
         host_port: Some(spec.host_port.unwrap_or_default().to_string()),
     };
     let mut labels = spec.owner.labels();
-    labels.insert(ROLE.to_owned(), spec.role.label().to_owned());
+    labels.insert(PURPOSE.to_owned(), spec.purpose.label().to_owned());
     let body = ContainerCreateBody {
         image: Some(spec.image.to_owned()),
         env: Some(spec.environment.clone()),
@@ -150,8 +150,8 @@ pub(crate) async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         match ask(CHANGE, docker.create_container(Some(options), body.clone())).await {
             Ok(created) => return Ok(created.id),
-            Err(refusal) if refusal.is_conflict() && attempt < NAMES => attempt += 1,
-            Err(refusal) => return Err(refusal.failure(format!("cannot create container {name}")).into()),
+            Err(error) if error.is_conflict() && attempt < NAMES => attempt += 1,
+            Err(error) => return Err(error.failure(format!("cannot create container {name}")).into()),
         }
     }
 }
@@ -161,7 +161,7 @@ pub(crate) async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
 /// # Errors
 /// A port that is in use, or whatever else the engine says.
 pub(crate) async fn start(docker: &Docker, id: &str, port: Option<u16>) -> Result<(), StartError> {
-    ask(CHANGE, docker.start_container(id, None)).await.map_err(|Refusal { reason, .. }| match port {
+    ask(CHANGE, docker.start_container(id, None)).await.map_err(|CallError { reason, .. }| match port {
         Some(port) if is_taken(port, &reason) => StartError::PortTaken { port, reason },
         _ => StartError::Engine(reason),
     })
@@ -180,7 +180,7 @@ fn is_taken(port: u16, reason: &str) -> bool {
 /// What the engine says.
 pub(crate) async fn find(docker: &Docker, name: &str) -> Result<Option<Container>> {
     let found = call::find(docker.inspect_container(name, None)).await;
-    Ok(found.map_err(|refusal| refusal.failure(format!("cannot look up container {name}")))?.map(read))
+    Ok(found.map_err(|error| error.failure(format!("cannot look up container {name}")))?.map(read))
 }
 
 fn read(inspected: ContainerInspectResponse) -> Container {
@@ -195,7 +195,7 @@ fn read(inspected: ContainerInspectResponse) -> Container {
     Container {
         id: inspected.id.unwrap_or_default(),
         name: inspected.name.unwrap_or_default().trim_start_matches('/').to_owned(),
-        role: Role::read(config.labels.as_ref()),
+        purpose: Purpose::read(config.labels.as_ref()),
         image: inspected.image.unwrap_or_default(),
         running: state.running.unwrap_or_default(),
         paused: state.paused.unwrap_or_default(),
@@ -207,7 +207,7 @@ fn read(inspected: ContainerInspectResponse) -> Container {
     }
 }
 
-impl Role {
+impl Purpose {
     fn label(self) -> &'static str {
         match self {
             Self::Service => "service",
@@ -216,7 +216,8 @@ impl Role {
     }
 
     fn read(labels: Option<&HashMap<String, String>>) -> Self {
-        let candidate = labels.and_then(|labels| labels.get(ROLE)).is_some_and(|role| role == Self::Candidate.label());
+        let candidate =
+            labels.and_then(|labels| labels.get(PURPOSE)).is_some_and(|label| label == Self::Candidate.label());
         if candidate { Self::Candidate } else { Self::Service }
     }
 }
@@ -230,15 +231,17 @@ pub(crate) async fn list(docker: &Docker, owner: &Owner) -> Result<Containers> {
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
     let listed = ask(LOOKUP, docker.list_containers(Some(options))).await;
     let mut found = Containers::default();
-    for container in listed.map_err(|refusal| refusal.failure("cannot list containers"))? {
+    for container in listed.map_err(|error| error.failure("cannot list containers"))? {
         let labels = container.labels.unwrap_or_default();
         if owner.owns(&labels) {
             found.own.extend(find(docker, &container.id.unwrap_or_default()).await?);
         } else {
-            found.others.push(Other { name: name(container.names), folder: labels.get(owner::FOLDER).cloned() });
+            found
+                .others
+                .push(OtherContainer { name: name(container.names), folder: labels.get(owner::FOLDER).cloned() });
         }
     }
-    found.own.sort_by(|one, other| other.created.cmp(&one.created));
+    found.own.sort_by_key(|container| std::cmp::Reverse(container.created));
     Ok(found)
 }
 
@@ -271,9 +274,9 @@ pub(crate) async fn remove(docker: &Docker, id: &str) -> Result<()> {
     })
 }
 
-fn accept_missing(answer: Result<(), Refusal>, what: impl FnOnce() -> String) -> Result<()> {
+fn accept_missing(answer: Result<(), CallError>, what: impl FnOnce() -> String) -> Result<()> {
     match answer {
-        Err(refusal) if !refusal.is_missing() => Err(Failure::into(refusal.failure(what()))),
+        Err(error) if !error.is_missing() => Err(Failure::into(error.failure(what()))),
         _ => Ok(()),
     }
 }
@@ -285,8 +288,8 @@ fn accept_missing(answer: Result<(), Refusal>, what: impl FnOnce() -> String) ->
 pub(crate) async fn rename(docker: &Docker, id: &str, name: &str) -> Result<()> {
     let options = RenameContainerOptionsBuilder::default().name(name).build();
     match ask(CHANGE, docker.rename_container(id, options)).await {
-        Err(refusal) if !refusal.is_conflict() => {
-            Err(refusal.failure(format!("cannot rename container {id} to {name}")).into())
+        Err(error) if !error.is_conflict() => {
+            Err(error.failure(format!("cannot rename container {id} to {name}")).into())
         }
         _ => Ok(()),
     }

@@ -34,9 +34,6 @@ pub(crate) struct Host {
     context: Option<String>,
 }
 
-/// What was found, or why nothing was; in both cases with what the user should know about the settings.
-pub(super) type Found = (Result<Host, String>, Vec<String>);
-
 impl fmt::Display for Host {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.context {
@@ -86,8 +83,8 @@ impl Host {
     }
 }
 
-/// The engine's address.
-pub(super) fn find(vars: &BTreeMap<String, String>) -> Found {
+/// The engine's address, or why there is none; in both cases with warnings about the docker command's settings.
+pub(super) fn find(vars: &BTreeMap<String, String>) -> (Result<Host, String>, Vec<String>) {
     let set = |name: &str| vars.get(name).filter(|value| !value.is_empty());
     let tls = set("DOCKER_TLS_VERIFY").is_some();
     if let Some(host) = set("DOCKER_HOST") {

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::call::LOOKUP;
-use super::cli_config::{self, Login};
+use super::cli_config::{self, SavedLogin};
 use super::push::Credentials;
 use crate::outcome::{Exit, Failure};
 
@@ -26,7 +26,7 @@ const TOKEN_USER: &str = "<token>";
 /// A helper's answer.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct HelperAnswer {
     username: String,
     secret: String,
 }
@@ -67,7 +67,7 @@ fn host_of(key: &str) -> &str {
     rest.split('/').next().unwrap_or(rest)
 }
 
-fn written(login: &Login) -> Option<Credentials> {
+fn written(login: &SavedLogin) -> Option<Credentials> {
     if let Some(token) = login.identity_token.as_deref().filter(|token| !token.is_empty()) {
         return Some(Credentials { user: TOKEN_USER.to_owned(), password: SecretString::from(token) });
     }
@@ -109,7 +109,7 @@ async fn ask(program: &str, server: &str, vars: &BTreeMap<String, String>) -> Re
         let said = said.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| output.status.to_string());
         return if said == NOT_FOUND { Ok(None) } else { Err(fail(said)) };
     }
-    let answer: Answer =
+    let answer: HelperAnswer =
         serde_json::from_slice(&output.stdout).map_err(|_| fail("its answer cannot be read".to_owned()))?;
     Ok(Some(Credentials { user: answer.username, password: SecretString::from(answer.secret) }))
 }

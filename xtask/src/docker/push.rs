@@ -56,7 +56,7 @@ pub(crate) async fn push(
 ) -> Result<Pushed> {
     let tag = target.tag.as_deref().context("a push needs a tag")?;
     let options = TagImageOptionsBuilder::default().repo(&target.name()).tag(tag).build();
-    ask(CHANGE, docker.tag_image(source, Some(options))).await.map_err(|refusal| failure(target, refusal.reason))?;
+    ask(CHANGE, docker.tag_image(source, Some(options))).await.map_err(|error| failure(target, error.reason))?;
     tried(
         target,
         |reason| phase.doing(&format!("trying again: {reason}")),
@@ -103,8 +103,8 @@ async fn once(
     while let Some(info) = call::next(&mut stream, &format!("pushing {target}"), phase).await {
         match info {
             Ok(info) => progress.take(&info, phase),
-            Err(refusal) if refusal.is_silence() => return Err(Refused { reason: refusal.reason, retried: true }),
-            Err(refusal) => refused = refused.or(Some(refusal.reason)),
+            Err(error) if error.is_silence() => return Err(Refused { reason: error.reason, retried: true }),
+            Err(error) => refused = refused.or(Some(error.reason)),
         }
     }
     match refused {
@@ -142,7 +142,7 @@ pub(crate) async fn digest(docker: &Docker, target: &ImageReference, credentials
         async || {
             let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials)));
             let refused = |reason| Refused { reason: format!("its digest cannot be read: {reason}"), retried: false };
-            ask(LOOKUP, asked).await.map_err(|refusal| refused(refusal.reason))
+            ask(LOOKUP, asked).await.map_err(|error| refused(error.reason))
         },
     );
     let digest = inspected.await?.descriptor.digest.unwrap_or_default();

@@ -5,6 +5,7 @@ mod engine;
 
 use std::net::{TcpListener, TcpStream};
 use std::process::Child;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -15,8 +16,15 @@ use engine::{BAD, Engine, NEW, OLD};
 const RELEASE: [&str; 4] = ["release", "--local", "--no-smoke", "--json"];
 const DESTROY: [&str; 4] = ["destroy", "--local", "--yes", "--json"];
 
+/// A port that nobody has, below those that the system gives away, so that nobody gets it while it changes hands.
 fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A checkout whose service has this port.

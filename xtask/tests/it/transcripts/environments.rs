@@ -205,6 +205,11 @@ fn a_removal() {
     assert_snapshot!(sandbox.run(&["destroy", "--local", "--yes", "--json"]).transcript(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"local","removed":[],"seconds":0}
+    {"ok":true,"environment":"local","removed":[],"phases":[{"name":"engine","seconds":0,"skipped":false},{"name":"look","seconds":0,"skipped":false}],"seconds":0}
+    --- stderr
+      engine    ...
+    ok engine    version 29.0.0 at tcp://127.0.0.1:[port] ([time])
+      look      ...
+    ok look      0 containers and 0 image names are of this checkout ([time])
     "#);
 }
