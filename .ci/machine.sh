@@ -3,7 +3,7 @@
 #
 # `prepare` comes first, `clean_up` last. Both call `chosen` and `heading` of .ci/run; .ci/programs calls neither.
 #
-# shellcheck disable=SC2317 # the trap is called by name
+# shellcheck disable=SC2317,SC2329 # the trap is called by name
 
 # Where Debian asks whether a service may start.
 readonly POLICY=/usr/sbin/policy-rc.d

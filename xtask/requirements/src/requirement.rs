@@ -100,13 +100,13 @@ impl Requirement {
     pub(crate) fn find(self, places: &Places) -> Result<PathBuf, String> {
         match self.0 {
             Kind::Debian(program) => places.on_path(program).next().ok_or_else(|| {
-                format!("no {program} on PATH (sudo apt-get install {})", debian_package(program).unwrap_or(program))
+                format!("no {program} on PATH: sudo apt-get install {}", debian_package(program).unwrap_or(program))
             }),
             Kind::Python { program, list, packages } => list.find(places, program, packages),
             Kind::Guard => guard(places),
             Kind::Condition { name, holds, remedy } => match holds() {
                 Ok(()) => Ok(PathBuf::new()),
-                Err(reason) => Err(format!("no {name}: {} ({remedy})", reason.trim().replace('\n', " "))),
+                Err(reason) => Err(format!("no {name} ({}): {remedy}", reason.trim().replace('\n', " "))),
             },
         }
     }
@@ -139,7 +139,7 @@ impl List {
         places.on_path(program).find(fits).ok_or_else(|| {
             let wanted = packages.iter().zip(&versions).map(|(package, version)| format!("{package} {version}"));
             let wanted: Vec<String> = wanted.collect();
-            lacking(&wanted.join(", "), places.on_path(program).next().as_deref(), self.name)
+            lacking(&wanted.join(" with "), places.on_path(program).next().as_deref(), self.name)
         })
     }
 
@@ -186,8 +186,8 @@ pub(crate) fn debian_package(program: &str) -> Option<&'static str> {
 }
 
 fn lacking(wanted: &str, other: Option<&Path>, installed_as: &str) -> String {
-    let instead = other.map(|path| format!(", and {} is not it", path.display())).unwrap_or_default();
-    format!("no {wanted}{instead} (.ci/programs {installed_as})")
+    let instead = other.map(|path| format!(" ({} is another)", path.display())).unwrap_or_default();
+    format!("no {wanted}{instead}: .ci/programs {installed_as}")
 }
 
 fn words(output: &[u8]) -> impl Iterator<Item = &str> {
