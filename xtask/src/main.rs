@@ -21,6 +21,7 @@ mod eta;
 mod git;
 mod github;
 mod guard;
+mod http;
 mod image;
 mod interrupt;
 mod journal;

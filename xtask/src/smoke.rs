@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use config::deployment::Service;
-use reqwest::{Certificate, Client, Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
+use crate::http::{self, Client, Http};
 use crate::image::Digest;
+use crate::outcome::Failure;
 use crate::ui::Phase;
 pub(crate) use sign_in::Callers;
 pub(crate) use visitor::Visitor;
@@ -21,6 +23,8 @@ pub(crate) use visitor::Visitor;
 const ROUNDS: u32 = 5;
 /// How long an image that nobody expects may answer until it is taken for the answer.
 const STRANGE: Duration = Duration::from_secs(10);
+/// How long a request may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
 /// Longest pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Answers that are longer than this are not read to their end.
@@ -90,37 +94,13 @@ struct Version {
     digest: Option<String>,
 }
 
-/// An HTTP client for proofs of `base`: no redirects, no waiting for ever, and no proxy on the way to this machine.
-/// `authorities` is PEM to trust besides the system's.
+/// An HTTP client for proofs.
 ///
 /// # Errors
-/// PEM that holds no certificates.
-pub(crate) fn client(base: &Url, authorities: Option<&[u8]>) -> Result<Client> {
-    let mut builder = Client::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(10))
-        .redirect(redirect::Policy::none())
-        // Each round asks anew, so that a release behind a load balancer is seen on more than one connection.
-        .pool_max_idle_per_host(0)
-        .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")));
-    if is_loopback(base) {
-        builder = builder.no_proxy();
-    }
-    if let Some(pem) = authorities {
-        for certificate in Certificate::from_pem_bundle(pem).context("AWS_CA_BUNDLE holds no certificates")? {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    builder.build().context("cannot make an HTTP client")
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+/// The machine's certificates cannot be read.
+pub(crate) fn client(http: &Http) -> Result<Client, Failure> {
+    // Each round asks anew, so that a release behind a load balancer is seen on more than one connection.
+    http.client(|builder| builder.timeout(ATTEMPT).pool_max_idle_per_host(0))
 }
 
 /// Asks until the endpoint is right `ROUNDS` times running or `patience` ends.
@@ -219,19 +199,11 @@ async fn get(client: &Client, target: &Target<'_>, path: &str) -> Result<String>
 
 async fn send(client: &Client, url: &Url, visitor: &Visitor) -> Result<Response> {
     let request = visitor.dress(client.get(url.clone()), url).await?;
-    let response = request.send().await.map_err(reqwest::Error::without_url);
-    response.with_context(|| format!("{url} cannot be reached"))
+    client.send(request).await.with_context(|| format!("{url} cannot be reached"))
 }
 
-async fn read(mut response: Response) -> Result<String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_BODY {
-            break;
-        }
-    }
-    Ok(String::from_utf8_lossy(&body).into_owned())
+async fn read(response: Response) -> Result<String> {
+    Ok(String::from_utf8_lossy(&http::body(response, MAX_BODY).await?).into_owned())
 }
 
 /// Puts a path behind the base's own.

@@ -6,12 +6,14 @@
 mod aws;
 mod engine;
 mod iam;
+pub(crate) mod proxy;
 mod reading;
 mod registry;
 pub(crate) mod ssm;
 pub(crate) mod staged;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use wiremock::matchers::any;
@@ -117,6 +119,11 @@ impl Counterparts {
             .with("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
             .with("AWS_SECRET_ACCESS_KEY", "secret")
             .with("DOCKER_HOST", &self.server.uri().replace("http", "tcp"))
+    }
+
+    /// The one port.
+    pub(crate) fn address(&self) -> SocketAddr {
+        *self.server.address()
     }
 
     /// Where the service is.
