@@ -86,7 +86,7 @@ pub(crate) fn subject(tag: &str) -> Option<Digest> {
 /// registry at its own address whatever the repository's URI says.
 ///
 /// # Errors
-/// An `AWS_CA_BUNDLE` that holds no certificates.
+/// A proxy or an `AWS_CA_BUNDLE` that cannot be used.
 pub(crate) fn registry(
     context: &Context,
     environment: Option<&Environment>,
@@ -102,7 +102,7 @@ pub(crate) fn registry(
     let emulator = emulator.filter(|host| image.host == *host || image.host.contains(".dkr.ecr."));
     let plain = emulator.is_some() || is_loopback(&image.host);
     let at = ImageReference { host: emulator.unwrap_or(&image.host).to_owned(), ..image.clone() };
-    Registry::new(&at, credentials, plain, context.authorities().as_deref())
+    Registry::new(&at, credentials, plain, &context.http()?)
 }
 
 /// As [`registry`], with a password: ECR's for the environment's own registry and for the one that is `named`, and for any

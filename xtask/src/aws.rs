@@ -3,26 +3,27 @@
 //! Everything the SDK reads from its standard variables and files keeps its meaning; `deploy.toml` adds the region
 //! and, for an emulator, the endpoint.
 
+mod connector;
+mod credentials;
 pub(crate) mod ec2;
 pub(crate) mod ecs;
 pub(crate) mod log;
-mod patience;
 mod refusal;
 pub(crate) mod signed;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use config::deployment::Environment;
 
-use crate::github::token::{self, Role};
+use crate::github::token::Role;
+pub(crate) use crate::http::jitter;
+use crate::http::{self, Http};
 use crate::outcome::{AwsClass, Exit, Failure};
-pub(crate) use patience::{again, jitter};
-pub(crate) use refusal::{code, failure, is_denied, is_expired, is_missing, is_refusal, is_throttled};
+use credentials::{InTime, Source};
+pub(crate) use refusal::{code, failure, is_denied, is_expired, is_lost, is_missing, is_refusal, is_throttled};
 
 /// Clients of one environment.
 #[derive(Debug, Clone)]
@@ -36,6 +37,7 @@ pub(crate) struct Clients {
     /// For services that are asked by hand.
     pub(crate) signed: signed::Signed,
     credentials: Option<SharedCredentialsProvider>,
+    source: Source,
 }
 
 /// Who calls, as STS and the credentials say.
@@ -86,41 +88,45 @@ impl Clients {
 /// Makes the clients of `environment`; nothing is asked of AWS yet.
 ///
 /// # Errors
-/// An `AWS_CA_BUNDLE` that cannot be read.
-pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, String>) -> Result<Clients> {
+/// A proxy or an `AWS_CA_BUNDLE` that cannot be used.
+pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, String>) -> Result<Clients, Failure> {
+    let http = Http::of(vars)?.aws()?;
+    let source = Source::of(environment, vars).await?;
     let set = |name: &str| vars.get(name).filter(|value| !value.is_empty());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(environment.region.clone()))
         .app_name(AppName::new("xtask").expect("the name is valid"))
-        // Bursts of throttling are normal while a stack works; the SDK adds the jitter.
-        .retry_config(RetryConfig::standard().with_max_attempts(6))
+        .http_client(connector::Connector::new(http.clone()))
+        // Bursts of throttling are normal while a stack works; the SDK adds the jitter. All pauses together are shorter than
+        // a lookup may take, so that a call that ends for them says so.
+        .retry_config(RetryConfig::standard().with_max_attempts(6).with_max_backoff(Duration::from_secs(5)))
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(5))
-                .operation_attempt_timeout(Duration::from_secs(60))
+                .connect_timeout(http::CONNECT)
+                .operation_attempt_timeout(http::LOOKUP / 2)
+                .operation_timeout(http::LOOKUP)
                 .build(),
         );
     if let Some(endpoint) = &environment.endpoint {
         if set("AWS_ENDPOINT_URL").is_none() {
             loader = loader.endpoint_url(endpoint);
         }
-        if set("AWS_ACCESS_KEY_ID").is_none() {
+        if source == Source::Emulator {
             // An emulator takes any key, and must not be shown the user's own.
             loader = loader.credentials_provider(Credentials::new("test", "test", None, None, "emulator"));
         }
     }
-    let mut authorities = None;
-    if let Some(path) = set("AWS_CA_BUNDLE") {
-        let pem = std::fs::read(path).with_context(|| format!("cannot read AWS_CA_BUNDLE {path}"))?;
-        loader = loader.http_client(trusting(path, &pem)?);
-        authorities = Some(pem);
+    if let Source::Profile { name, .. } = &source {
+        loader = loader.profile_name(name);
     }
     let mut config = loader.load().await;
-    if let Some(role) = Role::of(vars, || aws_sdk_sts::Client::new(&config)) {
-        let credentials = SharedCredentialsProvider::new(role);
-        config = config.into_builder().credentials_provider(credentials).build();
+    let role = (source == Source::Job).then(|| Role::of(vars, || aws_sdk_sts::Client::new(&config))).flatten();
+    let provider = role.map(SharedCredentialsProvider::new).or_else(|| config.credentials_provider());
+    if let Some(provider) = provider {
+        let provider = SharedCredentialsProvider::new(InTime(provider));
+        config = config.into_builder().credentials_provider(provider).build();
     }
-    Ok(from(&config, signed::Signed::new(&config, vars, authorities)))
+    Ok(Clients { source, ..from(&config, signed::Signed::new(&config, vars, http)) })
 }
 
 fn from(config: &SdkConfig, signed: signed::Signed) -> Clients {
@@ -136,19 +142,8 @@ fn from(config: &SdkConfig, signed: signed::Signed) -> Clients {
         sts: aws_sdk_sts::Client::from_conf(sts),
         signed,
         credentials: config.credentials_provider(),
+        source: Source::default(),
     }
-}
-
-/// An HTTP client that trusts the authorities in a PEM file and no others, as `AWS_CA_BUNDLE` means.
-fn trusting(path: &str, pem: &[u8]) -> Result<aws_sdk_sts::config::SharedHttpClient> {
-    let context = TlsContext::builder()
-        .with_trust_store(TrustStore::empty().with_pem_certificate(pem))
-        .build()
-        .with_context(|| format!("AWS_CA_BUNDLE {path} holds no certificates that can be used"))?;
-    Ok(aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(context)
-        .build_https())
 }
 
 /// Asks who calls.
@@ -156,13 +151,18 @@ fn trusting(path: &str, pem: &[u8]) -> Result<aws_sdk_sts::config::SharedHttpCli
 /// # Errors
 /// A failure with the login command where there are no credentials or they have ended.
 pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>) -> Result<Identity, Failure> {
-    let provider = clients.credentials.as_ref().ok_or_else(|| no_credentials("there is no provider", vars))?;
-    let credentials = provider.provide_credentials().await;
-    let credentials = credentials.map_err(|error| no_credentials(&chain(&error), vars))?;
+    let source = &clients.source;
+    let missing = || source.lacking("there are no AWS credentials", "there is no provider".to_owned(), vars);
+    let provider = clients.credentials.as_ref().ok_or_else(missing)?;
+    let credentials = provider.provide_credentials().await.map_err(|error| source.gave_none(&error, vars))?;
     let caller = clients.sts.get_caller_identity().send().await.map_err(|error| {
         let failure = failure("sts:GetCallerIdentity", "the caller's identity", &error);
+        let reason = failure.reason.clone().unwrap_or_default();
         match failure.aws.as_ref().map(|said| said.class) {
-            Some(AwsClass::Expired) => no_credentials(failure.reason.as_deref().unwrap_or_default(), vars),
+            Some(AwsClass::Expired) if code(&failure).starts_with("Expired") => {
+                source.lacking("the AWS credentials have expired", reason, vars)
+            }
+            Some(AwsClass::Expired) => source.lacking("AWS does not accept the credentials", reason, vars),
             Some(AwsClass::Skewed) => Failure { exit: Exit::Preflight, kind: "clock", ..failure },
             _ => failure,
         }
@@ -182,28 +182,6 @@ pub(crate) async fn identity(clients: &Clients, vars: &BTreeMap<String, String>)
 fn said_expiry(vars: &BTreeMap<String, String>) -> Option<SystemTime> {
     let text = vars.get("AWS_CREDENTIAL_EXPIRATION")?;
     Some(time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?.into())
-}
-
-fn no_credentials(reason: &str, vars: &BTreeMap<String, String>) -> Failure {
-    let profile = vars.get("AWS_PROFILE").map_or("default", String::as_str);
-    let lower = reason.to_lowercase();
-    let sso = lower.contains("sso");
-    let (message, hint) = if let Some(lacking) = token::lacking(vars) {
-        lacking
-    } else if sso {
-        ("the SSO session has ended", format!("aws sso login --profile {profile}"))
-    } else if lower.contains("expired") {
-        ("the AWS credentials have ended", format!("get new ones, for example: aws sso login --profile {profile}"))
-    } else {
-        (
-            "there are no AWS credentials",
-            "aws configure sso, then set AWS_PROFILE; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
-        )
-    };
-    Failure::new(Exit::Preflight, "credentials", message)
-        .resource(format!("profile {profile}"))
-        .reason(reason)
-        .hint(hint)
 }
 
 /// What an error and its causes say, each once. Never their debug text, which holds whole responses.

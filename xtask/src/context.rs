@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 use config::deployment::{Deployment, Environment};
 
+use crate::http::Http;
 use crate::interrupt::Interrupt;
 use crate::journal::lock::Locks;
 use crate::outcome::{Exit, Failure};
@@ -176,8 +177,11 @@ impl Context {
         self.report.into_inner().expect("no holder panics")
     }
 
-    /// The PEM file that `AWS_CA_BUNDLE` names, for what is asked over HTTPS besides AWS.
-    pub(crate) fn authorities(&self) -> Option<Vec<u8>> {
-        self.vars.get("AWS_CA_BUNDLE").and_then(|path| std::fs::read(path).ok())
+    /// The way to what is asked over HTTP besides AWS.
+    ///
+    /// # Errors
+    /// A proxy or an `AWS_CA_BUNDLE` that cannot be used.
+    pub(crate) fn http(&self) -> Result<Http, Failure> {
+        Http::of(&self.vars)
     }
 }

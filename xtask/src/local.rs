@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::docker::Owner;
 use crate::docker::build::Image;
 use crate::docker::container::{self, Container, OtherContainer, Purpose, Spec, StartError};
+use crate::http::Client;
 use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure};
 use crate::report::Change;
@@ -38,7 +39,7 @@ pub(crate) struct Local<'a> {
     pub(crate) docker: &'a Docker,
     pub(crate) owner: &'a Owner,
     pub(crate) service: &'a Service,
-    pub(crate) http: &'a reqwest::Client,
+    pub(crate) http: &'a Client,
     pub(crate) interrupt: &'a Interrupt,
 }
 
@@ -211,10 +212,10 @@ impl Local<'_> {
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(10);
         loop {
-            let answer = match self.http.get(&url).send().await {
+            let answer = match self.http.send(self.http.get(&url)).await {
                 Ok(response) if response.status().is_success() => return Ok(()),
                 Ok(response) => format!("{url} answers {}", response.status()),
-                Err(error) => format!("{url}: {}", error.without_url()),
+                Err(lost) => format!("{url}: {lost}"),
             };
             phase.doing(&answer);
             let container = container::find(self.docker, id).await?;

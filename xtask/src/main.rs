@@ -22,6 +22,7 @@ mod eta;
 mod git;
 mod github;
 mod guard;
+mod http;
 mod image;
 mod interrupt;
 mod journal;

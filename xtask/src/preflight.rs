@@ -146,7 +146,7 @@ pub(crate) async fn account(context: &Context, environment: &Environment) -> Res
             .reason("whoever sets the job's variables would decide where it releases to")
             .hint(format!("account = \"…\" under [environments.{}] in deploy.toml", environment.name)));
     }
-    let clients = aws::clients(environment, &context.vars).await.map_err(|error| Failure::of(&error))?;
+    let clients = aws::clients(environment, &context.vars).await?;
     let identity = aws::identity(&clients, &context.vars).await?;
     if let Some(allowed) = environment.account.as_ref().filter(|allowed| **allowed != identity.account) {
         return Err(Failure::new(Exit::Preflight, "account", "this is not the environment's account")

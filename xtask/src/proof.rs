@@ -5,13 +5,14 @@ mod tasks;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use config::deployment::Environment;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::aws::Clients;
 use crate::context::Context;
+use crate::http;
 use crate::image::Digest;
 use crate::outcome::{Exit, Failure};
 use crate::plan;
@@ -82,7 +83,7 @@ pub(crate) async fn prove(
 ) -> Result<()> {
     let phase = ui.phase("smoke");
     let service = &context.deployment.service;
-    let client = smoke::client(&base, context.authorities().as_deref()).context("cannot prepare the smoke test")?;
+    let client = smoke::client(&context.http()?)?;
     context.report(|report| report.url = Some(shown(&base)));
     let url = shown(&base);
     let callers = callers(context, &client, door).await.map_err(|failure| Failure { exit: manner.exit, ..failure })?;
@@ -140,7 +141,7 @@ async fn settled(clients: &Clients, stack: &Stack, wanted: &Digest, phase: &Phas
 }
 
 /// Those who ask, signed in as the door demands.
-async fn callers(context: &Context, client: &reqwest::Client, door: Door<'_>) -> Result<Callers, Failure> {
+async fn callers(context: &Context, client: &http::Client, door: Door<'_>) -> Result<Callers, Failure> {
     let token = context.smoke_token();
     match door {
         Door::None => Ok(Callers::default()),

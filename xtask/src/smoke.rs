@@ -10,12 +10,14 @@ use anyhow::{Context, Result};
 use config::deployment::Service;
 use encoding_rs::{Encoding, UTF_8};
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Certificate, Client, Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
+use crate::http::{self, Client, Http};
 use crate::image::Digest;
+use crate::outcome::Failure;
 use crate::ui::Phase;
 use instead::NotReached;
 pub(crate) use sign_in::Callers;
@@ -25,6 +27,8 @@ pub(crate) use visitor::Visitor;
 const ROUNDS: u32 = 5;
 /// How long an image that nobody expects may answer until it is taken for the answer.
 const STRANGE: Duration = Duration::from_secs(10);
+/// How long a request may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
 /// Longest pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Answers that are longer than this are not read to their end.
@@ -96,37 +100,13 @@ struct Version {
     digest: Option<String>,
 }
 
-/// An HTTP client for proofs of `base`: no redirects, no waiting for ever, and no proxy on the way to this machine.
-/// `authorities` is PEM to trust besides the system's.
+/// An HTTP client for proofs.
 ///
 /// # Errors
-/// PEM that holds no certificates.
-pub(crate) fn client(base: &Url, authorities: Option<&[u8]>) -> Result<Client> {
-    let mut builder = Client::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(10))
-        .redirect(redirect::Policy::none())
-        // Each round asks anew, so that a release behind a load balancer is seen on more than one connection.
-        .pool_max_idle_per_host(0)
-        .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")));
-    if is_loopback(base) {
-        builder = builder.no_proxy();
-    }
-    if let Some(pem) = authorities {
-        for certificate in Certificate::from_pem_bundle(pem).context("AWS_CA_BUNDLE holds no certificates")? {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    builder.build().context("cannot make an HTTP client")
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+/// The machine's certificates cannot be read.
+pub(crate) fn client(http: &Http) -> Result<Client, Failure> {
+    // Each round asks anew, so that a release behind a load balancer is seen on more than one connection.
+    http.client(|builder| builder.timeout(ATTEMPT).pool_max_idle_per_host(0))
 }
 
 /// Asks until the endpoint is right `ROUNDS` times running or `patience` ends.
@@ -237,8 +217,7 @@ async fn get(client: &Client, target: &Target<'_>, path: &str) -> Result<Body> {
 
 async fn send(client: &Client, url: &Url, visitor: &Visitor) -> Result<Response> {
     let request = visitor.dress(client.get(url.clone()), url).await?;
-    let response = request.send().await.map_err(reqwest::Error::without_url);
-    response.with_context(|| format!("{url} cannot be reached"))
+    client.send(request).await.with_context(|| format!("{url} cannot be reached"))
 }
 
 /// An answer as text.
@@ -248,17 +227,11 @@ struct Body {
     cut: bool,
 }
 
-async fn read(mut response: Response) -> Result<Body> {
+async fn read(response: Response) -> Result<Body> {
     let charset = response.headers().get(CONTENT_TYPE).and_then(|value| charset(value.to_str().ok()?));
-    let (mut bytes, mut cut) = (Vec::new(), false);
-    while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-        bytes.extend_from_slice(&chunk);
-        cut = bytes.len() > MAX_BODY;
-        if cut {
-            bytes.truncate(MAX_BODY);
-            break;
-        }
-    }
+    let mut bytes = http::body(response, MAX_BODY + 1).await?;
+    let cut = bytes.len() > MAX_BODY;
+    bytes.truncate(MAX_BODY);
     let (text, ..) = charset.unwrap_or(UTF_8).decode(&bytes);
     Ok(Body { text: text.into_owned(), cut })
 }

@@ -9,6 +9,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 use super::chain;
+use super::connector::Repeated;
 use crate::outcome::{AwsClass, AwsError, Exit, Failure};
 
 /// The kind of failure of a call whose answer never came.
@@ -43,6 +44,11 @@ pub(crate) fn is_expired(failure: &Failure) -> bool {
     matches!(class(failure), Some(AwsClass::Expired | AwsClass::Skewed))
 }
 
+/// Whether no answer of AWS came, so that nobody knows what became of the call.
+pub(crate) fn is_lost(failure: &Failure) -> bool {
+    class(failure) == Some(AwsClass::Lost)
+}
+
 /// Whether AWS has surely not done what was asked: it said so itself. A proxy's answer, a failure inside AWS and an
 /// answer that never came leave that open.
 pub(crate) fn is_refusal(failure: &Failure) -> bool {
@@ -68,7 +74,7 @@ where
                 message: context.err().message().unwrap_or_default(),
                 date: raw.headers().get("date"),
                 body: &body,
-                earlier_lost: false,
+                repeated: raw.extension::<Repeated>().is_some(),
             };
             answer.into_failure(action, resource)
         }
@@ -94,8 +100,8 @@ pub(super) struct Answer<'a> {
     /// The header `Date`.
     pub(super) date: Option<&'a str>,
     pub(super) body: &'a str,
-    /// Whether an earlier attempt of the same call had no answer of AWS's: then AWS may have done that one.
-    pub(super) earlier_lost: bool,
+    /// Whether it answers another attempt than the first: AWS may have done an earlier one, whose answer was lost.
+    pub(super) repeated: bool,
 }
 
 impl Answer<'_> {
@@ -112,7 +118,7 @@ impl Answer<'_> {
             None => text,
         };
         let refused = self.code.is_some() && (400..500).contains(&self.status) && class != AwsClass::Lost;
-        let said = AwsError { refused: refused && !self.earlier_lost, ..said(action, self.code, class) };
+        let said = AwsError { refused: refused && !self.repeated, ..said(action, self.code, class) };
         plain("aws", action, resource, reason).aws(said).hint(self.hint(action, class))
     }
 
@@ -233,10 +239,14 @@ fn is_unaccepted(code: &str) -> bool {
 pub(super) fn lacking_credentials<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
     let (mut found, mut cause) = (None, Some(error));
     while let Some(error) = cause {
+        found = found.or_else(|| error.downcast_ref::<CredentialsError>());
+        // That a machine has none of its own is found out by asking at addresses that are not there.
+        if let Some(CredentialsError::CredentialsNotLoaded(_)) = found {
+            break;
+        }
         if error.downcast_ref::<ConnectorError>().is_some_and(|error| error.is_io() || error.is_timeout()) {
             return None;
         }
-        found = found.or_else(|| error.downcast_ref::<CredentialsError>());
         cause = error.source();
     }
     found.filter(|error| !matches!(error, CredentialsError::ProviderTimedOut(_)))
@@ -282,19 +292,28 @@ fn words(body: &str) -> String {
             _ => text.push(c),
         }
     }
-    let text = text.split_whitespace().map(redacted).collect::<Vec<_>>().join(" ");
+    let text = without_keys(&text);
     let short: String = text.chars().take(WORDS).collect();
     visible(if short.len() < text.len() { format!("{short}…") } else { short }.as_str())
 }
 
+/// What a program or a proxy says, fit to be shown.
+pub(super) fn shown(text: &str) -> String {
+    visible(&without_keys(text))
+}
+
+fn without_keys(text: &str) -> String {
+    text.split_whitespace().map(redacted).collect::<Vec<_>>().join(" ")
+}
+
 /// With control characters as their escapes, so that a terminal does not obey them.
-pub(super) fn visible(text: &str) -> String {
+fn visible(text: &str) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(shown).collect()
 }
 
 /// A word, unless it looks like a key: long, and of letters in both cases and digits.
-pub(super) fn redacted(word: &str) -> String {
+fn redacted(word: &str) -> String {
     let is_key = |part: &str| {
         let has = |kind: fn(&char) -> bool| part.chars().any(|c| kind(&c));
         part.len() >= 16 && has(char::is_ascii_uppercase) && has(char::is_ascii_digit)

@@ -14,20 +14,23 @@ use aws_config::SdkConfig;
 use aws_sdk_sts::config::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use reqwest::{Certificate, Client, Method, redirect};
+use backon::Retryable as _;
+use reqwest::Method;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use crate::aws;
+use crate::http::{self, Client};
 use crate::outcome::Failure;
 use address::Address;
 pub(crate) use answer::tag;
-use answer::{Refused, error_type, read, said, text};
+use answer::{Refused, error_type, read, said};
 
 /// Attempts that a request gets where AWS is busy or does not answer.
-const ATTEMPTS: u32 = 5;
-/// Longest first pause between two; each next one may be twice as long.
+const ATTEMPTS: usize = 5;
 const BACK_OFF: Duration = Duration::from_millis(300);
+
+/// Longer answers than this are none of those that are asked for.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// A service that is asked by hand.
 #[derive(Debug)]
@@ -115,8 +118,8 @@ pub(crate) struct Signed {
     /// By the variable's end.
     endpoints: BTreeMap<String, String>,
     credentials: Option<SharedCredentialsProvider>,
-    /// The PEM file of `AWS_CA_BUNDLE`.
-    authorities: Option<Vec<u8>>,
+    /// `None` where nothing can be asked.
+    http: Option<Client>,
 }
 
 /// A request before it is signed.
@@ -128,7 +131,7 @@ struct Unsigned<'a> {
 }
 
 impl Signed {
-    pub(super) fn new(config: &SdkConfig, vars: &BTreeMap<String, String>, authorities: Option<Vec<u8>>) -> Self {
+    pub(super) fn new(config: &SdkConfig, vars: &BTreeMap<String, String>, http: Client) -> Self {
         let own = vars.iter().filter_map(|(name, value)| Some((name.strip_prefix("AWS_ENDPOINT_URL_")?, value)));
         let own = own.filter(|(_, value)| !value.is_empty());
         Self {
@@ -136,7 +139,7 @@ impl Signed {
             endpoint: config.endpoint_url().map(str::to_owned),
             endpoints: own.map(|(name, value)| (name.to_owned(), value.clone())).collect(),
             credentials: config.credentials_provider(),
-            authorities,
+            http: Some(http),
         }
     }
 
@@ -154,7 +157,8 @@ impl Signed {
             region: "eu-central-1".to_owned(),
             endpoint: Some(endpoint.to_owned()),
             credentials: Some(SharedCredentialsProvider::new(credentials)),
-            ..Self::default()
+            http: Some(Client::direct()),
+            endpoints: BTreeMap::new(),
         }
     }
 
@@ -213,26 +217,27 @@ impl Signed {
     ) -> Result<String, Failure> {
         let Address { base, region } = self.address(call.service);
         let request = Unsigned { method, url: format!("{base}{path}"), headers, body };
-        let client = self.client(&base).map_err(|error| Refused::Before(error).into_failure(call))?;
-        let attempt = || async {
-            let answer = self.attempt(&client, call.service, &region, &request).await;
-            answer.map_err(|refused| {
-                let may_pass = refused.may_pass();
-                (refused, may_pass)
-            })
+        let mut attempts = 0;
+        let attempt = || {
+            attempts += 1;
+            self.attempt(call.service, &region, &request, attempts > 1)
         };
-        aws::again(ATTEMPTS, BACK_OFF, attempt).await.map_err(|refused| refused.into_failure(call))
+        let asked = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(Refused::may_pass);
+        // On the heap: this future is part of many others.
+        let answer = http::in_time(Box::pin(asked)).await.map_err(Refused::Lost).flatten();
+        answer.map_err(|refused| refused.into_failure(call))
     }
 
     async fn attempt(
         &self,
-        client: &Client,
         service: &Service,
         region: &str,
         request: &Unsigned<'_>,
+        repeated: bool,
     ) -> Result<String, Refused> {
         // Signed anew each time: a signature is of its moment.
         let signature = self.signature(service.name, region, request).await.map_err(Refused::Before)?;
+        let client = self.http.as_ref().context("there is no HTTP client").map_err(Refused::Before)?;
         let mut sent = client.request(request.method.clone(), &request.url);
         for (name, value) in &request.headers {
             sent = sent.header(*name, *value);
@@ -240,16 +245,23 @@ impl Signed {
         for (name, value) in signature {
             sent = sent.header(name, value);
         }
-        let lost = |error: reqwest::Error| Refused::Lost(error.without_url());
-        let answer = sent.body(request.body.clone()).send().await.map_err(lost)?;
+        let answer = client.send(sent.body(request.body.clone())).await.map_err(Refused::Lost)?;
         let (status, kind) = (answer.status().as_u16(), error_type(&answer));
         let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
-        let text = text(answer).await.map_err(lost)?;
+        let text = http::body(answer, MAX_ANSWER).await.map_err(Refused::Lost)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
         if status < 300 {
             return Ok(text);
         }
         let (code, message) = said(&text);
-        Err(Refused::Said { status, code: kind.or(code), message: message.unwrap_or_default(), date, body: text })
+        Err(Refused::Said {
+            status,
+            code: kind.or(code),
+            message: message.unwrap_or_default(),
+            date,
+            body: text,
+            repeated,
+        })
     }
 
     async fn signature(&self, name: &str, region: &str, request: &Unsigned<'_>) -> Result<Vec<(String, String)>> {
@@ -269,21 +281,6 @@ impl Signed {
         let signable = SignableRequest::new(request.method.as_str(), &request.url, headers, body)?;
         let (instructions, _) = sign(signable, &parameters)?.into_parts();
         Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-    }
-
-    fn client(&self, base: &str) -> Result<Client> {
-        let mut builder = Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(20))
-            .redirect(redirect::Policy::none());
-        if base.starts_with("http://") {
-            // An emulator on this machine; a proxy would not find it.
-            builder = builder.no_proxy();
-        }
-        if let Some(pem) = &self.authorities {
-            builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem)?);
-        }
-        builder.build().context("cannot make an HTTP client")
     }
 }
 

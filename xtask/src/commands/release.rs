@@ -231,7 +231,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         report.pushed_bytes = Some(0);
     });
     let phase = ui.phase("container");
-    let http = smoke::client(&url::Url::parse("http://127.0.0.1")?, None)?;
+    let http = smoke::client(&context.http()?)?;
     let place = Local { docker: &engine.docker, owner: &owner, service, http: &http, interrupt };
     let running = place.run(&image, &phase).await?;
     let url = format!("http://127.0.0.1:{}", running.port);

@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use backon::Retryable as _;
+use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{Vars, needed, repository, set};
+use crate::http::{self, Client, Http};
 use crate::outcome::{Exit, Failure};
 
 /// The version of the API that is spoken.
 const VERSION: &str = "2022-11-28";
-const ATTEMPTS: u32 = 4;
-/// Longest first pause between two attempts; each next one may be twice as long.
+const ATTEMPTS: usize = 4;
 const BACK_OFF: Duration = Duration::from_millis(500);
+/// Longer answers than this are none of those that are asked for.
+const MAX_ANSWER: usize = 32 * 1024 * 1024;
 /// The most that a page of a list may have.
 const PAGE: usize = 100;
 /// GitHub takes 65,536 characters in a comment.
@@ -53,9 +56,7 @@ impl Api {
         let token = SecretString::from(needed(vars, "GITHUB_TOKEN")?.to_owned());
         let root = set(vars, "GITHUB_API_URL").unwrap_or("https://api.github.com").trim_end_matches('/');
         let base = format!("{root}/repos/{}/{}", repository.owner, repository.name);
-        // GitHub refuses whoever does not say what it is.
-        let http = Client::builder().user_agent("xtask").timeout(Duration::from_secs(30)).build();
-        let http = http.map_err(|error| Failure::of(&error.into()))?;
+        let http = Http::of(vars)?.client(|builder| builder)?;
         Ok(Self { base, token, http })
     }
 
@@ -118,8 +119,9 @@ impl Api {
             let request = self.http.request(method.clone(), format!("{}/{path}", self.base));
             self.attempt(request, body, &method)
         };
-        let answer = crate::aws::again(ATTEMPTS, BACK_OFF, attempt).await;
-        answer.map_err(|failure| failure.resource(format!("{method} {}/{path}", self.base)))
+        let may_pass = |(_, may_pass): &(Failure, bool)| *may_pass;
+        let answer = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(may_pass).await;
+        answer.map_err(|(failure, _)| failure.resource(format!("{method} {}/{path}", self.base)))
     }
 
     async fn attempt(
@@ -133,17 +135,15 @@ impl Api {
             .header("accept", "application/vnd.github+json")
             .header("x-github-api-version", VERSION);
         let request = if let Some(body) = body { request.json(body) } else { request };
-        let answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let may_repeat = error.is_connect() || *method != Method::POST;
-                return Err((refused("unreachable").reason(error.without_url().to_string()), may_repeat));
-            }
-        };
+        let answer = self.http.send(request).await.map_err(|lost| {
+            let may_repeat = lost.unsent || *method != Method::POST;
+            (refused("unreachable").reason(lost.to_string()), may_repeat)
+        })?;
         let status = answer.status();
         let limited = status == StatusCode::TOO_MANY_REQUESTS || answer.headers().contains_key("retry-after");
-        let text = answer.text().await.map_err(|error| (refused("unreachable").reason(error.to_string()), false))?;
-        let json: Value = serde_json::from_str(&text).unwrap_or_default();
+        let body = http::body(answer, MAX_ANSWER).await;
+        let body = body.map_err(|lost| (refused("unreachable").reason(lost.to_string()), false))?;
+        let json: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.is_success() {
             return Ok(json);
         }

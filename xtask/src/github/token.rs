@@ -10,14 +10,16 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use aws_sdk_sts::error::ProvideErrorMetadata;
-use reqwest::{Client, StatusCode};
+use aws_sdk_sts::error::{ConnectorError, ProvideErrorMetadata};
+use backon::Retryable as _;
+use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::set;
 use crate::aws;
+use crate::http::{self, Client, Http, Lost};
 use crate::trust::{AUDIENCE, Claims};
 
 /// The variable that names the role; the SDK's chain knows it too, together with a file that GitHub does not write.
@@ -27,8 +29,12 @@ const URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 
 /// Attempts that the token gets where GitHub does not answer.
-const ATTEMPTS: u32 = 6;
+const ATTEMPTS: usize = 6;
 const BACK_OFF: Duration = Duration::from_millis(500);
+/// Short enough for another one within the time of a lookup.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// A token has a few thousand bytes.
+const MAX_TOKEN: usize = 256 * 1024;
 /// How long before their end credentials are renewed: longer than any single request.
 const EARLY: Duration = Duration::from_secs(300);
 /// Claims that tell whose the token is, for whoever has to find out why it was not let in. None is secret.
@@ -55,7 +61,7 @@ impl Source {
     /// What this job was given; `None` outside of one, or without the permission.
     pub(crate) fn of(vars: &BTreeMap<String, String>) -> Option<Self> {
         let (url, bearer) = (set(vars, URL)?.to_owned(), set(vars, TOKEN)?.to_owned());
-        let http = Client::builder().timeout(Duration::from_secs(15)).build().ok()?;
+        let http = Http::of(vars).ok()?.client(|builder| builder.timeout(ATTEMPT)).ok()?;
         Some(Self { url, bearer: SecretString::from(bearer), http })
     }
 
@@ -64,8 +70,15 @@ impl Source {
     /// # Errors
     /// Why there is none, in GitHub's words.
     pub(crate) async fn token(&self) -> Result<SecretString, String> {
-        let token = aws::again(ATTEMPTS, BACK_OFF, || self.ask()).await;
-        token.map_err(|reason| format!("GitHub gives this job no token: {reason}"))
+        self.patiently().await.map_err(|(reason, _)| reason)
+    }
+
+    /// As [`Self::token`]; a refusal says whether it may pass.
+    async fn patiently(&self) -> Result<SecretString, (String, bool)> {
+        let attempt = || self.ask();
+        let asked = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(|(_, may_pass)| *may_pass);
+        let token = http::in_time(asked).await.unwrap_or_else(|lost| Err((lost.to_string(), true)));
+        token.map_err(|(reason, may_pass)| (format!("GitHub gives this job no token: {reason}"), may_pass))
     }
 
     /// One attempt; a refusal says whether another may do better.
@@ -76,15 +89,17 @@ impl Source {
         }
         let separator = if self.url.contains('?') { '&' } else { '?' };
         let url = format!("{}{separator}audience={AUDIENCE}", self.url);
-        // The address is not part of an error: it may carry what belongs to this job alone.
-        let bare = |error: reqwest::Error| (error.without_url().to_string(), true);
-        let answer = self.http.get(url).bearer_auth(self.bearer.expose_secret()).send().await.map_err(bare)?;
+        let lost = |lost: Lost| (lost.to_string(), true);
+        let request = self.http.get(url).bearer_auth(self.bearer.expose_secret());
+        let answer = self.http.send(request).await.map_err(lost)?;
         let status = answer.status();
         if !status.is_success() {
             let may_pass = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
             return Err((format!("it answers {status}"), may_pass));
         }
-        let answer: Answer = answer.json().await.map_err(bare)?;
+        let body = http::body(answer, MAX_TOKEN).await.map_err(lost)?;
+        let unread = |_| ("its answer has no token".to_owned(), true);
+        let answer: Answer = serde_json::from_slice(&body).map_err(unread)?;
         Ok(SecretString::from(answer.value))
     }
 }
@@ -92,28 +107,35 @@ impl Source {
 impl Role {
     /// The role that this job is to take; `None` where credentials come from elsewhere.
     pub(crate) fn of(vars: &BTreeMap<String, String>, sts: impl FnOnce() -> aws_sdk_sts::Client) -> Option<Self> {
-        let arn = set(vars, ROLE)?.to_owned();
-        // Whoever signs in by other means, such as an action before this step, means that.
-        if ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"].iter().any(|name| set(vars, name).is_some()) {
+        if !Self::is_meant(vars) {
             return None;
         }
-        let source = Source::of(vars)?;
+        let (arn, source) = (set(vars, ROLE)?.to_owned(), Source::of(vars)?);
         Some(Self { arn, session: session(vars), source, sts: sts(), held: Mutex::default() })
     }
 
-    async fn credentials(&self) -> Result<Credentials, String> {
+    /// Whether this job is to take a role: whoever signs in by other means, such as an action before this step, means that.
+    pub(crate) fn is_meant(vars: &BTreeMap<String, String>) -> bool {
+        let others = ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+        [ROLE, URL, TOKEN].iter().all(|name| set(vars, name).is_some())
+            && others.iter().all(|name| set(vars, name).is_none())
+    }
+
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         let mut held = self.held.lock().await;
         if let Some(credentials) = held.as_ref().filter(|held| is_fresh(held)) {
             return Ok(credentials.clone());
         }
-        let token = self.source.token().await?;
+        let token = self.source.patiently().await.map_err(|(reason, may_pass)| none(reason, may_pass))?;
         let call = self.sts.assume_role_with_web_identity().role_arn(&self.arn).role_session_name(&self.session);
         let taken = call.web_identity_token(token.expose_secret()).send().await.map_err(|error| {
             let code = error.code().unwrap_or("no answer").to_owned();
             let said = error.message().map_or_else(|| aws::chain(&error), str::to_owned);
-            format!("sts:AssumeRoleWithWebIdentity of {}: {code}: {said}; {}", self.arn, told(&token))
+            let reason = format!("sts:AssumeRoleWithWebIdentity of {}: {code}: {said}; {}", self.arn, told(&token));
+            none(reason, aws::is_lost(&aws::failure("sts:AssumeRoleWithWebIdentity", &self.arn, &error)))
         })?;
-        let given = taken.credentials().ok_or("STS answered without credentials")?;
+        let given = taken.credentials();
+        let given = given.ok_or_else(|| none("STS answered without credentials".to_owned(), false))?;
         let expiry = SystemTime::try_from(*given.expiration()).ok();
         let session = Some(given.session_token().to_owned());
         let fresh = Credentials::new(given.access_key_id(), given.secret_access_key(), session, expiry, "GitHub");
@@ -127,8 +149,7 @@ impl ProvideCredentials for Role {
     where
         Self: 'a,
     {
-        let refused = |reason: String| CredentialsError::provider_error(reason);
-        future::ProvideCredentials::new(async move { self.credentials().await.map_err(refused) })
+        future::ProvideCredentials::new(self.credentials())
     }
 }
 
@@ -155,6 +176,15 @@ pub(crate) fn lacking(vars: &BTreeMap<String, String>) -> Option<(&'static str, 
             "hold the claims against the trust: cargo xtask doctor ENV, or cargo xtask bootstrap ENV --check-token";
         ("the role does not let this job in", hint.to_owned())
     })
+}
+
+/// Why there are no credentials; a failure that may pass is the network's.
+fn none(reason: String, may_pass: bool) -> CredentialsError {
+    if may_pass {
+        CredentialsError::provider_error(ConnectorError::io(reason.into()))
+    } else {
+        CredentialsError::provider_error(reason)
+    }
 }
 
 fn is_fresh(credentials: &Credentials) -> bool {

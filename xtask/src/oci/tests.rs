@@ -11,6 +11,7 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 use super::artifact::Document;
 use super::*;
 use crate::docker::push::Credentials;
+use crate::http::Http;
 use crate::image::ImageReference;
 
 const KIND: &str = "application/vnd.example+json";
@@ -142,7 +143,7 @@ async fn registry(ways: Ways) -> (Registry, Arc<Mutex<Store>>, MockServer) {
     Mock::given(any()).respond_with(Model { ways, store: Arc::clone(&store) }).mount(&server).await;
     let image: ImageReference = format!("{}/team/rest-api@{}", server.address(), digest(IMAGE)).parse().unwrap();
     let credentials = Credentials { user: "AWS".into(), password: SecretString::from("s3cret") };
-    (Registry::new(&image, Some(credentials), true, None).unwrap(), store, server)
+    (Registry::new(&image, Some(credentials), true, &Http::of(&BTreeMap::new()).unwrap()).unwrap(), store, server)
 }
 
 fn subject() -> Digest {
@@ -227,7 +228,7 @@ async fn a_refusal_has_the_registrys_words_and_never_the_password() {
     Mock::given(any()).respond_with(ResponseTemplate::new(403).set_body_json(error)).mount(&server).await;
     let image: ImageReference = format!("{}/rest-api:one", server.address()).parse().unwrap();
     let credentials = Credentials { user: "AWS".into(), password: SecretString::from("s3cret") };
-    let registry = Registry::new(&image, Some(credentials), true, None).unwrap();
+    let registry = Registry::new(&image, Some(credentials), true, &Http::of(&BTreeMap::new()).unwrap()).unwrap();
     let failure = registry.put_manifest("one", MANIFEST, b"{}".to_vec()).await.unwrap_err();
     assert_eq!(failure.reason.as_deref(), Some("HTTP 403: DENIED: not authorized to perform: ecr:PutImage"));
     assert!(failure.hint.unwrap().contains("refused the credentials"));

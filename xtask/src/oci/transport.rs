@@ -4,22 +4,23 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use backon::Retryable as _;
 use reqwest::header::HeaderMap;
-use reqwest::{Certificate, Client, Method, redirect};
+use reqwest::{Method, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
 use super::authorization::{Challenge, Token, basic};
 use crate::docker::push::Credentials;
+use crate::http::{self, Client, Http, Lost};
 use crate::image::ImageReference;
 use crate::outcome::{Exit, Failure};
 
 /// Longest answer that is read, in bytes. A bill of materials has a hundredth of it.
 pub(super) const LONGEST: usize = 16 * 1024 * 1024;
 /// How often something is asked that the registry does not answer, or is too busy for.
-const ATTEMPTS: u32 = 3;
-/// Between the first two attempts; twice as long between the next.
+const ATTEMPTS: usize = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// One repository of a registry.
@@ -39,6 +40,15 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// Why an attempt is not the last.
+enum Vain {
+    /// The registry asks for a pause, or has a failure of its own.
+    Busy(Answer),
+    Lost(Lost),
+    /// Asking again would not help.
+    Refused(Failure),
+}
+
 /// The body of an error (<https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#error-codes>).
 #[derive(Deserialize)]
 struct Errors {
@@ -55,36 +65,21 @@ struct Problem {
 }
 
 impl Registry {
-    /// The repository of `image`. `plain` is for one that is not reached by TLS; `authorities` is PEM to trust besides the
-    /// system's.
+    /// The repository of `image`. `plain` is for one that is not reached by TLS.
     ///
     /// # Errors
-    /// PEM that holds no certificates, or a host that makes no URL.
+    /// A host that makes no URL.
     pub(crate) fn new(
         image: &ImageReference,
         credentials: Option<Credentials>,
         plain: bool,
-        authorities: Option<&[u8]>,
+        http: &Http,
     ) -> Result<Self> {
         let scheme = if plain { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{}/v2/{}/", image.host, image.repository))
             .with_context(|| format!("{} makes no URL", image.name()))?;
-        let mut builder = Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(60))
-            // Blobs may lie elsewhere; reqwest takes the credentials along to no other host.
-            .redirect(redirect::Policy::limited(5))
-            .https_only(!plain)
-            .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")));
-        if plain {
-            builder = builder.no_proxy();
-        }
-        if let Some(pem) = authorities {
-            for certificate in Certificate::from_pem_bundle(pem).context("AWS_CA_BUNDLE holds no certificates")? {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-        let client = builder.build().context("cannot make an HTTP client")?;
+        // Blobs may lie elsewhere; reqwest takes the credentials along to no other host.
+        let client = http.client(|builder| builder.redirect(redirect::Policy::limited(5)).https_only(!plain))?;
         let repository = image.repository.clone();
         Ok(Self { client, base, repository, credentials, authorization: Mutex::default() })
     }
@@ -119,25 +114,35 @@ impl Registry {
         body: Option<Vec<u8>>,
     ) -> Result<Answer, Failure> {
         let body = body.map(bytes::Bytes::from);
-        let (mut left, mut pause, mut asked) = (ATTEMPTS, PAUSE, false);
-        loop {
-            left -= 1;
-            let answer = match self.once(method.clone(), url, headers, body.clone()).await {
-                Ok(answer) if answer.status == 401 && !asked => {
-                    asked = true;
-                    left += 1;
-                    self.sign_in(answer).await?;
-                    continue;
-                }
-                Ok(answer) if left > 0 && (answer.status == 429 || answer.status >= 500) => Ok(answer),
-                Ok(answer) => return Ok(answer),
-                Err(error) => Err(self.failure("does not answer", url, &chain(&error))),
-            };
-            if left == 0 {
-                return answer;
+        // An upload takes as long as the line needs.
+        if method != Method::GET && method != Method::HEAD {
+            return self.patiently(method, url, headers, body).await;
+        }
+        let lost = |lost: Lost| self.failure("does not answer", url, &lost.to_string());
+        http::in_time(self.patiently(method, url, headers, body)).await.map_err(lost)?
+    }
+
+    async fn patiently(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<bytes::Bytes>,
+    ) -> Result<Answer, Failure> {
+        let attempt = || async {
+            let once = || async { self.once(method.clone(), url, headers, body.clone()).await.map_err(Vain::Lost) };
+            let mut answer = once().await?;
+            if answer.status == 401 {
+                self.sign_in(answer).await.map_err(Vain::Refused)?;
+                answer = once().await?;
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            if answer.status == 429 || answer.status >= 500 { Err(Vain::Busy(answer)) } else { Ok(answer) }
+        };
+        let again = |vain: &Vain| !matches!(vain, Vain::Refused(_));
+        match attempt.retry(http::retries(ATTEMPTS, PAUSE)).when(again).await {
+            Ok(answer) | Err(Vain::Busy(answer)) => Ok(answer),
+            Err(Vain::Lost(lost)) => Err(self.failure("does not answer", url, &lost.to_string())),
+            Err(Vain::Refused(failure)) => Err(failure),
         }
     }
 
@@ -147,7 +152,7 @@ impl Registry {
         url: &str,
         headers: &[(&str, &str)],
         body: Option<bytes::Bytes>,
-    ) -> Result<Answer, reqwest::Error> {
+    ) -> Result<Answer, Lost> {
         let mut request = self.client.request(method, url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -160,15 +165,9 @@ impl Registry {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let mut response = request.send().await.map_err(reqwest::Error::without_url)?;
+        let response = self.client.send(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-            if body.len() + chunk.len() > LONGEST {
-                break;
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = http::body(response, LONGEST).await?;
         Ok(Answer { status, headers, body })
     }
 
@@ -205,7 +204,7 @@ impl Registry {
         if let Some(credentials) = &self.credentials {
             request = request.header("authorization", basic(credentials).expose_secret());
         }
-        let answer = request.send().await.map_err(|error| fail(&chain(&error.without_url())))?;
+        let answer = self.client.send(request).await.map_err(|lost| fail(&lost.to_string()))?;
         let status = answer.status();
         if !status.is_success() {
             return Err(fail(&format!("whoever gives tokens answers {status}")));
@@ -261,16 +260,6 @@ impl Answer {
 /// Without what may be a secret: uploads are allowed by what stands behind the question mark.
 fn plainly(url: &str) -> String {
     url.split('?').next().unwrap_or_default().to_owned()
-}
-
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    text
 }
 
 fn failure(what: &str, resource: String, reason: String) -> Failure {

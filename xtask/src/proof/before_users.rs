@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
@@ -44,7 +44,7 @@ pub(crate) struct Question<'a> {
 pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Phase<'_>, ui: &Ui) -> Result<String> {
     let Question { clients, gate, stack, base, digest, expires } = question;
     let secret = secret(clients, stack, gate).await?;
-    let client = smoke::client(base, context.authorities().as_deref()).context("cannot prepare the smoke test")?;
+    let client = smoke::client(&context.http()?)?;
     let mut callers = callers(context, &client, Door::Stack(clients, stack)).await?;
     let public = callers.visitor.clone();
     callers.visitor = callers.visitor.with(&gate.header, secret);

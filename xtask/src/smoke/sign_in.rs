@@ -4,17 +4,21 @@ mod guests;
 
 use std::collections::BTreeMap;
 
-use reqwest::Client;
+use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::visitor::Visitor;
 use crate::aws::signed::{API_GATEWAY, COGNITO, Call, Signed};
+use crate::http::{self, Client};
 use crate::outcome::{Exit, Failure};
 pub(crate) use guests::Guests;
 
 /// The variable that holds a token of the user's own.
 pub(crate) const TOKEN: &str = "XTASK_SMOKE_TOKEN";
+
+/// Longer answers than this are no token.
+const MAX_ANSWER: usize = 256 * 1024;
 
 /// Those who ask in a proof.
 #[derive(Debug, Default)]
@@ -151,12 +155,13 @@ async fn machine_token(
     let form = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("grant_type", "client_credentials"), ("client_id", client), ("scope", &scope)])
         .finish();
-    let request = http.post(&url).basic_auth(client, Some(password.expose_secret()));
+    let request = http.request(Method::POST, &url).basic_auth(client, Some(password.expose_secret()));
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
-    let answer =
-        request.send().await.map_err(|error| failed(format!("{:#}", anyhow::Error::from(error.without_url()))))?;
+    let answer = http.send(request).await.map_err(|lost| failed(lost.to_string()))?;
     let status = answer.status();
-    let answer: Value = answer.json().await.map_err(|_| failed(format!("it answers {status} without JSON")))?;
+    let body = http::body(answer, MAX_ANSWER).await.map_err(|lost| failed(lost.to_string()))?;
+    let unread = |_| failed(format!("it answers {status} without JSON"));
+    let answer: Value = serde_json::from_slice(&body).map_err(unread)?;
     let error = answer["error"].as_str().unwrap_or("no token");
     secret(&answer["access_token"]).ok_or_else(|| failed(format!("it answers {status}: {error}")))
 }

@@ -30,7 +30,7 @@ async fn verdict(server: &MockServer, service: &Service) -> Verdict {
         callers: Callers::default(),
     };
     let ui = Ui::silent();
-    prove(&client(&target.base, None).unwrap(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
+    prove(&Client::direct(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
 }
 
 async fn serve(greeting: ResponseTemplate, digest: &str) -> MockServer {
@@ -130,7 +130,7 @@ async fn an_image_that_nobody_expects_is_not_waited_for() {
         spacing: Duration::ZERO,
         callers: Callers::default(),
     };
-    let (ui, client) = (Ui::silent(), client(&base, None).unwrap());
+    let (ui, client) = (Ui::silent(), Client::direct());
     let (phase, patience) = (ui.phase("smoke"), STRANGE * 2);
     let (begun, strange, expected) = (Instant::now(), target(RIGHT), target(OTHER));
     let ended = async |target| (prove(&client, target, patience, &phase).await, begun.elapsed());
@@ -154,7 +154,6 @@ async fn an_endpoint_that_is_not_there_is_not_answering() {
         callers: Callers::default(),
     };
     let ui = Ui::silent();
-    let verdict =
-        prove(&client(&target.base, None).unwrap(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
+    let verdict = prove(&Client::direct(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
     assert!(matches!(verdict, Verdict::NotAnswering { reason } if reason.contains("cannot be reached")));
 }

@@ -7,6 +7,7 @@ mod aws;
 mod engine;
 pub(crate) mod faults;
 mod iam;
+pub(crate) mod proxy;
 mod reading;
 mod registry;
 pub(crate) mod service;
@@ -16,6 +17,7 @@ pub(crate) mod story;
 pub(crate) mod timing;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use wiremock::matchers::any;
@@ -153,6 +155,11 @@ impl Counterparts {
     /// As [`Counterparts::sandbox`], with a way to AWS that is cut at this action.
     pub(crate) fn cut(&self, action: &'static str, times: usize, done: bool) -> Sandbox {
         self.sandbox().with("AWS_ENDPOINT_URL", &faults::cutting(&self.server.uri(), action, times, done))
+    }
+
+    /// The one port.
+    pub(crate) fn address(&self) -> SocketAddr {
+        *self.server.address()
     }
 
     /// Where the service is.

@@ -10,8 +10,10 @@ mod dashboard;
 mod layering;
 #[cfg(target_os = "linux")]
 mod local;
+mod network;
 mod passwords;
 mod policy;
+mod profiles;
 mod redeploy;
 mod requirements;
 mod roles;

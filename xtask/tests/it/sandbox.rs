@@ -89,6 +89,12 @@ impl Sandbox {
         self
     }
 
+    /// Takes a variable away again.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.vars.remove(name);
+        self
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().canonicalize().unwrap()
     }

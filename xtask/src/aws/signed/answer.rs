@@ -5,19 +5,17 @@ use serde_json::Value;
 
 use super::Call;
 use crate::aws::{self, refusal};
+use crate::http::Lost;
 use crate::outcome::Failure;
-
-/// Longer answers than this are none of those that are asked for.
-const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Why an attempt came to nothing.
 pub(super) enum Refused {
     /// It cannot even be sent.
     Before(anyhow::Error),
     /// No answer came.
-    Lost(reqwest::Error),
+    Lost(Lost),
     /// The service's own words, or those of a proxy.
-    Said { status: u16, code: Option<String>, message: String, date: Option<String>, body: String },
+    Said { status: u16, code: Option<String>, message: String, date: Option<String>, body: String, repeated: bool },
 }
 
 impl Refused {
@@ -25,7 +23,7 @@ impl Refused {
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Before(_) => false,
-            Self::Lost(error) => !error.is_builder(),
+            Self::Lost(_) => true,
             Self::Said { status, code, .. } => {
                 let code = code.as_deref().unwrap_or_default();
                 *status >= 500 || *status == 429 || refusal::is_busy(code) || refusal::is_broken(code)
@@ -40,11 +38,10 @@ impl Refused {
                 Some(reason) => refusal::unsigned(action, resource, aws::chain(reason)),
                 None => refusal::unanswered(action, resource, aws::chain(error.as_ref())),
             },
-            Self::Lost(error) => refusal::unanswered(action, resource, aws::chain(&error)),
-            Self::Said { status, code, message, date, body } => {
+            Self::Lost(error) => refusal::unanswered(action, resource, error.to_string()),
+            Self::Said { status, code, message, date, body, repeated } => {
                 let (code, date) = (code.as_deref(), date.as_deref());
-                let answer =
-                    refusal::Answer { status, code, message: &message, date, body: &body, earlier_lost: false };
+                let answer = refusal::Answer { status, code, message: &message, date, body: &body, repeated };
                 answer.into_failure(action, resource)
             }
         }
@@ -68,21 +65,6 @@ pub(super) fn read(call: Call<'_>, answer: &str) -> Result<Value, Failure> {
     // The parser's own words would quote what may be a secret.
     let unclear = |_| refusal::unclear(call.action, call.resource, "the answer is not JSON".to_owned());
     serde_json::from_str(answer).map_err(unclear)
-}
-
-/// The body, as far as it is of a length that is expected.
-///
-/// # Errors
-/// A connection that breaks off.
-pub(super) async fn text(mut answer: Response) -> Result<String, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_ANSWER {
-            break;
-        }
-    }
-    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 /// The code that a REST service puts into a header, `CODE:http://…`.

@@ -66,7 +66,7 @@ async fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
 #[tokio::test]
 async fn asking_again_comes_to_an_end() {
     let server = MockServer::start().await;
-    Mock::given(any()).respond_with(ResponseTemplate::new(500)).expect(u64::from(ATTEMPTS)).mount(&server).await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(500)).expect(ATTEMPTS as u64).mount(&server).await;
     let failure = Signed::at(&server.uri()).get(KEY, "/account").await.unwrap_err();
     assert_eq!(failure.reason.as_deref(), Some("HTTP 500"));
 }

@@ -59,7 +59,7 @@ async fn a_guest_is_made_for_the_moment_and_gone_afterwards() {
     cognito("AdminInitiateAuth").respond_with(json(signed_in)).mount(&server).await;
     cognito("AdminDeleteUser").respond_with(json(json!({}))).expect(1).mount(&server).await;
     let (signed, guests) = (Signed::at(&server.uri()), Guests::default());
-    let callers = sign_in(&signed, &Client::new(), &outputs(&OWN_POOL), None, &guests).await.unwrap();
+    let callers = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &guests).await.unwrap();
     assert!(callers.stranger.is_some(), "an API with an authorizer must turn strangers away");
     assert!(!format!("{callers:?} {guests:?}").contains("the-token"));
     assert_eq!(callers.visitor.redact("it said the-token"), "it said ***");
@@ -88,7 +88,7 @@ async fn a_guest_that_is_refused_is_removed_and_its_password_is_not_told() {
     cognito("AdminSetUserPassword").respond_with(echo).mount(&server).await;
     cognito("AdminDeleteUser").respond_with(json(json!({}))).expect(1).mount(&server).await;
     let (signed, guests) = (Signed::at(&server.uri()), Guests::default());
-    let failure = sign_in(&signed, &Client::new(), &outputs(&OWN_POOL), None, &guests).await.unwrap_err();
+    let failure = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &guests).await.unwrap_err();
     assert!(guests.send_away().await.is_empty());
     let sent = &server.received_requests().await.unwrap()[1];
     let sent: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
@@ -103,7 +103,7 @@ async fn a_guest_that_cannot_be_removed_is_told_with_the_command() {
     cognito("AdminDeleteUser").respond_with(ResponseTemplate::new(400).set_body_json(denied)).mount(&server).await;
     Mock::given(any()).respond_with(json(json!({}))).mount(&server).await;
     let (signed, guests) = (Signed::at(&server.uri()), Guests::default());
-    let failure = sign_in(&signed, &Client::new(), &outputs(&OWN_POOL), None, &guests).await.unwrap_err();
+    let failure = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &guests).await.unwrap_err();
     assert_eq!(failure.reason.as_deref(), Some("it answers no ID token"));
     let warnings = guests.send_away().await;
     assert!(warnings[0].contains("aws cognito-idp admin-delete-user --user-pool-id pool"), "{warnings:?}");
@@ -124,7 +124,7 @@ async fn a_client_with_scopes_gets_its_token_at_the_pools_endpoint() {
     let scoped = [("AuthorizationScopes", "api/access, api/read"), ("SignInUrl", "https://nowhere.example")];
     let scoped = outputs(&[&OWN_POOL[..], &scoped].concat());
     let signed = Signed::at(&server.uri());
-    let callers = sign_in(&signed, &Client::new(), &scoped, None, &Guests::default()).await.unwrap();
+    let callers = sign_in(&signed, &Client::direct(), &scoped, None, &Guests::default()).await.unwrap();
     assert_eq!(callers.visitor.redact("machine-token"), "***");
 }
 
@@ -135,8 +135,8 @@ async fn an_api_key_goes_with_strangers_too() {
     let signed = Signed::at(&server.uri());
     let guests = Guests::default();
     let with_key = outputs(&[("Authorizer", "IAM"), ("ApiKeyId", "k1")]);
-    let callers = sign_in(&signed, &Client::new(), &with_key, None, &guests).await.unwrap();
+    let callers = sign_in(&signed, &Client::direct(), &with_key, None, &guests).await.unwrap();
     assert_eq!(callers.stranger.unwrap().redact("key-value"), "***", "else the key alone would turn them away");
-    let open = sign_in(&signed, &Client::new(), &outputs(&[("ApiKeyId", "k1")]), None, &guests).await.unwrap();
+    let open = sign_in(&signed, &Client::direct(), &outputs(&[("ApiKeyId", "k1")]), None, &guests).await.unwrap();
     assert!(open.stranger.is_none(), "a key is no sign-in");
 }

@@ -114,11 +114,11 @@ fn endpoints_that_are_not_right() {
     assert_snapshot!(nobody.transcript(), @r#"
     exit 1
     --- stdout
-    {"ok":false,"digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","url":"http://127.0.0.1:[port]","smoke":{"status":"not-answering"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"not-answering","message":"the endpoint does not give the right answer","resource":"http://127.0.0.1:[port]","reason":"http://127.0.0.1:[port]/api/greeting cannot be reached: error sending request: client error (Connect): tcp connect error: Connection refused (os error [number])","hint":"look at the service's log, then ask again with cargo xtask smoke"}}
+    {"ok":false,"digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","url":"http://127.0.0.1:[port]","smoke":{"status":"not-answering"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"not-answering","message":"the endpoint does not give the right answer","resource":"http://127.0.0.1:[port]","reason":"http://127.0.0.1:[port]/api/greeting cannot be reached: client error (Connect): tcp connect error: Connection refused (os error [number])","hint":"look at the service's log, then ask again with cargo xtask smoke"}}
     --- stderr
     error: the endpoint does not give the right answer
       resource: http://127.0.0.1:[port]
-      reason: http://127.0.0.1:[port]/api/greeting cannot be reached: error sending request: client error (Connect): tcp connect error: Connection refused (os error [number])
+      reason: http://127.0.0.1:[port]/api/greeting cannot be reached: client error (Connect): tcp connect error: Connection refused (os error [number])
       next: look at the service's log, then ask again with cargo xtask smoke
     "#);
 }
