@@ -70,3 +70,29 @@ fn an_environment_that_demands_it_refuses_what_is_not_attested_before_anything_i
     let asked = counterparts.world().asked[before..].to_vec();
     assert!(!asked.iter().any(|action| changing.contains(&action.as_str())), "{asked:?}");
 }
+
+/// `verify` on clones that have the commit is tried with a real git (`rehearsal`).
+#[test]
+fn a_clone_proves_only_a_commit_that_it_has() {
+    let counterparts = Counterparts::start(World::default());
+    let sandbox = counterparts.sandbox();
+    assert_eq!(sandbox.run(&["release"]).code, 0);
+    let verify = |has: &str, is_shallow: &str| {
+        let answers = format!("case \"$*\" in *--is-shallow*) {is_shallow} ;; *commit}}) {has} ;; *) exit 1 ;; esac");
+        sandbox.write("bin/git", &format!("#!/bin/sh\n{answers}\n"));
+        let ended = sandbox.run(&["verify", "--json"]);
+        let error = ended.json()["error"].clone();
+        (ended.code, format!("{} {} {}", error["message"], error["reason"], error["hint"]))
+    };
+    assert_eq!(verify("echo 0123456789abcdef0123456789abcdef01234567", "echo true").0, 0);
+    let (code, said) = verify("exit 1", "echo true");
+    assert!(code == 3 && said.contains("this clone is shallow") && said.contains("git fetch --unshallow"), "{said}");
+    let (code, said) = verify("exit 1", "echo false");
+    assert!(code == 3 && said.contains("not in this clone") && said.contains("git fetch --all"), "{said}");
+    // An old git repeats a question that it does not know; one that fails says why.
+    let (code, said) = verify("exit 1", "echo --is-shallow-repository");
+    assert!(code == 3 && said.contains("update git"), "{said}");
+    let refuses = "echo fatal: not a git repository >&2; exit 128";
+    let (code, said) = verify(refuses, refuses);
+    assert!(code == 3 && said.contains("not a git repository"), "{said}");
+}
