@@ -193,7 +193,7 @@ fn three_releases_at_once_take_turns() {
 }
 
 #[test]
-fn whoever_waits_for_another_release_says_so_and_can_be_interrupted() {
+fn a_wait_for_another_release_is_announced_and_can_be_interrupted() {
     let (engine, port) = (Engine::start(), free_port());
     let sandbox = checkout(&engine, port);
     well(&sandbox.run(&RELEASE));
@@ -258,7 +258,7 @@ fn images_of_others_stay() {
     assert!(engine.state().tags[OLD].contains(&content), "the other checkout uses it, too");
     well(&two.run(&images));
     assert_eq!(engine.state().tags[OLD], ["mine:keep"], "the user's own name stays");
-    assert_eq!(engine.state().tags.len(), 2, "an image of nobody knows whom stays");
+    assert_eq!(engine.state().tags.len(), 2, "an image that no checkout uses stays");
 }
 
 #[test]

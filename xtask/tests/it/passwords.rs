@@ -51,7 +51,7 @@ fn another_registry_gets_the_password_that_a_credential_helper_keeps() {
 }
 
 #[test]
-fn a_credential_helper_that_fails_is_told_in_its_own_words() {
+fn a_credential_helper_that_fails_is_reported_in_its_own_words() {
     for (script, words) in
         [(Some("echo 'the keychain is locked'; exit 1"), "the keychain is locked"), (None, "is not installed")]
     {
