@@ -18,7 +18,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     super::release::note(context, environment);
     let (clients, identity) = preflight::account(context, environment).await?;
-    let (seen, records, inputs) = tokio::try_join!(
+    let (seen, records, (inputs, _)) = tokio::try_join!(
         rollout::look(&clients, environment),
         record::list(&clients.ssm, &environment.stack),
         inputs::stored(&clients.ssm, &environment.stack)

@@ -1,6 +1,8 @@
 //! Template and parameters of a release, kept under a name that is their hash.
 //!
-//! They change seldom and are too long for one parameter, so each pair is stored once, compressed, in pieces.
+//! They change seldom and are too long for one parameter, so each pair is stored once, compressed, in pieces. The pieces'
+//! names begin with a hash of all that is in them together, so that pieces of two attempts never mix: the same pair is
+//! packed otherwise where the template has another path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
@@ -17,7 +19,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{MAX_VALUE, path, value};
+use super::{MAX_VALUE, lock_name, path, value};
 use crate::aws::failure;
 use crate::image::hex;
 use crate::outcome::{Exit, Failure};
@@ -65,36 +67,44 @@ impl Inputs {
         self.parameters.iter().filter(|(_, value)| *value == HIDDEN).map(|(name, _)| name.as_str()).collect()
     }
 
-    fn pack(&self) -> Result<Vec<String>> {
+    /// Pieces by the names under which they are stored, in the order in which they are written.
+    fn pack(&self) -> Result<Vec<(String, String)>> {
         let mut packed = GzEncoder::new(Vec::new(), Compression::best());
         packed.write_all(&serde_json::to_vec(self)?)?;
         let text = STANDARD.encode(packed.finish()?);
-        let pieces = text.as_bytes().chunks(MAX_VALUE).map(|piece| String::from_utf8_lossy(piece).into_owned());
+        let attempt = &hex(&Sha256::digest(&text))[..16];
+        let last = text.len().div_ceil(MAX_VALUE) - 1;
+        let pieces = text.as_bytes().chunks(MAX_VALUE).enumerate().map(|(number, piece)| {
+            let place = if number == last { END.to_owned() } else { format!("{number:03}") };
+            (format!("{attempt}-{place}"), String::from_utf8_lossy(piece).into_owned())
+        });
         Ok(pieces.collect())
     }
 
-    fn unpack(pieces: &[String]) -> Result<Self> {
-        let packed = STANDARD.decode(pieces.concat())?;
+    fn unpack(packed: &str) -> Result<Self> {
+        let packed = STANDARD.decode(packed)?;
         let mut text = String::new();
         GzDecoder::new(packed.as_slice()).take(MAX_UNPACKED).read_to_string(&mut text)?;
         Ok(serde_json::from_str(&text)?)
     }
 }
 
+/// How the name of the last piece ends. It is written last: without it the others are what was left by an attempt that
+/// was cut short.
+const END: &str = "end";
+
 fn folder(stack: &str, hash: &str) -> String {
     format!("{}/inputs/{hash}", path(stack))
 }
 
-/// Stores the inputs; what is there already stays as it is. The last piece, which is written last, is named `end`, so
-/// that a store that was cut short is seen to be one.
+/// Stores the inputs. A piece that is there already has the same content, as its name says.
 ///
 /// # Errors
 /// What AWS says.
 pub(crate) async fn write(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> {
     let folder = folder(stack, &inputs.hash());
-    let pieces = inputs.pack()?;
-    for (number, piece) in pieces.iter().enumerate() {
-        let name = if number + 1 == pieces.len() { format!("{folder}/end") } else { format!("{folder}/{number:03}") };
+    for (name, piece) in inputs.pack()? {
+        let name = format!("{folder}/{name}");
         let call = client.put_parameter().name(&name).r#type(ParameterType::String).value(piece);
         match call.send().await {
             Ok(_) => {}
@@ -117,27 +127,38 @@ pub(crate) async fn read(client: &Client, stack: &str, hash: &str) -> Result<Inp
             .reason(reason)
             .hint("choose another release, or release its commit again")
     };
-    let mut pieces: Vec<(String, String)> = Vec::new();
+    // Digits sort before letters, so the end comes last.
+    let mut pieces: BTreeMap<String, String> = BTreeMap::new();
     let mut next = None;
     loop {
         let call = client.get_parameters_by_path().path(&folder).max_results(10).set_next_token(next);
         let page = call.send().await.map_err(|error| failure("ssm:GetParametersByPath", &folder, &error))?;
         for parameter in page.parameters() {
-            pieces.push((parameter.name().unwrap_or_default().to_owned(), value(parameter)?.to_owned()));
+            let name = parameter.name().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
+            pieces.insert(name.to_owned(), value(parameter)?.to_owned());
         }
         next = page.next_token.filter(|token| !token.is_empty());
         if next.is_none() {
             break;
         }
     }
-    // Digits sort before letters, so the end comes last.
-    pieces.sort();
-    if !pieces.last().is_some_and(|(name, _)| name.ends_with("/end")) {
-        return Err(missing("they are not stored, or not completely").into());
+    joined(&pieces, hash).map_err(|reason| missing(&reason).into())
+}
+
+/// The first complete attempt whose pieces are what the name says.
+fn joined(pieces: &BTreeMap<String, String>, hash: &str) -> Result<Inputs, String> {
+    let mut wrong = "they are not stored, or not completely".to_owned();
+    for attempt in pieces.keys().filter_map(|name| name.strip_suffix(END)) {
+        // Before there were attempts, pieces had no more than their number for a name.
+        let of_it = |name: &&String| name.rfind('-').map_or("", |dash| &name[..=dash]) == attempt;
+        let packed: String = pieces.iter().filter(|(name, _)| of_it(name)).map(|(_, piece)| piece.as_str()).collect();
+        match Inputs::unpack(&packed) {
+            Ok(inputs) if inputs.hash() == hash => return Ok(inputs),
+            Ok(_) => "they are not what their name says".clone_into(&mut wrong),
+            Err(error) => wrong = format!("their pieces do not belong together: {error}"),
+        }
     }
-    let pieces: Vec<String> = pieces.into_iter().map(|(_, piece)| piece).collect();
-    let inputs = Inputs::unpack(&pieces).map_err(|error| missing(&error.to_string()))?;
-    if inputs.hash() != hash { Err(missing("they are not what their name says").into()) } else { Ok(inputs) }
+    Err(wrong)
 }
 
 /// Removes the inputs of a stack that `keep` does not name. Returns how many parameters went.
@@ -152,23 +173,38 @@ pub(crate) async fn sweep(client: &Client, stack: &str, keep: impl Fn(&str) -> b
     Ok(stale.len())
 }
 
-/// The names of the inputs that are stored for a stack.
+/// The names of the inputs that are stored completely for a stack, and those of all of which something is stored.
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn stored(client: &Client, stack: &str) -> Result<BTreeSet<String>> {
+pub(crate) async fn stored(client: &Client, stack: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
     let names = names(client, &format!("{}/inputs", path(stack))).await?;
-    // Without its end one is not complete.
-    let complete = names.iter().filter_map(|name| name.strip_suffix("/end"));
-    Ok(complete.filter_map(|name| name.rsplit('/').next()).map(str::to_owned).collect())
+    let folders = |names: &mut dyn Iterator<Item = &String>| {
+        names.filter_map(|name| name.rsplit('/').nth(1)).map(str::to_owned).collect()
+    };
+    Ok((folders(&mut names.iter().filter(|name| name.ends_with(END))), folders(&mut names.iter())))
 }
 
-/// Removes everything that is remembered of a stack.
+/// Whether anything is remembered of a stack, besides who has its lock.
+///
+/// # Errors
+/// What AWS says.
+pub(crate) async fn is_remembered(client: &Client, stack: &str) -> Result<bool> {
+    Ok(!remembered(client, stack).await?.is_empty())
+}
+
+/// Removes everything that is remembered of a stack. Its lock stays with the command that has it.
 ///
 /// # Errors
 /// What AWS says.
 pub(crate) async fn forget(client: &Client, stack: &str) -> Result<()> {
-    delete(client, &names(client, &path(stack)).await?).await
+    delete(client, &remembered(client, stack).await?).await
+}
+
+async fn remembered(client: &Client, stack: &str) -> Result<Vec<String>> {
+    let mut names = names(client, &path(stack)).await?;
+    names.retain(|name| *name != lock_name(stack));
+    Ok(names)
 }
 
 async fn names(client: &Client, path: &str) -> Result<Vec<String>> {
@@ -208,9 +244,43 @@ mod tests {
     #[test]
     fn inputs_are_what_they_were_after_packing() {
         let pieces = inputs().pack().unwrap();
-        assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.len() <= MAX_VALUE));
-        assert_eq!(Inputs::unpack(&pieces).unwrap(), inputs());
-        assert!(Inputs::unpack(&pieces[1..]).is_err());
+        assert!(pieces.len() > 2 && pieces.iter().all(|(_, piece)| piece.len() <= MAX_VALUE));
+        assert!(pieces.last().unwrap().0.ends_with(END));
+        let mut stored: BTreeMap<String, String> = pieces.into_iter().collect();
+        assert_eq!(joined(&stored, &inputs().hash()).unwrap(), inputs());
+        assert!(joined(&stored, "another").unwrap_err().contains("not what their name says"));
+        stored.pop_first();
+        assert!(joined(&stored, &inputs().hash()).unwrap_err().contains("do not belong together"));
+        stored.pop_last();
+        assert!(joined(&stored, &inputs().hash()).unwrap_err().contains("not completely"));
+    }
+
+    #[test]
+    fn an_attempt_that_was_cut_short_does_not_mix_with_the_one_of_a_template_that_was_renamed() {
+        let renamed = Inputs { path: "infra/renamed.yaml".to_owned(), ..inputs() };
+        assert_eq!(renamed.hash(), inputs().hash());
+        let mut stored: BTreeMap<String, String> = inputs().pack().unwrap().into_iter().collect();
+        stored.pop_last();
+        stored.extend(renamed.pack().unwrap());
+        assert_eq!(joined(&stored, &inputs().hash()).unwrap(), renamed);
+    }
+
+    #[test]
+    fn what_earlier_versions_stored_is_read_and_a_mix_of_theirs_is_told() {
+        let old = |inputs: &Inputs| -> BTreeMap<String, String> {
+            let plain = |name: &str| name.rsplit('-').next().unwrap().to_owned();
+            inputs.pack().unwrap().into_iter().map(|(name, piece)| (plain(&name), piece)).collect()
+        };
+        let mut stored = old(&inputs());
+        assert_eq!(joined(&stored, &inputs().hash()).unwrap(), inputs());
+        let first = stored.pop_first().unwrap();
+        let renamed = Inputs { path: "infra/renamed.yaml".to_owned(), ..inputs() };
+        stored = old(&renamed);
+        stored.insert(first.0, first.1);
+        assert!(joined(&stored, &inputs().hash()).unwrap_err().contains("do not belong together"));
+        // A release of the same afterwards is complete beside it.
+        stored.extend(renamed.pack().unwrap());
+        assert_eq!(joined(&stored, &inputs().hash()).unwrap(), renamed);
     }
 
     #[test]
