@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock};
 use config::deployment::{Deployment, Environment};
 
 use crate::interrupt::Interrupt;
+use crate::journal::lock::Locks;
 use crate::outcome::{Exit, Failure};
 use crate::report::Report;
 use crate::smoke::sign_in::{self, Guests};
@@ -23,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) interrupt: Interrupt,
     /// The users that proofs have made at AWS.
     pub(crate) guests: Guests,
+    /// The environments' locks that this run has.
+    pub(crate) locks: Locks,
     /// The instance of an environment that this run is about, if it is about one.
     instance: OnceLock<Environment>,
     report: Mutex<Report>,
@@ -51,6 +54,7 @@ impl Context {
             vars,
             interrupt,
             guests: Guests::default(),
+            locks: Locks::default(),
             instance: OnceLock::new(),
             report: Mutex::default(),
         })
@@ -59,9 +63,9 @@ impl Context {
     /// A context without a repository.
     #[cfg(test)]
     pub(crate) fn of(deployment: Deployment, interrupt: Interrupt) -> Self {
-        let (vars, guests) = (BTreeMap::new(), Guests::default());
+        let (vars, guests, locks) = (BTreeMap::new(), Guests::default(), Locks::default());
         let (root, instance) = (PathBuf::new(), OnceLock::new());
-        Self { root, deployment, vars, interrupt, guests, instance, report: Mutex::default() }
+        Self { root, deployment, vars, interrupt, guests, locks, instance, report: Mutex::default() }
     }
 
     /// The environment of this name, or an instance of one: `NAME/pr-12`.

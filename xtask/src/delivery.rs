@@ -7,6 +7,7 @@ pub(crate) mod back;
 mod log;
 pub(crate) mod plan_file;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -68,7 +69,7 @@ pub(crate) async fn deliver(delivery: &Delivery<'_>) -> Result<()> {
     let phase = ui.phase("stack");
     let lock = delivery.lock(&phase).await?;
     let result = delivery.change(&lock, seen, phase).await;
-    delivery.unlock(lock).await;
+    context.locks.give_back(&lock).await;
     result
 }
 
@@ -92,7 +93,7 @@ pub(crate) async fn carry_out(delivery: &Delivery<'_>, proposal: &Proposal) -> R
     let phase = delivery.ui.phase("stack");
     let lock = delivery.lock(&phase).await?;
     let result = delivery.as_planned(&lock, proposal, phase).await;
-    delivery.unlock(lock).await;
+    delivery.context.locks.give_back(&lock).await;
     result
 }
 
@@ -105,19 +106,14 @@ impl Delivery<'_> {
         });
     }
 
-    async fn lock(&self, phase: &Phase<'_>) -> Result<Lock> {
+    async fn lock(&self, phase: &Phase<'_>) -> Result<Arc<Lock>> {
         let run = lock::run_url(&self.context.vars);
         let commit = self.commit.as_deref();
         let by = &self.ready.identity.arn;
         let holder = Holder::this_run(&rollout::token(), by, &self.doing, commit, run.as_deref());
-        let take = lock::take(&self.ready.clients.ssm, self.wanted.environment, holder, self.conduct.wait, phase);
+        let (client, environment) = (&self.ready.clients.ssm, self.wanted.environment);
+        let take = self.context.locks.take(client, environment, holder, self.conduct.wait, phase);
         self.context.interrupt.or(take).await
-    }
-
-    async fn unlock(&self, lock: Lock) {
-        if let Some(warning) = lock.give_back().await {
-            self.ui.warn(&warning);
-        }
     }
 
     fn asker(&self) -> Asker<'_> {
@@ -193,7 +189,7 @@ impl Delivery<'_> {
     /// Under the lock: execute, prove, record; what is not proved is taken back.
     async fn carry(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<Stack> {
         let Self { ready, ui, .. } = self;
-        if let Err(error) = lock.check().await {
+        if let Err(error) = self.context.interrupt.or(lock.check(&phase)).await {
             proposal.abandon(&ready.clients.cloudformation).await;
             return Err(error);
         }
@@ -236,7 +232,7 @@ impl Delivery<'_> {
             self.record(seen, stack, Change::None, 0.0).await?;
         }
         if let Some(dead) = seen.remembered.lock.as_ref().filter(|_| !busy) {
-            self.context.interrupt.or(lock::sweep(&self.ready.clients.ssm, &stack.name, dead)).await?;
+            self.context.interrupt.or(lock::remove(&self.ready.clients.ssm, &stack.name, dead, false)).await?;
         }
         self.result(stack)
     }

@@ -47,6 +47,7 @@ mod ui;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -56,6 +57,9 @@ use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure};
 use crate::report::Report;
 use crate::ui::{Terminal, Ui};
+
+/// What somebody who interrupts twice is asked to wait for a lock to be given back.
+const MOMENT: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -88,20 +92,12 @@ async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
                 result = commands::run(cli.command, &context, ui) => result,
                 () = context.interrupt.insisted() => Err(interrupt::interrupted().into()),
             };
-            tidy(&context, ui).await;
-            (result.map_err(|error| Failure::of(&error)), context.into_report())
+            let left = tidy(&context, ui).await;
+            (result.map_err(|error| with_what_is_left(Failure::of(&error), &left, ui)), context.into_report())
         }
         Err(failure) => (Err(failure), Report::default()),
     };
-    let failure = result.err().map(|failure| match ui.what_still_runs() {
-        // Losing sight of what goes on at AWS is not "nothing was changed".
-        Some(still) if failure.exit == Exit::Failed => Failure { exit: Exit::NeedsHuman, ..failure }.hint(still),
-        Some(still) => failure.hint(still),
-        None if failure.exit == Exit::Interrupted => {
-            failure.reason("nothing is under way any more; what was finished stays")
-        }
-        None => failure,
-    });
+    let failure = result.err();
     let exit = failure.as_ref().map_or(Exit::Done, |failure| failure.exit);
     if let Some(failure) = &failure {
         ui.failure(failure);
@@ -113,13 +109,47 @@ async fn run(cli: Cli, vars: BTreeMap<String, String>, ui: &Ui) -> Exit {
     exit
 }
 
-/// Removes what a proof that was left in the middle has made at AWS, unless the user insists on an end at once.
-async fn tidy(context: &Context, ui: &Ui) {
-    tokio::select! {
-        biased;
-        () = context.interrupt.insisted() => {}
-        warnings = context.guests.send_away() => warnings.iter().for_each(|warning| ui.warn(warning)),
+/// Adds to a failure what goes on outside this process, or that nothing does.
+fn with_what_is_left(failure: Failure, left: &[String], ui: &Ui) -> Failure {
+    match ui.what_still_runs() {
+        // Losing sight of what goes on at AWS is not "nothing was changed".
+        Some(still) if failure.exit == Exit::Failed => Failure { exit: Exit::NeedsHuman, ..failure }.hint(still),
+        Some(still) => failure.hint(still),
+        None if failure.exit == Exit::Interrupted && left.is_empty() => {
+            failure.reason("nothing is under way any more; what was finished stays")
+        }
+        None if failure.exit == Exit::Interrupted => {
+            failure.reason("nothing else is under way; what was finished stays")
+        }
+        None => failure,
     }
+}
+
+/// Removes what a command that was left in the middle has made at AWS for the moment; returns what it could not remove,
+/// after a warning of each. A user who insists on an end waits for no more than a moment.
+async fn tidy(context: &Context, ui: &Ui) -> Vec<String> {
+    let guests = async {
+        tokio::select! {
+            biased;
+            () = context.interrupt.insisted() => {}
+            warnings = context.guests.send_away() => warnings.iter().for_each(|warning| ui.warn(warning)),
+        }
+    };
+    let locks = async {
+        let enough = async {
+            context.interrupt.insisted().await;
+            tokio::time::sleep(MOMENT).await;
+        };
+        tokio::select! {
+            biased;
+            () = context.locks.give_all_back() => {}
+            () = enough => {}
+        }
+    };
+    tokio::join!(guests, locks);
+    let left = context.locks.left();
+    left.iter().for_each(|warning| ui.warn(warning));
+    left
 }
 
 /// Help, version, or a command line that cannot be understood; with `--json` the latter is an object too.

@@ -3,6 +3,7 @@
 //! The registry's own lifecycle policy cannot know what is deployed, so it never takes a tagged image; this does.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
@@ -56,40 +57,28 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
         }
         // Nobody may begin to need one of them while they are removed, and somebody may have since they were looked at.
         let locks = lock_all(context, &clients, &identity, &neighbours, ui).await?;
-        let result = remove(&clients, environment, &neighbours, name, keep, &stale).await;
-        for lock in locks {
-            if let Some(warning) = lock.give_back().await {
-                ui.warn(&warning);
-            }
-        }
-        result?;
+        remove(&clients, environment, &neighbours, name, keep, (&stale, &locks), ui).await?;
+        context.locks.give_all_back().await;
         ui.result(&format!("removed {what}"));
     }
     context.report(|report| report.removed = Some(removed));
     Ok(())
 }
 
+/// Takes the locks of all; where that ends early, `main` gives back those that were taken.
 async fn lock_all(
     context: &Context,
     clients: &Clients,
     identity: &Identity,
     neighbours: &[&Environment],
     ui: &Ui,
-) -> Result<Vec<Lock>> {
+) -> Result<Vec<Arc<Lock>>> {
     let phase = ui.phase("lock");
     let run = lock::run_url(&context.vars);
     let mut locks = Vec::new();
     for other in neighbours {
         let holder = Holder::this_run(&rollout::token(), &identity.arn, "prune", None, run.as_deref());
-        match lock::take(&clients.ssm, other, holder, false, &phase).await {
-            Ok(lock) => locks.push(lock),
-            Err(error) => {
-                for lock in locks {
-                    drop(lock.give_back().await);
-                }
-                return Err(error);
-            }
-        }
+        locks.push(context.locks.take(&clients.ssm, other, holder, false, &phase).await?);
     }
     phase.done(&format!("{} environments", locks.len()));
     Ok(locks)
@@ -101,14 +90,23 @@ async fn remove(
     neighbours: &[&Environment],
     name: &str,
     keep: usize,
-    shown: &[Listed],
+    (shown, locks): (&[Listed], &[Arc<Lock>]),
+    ui: &Ui,
 ) -> Result<()> {
+    let phase = ui.phase("remove");
     let (still, _) = stale(clients, neighbours, name, keep).await?;
+    for lock in locks {
+        lock.check(&phase).await?;
+    }
     let digests: Vec<String> =
         still.into_iter().filter(|image| shown.contains(image)).map(|image| image.digest).collect();
     contents::remove(&clients.ecr, name, &digests).await?;
     let unneeded = unneeded(clients, environment, keep).await?;
     inputs::sweep(&clients.ssm, &environment.stack, |hash| !unneeded.contains(hash)).await?;
+    phase.done(&match digests.len() {
+        1 => "1 image".to_owned(),
+        images => format!("{images} images"),
+    });
     Ok(())
 }
 
@@ -140,7 +138,8 @@ fn unneeded_images(images: Vec<Listed>, needed: &BTreeSet<String>, old: SystemTi
 
 /// Names of stored inputs that no release needs which one can go back to.
 async fn unneeded(clients: &Clients, environment: &Environment, keep: usize) -> Result<BTreeSet<String>> {
-    let (stored, needed) = tokio::try_join!(
+    // Also those that are stored in part: nobody is at it who has the lock.
+    let ((_, stored), needed) = tokio::try_join!(
         inputs::stored(&clients.ssm, &environment.stack),
         retention::inputs(clients, environment, keep)
     )?;

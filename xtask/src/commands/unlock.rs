@@ -1,11 +1,11 @@
-//! `unlock`: take the lock away from whoever holds it, and say from whom.
+//! `unlock`: remove the lock that is shown, and say whose it was.
 
 use anyhow::Result;
 
 use super::release;
 use crate::context::Context;
 use crate::journal::lock;
-use crate::outcome;
+use crate::outcome::{self, Exit, Failure};
 use crate::preflight;
 use crate::ui::Ui;
 
@@ -18,12 +18,19 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         return Ok(());
     };
     let seconds = held.age().as_secs();
-    let lives = if held.lives() { "it seems to be at work" } else { "it seems to be dead" };
-    ui.line(&format!("held by {}, last heard of {seconds} s ago; {lives}", held.holder));
+    let lives = held.lives();
+    let state = if lives { "it seems to be at work" } else { "it seems to be dead" };
+    ui.line(&format!("held by {}, last heard of {seconds} s ago; {state}", held.holder));
     if !ui.confirm(&format!("Take the lock of stack {} away?", environment.stack)).await? {
         return Err(outcome::declined("the lock was left alone", format!("stack {}", environment.stack)).into());
     }
-    lock::drop_lock(&clients.ssm, &environment.stack).await?;
+    if let Some(now) = lock::remove(&clients.ssm, &environment.stack, &held, lives).await? {
+        return Err(Failure::new(Exit::Failed, "locked", "the lock changed before it could be removed")
+            .resource(format!("stack {}", environment.stack))
+            .reason(format!("it is held by {}, last heard of {} s ago", now.holder, now.age().as_secs()))
+            .hint(format!("cargo xtask unlock {name} shows it, and asks again"))
+            .into());
+    }
     context.report(|report| report.removed = Some(vec![format!("lock of {}", held.holder)]));
     ui.result(&format!("taken away from {}", held.holder));
     Ok(())

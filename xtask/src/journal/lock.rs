@@ -1,129 +1,143 @@
 //! Who may change a stack: one holder at a time, seen by all, and never for ever.
 //!
-//! Made by a call that fails where there is one already. The holder says every half minute that it lives; a lock that has
-//! been silent for two minutes may be taken over, at once where its process is known to be gone.
+//! Made by a call that fails where there is one already. The holder renews it every half minute; a lock that has been
+//! silent for two minutes may be taken over, at once where its process is known to be gone.
+//!
+//! A command may be dropped at any await. So every lock is on a list before its first call, each call that writes comes
+//! to its end in a task of its own, and `main` gives back what is still on the list.
 
 mod holder;
+mod parameter;
 
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::error::ProvideErrorMetadata;
-use aws_sdk_ssm::types::ParameterType;
 use config::deployment::Environment;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use futures_util::future::join_all;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub(crate) use self::holder::{Held, Holder, run_url};
-use super::lock_name;
-use crate::aws::failure;
+pub(crate) use self::parameter::{look, remove};
+use crate::aws;
 use crate::outcome::{Exit, Failure};
 use crate::ui::Phase;
 
-/// How often the holder says that it lives.
-const BEAT: Duration = Duration::from_secs(30);
-/// How long it need not be asked again whose it is.
-const FRESH: Duration = Duration::from_secs(20);
+/// How often the holder renews it.
+const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long a silent lock counts.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(120);
-/// How long taking over waits for others that do the same.
-const SETTLE: Duration = Duration::from_secs(2);
-/// Pause between two looks of somebody who waits.
+/// Pause between two looks of somebody who waits, and before a call that failed is made again.
 const PAUSE: Duration = Duration::from_secs(5);
+/// What was written just now need not be seen at once.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long giving it back may take; after that it ends by itself.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// The locks that this process holds, or may hold because a call that takes one has not been answered.
+#[derive(Debug, Default)]
+pub(crate) struct Locks {
+    held: Mutex<Vec<Arc<Lock>>>,
+    /// Those that could not be given back, in words.
+    left: Mutex<Vec<String>>,
+}
+
 /// A lock that is ours until it is given back.
+#[derive(Debug)]
 pub(crate) struct Lock {
     client: Client,
     stack: String,
+    environment: String,
     holder: Holder,
-    beat: JoinHandle<()>,
-    /// When it was last known to be ours; the sender is gone when it is lost.
-    known: watch::Receiver<Known>,
+    /// One call at a time writes the parameter, so that giving it back never overtakes a call that writes it.
+    writing: Arc<tokio::sync::Mutex<()>>,
+    heartbeat: Mutex<Option<AbortHandle>>,
 }
 
-/// When a lock was last known to be ours, by both clocks: one of them stands still while the machine sleeps.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    at: Instant,
-    wall: SystemTime,
-    sure: bool,
-}
-
-impl Known {
-    fn now(sure: bool) -> Self {
-        Self { at: Instant::now(), wall: SystemTime::now(), sure }
-    }
-
-    /// Whether it need not be asked again.
-    fn is_fresh(&self) -> bool {
-        self.sure && self.at.elapsed() < FRESH && self.wall.elapsed().is_ok_and(|elapsed| elapsed < FRESH)
-    }
-}
-
-/// Takes the lock of `stack`, or waits for it when told to.
-///
-/// # Errors
-/// Somebody else holds it, with who and since when; or what AWS says.
-pub(crate) async fn take(
-    client: &Client,
-    environment: &Environment,
-    holder: Holder,
-    wait: bool,
-    phase: &Phase<'_>,
-) -> Result<Lock> {
-    let stack = &environment.stack;
-    let mut told = false;
-    loop {
-        if put(client, stack, &holder, false).await?.is_some() {
-            return Ok(Lock::hold(client, stack, holder, true));
-        }
-        let Some(held) = look(client, stack).await? else { continue };
-        if held.holder.is(&holder) {
-            // The answer to our own writing was lost, or nobody has written after us.
-            return Ok(Lock::hold(client, stack, holder, false));
-        }
-        if may_be_taken(client, stack, &held, phase).await? {
-            put(client, stack, &holder, true).await?;
-            // Others may take it over at this moment: whoever has written last has it, and is known after a pause.
-            tokio::time::sleep(SETTLE).await;
-            if look(client, stack).await?.is_some_and(|now| now.holder.is(&holder)) {
-                phase.line(&format!("the lock of {} is taken over: it is dead", held.holder));
-                return Ok(Lock::hold(client, stack, holder, false));
+impl Locks {
+    /// Takes the lock of `environment`, or waits for it when told to.
+    ///
+    /// # Errors
+    /// Somebody else holds it, with who and since when; or what AWS says.
+    pub(crate) async fn take(
+        &self,
+        client: &Client,
+        environment: &Environment,
+        holder: Holder,
+        wait: bool,
+        phase: &Phase<'_>,
+    ) -> Result<Arc<Lock>> {
+        let lock = Arc::new(Lock {
+            client: client.clone(),
+            stack: environment.stack.clone(),
+            environment: environment.name.clone(),
+            holder,
+            writing: Arc::default(),
+            heartbeat: Mutex::default(),
+        });
+        // Before the first call: its answer may never be seen.
+        locked(&self.held).push(Arc::clone(&lock));
+        match lock.acquire(environment, wait, phase).await {
+            Ok(()) => {
+                let heartbeat = tokio::spawn(Arc::clone(&lock).keep()).abort_handle();
+                *locked(&lock.heartbeat) = Some(heartbeat);
+                Ok(lock)
             }
-            continue;
+            Err(error) => {
+                let failure = Failure::of(&error);
+                if failure.kind == REFUSED || aws::is_refusal(&failure) {
+                    self.forget(&lock);
+                }
+                Err(error)
+            }
         }
-        if !wait {
-            return Err(refusal(environment, &held).into());
-        }
-        if !told {
-            phase.line(&format!("waiting for {}", held.holder));
-            told = true;
-        }
-        tokio::time::sleep(PAUSE).await;
+    }
+
+    /// Gives a lock back. One that cannot be given back ends by itself, and is told among [`Locks::left`].
+    pub(crate) async fn give_back(&self, lock: &Arc<Lock>) {
+        let removed = tokio::spawn(Arc::clone(lock).remove());
+        let reason = match tokio::time::timeout(FAREWELL, removed).await {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(error))) => {
+                let failure = Failure::of(&error);
+                Some(format!("{failure}: {}", failure.reason.as_deref().unwrap_or_default()))
+            }
+            Ok(Err(_)) | Err(_) => Some("AWS does not answer".to_owned()),
+        };
+        locked(&self.left).extend(reason.map(|reason| lock.left_behind(&reason)));
+        self.forget(lock);
+    }
+
+    /// Gives back what is still held.
+    pub(crate) async fn give_all_back(&self) {
+        let held = locked(&self.held).clone();
+        join_all(held.iter().map(|lock| self.give_back(lock))).await;
+    }
+
+    /// What could not be given back, or not yet, in words.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let held = locked(&self.held);
+        let held = held.iter().map(|lock| lock.left_behind("there was no time to remove it"));
+        locked(&self.left).iter().cloned().chain(held).collect()
+    }
+
+    fn forget(&self, lock: &Arc<Lock>) {
+        locked(&self.held).retain(|other| !Arc::ptr_eq(other, lock));
     }
 }
 
-/// Whether the holder is dead: its process is gone from this machine, or it has been silent for too long. As clocks
-/// differ, one that seems silent is watched for another beat.
-async fn may_be_taken(client: &Client, stack: &str, held: &Held, phase: &Phase<'_>) -> Result<bool> {
-    if held.holder.is_gone() {
-        return Ok(true);
-    }
-    if held.age() < LIFETIME {
-        return Ok(false);
-    }
-    phase.line(&format!("{} has been silent for {} s: making sure that it is dead", held.holder, held.age().as_secs()));
-    tokio::time::sleep(BEAT + PAUSE).await;
-    Ok(look(client, stack).await?.is_some_and(|now| now.version == held.version))
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no holder panics")
 }
+
+/// The kind of the failure of somebody who finds the environment locked.
+const REFUSED: &str = "locked";
 
 /// What somebody is told who does not wait.
 pub(crate) fn refusal(environment: &Environment, held: &Held) -> Failure {
-    Failure::new(Exit::Failed, "locked", "somebody else is changing the environment")
+    Failure::new(Exit::Failed, REFUSED, "somebody else is changing the environment")
         .resource(format!("stack {}", environment.stack))
         .reason(format!("{}, last heard of {} s ago", held.holder, held.age().as_secs()))
         .hint(format!(
@@ -134,131 +148,154 @@ pub(crate) fn refusal(environment: &Environment, held: &Held) -> Failure {
 }
 
 impl Lock {
-    /// `sure`: nobody else can have it. Otherwise it is asked again before it counts.
-    fn hold(client: &Client, stack: &str, holder: Holder, sure: bool) -> Self {
-        let (sender, known) = watch::channel(Known::now(sure));
-        let beat = tokio::spawn(beat(client.clone(), stack.to_owned(), holder.clone(), sender));
-        Self { client: client.clone(), stack: stack.to_owned(), holder, beat, known }
+    async fn acquire(self: &Arc<Self>, environment: &Environment, wait: bool, phase: &Phase<'_>) -> Result<()> {
+        let mut told = false;
+        loop {
+            if self.write(None).await? {
+                return Ok(());
+            }
+            let Some(held) = look(&self.client, &self.stack).await? else { continue };
+            if held.holder.is(&self.holder) {
+                // The answer to our own call was lost.
+                return Ok(());
+            }
+            if self.may_be_taken(&held, phase).await? {
+                if self.write(Some(held.clone())).await? {
+                    phase.line(&format!("the lock of {} is taken over: it is dead", held.holder));
+                    return Ok(());
+                }
+                continue;
+            }
+            if !wait {
+                return Err(refusal(environment, &held).into());
+            }
+            if !told {
+                phase.line(&format!("waiting for {}", held.holder));
+                told = true;
+            }
+            phase.doing(&format!("waiting for the environment lock: {}", held.holder));
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
-    /// Makes sure that it is still ours, right before what must not be done twice.
+    /// Whether the holder is dead: its process is gone from this machine, or it has been silent for too long. As clocks
+    /// differ, one that seems silent is watched for another heartbeat.
+    async fn may_be_taken(&self, held: &Held, phase: &Phase<'_>) -> Result<bool> {
+        if held.holder.is_gone() {
+            return Ok(true);
+        }
+        if held.age() < LIFETIME {
+            return Ok(false);
+        }
+        let silent = held.age().as_secs();
+        phase.line(&format!("{} has been silent for {silent} s: making sure that it is dead", held.holder));
+        tokio::time::sleep(HEARTBEAT + PAUSE).await;
+        Ok(look(&self.client, &self.stack).await?.is_some_and(|now| now.version == held.version))
+    }
+
+    /// Writes the parameter, over what was seen or where there is none. Says whether it is ours then.
+    ///
+    /// The call comes to its end even if this future is dropped.
+    async fn write(self: &Arc<Self>, over: Option<Held>) -> Result<bool> {
+        let writing = Arc::clone(&self.writing).lock_owned().await;
+        let lock = Arc::clone(self);
+        let written = tokio::spawn(async move {
+            let Self { client, stack, holder, .. } = &*lock;
+            let written = match over {
+                Some(seen) => parameter::overwrite(client, stack, holder, &seen).await,
+                None => parameter::create(client, stack, holder).await,
+            };
+            drop(writing);
+            written
+        });
+        written.await.context("the call was not waited for")?
+    }
+
+    /// Makes sure that it is still ours, right before what must not be done twice. Where AWS does not answer it is asked
+    /// again, for as long as nobody may take the lock over.
     ///
     /// # Errors
-    /// Somebody has taken it over meanwhile.
-    pub(crate) async fn check(&self) -> Result<()> {
-        let fresh = self.known.borrow().is_fresh();
-        if !self.is_lost() && (fresh || self.is_ours().await?) {
-            return Ok(());
+    /// Somebody has taken it over meanwhile, or it cannot be found out.
+    pub(crate) async fn check(&self, phase: &Phase<'_>) -> Result<()> {
+        let deadline = Instant::now() + LIFETIME;
+        loop {
+            let error = match self.seen().await {
+                Ok(Some(held)) if held.holder.is(&self.holder) => return Ok(()),
+                Ok(found) => return Err(self.lost(found.as_ref()).into()),
+                Err(error) => error,
+            };
+            let failure = Failure::of(&error);
+            if Instant::now() > deadline || (aws::is_refusal(&failure) && !aws::is_throttled(&failure)) {
+                return Err(error);
+            }
+            phase.doing(&format!("checking the environment lock: {failure}, trying again"));
+            tokio::time::sleep(PAUSE).await;
         }
-        Err(Failure::new(Exit::Failed, "locked", "the environment's lock was taken away")
+    }
+
+    /// Who holds it, after it was taken; one that seems to be gone is looked for once more.
+    async fn seen(&self) -> Result<Option<Held>> {
+        match look(&self.client, &self.stack).await? {
+            None => {
+                tokio::time::sleep(GRACE).await;
+                look(&self.client, &self.stack).await
+            }
+            found => Ok(found),
+        }
+    }
+
+    fn lost(&self, found: Option<&Held>) -> Failure {
+        let now =
+            found.map_or_else(|| "there is none any more".to_owned(), |held| format!("now it is {}", held.holder));
+        Failure::new(Exit::Failed, REFUSED, "the environment's lock was taken away")
             .resource(format!("stack {}", self.stack))
-            .reason("this command was silent for too long, or somebody unlocked the environment")
-            .hint("cargo xtask status shows who holds it now; then repeat the command")
-            .into())
+            .reason(format!("this command was silent for too long, or somebody unlocked the environment; {now}"))
+            .hint(format!("cargo xtask status {} shows who holds it; then repeat the command", self.environment))
     }
 
-    fn is_lost(&self) -> bool {
-        self.known.has_changed().is_err()
-    }
-
-    async fn is_ours(&self) -> Result<bool> {
-        Ok(look(&self.client, &self.stack).await?.is_some_and(|held| held.holder.is(&self.holder)))
-    }
-
-    /// Gives it back. Where that cannot be done it ends by itself; the warning is returned.
-    pub(crate) async fn give_back(self) -> Option<String> {
-        if self.is_lost() {
-            return None;
+    /// Says again and again that the holder lives, until somebody else has the lock. Where AWS does not answer it goes
+    /// on: the lock stays ours until somebody else takes it.
+    async fn keep(self: Arc<Self>) {
+        let mut pause = HEARTBEAT;
+        loop {
+            tokio::time::sleep(pause).await;
+            let _writing = self.writing.lock().await;
+            pause = match self.renew().await {
+                Ok(true) => HEARTBEAT,
+                Ok(false) => return,
+                Err(_) => PAUSE,
+            };
         }
-        let fresh = self.known.borrow().is_fresh();
-        self.beat.abort();
-        let remove = async {
-            // Not somebody else's, who may have taken it over.
-            if fresh || self.is_ours().await? { drop_lock(&self.client, &self.stack).await } else { Ok(()) }
-        };
-        let given = tokio::time::timeout(FAREWELL, remove).await;
-        let reason = match given {
-            Ok(Ok(())) => return None,
-            Ok(Err(error)) => {
-                let failure = Failure::of(&error);
-                format!("{failure}: {}", failure.reason.as_deref().unwrap_or_default())
+    }
+
+    async fn renew(&self) -> Result<bool> {
+        match self.seen().await? {
+            Some(held) if held.holder.is(&self.holder) => {
+                parameter::overwrite(&self.client, &self.stack, &self.holder, &held).await
             }
-            Err(_) => "AWS does not answer".to_owned(),
-        };
-        Some(format!("the lock of {} is left behind ({reason}); it ends by itself after two minutes", self.stack))
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        self.beat.abort();
-    }
-}
-
-/// Says again and again that the holder lives, until somebody else has the lock.
-async fn beat(client: Client, stack: String, holder: Holder, known: watch::Sender<Known>) {
-    loop {
-        tokio::time::sleep(BEAT).await;
-        match look(&client, &stack).await {
-            Ok(Some(held)) if held.holder.is(&holder) => {
-                if put(&client, &stack, &holder, true).await.is_ok() {
-                    known.send_replace(Known::now(true));
-                }
-            }
-            Ok(_) => return,
-            Err(_) => {}
-        }
-        // Whoever cannot be heard must take itself for dead before others do.
-        if known.borrow().at.elapsed() + BEAT > LIFETIME {
-            return;
+            _ => Ok(false),
         }
     }
-}
 
-/// Writes the lock and returns its version; `None` where there is one already.
-async fn put(client: &Client, stack: &str, holder: &Holder, overwrite: bool) -> Result<Option<i64>> {
-    let name = lock_name(stack);
-    let value = serde_json::to_string(holder).context("a holder can be written as JSON")?;
-    let call = client.put_parameter().name(&name).r#type(ParameterType::String).overwrite(overwrite).value(value);
-    match call.send().await {
-        Ok(answer) => Ok(Some(answer.version())),
-        Err(error) if error.code() == Some("ParameterAlreadyExists") => Ok(None),
-        Err(error) => Err(failure("ssm:PutParameter", &name, &error).into()),
+    /// Removes it, unless it is somebody else's by now.
+    async fn remove(self: Arc<Self>) -> Result<()> {
+        // Whatever call is under way comes to its end first; the heartbeat waits here, or sleeps.
+        let _writing = self.writing.lock().await;
+        if let Some(heartbeat) = locked(&self.heartbeat).take() {
+            heartbeat.abort();
+        }
+        match self.seen().await? {
+            Some(held) if held.holder.is(&self.holder) => parameter::delete(&self.client, &self.stack).await,
+            _ => Ok(()),
+        }
     }
-}
 
-/// Who holds the lock.
-///
-/// # Errors
-/// What AWS says.
-pub(crate) async fn look(client: &Client, stack: &str) -> Result<Option<Held>> {
-    let name = lock_name(stack);
-    match client.get_parameter().name(&name).send().await {
-        Ok(answer) => Ok(answer.parameter().map(Held::read)),
-        Err(error) if error.code() == Some("ParameterNotFound") => Ok(None),
-        Err(error) => Err(failure("ssm:GetParameter", &name, &error).into()),
-    }
-}
-
-/// Removes a dead holder's lock, unless somebody has it by now.
-///
-/// # Errors
-/// What AWS says.
-pub(crate) async fn sweep(client: &Client, stack: &str, dead: &Held) -> Result<()> {
-    let same = |now: &Held| now.holder.is(&dead.holder) && now.version == dead.version;
-    if look(client, stack).await?.is_some_and(|now| same(&now)) { drop_lock(client, stack).await } else { Ok(()) }
-}
-
-/// Removes the lock, whoever holds it; one that is gone is fine.
-///
-/// # Errors
-/// What AWS says.
-pub(crate) async fn drop_lock(client: &Client, stack: &str) -> Result<()> {
-    let name = lock_name(stack);
-    match client.delete_parameter().name(&name).send().await {
-        Ok(_) => Ok(()),
-        Err(error) if error.code() == Some("ParameterNotFound") => Ok(()),
-        Err(error) => Err(failure("ssm:DeleteParameter", &name, &error).into()),
+    fn left_behind(&self, reason: &str) -> String {
+        format!(
+            "the lock of {} is left behind ({reason}); it ends by itself after two minutes, and cargo xtask unlock {} \
+             takes it away",
+            self.stack, self.environment
+        )
     }
 }
 

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::LIFETIME;
 use crate::journal;
 
+/// The id where a lock cannot be read.
+const UNKNOWN: &str = "unknown";
+
 /// One run of the tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Holder {
@@ -38,6 +41,8 @@ pub(crate) struct Holder {
 pub(crate) struct Held {
     pub(crate) holder: Holder,
     pub(super) version: i64,
+    /// As it is stored.
+    pub(super) value: String,
     /// When it was last heard of.
     heard: SystemTime,
 }
@@ -64,6 +69,11 @@ impl Holder {
 
     pub(super) fn is(&self, other: &Self) -> bool {
         self.id == other.id
+    }
+
+    /// Whether the lock could be read.
+    pub(super) fn is_known(&self) -> bool {
+        self.id != UNKNOWN
     }
 
     /// Whether it ran on this machine, and its process is no more.
@@ -102,7 +112,7 @@ impl Held {
         let holder = parameter.value().and_then(|value| serde_json::from_str(value).ok());
         Self {
             holder: holder.unwrap_or_else(|| Holder {
-                id: "unknown".to_owned(),
+                id: UNKNOWN.to_owned(),
                 by: "somebody unknown".to_owned(),
                 doing: "a command".to_owned(),
                 commit: None,
@@ -112,6 +122,7 @@ impl Held {
                 process: 0,
             }),
             version: parameter.version(),
+            value: parameter.value().unwrap_or_default().to_owned(),
             heard: heard.unwrap_or(SystemTime::UNIX_EPOCH),
         }
     }
