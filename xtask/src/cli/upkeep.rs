@@ -41,6 +41,9 @@ pub(crate) struct Destroy {
     /// Remove the images too: the whole repository, or this machine's
     #[arg(long)]
     pub(crate) images: bool,
+    /// Wait for the environment lock, instead of stopping where somebody else holds it
+    #[arg(long, conflicts_with = "local")]
+    pub(crate) wait: bool,
     /// Say what would be removed and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -8,7 +8,8 @@ use crate::aws::{Clients, Identity};
 use crate::cli::Destroy;
 use crate::context::Context;
 use crate::docker::{self, build, container};
-use crate::journal::{inputs, lock};
+use crate::journal::inputs;
+use crate::journal::lock::{self, Holder};
 use crate::outcome::{self, Exit, Failure};
 use crate::rollout::{self, Seen};
 use crate::stack::{self, Stack};
@@ -37,7 +38,8 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     }
     let (clients, identity) = preflight::account(context, environment).await?;
     let Seen { stack, remembered, .. } = rollout::look(&clients, environment).await?;
-    if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !arguments.dry_run) {
+    let wait = arguments.wait || arguments.dry_run;
+    if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
     if arguments.images && !arguments.dry_run {
@@ -48,20 +50,34 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     if arguments.images && ecr::find(&clients.ecr, repository).await?.is_some() {
         removed.push(format!("repository {repository}"));
     }
+    if arguments.images && removed.is_empty() && inputs::is_remembered(&clients.ssm, &environment.stack).await? {
+        // An earlier removal was stopped before its end.
+        removed.push(format!("the records of stack {}", environment.stack));
+    }
     if removed.is_empty() {
         ui.result("nothing to remove");
     } else if arguments.dry_run {
         ui.result(&format!("would remove {}", removed.join(" and ")));
     } else {
-        let at_work =
-            |stack: &&Stack| answer(Some(&stack.status)) == Answer::Wait && stack.status != "DELETE_IN_PROGRESS";
         // Nobody is asked about what would then be refused.
-        if let Some(stack) = stack.as_ref().filter(at_work) {
-            return Err(busy(&stack.name, &stack.status, name).into());
+        let at_work = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_at_work(stack));
+        if let Some(stack) = at_work {
+            return Err(busy(stack, name).into());
         }
         if !ui.confirm(&question).await? {
             return Err(declined(&environment.stack).into());
         }
+        let phase = ui.phase("lock");
+        let run = lock::run_url(&context.vars);
+        let holder = Holder::this_run(&rollout::token(), &identity.arn, "destroy", None, run.as_deref());
+        let lock = context.locks.take(&clients.ssm, environment, holder, arguments.wait, &phase).await?;
+        // Others may have changed it until it was locked.
+        let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
+        if let Some(stack) = stack.as_ref().filter(|stack| is_at_work(stack)) {
+            return Err(busy(stack, name).into());
+        }
+        lock.check(&phase).await?;
+        phase.done(&environment.stack);
         if let Some(stack) = &stack {
             rollout::tear_down(&clients, environment, stack, ui).await?;
             context.report(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
@@ -72,16 +88,21 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
                 Some(stack) => half_done(&stack.name, &error),
                 None => Failure::of(&error),
             })?;
-            // Without images there is nothing to go back to.
+            // Without images there is nothing to go back to. The lock stays for as long as this is going on.
             inputs::forget(&clients.ssm, &environment.stack).await.map_err(|error| match &stack {
                 Some(stack) => half_done(&stack.name, &error),
                 None => Failure::of(&error),
             })?;
         }
+        context.locks.give_back(&lock).await;
         ui.result(&format!("removed {}", removed.join(" and ")));
     }
     context.report(|report| report.removed = Some(removed));
     Ok(())
+}
+
+fn is_at_work(stack: &Stack) -> bool {
+    answer(Some(&stack.status)) == Answer::Wait && stack.status != "DELETE_IN_PROGRESS"
 }
 
 /// The repository is shared: others' images are not removed with it.
@@ -117,10 +138,10 @@ fn half_done(stack: &str, error: &anyhow::Error) -> Failure {
     Failure { exit: Exit::NeedsHuman, message: format!("stack {stack} is removed, but {failure}"), ..failure }
 }
 
-fn busy(stack: &str, status: &str, environment: &str) -> Failure {
+fn busy(stack: &Stack, environment: &str) -> Failure {
     Failure::new(Exit::Failed, "in-progress", "the stack is at work")
-        .resource(format!("stack {stack}"))
-        .reason(format!("it is {status}"))
+        .resource(format!("stack {}", stack.name))
+        .reason(format!("it is {}", stack.status))
         .hint(format!("wait for its end (cargo xtask status {environment}), then repeat the command"))
 }
 
