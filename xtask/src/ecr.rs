@@ -1,4 +1,4 @@
-//! The image repository in Amazon ECR: found or created, asked for digests and for a token.
+//! The image repository in Amazon ECR: found or created, given its policy, asked for digests and for a token.
 
 pub(crate) mod contents;
 pub(crate) mod scan;
@@ -14,7 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
-use crate::aws::failure;
+use crate::aws::{failure, is_denied};
 use crate::docker::push::Credentials;
 use crate::image::{Digest, ImageReference};
 use crate::outcome::{Exit, Failure};
@@ -103,13 +103,32 @@ pub(crate) async fn create(client: &Client, name: &str) -> Result<Repository> {
         }
         Err(error) => return Err(failure("ecr:CreateRepository", &resource, &error).into()),
     };
-    let policy = client.put_lifecycle_policy().repository_name(name).lifecycle_policy_text(LIFECYCLE).send().await;
-    if let Err(error) = policy {
-        // A later run would take the repository as it is, for ever without its policy. It is empty yet.
+    if let Err(error) = put_policy(client, name).await {
+        // It is empty yet. Where this does not succeed either, the next release gives it the policy.
         drop(client.delete_repository().repository_name(name).send().await);
-        return Err(failure("ecr:PutLifecyclePolicy", &resource, &error).into());
+        return Err(error.into());
     }
     Ok(repository)
+}
+
+/// Gives a repository that has no lifecycle policy ours: the command that created it may have been stopped before it did.
+/// One that has another keeps it. Returns why it may be without one; images can be pushed all the same.
+pub(crate) async fn ensure_policy(client: &Client, name: &str) -> Option<Failure> {
+    match client.get_lifecycle_policy().repository_name(name).send().await {
+        Ok(_) => None,
+        Err(error) if error.code() == Some("LifecyclePolicyNotFoundException") => put_policy(client, name).await.err(),
+        // A role that was made before this was asked may not; it creates no repositories either.
+        Err(error) => Some(failure("ecr:GetLifecyclePolicy", &format!("repository {name}"), &error))
+            .filter(|failure| !is_denied(failure)),
+    }
+}
+
+async fn put_policy(client: &Client, name: &str) -> Result<(), Failure> {
+    let call = client.put_lifecycle_policy().repository_name(name).lifecycle_policy_text(LIFECYCLE);
+    match call.send().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(failure("ecr:PutLifecyclePolicy", &format!("repository {name}"), &error)),
+    }
 }
 
 fn read(described: &Described) -> Result<Repository> {

@@ -166,12 +166,18 @@ async fn attach(
     Ok(())
 }
 
-/// The repository, made if need be, and a password for it.
+/// The repository, made if need be, with a lifecycle policy; and a password for it.
 async fn open(ready: &Ready, name: &str, found: &Registry, ui: &Ui) -> Result<(Repository, Credentials)> {
     let client = &ready.clients.ecr;
     let repository = async {
         match &found.repository {
-            Some(repository) => Ok(repository.clone()),
+            Some(repository) => {
+                if let Some(failure) = ecr::ensure_policy(client, name).await {
+                    let why = failure.reason.as_deref().unwrap_or_default();
+                    ui.warn(&format!("repository {name} may have no lifecycle policy: {failure}: {why}"));
+                }
+                Ok(repository.clone())
+            }
             None => {
                 let phase = ui.phase("registry");
                 let repository = ecr::create(client, name).await?;

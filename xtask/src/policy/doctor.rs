@@ -40,11 +40,13 @@ const ASIDE: [&str; 10] = [
     "RoleConfiguration",
     "Types",
 ];
-/// Actions that only `destroy`, `prune` and the first release of all need; and what AWS allows everybody.
-const RARE: [&str; 6] = [
+/// Actions that only `destroy`, `prune` and the first release of all need, or that a release can do without; and what AWS
+/// allows everybody.
+const RARE: [&str; 7] = [
     "ecr:BatchDeleteImage",
     "ecr:CreateRepository",
     "ecr:DeleteRepository",
+    "ecr:GetLifecyclePolicy",
     "ecr:PutLifecyclePolicy",
     "ecr:TagResource",
     "sts:GetCallerIdentity",

@@ -26,7 +26,7 @@ pub(super) const ALL: &[Grant] = &[
         sid: "Images",
         level: Level::Read,
         scope: Scope::Repository,
-        actions: &["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories"],
+        actions: &["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:GetLifecyclePolicy"],
     },
     Grant {
         sid: "Stack",
