@@ -39,6 +39,10 @@ impl Delivery<'_> {
             }
             Err(error) => {
                 let cause = Failure::of(&error);
+                if cause.exit == Exit::Interrupted {
+                    // The next run finds the release done and records it.
+                    return Err(error);
+                }
                 let reason = cause.reason.clone().map(|reason| format!("{}: {reason}", cause.message));
                 Err(Failure::new(Exit::NeedsHuman, "not-recorded", "the release is done, but it could not be recorded")
                     .resource(journal::path(&stack.name))
