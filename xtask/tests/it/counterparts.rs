@@ -4,12 +4,14 @@
 //! ones or modelled answers.
 
 mod aws;
+pub(crate) mod containers;
 mod engine;
 mod iam;
 mod reading;
 mod registry;
 pub(crate) mod ssm;
 pub(crate) mod staged;
+pub(crate) mod timing;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -35,7 +37,7 @@ pub(crate) enum Ending {
 }
 
 /// What the counterparts remember.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct World {
     /// Status of the one stack; empty when there is none.
     pub(crate) stack: String,
@@ -83,6 +85,21 @@ pub(crate) struct World {
     pub(crate) log: Option<Vec<String>>,
     /// The digest that the service says it runs; `None` answers 502.
     pub(crate) serves: Option<String>,
+    /// What runs on the engine, or ran there.
+    pub(crate) containers: Vec<containers::Container>,
+    /// How many containers were created.
+    pub(crate) created: u32,
+    /// Whether the repository has a lifecycle policy.
+    pub(crate) lifecycle: bool,
+    /// Whether operations take some polls.
+    pub(crate) slow: bool,
+    pub(crate) under_way: Option<timing::UnderWay>,
+    /// The number of the request that found the last operation ended.
+    pub(crate) ended_at: usize,
+    /// Every request, as `METHOD path service:Action`; the first is number 1.
+    pub(crate) requests: Vec<String>,
+    /// The request that a test waits for.
+    pub(crate) watched: Option<timing::Watched>,
     /// Every request, as `METHOD path` or `service:Action`.
     pub(crate) asked: Vec<String>,
     /// The credentials that came with pushes, decoded.
@@ -148,24 +165,29 @@ struct Answers(Arc<Mutex<World>>);
 impl Respond for Answers {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let mut world = self.0.lock().unwrap();
-        match request.url.path() {
-            "/" => aws::answer(&mut world, request),
-            "/account" => {
-                world.asked.push("apigateway:GET".to_owned());
-                ResponseTemplate::new(200).set_body_json(serde_json::json!({"cloudwatchRoleArn": world.logging_role}))
-            }
-            "/live/api/greeting" => service(&world, r#"{"id":1,"content":"Hello, World!"}"#.to_owned()),
-            "/live/version" => {
-                let digest = staged::served(&mut world, request).unwrap_or_default();
-                service(&world, serde_json::json!({"name": "api", "digest": digest}).to_string())
-            }
-            path if path.starts_with("/v2/rest-api/") => registry::answer(&mut world, request),
-            path => {
-                let version = path.strip_prefix("/v1.").and_then(|rest| rest.split_once('/'));
-                let path = version.map_or(path.trim_start_matches('/'), |(_, path)| path);
-                world.asked.push(format!("{} /{path}", request.method));
-                engine::answer(&mut world, path, request)
-            }
+        let answer = route(&mut world, request);
+        timing::note(&mut world, request, answer)
+    }
+}
+
+fn route(world: &mut World, request: &Request) -> ResponseTemplate {
+    match request.url.path() {
+        "/" => aws::answer(world, request),
+        "/account" => {
+            world.asked.push("apigateway:GET".to_owned());
+            ResponseTemplate::new(200).set_body_json(serde_json::json!({"cloudwatchRoleArn": world.logging_role}))
+        }
+        "/live/api/greeting" => service(world, r#"{"id":1,"content":"Hello, World!"}"#.to_owned()),
+        "/live/version" => {
+            let digest = staged::served(world, request).unwrap_or_default();
+            service(world, serde_json::json!({"name": "api", "digest": digest}).to_string())
+        }
+        path if path.starts_with("/v2/rest-api/") => registry::answer(world, request),
+        path => {
+            let version = path.strip_prefix("/v1.").and_then(|rest| rest.split_once('/'));
+            let path = version.map_or(path.trim_start_matches('/'), |(_, path)| path);
+            world.asked.push(format!("{} /{path}", request.method));
+            engine::answer(world, path, request)
         }
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod behaviours;
+mod cancellation;
 mod contract;
 mod counterparts;
 mod dashboard;

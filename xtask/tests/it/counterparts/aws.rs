@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, iam, reading, ssm, staged};
+use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, iam, reading, ssm, staged, timing};
 
 const JSON: &str = "application/x-amz-json-1.1";
 const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
@@ -27,6 +27,10 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
         if target.to_str().unwrap().starts_with("AmazonSSM") {
             world.asked.push(format!("ssm:{action}"));
             let input = serde_json::from_slice(&request.body).unwrap();
+            if world.denied == Some(action.as_str()) {
+                let error = json!({"__type": "AccessDeniedException", "message": "not authorized to perform it"});
+                return ResponseTemplate::new(400).set_body_json(error);
+            }
             return match ssm::answer(&mut world.journal, &action, &input) {
                 Ok(output) => ResponseTemplate::new(200).set_body_raw(output.to_string(), JSON),
                 Err(code) => ResponseTemplate::new(400).set_body_json(json!({"__type": code, "message": ""})),
@@ -61,6 +65,9 @@ fn query(
     action: &str,
     form: &BTreeMap<String, String>,
 ) -> Result<String, (&'static str, &'static str)> {
+    if action == "DescribeStacks" {
+        timing::poll(world);
+    }
     match action {
         _ if world.denied == Some(action) => Err(("AccessDenied", "releaser is not authorized to perform it")),
         "GetOpenIDConnectProvider" if world.provider => Ok(tag("ClientIDList", &tag("member", "sts.amazonaws.com"))),
@@ -87,12 +94,14 @@ fn query(
         }
         "ExecuteChangeSet" => {
             execute(world);
+            timing::begin(world);
             Ok(String::new())
         }
         "DescribeStackEvents" => Ok(events(world)),
         "ListStackResources" => Ok(tag("StackResourceSummaries", &resources(world))),
         "DeleteStack" => {
             world.stack.clear();
+            timing::begin(world);
             Ok(String::new())
         }
         _ => reading::query(world, action, form),
@@ -240,6 +249,22 @@ fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
             let token = STANDARD.encode(format!("AWS:{}", world.password));
             json!({"authorizationData": [{"authorizationToken": token}]})
         }
+        ("GetLifecyclePolicy", _) if !world.lifecycle => {
+            let error = json!({"__type": "LifecyclePolicyNotFoundException", "message": "there is none"});
+            return ResponseTemplate::new(400).set_body_json(error);
+        }
+        ("PutLifecyclePolicy", _) => {
+            world.lifecycle = true;
+            json!({})
+        }
+        ("DeleteRepository", _) => {
+            (world.repository, world.lifecycle) = (None, false);
+            json!({})
+        }
+        ("CreateRepository", Some(_)) => {
+            let error = json!({"__type": "RepositoryAlreadyExistsException", "message": "there is one"});
+            return ResponseTemplate::new(400).set_body_json(error);
+        }
         ("CreateRepository", _) => {
             world.repository = Some(BTreeMap::new());
             // The image is looked up meanwhile; that shall always come first.
@@ -262,6 +287,13 @@ fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
             world.old_images.retain(|digest| !gone.contains(&digest.as_str()));
             json!({})
         }
+        ("PutImage", Some(tags)) => {
+            let digest = input["imageManifest"].as_str().unwrap().to_owned();
+            let mut tags = tags.clone();
+            tags.entry(input["imageTag"].as_str().unwrap().to_owned()).or_insert(digest);
+            world.repository = Some(tags);
+            json!({})
+        }
         ("DescribeRepositories", Some(_)) => json!({"repositories": [repository]}),
         ("BatchGetImage", Some(tags)) => json!({"images": images(tags, input)}),
         ("DescribeImageScanFindings", _) => return reading::findings(world),
@@ -282,7 +314,9 @@ fn images(tags: &BTreeMap<String, String>, input: &Value) -> Vec<Value> {
                 .into_iter()
                 .find(|digest| id["imageDigest"] == digest.as_str()),
         };
-        Some(json!({"imageId": {"imageTag": tag, "imageDigest": digest?}}))
+        let digest = digest?;
+        // What is put under another tag is known by it.
+        Some(json!({"imageId": {"imageTag": tag, "imageDigest": digest}, "imageManifest": digest}))
     };
     wanted.filter_map(image).collect()
 }

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 /// One version of a parameter: its value, and when it was written, in seconds since 1970.
+#[derive(Clone)]
 pub(crate) struct Version {
     pub(crate) value: String,
     pub(crate) written: f64,
@@ -23,7 +24,17 @@ pub(super) fn answer(journal: &mut Journal, action: &str, input: &Value) -> Resu
             let found: Vec<Value> = names.filter_map(|name| newest(journal, name)).collect();
             Ok(json!({"Parameters": found, "InvalidParameters": []}))
         }
-        "GetParameter" => newest(journal, &name()).map(|found| json!({"Parameter": found})).ok_or("ParameterNotFound"),
+        "GetParameter" => {
+            let name = name();
+            let found = match name.split_once(':') {
+                Some((name, number)) => {
+                    let number: usize = number.parse().unwrap();
+                    journal.get(name).filter(|all| number <= all.len()).map(|all| version(name, all, number - 1))
+                }
+                None => newest(journal, &name),
+            };
+            found.map(|found| json!({"Parameter": found})).ok_or("ParameterNotFound")
+        }
         "GetParametersByPath" => {
             let path = format!("{}/", input["Path"].as_str().unwrap());
             let deep = input["Recursive"] == true;
