@@ -15,6 +15,7 @@ use aws_sdk_cloudformation::types::{
 
 use super::{failed, is_empty};
 use crate::aws::failure;
+use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure};
 use crate::plan::{Value, Watch};
 use crate::template::{CONTAINER_URI, Template};
@@ -95,14 +96,15 @@ pub(crate) async fn state(client: &Client, stack: &str, id: &str) -> Result<Stat
     }
 }
 
-/// Asks for a change set and waits until it is worked out.
+/// Asks for a change set and waits until it is worked out. Whatever it ends with besides one that is ready leaves none.
 ///
 /// # Errors
-/// A refusal, from the call or as the change set's own status.
-pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Prepared> {
+/// A refusal, from the call or as the change set's own status; or an interruption.
+pub(crate) async fn prepare(client: &Client, request: &Request<'_>, interrupt: &Interrupt) -> Result<Prepared> {
     let resource = format!("stack {}", request.stack);
     let kind = if request.create { ChangeSetType::Create } else { ChangeSetType::Update };
     let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    // This call is not left in the middle: a change set that is made after it was taken back would stay.
     let created = client
         .create_change_set()
         .stack_name(request.stack)
@@ -130,7 +132,7 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
         }
     };
     let id = id.unwrap_or_else(|| request.token.to_owned());
-    let described = match wait(client, &id, request).await {
+    let described = match interrupt.or(wait(client, &id, request)).await {
         Ok(described) => described,
         Err(error) => return Err(without(client, &id, request, error).await),
     };
@@ -148,7 +150,7 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>) -> Result<Pr
     let stack_id = described.stack_id().or(made_in.as_deref()).unwrap_or(request.stack).to_owned();
     // By its ARN, where it was asked for by name.
     let id = described.change_set_id().map_or(id, str::to_owned);
-    match changes(client, &id, request, described).await {
+    match interrupt.or(changes(client, &id, request, described)).await {
         Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes, role: request.role.map(str::to_owned) })),
         Err(error) => Err(without(client, &id, request, error).await),
     }

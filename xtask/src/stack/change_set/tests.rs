@@ -38,7 +38,7 @@ async fn sent(create: bool, watch: Watch) -> Option<(Option<i32>, Vec<String>)> 
         tags: &tags,
         token: "t",
     };
-    assert!(matches!(prepare(&client, &request).await.unwrap(), Prepared::Ready(_)));
+    assert!(matches!(prepare(&client, &request, &Interrupt::never()).await.unwrap(), Prepared::Ready(_)));
     let heard = heard.lock().unwrap().clone()?;
     let triggers = heard.rollback_triggers.expect("a list that is left out keeps the stack's old triggers");
     let triggers = triggers.iter().map(|t| format!("{} {}", t.r#type().unwrap(), t.arn().unwrap())).collect();
@@ -91,7 +91,9 @@ async fn a_change_set_whose_answer_was_lost_is_gone_on_with() {
         tags: &tags,
         token: "t",
     };
-    let Prepared::Ready(set) = prepare(&client, &request).await.unwrap() else { panic!("it is not empty") };
+    let Prepared::Ready(set) = prepare(&client, &request, &Interrupt::never()).await.unwrap() else {
+        panic!("it is not empty")
+    };
     assert_eq!((set.id.as_str(), set.stack_id.as_str()), ("arn:set", "arn:stack"));
     assert_eq!(set.role.as_deref(), Some("arn:role"));
 }
