@@ -1,6 +1,6 @@
 //! What is remembered of a stack's releases outside this machine: parameters of AWS Systems Manager.
 //!
-//! Below `/xtask/STACK` lie `lock`, `releases` and `inputs/HASH/N`. A release is one version of the parameter
+//! Below `/xtask/STACK` lie `lock`, `releases` and `inputs/HASH/PIECE`. A release is one version of the parameter
 //! `releases`, so that Systems Manager itself counts them, says who wrote each, and keeps the last hundred
 //! (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html>). Parameters of the
 //! standard tier are free and need nothing to be created first.

@@ -103,7 +103,10 @@ async fn remove(
     contents::remove(&clients.ecr, name, &digests).await?;
     let unneeded = unneeded(clients, environment, keep).await?;
     inputs::sweep(&clients.ssm, &environment.stack, |hash| !unneeded.contains(hash)).await?;
-    phase.done(&format!("{} images", digests.len()));
+    phase.done(&match digests.len() {
+        1 => "1 image".to_owned(),
+        images => format!("{images} images"),
+    });
     Ok(())
 }
 

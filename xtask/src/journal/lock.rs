@@ -31,6 +31,8 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 pub(crate) const LIFETIME: Duration = Duration::from_secs(120);
 /// Pause between two looks of somebody who waits, and before a call that failed is made again.
 const PAUSE: Duration = Duration::from_secs(5);
+/// What was written just now need not be seen at once.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long giving it back may take; after that it ends by itself.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -217,7 +219,7 @@ impl Lock {
     pub(crate) async fn check(&self, phase: &Phase<'_>) -> Result<()> {
         let deadline = Instant::now() + LIFETIME;
         loop {
-            let error = match look(&self.client, &self.stack).await {
+            let error = match self.seen().await {
                 Ok(Some(held)) if held.holder.is(&self.holder) => return Ok(()),
                 Ok(found) => return Err(self.lost(found.as_ref()).into()),
                 Err(error) => error,
@@ -228,6 +230,17 @@ impl Lock {
             }
             phase.doing(&format!("checking the environment lock: {failure}, trying again"));
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Who holds it, after it was taken; one that seems to be gone is looked for once more.
+    async fn seen(&self) -> Result<Option<Held>> {
+        match look(&self.client, &self.stack).await? {
+            None => {
+                tokio::time::sleep(GRACE).await;
+                look(&self.client, &self.stack).await
+            }
+            found => Ok(found),
         }
     }
 
@@ -256,7 +269,7 @@ impl Lock {
     }
 
     async fn renew(&self) -> Result<bool> {
-        match look(&self.client, &self.stack).await? {
+        match self.seen().await? {
             Some(held) if held.holder.is(&self.holder) => {
                 parameter::overwrite(&self.client, &self.stack, &self.holder, &held).await
             }
@@ -271,7 +284,7 @@ impl Lock {
         if let Some(heartbeat) = locked(&self.heartbeat).take() {
             heartbeat.abort();
         }
-        match look(&self.client, &self.stack).await? {
+        match self.seen().await? {
             Some(held) if held.holder.is(&self.holder) => parameter::delete(&self.client, &self.stack).await,
             _ => Ok(()),
         }

@@ -10,7 +10,6 @@ use super::{Wanted, existing, token};
 use crate::aws::Clients;
 use crate::context::Context;
 use crate::guard;
-use crate::outcome::{Exit, Failure};
 use crate::plan::{self, Value};
 use crate::stack::change_set::{self, ChangeSet, Prepared, Request};
 use crate::stack::{self, Stack};
@@ -83,12 +82,11 @@ pub(crate) async fn propose(
     let watch = plan::watch(template, environment, existing.map(|stack| &stack.outputs))?;
     let parameters = &parameters;
     let request = Request { stack, create, role, template, parameters, watch, tags: &tags, token: &token };
-    let set = match context.interrupt.or(change_set::prepare(client, &request, phase)).await {
+    let set = match change_set::prepare(client, &request, &context.interrupt, phase).await {
         Ok(Prepared::Ready(set)) => set,
         Ok(Prepared::Empty) => return Ok(None),
         Err(error) => {
-            let made = Some(token.as_str()).filter(|_| is_interruption(&error));
-            abandon(client, stack, made, before.is_none().then_some(role)).await;
+            abandon(client, stack, None, before.is_none().then_some(role)).await;
             return Err(error);
         }
     };
@@ -99,10 +97,6 @@ pub(crate) async fn propose(
         return Err(failure.into());
     }
     Ok(Some(Proposal { set, create, before, planned: false }))
-}
-
-fn is_interruption(error: &anyhow::Error) -> bool {
-    Failure::of(error).exit == Exit::Interrupted
 }
 
 async fn take_back(client: &Client, set: &ChangeSet, first: bool) {

@@ -96,15 +96,21 @@ pub(crate) async fn state(client: &Client, stack: &str, id: &str) -> Result<Stat
     }
 }
 
-/// Asks for a change set and waits until it is worked out.
+/// Asks for a change set and waits until it is worked out. Whatever it ends with besides one that is ready leaves none.
 ///
 /// # Errors
-/// A refusal, from the call or as the change set's own status.
-pub(crate) async fn prepare(client: &Client, request: &Request<'_>, phase: &Phase<'_>) -> Result<Prepared> {
+/// A refusal, from the call or as the change set's own status; or an interruption.
+pub(crate) async fn prepare(
+    client: &Client,
+    request: &Request<'_>,
+    interrupt: &Interrupt,
+    phase: &Phase<'_>,
+) -> Result<Prepared> {
     let resource = format!("stack {}", request.stack);
     let kind = if request.create { ChangeSetType::Create } else { ChangeSetType::Update };
     let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
     let mut lost = None;
+    // This call is not left in the middle: a change set that is made after it was taken back would stay.
     let created = client
         .create_change_set()
         .stack_name(request.stack)
@@ -137,7 +143,7 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>, phase: &Phas
         }
     };
     let id = id.unwrap_or_else(|| request.token.to_owned());
-    let described = match wait(client, &id, request, phase).await {
+    let described = match interrupt.or(wait(client, &id, request, phase)).await {
         Ok(described) => described,
         Err(error) if lost.is_some() && aws::code(&Failure::of(&error)).starts_with("ChangeSetNotFound") => {
             return Err(lost.expect("it was just found").into());
@@ -158,7 +164,7 @@ pub(crate) async fn prepare(client: &Client, request: &Request<'_>, phase: &Phas
     let stack_id = described.stack_id().or(made_in.as_deref()).unwrap_or(request.stack).to_owned();
     // By its ARN, where it was asked for by name.
     let id = described.change_set_id().map_or(id, str::to_owned);
-    match changes(client, &id, request, described).await {
+    match interrupt.or(changes(client, &id, request, described)).await {
         Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes, role: request.role.map(str::to_owned) })),
         Err(error) => Err(without(client, &id, request, error).await),
     }

@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 
 mod cases;
+mod local;
 mod locks;
 
 use std::collections::BTreeSet;
@@ -35,11 +36,13 @@ pub(crate) struct Case {
     pub(crate) is_locked: bool,
     /// Whether a change set that waits is somebody's plan.
     pub(crate) is_planned: bool,
+    /// How it ends without an interruption.
+    pub(crate) code: i32,
 }
 
 impl Case {
     pub(crate) fn of(arguments: &'static [&'static str], world: World) -> Self {
-        Self { arguments, world, files: Vec::new(), is_locked: false, is_planned: false }
+        Self { arguments, world, files: Vec::new(), is_locked: false, is_planned: false, code: 0 }
     }
 
     fn start(&self, watched: Option<Watched>) -> (Counterparts, Sandbox) {
@@ -52,7 +55,9 @@ impl Case {
             ..self.world.clone()
         });
         let sandbox = counterparts.sandbox();
-        self.files.iter().for_each(|(path, text)| sandbox.write(path, text));
+        let address = counterparts.url().parse::<url::Url>().unwrap();
+        let port = address.port().unwrap().to_string();
+        self.files.iter().for_each(|(path, text)| sandbox.write(path, &text.replace("{port}", &port)));
         (counterparts, sandbox)
     }
 
@@ -60,7 +65,7 @@ impl Case {
     pub(crate) fn at_every_request(&self) {
         let (counterparts, sandbox) = self.start(None);
         let whole = sandbox.run(self.arguments);
-        assert_eq!(whole.code, 0, "{}", whole.stderr);
+        assert_eq!(whole.code, self.code, "{}", whole.stderr);
         let (requests, wanted) = {
             let world = counterparts.world();
             (world.requests.len(), Facts::of(&world))
@@ -107,7 +112,7 @@ impl Case {
             return fail(what);
         }
         let again = sandbox.run(self.arguments);
-        if again.code != 0 {
+        if again.code != self.code {
             return fail(format!("the same command again ends with {}: {}", again.code, again.stderr));
         }
         let facts = Facts::of(&counterparts.world());
@@ -118,7 +123,7 @@ impl Case {
     }
 
     fn is_left_well(&self, ended: &Ended, number: usize, world: &World) -> Result<(), String> {
-        if ended.code != 0 && ended.code != 130 {
+        if ended.code != self.code && ended.code != 130 {
             return Err(format!("it ends with {}", ended.code));
         }
         if world.journal.keys().any(|name| name.ends_with("/lock")) && !(self.is_locked && ended.code == 130) {
@@ -127,8 +132,12 @@ impl Case {
         if world.proposed.is_some() && !self.is_planned {
             return Err("a change set is left".to_owned());
         }
+        let is_serving = |world: &World| world.containers.iter().any(|container| container.running);
+        if is_serving(&self.world) && !is_serving(world) {
+            return Err("nothing serves any more".to_owned());
+        }
         let (at_work, says_so) = (world.under_way.is_some(), ended.stderr.contains("goes on"));
-        if ended.code == 0 {
+        if ended.code != 130 {
             return if at_work { Err("it is done, and the stack is at work".to_owned()) } else { Ok(()) };
         }
         // An end that was seen just now, or not yet: the status is read first, and then the events.
@@ -157,6 +166,8 @@ struct Facts {
     /// The parameters of Systems Manager, without hashes.
     parameters: BTreeSet<String>,
     last_release: Option<String>,
+    /// The images of the engine's containers, and whether each runs.
+    containers: Vec<(String, bool)>,
     old_images: Vec<String>,
     change_set: bool,
     is_locked: bool,
@@ -186,6 +197,7 @@ impl Facts {
             attached: world.attached.keys().filter(|name| !name.starts_with("sha256:")).count(),
             parameters: world.journal.keys().map(place).collect(),
             last_release: last.map(|record| format!("{} {}", record["outcome"], record["image"])),
+            containers: world.containers.iter().map(|one| (one.image().to_owned(), one.running)).collect(),
             old_images: world.old_images.clone(),
             change_set: world.proposed.is_some(),
             is_locked: world.journal.keys().any(|name| name.ends_with("/lock")),

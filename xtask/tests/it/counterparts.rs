@@ -4,6 +4,7 @@
 //! ones or modelled answers.
 
 mod aws;
+pub(crate) mod containers;
 mod engine;
 pub(crate) mod faults;
 mod iam;
@@ -105,6 +106,10 @@ pub(crate) struct World {
     pub(crate) log: Option<Vec<String>>,
     /// The digest that the service says it runs; `None` answers 502.
     pub(crate) serves: Option<String>,
+    /// What runs on the engine, or ran there.
+    pub(crate) containers: Vec<containers::Container>,
+    /// How many containers were created.
+    pub(crate) created: u32,
     /// Whether the repository has a lifecycle policy.
     pub(crate) lifecycle: bool,
     /// Whether operations take some polls.

@@ -39,7 +39,8 @@ async fn sent(create: bool, watch: Watch) -> Option<(Option<i32>, Vec<String>)> 
         tags: &tags,
         token: "t",
     };
-    assert!(matches!(prepare(&client, &request, &Ui::silent().phase("stack")).await.unwrap(), Prepared::Ready(_)));
+    let (ui, interrupt) = (Ui::silent(), Interrupt::never());
+    assert!(matches!(prepare(&client, &request, &interrupt, &ui.phase("stack")).await.unwrap(), Prepared::Ready(_)));
     let heard = heard.lock().unwrap().clone()?;
     let triggers = heard.rollback_triggers.expect("a list that is left out keeps the stack's old triggers");
     let triggers = triggers.iter().map(|t| format!("{} {}", t.r#type().unwrap(), t.arn().unwrap())).collect();
@@ -92,7 +93,8 @@ async fn a_change_set_whose_answer_was_lost_is_gone_on_with() {
         tags: &tags,
         token: "t",
     };
-    let Prepared::Ready(set) = prepare(&client, &request, &Ui::silent().phase("stack")).await.unwrap() else {
+    let (ui, interrupt) = (Ui::silent(), Interrupt::never());
+    let Prepared::Ready(set) = prepare(&client, &request, &interrupt, &ui.phase("stack")).await.unwrap() else {
         panic!("it is not empty")
     };
     assert_eq!((set.id.as_str(), set.stack_id.as_str()), ("arn:set", "arn:stack"));

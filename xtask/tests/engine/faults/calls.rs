@@ -92,7 +92,7 @@ const MEMORY: &str = "ssm";
 const WATCHED: u64 = 230;
 
 /// In the order of a release. The stack is named by its ARN once it is being watched.
-pub(crate) const CALLS: [Call; 23] = [
+pub(crate) const CALLS: [Call; 24] = [
     aws("identity", "sts", "GetCallerIdentity", Start::Image),
     aws("stack look", STACKS, "DescribeStacks", Start::Image).where_body("!starts_with(StackName, 'arn:')"),
     aws("memory look", MEMORY, "GetParameters", Start::Image),
@@ -108,6 +108,7 @@ pub(crate) const CALLS: [Call; 23] = [
     aws("change set made", STACKS, "CreateChangeSet", Start::Image).changing(),
     aws("change set made", STACKS, "CreateChangeSet", Start::Other).changing(),
     aws("change set read", STACKS, "DescribeChangeSet", Start::Image),
+    aws("lock checked", MEMORY, "GetParameter", Start::Image).within(WATCHED),
     aws("execution", STACKS, "ExecuteChangeSet", Start::Image).changing(),
     aws("execution", STACKS, "ExecuteChangeSet", Start::Other).changing(),
     aws("following", STACKS, "DescribeStacks", Start::Image)
@@ -121,8 +122,9 @@ pub(crate) const CALLS: [Call; 23] = [
     aws("unlock", MEMORY, "DeleteParameter", Start::Image).changing(),
 ];
 
-/// Asked only where something takes long, to tell why and to stay the holder of a lock; no release of the suite does.
-pub(crate) const ASIDE: [&str; 2] = ["cloudformation:ListStackResources", "ssm:GetParameter"];
+/// Asked only where something takes long, to tell why, which no release of the suite does; and before an image is pushed
+/// into a repository that exists, which goes on without an answer.
+pub(crate) const ASIDE: [&str; 2] = ["cloudformation:ListStackResources", "ecr:GetLifecyclePolicy"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Case;
 use crate::counterparts::ssm::Version;
-use crate::counterparts::{Counterparts, DIGEST, OTHER_DIGEST, World};
+use crate::counterparts::{Counterparts, DIGEST, Ending, OTHER_DIGEST, World};
 use crate::layering::root;
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 
@@ -54,6 +54,13 @@ fn the_first_release() {
 fn a_release_that_changes_a_parameter() {
     let case = Case::of(&["release"], released());
     Case { files: vec![("deploy.toml", other_port())], ..case }.at_every_request();
+}
+
+#[test]
+fn a_release_that_cloudformation_rolls_back() {
+    let world = World { ending: Ending::RolledBack, ..released() };
+    let case = Case::of(&["release"], world);
+    Case { files: vec![("deploy.toml", other_port())], code: 4, ..case }.at_every_request();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::World;
 /// How long the answer waits for the signal to arrive.
 const DELAY: Duration = Duration::from_millis(400);
 /// How often the stack is at work when it is asked for.
-const POLLS: u32 = 2;
+const POLLS: u32 = 1;
 
 /// A request that is told of, and answered late.
 #[derive(Clone)]

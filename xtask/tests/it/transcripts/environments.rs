@@ -198,6 +198,8 @@ fn a_removal() {
     --- stdout
     removed stack rest-api-dev
     --- stderr
+      lock      ...
+    ok lock      rest-api-dev ([time])
       stack     ...
     ok stack     rest-api-dev deleted ([time])
     ");

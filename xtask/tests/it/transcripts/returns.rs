@@ -256,6 +256,8 @@ fn images_that_run_or_that_one_can_go_back_to_are_never_removed() {
        image rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317
       lock      ...
     ok lock      2 environments ([time])
+      remove    ...
+    ok remove    1 image ([time])
     ");
     assert_eq!(counterparts.world().old_images, [DIGEST]);
     assert_eq!(sandbox.run(&["rollback"]).code, 0, "its template and parameters are there too");

@@ -154,6 +154,7 @@ fn of_destroy() {
     Options:
           --local    Remove what `release --local` started from this checkout
           --images   Remove the images too: the whole repository, or with --local those of this checkout
+          --wait     Wait for the environment lock, instead of stopping where somebody else holds it
           --dry-run  Say what would be removed and remove nothing
       -h, --help     Print help
     ");
