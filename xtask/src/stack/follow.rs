@@ -188,6 +188,7 @@ impl<'a> Following<'a> {
                         Verdict::AwaitsReason => {
                             phase.doing(&format!("{}, waiting for the events that say why", stack.status));
                         }
+                        Verdict::AwaitsState => phase.doing("waiting for AWS to show the new state"),
                         Verdict::GoesOn => phase.doing(&stack.status),
                     }
                     if let Some(watched) = self.look(&stack.status, phase).await {

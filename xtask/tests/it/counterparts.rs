@@ -166,6 +166,9 @@ struct Answers(Arc<Mutex<World>>);
 impl Respond for Answers {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let mut world = self.0.lock().unwrap();
+        if let Some(echo) = staged::echo(&world, request) {
+            return echo;
+        }
         match request.url.path() {
             "/" => aws::answer(&mut world, request),
             "/account" => {

@@ -8,6 +8,7 @@ mod change_sets;
 mod delays;
 mod drifts;
 mod expired;
+mod gates;
 mod recoveries;
 mod rollouts;
 mod services;
