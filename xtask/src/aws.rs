@@ -78,11 +78,6 @@ impl Clients {
     pub(crate) fn with_signed_at(self, endpoint: &str) -> Self {
         Self { signed: signed::Signed::at(endpoint), ..self }
     }
-
-    /// Systems Manager answers too.
-    pub(crate) fn with_ssm(self, ssm: aws_sdk_ssm::Client) -> Self {
-        Self { ssm, ..self }
-    }
 }
 
 /// Makes the clients of `environment`; nothing is asked of AWS yet.

@@ -249,6 +249,3 @@ pub(crate) async fn tear_down(clients: &Clients, environment: &Environment, stac
     let failure = blame(failure, &stack.name, &followed);
     Err(diagnose::explain(clients, environment, None, &stack.id, &followed, failure).await.into())
 }
-
-#[cfg(test)]
-mod tests;

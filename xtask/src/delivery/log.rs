@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use super::Delivery;
+use crate::aws;
 use crate::journal;
 use crate::journal::inputs::{self, Inputs};
 use crate::journal::lock::run_url;
@@ -43,11 +44,14 @@ impl Delivery<'_> {
                     // The next run finds the release done and records it.
                     return Err(error);
                 }
+                let repeat =
+                    "repeat the command: it finds the release done and records it, so that one can go back to it";
+                let hint = cause.hint.clone().filter(|_| aws::is_expired(&cause)).unwrap_or(repeat.to_owned());
                 let reason = cause.reason.clone().map(|reason| format!("{}: {reason}", cause.message));
                 Err(Failure::new(Exit::NeedsHuman, "not-recorded", "the release is done, but it could not be recorded")
                     .resource(journal::path(&stack.name))
                     .reason(reason.unwrap_or(cause.message))
-                    .hint("repeat the command: it finds the release done and records it, so that one can go back to it")
+                    .hint(hint)
                     .into())
             }
         }

@@ -216,7 +216,6 @@ async fn wait(client: &Client, id: &str, request: &Request<'_>, phase: &Phase<'_
         let described = grace::until_there(is_there, read).await;
         let described = described.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
         let status = described.status();
-        phase.doing(&format!("waiting for the change set: {}", status.map_or("unknown", |status| status.as_str())));
         let available = described.execution_status() == Some(&ExecutionStatus::Available);
         if status == Some(&ChangeSetStatus::Failed) || (status == Some(&ChangeSetStatus::CreateComplete) && available) {
             return Ok(described);
@@ -243,6 +242,7 @@ async fn wait(client: &Client, id: &str, request: &Request<'_>, phase: &Phase<'_
                 .hint("repeat the command")
                 .into());
         }
+        phase.doing(&format!("waiting for the change set: {}", status.map_or("unknown", |status| status.as_str())));
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
     }

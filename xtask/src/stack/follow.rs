@@ -182,13 +182,15 @@ impl<'a> Following<'a> {
                 Ok(None) if self.watch.deleting => return Ok(self.ended(Ending::Done, true, None)),
                 Ok(Some(stack)) => {
                     (self.seen, self.lost, self.throttled) = (true, 0, 0);
+                    phase.doing(&stack.status);
                     let events = (!self.unreadable).then_some(self.events.as_slice());
                     match self.progress.judge(&self.watch, &stack, events) {
                         Verdict::Ended { ending, began } => return Ok(self.ended(ending, began, Some(stack))),
                         Verdict::AwaitsReason => {
                             phase.doing(&format!("{}, waiting for the events that say why", stack.status));
                         }
-                        Verdict::GoesOn => phase.doing(&stack.status),
+                        Verdict::AwaitsState => phase.doing("waiting for AWS to show the new state"),
+                        Verdict::GoesOn => {}
                     }
                     if let Some(watched) = self.look(&stack.status, phase).await {
                         return Ok(watched);

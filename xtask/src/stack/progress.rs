@@ -35,6 +35,8 @@ pub(super) enum Verdict {
     GoesOn,
     /// It has failed, and the events that say why have not come yet.
     AwaitsReason,
+    /// Its events say that it is done, and the stack is still described as it was before.
+    AwaitsState,
     Ended {
         ending: Ending,
         /// Whether anything was seen of the operation.
@@ -70,11 +72,19 @@ impl Progress {
             return if given_up { Verdict::Ended { ending, began: self.began } } else { Verdict::GoesOn };
         }
         let since = *self.at_rest.get_or_insert_with(Instant::now);
-        let is_told = ending == Ending::Done || events.is_none() || says(watch, known, &stack.status);
-        if is_told || since.elapsed() > LAG {
+        if since.elapsed() > LAG {
             return Verdict::Ended { ending, began: self.began };
         }
-        Verdict::AwaitsReason
+        match ending {
+            // Its outputs and parameters are needed.
+            Ending::Done if watch.before == Some(stack) => Verdict::AwaitsState,
+            Ending::RolledBack | Ending::RolledBackToNothing | Ending::Stuck
+                if events.is_some() && !says(watch, known, &stack.status) =>
+            {
+                Verdict::AwaitsReason
+            }
+            _ => Verdict::Ended { ending, began: self.began },
+        }
     }
 }
 
@@ -138,14 +148,17 @@ mod tests {
         let done = Verdict::Ended { ending: Ending::Done, began: true };
         let begun = own("UPDATE_IN_PROGRESS", Some("ours"));
         let ended = own("UPDATE_COMPLETE", Some("ours"));
+        // Where nobody says when it was updated.
+        let changed = Stack { outputs: [("Url".to_owned(), "new".to_owned())].into(), ..before.clone() };
         let earlier = own("UPDATE_COMPLETE", Some("of the release before"));
         let nameless = own("UPDATE_COMPLETE", None);
         for (now, events, expected) in [
             (&before, vec![], Verdict::GoesOn),
             (&before, vec![begun.clone()], Verdict::GoesOn),
             (&before, vec![earlier.clone()], Verdict::GoesOn),
-            (&before, vec![begun.clone(), ended], done),
-            (&before, vec![begun.clone(), nameless], done),
+            (&before, vec![begun.clone(), ended.clone()], Verdict::AwaitsState),
+            (&before, vec![begun.clone(), nameless], Verdict::AwaitsState),
+            (&changed, vec![begun.clone(), ended], done),
             (&stack("UPDATE_COMPLETE", "2"), vec![], done),
             (&stack("UPDATE_IN_PROGRESS", "2"), vec![begun.clone()], Verdict::GoesOn),
             (&stack("UPDATE_ROLLBACK_COMPLETE", "2"), vec![begun], Verdict::AwaitsReason),

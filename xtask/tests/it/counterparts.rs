@@ -202,6 +202,9 @@ impl Respond for Answers {
 }
 
 fn route(world: &mut World, request: &Request) -> ResponseTemplate {
+    if let Some(echo) = staged::echo(world, request) {
+        return echo;
+    }
     match request.url.path() {
         "/" => aws::answer(world, request),
         "/account" => {

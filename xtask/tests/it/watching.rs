@@ -8,6 +8,7 @@ mod change_sets;
 mod delays;
 mod drifts;
 mod expired;
+mod gates;
 mod recoveries;
 mod rollouts;
 mod services;
@@ -101,6 +102,19 @@ fn deploy(world: World) -> After {
 /// As [`deploy`], with the result as an object.
 fn deploy_json(world: World) -> After {
     run(world, &[&DEPLOY[..], &["--json"]].concat())
+}
+
+/// The cases that wait for a minute and longer.
+#[test]
+fn what_takes_long_runs_together() {
+    let cases: [(&str, fn()); 5] = [
+        ("deployments", delays::a_deployment_ends_as_its_stack_does_however_late_either_is_shown),
+        ("other operations", delays::so_does_every_other_operation),
+        ("rollbacks", delays::a_rollback_to_an_earlier_release_is_followed_too),
+        ("a proxy's answers", begun::a_proxys_answer_is_no_refusal),
+        ("throttling", begun::half_a_minute_of_throttling_delays_and_decides_nothing),
+    ];
+    side_by_side(&cases, |(_, case)| case());
 }
 
 /// Waits for the end, which must come.

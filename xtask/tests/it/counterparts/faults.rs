@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Throttled,
     Expired,
     Denied,
+    /// AWS finds fault with what was asked.
+    Refused,
 }
 
 /// A fault of some calls.
@@ -74,6 +76,7 @@ pub(super) fn answer(kind: Kind, is_json: bool) -> ResponseTemplate {
             let code = if is_json { "ExpiredTokenException" } else { "ExpiredToken" };
             (403, code, "The security token included in the request is expired")
         }
+        Kind::Refused => (400, "InvalidParameterException", "the hook is not awaiting action"),
         Kind::Denied => (403, if is_json { "AccessDeniedException" } else { "AccessDenied" }, "not for you"),
     };
     if is_json {

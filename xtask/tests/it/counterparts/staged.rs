@@ -20,7 +20,7 @@ Resources:
 Outputs:
   ApiGatewayURL: {Value: !Sub 'https://${Gateway}.example'}
 ";
-const SERVICE: &str = "arn:aws:ecs:eu-central-1:111122223333:service/rest-api-dev-cluster/rest-api";
+pub(crate) const SERVICE: &str = "arn:aws:ecs:eu-central-1:111122223333:service/rest-api-dev-cluster/rest-api";
 const DEPLOYMENT: &str = "arn:aws:ecs:eu-central-1:111122223333:service-deployment/rest-api-dev-cluster/rest-api/d1";
 
 /// A deployment in stages.
@@ -36,11 +36,13 @@ pub(crate) struct Staged {
     pub(crate) visits: u32,
     /// Image before it.
     pub(crate) before: String,
+    /// Whether the new tasks answer with what they were sent.
+    pub(crate) echoes: bool,
 }
 
 impl Staged {
     pub(crate) fn of(runs: &str, left: u64) -> Self {
-        Self { runs: runs.to_owned(), left, word: None, visits: 0, before: String::new() }
+        Self { runs: runs.to_owned(), left, word: None, visits: 0, before: String::new(), echoes: false }
     }
 }
 
@@ -61,7 +63,12 @@ pub(super) fn answer(world: &mut World, action: &str, input: &Value) -> Response
         "ContinueServiceDeployment" => {
             let word = input["action"].as_str().unwrap().to_owned();
             assert_eq!((&input["hookId"], &input["serviceDeploymentArn"]), (&json!("hook-1"), &json!(DEPLOYMENT)));
-            if word == "CONTINUE" {
+            if let Some(story) = &mut world.story {
+                story.answered(&word);
+                if word == "CONTINUE" && story.truth() == "UPDATE_COMPLETE" {
+                    world.serves = Some(staged.runs.clone());
+                }
+            } else if word == "CONTINUE" {
                 (world.stack, world.serves) = ("UPDATE_COMPLETE".to_owned(), Some(staged.runs.clone()));
             } else {
                 world.stack = "UPDATE_ROLLBACK_COMPLETE".to_owned();
@@ -82,7 +89,8 @@ pub(super) fn answer(world: &mut World, action: &str, input: &Value) -> Response
 
 /// The digest that whoever asks so is shown.
 pub(super) fn served(world: &mut World, request: &Request) -> Option<String> {
-    let waits = world.stack == "UPDATE_IN_PROGRESS";
+    let status = world.story.as_ref().map_or(world.stack.clone(), |story| story.truth());
+    let waits = status == "UPDATE_IN_PROGRESS";
     let knows = request.headers.get("x-release-proof").is_some_and(|value| value == SECRET);
     match &mut world.staged {
         Some(staged) if waits && knows => {
@@ -91,6 +99,12 @@ pub(super) fn served(world: &mut World, request: &Request) -> Option<String> {
         }
         _ => world.serves.clone(),
     }
+}
+
+/// The answer of new tasks that show what they were sent.
+pub(super) fn echo(world: &World, request: &Request) -> Option<ResponseTemplate> {
+    let sent = request.headers.get("x-release-proof").filter(|_| world.staged.as_ref().is_some_and(|it| it.echoes))?;
+    Some(ResponseTemplate::new(500).set_body_string(format!("{sent:?}")))
 }
 
 /// The service in the stack's events and resources.

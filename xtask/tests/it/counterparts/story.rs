@@ -43,6 +43,8 @@ pub(crate) struct Story {
     /// How long each state of an operation lasts.
     pub(crate) step: Duration,
     pub(crate) end: End,
+    /// Whether an operation waits, at the step of this number, for the answer to its deployment.
+    pub(crate) waits_at: Option<usize>,
     /// What resources say during each operation.
     pub(crate) said: Vec<Said>,
     /// Events in a page.
@@ -107,6 +109,8 @@ pub(crate) struct Set {
     template: String,
     parameters: BTreeMap<String, String>,
     executed: bool,
+    /// The stack was changed since.
+    obsolete: bool,
     deleted: bool,
 }
 
@@ -118,6 +122,7 @@ impl Story {
             events_delay: Duration::ZERO,
             step: Duration::from_millis(700),
             end: End::Done,
+            waits_at: None,
             said: Vec::new(),
             page: 100,
             between_pages: 0,
@@ -155,6 +160,9 @@ impl Story {
     pub(crate) fn turn(&mut self, status: &str) {
         let stack = self.stacks.last_mut().unwrap();
         let mut state = stack.states.last().unwrap().1.clone();
+        if state.status != status {
+            self.sets.iter_mut().for_each(|set| set.obsolete = true);
+        }
         state.status = status.to_owned();
         stack.states = vec![(None, state)];
         stack.events.push((None, own(STACK, status, "before")));
@@ -209,6 +217,7 @@ impl Story {
         stack.states.retain(|(when, _)| when.is_none_or(|when| when <= now));
         stack.events.retain(|(when, _)| when.is_none_or(|when| when <= now));
         let mut state = stack.states.last().unwrap().1.clone();
+        let states = &states[..self.waits_at.map_or(states.len(), |at| states.len().min(at + 1))];
         for (number, status) in (0..).zip(states) {
             let when = now + self.step * number;
             state.status = (*status).to_owned();
@@ -219,6 +228,20 @@ impl Story {
             }
             stack.events.push((Some(when), own(&stack.arn.clone(), status, token)));
         }
+    }
+
+    /// The deployment that waits is answered.
+    pub(super) fn answered(&mut self, word: &str) {
+        self.calls.push(format!("{word} hook-1"));
+        self.waits_at = None;
+        let status = self.truth();
+        let states: &[&str] = match (status.as_str(), word) {
+            ("UPDATE_IN_PROGRESS", "CONTINUE") => &["UPDATE_COMPLETE"],
+            ("UPDATE_IN_PROGRESS", _) => &["UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"],
+            (other, _) => &[next(other).unwrap()],
+        };
+        let token = self.tokens.last().cloned().unwrap_or_default();
+        self.begin(self.stacks.len() - 1, &token, states, |_, _| {});
     }
 
     /// Whether a call with this token was taken before.
@@ -402,7 +425,8 @@ fn create(story: &mut Story, at: Option<usize>, form: &Form) -> Answer {
     let before = story.stacks[at].states.last().unwrap().1.parameters.clone();
     let (template, parameters) = (form["TemplateBody"].clone(), parameters(form, &before));
     story.calls.push(format!("CreateChangeSet {kind}"));
-    let set = Set { name, made: now, stack: at, template, parameters, executed: false, deleted: false };
+    let set =
+        Set { name, made: now, stack: at, template, parameters, executed: false, obsolete: false, deleted: false };
     let answer = tags(&[("Id", &set.arn()), ("StackId", &story.stacks[at].arn)]);
     story.sets.push(set);
     Ok(answer)
@@ -424,6 +448,7 @@ fn describe_set(story: &Story, form: &Form) -> Answer {
             return Ok(id + &failed);
         }
         (false, None) if set.executed => ("CREATE_COMPLETE", "EXECUTE_COMPLETE"),
+        (false, None) if set.obsolete => ("CREATE_COMPLETE", "OBSOLETE"),
         (false, None) => ("CREATE_COMPLETE", "AVAILABLE"),
     };
     let change = tags(&[
@@ -459,7 +484,7 @@ fn execute(world: &mut World, form: &Form) -> Answer {
         }
         return Err(refusal);
     }
-    if story.sets[set].executed {
+    if story.sets[set].executed || story.sets[set].obsolete {
         return Err(("InvalidChangeSetStatus", "it cannot be executed in its current status"));
     }
     story.repeats(&format!("ExecuteChangeSet DisableRollback={}", form["DisableRollback"]), form);

@@ -16,11 +16,10 @@ const CASES: [Case; 5] = [
 ];
 
 fn story(status: &str) -> Story {
-    Story { step: Duration::from_secs(2), ..stack(status) }
+    Story { step: Duration::from_secs(4), ..stack(status) }
 }
 
-#[test]
-fn a_proxys_answer_is_no_refusal() {
+pub(super) fn a_proxys_answer_is_no_refusal() {
     // Every answer is a proxy's: what was done is followed, and what was not done is said to be so.
     let cases: Vec<(Case, bool)> = CASES.iter().flat_map(|case| [true, false].map(|done| (*case, done))).collect();
     side_by_side(&cases, |((status, arguments, action), done)| {
@@ -64,8 +63,7 @@ fn a_change_set_whose_answer_is_lost_is_looked_for() {
     });
 }
 
-#[test]
-fn half_a_minute_of_throttling_delays_and_decides_nothing() {
+pub(super) fn half_a_minute_of_throttling_delays_and_decides_nothing() {
     let cases = ["ExecuteChangeSet", "DescribeStacks", "DescribeStackEvents", "DescribeChangeSet", "PutParameter"];
     side_by_side(&cases, |action| {
         let fault = Fault { lasts: Duration::from_secs(30), ..Fault::of(Kind::Throttled, action) };

@@ -7,8 +7,7 @@ use crate::counterparts::story::{End, Said};
 const FAILED: Said =
     (1, "Gateway", "AWS::ApiGateway::RestApi", "", "UPDATE_FAILED", "the account has too many gateways");
 
-#[test]
-fn a_deployment_ends_as_its_stack_does_however_late_either_is_shown() {
+pub(super) fn a_deployment_ends_as_its_stack_does_however_late_either_is_shown() {
     let delays = [0, 2, 12, 60];
     let cases: Vec<(u64, u64)> = delays.iter().flat_map(|state| delays.map(|events| (*state, events))).collect();
     side_by_side(&cases, |(state, events)| {
@@ -18,8 +17,7 @@ fn a_deployment_ends_as_its_stack_does_however_late_either_is_shown() {
     });
 }
 
-#[test]
-fn so_does_every_other_operation() {
+pub(super) fn so_does_every_other_operation() {
     let rolled_back = || Story { end: End::RolledBack, said: vec![FAILED], ..stack("UPDATE_COMPLETE") };
     type Case = (&'static str, fn() -> Story, &'static [&'static str], i32, &'static str);
     let operations: [Case; 7] = [
@@ -50,8 +48,7 @@ fn so_does_every_other_operation() {
     });
 }
 
-#[test]
-fn a_rollback_to_an_earlier_release_is_followed_too() {
+pub(super) fn a_rollback_to_an_earlier_release_is_followed_too() {
     let cases = [(60, 0), (0, 60), (12, 2)];
     side_by_side(&cases, |(state, events)| {
         let (counterparts, sandbox) = start(world(stack("UPDATE_COMPLETE")));

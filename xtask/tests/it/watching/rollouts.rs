@@ -135,4 +135,6 @@ fn a_protected_environment_is_not_changed_unasked() {
     let refused = sandbox.run(&["deploy", "dev", "--image", IMAGE, "--no-smoke", "--json"]);
     assert_eq!(refused.json()["error"]["kind"], "confirmation", "{}", refused.stderr);
     assert!(counterparts.world().story.as_ref().unwrap().calls.is_empty());
+    let agreed = sandbox.run(&[&DEPLOY[..], &["--json"]].concat());
+    assert_eq!(agreed.json()["change"], "update", "{}", agreed.stderr);
 }

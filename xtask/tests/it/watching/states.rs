@@ -21,7 +21,31 @@ const COMMANDS: [(&str, &[&str]); 9] = [
 ];
 
 /// Exit codes in the order of the commands.
-const EXPECTED: &str = "";
+const EXPECTED: &str = "\
+CREATE_COMPLETE                              0 0 0 1 0 1 1 0 0
+CREATE_FAILED                                0 0 0 1 0 1 1 0 0
+CREATE_IN_PROGRESS                           0 0 0 1 1 1 0 0 0
+DELETE_COMPLETE                              0 0 0 1 0 1 1 0 0
+DELETE_FAILED                                0 0 0 1 0 1 1 0 0
+DELETE_IN_PROGRESS                           0 0 0 1 0 1 1 0 0
+IMPORT_COMPLETE                              0 0 0 1 0 1 1 0 0
+IMPORT_IN_PROGRESS                           0 0 0 1 1 1 1 0 0
+IMPORT_ROLLBACK_COMPLETE                     0 0 0 1 0 1 1 0 0
+IMPORT_ROLLBACK_FAILED                       5 5 5 1 0 0 1 0 0
+IMPORT_ROLLBACK_IN_PROGRESS                  0 0 0 1 1 1 1 0 0
+REVIEW_IN_PROGRESS                           0 0 0 1 0 1 1 0 0
+ROLLBACK_COMPLETE                            0 0 0 1 0 1 1 0 0
+ROLLBACK_FAILED                              0 0 0 1 0 1 1 0 0
+ROLLBACK_IN_PROGRESS                         0 0 0 1 1 1 1 0 0
+UPDATE_COMPLETE                              0 0 0 0 0 1 1 0 0
+UPDATE_COMPLETE_CLEANUP_IN_PROGRESS          0 0 0 1 1 1 1 0 0
+UPDATE_FAILED                                5 5 5 1 0 0 1 0 0
+UPDATE_IN_PROGRESS                           0 0 0 1 1 1 0 0 0
+UPDATE_ROLLBACK_COMPLETE                     0 0 0 1 0 1 1 0 0
+UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS 0 0 0 1 1 1 1 0 0
+UPDATE_ROLLBACK_FAILED                       5 5 5 1 0 0 1 0 0
+UPDATE_ROLLBACK_IN_PROGRESS                  0 0 0 1 1 1 1 0 0
+";
 
 /// Two releases, as Systems Manager remembers them.
 fn remembered() -> Journal {
