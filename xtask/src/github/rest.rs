@@ -137,7 +137,8 @@ impl Api {
         let request = if let Some(body) = body { request.json(body) } else { request };
         let answer = self.http.send(request).await.map_err(|lost| {
             let may_repeat = lost.unsent || *method != Method::POST;
-            (refused("unreachable").reason(lost.to_string()), may_repeat)
+            let hint = "check the network and the proxy (HTTPS_PROXY, NO_PROXY)";
+            (refused("unreachable").reason(lost.to_string()).hint(hint), may_repeat)
         })?;
         let status = answer.status();
         let limited = status == StatusCode::TOO_MANY_REQUESTS || answer.headers().contains_key("retry-after");
@@ -154,7 +155,10 @@ impl Api {
                 "give the job the permission: `pull-requests: write` for comments, `contents: write` for releases; a pull \
                  request from a fork never has it",
             ),
-            _ => refused("github").hint("repeat the command"),
+            status if limited || status.is_server_error() => {
+                refused("github").hint("repeat the command in a few minutes; https://www.githubstatus.com")
+            }
+            _ => refused("github").hint("correct what GitHub names, then repeat the command"),
         };
         Err((
             failure.reason(format!("{status}: {said}")),
