@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{Vars, needed, repository, set};
-use crate::http::{self, Client, Http};
+use crate::http::{self, Client, Http, words};
 use crate::outcome::{Exit, Failure};
 
 /// The version of the API that is spoken.
@@ -148,7 +148,8 @@ impl Api {
         if status.is_success() {
             return Ok(json);
         }
-        let said = text_of(&json, "message");
+        let said =
+            json["message"].as_str().map_or_else(|| words::first(&String::from_utf8_lossy(&body)), words::visible);
         let failure = match status {
             StatusCode::NOT_FOUND => refused("missing").hint("see whether repository and number are right"),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => refused("denied").hint(
