@@ -6,6 +6,7 @@
 //! machine itself: its loopback is another one, and so are the credentials that link-local addresses hand out.
 
 mod proxies;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -180,9 +181,9 @@ pub(crate) async fn in_time<T>(lookup: impl Future<Output = T>) -> Result<T, Los
     })
 }
 
-/// How everything is asked again: so often altogether, after pauses that double, and differ by chance.
+/// How everything is asked again: so often altogether, after pauses of up to `first`, of up to twice as long, and so on.
 pub(crate) fn retries(attempts: usize, first: Duration) -> ExponentialBuilder {
-    ExponentialBuilder::default().with_min_delay(first).with_max_times(attempts - 1).with_jitter()
+    ExponentialBuilder::default().with_min_delay(first / 2).with_max_times(attempts - 1).with_jitter()
 }
 
 /// A pause of up to `longest`, by chance, so that clients that were refused together do not come back together.

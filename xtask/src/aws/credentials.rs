@@ -16,7 +16,7 @@ use config::deployment::Environment;
 use super::{chain, refusal};
 use crate::github::set;
 use crate::github::token::{self, Role};
-use crate::http::LOOKUP;
+use crate::http::{LOOKUP, words};
 use crate::outcome::{Exit, Failure};
 
 const EXPORT: &str = "aws configure export-credentials";
@@ -133,7 +133,7 @@ impl Source {
 
     /// A provider gave none.
     pub(super) fn gave_none(&self, error: &CredentialsError, vars: &BTreeMap<String, String>) -> Failure {
-        let reason = refusal::shown(&chain(error));
+        let reason = words::shown(&chain(error));
         if let CredentialsError::ProviderTimedOut(_) = error {
             let program = match self {
                 Self::Profile { kind: Kind { base: Base::Process(program), .. }, .. } => {

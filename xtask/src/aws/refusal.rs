@@ -10,12 +10,11 @@ use aws_smithy_types::date_time::Format;
 
 use super::chain;
 use super::connector::Repeated;
+use crate::http::{Lost, words};
 use crate::outcome::{AwsClass, AwsError, Exit, Failure};
 
 /// The kind of failure of a call whose answer never came.
 const UNREACHABLE: &str = "aws-unreachable";
-/// As much of an answer that is not AWS's as an error shows, in characters.
-const WORDS: usize = 160;
 /// AWS takes signatures of up to five minutes ago.
 const TOLERANCE: i64 = 300;
 
@@ -87,7 +86,7 @@ where
         SdkError::ResponseError(_) => unclear(action, resource, chain(error)),
         _ => match lacking_credentials(error) {
             Some(reason) => unsigned(action, resource, chain(reason)),
-            None => unanswered(action, resource, chain(error)),
+            None => unanswered(action, resource, lost(error).map_or_else(|| chain(error), ToString::to_string)),
         },
     }
 }
@@ -109,8 +108,8 @@ impl Answer<'_> {
         let off = self.clock_is_off_by();
         let class = if off.is_some() { AwsClass::Skewed } else { self.class() };
         let text = match self.code {
-            Some(code) => format!("{code}: {}", visible(self.message)),
-            None => format!("HTTP {}: {}", self.status, words(self.body)),
+            Some(code) => format!("{code}: {}", words::visible(self.message)),
+            None => format!("HTTP {}: {}", self.status, words::first(self.body)),
         };
         let text = text.trim_end_matches(": ").to_owned();
         let reason = match off {
@@ -252,6 +251,11 @@ pub(super) fn lacking_credentials<'a>(error: &'a (dyn Error + 'static)) -> Optio
     found.filter(|error| !matches!(error, CredentialsError::ProviderTimedOut(_)))
 }
 
+/// Why no answer came, in the words of the tool's own client.
+fn lost<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Lost> {
+    error.downcast_ref().or_else(|| lost(error.source()?))
+}
+
 /// The moments that a text names, as `20261127T091003Z` or `2026-11-27T09:10:03Z`, in seconds since 1970.
 fn times(text: &str) -> Vec<i64> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-:.".contains(c);
@@ -274,56 +278,6 @@ fn times(text: &str) -> Vec<i64> {
 fn in_minutes(seconds: i64) -> String {
     let minutes = seconds.unsigned_abs().div_ceil(60);
     format!("{minutes} minute{} {}", if minutes == 1 { "" } else { "s" }, if seconds > 0 { "ahead" } else { "behind" })
-}
-
-/// The first words of an answer that is not AWS's: without its markup, and without what may be a key.
-fn words(body: &str) -> String {
-    let mut text = String::new();
-    let mut markup = false;
-    // What follows is never shown, so that it need not be read.
-    for c in body.chars().take(20 * WORDS) {
-        match c {
-            '<' => markup = true,
-            '>' if markup => {
-                markup = false;
-                text.push(' ');
-            }
-            _ if markup => {}
-            _ => text.push(c),
-        }
-    }
-    let text = without_keys(&text);
-    let short: String = text.chars().take(WORDS).collect();
-    visible(if short.len() < text.len() { format!("{short}…") } else { short }.as_str())
-}
-
-/// What a program or a proxy says, fit to be shown.
-pub(super) fn shown(text: &str) -> String {
-    visible(&without_keys(text))
-}
-
-fn without_keys(text: &str) -> String {
-    text.split_whitespace().map(redacted).collect::<Vec<_>>().join(" ")
-}
-
-/// With control characters as their escapes, so that a terminal does not obey them.
-fn visible(text: &str) -> String {
-    let shown = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(shown).collect()
-}
-
-/// A word, unless it looks like a key: long, and of letters in both cases and digits.
-fn redacted(word: &str) -> String {
-    let is_key = |part: &str| {
-        let has = |kind: fn(&char) -> bool| part.chars().any(|c| kind(&c));
-        part.len() >= 16 && has(char::is_ascii_uppercase) && has(char::is_ascii_digit)
-    };
-    let boundary = |c: char| !(c.is_ascii_alphanumeric() || "+/=_-".contains(c));
-    let parts = word.split_inclusive(boundary).map(|part| {
-        let bare = part.trim_end_matches(boundary);
-        if is_key(bare) { part.replace(bare, "***") } else { part.to_owned() }
-    });
-    parts.collect()
 }
 
 #[cfg(test)]

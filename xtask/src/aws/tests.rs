@@ -79,3 +79,20 @@ async fn a_bundle_of_authorities_that_cannot_be_read_is_an_error() {
     let failure = clients(&environment("http://127.0.0.1:1"), &vars).await.unwrap_err();
     assert!(failure.reason.unwrap().contains("/no/such/file"));
 }
+
+/// Nobody answers there; time is paused, and jumps to the next limit.
+#[tokio::test(start_paused = true)]
+async fn a_lookup_that_gets_no_answer_ends_after_thirty_seconds() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let clients = clients_at(&endpoint).await;
+    let begun = tokio::time::Instant::now();
+    let failure = identity(&clients, &BTreeMap::new()).await.unwrap_err();
+    let by_hand = signed::Call { service: &signed::IAM, action: "iam:GetRole", resource: "role deploy" };
+    let took = begun.elapsed();
+    let other = signed::Signed::at(&endpoint).query(by_hand, &[]).await.unwrap_err();
+    for (failure, took) in [(failure, took), (other, begun.elapsed() - took)] {
+        assert!(is_lost(&failure) && !is_refusal(&failure), "{failure:?}");
+        assert!(took <= http::LOOKUP + Duration::from_secs(1), "{took:?}");
+    }
+}

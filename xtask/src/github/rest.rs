@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{Vars, needed, repository, set};
-use crate::http::{self, Client, Http};
+use crate::http::{self, Client, Http, words};
 use crate::outcome::{Exit, Failure};
 
 /// The version of the API that is spoken.
@@ -137,7 +137,8 @@ impl Api {
         let request = if let Some(body) = body { request.json(body) } else { request };
         let answer = self.http.send(request).await.map_err(|lost| {
             let may_repeat = lost.unsent || *method != Method::POST;
-            (refused("unreachable").reason(lost.to_string()), may_repeat)
+            let hint = "check the network and the proxy (HTTPS_PROXY, NO_PROXY)";
+            (refused("unreachable").reason(lost.to_string()).hint(hint), may_repeat)
         })?;
         let status = answer.status();
         let limited = status == StatusCode::TOO_MANY_REQUESTS || answer.headers().contains_key("retry-after");
@@ -147,15 +148,18 @@ impl Api {
         if status.is_success() {
             return Ok(json);
         }
-        let said = text_of(&json, "message");
+        let said =
+            json["message"].as_str().map_or_else(|| words::first(&String::from_utf8_lossy(&body)), words::visible);
         let failure = match status {
             StatusCode::NOT_FOUND => refused("missing").hint("see whether repository and number are right"),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => refused("denied").hint(
                 "give the job the permission: `pull-requests: write` for comments, `contents: write` for releases; a pull \
                  request from a fork never has it",
             ),
-            _ if limited || status.is_server_error() => refused("github").hint("repeat the command in some minutes"),
-            _ => refused("github").hint("fix what GitHub names"),
+            status if limited || status.is_server_error() => {
+                refused("github").hint("repeat the command in a few minutes; https://www.githubstatus.com")
+            }
+            _ => refused("github").hint("correct what GitHub names, then repeat the command"),
         };
         Err((
             failure.reason(format!("{status}: {said}")),

@@ -233,6 +233,11 @@ async fn a_refusal_has_the_registrys_words_and_never_the_password() {
     assert_eq!(failure.reason.as_deref(), Some("HTTP 403: DENIED: not authorized to perform: ecr:PutImage"));
     assert!(failure.hint.unwrap().contains("refused the credentials"));
     server.reset().await;
+    let page = ResponseTemplate::new(403).set_body_string("<html><h1>Blocked by policy</h1></html>");
+    Mock::given(any()).respond_with(page).mount(&server).await;
+    let failure = registry.put_manifest("one", MANIFEST, b"{}".to_vec()).await.unwrap_err();
+    assert_eq!(failure.reason.as_deref(), Some("HTTP 403: Blocked by policy"));
+    server.reset().await;
     Mock::given(any())
         .respond_with(ResponseTemplate::new(401).insert_header("www-authenticate", "Basic realm=x"))
         .mount(&server)

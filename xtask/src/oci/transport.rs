@@ -13,7 +13,7 @@ use url::Url;
 
 use super::authorization::{Challenge, Token, basic};
 use crate::docker::push::Credentials;
-use crate::http::{self, Client, Http, Lost};
+use crate::http::{self, Client, Http, Lost, words};
 use crate::image::ImageReference;
 use crate::outcome::{Exit, Failure};
 
@@ -247,13 +247,16 @@ impl Answer {
         Err(failure(otherwise, plainly(url), format!("HTTP {}: {}", self.status, self.said())))
     }
 
-    /// The registry's own words, or nothing.
+    /// The registry's own words, or the first of whatever has answered.
     fn said(&self) -> String {
         let errors = serde_json::from_slice::<Errors>(&self.body).map(|body| body.errors).unwrap_or_default();
+        if errors.is_empty() {
+            return words::first(&String::from_utf8_lossy(&self.body));
+        }
         let words: Vec<String> =
             errors.into_iter().map(|problem| format!("{}: {}", problem.code, problem.message)).collect();
         let words = words.join("; ");
-        words.chars().take(300).collect()
+        words::visible(&words.chars().take(300).collect::<String>())
     }
 }
 
@@ -266,6 +269,8 @@ fn failure(what: &str, resource: String, reason: String) -> Failure {
     let lower = reason.to_lowercase();
     let hint = if lower.contains("401") || lower.contains("403") || lower.contains("denied") {
         "the registry refused the credentials: check who may push there (ecr:PutImage and the upload actions on AWS)"
+    } else if lower.starts_with("http 4") {
+        "correct what the registry names, then repeat the command"
     } else {
         "check that this machine reaches the registry over HTTPS, or over HTTP on its loopback; then repeat the command"
     };

@@ -89,6 +89,12 @@ const RULES: &[Rule] = &[
         forbidden: &["env::", "fs", "io", "process", "TcpListener", "TcpStream", "UdpSocket"],
     },
     Rule {
+        reason: "only `http` makes HTTP clients: proxies, authorities, limits and retries are the same for all",
+        within: &["xtask/src/"],
+        except: &["xtask/src/http.rs", "xtask/src/http/"],
+        forbidden: &["reqwest::Client", "reqwest::get", "ClientBuilder", "Client::builder", "Proxy::"],
+    },
+    Rule {
         reason: "what speaks to cargo, engine and AWS does not know what a release is",
         within: &[
             "xtask/src/aws",

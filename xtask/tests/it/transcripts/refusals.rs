@@ -125,7 +125,7 @@ fn everything_that_is_missing_comes_in_one_list() {
           next: install Docker (https://docs.docker.com/engine/install/) and start it (sudo systemctl start docker), or point DOCKER_HOST at a running engine
         - sts:GetCallerIdentity failed
           resource: the caller's identity
-          reason: dispatch failure: io error: client error (Connect): tcp connect error: Connection refused (os error [number])
+          reason: client error (Connect): tcp connect error: Connection refused (os error [number])
           next: check the network and, with an emulator, that it runs at the endpoint
         - the template cannot be used
           resource: infra/backend.yaml
@@ -140,7 +140,7 @@ fn everything_that_is_missing_comes_in_one_list() {
     --- stdout
     !! docker      the Docker engine does not answer: Socket not found: /nonexistent/docker.sock
     !! template    the template cannot be used: No such file or directory (os error [number])
-    !! account     sts:GetCallerIdentity failed: dispatch failure: io error: client error (Connect): tcp connect error: Connection refused (os error [number])
+    !! account     sts:GetCallerIdentity failed: client error (Connect): tcp connect error: Connection refused (os error [number])
     --- stderr
     error: 3 things are missing
       reason: - the Docker engine does not answer
@@ -153,7 +153,7 @@ fn everything_that_is_missing_comes_in_one_list() {
           next: mend it, or environments.dev.template in deploy.toml
         - sts:GetCallerIdentity failed
           resource: the caller's identity
-          reason: dispatch failure: io error: client error (Connect): tcp connect error: Connection refused (os error [number])
+          reason: client error (Connect): tcp connect error: Connection refused (os error [number])
           next: check the network and, with an emulator, that it runs at the endpoint
     ");
 }
