@@ -126,11 +126,11 @@ impl Programs {
         path.unwrap_or_else(|| panic!("the test uses {0}, and does not name it as a requirement", program.name()))
     }
 
-    /// Asserts that the test has named a requirement that is no program.
+    /// Asserts that the test has named a requirement: a condition, or a program that another program starts.
     ///
     /// # Panics
     /// If it has not.
-    pub fn assert_named(&self, condition: Requirement) {
-        self.path(condition);
+    pub fn assert_named(&self, requirement: Requirement) {
+        self.path(requirement);
     }
 }

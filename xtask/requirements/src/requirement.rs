@@ -138,8 +138,8 @@ impl List {
         };
         places.on_path(program).find(fits).ok_or_else(|| {
             let wanted = packages.iter().zip(&versions).map(|(package, version)| format!("{package} {version}"));
-            let wanted: Vec<String> = wanted.collect();
-            lacking(&wanted.join(" with "), places.on_path(program).next().as_deref(), self.name)
+            let wanted = wanted.collect::<Vec<_>>().join(" and ").replacen(" and ", " with ", 1);
+            lacking(&wanted, places.on_path(program).next().as_deref(), self.name)
         })
     }
 
@@ -186,7 +186,7 @@ pub(crate) fn debian_package(program: &str) -> Option<&'static str> {
 }
 
 fn lacking(wanted: &str, other: Option<&Path>, installed_as: &str) -> String {
-    let instead = other.map(|path| format!(" ({} is another)", path.display())).unwrap_or_default();
+    let instead = other.map(|path| format!(" ({} does not fit)", path.display())).unwrap_or_default();
     format!("no {wanted}{instead}: .ci/programs {installed_as}")
 }
 

@@ -106,7 +106,7 @@ fn another_version_is_none() {
     ] {
         let path = machine.write("bin/cfn-lint", script);
         let reason = machine.find(CFN_LINT).expect_err(why);
-        assert!(reason.contains(&format!("({} is another)", path.display())), "{reason}");
+        assert!(reason.contains(&format!("({} does not fit)", path.display())), "{reason}");
     }
     machine.write("bin/cfn-guard", "#!/bin/sh\necho cfn-guard 2.0.0\n");
     machine.find(CFN_GUARD).unwrap_err();

@@ -22,6 +22,8 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts a browser with an empty profile and has it load a page.
     pub(crate) fn open(programs: &Programs, url: &str) -> Self {
+        // The driver finds it by itself.
+        programs.assert_named(CHROMIUM);
         let mut driver = programs.command(CHROMEDRIVER).arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = lines.find_map(|line| Some(line.unwrap().split_once("successfully on port ")?.1.to_owned()));
@@ -31,7 +33,7 @@ impl Browser {
         // Chromium's own sandbox takes rights that root in a container has not; the page is ours.
         let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"];
         let capabilities = json!({"capabilities": {"alwaysMatch": {
-            "goog:chromeOptions": {"args": arguments, "binary": programs.path(CHROMIUM)},
+            "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         }}});
         let id = browser.post("/session", &capabilities)["sessionId"].as_str().unwrap().to_owned();

@@ -14,7 +14,10 @@ use browser::Browser;
 use libtest_mimic::Arguments;
 use requirements::{CHROMEDRIVER, CHROMIUM, Programs, Suite};
 
-const TRIALS: [(&str, fn(&Programs)); 4] = [
+/// A test in a browser, and its name.
+type NamedTrial = (&'static str, fn(&Programs));
+
+const TRIALS: [NamedTrial; 4] = [
     ("a_user_is_greeted_from_the_page", a_user_is_greeted_from_the_page),
     ("the_page_works_below_a_prefix", the_page_works_below_a_prefix),
     ("a_refusal_is_shown", a_refusal_is_shown),
@@ -26,8 +29,11 @@ fn main() -> ExitCode {
     // One browser is work enough for a small machine.
     arguments.test_threads.get_or_insert(1);
     let suite = Suite::new();
-    let trial = |(name, run): (&str, fn(&Programs))| {
-        suite.trial(name, &[CHROMIUM, CHROMEDRIVER], move |programs| Ok::<(), Infallible>(run(programs)))
+    let trial = |(name, run): NamedTrial| {
+        suite.trial(name, &[CHROMIUM, CHROMEDRIVER], move |programs| {
+            run(programs);
+            Ok::<(), Infallible>(())
+        })
     };
     libtest_mimic::run(&arguments, TRIALS.map(trial).into()).exit_code()
 }
