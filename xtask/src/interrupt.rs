@@ -69,8 +69,15 @@ impl Interrupt {
 }
 
 /// What an interruption is to the caller.
-pub(crate) fn interrupted() -> Failure {
+fn interrupted() -> Failure {
     Failure::new(Exit::Interrupted, "interrupted", "stopped as you asked")
+}
+
+/// What a second signal is to the caller: nothing was waited for.
+pub(crate) fn cut_short() -> Failure {
+    Failure::new(Exit::Interrupted, "interrupted", "stopped at once, as you asked twice")
+        .reason("a call that was under way may still be carried out")
+        .hint("repeat the command: it goes on from what it finds")
 }
 
 #[cfg(test)]

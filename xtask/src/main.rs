@@ -95,7 +95,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
                 let result = tokio::select! {
                     biased;
                     result = commands::run(cli.command, &context, ui) => result,
-                    () = context.interrupt.insisted() => Err(interrupt::interrupted().into()),
+                    () = context.interrupt.insisted() => Err(interrupt::cut_short().into()),
                 };
                 let left = tidy(&context, ui).await;
                 (result, left)
@@ -167,13 +167,9 @@ fn with_what_is_left(failure: Failure, left: &[String], ui: &Ui) -> Failure {
         // Losing sight of what goes on at AWS is not "nothing was changed".
         Some(still) if failure.exit == Exit::Failed => Failure { exit: Exit::NeedsHuman, ..failure }.hint(still),
         Some(still) => failure.hint(still),
-        None if failure.exit == Exit::Interrupted && left.is_empty() => {
-            failure.reason("nothing is under way any more; what was finished stays")
-        }
-        None if failure.exit == Exit::Interrupted => {
-            failure.reason("nothing else is under way; what was finished stays")
-        }
-        None => failure,
+        None if failure.exit != Exit::Interrupted || failure.reason.is_some() => failure,
+        None if left.is_empty() => failure.reason("nothing is under way any more; what was finished stays"),
+        None => failure.reason("nothing else is under way; what was finished stays"),
     }
 }
 

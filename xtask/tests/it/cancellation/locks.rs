@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::cases::{LOCK, lock_of, released};
 use crate::counterparts::timing::Watched;
 use crate::counterparts::{Counterparts, World};
-use crate::sandbox::{DEPLOY_TOML, Sandbox};
+use crate::sandbox::{DEPLOY_TOML, Ended, Sandbox};
 
 fn is_locked(counterparts: &Counterparts) -> bool {
     counterparts.world().journal.contains_key(LOCK)
@@ -23,25 +23,35 @@ fn number_of(request: &str, arguments: &[&str], world: &World) -> usize {
     number.unwrap_or_else(|| panic!("it does not ask {request}")) + 1
 }
 
-/// Field case A3: whoever insists on an end leaves no lock either.
-#[test]
-fn a_second_signal_while_the_lock_is_taken_leaves_none() {
-    let number = number_of("ssm:PutParameter", &["release"], &World::default());
+/// A first release that gets two signals while this request is being answered.
+fn interrupted_twice_at(request: &str) -> (Counterparts, Ended) {
+    let world = World { slow: true, ..World::default() };
+    let number = number_of(request, &["release"], &world);
     let (arrived, arrival) = mpsc::channel();
-    let counterparts = Counterparts::start(World { watched: Some(Watched { number, arrived }), ..World::default() });
+    let counterparts = Counterparts::start(World { watched: Some(Watched { number, arrived }), ..world });
     let sandbox = counterparts.sandbox();
     let tool = sandbox.start(&["release"]);
     arrival.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(is_locked(&counterparts));
-    let signal = || {
+    for _ in 0..2 {
         kill_process(Pid::from_child(&tool), Signal::INT).unwrap();
         thread::sleep(Duration::from_millis(50));
-    };
-    signal();
-    signal();
+    }
     let ended = sandbox.end(tool);
     assert_eq!(ended.code, 130, "{}", ended.stderr);
     assert!(!is_locked(&counterparts) && !ended.stderr.contains("left behind"), "{}", ended.stderr);
+    (counterparts, ended)
+}
+
+/// Field case A3: whoever insists on an end leaves no lock either.
+#[test]
+fn a_second_signal_leaves_no_lock_and_says_what_may_go_on() {
+    interrupted_twice_at("ssm:PutParameter");
+    let (counterparts, ended) = interrupted_twice_at(":ExecuteChangeSet");
+    assert!(counterparts.world().under_way.is_some());
+    for part in ["a call that was under way may still be carried out", "goes on without this tool"] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
 }
 
 /// Field case A3: and where it cannot be given back, that is what is said.
