@@ -14,6 +14,8 @@ pub(crate) mod signed;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use config::deployment::Environment;
@@ -88,20 +90,22 @@ pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, S
     let http = Http::of(vars)?.aws()?;
     let source = Source::of(environment, vars).await?;
     let set = |name: &str| vars.get(name).filter(|value| !value.is_empty());
+    let region = Region::new(environment.region.clone());
+    let connector = connector::Connector::new(http.clone());
+    // Bursts of throttling are normal while a stack works; the SDK adds the jitter. All pauses together are shorter than
+    // a lookup may take, so that a call that ends for them says so.
+    let retries = RetryConfig::standard().with_max_attempts(6).with_max_backoff(Duration::from_secs(5));
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(http::CONNECT)
+        .operation_attempt_timeout(http::LOOKUP / 2)
+        .operation_timeout(http::LOOKUP)
+        .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(environment.region.clone()))
+        .region(region.clone())
         .app_name(AppName::new("xtask").expect("the name is valid"))
-        .http_client(connector::Connector::new(http.clone()))
-        // Bursts of throttling are normal while a stack works; the SDK adds the jitter. All pauses together are shorter than
-        // a lookup may take, so that a call that ends for them says so.
-        .retry_config(RetryConfig::standard().with_max_attempts(6).with_max_backoff(Duration::from_secs(5)))
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(http::CONNECT)
-                .operation_attempt_timeout(http::LOOKUP / 2)
-                .operation_timeout(http::LOOKUP)
-                .build(),
-        );
+        .http_client(connector.clone())
+        .retry_config(retries.clone())
+        .timeout_config(timeouts.clone());
     if let Some(endpoint) = &environment.endpoint {
         if set("AWS_ENDPOINT_URL").is_none() {
             loader = loader.endpoint_url(endpoint);
@@ -111,8 +115,15 @@ pub(crate) async fn clients(environment: &Environment, vars: &BTreeMap<String, S
             loader = loader.credentials_provider(Credentials::new("test", "test", None, None, "emulator"));
         }
     }
-    if let Source::Profile { name, .. } = &source {
+    if let Source::Profile { name, kind } = &source {
         loader = loader.profile_name(name);
+        if kind.is_whole() {
+            // The SDK's chain would pass over a profile with a gap, and take the machine's role instead.
+            let of_profile = ProviderConfig::without_region().with_region(Some(region)).with_http_client(connector);
+            let of_profile = of_profile.with_retry_config(retries).with_timeout_config(timeouts);
+            let provider = ProfileFileCredentialsProvider::builder().configure(&of_profile).profile_name(name);
+            loader = loader.credentials_provider(provider.build());
+        }
     }
     let mut config = loader.load().await;
     let role = (source == Source::Job).then(|| Role::of(vars, || aws_sdk_sts::Client::new(&config))).flatten();

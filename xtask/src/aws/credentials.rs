@@ -41,6 +41,8 @@ pub(super) enum Source {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Kind {
     base: Base,
+    /// Whether it says anything about credentials: else they are the machine's.
+    whole: bool,
     /// Whether a role is assumed with a code of a second factor, for which only the AWS CLI asks.
     mfa: bool,
 }
@@ -60,11 +62,11 @@ impl Source {
     /// A choice of the user that leads nowhere.
     pub(super) async fn of(environment: &Environment, vars: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let (id, secret) = (set(vars, "AWS_ACCESS_KEY_ID"), set(vars, "AWS_SECRET_ACCESS_KEY"));
-        if environment.endpoint.is_some() && id.is_none() {
-            return Ok(Self::Emulator);
-        }
         if Role::is_meant(vars) {
             return Ok(Self::Job);
+        }
+        if environment.endpoint.is_some() && id.is_none() {
+            return Ok(Self::Emulator);
         }
         match (id, secret) {
             (Some(_), Some(_)) => return Ok(Self::Keys),
@@ -158,13 +160,29 @@ impl Source {
             };
             return failure.resource(format!("profile {name}")).reason(reason).hint(hint);
         }
+        if let Self::Profile { name, kind: Kind { whole: true, .. } } = self
+            && matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
+        {
+            let failure = Failure::new(Exit::Preflight, "credentials", format!("the AWS profile {name} has an error"));
+            let failure = failure.resource(format!("profile {name}")).reason(reason);
+            return failure.hint(format!("correct it in {}", files(vars)));
+        }
         self.lacking("there are no AWS credentials", reason, vars)
     }
 }
 
 impl Kind {
+    /// Whether the credentials are the profile's own, and nobody else's.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     fn of(profiles: &ProfileSet, name: &str) -> Self {
         let (mut kind, mut next) = (Self::default(), Some(name));
+        let keys = ["aws_access_key_id", "credential_process", "credential_source", "login_session", "role_arn"];
+        let sso = ["source_profile", "sso_account_id", "sso_session", "sso_start_url", "web_identity_token_file"];
+        let has = |key: &&str| profiles.get_profile(name).is_some_and(|profile| profile.get(key).is_some());
+        kind.whole = keys.iter().chain(&sso).any(has);
         // No chain of profiles is longer than there are.
         for _ in profiles.profiles() {
             let Some(profile) = next.and_then(|name| profiles.get_profile(name)) else { break };

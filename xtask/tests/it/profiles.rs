@@ -53,6 +53,24 @@ fn a_profile_that_is_not_there_is_never_replaced_by_the_machines_own_role() {
 }
 
 #[test]
+fn a_profile_with_a_gap_is_not_passed_over() {
+    let counterparts = Counterparts::start(World::default());
+    let (_container, address) = container();
+    let given = format!("http://{address}/keys");
+    for (config, gap) in [
+        ("[profile work]\nrole_arn = arn:aws:iam::111122223333:role/deploy\nsource_profile = wrok\n", "wrok"),
+        ("[profile work]\nsso_account_id = 111122223333\nsso_role_name = a\nsso_region = eu-west-1\n", "sso_start_url"),
+        ("[profile work]\naws_access_key_id = AKIDEXAMPLE\n", "aws_secret_access_key"),
+    ] {
+        let on_machine = sandbox(&counterparts, config).with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &given);
+        let ended = on_machine.with("AWS_PROFILE", "work").run(&["status", "--json"]);
+        let error = error(&ended);
+        assert_eq!((ended.code, &error["message"]), (3, &json!("the AWS profile work has an error")), "{error}");
+        assert!(error["reason"].as_str().unwrap().contains(gap), "{error}");
+    }
+}
+
+#[test]
 fn a_credential_process_is_quoted_without_its_keys() {
     let counterparts = Counterparts::start(World::default());
     let process = "sh -c \"echo the vault is sealed, AKIAIOSFODNN7EXAMPLE >&2; exit 7\"";

@@ -109,7 +109,7 @@ async fn a_process_that_hangs_is_named() {
         }
     }
     let error = InTime(SharedCredentialsProvider::new(Hanging)).provide_credentials().await.unwrap_err();
-    let kind = Kind { base: Base::Process(program("keys --token hush-hush")), mfa: false };
+    let kind = Kind { base: Base::Process(program("keys --token hush-hush")), ..Kind::default() };
     let source = Source::Profile { name: "program".to_owned(), kind };
     let failure = source.gave_none(&error, &BTreeMap::new());
     assert_eq!(failure.message, "the credential process keys did not answer within 30 s");
