@@ -104,17 +104,27 @@ fn deploy_json(world: World) -> After {
     run(world, &[&DEPLOY[..], &["--json"]].concat())
 }
 
-/// The cases that wait for a minute and longer.
+/// What mostly waits.
 #[test]
 fn what_takes_long_runs_together() {
-    let cases: [(&str, fn()); 5] = [
-        ("deployments", delays::a_deployment_ends_as_its_stack_does_however_late_either_is_shown),
-        ("other operations", delays::so_does_every_other_operation),
-        ("rollbacks", delays::a_rollback_to_an_earlier_release_is_followed_too),
-        ("a proxy's answers", begun::a_proxys_answer_is_no_refusal),
-        ("throttling", begun::half_a_minute_of_throttling_delays_and_decides_nothing),
+    let cases: &[fn()] = &[
+        delays::a_deployment_ends_as_its_stack_does_however_late_either_is_shown,
+        delays::so_does_every_other_operation,
+        delays::a_rollback_to_an_earlier_release_is_followed_too,
+        begun::a_proxys_answer_is_no_refusal,
+        begun::half_a_minute_of_throttling_delays_and_decides_nothing,
+        begun::a_change_set_whose_answer_is_lost_is_looked_for,
+        begun::an_answer_to_a_waiting_deployment_is_repeated_until_it_arrives,
+        begun::a_connection_that_is_cut_is_taken_up_with_the_same_token,
+        services::answers_of_ecs_that_cannot_be_read_are_one_warning,
+        services::tasks_that_cannot_be_placed_are_told_in_ecs_words_within_seconds_and_at_the_end,
+        services::an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked,
+        change_sets::a_change_set_that_is_not_shown_at_first_is_waited_for,
+        change_sets::one_that_stays_pending_is_said_and_can_be_interrupted,
+        gates::an_answer_that_is_refused_leaves_the_end_to_the_stack_and_is_given_once,
+        gates::a_run_that_finds_another_release_waiting_leaves_it_alone,
     ];
-    side_by_side(&cases, |(_, case)| case());
+    side_by_side(cases, |case| case());
 }
 
 /// Waits for the end, which must come.

@@ -39,8 +39,7 @@ pub(super) fn a_proxys_answer_is_no_refusal() {
     });
 }
 
-#[test]
-fn a_connection_that_is_cut_is_taken_up_with_the_same_token() {
+pub(super) fn a_connection_that_is_cut_is_taken_up_with_the_same_token() {
     let cases: Vec<(Case, bool)> = CASES.iter().flat_map(|case| [true, false].map(|done| (*case, done))).collect();
     side_by_side(&cases, |((status, arguments, action), done)| {
         let counterparts = Counterparts::start(world(story(status)));
@@ -53,8 +52,7 @@ fn a_connection_that_is_cut_is_taken_up_with_the_same_token() {
     });
 }
 
-#[test]
-fn a_change_set_whose_answer_is_lost_is_looked_for() {
+pub(super) fn a_change_set_whose_answer_is_lost_is_looked_for() {
     side_by_side(&[true, false], |done| {
         let fault = Fault { done: *done, ..Fault::of(Kind::Html502, "CreateChangeSet") };
         let after = deploy(World { faults: vec![fault], ..world(stack("UPDATE_COMPLETE")) });
@@ -85,8 +83,7 @@ pub(super) fn half_a_minute_of_throttling_delays_and_decides_nothing() {
     assert_eq!(after.ended.code, 0, "{}", after.words());
 }
 
-#[test]
-fn an_answer_to_a_waiting_deployment_is_repeated_until_it_arrives() {
+pub(super) fn an_answer_to_a_waiting_deployment_is_repeated_until_it_arrives() {
     let image = image(OTHER_DIGEST);
     let world = World {
         stack: "UPDATE_COMPLETE".to_owned(),

@@ -5,8 +5,7 @@ use std::process::Command;
 use super::*;
 use crate::counterparts::faults::{Fault, Kind};
 
-#[test]
-fn a_change_set_that_is_not_shown_at_first_is_waited_for() {
+pub(super) fn a_change_set_that_is_not_shown_at_first_is_waited_for() {
     let story = Story { set_shown_after: Duration::from_secs(6), ..stack("UPDATE_COMPLETE") };
     let after = deploy(world(story));
     assert_eq!(after.ended.code, 0, "{}", after.words());
@@ -15,8 +14,7 @@ fn a_change_set_that_is_not_shown_at_first_is_waited_for() {
     assert_eq!(after.ended.code, 0, "{}", after.words());
 }
 
-#[test]
-fn one_that_stays_pending_is_said_and_can_be_interrupted() {
+pub(super) fn one_that_stays_pending_is_said_and_can_be_interrupted() {
     let story = || Story { set_ready_after: Duration::from_secs(12), ..stack("UPDATE_COMPLETE") };
     let after = run(world(story()), &[&DEPLOY[..], &["--verbose"]].concat());
     assert_eq!(after.ended.code, 0, "{}", after.words());

@@ -102,8 +102,7 @@ fn on_the_way_back_it_goes_on_for_that_was_proved_before() {
     assert_eq!((after.ended.code, after.calls()[2].as_str()), (4, "CONTINUE hook-1"), "{}", after.words());
 }
 
-#[test]
-fn an_answer_that_is_refused_leaves_the_end_to_the_stack_and_is_given_once() {
+pub(super) fn an_answer_that_is_refused_leaves_the_end_to_the_stack_and_is_given_once() {
     side_by_side(&[(Kind::Denied, End::RolledBack, 4), (Kind::Refused, End::Done, 0)], |(kind, end, code)| {
         let mut world = waiting("UPDATE_COMPLETE", 1800);
         let story = world.story.take().unwrap();
@@ -135,8 +134,7 @@ fn a_run_that_finds_its_own_release_waiting_takes_it_up() {
     assert_eq!(after.calls(), ["CONTINUE hook-1"], "nothing is executed again");
 }
 
-#[test]
-fn a_run_that_finds_another_release_waiting_leaves_it_alone() {
+pub(super) fn a_run_that_finds_another_release_waiting_leaves_it_alone() {
     let mut world = found_waiting(OTHER_DIGEST);
     let story = Story::of("UPDATE_IN_PROGRESS", &image(OTHER_DIGEST), TEMPLATE).told(&[BEGUN]);
     world.story = Some(Story { step: Duration::from_secs(3), ..story });

@@ -15,8 +15,7 @@ fn service(said: &[Said], service: Service, end: End) -> World {
     World { service: Some(service), ..world(Story { said, step, end, ..stack("UPDATE_COMPLETE") }) }
 }
 
-#[test]
-fn tasks_that_cannot_be_placed_are_told_in_ecs_words_within_seconds_and_at_the_end() {
+pub(super) fn tasks_that_cannot_be_placed_are_told_in_ecs_words_within_seconds_and_at_the_end() {
     let failed = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", "Exceeded attempts to wait");
     let told = Service { events: vec![UNPLACED], ..Service::default() };
     let after = run(service(&[failed], told, End::RolledBack), &DEPLOY[..5]);
@@ -28,8 +27,7 @@ fn tasks_that_cannot_be_placed_are_told_in_ecs_words_within_seconds_and_at_the_e
     assert_eq!(words.matches(&format!("Service: {UNPLACED}")).count(), 1, "{words}");
 }
 
-#[test]
-fn answers_of_ecs_that_cannot_be_read_are_one_warning() {
+pub(super) fn answers_of_ecs_that_cannot_be_read_are_one_warning() {
     let definition = "arn:aws:ecs:eu-central-1:111122223333:task-definition/rest-api:8";
     let task = (0, "Task", "AWS::ECS::TaskDefinition", definition, "CREATE_COMPLETE", "");
     let told = Service { is_unreadable: true, ..Service::default() };
@@ -38,8 +36,7 @@ fn answers_of_ecs_that_cannot_be_read_are_one_warning() {
     assert_eq!(after.words().matches("cannot be read").count(), 1, "{}", after.words());
 }
 
-#[test]
-fn an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked() {
+pub(super) fn an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked() {
     let crashed = Service { stopped: vec![("a1", 3), ("b2", 3)], ..Service::default() };
     side_by_side(&[true, false], |yes| {
         let failed = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", "Error occurred during operation");
