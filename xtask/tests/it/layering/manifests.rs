@@ -51,6 +51,25 @@ fn every_package_takes_lints_and_license_from_the_workspace() {
     }
 }
 
+/// Cargo compiles nothing of a workspace that lacks a member's manifest.
+#[test]
+fn every_manifest_goes_to_the_builder_of_the_image() {
+    let read = |path: &str| fs::read_to_string(super::root().join(path)).unwrap();
+    let (dockerfile, ignored, source_tag) =
+        (read("docker/Dockerfile"), read(".dockerignore"), read("xtask/src/artifact.rs"));
+    for package in packages(&metadata()) {
+        let path = package["manifest_path"].as_str().unwrap().trim_end_matches("/Cargo.toml");
+        let folder = path.strip_prefix(super::root().to_str().unwrap()).unwrap().trim_start_matches('/');
+        assert!(dockerfile.contains(&format!("\nCOPY {folder}/Cargo.toml {folder}/\n")), "{folder} is not copied");
+        let stand_in = [format!(" {folder} "), format!(" {folder};")];
+        assert!(stand_in.iter().any(|part| dockerfile.contains(part)), "{folder} has no stand-in for its sources");
+        if !folder.starts_with("crates/") {
+            assert!(ignored.contains(&format!("\n!{folder}/Cargo.toml\n")), ".dockerignore keeps {folder} back");
+            assert!(source_tag.contains(&format!("\"{folder}/Cargo.toml\"")), "no source tag counts {folder}");
+        }
+    }
+}
+
 #[test]
 fn the_tool_is_not_built_unasked() {
     let metadata = metadata();
