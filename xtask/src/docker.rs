@@ -66,7 +66,6 @@ pub(crate) async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, F
 /// As for `connect`.
 pub(crate) async fn reach(vars: &BTreeMap<String, String>, ui: &Ui) -> Result<Engine, Failure> {
     let phase = ui.phase("engine");
-    phase.doing("waiting for the Docker engine");
     let engine = connect(vars).await?;
     engine.warnings.iter().for_each(|warning| ui.warn(warning));
     phase.done(&format!("version {} at {}", engine.version, engine.host));

@@ -170,7 +170,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         containers.chain(images.own.iter().map(|image| format!("image {image}"))).collect()
     };
     let phase = ui.phase("look");
-    phase.doing("waiting for the engine's list of containers and images");
+    phase.doing("the engine's list of containers and images");
     let (containers, images) = find().await?;
     phase.done(&format!(
         "{} containers and {} image names are of this checkout",
@@ -191,7 +191,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         // A release may have replaced a container meanwhile.
         let _turn = Turn::take(&context.root, &context.interrupt, ui).await?;
         let phase = ui.phase("remove");
-        phase.doing("waiting for the engine's list of containers and images");
+        phase.doing("the engine's list of containers and images");
         let (containers, images) = find().await?;
         removed = named(&containers, &images);
         for container in &containers.own {

@@ -25,7 +25,6 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let client = &clients.cloudformation;
     let stack = settled(environment, stack::describe(client, &environment.stack).await?)?;
     let phase = ui.phase("drift");
-    phase.doing("waiting for CloudFormation to compare the stack with its template");
     let body = stack::template_body(client, &stack.id).await?;
     let deployed = Deployed::read(&body, &stack.parameters, &environment.region);
     let (detected, scanned) = tokio::join!(drift::detect(client, &stack.id), scanned(&clients, &stack));

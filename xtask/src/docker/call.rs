@@ -111,7 +111,7 @@ pub(super) async fn next<T>(
         Ok(message) => message,
         Err(_) => {
             let minutes = SILENCE.as_secs() / 60;
-            phase.doing(&format!("waiting for the engine, silent for 10 s (limit {minutes} min): {step}"));
+            phase.doing(&format!("the engine, silent for 10 s (limit {minutes} min): {step}"));
             match tokio::time::timeout(SILENCE - NOTICEABLE, stream.next()).await {
                 Ok(message) => message,
                 Err(_) => {

@@ -173,7 +173,7 @@ impl Lock {
                 phase.line(&format!("waiting for {}", held.holder));
                 told = true;
             }
-            phase.doing(&format!("waiting for the environment lock: {}", held.holder));
+            phase.doing(&format!("the environment lock: {}", held.holder));
             tokio::time::sleep(PAUSE).await;
         }
     }

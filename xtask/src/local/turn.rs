@@ -60,7 +60,7 @@ impl Turn {
             if phase.is_none() && started.elapsed() > NOTICEABLE {
                 let waiting = ui.phase("lock");
                 waiting.line("waiting for another release or destroy of this checkout to end");
-                waiting.doing("waiting for another release or destroy of this checkout to end");
+                waiting.doing("another release or destroy of this checkout to end");
                 phase = Some(waiting);
             }
             interrupt

@@ -211,7 +211,7 @@ async fn wait(client: &Client, id: &str, request: &Request<'_>, phase: &Phase<'_
     let read = async || client.describe_change_set().stack_name(request.stack).change_set_name(id).send().await;
     // It was just made, and is perhaps not to be seen everywhere yet.
     let is_there = |answer: &Result<_, SdkError<_, _>>| !answer.as_ref().is_err_and(|error| is_missing(error.code()));
-    phase.doing("waiting for the change set");
+    phase.doing("the change set");
     loop {
         let described = grace::until_there(is_there, read).await;
         let described = described.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
@@ -242,7 +242,7 @@ async fn wait(client: &Client, id: &str, request: &Request<'_>, phase: &Phase<'_
                 .hint("repeat the command")
                 .into());
         }
-        phase.doing(&format!("waiting for the change set: {}", status.map_or("unknown", |status| status.as_str())));
+        phase.doing(&format!("the change set: {}", status.map_or("unknown", |status| status.as_str())));
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
     }

@@ -189,7 +189,7 @@ impl<'a> Following<'a> {
                         Verdict::AwaitsReason => {
                             phase.doing(&format!("{}, waiting for the events that say why", stack.status));
                         }
-                        Verdict::AwaitsState => phase.doing("waiting for AWS to show the new state"),
+                        Verdict::AwaitsState => phase.doing("AWS, to show the new state"),
                         Verdict::GoesOn => {}
                     }
                     if let Some(watched) = self.look(&stack.status, phase).await {
@@ -198,7 +198,7 @@ impl<'a> Following<'a> {
                 }
                 // A stack that was just made is not everywhere yet.
                 Ok(None) if !self.seen && self.started.elapsed() < LAG => {
-                    phase.doing("waiting for AWS to show the stack")
+                    phase.doing("AWS, to show the stack")
                 }
                 Ok(None) if self.seen && self.lost + 1 < LOST => self.lost += 1,
                 Ok(None) => return Ok(self.ended(Ending::Stuck, true, None)),

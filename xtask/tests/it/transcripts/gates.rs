@@ -92,7 +92,7 @@ fn what_is_wrong_goes_back_before_any_user_sees_it() {
                 the stack, its releases and its lock at AWS, and the image in the registry
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       stack     ...
-                waiting for the change set
+                the change set
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 UPDATE_IN_PROGRESS           Service (AWS::ECS::Service)

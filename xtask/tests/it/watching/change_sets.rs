@@ -18,7 +18,7 @@ pub(super) fn one_that_stays_pending_is_said_and_can_be_interrupted() {
     let story = || Story { set_ready_after: Duration::from_secs(12), ..stack("UPDATE_COMPLETE") };
     let after = run(world(story()), &[&DEPLOY[..], &["--verbose"]].concat());
     assert_eq!(after.ended.code, 0, "{}", after.words());
-    assert!(after.words().contains("waiting for the change set: CREATE_PENDING"), "{}", after.words());
+    assert!(after.words().contains("the change set: CREATE_PENDING"), "{}", after.words());
 
     let (counterparts, sandbox) = start(world(Story { set_ready_after: Duration::from_secs(900), ..story() }));
     let tool = sandbox.start(&DEPLOY);
