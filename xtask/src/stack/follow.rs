@@ -197,9 +197,7 @@ impl<'a> Following<'a> {
                     }
                 }
                 // A stack that was just made is not everywhere yet.
-                Ok(None) if !self.seen && self.started.elapsed() < LAG => {
-                    phase.doing("AWS, to show the stack")
-                }
+                Ok(None) if !self.seen && self.started.elapsed() < LAG => phase.doing("AWS, to show the stack"),
                 Ok(None) if self.seen && self.lost + 1 < LOST => self.lost += 1,
                 Ok(None) => return Ok(self.ended(Ending::Stuck, true, None)),
                 Err(error) => self.endure(error, phase)?,

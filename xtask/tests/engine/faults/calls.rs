@@ -90,6 +90,8 @@ const MEMORY: &str = "ssm";
 
 /// Nothing is waited for in a row of attempts longer than this.
 const WATCHED: u64 = 230;
+/// An execution without an answer is looked for on the stack for a minute and a half, after the attempts to execute.
+const DOUBT: u64 = 180;
 
 /// In the order of a release. The stack is named by its ARN once it is being watched.
 pub(crate) const CALLS: [Call; 24] = [
@@ -109,8 +111,8 @@ pub(crate) const CALLS: [Call; 24] = [
     aws("change set made", STACKS, "CreateChangeSet", Start::Other).changing(),
     aws("change set read", STACKS, "DescribeChangeSet", Start::Image),
     aws("lock checked", MEMORY, "GetParameter", Start::Image).within(WATCHED),
-    aws("execution", STACKS, "ExecuteChangeSet", Start::Image).changing(),
-    aws("execution", STACKS, "ExecuteChangeSet", Start::Other).changing(),
+    aws("execution", STACKS, "ExecuteChangeSet", Start::Image).changing().within(DOUBT),
+    aws("execution", STACKS, "ExecuteChangeSet", Start::Other).changing().within(DOUBT),
     aws("following", STACKS, "DescribeStacks", Start::Image)
         .where_body("starts_with(StackName, 'arn:')")
         .patient()

@@ -54,7 +54,7 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
     let run = trap.spring(fault)?;
     let after = left::look(&stage.emulator, &place.stack, service)?;
     trap.release()?;
-    judge(call, &run, &before, &after)?;
+    judge(call, fault, &run, &before, &after)?;
 
     let next = place.well(&RELEASE, UNDISTURBED).context("the next run")?;
     let end = left::look(&stage.emulator, &place.stack, service)?;
@@ -127,14 +127,16 @@ impl<'a> Trap<'a> {
 }
 
 /// Holds the exit code against what there is.
-fn judge(call: &Call, run: &Run, before: &Left, after: &Left) -> Result<()> {
+fn judge(call: &Call, fault: Fault, run: &Run, before: &Left, after: &Left) -> Result<()> {
     let untouched = (after.deployments, &after.running) == (before.deployments, &before.running);
     let said = || format!("{}\n{}", run.json, run.stderr);
     match run.code {
         Some(0) => ensure!(after.change_sets == 0, "a change set is left over by a success"),
-        // No stack was changed. Also nothing is left, but for what an execution without an answer may yet execute.
+        // No stack was changed. Also nothing is left, but for what an execution without an answer may yet execute, and what
+        // cannot be taken back without credentials.
         Some(1 | 3) => {
-            let open = call.name() == EXECUTION && after.change_sets > before.change_sets;
+            let open =
+                (call.name() == EXECUTION || fault == Fault::ExpiredForGood) && after.change_sets > before.change_sets;
             let same = after.status == before.status || (open && after.status == "REVIEW_IN_PROGRESS");
             ensure!(untouched && same, "not as it was: {after:?}\n{}", said());
             ensure!(open || after.change_sets == before.change_sets, "a change set is left over: {}", said());

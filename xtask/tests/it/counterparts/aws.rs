@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::{DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, faults, iam, reading, service, ssm, staged, story, timing};
+use super::{
+    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, faults, iam, reading, service, ssm, staged, story, timing,
+};
 
 const JSON: &str = "application/x-amz-json-1.1";
 const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
@@ -342,7 +344,8 @@ fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
 
 /// A manifest of an image for either processor, by which a later `PutImage` knows the image.
 fn index(digest: &str) -> String {
-    let parts = ["amd64", "arm64"].map(|architecture| json!({"platform": {"os": "linux", "architecture": architecture}}));
+    let parts =
+        ["amd64", "arm64"].map(|architecture| json!({"platform": {"os": "linux", "architecture": architecture}}));
     json!({"schemaVersion": 2, "manifests": parts, "annotations": {"digest": digest}}).to_string()
 }
 
