@@ -50,10 +50,10 @@ impl Inputs {
         Self { path: template.path.clone(), template: template.body.clone(), parameters }
     }
 
-    /// Their name: 16 hexadecimal digits of a hash.
+    /// Their name: the SHA-256 of them, in hexadecimal digits.
     pub(crate) fn hash(&self) -> String {
         let text = serde_json::to_vec(&(self.template.trim(), &self.parameters)).expect("text can be written as JSON");
-        hex(&Sha256::digest(text))[..16].to_owned()
+        hex(&Sha256::digest(text))
     }
 
     /// The values to send for them.
@@ -72,7 +72,7 @@ impl Inputs {
         let mut packed = GzEncoder::new(Vec::new(), Compression::best());
         packed.write_all(&serde_json::to_vec(self)?)?;
         let text = STANDARD.encode(packed.finish()?);
-        let attempt = &hex(&Sha256::digest(&text))[..16];
+        let attempt = hex(&Sha256::digest(&text));
         let last = text.len().div_ceil(MAX_VALUE) - 1;
         let pieces = text.as_bytes().chunks(MAX_VALUE).enumerate().map(|(number, piece)| {
             let place = if number == last { END.to_owned() } else { format!("{number:03}") };
@@ -89,6 +89,8 @@ impl Inputs {
     }
 }
 
+/// Digits in a name that an earlier version gave.
+const EARLIER: usize = 16;
 /// How the name of the last piece ends. It is written last: without it the others are what was left by an attempt that
 /// was cut short.
 const END: &str = "end";
@@ -153,12 +155,18 @@ fn joined(pieces: &BTreeMap<String, String>, hash: &str) -> Result<Inputs, Strin
         let of_it = |name: &&String| name.rfind('-').map_or("", |dash| &name[..=dash]) == attempt;
         let packed: String = pieces.iter().filter(|(name, _)| of_it(name)).map(|(_, piece)| piece.as_str()).collect();
         match Inputs::unpack(&packed) {
-            Ok(inputs) if inputs.hash() == hash => return Ok(inputs),
+            Ok(inputs) if is_named(&inputs, hash) => return Ok(inputs),
             Ok(_) => "they are not what their name says".clone_into(&mut wrong),
             Err(error) => wrong = format!("their pieces do not belong together: {error}"),
         }
     }
     Err(wrong)
+}
+
+/// Whether this is the name of the inputs. Records of earlier versions name them by the first 16 digits.
+fn is_named(inputs: &Inputs, name: &str) -> bool {
+    let hash = inputs.hash();
+    name == hash || (name.len() == EARLIER && hash.starts_with(name))
 }
 
 /// Removes the inputs of a stack that `keep` does not name. Returns how many parameters went.
