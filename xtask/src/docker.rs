@@ -75,6 +75,10 @@ pub(crate) async fn reach(vars: &BTreeMap<String, String>, ui: &Ui) -> Result<En
 fn open(host: &Host, vars: &BTreeMap<String, String>) -> Result<Docker, bollard::errors::Error> {
     let limit = call::SILENCE.as_secs();
     // The library would take a `DOCKER_TLS_VERIFY` that is set to nothing for a yes.
+    if let Some(files) = &host.tls {
+        let [ca, certificate, key] = host::TLS_FILES.map(|name| files.join(name));
+        return Docker::connect_with_ssl(&host.url, &key, &certificate, &ca, limit, API_DEFAULT_VERSION);
+    }
     let plain = host.url.starts_with("tcp://") || host.url.starts_with("http://");
     if plain && vars.get("DOCKER_TLS_VERIFY").is_none_or(String::is_empty) {
         return Docker::connect_with_http(&host.url, limit, API_DEFAULT_VERSION);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -23,7 +23,12 @@ struct ContextMeta {
 struct Endpoint {
     #[serde(rename = "Host")]
     host: String,
+    #[serde(rename = "SkipTLSVerify", default)]
+    skip_verification: bool,
 }
+
+/// An engine that is reached by TLS and its client know each other by these.
+pub(super) const TLS_FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
 
 /// Where an engine is. It never holds a password: the docker command takes none from an address either.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub(crate) struct Host {
     pub(super) url: String,
     /// The context that names it.
     context: Option<String>,
+    /// The folder of `ca.pem`, `cert.pem` and `key.pem`, where the context has some.
+    pub(super) tls: Option<PathBuf>,
 }
 
 impl fmt::Display for Host {
@@ -90,17 +97,17 @@ pub(super) fn find(vars: &BTreeMap<String, String>) -> (Result<Host, String>, Ve
     if let Some(host) = set("DOCKER_HOST") {
         let mut warnings = Vec::new();
         let url = address(host, tls, &mut warnings).map_err(|reason| format!("DOCKER_HOST: {reason}"));
-        return (url.map(|url| Host { url, context: None }), warnings);
+        return (url.map(|url| Host { url, ..Host::default() }), warnings);
     }
     let (config, warning) = cli_config::read(vars);
     let mut warnings: Vec<String> = warning.into_iter().collect();
     let name = set("DOCKER_CONTEXT").cloned().or(config.current_context).unwrap_or_default();
     let host = match cli_config::folder(vars) {
         Some(folder) if !name.is_empty() && name != "default" => context_host(&folder, &name)
-            .and_then(|host| address(&host, tls, &mut warnings))
-            .map(|url| Host { url, context: Some(name.clone()) })
+            .and_then(|(host, files)| Ok((address(&host, tls || files.is_some(), &mut warnings)?, files)))
+            .map(|(url, tls)| Host { url, context: Some(name.clone()), tls })
             .map_err(|reason| format!("docker context {name:?}: {reason}")),
-        _ => Ok(Host { url: DEFAULT.to_owned(), context: None }),
+        _ => Ok(Host { url: DEFAULT.to_owned(), ..Host::default() }),
     };
     (host, warnings)
 }
@@ -145,8 +152,9 @@ fn address(text: &str, tls: bool, warnings: &mut Vec<String>) -> Result<String, 
     }
 }
 
-/// The docker command files a context under the SHA-256 of its name.
-fn context_host(folder: &Path, name: &str) -> Result<String, String> {
+/// The address of a context, and the folder of its TLS files. The docker command files a context under the SHA-256 of its
+/// name, and what belongs to its engine in a folder `docker`.
+fn context_host(folder: &Path, name: &str) -> Result<(String, Option<PathBuf>), String> {
     let id = hex(&Sha256::digest(name.as_bytes()));
     let meta = folder.join("contexts/meta").join(&id).join("meta.json");
     let text = std::fs::read(&meta).map_err(|error| match error.kind() {
@@ -155,11 +163,18 @@ fn context_host(folder: &Path, name: &str) -> Result<String, String> {
     })?;
     let meta: ContextMeta =
         serde_json::from_slice(&text).map_err(|error| format!("{} cannot be read: {error}", meta.display()))?;
-    if folder.join("contexts/tls").join(&id).exists() {
-        return Err("it uses TLS files; set DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH instead".to_owned());
-    }
     let endpoint = meta.endpoints.get("docker").ok_or("it names no docker endpoint")?;
-    Ok(endpoint.host.clone())
+    if endpoint.skip_verification {
+        return Err("it does not verify the engine's certificate (SkipTLSVerify); give it the engine's CA".to_owned());
+    }
+    let tls = folder.join("contexts/tls").join(&id).join("docker");
+    if !tls.exists() {
+        return Ok((endpoint.host.clone(), None));
+    }
+    match TLS_FILES.iter().find(|name| !tls.join(name).is_file()) {
+        Some(missing) => Err(format!("{} has no {missing}", tls.display())),
+        None => Ok((endpoint.host.clone(), Some(tls))),
+    }
 }
 
 #[cfg(test)]
@@ -269,7 +284,7 @@ mod tests {
 
     #[test]
     fn only_an_engine_on_this_machine_is_local() {
-        let is_local = |url: &str| Host { url: url.to_owned(), context: None }.is_local();
+        let is_local = |url: &str| Host { url: url.to_owned(), ..Host::default() }.is_local();
         for url in ["unix:///x", "npipe:////./pipe/x", "tcp://localhost:1", "tcp://127.0.0.5:1", "http://[::1]:1"] {
             assert!(is_local(url), "{url}");
         }

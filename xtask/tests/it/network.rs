@@ -1,6 +1,8 @@
 //! The finished tool on a machine that reaches AWS in another way than directly.
 #![cfg(target_os = "linux")]
 
+use sha2::{Digest, Sha256};
+
 use crate::counterparts::{Counterparts, World, proxy};
 
 /// A name that no resolver knows: only a proxy leads there.
@@ -86,4 +88,28 @@ fn an_answer_of_a_proxy_is_not_taken_for_one_of_aws() {
     let sandbox = counterparts.sandbox().with("AWS_ENDPOINT_URL", "https://aws.invalid");
     let ended = sandbox.with("https_proxy", &proxy.url).run(&["status"]);
     assert!(ended.stderr.contains("from https_proxy does not lead to aws.invalid"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_engine_behind_tls_is_reached_as_its_context_says() {
+    let counterparts = Counterparts::start(World::default());
+    let (tls, authority) = proxy::tls("127.0.0.1", counterparts.address());
+    let sandbox = counterparts.sandbox().without("DOCKER_HOST");
+    let id: String = Sha256::digest("far").iter().map(|byte| format!("{byte:02x}")).collect();
+    let meta = format!(r#"{{"Name":"far","Endpoints":{{"docker":{{"Host":"tcp://{tls}"}}}}}}"#);
+    sandbox.write("home/.docker/config.json", r#"{"currentContext":"far"}"#);
+    sandbox.write(&format!("home/.docker/contexts/meta/{id}/meta.json"), &meta);
+    let file = |name: &str, text: &str| sandbox.write(&format!("home/.docker/contexts/tls/{id}/docker/{name}"), text);
+    let client = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).unwrap();
+    file("ca.pem", &authority);
+    file("cert.pem", &client.cert.pem());
+    let ended = sandbox.run(&["release"]);
+    assert!(ended.code == 3 && ended.stderr.contains("has no key.pem"), "{}", ended.stderr);
+    file("key.pem", &client.signing_key.serialize_pem());
+    let ended = sandbox.run(&["release"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    // Another authority than the engine's.
+    file("ca.pem", &client.cert.pem());
+    let ended = sandbox.run(&["build"]);
+    assert!(ended.code == 3 && ended.stderr.contains("certificate"), "{}", ended.stderr);
 }
