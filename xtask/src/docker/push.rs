@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use backon::Retryable;
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::models::PushImageInfo;
@@ -12,12 +13,15 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::call::{self, CHANGE, LOOKUP, ask};
 use super::megabytes;
+use crate::http;
 use crate::image::{Digest, ImageReference};
 use crate::outcome::{Exit, Failure};
 use crate::ui::Phase;
 
 /// How often something is tried that the registry turns away at once.
-const TRIES: u32 = 3;
+const TRIES: usize = 3;
+/// The first pause between two of them.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What engine or registry said instead of doing it.
 #[derive(Debug)]
@@ -57,32 +61,10 @@ pub(crate) async fn push(
     let tag = target.tag.as_deref().context("a push needs a tag")?;
     let options = TagImageOptionsBuilder::default().repo(&target.name()).tag(tag).build();
     ask(CHANGE, docker.tag_image(source, Some(options))).await.map_err(|error| failure(target, error.reason))?;
-    tried(
-        target,
-        |reason| phase.doing(&format!("trying again: {reason}")),
-        async || once(docker, target, tag, credentials, phase).await,
-    )
-    .await
-}
-
-/// Tries again what the registry turns away at once, unless it means it.
-async fn tried<T>(
-    target: &ImageReference,
-    again: impl Fn(&str),
-    attempt: impl AsyncFn() -> Result<T, Refused>,
-) -> Result<T> {
-    let (mut left, mut pause) = (TRIES, Duration::from_secs(1));
-    loop {
-        left -= 1;
-        match attempt().await {
-            Err(refused) if left > 0 && refused.may_pass() => {
-                again(&refused.reason);
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            ended => return ended.map_err(|refused| failure(target, refused.reason).into()),
-        }
-    }
+    let attempt = || once(docker, target, tag, credentials, phase);
+    let again = |refused: &Refused, _| phase.doing(&format!("trying again: {}", refused.reason));
+    let pushed = attempt.retry(http::retries(TRIES, PAUSE)).when(Refused::may_pass).notify(again).await;
+    pushed.map_err(|refused| failure(target, refused.reason).into())
 }
 
 /// One push.
@@ -136,16 +118,14 @@ fn may_pass(reason: &str) -> bool {
 /// What engine or registry say.
 pub(crate) async fn digest(docker: &Docker, target: &ImageReference, credentials: &Credentials) -> Result<Digest> {
     let name = target.to_string();
-    let inspected = tried(
-        target,
-        |_| {},
-        async || {
-            let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials)));
-            let refused = |reason| Refused { reason: format!("its digest cannot be read: {reason}"), retried: false };
-            ask(LOOKUP, asked).await.map_err(|error| refused(error.reason))
-        },
-    );
-    let digest = inspected.await?.descriptor.digest.unwrap_or_default();
+    let attempt = || async {
+        let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials)));
+        let refused = |reason| Refused { reason: format!("its digest cannot be read: {reason}"), retried: false };
+        ask(LOOKUP, asked).await.map_err(|error| refused(error.reason))
+    };
+    let inspected = attempt.retry(http::retries(TRIES, PAUSE)).when(Refused::may_pass).await;
+    let inspected = inspected.map_err(|refused| failure(target, refused.reason))?;
+    let digest = inspected.descriptor.digest.unwrap_or_default();
     digest
         .parse()
         .map_err(|reason| failure(target, format!("the registry answered digest {digest:?}: {reason}")).into())
