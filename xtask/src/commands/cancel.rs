@@ -30,7 +30,16 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     } else {
         format!("Cancel the update of stack {} and go back to the release before?", stack.name)
     };
-    if !ui.confirm(&question).await? {
+    ui.still_runs(Some(format!(
+        "stack {} is {} and goes on without this tool; cargo xtask events {name} --follow watches it",
+        stack.name, stack.status
+    )));
+    let agreed = ui.confirm(&question).await;
+    if !matches!(agreed, Ok(true)) {
+        // Nothing of this command's is under way.
+        ui.still_runs(None);
+    }
+    if !agreed? {
         return Err(outcome::declined("the operation goes on", format!("stack {}", stack.name)).into());
     }
     let status = rollout::turn_back(&clients, environment, &stack, ui).await?;

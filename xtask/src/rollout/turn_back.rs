@@ -24,6 +24,8 @@ pub(crate) async fn turn_back(clients: &Clients, environment: &Environment, stac
         return Ok("DELETE_COMPLETE".to_owned());
     }
     let (mark, token) = (events::mark(&clients.cloudformation, &stack.id).await, token());
+    // Before the call: it may reach AWS also where nobody waits for its answer.
+    rolls_back(environment, stack, ui);
     let begun = stack::cancel_update(&clients.cloudformation, stack, &token).await;
     // The update itself may end before it is cancelled.
     back(clients, environment, stack, (mark, Vec::new(), begun), "cancelled", ui).await
@@ -43,12 +45,20 @@ pub(crate) async fn recover(
 ) -> Result<String> {
     let (mark, role) = (events::mark(&clients.cloudformation, &stack.id).await, environment.execution_role.as_deref());
     let token = token();
+    rolls_back(environment, stack, ui);
     let begun = if halted {
         stack::rollback(&clients.cloudformation, stack, role, &token).await
     } else {
         stack::continue_rollback(&clients.cloudformation, stack, role, skip, &token).await
     };
     back(clients, environment, stack, (mark, vec![token], begun), "rolled back", ui).await
+}
+
+fn rolls_back(environment: &Environment, stack: &Stack, ui: &Ui) {
+    ui.still_runs(Some(format!(
+        "stack {} is rolling back and goes on without this tool; cargo xtask events {} --follow watches it",
+        stack.name, environment.name
+    )));
 }
 
 /// Follows a stack on its way back.
@@ -61,10 +71,6 @@ async fn back(
     ui: &Ui,
 ) -> Result<String> {
     let phase = ui.phase("rollback");
-    ui.still_runs(Some(format!(
-        "stack {} is rolling back and goes on without this tool; cargo xtask events {} --follow watches it",
-        stack.name, environment.name
-    )));
     let doubt = Doubt::of(begun, &phase, ui)?;
     let in_doubt = doubt.exists();
     let watch = Watch { tokens, in_doubt, until_paused: true, ..Watch::of(&stack.id, Some(stack), mark) };
