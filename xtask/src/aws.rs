@@ -71,11 +71,6 @@ impl Clients {
         Self { cloudformation, ..from(&config, signed::Signed::default()) }
     }
 
-    /// These answer too.
-    pub(crate) fn and(self, ecs: aws_sdk_ecs::Client, logs: aws_sdk_cloudwatchlogs::Client) -> Self {
-        Self { ecs, logs, ..self }
-    }
-
     /// What is asked by hand answers at this address.
     pub(crate) fn with_signed_at(self, endpoint: &str) -> Self {
         Self { signed: signed::Signed::at(endpoint), ..self }

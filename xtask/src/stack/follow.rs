@@ -315,3 +315,6 @@ fn in_words(error: &anyhow::Error) -> String {
     let reason = failure.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("{failure}{reason}")
 }
+
+#[cfg(test)]
+mod tests;

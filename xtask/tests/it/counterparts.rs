@@ -6,6 +6,7 @@
 mod aws;
 pub(crate) mod containers;
 mod engine;
+pub(crate) mod evidence;
 pub(crate) mod faults;
 mod iam;
 pub(crate) mod proxy;
@@ -54,8 +55,10 @@ pub(crate) struct World {
     pub(crate) story: Option<story::Story>,
     /// What goes wrong on the way to AWS.
     pub(crate) faults: Vec<faults::Fault>,
-    /// A service whose tasks do not start.
+    /// What an update of its service leads to, in ECS's own words.
     pub(crate) service: Option<service::Service>,
+    /// What failures leave behind.
+    pub(crate) evidence: evidence::Evidence,
     /// Whether the stack has no output with its URL.
     pub(crate) no_url: bool,
     /// How often a change set was executed.

@@ -4,7 +4,9 @@
 #![cfg(target_os = "linux")]
 
 mod begun;
+mod causes;
 mod change_sets;
+mod crashes;
 mod delays;
 mod drifts;
 mod expired;
@@ -28,6 +30,11 @@ Parameters:
   ContainerURI: {Type: String}
 Resources:
   Gateway: {Type: AWS::ApiGateway::RestApi}
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: a b
+  Service: {Type: AWS::ECS::Service}
 Outputs:
   ApiGatewayURL: {Value: !Sub 'https://${Gateway}.example'}
 ";
@@ -116,9 +123,14 @@ fn what_takes_long_runs_together() {
         begun::a_change_set_whose_answer_is_lost_is_looked_for,
         begun::an_answer_to_a_waiting_deployment_is_repeated_until_it_arrives,
         begun::a_connection_that_is_cut_is_taken_up_with_the_same_token,
-        services::answers_of_ecs_that_cannot_be_read_are_one_warning,
         services::tasks_that_cannot_be_placed_are_told_in_ecs_words_within_seconds_and_at_the_end,
-        services::an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked,
+        crashes::a_crash_loop_is_told_within_seconds_with_exit_code_and_log,
+        crashes::what_can_only_fail_is_given_up,
+        crashes::a_healthy_roll_is_never_called_hopeless,
+        crashes::what_may_yet_work_is_not_given_up,
+        crashes::whoever_may_not_ask_ecs_is_told_once_and_the_stack_decides,
+        crashes::where_the_service_cannot_be_read_its_task_definition_tells_new_tasks_from_old,
+        crashes::an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked,
         change_sets::a_change_set_that_is_not_shown_at_first_is_waited_for,
         change_sets::one_that_stays_pending_is_said_and_can_be_interrupted,
         gates::an_answer_that_is_refused_leaves_the_end_to_the_stack_and_is_given_once,

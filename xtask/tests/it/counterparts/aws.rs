@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
 use super::{
-    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, faults, iam, reading, service, ssm, staged, story, timing,
+    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, evidence, faults, iam, reading, service, ssm, staged, story,
+    timing,
 };
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -37,15 +38,17 @@ pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
 fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
     if let Some(target) = request.headers.get("x-amz-target") {
         let action = target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
-        if action == "FilterLogEvents" {
+        if ["FilterLogEvents", "GetLogEvents"].contains(&action.as_str()) {
             world.asked.push(format!("logs:{action}"));
-            return log(world);
+            let input = serde_json::from_slice(&request.body).unwrap();
+            return evidence::logs(&world.evidence, &action, &input).unwrap_or_else(|| log(world));
         }
         if let Some(service) = staged::service(target.to_str().unwrap()) {
             world.asked.push(format!("{service}:{action}"));
             let input = serde_json::from_slice(&request.body).unwrap();
             if let Some(told) = world.service.as_ref().filter(|_| service == "ecs") {
-                return service::answer(told, &action, &input);
+                let status = world.story.as_ref().map(story::Story::truth).unwrap_or_default();
+                return service::answer(told, &status, &action, &input);
             }
             return staged::answer(world, &action, &input);
         }
@@ -69,6 +72,7 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
     let service = match action {
         "GetCallerIdentity" => "sts",
         "GetOpenIDConnectProvider" | "GetRole" | "SimulatePrincipalPolicy" => "iam",
+        "GetConsoleOutput" => "ec2",
         _ => "cloudformation",
     };
     world.asked.push(format!("{service}:{action}"));
@@ -134,6 +138,8 @@ fn query(
             timing::begin(world);
             Ok(String::new())
         }
+        "DescribeEvents" => Ok(evidence::failed(world)),
+        "GetConsoleOutput" => Ok(evidence::console(world)),
         _ => reading::query(world, action, form),
     }
 }

@@ -27,47 +27,6 @@ pub(super) fn tasks_that_cannot_be_placed_are_told_in_ecs_words_within_seconds_a
     assert_eq!(words.matches(&format!("Service: {UNPLACED}")).count(), 1, "{words}");
 }
 
-pub(super) fn answers_of_ecs_that_cannot_be_read_are_one_warning() {
-    let definition = "arn:aws:ecs:eu-central-1:111122223333:task-definition/rest-api:8";
-    let task = (0, "Task", "AWS::ECS::TaskDefinition", definition, "CREATE_COMPLETE", "");
-    let told = Service { is_unreadable: true, ..Service::default() };
-    let after = run(service(&[task], told, End::Done), &DEPLOY);
-    assert_eq!(after.ended.code, 0, "{}", after.words());
-    assert_eq!(after.words().matches("cannot be read").count(), 1, "{}", after.words());
-}
-
-pub(super) fn an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked() {
-    let crashed = Service { stopped: vec![("a1", 3), ("b2", 3)], ..Service::default() };
-    side_by_side(&[true, false], |yes| {
-        let failed = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", "Error occurred during operation");
-        let world = service(&[failed], crashed.clone(), End::RolledBack);
-        let after = run(world, if *yes { &DEPLOY } else { &DEPLOY[..5] });
-        assert_eq!(after.ended.code, 4, "{}", after.words());
-        assert!(after.words().contains("ended with exit code 3"), "{}", after.words());
-        let cancelled = after.calls().iter().any(|call| call == "CancelUpdateStack");
-        assert_eq!(cancelled, *yes, "{}", after.words());
-    });
-}
-
-#[test]
-fn the_cause_is_found_inside_a_nested_stack() {
-    const NETWORK: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-Network-X/2";
-    const OWN: &str = "AWS::CloudFormation::Stack";
-    let embedded = "Embedded stack was not successfully updated: The following resource(s) failed to create: [Subnet]";
-    let said = vec![(1, "Network", OWN, NETWORK, "UPDATE_FAILED", embedded)];
-    let inside = vec![
-        (0, "rest-api-Network-X", OWN, NETWORK, "UPDATE_IN_PROGRESS", ""),
-        (0, "Route", "AWS::EC2::Route", "r", "CREATE_FAILED", "Resource creation cancelled"),
-        (0, "Subnet", "AWS::EC2::Subnet", "s", "CREATE_FAILED", "The CIDR '10.0.0.0/8' is invalid"),
-        (0, "rest-api-Network-X", OWN, NETWORK, "UPDATE_FAILED", "The following resource(s) failed"),
-    ];
-    let nested = [(NETWORK, inside)].into();
-    let after = deploy_json(world(Story { said, nested, end: End::RolledBack, ..stack("UPDATE_COMPLETE") }));
-    let error = after.error();
-    assert_eq!((after.ended.code, &error["reason"]), (4, &"The CIDR '10.0.0.0/8' is invalid".into()), "{error}");
-    assert_eq!(error["resource"], "Network/Subnet (AWS::EC2::Subnet)");
-}
-
 #[test]
 fn a_stack_that_somebody_else_deletes_meanwhile_is_gone() {
     let after = deploy_json(world(Story { end: End::Deleted, ..stack("UPDATE_COMPLETE") }));
