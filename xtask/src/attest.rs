@@ -5,47 +5,22 @@ mod check;
 
 use anyhow::Result;
 use config::deployment::Environment;
-use serde::Serialize;
 
-use crate::aws::Clients;
 use crate::context::Context;
-use crate::docker::login;
-use crate::docker::push::Credentials;
-use crate::image::{Digest, ImageReference};
-use crate::oci::artifact::Document;
-use crate::oci::{self, Registry};
-use crate::plan::Platform;
-use crate::provenance::Facts;
-use crate::{ecr, git, github, provenance, sbom};
+use aws::Clients;
+use aws::ecr;
 pub(crate) use check::{checks, verified};
-
-/// What is attached to an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    Sbom,
-    Provenance,
-}
-
-/// Something that an image has, as `--json` shows it.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Attestation {
-    kind: Kind,
-    /// Of its manifest in the registry.
-    digest: String,
-    /// Packages that a bill of materials has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    packages: Option<usize>,
-    /// What provenance says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    builder: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repository: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    commit: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run: Option<String>,
-}
+use image::docker::login;
+use image::oci;
+use image::oci::Registry;
+use image::oci::artifact::Document;
+use image::{git, sbom};
+use model::attestation::Kind;
+use model::credentials::Credentials;
+use model::parameters::Platform;
+use model::provenance;
+use model::provenance::Facts;
+use model::reference::{Digest, ImageReference};
 
 /// What an image was built from.
 pub(crate) struct Origin<'a> {
@@ -54,32 +29,6 @@ pub(crate) struct Origin<'a> {
     pub(crate) commit: Option<&'a str>,
     /// The tag that names the image's content.
     pub(crate) content: &'a str,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::Sbom, Self::Provenance];
-
-    fn media_type(self) -> &'static str {
-        match self {
-            Self::Sbom => sbom::KIND,
-            Self::Provenance => provenance::KIND,
-        }
-    }
-
-    /// The tag of what is attached: a name for the lifecycle, which takes what has none, and for those who cannot list.
-    fn tag(self, image: &Digest) -> String {
-        let end = match self {
-            Self::Sbom => "sbom",
-            Self::Provenance => "provenance",
-        };
-        format!("{}.{end}", oci::list_tag(image))
-    }
-}
-
-/// Digest of the image that something with this tag is attached to, as [`Kind::tag`] or the specification's list names it.
-pub(crate) fn subject(tag: &str) -> Option<Digest> {
-    let hex = tag.strip_prefix("sha256-")?.split('.').next()?;
-    format!("sha256:{hex}").parse().ok()
 }
 
 /// The registry of an image of `environment`. What is on this machine speaks HTTP; so does an emulator, which plays ECR's
@@ -93,7 +42,7 @@ pub(crate) fn registry(
     image: &ImageReference,
     credentials: Option<Credentials>,
 ) -> Result<Registry> {
-    let set = |name: &str| github::set(&context.vars, name);
+    let set = |name: &str| model::job::set(&context.vars, name);
     let endpoint = environment.and_then(|environment| {
         set("AWS_ENDPOINT_URL_ECR").or(environment.endpoint.as_deref()).or_else(|| set("AWS_ENDPOINT_URL"))
     });
@@ -182,7 +131,7 @@ pub(crate) async fn attach(
     // Where git cannot say, it is the repository that Cargo.toml names, of no commit.
     let sources = git::origin(&context.root).await.ok().flatten();
     let repository = provenance::repository(&context.vars, sources.as_deref());
-    let lock = sbom::lock(context)?;
+    let lock = sbom::lock(context.workspace())?;
     let facts = Facts {
         image,
         repository: &repository,
@@ -193,7 +142,7 @@ pub(crate) async fn attach(
         content: origin.content,
     };
     let bytes = [
-        sbom::write(context, origin.platform, image).await?,
+        sbom::write(context.workspace(), origin.platform, image).await?,
         provenance::statement(&context.vars, &facts).to_string().into_bytes(),
     ];
     let documents = Kind::ALL.into_iter().zip(bytes);

@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::aws::signed::{API_GATEWAY, Call, IAM};
-use crate::aws::{self, Clients, Identity};
-use crate::ecr;
-use crate::outcome::{Exit, Failure};
-use crate::plan::Value;
-use crate::policy::{self, Level};
-use crate::stack::Stack;
-use crate::trust::{AUDIENCE, PROVIDER, Trust};
+use aws::ecr;
+use aws::signed::{API_GATEWAY, Call, IAM};
+use aws::{Clients, Identity};
+use model::outcome::{Exit, Failure};
+use model::parameters::Value;
+use model::policy;
+use model::policy::Level;
+use model::policy::PROVIDER;
+use model::stack::Stack;
+use model::trust::{AUDIENCE, Trust};
 
 const TEMPLATE: &str = "infra/bootstrap.yaml";
 

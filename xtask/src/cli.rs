@@ -12,7 +12,7 @@ pub(crate) use self::arguments::{
 };
 pub(crate) use self::pipeline::{Announce, Comment, NextVersion};
 pub(crate) use self::upkeep::{Bootstrap, Destroy, IamPolicy, Prune, Recover};
-use crate::outcome::EXIT_CODES;
+use model::outcome::EXIT_CODES;
 
 /// Release the service: image, registry, stack, proof
 #[derive(Debug, Parser)]

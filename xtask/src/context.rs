@@ -6,13 +6,15 @@ use std::sync::{Mutex, OnceLock};
 
 use config::deployment::{Deployment, Environment};
 
-use crate::http::Http;
-use crate::interrupt::Interrupt;
-use crate::journal::lock::Locks;
-use crate::outcome::{Exit, Failure};
-use crate::report::Report;
-use crate::smoke::sign_in::{self, Guests};
-use crate::template::{InvalidTemplate, Template};
+use crate::smoke::sign_in;
+use crate::smoke::sign_in::Guests;
+use aws::journal::lock::Locks;
+use image::workspace::Workspace;
+use machine::http::Http;
+use machine::interrupt::Interrupt;
+use model::outcome::{Exit, Failure};
+use model::report::Report;
+use model::template::{InvalidTemplate, Template};
 
 /// The file that marks the repository's root.
 pub(crate) const DEPLOY_TOML: &str = "deploy.toml";
@@ -175,6 +177,11 @@ impl Context {
     /// Takes what was noted.
     pub(crate) fn into_report(self) -> Report {
         self.report.into_inner().expect("no holder panics")
+    }
+
+    /// What is compiled.
+    pub(crate) fn workspace(&self) -> Workspace<'_> {
+        Workspace { root: &self.root, service: &self.deployment.service, vars: &self.vars }
     }
 
     /// The way to what is asked over HTTP besides AWS.

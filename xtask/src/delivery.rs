@@ -15,16 +15,21 @@ use anyhow::Result;
 use crate::cli::{Conduct, Proof};
 use crate::context::Context;
 use crate::diagnose;
-use crate::image::{Digest, ImageReference};
-use crate::journal::Remembered;
-use crate::journal::lock::{self, Holder, Lock};
-use crate::outcome::{Exit, Failure};
 use crate::preflight::Ready;
-use crate::proof::{self, Door, Manner};
-use crate::report::{Change, Smoke};
-use crate::rollout::{self, Asker, Manners, Outlook, Proposal, Seen, Wanted};
-use crate::stack::Stack;
+use crate::proof;
+use crate::proof::{Door, Manner};
+use crate::rollout;
+use crate::rollout::{Asker, Manners, Outlook, Proposal, Seen, Wanted};
 use crate::ui::{Phase, Ui};
+use aws::journal::Remembered;
+use aws::journal::lock;
+use aws::journal::lock::{Holder, Lock};
+use model::outcome::{Exit, Failure};
+use model::progress::Progress;
+use model::record::Change;
+use model::reference::{Digest, ImageReference};
+use model::report::Smoke;
+use model::stack::Stack;
 
 /// How long a deployed endpoint may take to be right: a gateway spreads changes within a minute or so.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -107,12 +112,13 @@ impl Delivery<'_> {
     }
 
     async fn lock(&self, phase: &Phase<'_>) -> Result<Arc<Lock>> {
-        let run = lock::run_url(&self.context.vars);
+        let run = model::job::run_url(&self.context.vars);
         let commit = self.commit.as_deref();
         let by = &self.ready.identity.arn;
         let holder = Holder::this_run(&rollout::token(), by, &self.doing, commit, run.as_deref());
         let (client, environment) = (&self.ready.clients.ssm, self.wanted.environment);
-        let take = self.context.locks.take(client, environment, holder, self.conduct.wait, phase);
+        let report = |step: Progress<'_>| phase.report(step);
+        let take = self.context.locks.take(client, environment, holder, self.conduct.wait, &report);
         self.context.interrupt.or(take).await
     }
 
@@ -189,7 +195,7 @@ impl Delivery<'_> {
     /// Under the lock: execute, prove, record; what is not proved is taken back.
     async fn carry(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<Stack> {
         let Self { ready, ui, .. } = self;
-        if let Err(error) = self.context.interrupt.or(lock.check(&phase)).await {
+        if let Err(error) = self.context.interrupt.or(lock.check(&|step| phase.report(step))).await {
             proposal.abandon(&ready.clients.cloudformation).await;
             return Err(error);
         }

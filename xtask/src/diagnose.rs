@@ -4,16 +4,19 @@
 
 use config::deployment::Environment;
 
-use crate::aws::Clients;
-use crate::outcome::{Exit, Failure};
-use crate::stack::cause::Cause;
-use crate::stack::events::{self, Event, STACK_TYPE, first_cause};
-use crate::stack::evidence;
-use crate::stack::failed::{Of, failed, unread};
-use crate::stack::follow::Followed;
-use crate::stack::{self, Stack};
-use crate::template::Template;
 use crate::ui::Ui;
+use aws::Clients;
+use aws::stack;
+use aws::stack::cause::Cause;
+use aws::stack::events;
+use aws::stack::evidence;
+use aws::stack::failed::{Of, failed, unread};
+use aws::stack::follow::Followed;
+use model::outcome::{Exit, Failure};
+use model::stack::Stack;
+use model::stack::first_cause;
+use model::stack::{Event, STACK_TYPE};
+use model::template::Template;
 
 /// Deepest that nested stacks are followed.
 const DEPTH: usize = 5;

@@ -20,13 +20,16 @@ use std::time::Duration;
 
 use config::deployment::Environment;
 
-use crate::aws::{self, Clients, Identity};
 use crate::context::Context;
-use crate::outcome::{self, Exit, Failure};
 use crate::preflight;
-use crate::report::Check;
-use crate::rollout::{self, Seen};
-use crate::status::{self, Answer};
+use crate::rollout;
+use crate::rollout::Seen;
+use aws::{Clients, Identity};
+use model::outcome;
+use model::outcome::{Exit, Failure};
+use model::report::Check;
+use model::status;
+use model::status::Answer;
 use token::Token;
 use wanted::{Read, Wanted};
 
@@ -106,7 +109,7 @@ pub(crate) async fn look(context: &Context, environment: &Environment, token: &T
 /// What is known without AWS.
 async fn here(context: &Context, read: &Read) -> (Vec<Finding>, Vec<Finding>) {
     let platform = read.platform.as_ref().and_then(|platform| platform.as_ref().ok()).copied();
-    let compiles_here = platform.map(crate::plan::Platform::is_host);
+    let compiles_here = platform.map(model::parameters::Platform::is_host);
     tokio::join!(engine::look(context, compiles_here), machine::look(context, platform))
 }
 

@@ -14,14 +14,15 @@ use bollard::Docker;
 use config::deployment::Service;
 use tokio::time::Instant;
 
-use crate::docker::Owner;
-use crate::docker::build::Image;
-use crate::docker::container::{self, Container, OtherContainer, Purpose, Spec, StartError};
-use crate::http::Client;
-use crate::interrupt::Interrupt;
-use crate::outcome::{Exit, Failure};
-use crate::report::Change;
 use crate::ui::Phase;
+use image::docker::Owner;
+use image::docker::build::Image;
+use image::docker::container;
+use image::docker::container::{Container, OtherContainer, Purpose, Spec, StartError};
+use machine::http::Client;
+use machine::interrupt::Interrupt;
+use model::outcome::{Exit, Failure};
+use model::record::Change;
 pub(crate) use turn::Turn;
 
 /// How long a container may take to become healthy.

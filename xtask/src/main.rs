@@ -1,50 +1,23 @@
 //! The release tool. `main` reads the environment, parses, dispatches and exits; nothing else does.
 
-mod artifact;
 mod attest;
-mod aws;
 mod bootstrap;
-mod cargo;
-mod changelog;
-mod child;
+mod build;
 mod cli;
 mod commands;
 mod context;
-mod cost;
 mod delivery;
 mod diagnose;
-mod diff;
-mod docker;
 mod doctor;
-mod drift;
-mod ecr;
-mod eta;
-mod git;
 mod github;
-mod guard;
-mod http;
-mod image;
-mod interrupt;
-mod journal;
 mod local;
-mod oci;
-mod outcome;
-mod plan;
-mod policy;
 mod preflight;
 mod proof;
-mod provenance;
 mod publish;
-mod report;
 mod retention;
 mod rollout;
-mod sbom;
 mod smoke;
-mod stack;
-mod status;
 mod supplement;
-mod template;
-mod trust;
 mod ui;
 
 use std::collections::BTreeMap;
@@ -56,10 +29,10 @@ use clap::Parser;
 
 use crate::cli::{Cli, Color, Global};
 use crate::context::Context;
-use crate::interrupt::Interrupt;
-use crate::outcome::{Exit, Failure};
-use crate::report::Report;
 use crate::ui::{Terminal, Ui};
+use machine::interrupt::Interrupt;
+use model::outcome::{Exit, Failure};
+use model::report::Report;
 
 /// What somebody who interrupts twice is asked to wait for a lock to be given back.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -70,7 +43,7 @@ async fn main() -> ExitCode {
     // Only to be shown and looked through: the command line is parsed from what the system has.
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let no_color = vars.get("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let terminal = Terminal::detect(no_color, github::is_job(&vars));
+    let terminal = Terminal::detect(no_color, model::job::is_job(&vars));
     let exit = match Cli::try_parse() {
         Ok(cli) => {
             let ui = Ui::new(cli.global, terminal);
@@ -95,7 +68,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
                 let result = tokio::select! {
                     biased;
                     result = commands::run(cli.command, &context, ui) => result,
-                    () = context.interrupt.insisted() => Err(interrupt::cut_short().into()),
+                    () = context.interrupt.insisted() => Err(machine::interrupt::cut_short().into()),
                 };
                 let left = tidy(&context, ui).await;
                 (result, left)

@@ -5,19 +5,22 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::aws::{self, Clients, Identity};
 use crate::cli::Proof;
 use crate::context::Context;
-use crate::docker::{self, Engine};
-use crate::github;
-use crate::journal::lock;
-use crate::outcome::{self, Exit, Failure};
-use crate::plan::{self, Platform};
-use crate::rollout::{self, Seen};
+use crate::rollout;
+use crate::rollout::Seen;
 use crate::smoke::sign_in;
-use crate::stack::Stack;
-use crate::template::Template;
 use crate::ui::Ui;
+use aws::journal::lock;
+use aws::{Clients, Identity};
+use image::docker;
+use image::docker::Engine;
+use model::outcome;
+use model::outcome::{Exit, Failure};
+use model::parameters as plan;
+use model::parameters::Platform;
+use model::stack::Stack;
+use model::template::Template;
 
 /// Credentials that end sooner are warned of: a release may lose them half-way. Many kinds are renewed by themselves,
 /// so it is no more than a warning.
@@ -140,7 +143,7 @@ fn note<T>(result: Result<T, Failure>, problems: &mut Vec<Failure>) -> Option<T>
 /// # Errors
 /// No or ended credentials, or another account than the environment allows.
 pub(crate) async fn account(context: &Context, environment: &Environment) -> Result<(Clients, Identity), Failure> {
-    if github::is_job(&context.vars) && environment.account.is_none() && environment.endpoint.is_none() {
+    if model::job::is_job(&context.vars) && environment.account.is_none() && environment.endpoint.is_none() {
         return Err(Failure::new(Exit::Preflight, "account", "a pipeline has to be told which account it may change")
             .resource(format!("environment {}", environment.name))
             .reason("whoever sets the job's variables would decide where it releases to")

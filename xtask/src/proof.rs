@@ -10,16 +10,17 @@ use config::deployment::Environment;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::aws::Clients;
 use crate::context::Context;
-use crate::http;
-use crate::image::Digest;
-use crate::outcome::{Exit, Failure};
-use crate::plan;
-use crate::smoke::{self, Callers, Target, Verdict, sign_in};
-use crate::stack::Stack;
-use crate::template::API_GATEWAY_URL;
+use crate::smoke;
+use crate::smoke::{Callers, Target, Verdict, sign_in};
 use crate::ui::{Phase, Ui};
+use aws::Clients;
+use machine::http;
+use model::outcome::{Exit, Failure};
+use model::parameters as plan;
+use model::reference::Digest;
+use model::stack::Stack;
+use model::template::API_GATEWAY_URL;
 use tasks::Running;
 
 /// Where the environment is asked: the command line's URL, the environment's, the stack's own.
@@ -90,7 +91,7 @@ pub(crate) async fn prove(
     let target = Target { base, service, digest, before: manner.before, spacing: manner.spacing, callers };
     let verdict = smoke::prove(&client, &target, manner.patience, &phase).await;
     send_away(context, ui).await;
-    context.report(|report| report.smoke = Some((&verdict).into()));
+    context.report(|report| report.smoke = Some(verdict.report()));
     if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, manner.exit) {
         return Err(failure.into());
     }
@@ -108,7 +109,7 @@ pub(crate) async fn prove(
                 Ok(Running::Right(tasks)) => (format!("; ECS runs {wanted} in its tasks: {tasks}"), None),
                 Ok(Running::Other { served, all: true }) => {
                     let verdict = Verdict::OldVersion { served };
-                    context.report(|report| report.smoke = Some((&verdict).into()));
+                    context.report(|report| report.smoke = Some(verdict.report()));
                     return Err(wrong(&verdict, Some(wanted), &url, manner.exit).expect("it is wrong").into());
                 }
                 Ok(Running::Other { served, .. }) => {

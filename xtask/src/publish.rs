@@ -6,16 +6,21 @@ use anyhow::Result;
 use config::deployment::Environment;
 use futures_util::future::try_join_all;
 
-use crate::artifact::Artifact;
-use crate::attest::{self, Origin};
-use crate::aws::Clients;
+use crate::attest;
+use crate::attest::Origin;
+use crate::build;
 use crate::context::Context;
-use crate::docker::push::{self, Credentials, Pushed};
-use crate::docker::{Owner, megabytes};
-use crate::ecr::{self, Repository, Stored};
-use crate::image::{Digest, ImageReference};
 use crate::preflight::Ready;
 use crate::ui::{Phase, Ui};
+use aws::Clients;
+use aws::ecr;
+use aws::ecr::{Repository, Stored};
+use image::artifact::Artifact;
+use image::docker::push;
+use image::docker::push::Pushed;
+use image::docker::{Owner, megabytes};
+use model::credentials::Credentials;
+use model::reference::{Digest, ImageReference};
 
 /// What the registry has of a release before anything is pushed.
 #[derive(Debug, Default)]
@@ -118,13 +123,13 @@ pub(crate) async fn publish(
     let owner = Owner::new(&context.root, name);
     // The registry is opened while the image is built: a refusal shows before minutes are spent.
     let ((image, _), (repository, credentials)) =
-        tokio::try_join!(artifact.image(engine, &owner, ui), open(ready, name, &found, &login, ui))?;
+        tokio::try_join!(build::image(artifact, engine, &owner, ui), open(ready, name, &found, &login, ui))?;
     let credentials = Mutex::new(credentials);
     let phase = ui.phase("push");
     let target = repository.image(&tag, registry);
     let push = async |target: &ImageReference, phase: &Phase<'_>| {
         let once = async |credentials: Credentials| {
-            push::push(&engine.docker, &image.reference, target, &credentials, phase).await
+            push::push(&engine.docker, &image.reference, target, &credentials, &|step| phase.report(step)).await
         };
         match login.renewed(&credentials, once).await {
             Err(error) if push::is_tag_taken(&error) => Ok(Pushed::default()),

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use config::deployment::Environment;
 
-use crate::aws::{Clients, Identity};
 use crate::context::Context;
-use crate::image::ImageReference;
-use crate::journal::history;
-use crate::journal::record::{self, Record};
-use crate::outcome::{Exit, Failure};
 use crate::rollout;
-use crate::stack::Stack;
+use aws::journal::record;
+use aws::{Clients, Identity};
+use model::history;
+use model::outcome::{Exit, Failure};
+use model::record::Record;
+use model::reference::ImageReference;
+use model::stack::Stack;
 
 /// The environments that share the repository with `environment`, itself included: those of its account and region.
 ///

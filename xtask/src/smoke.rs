@@ -15,11 +15,13 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::http::{self, Client, Http};
-use crate::image::Digest;
-use crate::outcome::Failure;
 use crate::ui::Phase;
 use instead::NotReached;
+use machine::http;
+use machine::http::{Client, Http};
+use model::outcome::Failure;
+use model::reference::Digest;
+use model::report::Smoke;
 pub(crate) use sign_in::Callers;
 pub(crate) use visitor::Visitor;
 
@@ -76,6 +78,10 @@ impl Target<'_> {
 }
 
 impl Verdict {
+    pub(crate) fn report(&self) -> Smoke {
+        Smoke { status: self.status(), served_digest: self.served() }
+    }
+
     /// The word for it in results.
     pub(crate) fn status(&self) -> &'static str {
         match self {

@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::aws::Clients;
 use crate::context::Context;
-use crate::outcome;
-use crate::plan::Value;
-use crate::report::Change;
-use crate::rollout::{self, Manners, Wish};
-use crate::stack::Stack;
-use crate::template::Template;
+use crate::rollout;
+use crate::rollout::{Manners, Wish};
 use crate::ui::Ui;
+use aws::Clients;
+use model::outcome;
+use model::parameters::Value;
+use model::record::Change;
+use model::stack::Stack;
+use model::template::Template;
 
 /// A stack without an image, and what it is to become.
 pub(crate) struct Supplement<'a> {

@@ -19,9 +19,10 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::cli::{Color, Global};
-use crate::outcome::{Exit, Failure};
 use foreign::{visible, without_commands};
-pub(crate) use phase::{Phase, PhaseRecord};
+use model::outcome::{Exit, Failure};
+use model::report::PhaseRecord;
+pub(crate) use phase::Phase;
 pub(crate) use waits::Waiting;
 use waits::{Telling, Waits};
 

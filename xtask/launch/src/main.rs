@@ -11,10 +11,14 @@ use std::process::{Command, ExitCode, ExitStatus};
 use std::time::SystemTime;
 
 /// What changes the tool without being one of its sources.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 10] = [
     "Cargo.lock",
     "Cargo.toml",
     "xtask/Cargo.toml",
+    "xtask/aws/Cargo.toml",
+    "xtask/image/Cargo.toml",
+    "xtask/machine/Cargo.toml",
+    "xtask/model/Cargo.toml",
     "crates/config/Cargo.toml",
     ".cargo/config.toml",
     "rust-toolchain.toml",

@@ -2,14 +2,16 @@
 
 use anyhow::Result;
 
-use super::{Attestation, Kind};
 use crate::context::Context;
-use crate::image::{Digest, ImageReference};
-use crate::oci::Registry;
-use crate::oci::artifact::Attached;
-use crate::outcome::{self, Exit, Failure};
-use crate::provenance::{self, Told};
-use crate::{git, sbom};
+use image::oci::Registry;
+use image::oci::artifact::Attached;
+use image::{git, sbom};
+use model::attestation::{Attestation, Kind};
+use model::outcome;
+use model::outcome::{Exit, Failure};
+use model::provenance;
+use model::provenance::Told;
+use model::reference::{Digest, ImageReference};
 
 /// What was looked at, by name.
 type Checked = Vec<(&'static str, Result<String, Failure>)>;

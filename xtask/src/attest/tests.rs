@@ -1,21 +1,6 @@
 use super::*;
 
 #[test]
-fn tags_say_what_they_are_attached_to() {
-    let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
-    for kind in Kind::ALL {
-        let tag = kind.tag(&digest);
-        assert_eq!(subject(&tag), Some(digest.clone()), "{tag}");
-        let image = ImageReference::tagged("127.0.0.1:5000", "rest-api", &tag);
-        assert_eq!(image.to_string().parse(), Ok(image), "a registry takes the tag");
-    }
-    assert_eq!(subject(&oci::list_tag(&digest)), Some(digest));
-    for other in ["content-0123456789ab", "sha256-abc", "v1.0.0"] {
-        assert_eq!(subject(other), None, "{other}");
-    }
-}
-
-#[test]
 fn only_this_machine_is_spoken_to_without_tls() {
     for host in ["127.0.0.1:5000", "localhost", "localhost:4570"] {
         assert!(is_loopback(host), "{host}");
@@ -56,7 +41,7 @@ async fn ecrs_password_goes_to_the_environments_own_registry_only() {
     clients.ecr = mock_client!(aws_sdk_ecr, aws_smithy_mocks::RuleMode::MatchAny, [&find, &token]);
     let text = "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \"t\"\n";
     let deployment = config::deployment::Deployment::parse("deploy.toml", text).unwrap();
-    let context = Context::of(deployment, crate::interrupt::Interrupt::never());
+    let context = Context::of(deployment, machine::interrupt::Interrupt::never());
     let environment = &context.deployment.environments["dev"];
     let image = |host: &str| ImageReference::tagged(host, "rest-api", "one");
     for (host, named, asked) in [

@@ -1,7 +1,7 @@
 use config::deployment::Deployment;
 
 use super::*;
-use crate::trust::{Pipeline, Repository};
+use model::trust::{Pipeline, Repository};
 
 fn dev(zone: &str) -> Environment {
     let text = format!(

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::EnvironmentArg;
 use super::values::{age, registry, smoke_url};
+use image::artifact::Compiler;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Source {
@@ -18,6 +19,12 @@ pub(crate) struct Source {
     /// Base image of the stage `builder`, where another than docker/Dockerfile's is wanted
     #[arg(long, value_name = "IMAGE", requires = "from_source")]
     pub(crate) builder_image: Option<String>,
+}
+
+impl Source {
+    pub(crate) fn compiler(&self) -> Compiler {
+        Compiler { is_engine: self.from_source, builder_image: self.builder_image.clone() }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::EnvironmentArg;
 use super::values::{branch, word};
-use crate::policy::Level;
-use crate::trust::Repository;
+use model::policy::Level;
+use model::trust::Repository;
 
 #[derive(Debug, Args)]
 pub(crate) struct Recover {

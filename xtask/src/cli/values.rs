@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::image::ImageReference;
+use model::reference::ImageReference;
 
 /// A duration such as `90s`, `15m`, `2h` or `1d`.
 pub(super) fn age(text: &str) -> Result<Duration, &'static str> {

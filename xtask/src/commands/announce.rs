@@ -3,12 +3,12 @@
 use anyhow::Result;
 
 use super::version::{CHANGELOG, current, read};
-use crate::changelog::Changelog;
 use crate::cli::Announce;
 use crate::context::Context;
 use crate::github::rest::{Api, Release};
-use crate::outcome::{Exit, Failure};
 use crate::ui::Ui;
+use model::changelog::Changelog;
+use model::outcome::{Exit, Failure};
 
 pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Result<()> {
     let tag = &arguments.tag;

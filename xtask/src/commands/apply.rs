@@ -5,15 +5,20 @@ use anyhow::Result;
 use super::release;
 use crate::cli::{Apply, Conduct, Proof};
 use crate::context::Context;
-use crate::delivery::plan_file::{self, PlanFile};
-use crate::delivery::{self, Delivery};
-use crate::ecr;
-use crate::preflight::{self, Check};
-use crate::report::Change;
-use crate::rollout::{self, Origin, Proposal, Wanted};
-use crate::stack::change_set;
-use crate::status::{self, Answer};
+use crate::delivery;
+use crate::delivery::Delivery;
+use crate::delivery::plan_file;
+use crate::delivery::plan_file::PlanFile;
+use crate::preflight;
+use crate::preflight::Check;
+use crate::rollout;
+use crate::rollout::{Origin, Proposal, Wanted};
 use crate::ui::Ui;
+use aws::ecr;
+use aws::stack::change_set;
+use model::record::Change;
+use model::status;
+use model::status::Answer;
 
 pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result<()> {
     let plan = PlanFile::read(&arguments.plan)?;
@@ -23,7 +28,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let proof = Proof { smoke_url: arguments.smoke_url.clone(), no_smoke: arguments.no_smoke, registry: None };
     let check = Check { context, environment, proof: &proof, wait: arguments.wait, engine: false, own_template: true };
     let there = image.clone();
-    let also = async |clients: &crate::aws::Clients, _: &_, _: &_| ecr::has(&clients.ecr, &there).await;
+    let also = async |clients: &aws::Clients, _: &_, _: &_| ecr::has(&clients.ecr, &there).await;
     let (ready, has_image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let origin = Origin::Settings(&context.deployment.service);
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };

@@ -6,18 +6,21 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::release;
-use crate::aws::{Clients, Identity};
-use crate::bootstrap::{self, Asked, There};
+use crate::bootstrap;
+use crate::bootstrap::{Asked, There};
 use crate::cli::Bootstrap;
 use crate::context::Context;
-use crate::outcome::Failure;
 use crate::preflight;
-use crate::rollout::{self, Manners};
-use crate::stack::{self, Stack};
+use crate::rollout;
+use crate::rollout::Manners;
 use crate::supplement::Supplement;
-use crate::template::Template;
-use crate::trust::{Pipeline, Trust};
 use crate::ui::Ui;
+use aws::stack;
+use aws::{Clients, Identity};
+use model::outcome::Failure;
+use model::stack::Stack;
+use model::template::Template;
+use model::trust::{Pipeline, Trust};
 
 pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.section(&arguments.environment)?;

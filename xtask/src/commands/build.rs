@@ -2,20 +2,20 @@
 
 use anyhow::Result;
 
-use crate::artifact;
+use crate::build;
 use crate::cli::Build;
 use crate::context::Context;
-use crate::docker::{self, Owner};
-use crate::outcome::{Exit, Failure};
-use crate::plan::Platform;
 use crate::ui::Ui;
+use image::docker::Owner;
+use model::outcome::{Exit, Failure};
+use model::parameters::Platform;
 
 pub(super) async fn run(arguments: &Build, context: &Context, ui: &Ui) -> Result<()> {
     let platform = platform(arguments.platform.as_deref())?;
-    let engine = docker::reach(&context.vars, ui).await?;
-    let artifact = artifact::prepare(context, platform, &arguments.source, ui).await?;
+    let engine = build::engine(&context.vars, ui).await?;
+    let artifact = build::compile(context, platform, &arguments.source, ui).await?;
     let owner = Owner::new(&context.root, &context.deployment.service.name);
-    let (image, _) = artifact.image(&engine, &owner, ui).await?;
+    let (image, _) = build::image(artifact, &engine, &owner, ui).await?;
     context.report(|report| {
         report.image = Some(image.reference.clone());
         report.platform = Some(image.platform.clone());

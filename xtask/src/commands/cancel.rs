@@ -4,10 +4,12 @@ use anyhow::Result;
 
 use super::release;
 use crate::context::Context;
-use crate::outcome::{self, Exit, Failure};
+use crate::preflight;
 use crate::rollout;
 use crate::ui::Ui;
-use crate::{preflight, stack};
+use aws::stack;
+use model::outcome;
+use model::outcome::{Exit, Failure};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;

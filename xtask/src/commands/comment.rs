@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result};
 
 use crate::cli::Comment;
 use crate::context::Context;
-use crate::github::{self, rest::Api};
-use crate::outcome::{Exit, Failure};
+use crate::github;
+use crate::github::rest::Api;
 use crate::ui::Ui;
+use model::outcome::{Exit, Failure};
 
 pub(super) async fn run(arguments: &Comment, context: &Context, ui: &Ui) -> Result<()> {
     let mut texts = Vec::new();

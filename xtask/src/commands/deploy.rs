@@ -8,18 +8,21 @@ use anyhow::Result;
 
 use super::release;
 use crate::attest;
-use crate::aws::{Clients, Identity};
 use crate::cli::Deploy;
 use crate::context::Context;
-use crate::delivery::{self, Delivery};
-use crate::ecr;
-use crate::image::ImageReference;
-use crate::oci::Descriptor;
-use crate::outcome::{Exit, Failure};
-use crate::preflight::{self, Check};
-use crate::rollout::{self, Origin, Wanted};
-use crate::template::Template;
+use crate::delivery;
+use crate::delivery::Delivery;
+use crate::preflight;
+use crate::preflight::Check;
+use crate::rollout;
+use crate::rollout::{Origin, Wanted};
 use crate::ui::Ui;
+use aws::ecr;
+use aws::{Clients, Identity};
+use image::oci::Descriptor;
+use model::outcome::{Exit, Failure};
+use model::reference::ImageReference;
+use model::template::Template;
 pub(super) use runnable::Target;
 
 pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Result<()> {
@@ -29,7 +32,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     };
     let image: ImageReference = image
         .parse()
-        .map_err(|error: crate::image::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string()))?;
+        .map_err(|error: model::reference::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string()))?;
     release::note(context, environment);
     if environment.protected && !arguments.dry_run {
         ui.must_be_able_to_ask(&rollout::question(environment))?;

@@ -4,21 +4,29 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::release;
-use crate::aws::{Clients, Identity};
 use crate::cli::Destroy;
 use crate::context::Context;
-use crate::docker::build::{self, Images};
-use crate::docker::container::{self, Containers};
-use crate::docker::{self, Owner};
-use crate::journal::inputs;
-use crate::journal::lock::{self, Holder};
-use crate::local::{self, Turn};
-use crate::outcome::{self, Exit, Failure};
-use crate::rollout::{self, Seen};
-use crate::stack::{self, Stack};
-use crate::status::{Answer, answer};
+use crate::local;
+use crate::local::Turn;
+use crate::rollout;
+use crate::rollout::Seen;
 use crate::ui::Ui;
-use crate::{ecr, preflight, retention};
+use crate::{preflight, retention};
+use aws::ecr;
+use aws::journal::inputs;
+use aws::journal::lock;
+use aws::journal::lock::Holder;
+use aws::stack;
+use aws::{Clients, Identity};
+use image::docker::Owner;
+use image::docker::build;
+use image::docker::build::Images;
+use image::docker::container;
+use image::docker::container::Containers;
+use model::outcome;
+use model::outcome::{Exit, Failure};
+use model::stack::Stack;
+use model::status::{Answer, answer};
 
 pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     match &arguments.environment {
@@ -74,15 +82,16 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
             return Err(declined(&environment.stack).into());
         }
         let phase = ui.phase("lock");
-        let run = lock::run_url(&context.vars);
+        let run = model::job::run_url(&context.vars);
         let holder = Holder::this_run(&rollout::token(), &identity.arn, "destroy", None, run.as_deref());
-        let lock = context.locks.take(&clients.ssm, environment, holder, arguments.wait, &phase).await?;
+        let lock =
+            context.locks.take(&clients.ssm, environment, holder, arguments.wait, &|step| phase.report(step)).await?;
         // Others may have changed it until it was locked.
         let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
         if let Some(stack) = stack.as_ref().filter(|stack| is_at_work(stack)) {
             return Err(busy(stack, name).into());
         }
-        lock.check(&phase).await?;
+        lock.check(&|step| phase.report(step)).await?;
         phase.done(&environment.stack);
         if let Some(stack) = &stack {
             rollout::tear_down(&clients, environment, stack, ui).await?;
@@ -158,7 +167,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
     if !arguments.dry_run {
         ui.must_be_able_to_ask(&question)?;
     }
-    let engine = docker::reach(&context.vars, ui).await?;
+    let engine = crate::build::engine(&context.vars, ui).await?;
     let owner = Owner::new(&context.root, service);
     let find = async || {
         let containers = container::list(&engine.docker, &owner).await?;

@@ -7,22 +7,31 @@ use config::deployment::Environment;
 use futures_util::StreamExt;
 
 use super::{deploy, release};
-use crate::aws::Clients;
+use crate::build;
 use crate::cli::Diff;
 use crate::context::Context;
-use crate::diff::{Comparison, Image, Schema, Side, Summary, markdown};
-use crate::image::ImageReference;
-use crate::journal::inputs::HIDDEN;
-use crate::outcome::{self, Exit, Failure};
-use crate::plan::{self, Value};
-use crate::publish::{self, Known};
-use crate::report::Change;
-use crate::rollout::{self, Origin, Seen, TAG, Wanted};
-use crate::stack::{Stack, types};
-use crate::status::{self, Answer};
-use crate::template::{CONTAINER_URI, Template};
+use crate::preflight;
+use crate::publish;
+use crate::publish::Known;
+use crate::rollout;
+use crate::rollout::{Origin, Seen, TAG, Wanted};
 use crate::ui::Ui;
-use crate::{artifact, cost, git, guard, preflight};
+use aws::Clients;
+use aws::stack::types;
+use image::artifact;
+use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
+use model::outcome;
+use model::outcome::{Exit, Failure};
+use model::parameters as plan;
+use model::parameters::Value;
+use model::record::Change;
+use model::reference::ImageReference;
+use model::stack::Stack;
+use model::status;
+use model::status::Answer;
+use model::template::HIDDEN;
+use model::template::{CONTAINER_URI, Template};
+use model::{cost, guard};
 
 /// Schemas that are asked for at a time.
 const AT_ONCE: usize = 4;
@@ -34,7 +43,7 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     let (clients, _) = preflight::account(context, environment).await?;
     let look = rollout::look(&clients, environment);
     let image = image(arguments, environment, &template, &clients, context, ui);
-    let (seen, image, commit) = tokio::join!(look, image, git::noted_commit(&context.root, ui));
+    let (seen, image, commit) = tokio::join!(look, image, build::noted_commit(context, ui));
     let (seen, image) = (seen?, image?);
     let problems = preflight::parameter_problems(context, environment, &template, there(&seen));
     if !problems.is_empty() {
@@ -92,7 +101,7 @@ async fn image(
     }
     let registry = arguments.registry.as_deref().or(environment.registry.as_deref());
     if let Some(image) = &arguments.image {
-        let invalid = |error: crate::image::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string());
+        let invalid = |error: model::reference::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string());
         let image = &image.parse().map_err(invalid)?;
         let platform = preflight::platform(environment, template)?;
         let target = deploy::Target { image, environment: &environment.name, platform };
@@ -101,11 +110,11 @@ async fn image(
     let name = &context.deployment.service.name;
     let platform = preflight::platform(environment, template)?;
     let source = &arguments.source;
-    let tag = match artifact::source_tag(context, platform, source).await {
+    let tag = match artifact::source_tag(context.workspace(), platform, &source.compiler()).await {
         Some(tag) => Some(tag),
         // The engine would compile, so that the sources alone name the image.
         None if source.from_source || !platform.is_host() => {
-            Some(artifact::prepare(context, platform, source, ui).await?.tag)
+            Some(build::compile(context, platform, source, ui).await?.tag)
         }
         None => None,
     };

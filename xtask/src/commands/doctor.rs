@@ -4,10 +4,12 @@ use anyhow::Result;
 
 use crate::cli::Doctor;
 use crate::context::Context;
-use crate::doctor::{self, Found, token};
-use crate::outcome::{self, Failure};
-use crate::report::Check;
+use crate::doctor;
+use crate::doctor::{Found, token};
 use crate::ui::{Paint, Ui};
+use model::outcome;
+use model::outcome::Failure;
+use model::report::Check;
 
 pub(super) async fn run(arguments: &Doctor, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment)?;

@@ -4,16 +4,21 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::release;
-use crate::aws::{self, Clients};
 use crate::context::Context;
-use crate::drift::{Deployed, Drift};
-use crate::ecr::scan::{self, Finding, Scan, Severity};
-use crate::image::ImageReference;
-use crate::outcome::{Exit, Failure};
 use crate::preflight;
-use crate::stack::{self, Stack, drift};
-use crate::status::{self, Answer};
 use crate::ui::Ui;
+use aws::Clients;
+use aws::ecr::scan;
+use aws::stack;
+use aws::stack::drift;
+use model::drift::{Deployed, Drift};
+use model::outcome::{Exit, Failure};
+use model::reference::ImageReference;
+use model::scan::{Finding, Scan, Severity};
+use model::stack::Detected;
+use model::stack::Stack;
+use model::status;
+use model::status::Answer;
 
 /// Findings that text shows; `--json` has all.
 const SHOWN: usize = 10;
@@ -105,7 +110,7 @@ enum Compared {
 }
 
 impl Compared {
-    fn of(detected: &drift::Detected) -> Self {
+    fn of(detected: &Detected) -> Self {
         match (detected.reason.is_none() && detected.unknown.is_empty(), detected.checked) {
             (true, _) => Self::All,
             (false, 0) => Self::Nothing,
@@ -139,7 +144,7 @@ fn text(stack: &Stack, compared: Compared, drifts: &[Drift], findings: Option<&[
         });
     }
     if let Some(findings) = findings {
-        lines.push(format!("findings of the image: {}", scan::count(findings)));
+        lines.push(format!("findings of the image: {}", model::scan::count(findings)));
         lines.extend(findings.iter().take(SHOWN).map(|finding| format!("  {finding}")));
     }
     lines.extend(notes.iter().map(|note| format!("note: {note}")));
@@ -151,7 +156,7 @@ fn verdict(environment: &Environment, stack: &Stack, drifts: &[Drift], findings:
     let drifted: Vec<&Drift> = drifts.iter().filter(|drift| drift.counts()).collect();
     let bad: Vec<&Finding> = findings.iter().filter(|finding| finding.severity >= Severity::High).collect();
     let resources = if drifted.len() == 1 { "1 resource".to_owned() } else { format!("{} resources", drifted.len()) };
-    let findings = format!("the image that runs has {}", scan::count(bad.iter().copied()));
+    let findings = format!("the image that runs has {}", model::scan::count(bad.iter().copied()));
     let names: Vec<&str> = drifted.iter().map(|drift| drift.resource.as_str()).collect();
     let names = (!names.is_empty()).then(|| format!("not as the template says: {}", names.join(", ")));
     let lines = names.into_iter().chain(bad.iter().map(ToString::to_string));

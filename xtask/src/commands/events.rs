@@ -4,16 +4,19 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::release;
-use crate::aws::Clients;
 use crate::cli::Events;
 use crate::context::Context;
-use crate::outcome::{Exit, Failure};
-use crate::stack::events::{self, Event, Mark};
-use crate::stack::follow::{Followed, Following, Watch, Watched};
-use crate::stack::{self, Stack};
-use crate::status;
 use crate::ui::Ui;
 use crate::{diagnose, preflight, rollout};
+use aws::Clients;
+use aws::stack;
+use aws::stack::events;
+use aws::stack::events::Mark;
+use aws::stack::follow::{Followed, Following, Watch, Watched};
+use model::outcome::{Exit, Failure};
+use model::stack::Event;
+use model::stack::Stack;
+use model::status;
 
 pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
@@ -72,7 +75,9 @@ async fn follow(
     )));
     let deleting = stack.status == "DELETE_IN_PROGRESS";
     let watch = Watch { deleting, ..Watch::of(&stack.id, None, mark) };
-    let watched = Following::new(clients, watch).watch_with(&phase, |event| ui.each(event, &line(event))).await?;
+    let watched = Following::new(clients, watch)
+        .watch_with(&|step| phase.report(step), |event| ui.each(event, &line(event)))
+        .await?;
     ui.still_runs(None);
     let Watched::Ended(mut followed) = watched else { return Ok(stack.status.clone()) };
     let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str()).to_owned();
@@ -101,5 +106,5 @@ async fn conclude(
 }
 
 fn line(event: &Event) -> String {
-    format!("{:<20} {}", event.time, events::line(event))
+    format!("{:<20} {}", event.time, event.to_string())
 }

@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result};
 
 use crate::cli::IamPolicy;
 use crate::context::Context;
-use crate::policy;
 use crate::ui::Ui;
+use model::policy;
 
 pub(super) fn run(arguments: &IamPolicy, context: &Context, ui: &Ui) -> Result<()> {
     let name = &arguments.environment.environment;

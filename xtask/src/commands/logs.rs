@@ -6,14 +6,19 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::release;
-use crate::aws::log::{self, Follower, Line};
-use crate::aws::{self, Clients};
 use crate::cli::Logs;
 use crate::context::Context;
-use crate::outcome::{Exit, Failure};
-use crate::stack::{self, Stack, evidence};
 use crate::ui::Ui;
 use crate::{commands, preflight};
+use aws::Clients;
+use aws::logs as log;
+use aws::logs::Follower;
+use aws::stack;
+use aws::stack::evidence;
+use machine::http::jitter;
+use model::outcome::{Exit, Failure};
+use model::report::Line;
+use model::stack::Stack;
 
 /// The output under which the templates name their log group.
 const LOG_GROUP_NAME: &str = "LogGroupName";
@@ -68,13 +73,13 @@ async fn follow(clients: &Clients, group: &str, mut follower: Follower, ui: &Ui)
                 lost = 0;
                 lines.iter().for_each(|line| ui.each(line, &text(line)));
             }
-            Err(failure) if aws::is_throttled(&failure) => tokio::time::sleep(aws::jitter(BACK_OFF)).await,
+            Err(failure) if aws::is_throttled(&failure) => tokio::time::sleep(jitter(BACK_OFF)).await,
             Err(failure) if lost + 1 >= LOST || aws::is_denied(&failure) || aws::is_expired(&failure) => {
                 return Err(failure.into());
             }
             Err(_) => {
                 lost += 1;
-                tokio::time::sleep(aws::jitter(BACK_OFF)).await;
+                tokio::time::sleep(jitter(BACK_OFF)).await;
             }
         }
     }

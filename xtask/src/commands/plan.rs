@@ -9,9 +9,10 @@ use crate::cli::Plan;
 use crate::context::Context;
 use crate::delivery::admission::Candidate;
 use crate::delivery::plan_file::{Parts, PlanFile};
-use crate::outcome::{Exit, Failure};
-use crate::rollout::{self, Manners, Origin, Outlook, Wanted};
+use crate::rollout;
+use crate::rollout::{Manners, Origin, Outlook, Wanted};
 use crate::ui::Ui;
+use model::outcome::{Exit, Failure};
 
 pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment)?;

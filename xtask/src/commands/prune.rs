@@ -10,15 +10,17 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::release;
-use crate::aws::{Clients, Identity};
 use crate::cli::Prune;
 use crate::context::Context;
-use crate::ecr::contents::{self, Listed};
-use crate::journal::inputs;
-use crate::journal::lock::{self, Holder, Lock};
-use crate::outcome;
 use crate::ui::Ui;
-use crate::{docker, preflight, retention, rollout};
+use crate::{preflight, retention, rollout};
+use aws::ecr::contents;
+use aws::ecr::contents::Listed;
+use aws::journal::inputs;
+use aws::journal::lock::{Holder, Lock};
+use aws::{Clients, Identity};
+use image::docker;
+use model::outcome;
 
 /// Younger images are left alone: they may be of a release that is under way.
 const AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -74,11 +76,11 @@ async fn lock_all(
     ui: &Ui,
 ) -> Result<Vec<Arc<Lock>>> {
     let phase = ui.phase("lock");
-    let run = lock::run_url(&context.vars);
+    let run = model::job::run_url(&context.vars);
     let mut locks = Vec::new();
     for other in neighbours {
         let holder = Holder::this_run(&rollout::token(), &identity.arn, "prune", None, run.as_deref());
-        locks.push(context.locks.take(&clients.ssm, other, holder, false, &phase).await?);
+        locks.push(context.locks.take(&clients.ssm, other, holder, false, &|step| phase.report(step)).await?);
     }
     phase.done(&format!("{} environments", locks.len()));
     Ok(locks)
@@ -96,7 +98,7 @@ async fn remove(
     let phase = ui.phase("remove");
     let (still, _) = stale(clients, neighbours, name, keep).await?;
     for lock in locks {
-        lock.check(&phase).await?;
+        lock.check(&|step| phase.report(step)).await?;
     }
     let digests: Vec<String> =
         still.into_iter().filter(|image| shown.contains(image)).map(|image| image.digest).collect();

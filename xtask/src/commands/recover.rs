@@ -5,10 +5,13 @@ use anyhow::Result;
 use super::release;
 use crate::cli::Recover;
 use crate::context::Context;
-use crate::outcome::{self, Exit, Failure};
-use crate::status::{self, Answer, Refusal};
 use crate::ui::Ui;
-use crate::{preflight, rollout, stack};
+use crate::{preflight, rollout};
+use aws::stack;
+use model::outcome;
+use model::outcome::{Exit, Failure};
+use model::status;
+use model::status::{Answer, Refusal};
 
 pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;

@@ -5,23 +5,29 @@ use std::time::Duration;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::aws::{Clients, Identity};
+use crate::build;
 use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
-use crate::delivery::{self, Delivery};
-use crate::docker::{self, Owner};
-use crate::image::ImageReference;
+use crate::delivery;
+use crate::delivery::Delivery;
 use crate::local::{Local, Turn};
-use crate::outcome::{Exit, Failure};
-use crate::plan::Platform;
-use crate::preflight::{self, Check, Ready};
+use crate::preflight;
+use crate::preflight::{Check, Ready};
 use crate::proof::{Door, Manner};
-use crate::publish::{self, Known};
-use crate::report::Change;
+use crate::publish;
+use crate::publish::Known;
 use crate::rollout::{Origin, Wanted};
-use crate::template::Template;
 use crate::ui::Ui;
-use crate::{artifact, attest, git, proof, smoke, status};
+use crate::{attest, proof, smoke};
+use aws::{Clients, Identity};
+use image::docker::Owner;
+use image::{artifact, git};
+use model::outcome::{Exit, Failure};
+use model::parameters::Platform;
+use model::record::Change;
+use model::reference::ImageReference;
+use model::status;
+use model::template::Template;
 
 /// How long the local endpoint may take to be right; its health is already known.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(15);
@@ -97,11 +103,11 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
     let also = async |clients: &Clients, _: &Identity, template: &Template| {
         let tag = async {
             match preflight::platform(environment, template) {
-                Ok(platform) => artifact::source_tag(context, platform, source).await,
+                Ok(platform) => artifact::source_tag(context.workspace(), platform, &source.compiler()).await,
                 Err(_) => None,
             }
         };
-        let (tag, commit) = tokio::join!(tag, git::noted_commit(&context.root, ui));
+        let (tag, commit) = tokio::join!(tag, build::noted_commit(context, ui));
         // Where the registry's host is said, the repository need not be asked for it.
         let known = Known::at(registry, name);
         let found = publish::look(clients, name, tag.as_deref(), known).await?;
@@ -130,9 +136,9 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
     }
     if let Err(failure) = &ready.engine {
         // Said before minutes are spent on compiling.
-        return Err(crate::outcome::preflight(std::slice::from_ref(failure)).into());
+        return Err(model::outcome::preflight(std::slice::from_ref(failure)).into());
     }
-    let artifact = artifact::prepare(context, ready.platform, source, ui).await?;
+    let artifact = build::compile(context, ready.platform, source, ui).await?;
     // At a host that was only said, there may be no such repository yet.
     let known = if registry.is_some() { Known::Not } else { Known::Repository(found.repository) };
     let found = publish::look(&ready.clients, name, Some(&artifact.tag), known).await?;
@@ -143,10 +149,11 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
         return Ok(None);
     }
     // Files may have changed while the compiler read them; a tag that cannot be moved must not lie.
-    let (tag, now) =
-        tokio::join!(artifact::source_tag(context, ready.platform, source), git::clean_commit(&context.root));
+    let compiler = source.compiler();
+    let tag = artifact::source_tag(context.workspace(), ready.platform, &compiler);
+    let (tag, now) = tokio::join!(tag, git::clean_commit(&context.root));
     let now = now.ok().flatten();
-    let covered = artifact.is_covered(context).await;
+    let covered = artifact.is_covered(context.workspace()).await;
     let source_tag = source_tag.filter(|tag_before| covered && tag.as_ref() == Some(tag_before));
     let commit = commit.filter(|commit| now.as_ref() == Some(commit));
     let source =
@@ -204,7 +211,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     let platform = Platform::host().ok_or_else(|| {
         Failure::new(Exit::Preflight, "platform", "the service is not built for this machine's processor")
     })?;
-    let engine = interrupt.or(async { Ok(docker::reach(&context.vars, ui).await?) }).await?;
+    let engine = interrupt.or(async { Ok(build::engine(&context.vars, ui).await?) }).await?;
     if !engine.host.is_local() {
         return Err(Failure::new(Exit::Preflight, "docker", "--local needs an engine on this machine")
             .resource(engine.host.to_string())
@@ -212,7 +219,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
             .hint("unset DOCKER_HOST, or: docker context use default")
             .into());
     }
-    let artifact = interrupt.or(artifact::prepare(context, platform, &arguments.source, ui)).await?;
+    let artifact = interrupt.or(build::compile(context, platform, &arguments.source, ui)).await?;
     let service = &context.deployment.service;
     if arguments.dry_run {
         let reference = artifact.reference(&service.name);
@@ -222,7 +229,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         return Ok(());
     }
     let owner = Owner::new(&context.root, &service.name);
-    let (image, built) = interrupt.or(artifact.image(&engine, &owner, ui)).await?;
+    let (image, built) = interrupt.or(build::image(artifact, &engine, &owner, ui)).await?;
     // Held until the end: another release would take the proof's container away.
     let _turn = Turn::take(&context.root, interrupt, ui).await?;
     context.report(|report| {

@@ -4,19 +4,23 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use super::release;
-use crate::aws::{Clients, Identity};
 use crate::cli::Rollback;
 use crate::context::Context;
-use crate::delivery::{self, Delivery};
-use crate::journal::history;
-use crate::journal::record::{self, Outcome, Record};
-use crate::outcome::{Exit, Failure};
-use crate::plan::Value;
-use crate::preflight::{self, Check};
-use crate::rollout::{self, Origin, Wanted};
-use crate::stack::Stack;
-use crate::template::Template;
+use crate::delivery;
+use crate::delivery::Delivery;
+use crate::preflight;
+use crate::preflight::Check;
+use crate::rollout;
+use crate::rollout::{Origin, Wanted};
 use crate::ui::Ui;
+use aws::journal::record;
+use aws::{Clients, Identity};
+use model::history;
+use model::outcome::{Exit, Failure};
+use model::parameters::Value;
+use model::record::{Outcome, Record};
+use model::stack::Stack;
+use model::template::Template;
 
 pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;

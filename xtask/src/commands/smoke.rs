@@ -7,11 +7,12 @@ use url::Url;
 
 use crate::cli::Smoke;
 use crate::context::Context;
-use crate::image::{Digest, ImageReference};
-use crate::outcome::{Exit, Failure};
 use crate::proof::{Door, Manner};
 use crate::ui::Ui;
-use crate::{preflight, proof, stack};
+use crate::{preflight, proof};
+use aws::stack;
+use model::outcome::{Exit, Failure};
+use model::reference::{Digest, ImageReference};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const SPACING: Duration = Duration::from_millis(100);

@@ -3,13 +3,14 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::journal::history;
-use crate::journal::inputs;
-use crate::journal::record::{self, Outcome, Record};
-use crate::report::Release;
-use crate::stack::Stack;
 use crate::ui::Ui;
 use crate::{preflight, rollout};
+use aws::journal::inputs;
+use aws::journal::record;
+use model::history;
+use model::record::{Outcome, Record};
+use model::report::Release;
+use model::stack::Stack;
 
 /// How many releases are shown; `--json` has all.
 const SHOWN: usize = 10;

@@ -4,10 +4,11 @@ use anyhow::Result;
 
 use super::release;
 use crate::context::Context;
-use crate::journal::lock;
-use crate::outcome::{self, Exit, Failure};
 use crate::preflight;
 use crate::ui::Ui;
+use aws::journal::lock;
+use model::outcome;
+use model::outcome::{Exit, Failure};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;

@@ -7,15 +7,16 @@ use super::doctor;
 use crate::attest;
 use crate::cli::Verify;
 use crate::context::Context;
-use crate::docker::login;
 use crate::doctor::Found;
-use crate::image::{Digest, ImageReference, InvalidReference};
-use crate::oci::Registry;
-use crate::outcome::{self, Exit, Failure};
 use crate::preflight;
 use crate::rollout;
-use crate::stack::Stack;
 use crate::ui::Ui;
+use image::docker::login;
+use image::oci::Registry;
+use model::outcome;
+use model::outcome::{Exit, Failure};
+use model::reference::{Digest, ImageReference, InvalidReference};
+use model::stack::Stack;
 
 pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Result<()> {
     let target = &arguments.target;

@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result};
 use semver::Version;
 use time::OffsetDateTime;
 
-use crate::changelog::Changelog;
 use crate::cli::NextVersion;
 use crate::context::Context;
-use crate::outcome::{Exit, Failure};
 use crate::ui::Ui;
+use model::changelog::Changelog;
+use model::outcome::{Exit, Failure};
 
 pub(super) const CHANGELOG: &str = "CHANGELOG.md";
 const MANIFEST: &str = "Cargo.toml";

@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use super::Delivery;
 use crate::attest;
-use crate::aws::Clients;
 use crate::context::Context;
-use crate::ecr::scan::{self, Finding, Scan};
-use crate::image::{Digest, ImageReference};
-use crate::outcome::{Exit, Failure};
 use crate::ui::{Phase, Ui};
+use aws::Clients;
+use aws::ecr::scan;
+use model::outcome::{Exit, Failure};
+use model::reference::{Digest, ImageReference};
+use model::scan::{Finding, Scan};
 
 /// How long a scan may take: ECR begins it with the push, and the images are small.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -160,12 +161,12 @@ impl Candidate<'_> {
 
     fn judge_findings(&self, findings: &[Finding], severity: Severity) -> Result<Judged> {
         let Self { environment, image, allowed, .. } = self;
-        let bar = scan::Severity::of(severity.word());
+        let bar = model::scan::Severity::of(severity.word());
         let (excused, blocking): (Vec<&Finding>, Vec<&Finding>) =
             findings.iter().filter(|one| one.severity >= bar).partition(|one| allowed.contains(&one.name));
         if blocking.is_empty() {
             let excused = if excused.is_empty() { String::new() } else { format!(", {} allowed", excused.len()) };
-            return Ok(Judged::Fine(format!("findings: {}{excused}", scan::count(findings))));
+            return Ok(Judged::Fine(format!("findings: {}{excused}", model::scan::count(findings))));
         }
         let mut lines: Vec<String> = blocking.iter().take(SHOWN).map(|finding| told(finding)).collect();
         if blocking.len() > SHOWN {
@@ -193,7 +194,7 @@ fn untold(scan: &Scan) -> String {
         Scan::Failed(words) | Scan::Unsupported(words) => words.clone(),
         Scan::Pending => format!("it has not ended within {} s", PATIENCE.as_secs()),
         Scan::Missing => "ECR has no scan of it".to_owned(),
-        Scan::Findings(findings) => format!("findings: {}", scan::count(findings)),
+        Scan::Findings(findings) => format!("findings: {}", model::scan::count(findings)),
     }
 }
 

@@ -5,16 +5,19 @@ use config::deployment::Environment;
 
 use super::Delivery;
 use super::log::left_by;
-use crate::aws::Clients;
-use crate::ecr;
-use crate::image::ImageReference;
-use crate::journal::history;
-use crate::journal::inputs::{self, Inputs};
-use crate::journal::lock::Lock;
-use crate::journal::record::{self, Outcome, Record};
-use crate::outcome::{Exit, Failure};
-use crate::rollout::{self, Origin, Seen, Wanted};
-use crate::template::Template;
+use crate::rollout;
+use crate::rollout::{Origin, Seen, Wanted};
+use aws::Clients;
+use aws::ecr;
+use aws::journal::inputs;
+use aws::journal::inputs::Inputs;
+use aws::journal::lock::Lock;
+use aws::journal::record;
+use model::history;
+use model::outcome::{Exit, Failure};
+use model::record::{Outcome, Record};
+use model::reference::ImageReference;
+use model::template::Template;
 
 /// What the release is made of, all of it still there.
 ///

@@ -3,15 +3,16 @@
 use anyhow::{Context as _, Result};
 
 use super::Delivery;
-use crate::aws;
-use crate::journal;
-use crate::journal::inputs::{self, Inputs};
-use crate::journal::lock::run_url;
-use crate::journal::record::{self, Outcome, Record};
-use crate::outcome::{Exit, Failure};
-use crate::report::Change;
 use crate::rollout::Seen;
-use crate::stack::Stack;
+use aws::journal;
+use aws::journal::inputs;
+use aws::journal::inputs::Inputs;
+use aws::journal::record;
+use model::job::run_url;
+use model::outcome::{Exit, Failure};
+use model::record::Change;
+use model::record::{Outcome, Record};
+use model::stack::Stack;
 
 impl Delivery<'_> {
     /// Records a release that one can go back to.

@@ -8,16 +8,16 @@ use config::deployment::Environment;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::image::{ImageReference, hex};
-use crate::journal;
-use crate::journal::inputs::HIDDEN;
-use crate::outcome::{Exit, Failure};
-use crate::plan::Value;
-use crate::report::Change;
 use crate::rollout::{Proposal, Wanted};
-use crate::stack::Stack;
-use crate::stack::change_set;
-use crate::template::Template;
+use aws::journal;
+use model::outcome::{Exit, Failure};
+use model::parameters::Value;
+use model::record::Change;
+use model::reference::{ImageReference, hex};
+use model::stack::ResourceChange;
+use model::stack::Stack;
+use model::template::HIDDEN;
+use model::template::Template;
 
 /// The format's version.
 const FORMAT: u32 = 1;
@@ -48,7 +48,7 @@ pub(crate) struct PlanFile {
     parameters: BTreeMap<String, String>,
     /// Hash of all that is sent, the untold values included.
     parameters_sha256: String,
-    pub(crate) changes: Vec<change_set::Change>,
+    pub(crate) changes: Vec<ResourceChange>,
     /// The change set that waits to be executed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) change_set: Option<String>,
@@ -137,7 +137,7 @@ impl PlanFile {
     /// # Errors
     /// A plan that was changed by hand.
     pub(crate) fn image(&self) -> Result<ImageReference, Failure> {
-        self.image.parse().map_err(|error: crate::image::InvalidReference| {
+        self.image.parse().map_err(|error: model::reference::InvalidReference| {
             Failure::new(Exit::Usage, "plan", "the plan cannot be used").resource("image").reason(error.to_string())
         })
     }

@@ -6,9 +6,8 @@ use time::OffsetDateTime;
 
 use super::wanted::Wanted;
 use super::{Found, Place};
-use crate::aws;
-use crate::aws::signed::{ACM, Call};
-use crate::outcome::Failure;
+use aws::signed::{ACM, Call};
+use model::outcome::Failure;
 
 /// Where CloudFront, and what it fronts, wants certificates to be.
 /// <https://docs.aws.amazon.com/acm/latest/userguide/acm-regions.html>

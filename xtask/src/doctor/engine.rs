@@ -2,7 +2,8 @@
 
 use super::{Finding, Found, space};
 use crate::context::Context;
-use crate::docker::{self, About, Engine};
+use image::docker;
+use image::docker::{About, Engine};
 
 /// Looks at the engine; `compiles_here` tells whether only a finished binary is brought to it.
 pub(super) async fn look(context: &Context, compiles_here: Option<bool>) -> Vec<Finding> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::wanted::Wanted;
 use super::{Found, Place};
 use crate::bootstrap;
-use crate::outcome::Failure;
+use model::outcome::Failure;
 
 /// Looks for it where the template has a stage that logs.
 ///

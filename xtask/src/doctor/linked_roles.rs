@@ -2,9 +2,8 @@
 
 use super::wanted::Wanted;
 use super::{Found, Place};
-use crate::aws;
-use crate::aws::signed::{Call, IAM};
-use crate::outcome::Failure;
+use aws::signed::{Call, IAM};
+use model::outcome::Failure;
 
 /// A role, and the types that make their service take it.
 struct Linked {

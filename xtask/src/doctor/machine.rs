@@ -6,10 +6,11 @@ use std::path::Path;
 use tokio::process::Command;
 
 use super::{Finding, Found, space};
-use crate::child::{self, Refusal};
 use crate::context::Context;
-use crate::outcome::{Exit, Failure};
-use crate::plan::Platform;
+use machine::child;
+use machine::child::Refusal;
+use model::outcome::{Exit, Failure};
+use model::parameters::Platform;
 
 /// Looks at compiler, tools and space; `None` where there is no image to make.
 pub(super) async fn look(context: &Context, platform: Option<Platform>) -> Vec<Finding> {

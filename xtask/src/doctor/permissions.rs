@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Found, Place};
-use crate::aws;
-use crate::aws::signed::{Call, IAM, tag};
-use crate::outcome::Failure;
-use crate::policy::{self, Level, Question};
+use aws::signed::{Call, IAM, tag};
+use model::outcome::Failure;
+use model::policy;
+use model::policy::{Level, Question};
 
 /// Questions that are under way at the same time; the simulator is slow to ask and quick to be throttled.
 const AT_ONCE: usize = 4;
@@ -78,7 +78,7 @@ async fn denied<'a>(place: Place<'_>, principal: &str, question: &'a Question) -
         if question.actions.iter().any(|action| !decisions.iter().any(|(asked, _)| asked == action)) {
             let reason = "the answer does not say so of every action";
             return Err(
-                Failure::new(crate::outcome::Exit::Failed, "aws", "the simulation cannot be read").reason(reason)
+                Failure::new(model::outcome::Exit::Failed, "aws", "the simulation cannot be read").reason(reason)
             );
         }
         allowed.extend(

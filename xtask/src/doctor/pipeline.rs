@@ -3,13 +3,13 @@
 
 use super::token::{self, Token};
 use super::{Finding, Found, Place, unseen};
-use crate::aws;
 use crate::bootstrap;
-use crate::github::{self, token::ROLE};
-use crate::outcome::Failure;
-use crate::policy::Level;
-use crate::stack;
-use crate::trust::{Claims, PROVIDER, Trust};
+use aws::github_token::ROLE;
+use aws::stack;
+use model::outcome::Failure;
+use model::policy::Level;
+use model::policy::PROVIDER;
+use model::trust::{Claims, Trust};
 
 pub(super) async fn look(place: Place<'_>, token: &Token) -> Vec<Finding> {
     let mut findings: Vec<Finding> = role(place).into_iter().map(|found| ("role", found)).collect();
@@ -82,7 +82,7 @@ fn claims(place: Place<'_>, trust: &Trust, token: &Token) -> Vec<Found> {
 
 /// Whether the role that the pipeline is told to take is of the environment's account.
 fn role(place: Place<'_>) -> Option<Found> {
-    let arn = github::set(&place.context.vars, ROLE)?;
+    let arn = model::job::set(&place.context.vars, ROLE)?;
     let account = arn.split(':').nth(4).unwrap_or_default();
     let wanted = place.environment.account.as_ref().unwrap_or(&place.identity.account);
     Some(if account == wanted {

@@ -11,8 +11,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::wanted::Wanted;
 use super::{Found, Place, unseen};
-use crate::aws::signed::{CLOUDWATCH, Call, EC2, ELASTIC_LOAD_BALANCING, SERVICE_QUOTAS, tag};
-use crate::outcome::Failure;
+use aws::signed::{CLOUDWATCH, Call, EC2, ELASTIC_LOAD_BALANCING, SERVICE_QUOTAS, tag};
+use model::outcome::Failure;
 use need::{Need, Quota, Used};
 
 /// Compares what is needed, what is in use and what there may be.
@@ -77,14 +77,14 @@ async fn quota_of(place: Place<'_>, quota: &Quota) -> Result<(f64, Value), Failu
     let input = json!({"ServiceCode": quota.service, "QuotaCode": quota.code});
     let call = |action| Call { service: &SERVICE_QUOTAS, action, resource: &resource };
     let answer = match place.clients.signed.json(call("servicequotas:GetServiceQuota"), &input).await {
-        Err(failure) if crate::aws::code(&failure) == "NoSuchResourceException" => {
+        Err(failure) if aws::error::code(&failure) == "NoSuchResourceException" => {
             place.clients.signed.json(call("servicequotas:GetAWSDefaultServiceQuota"), &input).await?
         }
         other => other?,
     };
     let quota = &answer["Quota"];
     let value = quota["Value"].as_f64().ok_or_else(|| {
-        Failure::new(crate::outcome::Exit::Failed, "aws", format!("{resource} has no value in the answer"))
+        Failure::new(model::outcome::Exit::Failed, "aws", format!("{resource} has no value in the answer"))
     })?;
     Ok((value, quota["UsageMetric"].clone()))
 }

@@ -1,8 +1,8 @@
 //! Whether the image repository keeps its tags where they are.
 
 use super::{Found, Place};
-use crate::ecr;
-use crate::outcome::Failure;
+use aws::ecr;
+use model::outcome::Failure;
 
 /// Warns of a repository whose tags can be moved; one that is missing is made, with tags that cannot.
 ///

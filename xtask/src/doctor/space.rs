@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{Finding, Found};
 use crate::context::Context;
-use crate::docker::{MAKE_ROOM, megabytes};
-use crate::plan::Platform;
+use image::docker::{MAKE_ROOM, megabytes};
+use model::parameters::Platform;
 
 const GIGABYTE: u64 = 1_000_000_000;
 /// What an engine needs that compiles: the base image with a compiler has 1.5 GB, and as much again is written while the

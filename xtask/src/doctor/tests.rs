@@ -9,7 +9,7 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
-use crate::interrupt::Interrupt;
+use ::machine::interrupt::Interrupt;
 
 const SETTINGS: &str = "[service]\nname = \"api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"one\"\n\
     template = \"t.yaml\"\nexecution_role = \"arn:aws:iam::111122223333:role/xtask/execution\"\n";

@@ -8,10 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::github::token::Source;
-use crate::outcome::{Exit, Failure};
-use crate::report::Check;
-use crate::trust::{Claims, Finding, Findings, Trust};
+use aws::github_token::Source;
+use model::outcome::{Exit, Failure};
+use model::report::Check;
+use model::trust::{Claims, Finding, Findings, Trust};
 
 /// The token that is held against the trust.
 #[derive(Debug)]

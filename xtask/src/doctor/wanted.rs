@@ -7,13 +7,18 @@ use serde_json::Value;
 
 use super::{Finding, Found, Place};
 use crate::context::Context;
-use crate::outcome::{self, Failure};
-use crate::plan::{self, Platform};
 use crate::preflight;
 use crate::rollout::Seen;
-use crate::stack::{self, Stack};
-use crate::template::evaluate::{self, Evaluated};
-use crate::template::{CONTAINER_URI, Template};
+use aws::stack;
+use model::outcome;
+use model::outcome::Failure;
+use model::parameters as plan;
+use model::parameters::Platform;
+use model::stack::Resource;
+use model::stack::Stack;
+use model::template::evaluate;
+use model::template::evaluate::Evaluated;
+use model::template::{CONTAINER_URI, Template};
 
 /// The template as it was read.
 pub(super) struct Read {
@@ -85,7 +90,7 @@ impl Wanted {
             None => Ok(Vec::new()),
         };
         let there = there.map_err(|error| Failure::of(&error))?;
-        let there = there.into_iter().filter(stack::Resource::exists).map(|resource| resource.logical_id).collect();
+        let there = there.into_iter().filter(Resource::exists).map(|resource| resource.logical_id).collect();
         let before = stack.map(|stack| &stack.parameters);
         let value = |name: &String| Some((name.clone(), plan::value(place.environment, template, before, name)?));
         let given = template.parameters.keys().filter_map(value).collect();

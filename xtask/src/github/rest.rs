@@ -1,6 +1,8 @@
 //! GitHub's REST API, as far as a pipeline needs it: comments on pull requests, and releases of the repository
 //! (<https://docs.github.com/en/rest>).
 
+use std::collections::BTreeMap;
+
 use std::time::Duration;
 
 use backon::Retryable as _;
@@ -8,9 +10,10 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{Vars, needed, repository, set};
-use crate::http::{self, Client, Http, words};
-use crate::outcome::{Exit, Failure};
+use machine::http;
+use machine::http::{Client, Http, words};
+use model::job::{needed, repository, set};
+use model::outcome::{Exit, Failure};
 
 /// The version of the API that is spoken.
 const VERSION: &str = "2022-11-28";
@@ -51,7 +54,7 @@ impl Api {
     ///
     /// # Errors
     /// A variable that is not set.
-    pub(crate) fn of(vars: &Vars) -> Result<Self, Failure> {
+    pub(crate) fn of(vars: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let repository = repository(vars)?;
         let token = SecretString::from(needed(vars, "GITHUB_TOKEN")?.to_owned());
         let root = set(vars, "GITHUB_API_URL").unwrap_or("https://api.github.com").trim_end_matches('/');

@@ -1,8 +1,8 @@
 //! A command's result as Markdown, for the page of the run that it belongs to. Pure.
 
-use crate::diff::markdown::{changes, escape};
-use crate::outcome::Failure;
-use crate::report::Report;
+use model::diff::markdown::{changes, escape};
+use model::outcome::Failure;
+use model::report::Report;
 
 /// Findings that a summary shows; a scan may have thousands.
 const FINDINGS: usize = 20;

@@ -3,16 +3,19 @@
 //! The formats are those of workflow commands
 //! (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>).
 
+use std::collections::BTreeMap;
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-use super::{Vars, is_job, set, summary};
-use crate::outcome::Failure;
-use crate::report::Report;
+use super::summary;
 use crate::ui::Ui;
+use model::job::{is_job, set};
+use model::outcome::Failure;
+use model::report::Report;
 
 /// Tells what came of `command`, if a job wants to know. What cannot be written is a warning: it changes nothing.
-pub(crate) fn tell(command: &str, report: &Report, vars: &Vars, ui: &Ui) {
+pub(crate) fn tell(command: &str, report: &Report, vars: &BTreeMap<String, String>, ui: &Ui) {
     if !is_job(vars) {
         return;
     }
@@ -50,7 +53,7 @@ fn outputs(report: &Report) -> String {
         ("url", report.url.as_deref()),
         ("digest", report.digest.as_deref()),
         ("image", report.image.as_deref()),
-        ("change", report.change.map(crate::report::Change::as_str)),
+        ("change", report.change.map(model::record::Change::as_str)),
     ];
     // A line break would let a value name another output.
     let one_line = |value: &&str| !value.contains(['\n', '\r']);

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
-use crate::interrupt::Interrupt;
-use crate::outcome::{Exit, Failure};
 use crate::ui::Ui;
+use machine::interrupt::Interrupt;
+use model::outcome::{Exit, Failure};
 
 /// The file that is locked, in the folder that cargo uses and git ignores.
 const FILE: &str = "target/xtask-local.lock";

@@ -8,15 +8,17 @@ use serde_json::json;
 use url::Url;
 
 use super::{Door, callers, send_away, shown, wrong};
-use crate::aws::Clients;
-use crate::aws::signed::{Call, SECRETS_MANAGER};
 use crate::context::Context;
-use crate::image::{Digest, ImageReference};
-use crate::outcome::{Exit, Failure};
-use crate::smoke::{self, Target, Verdict};
-use crate::stack::{self, Stack};
-use crate::template::Gate;
+use crate::smoke;
+use crate::smoke::{Target, Verdict};
 use crate::ui::{Phase, Ui};
+use aws::Clients;
+use aws::signed::{Call, SECRETS_MANAGER};
+use aws::stack;
+use model::outcome::{Exit, Failure};
+use model::reference::{Digest, ImageReference};
+use model::stack::Stack;
+use model::template::Gate;
 
 /// How long the new version may take to be right: the load balancer leads to it already.
 const PATIENCE: Duration = Duration::from_secs(30);

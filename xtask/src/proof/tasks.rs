@@ -1,10 +1,12 @@
 //! What ECS says that its tasks run, where the service itself does not say which image it is.
 
-use crate::aws::Clients;
-use crate::aws::ecs::{self, Service, Task};
-use crate::image::{Digest, ImageReference};
-use crate::outcome::Failure;
-use crate::stack::{self, Stack};
+use aws::Clients;
+use aws::ecs;
+use aws::ecs::{Service, Task};
+use aws::stack;
+use model::outcome::Failure;
+use model::reference::{Digest, ImageReference};
+use model::stack::Stack;
 
 /// What the running tasks are.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ mod tests {
     use aws_smithy_mocks::{mock, mock_client};
 
     use super::*;
-    use crate::aws::ecs::Container;
+    use aws::ecs::Container;
 
     #[tokio::test]
     async fn ecs_is_asked_for_the_digests_of_the_stacks_services() {

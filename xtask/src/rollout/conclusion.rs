@@ -2,12 +2,11 @@
 
 use config::deployment::Environment;
 
-use crate::image::ImageReference;
-use crate::outcome::{Exit, Failure};
-use crate::stack::Stack;
-use crate::stack::events;
-use crate::stack::follow::Followed;
-use crate::status::Ending;
+use aws::stack::follow::Followed;
+use model::outcome::{Exit, Failure};
+use model::reference::ImageReference;
+use model::stack::Stack;
+use model::status::Ending;
 
 /// Turns a stack's end into a result.
 pub(crate) fn conclude(environment: &Environment, followed: &Followed) -> Result<Stack, Failure> {
@@ -47,7 +46,7 @@ pub(crate) fn conclude(environment: &Environment, followed: &Followed) -> Result
 pub(crate) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failure {
     let otherwise = followed.stack.as_ref().and_then(|stack| stack.status_reason.clone());
     let stack_id = followed.stack.as_ref().map(|stack| stack.id.as_str()).unwrap_or_default();
-    match events::first_cause(&followed.events, stack_id) {
+    match model::stack::first_cause(&followed.events, stack_id) {
         Some(cause) => failure
             .resource(format!("{} ({})", cause.logical_id, cause.resource_type))
             .reason(cause.reason.clone().or(otherwise).unwrap_or_else(|| cause.status.clone())),

@@ -1,8 +1,8 @@
 //! An operation of a stack that was asked for without an answer.
 
 use super::{Failure, stack};
-use crate::stack::follow::Followed;
 use crate::ui::{Phase, Ui};
+use aws::stack::follow::Followed;
 
 /// The failure of the call, where it is not known whether AWS has taken it.
 pub(super) struct Doubt(Option<Failure>);

@@ -6,17 +6,21 @@ use config::deployment::Environment;
 use super::conclusion::{conclude, superseded};
 use super::gate::{Asker, Course, Gate};
 use super::{Proposal, token};
-use crate::aws::Clients;
 use crate::context::Context;
 use crate::diagnose;
-use crate::outcome::{Exit, Failure};
-use crate::stack::change_set;
-use crate::stack::events::{self, Mark};
-use crate::stack::follow::{Followed, Following, Watch};
-use crate::stack::{self, NotBegun, Stack};
-use crate::status::{self, Answer, Ending};
-use crate::template::Template;
 use crate::ui::{Phase, Ui};
+use aws::Clients;
+use aws::stack;
+use aws::stack::NotBegun;
+use aws::stack::change_set;
+use aws::stack::events;
+use aws::stack::events::Mark;
+use aws::stack::follow::{Followed, Following, Watch};
+use model::outcome::{Exit, Failure};
+use model::stack::Stack;
+use model::status;
+use model::status::{Answer, Ending};
+use model::template::Template;
 
 /// Executes the proposal of a release and returns the stack that came of it.
 ///

@@ -7,17 +7,19 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::Wanted;
-use crate::aws::ecs::deployment::{self, Word};
-use crate::aws::{self, Clients};
 use crate::cli::Proof;
 use crate::context::Context;
-use crate::outcome::{Exit, Failure};
-use crate::proof::{self, before_users};
-use crate::stack::Stack;
-use crate::stack::cause::Cause;
-use crate::stack::follow::{Followed, Following, Watched};
-use crate::stack::pause::Pause;
+use crate::proof;
+use crate::proof::before_users;
 use crate::ui::{Phase, Ui};
+use aws::Clients;
+use aws::ecs::deployment;
+use aws::ecs::deployment::Word;
+use aws::stack::cause::Cause;
+use aws::stack::follow::{Followed, Following, Watched};
+use aws::stack::pause::Pause;
+use model::outcome::{Exit, Failure};
+use model::stack::Stack;
 
 /// Pause between two attempts to answer.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -85,7 +87,7 @@ impl<'a> Gate<'a> {
     /// As for [`Following::watch`].
     pub(super) async fn watch(&mut self, following: &mut Following<'_>, phase: &Phase<'_>) -> Result<Course> {
         loop {
-            match following.watch(phase).await? {
+            match following.watch(&|step| phase.report(step)).await? {
                 Watched::Ended(followed) => return Ok(Course::Ended(followed)),
                 Watched::Hopeless { cause } => return Ok(Course::Hopeless(cause)),
                 // A proof is large, and rare among what a stack does.

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::{Proposal, Seen, Wanted, is_recorded};
-use crate::aws::Clients;
-use crate::cost::{self, Difference};
-use crate::eta::Eta;
-use crate::plan::Value;
-use crate::stack::{self, Stack};
-use crate::template::Template;
 use crate::ui::Phase;
+use aws::Clients;
+use aws::stack;
+use model::cost;
+use model::cost::Difference;
+use model::eta::Eta;
+use model::parameters::Value;
+use model::stack::Stack;
+use model::template::Template;
 
 /// Cost and time of a change.
 #[derive(Debug, Clone, Default)]

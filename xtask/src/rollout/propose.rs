@@ -7,14 +7,17 @@ use aws_sdk_cloudformation::Client;
 use config::deployment::Environment;
 
 use super::{Wanted, existing, token};
-use crate::aws::Clients;
 use crate::context::Context;
-use crate::guard;
-use crate::plan::{self, Value};
-use crate::stack::change_set::{self, ChangeSet, Prepared, Request};
-use crate::stack::{self, Stack};
-use crate::template::Template;
 use crate::ui::{Paint, Phase, Ui};
+use aws::Clients;
+use aws::stack;
+use aws::stack::change_set;
+use aws::stack::change_set::{ChangeSet, Prepared, Request};
+use model::guard;
+use model::parameters as plan;
+use model::parameters::Value;
+use model::stack::Stack;
+use model::template::Template;
 
 /// The tag that every stack of this tool has, and by CloudFormation its resources.
 pub(crate) const TAG: (&str, &str) = ("managed-by", "xtask");
@@ -82,7 +85,7 @@ pub(crate) async fn propose(
     let watch = plan::watch(template, environment, existing.map(|stack| &stack.outputs))?;
     let parameters = &parameters;
     let request = Request { stack, create, role, template, parameters, watch, tags: &tags, token: &token };
-    let set = match change_set::prepare(client, &request, &context.interrupt, phase).await {
+    let set = match change_set::prepare(client, &request, &context.interrupt, &|step| phase.report(step)).await {
         Ok(Prepared::Ready(set)) => set,
         Ok(Prepared::Empty) => return Ok(None),
         Err(error) => {

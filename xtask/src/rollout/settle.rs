@@ -7,14 +7,18 @@ use config::deployment::Environment;
 
 use super::gate::{Asker, Gate};
 use super::{check_deletable, conclude, tear_down};
-use crate::aws::Clients;
 use crate::context::Context;
-use crate::outcome::{Exit, Failure};
-use crate::stack::follow::{Following, Watch};
-use crate::stack::{self, Resource, Stack, events};
-use crate::status::{self, Answer, Refusal};
+use crate::diagnose;
 use crate::ui::Ui;
-use crate::{diagnose, guard, template};
+use aws::Clients;
+use aws::stack;
+use aws::stack::events;
+use aws::stack::follow::{Following, Watch};
+use model::outcome::{Exit, Failure};
+use model::stack::{Resource, Stack};
+use model::status;
+use model::status::{Answer, Refusal};
+use model::{guard, template};
 
 /// What may be done to get there.
 #[derive(Clone, Copy)]

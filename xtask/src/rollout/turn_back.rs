@@ -5,14 +5,17 @@ use config::deployment::Environment;
 
 use super::gate::Gate;
 use super::{Doubt, blame, tear_down, token};
-use crate::aws::Clients;
 use crate::diagnose;
-use crate::outcome::{Exit, Failure};
-use crate::stack::events::{self, Mark};
-use crate::stack::follow::{Following, Watch};
-use crate::stack::{self, NotBegun, Stack};
-use crate::status::Ending;
 use crate::ui::Ui;
+use aws::Clients;
+use aws::stack;
+use aws::stack::NotBegun;
+use aws::stack::events;
+use aws::stack::events::Mark;
+use aws::stack::follow::{Following, Watch};
+use model::outcome::{Exit, Failure};
+use model::stack::Stack;
+use model::status::Ending;
 
 /// Cancels an update, or deletes a stack that is being created; returns what the stack is then.
 ///

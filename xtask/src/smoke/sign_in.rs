@@ -9,10 +9,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::visitor::Visitor;
-use crate::aws::signed::{API_GATEWAY, COGNITO, Call, Signed};
-use crate::http::{self, Client};
-use crate::outcome::{Exit, Failure};
+use aws::signed::{API_GATEWAY, COGNITO, Call, Signed};
 pub(crate) use guests::Guests;
+use machine::http;
+use machine::http::Client;
+use model::outcome::{Exit, Failure};
 
 /// The variable that holds a token of the user's own.
 pub(crate) const TOKEN: &str = "XTASK_SMOKE_TOKEN";

@@ -6,7 +6,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::aws::signed::Signed;
+use aws::signed::Signed;
 
 /// What API Gateway's requests are signed for.
 const SIGNED_FOR: &str = "execute-api";

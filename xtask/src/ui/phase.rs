@@ -3,18 +3,11 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
+use model::progress::Progress;
+use model::report::PhaseRecord;
 
 use super::foreign::visible;
 use super::{Paint, Ui, Waiting};
-
-/// How long a phase took, for the result.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct PhaseRecord {
-    pub(crate) name: &'static str,
-    pub(crate) seconds: f64,
-    pub(crate) skipped: bool,
-}
 
 /// A running phase. Dropped without an ending, by a failure or an interruption, it counts as not finished.
 pub(crate) struct Phase<'a> {
@@ -59,6 +52,14 @@ impl<'a> Phase<'a> {
     /// A change of state inside the phase that stays on the screen.
     pub(crate) fn line(&self, text: &str) {
         self.ui.line(&format!("            {text}"));
+    }
+
+    /// Shows what a lower crate reports.
+    pub(crate) fn report(&self, progress: Progress<'_>) {
+        match progress {
+            Progress::Doing(what) => self.doing(what),
+            Progress::Line(text) => self.line(text),
+        }
     }
 
     pub(crate) fn done(mut self, summary: &str) {

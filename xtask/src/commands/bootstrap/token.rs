@@ -5,17 +5,19 @@ use std::path::Path;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::bootstrap::{self, Asked};
+use crate::bootstrap;
+use crate::bootstrap::Asked;
 use crate::commands::doctor;
 use crate::context::Context;
 use crate::doctor::token;
-use crate::outcome::{self, Exit, Failure};
-use crate::policy::Level;
 use crate::preflight;
-use crate::report::Check;
-use crate::stack;
-use crate::trust::{Finding, Trust};
 use crate::ui::Ui;
+use aws::stack;
+use model::outcome;
+use model::outcome::{Exit, Failure};
+use model::policy::Level;
+use model::report::Check;
+use model::trust::{Finding, Trust};
 
 /// Holds it against the trust that is asked for, or else that the stack has.
 ///

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use crate::image::ImageReference;
-use crate::oci::Descriptor;
-use crate::outcome::{Exit, Failure};
-use crate::plan::Platform;
+use image::oci::Descriptor;
+use model::outcome::{Exit, Failure};
+use model::parameters::Platform;
+use model::reference::ImageReference;
 
 /// Configurations that an engine runs
 /// (<https://github.com/opencontainers/image-spec/blob/v1.1.0/media-types.md>). Charts and other artifacts have their own.

@@ -8,14 +8,18 @@ use config::deployment::Environment;
 
 use crate::cli::Deploy;
 use crate::context::Context;
-use crate::outcome::{self, Exit, Failure};
-use crate::plan::{self, Value};
 use crate::preflight;
-use crate::rollout::{self, Manners};
-use crate::stack::{self, Stack};
+use crate::rollout;
+use crate::rollout::Manners;
 use crate::supplement::Supplement;
-use crate::template::{CONTAINER_URI, Template};
 use crate::ui::Ui;
+use aws::stack;
+use model::outcome;
+use model::outcome::{Exit, Failure};
+use model::parameters as plan;
+use model::parameters::Value;
+use model::stack::Stack;
+use model::template::{CONTAINER_URI, Template};
 
 pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: &Context, ui: &Ui) -> Result<()> {
     let Deploy { conduct, dry_run, .. } = arguments;

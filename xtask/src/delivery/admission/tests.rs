@@ -9,8 +9,8 @@ use aws_smithy_mocks::{Rule, mock, mock_client};
 use config::deployment::Deployment;
 
 use super::*;
-use crate::interrupt::Interrupt;
-use crate::outcome::Exit;
+use machine::interrupt::Interrupt;
+use model::outcome::Exit;
 
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const HOST: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";

@@ -1,7 +1,7 @@
 use super::*;
-use crate::plan::Value;
 use crate::rollout::Origin;
 use config::deployment::{Deployment, Environment};
+use model::parameters::Value;
 
 const TEMPLATE: &str = "
 Parameters:

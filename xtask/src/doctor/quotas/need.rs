@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::doctor::wanted::Wanted;
-use crate::template::evaluate::text;
+use model::template::evaluate::text;
 
 /// A quota of AWS.
 #[derive(Debug)]

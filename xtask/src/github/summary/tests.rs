@@ -1,12 +1,12 @@
 use super::*;
-use crate::outcome::{Exit, Place};
-use crate::report;
-use crate::stack::change_set::Change;
-use crate::ui::PhaseRecord;
+use model::outcome::{Exit, Place};
+use model::record::Change;
+use model::report::PhaseRecord;
+use model::stack::ResourceChange;
 
-fn change(action: &str, id: &str, replacement: Option<&str>) -> Change {
+fn change(action: &str, id: &str, replacement: Option<&str>) -> ResourceChange {
     let replacement = replacement.map(str::to_owned);
-    Change {
+    ResourceChange {
         action: action.to_owned(),
         logical_id: id.to_owned(),
         resource_type: "AWS::T::U".to_owned(),
@@ -22,7 +22,7 @@ fn a_release_shows_where_it_answers_and_what_it_did() {
         ok: true,
         environment: Some("dev".to_owned()),
         url: Some("https://a.example/production".to_owned()),
-        change: Some(report::Change::Update),
+        change: Some(Change::Update),
         changes: Some(vec![change("Modify", "Task", Some("True")), change("Remove", "Old|One", None)]),
         phases: vec![phase("compile", 1.0, true), phase("stack", 61.234, false)],
         seconds: 70.0,

@@ -1,6 +1,6 @@
 use super::*;
-use crate::outcome::{Exit, Place, preflight};
-use crate::report::Change;
+use model::outcome::{Exit, Place, preflight};
+use model::record::Change;
 
 fn failure() -> Failure {
     Failure::new(Exit::RolledBack, "rolled-back", "stack rest-api-dev failed, and is rolled back")

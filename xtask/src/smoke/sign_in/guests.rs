@@ -7,9 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{odd, secret};
-use crate::aws;
-use crate::aws::signed::{COGNITO, Call, Signed};
-use crate::outcome::{Exit, Failure};
+use aws::signed::{COGNITO, Call, Signed};
+use model::outcome::{Exit, Failure};
 
 /// One of each kind that a password policy may ask for.
 const KINDS: &[u8; 4] = b"aZ7!";

@@ -1,0 +1,276 @@
+//! The image repository in Amazon ECR: found or created, given its policy, asked for digests and for a token.
+
+pub mod contents;
+pub mod scan;
+
+use anyhow::{Context, Result};
+use aws_sdk_ecr::Client;
+use aws_sdk_ecr::error::ProvideErrorMetadata;
+use aws_sdk_ecr::types::{
+    ImageFailure, ImageFailureCode, ImageIdentifier, ImageScanningConfiguration, ImageTagMutability,
+    Repository as Described, Tag,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
+
+use crate::error::{failure, is_denied};
+use model::credentials::Credentials;
+use model::outcome::{Exit, Failure};
+use model::reference::{Digest, ImageReference};
+
+/// Expires what no tag names.
+///
+/// Every image that a release has pushed has tags, and immutable tags cannot leave an image; so this can never take one
+/// that is deployed or could be rolled back to. What it does take are the remains of pushes that were cut short, and
+/// images that were pushed without a tag by other means.
+const LIFECYCLE: &str = r#"{"rules":[{"rulePriority":1,"description":"remains of interrupted pushes","selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":14},"action":{"type":"expire"}}]}"#;
+
+/// Kinds of manifest that an image may have; without them ECR may translate one into another, with another digest
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html>).
+const MANIFESTS: [&str; 4] = [
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+];
+
+/// A repository that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Registry host, from the repository's URI.
+    host: String,
+    pub name: String,
+    /// Whether no tag can be moved. A repository of which that is not known is taken for one whose tags can.
+    pub immutable: bool,
+}
+
+/// An image that the registry has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub digest: Digest,
+    manifest: String,
+    media_type: Option<String>,
+}
+
+impl Stored {
+    /// As ECR has it; `None` where it did not give it.
+    pub fn manifest(&self) -> Option<&str> {
+        Some(self.manifest.as_str()).filter(|manifest| !manifest.is_empty())
+    }
+}
+
+impl Repository {
+    /// The repository at a host that is known already.
+    pub fn at(host: &str, name: &str) -> Self {
+        Self { host: host.to_owned(), name: name.to_owned(), immutable: false }
+    }
+
+    /// Whether its URI names this host.
+    pub fn is_at(&self, host: &str) -> bool {
+        self.host == host
+    }
+
+    /// The image under `tag`, at `registry` where the repository's own URI leads nowhere.
+    pub fn image(&self, tag: &str, registry: Option<&str>) -> ImageReference {
+        ImageReference::tagged(registry.unwrap_or(&self.host), &self.name, tag)
+    }
+}
+
+/// Looks the repository up; `None` when there is none.
+///
+/// # Errors
+/// What AWS says.
+pub async fn find(client: &Client, name: &str) -> Result<Option<Repository>> {
+    let answer = client.describe_repositories().repository_names(name).send().await;
+    match answer {
+        Ok(found) => found.repositories().first().map(read).transpose(),
+        Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(None),
+        Err(error) => Err(failure("ecr:DescribeRepositories", &format!("repository {name}"), &error).into()),
+    }
+}
+
+/// Creates the repository: immutable tags, scan on push, nothing tagged ever expires.
+///
+/// # Errors
+/// What AWS says.
+pub async fn create(client: &Client, name: &str) -> Result<Repository> {
+    let resource = format!("repository {name}");
+    let created = client
+        .create_repository()
+        .repository_name(name)
+        .image_tag_mutability(ImageTagMutability::Immutable)
+        .image_scanning_configuration(ImageScanningConfiguration::builder().scan_on_push(true).build())
+        .tags(Tag::builder().key("managed-by").value("xtask").build().context("a tag is complete")?)
+        .send()
+        .await;
+    let repository = match created {
+        Ok(created) => read(created.repository().context("ECR created a repository and did not name it")?)?,
+        // Another release was faster; what it made is what we wanted.
+        Err(error) if error.code() == Some("RepositoryAlreadyExistsException") => {
+            return find(client, name).await?.with_context(|| format!("{resource} exists and cannot be found"));
+        }
+        Err(error) => return Err(failure("ecr:CreateRepository", &resource, &error).into()),
+    };
+    if let Err(error) = put_policy(client, name).await {
+        // It is empty yet. Where this does not succeed either, the next release gives it the policy.
+        drop(client.delete_repository().repository_name(name).send().await);
+        return Err(error.into());
+    }
+    Ok(repository)
+}
+
+/// Gives a repository that has no lifecycle policy ours: the command that created it may have been stopped before it did.
+/// One that has another keeps it. Returns why it may be without one; images can be pushed all the same.
+pub async fn ensure_policy(client: &Client, name: &str) -> Option<Failure> {
+    match client.get_lifecycle_policy().repository_name(name).send().await {
+        Ok(_) => None,
+        Err(error) if error.code() == Some("LifecyclePolicyNotFoundException") => put_policy(client, name).await.err(),
+        // A role that was made before this was asked may not; it creates no repositories either.
+        Err(error) => Some(failure("ecr:GetLifecyclePolicy", &format!("repository {name}"), &error))
+            .filter(|failure| !is_denied(failure)),
+    }
+}
+
+async fn put_policy(client: &Client, name: &str) -> Result<(), Failure> {
+    let call = client.put_lifecycle_policy().repository_name(name).lifecycle_policy_text(LIFECYCLE);
+    match call.send().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(failure("ecr:PutLifecyclePolicy", &format!("repository {name}"), &error)),
+    }
+}
+
+fn read(described: &Described) -> Result<Repository> {
+    let uri = described.repository_uri().unwrap_or_default();
+    let name = described.repository_name().unwrap_or_default();
+    let host = uri.strip_suffix(name).and_then(|host| host.strip_suffix('/'));
+    let host = host.filter(|host| !host.is_empty()).with_context(|| format!("ECR named a repository {uri:?}"))?;
+    let immutable = described.image_tag_mutability() == Some(&ImageTagMutability::Immutable);
+    Ok(Repository { host: host.to_owned(), name: name.to_owned(), immutable })
+}
+
+/// The image under `tag`; `None` where there is no such tag, or no such repository.
+///
+/// # Errors
+/// What AWS says.
+pub async fn stored(client: &Client, name: &str, tag: &str) -> Result<Option<Stored>> {
+    look_up(client, name, ImageIdentifier::builder().image_tag(tag).build()).await
+}
+
+/// Asks for one image, which answers without an exception when there is none. For several at once the answer need not
+/// say which of the tags was asked for.
+async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Option<Stored>> {
+    let resource = format!("repository {name}");
+    let call = client.batch_get_image().repository_name(name).image_ids(id);
+    let answer = match call.set_accepted_media_types(Some(MANIFESTS.map(str::to_owned).into())).send().await {
+        Ok(answer) => answer,
+        Err(error) if error.code() == Some("RepositoryNotFoundException") => return Ok(None),
+        Err(error) => return Err(failure("ecr:BatchGetImage", &resource, &error).into()),
+    };
+    let other = |failure: &&ImageFailure| failure.failure_code() != Some(&ImageFailureCode::ImageNotFound);
+    if let Some(refused) = answer.failures().iter().find(other) {
+        let code = refused.failure_code().map_or("unknown", |code| code.as_str());
+        return Err(Failure::new(Exit::Failed, "image", "ECR cannot give the image")
+            .resource(resource)
+            .reason(format!("{code}: {}", refused.failure_reason().unwrap_or_default()))
+            .into());
+    }
+    let Some(image) = answer.images().first() else { return Ok(None) };
+    let digest = image.image_id().and_then(|id| id.image_digest()).unwrap_or_default();
+    let digest = digest.parse::<Digest>().map_err(anyhow::Error::msg);
+    Ok(Some(Stored {
+        digest: digest.with_context(|| format!("ECR's digest of an image in {name}"))?,
+        manifest: image.image_manifest().unwrap_or_default().to_owned(),
+        media_type: image.image_manifest_media_type().map(str::to_owned),
+    }))
+}
+
+/// Gives an image that is there one more tag; one that is taken stays where it is.
+///
+/// # Errors
+/// What AWS says.
+pub async fn add_tag(client: &Client, name: &str, stored: &Stored, tag: &str) -> Result<()> {
+    if stored.manifest.is_empty() {
+        return Ok(());
+    }
+    let call = client.put_image().repository_name(name).image_tag(tag).image_manifest(&stored.manifest);
+    match call.set_image_manifest_media_type(stored.media_type.clone()).send().await {
+        Ok(_) => Ok(()),
+        Err(error)
+            if matches!(error.code(), Some("ImageAlreadyExistsException" | "ImageTagAlreadyExistsException")) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(failure("ecr:PutImage", &format!("tag {tag} in repository {name}"), &error).into()),
+    }
+}
+
+/// A password for pushes, good for 12 hours
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>). It stays in memory.
+///
+/// # Errors
+/// What AWS says, or a token that is not what ECR documents.
+pub async fn credentials(client: &Client) -> Result<Credentials> {
+    let action = "ecr:GetAuthorizationToken";
+    let answer = client.get_authorization_token().send().await.map_err(|e| failure(action, "the registry", &e))?;
+    let token = answer.authorization_data().first().and_then(|data| data.authorization_token()).unwrap_or_default();
+    decode(token).with_context(|| format!("{action} answered a token that cannot be read"))
+}
+
+/// `base64(user:password)`. The text stays out of errors.
+fn decode(token: &str) -> Result<Credentials> {
+    let bytes = STANDARD.decode(token).ok().context("it is not base64")?;
+    let text = String::from_utf8(bytes).ok().context("it is not text")?;
+    let (user, password) = text.split_once(':').context("it has no user")?;
+    Ok(Credentials { user: user.to_owned(), password: SecretString::from(password) })
+}
+
+/// Deletes the repository with all its images; one that is gone already is fine.
+///
+/// # Errors
+/// What AWS says.
+pub async fn delete(client: &Client, name: &str) -> Result<()> {
+    match client.delete_repository().repository_name(name).force(true).send().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(()),
+        Err(error) => Err(failure("ecr:DeleteRepository", &format!("repository {name}"), &error).into()),
+    }
+}
+
+/// Whether the registry has an image by digest; `None` where that cannot be told, because it is another registry's.
+///
+/// # Errors
+/// What AWS says.
+pub async fn has(client: &Client, image: &ImageReference) -> Result<Option<bool>> {
+    let Some(digest) = &image.digest else { return Ok(None) };
+    let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
+    if look_up(client, &image.repository, id).await?.is_some() {
+        return Ok(Some(true));
+    }
+    Ok(find(client, &image.repository).await?.filter(|repository| repository.host == image.host).map(|_| false))
+}
+
+/// The digest of `image`, where it has a tag only.
+///
+/// # Errors
+/// An image that the repository does not have.
+pub async fn resolve(client: &Client, image: &ImageReference) -> Result<Stored> {
+    let missing = |what: String| {
+        Failure::new(Exit::Failed, "image", "the registry does not have the image")
+            .resource(image.to_string())
+            .reason(format!("repository {} has no {what}", image.repository))
+            .hint(format!("aws ecr list-images --repository-name {}", image.repository))
+    };
+    let (id, what) = match (&image.digest, &image.tag) {
+        (Some(digest), _) => (ImageIdentifier::builder().image_digest(digest.as_str()), digest.to_string()),
+        (None, tag) => {
+            let tag = tag.as_deref().unwrap_or_default();
+            (ImageIdentifier::builder().image_tag(tag), format!("tag {tag}"))
+        }
+    };
+    let found = look_up(client, &image.repository, id.build()).await?;
+    found.ok_or_else(|| missing(what).into())
+}
+
+#[cfg(test)]
+mod tests;

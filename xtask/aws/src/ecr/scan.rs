@@ -1,0 +1,110 @@
+//! What ECR knows of the vulnerabilities of an image.
+
+use anyhow::Result;
+use aws_sdk_ecr::Client;
+use aws_sdk_ecr::error::ProvideErrorMetadata;
+use aws_sdk_ecr::types::{EnhancedImageScanFinding, ImageIdentifier, ImageScanFinding, ImageScanStatus, ScanStatus};
+
+use crate::error::failure;
+use model::scan::{Finding, Scan, Severity};
+
+/// Asks for the findings of an image, all pages: basic scanning's, or Inspector's where the registry is scanned by it.
+/// Those that somebody has suppressed at Inspector are left out.
+///
+/// # Errors
+/// What AWS says.
+pub async fn scan(client: &Client, repository: &str, digest: &str) -> Result<Scan> {
+    let (mut findings, mut listed, mut next) = (Vec::new(), false, None);
+    loop {
+        let id = ImageIdentifier::builder().image_digest(digest).build();
+        let call = client.describe_image_scan_findings().repository_name(repository).image_id(id);
+        let page = match call.set_next_token(next).send().await {
+            Ok(page) => page,
+            Err(error) if is_missing(error.code()) => return Ok(Scan::Missing),
+            Err(error) => {
+                let resource = format!("image {digest} in repository {repository}");
+                return Err(failure("ecr:DescribeImageScanFindings", &resource, &error).into());
+            }
+        };
+        if let Some(scan) = without_result(page.image_scan_status()) {
+            return Ok(scan);
+        }
+        if let Some(found) = page.image_scan_findings() {
+            listed = true;
+            findings.extend(found.findings().iter().map(basic));
+            findings.extend(found.enhanced_findings().iter().filter(|finding| counts(finding)).map(enhanced));
+        }
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            if !listed {
+                return Ok(Scan::Failed("ECR says that the scan is done, and lists no findings".to_owned()));
+            }
+            findings.sort_by(|one: &Finding, other| {
+                other.severity.cmp(&one.severity).then_with(|| one.name.cmp(&other.name))
+            });
+            return Ok(Scan::Findings(findings));
+        }
+    }
+}
+
+/// What became of a scan that has no result; `None` for one that is done.
+fn without_result(status: Option<&ImageScanStatus>) -> Option<Scan> {
+    /// How basic scanning begins its words about an image whose operating system it does not know
+    /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-troubleshooting.html>).
+    const UNSUPPORTED: &str = "UnsupportedImageError";
+    let words = status.and_then(|status| status.description()).unwrap_or_default();
+    let Some(status) = status.and_then(|status| status.status()) else {
+        return Some(Scan::Failed("ECR does not say what became of the scan".to_owned()));
+    };
+    let told = || if words.is_empty() { status.as_str().to_owned() } else { words.to_owned() };
+    match status {
+        ScanStatus::Active | ScanStatus::Complete => None,
+        ScanStatus::InProgress | ScanStatus::Pending => Some(Scan::Pending),
+        ScanStatus::UnsupportedImage => Some(Scan::Unsupported(told())),
+        ScanStatus::Failed if words.starts_with(UNSUPPORTED) => Some(Scan::Unsupported(told())),
+        other if words.is_empty() => Some(Scan::Failed(other.as_str().to_owned())),
+        other => Some(Scan::Failed(format!("{}: {words}", other.as_str()))),
+    }
+}
+
+fn is_missing(code: Option<&str>) -> bool {
+    matches!(code, Some("ScanNotFoundException" | "ImageNotFoundException" | "RepositoryNotFoundException"))
+}
+
+fn basic(finding: &ImageScanFinding) -> Finding {
+    let attribute = |name: &str| {
+        let found = finding.attributes().iter().find(|attribute| attribute.key() == name);
+        found.and_then(|attribute| attribute.value()).map(str::to_owned)
+    };
+    Finding {
+        name: finding.name().unwrap_or_default().to_owned(),
+        severity: Severity::of(finding.severity().map_or("", |severity| severity.as_str())),
+        package: attribute("package_name"),
+        version: attribute("package_version"),
+        uri: finding.uri().map(str::to_owned),
+        description: finding.description().map(str::to_owned),
+    }
+}
+
+/// Whether a finding of Inspector's is neither mended nor suppressed
+/// (<https://docs.aws.amazon.com/inspector/latest/user/findings-understanding.html>).
+fn counts(finding: &EnhancedImageScanFinding) -> bool {
+    !matches!(finding.status(), Some("CLOSED" | "SUPPRESSED"))
+}
+
+fn enhanced(finding: &EnhancedImageScanFinding) -> Finding {
+    let details = finding.package_vulnerability_details();
+    let package = details.and_then(|details| details.vulnerable_packages().first());
+    let name = details.and_then(|details| details.vulnerability_id()).or(finding.title());
+    Finding {
+        name: name.unwrap_or_default().to_owned(),
+        severity: Severity::of(finding.severity().unwrap_or_default()),
+        package: package.and_then(|package| package.name()).map(str::to_owned),
+        version: package.and_then(|package| package.version()).map(str::to_owned),
+        uri: details.and_then(|details| details.source_url()).map(str::to_owned),
+        description: finding.description().map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! What ECS says about a service: its deployments, and why its tasks stopped.
+
+pub mod deployment;
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::primitives::DateTime;
+use aws_sdk_ecs::types::{DeploymentStrategy, DesiredStatus, HealthStatus, Task as Described};
+
+use crate::error::failure;
+use model::outcome::Failure;
+
+/// A service as its ARN names it, `…:service/CLUSTER/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    pub cluster: String,
+    pub name: String,
+}
+
+/// What a service says of itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    pub deployments: Vec<Deployment>,
+    /// Whether its deployments go through stages in which they may wait, unlike rolling ones.
+    pub has_stages: bool,
+    /// Its events, newest first, each with its time in seconds since 1970.
+    pub said: Vec<(f64, String)>,
+}
+
+/// One attempt to bring a service to a task definition.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Deployment {
+    pub id: String,
+    pub task_definition: String,
+    /// Tasks that failed one after the other, as ECS counts them; a healthy one sets it back.
+    pub failed: i32,
+    /// `IN_PROGRESS`, `COMPLETED` or `FAILED`.
+    pub state: String,
+    pub reason: Option<String>,
+    /// Seconds since 1970.
+    pub created: f64,
+}
+
+/// A task, running or stopped.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Task {
+    /// The last part of its ARN.
+    pub id: String,
+    pub task_definition: String,
+    /// The deployment's id, for a task of a service.
+    pub started_by: String,
+    /// Seconds since 1970.
+    pub created: f64,
+    /// 0 for one that never ran.
+    pub started: f64,
+    pub stopped: f64,
+    pub is_running: bool,
+    pub is_healthy: bool,
+    pub stop_code: String,
+    pub stopped_reason: String,
+    pub containers: Vec<Container>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Container {
+    pub name: String,
+    /// As the task definition names it.
+    pub image: String,
+    /// Of the manifest that it was started from; empty before it is pulled.
+    pub digest: String,
+    /// The engine's id, by which streams without a prefix are named.
+    pub runtime_id: String,
+    pub exit_code: Option<i32>,
+    pub reason: Option<String>,
+}
+
+/// Where a container logs to CloudWatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPlace {
+    pub container: String,
+    pub group: String,
+    pub prefix: Option<String>,
+}
+
+impl Service {
+    /// Reads an ARN; one of the old form, without the cluster, names none that could be asked.
+    pub fn of_arn(arn: &str) -> Option<Self> {
+        let (_, path) = arn.split_once(":service/")?;
+        let (cluster, name) = path.split_once('/')?;
+        Some(Self { cluster: cluster.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl State {
+    /// The newest word since `seconds` about tasks that cannot even be started, which leave no stopped task behind.
+    pub fn complaint(&self, seconds: f64) -> Option<&str> {
+        let complains = |text: &str| ["unable to", "failed to"].iter().any(|words| text.contains(words));
+        let found = self.said.iter().find(|(time, text)| *time >= seconds && complains(text));
+        found.map(|(_, text)| text.as_str())
+    }
+}
+
+impl Task {
+    /// Why it stopped, with the exit codes of its containers.
+    pub fn why(&self) -> String {
+        let mut parts = vec![self.stopped_reason.clone()];
+        for container in &self.containers {
+            let reason = container.reason.as_ref().filter(|reason| !self.stopped_reason.contains(reason.as_str()));
+            match (container.exit_code, reason) {
+                (Some(code), Some(reason)) => {
+                    parts.push(format!("container {} ended with exit code {code}: {reason}", container.name));
+                }
+                (Some(code), None) => parts.push(format!("container {} ended with exit code {code}", container.name)),
+                (None, Some(reason)) => parts.push(format!("container {}: {reason}", container.name)),
+                (None, None) => {}
+            }
+        }
+        parts.retain(|part| !part.is_empty());
+        if parts.is_empty() { "ECS gave no reason".to_owned() } else { parts.join("; ") }
+    }
+
+    /// Whether it stopped because it does not work, rather than because it was no longer wanted.
+    pub fn has_failed(&self) -> bool {
+        match self.stop_code.as_str() {
+            "EssentialContainerExited" | "TaskFailedToStart" => true,
+            // "Task failed ELB health checks in (…)", "Task failed container health checks".
+            _ => self.stopped_reason.contains("failed") && self.stopped_reason.contains("health check"),
+        }
+    }
+
+    /// The CloudWatch stream of a container, as the driver `awslogs` names it.
+    pub fn stream(&self, place: &LogPlace) -> Option<String> {
+        let container = self.containers.iter().find(|container| container.name == place.container)?;
+        match &place.prefix {
+            Some(prefix) => Some(format!("{prefix}/{}/{}", container.name, self.id)),
+            None => Some(container.runtime_id.clone()).filter(|id| !id.is_empty()),
+        }
+    }
+}
+
+/// The deployments and events of a service; none where there is no such service.
+///
+/// # Errors
+/// What AWS says.
+pub async fn state(client: &Client, service: &Service) -> Result<State, Failure> {
+    let answer = client.describe_services().cluster(&service.cluster).services(&service.name).send().await;
+    let resource = format!("service {}", service.name);
+    let answer = answer.map_err(|error| failure("ecs:DescribeServices", &resource, &error))?;
+    let Some(found) = answer.services().first() else { return Ok(State::default()) };
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let read = |deployment: &aws_sdk_ecs::types::Deployment| Deployment {
+        id: text(deployment.id()),
+        task_definition: text(deployment.task_definition()),
+        failed: deployment.failed_tasks(),
+        state: text(deployment.rollout_state().map(|state| state.as_str())),
+        reason: deployment.rollout_state_reason().filter(|reason| !reason.is_empty()).map(str::to_owned),
+        created: seconds(deployment.created_at()),
+    };
+    let strategy = found.deployment_configuration().and_then(|configuration| configuration.strategy());
+    Ok(State {
+        has_stages: strategy.is_some_and(|strategy| *strategy != DeploymentStrategy::Rolling),
+        deployments: found.deployments().iter().map(read).collect(),
+        said: found.events().iter().map(|event| (seconds(event.created_at()), text(event.message()))).collect(),
+    })
+}
+
+/// The tasks of a service that run, or those that stopped within the last hour or so. The newest hundred are enough.
+///
+/// # Errors
+/// What AWS says.
+pub async fn tasks(client: &Client, service: &Service, stopped: bool) -> Result<Vec<Task>, Failure> {
+    let resource = format!("service {}", service.name);
+    let status = if stopped { DesiredStatus::Stopped } else { DesiredStatus::Running };
+    let list = client.list_tasks().cluster(&service.cluster).service_name(&service.name).desired_status(status);
+    let arns = list.send().await.map_err(|error| failure("ecs:ListTasks", &resource, &error))?.task_arns;
+    let Some(arns) = arns.filter(|arns| !arns.is_empty()) else { return Ok(Vec::new()) };
+    let answer = client.describe_tasks().cluster(&service.cluster).set_tasks(Some(arns)).send().await;
+    let answer = answer.map_err(|error| failure("ecs:DescribeTasks", &resource, &error))?;
+    Ok(answer.tasks().iter().map(read).collect())
+}
+
+/// Where the containers of a task definition log, as far as it is CloudWatch.
+///
+/// # Errors
+/// What AWS says.
+pub async fn log_places(client: &Client, task_definition: &str) -> Result<Vec<LogPlace>, Failure> {
+    let answer = client.describe_task_definition().task_definition(task_definition).send().await;
+    let answer = answer.map_err(|error| failure("ecs:DescribeTaskDefinition", task_definition, &error))?;
+    let containers = answer.task_definition().map(|definition| definition.container_definitions()).unwrap_or_default();
+    let place = |container: &aws_sdk_ecs::types::ContainerDefinition| {
+        let options = container.log_configuration()?.options()?;
+        Some(LogPlace {
+            container: container.name()?.to_owned(),
+            group: options.get("awslogs-group")?.clone(),
+            prefix: options.get("awslogs-stream-prefix").cloned(),
+        })
+    };
+    Ok(containers.iter().filter_map(place).collect())
+}
+
+fn read(task: &Described) -> Task {
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let container = |container: &aws_sdk_ecs::types::Container| Container {
+        name: text(container.name()),
+        image: text(container.image()),
+        digest: text(container.image_digest()),
+        runtime_id: text(container.runtime_id()),
+        exit_code: container.exit_code(),
+        reason: container.reason().filter(|reason| !reason.is_empty()).map(str::to_owned),
+    };
+    Task {
+        id: text(task.task_arn().and_then(|arn| arn.rsplit('/').next())),
+        task_definition: text(task.task_definition_arn()),
+        started_by: text(task.started_by()),
+        created: seconds(task.created_at()),
+        started: seconds(task.started_at()),
+        stopped: seconds(task.stopped_at().or(task.stopping_at())),
+        is_running: task.last_status() == Some("RUNNING"),
+        is_healthy: task.health_status() == Some(&HealthStatus::Healthy),
+        stop_code: text(task.stop_code().map(|code| code.as_str())),
+        stopped_reason: text(task.stopped_reason()),
+        containers: task.containers().iter().map(container).collect(),
+    }
+}
+
+fn seconds(time: Option<&DateTime>) -> f64 {
+    time.map(DateTime::as_secs_f64).unwrap_or_default()
+}

@@ -1,0 +1,149 @@
+//! A service's deployment as ECS carries it out: how far it is, whether it waits, and why it was taken back.
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::primitives::DateTime;
+use aws_sdk_ecs::types::{
+    CreatedAt, DeploymentLifecycleHookAction, DeploymentLifecycleHookDetail, DeploymentLifecycleHookStatus,
+    DeploymentLifecycleHookTargetType, ServiceDeployment, ServiceDeploymentStatus,
+};
+
+use super::{Service, seconds};
+use crate::error::failure;
+use model::outcome::Failure;
+
+/// The states of a deployment that did not come to its end.
+const TAKEN_BACK: [ServiceDeploymentStatus; 6] = [
+    ServiceDeploymentStatus::RollbackFailed,
+    ServiceDeploymentStatus::RollbackInProgress,
+    ServiceDeploymentStatus::RollbackRequested,
+    ServiceDeploymentStatus::RollbackSuccessful,
+    ServiceDeploymentStatus::Stopped,
+    ServiceDeploymentStatus::StopRequested,
+];
+
+/// The newest deployment of a service.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rollout {
+    pub arn: String,
+    /// ECS's name, such as `IN_PROGRESS` or `ROLLBACK_SUCCESSFUL`.
+    pub status: String,
+    /// ECS's name, such as `BAKE_TIME`.
+    pub stage: String,
+    /// Percent of the users that the new version has.
+    pub share: Option<f64>,
+    /// The hook that waits for somebody's word.
+    pub hook: Option<Hook>,
+    /// Why it is in its state, in ECS's words.
+    pub reason: Option<String>,
+    /// Alarms that have gone off.
+    pub alarms: Vec<String>,
+}
+
+/// A pause that ends by an answer, or by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hook {
+    pub id: String,
+    /// When it ends by itself, in seconds since 1970.
+    pub expires: Option<f64>,
+}
+
+/// What is said to a deployment that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    Continue,
+    Rollback,
+}
+
+impl Rollout {
+    /// Whether ECS has taken it back, or is about to.
+    pub fn is_taken_back(&self) -> bool {
+        TAKEN_BACK.iter().any(|state| state.as_str() == self.status)
+    }
+
+    /// Why ECS has taken it back.
+    pub fn complaint(&self) -> Option<String> {
+        if !self.is_taken_back() {
+            return None;
+        }
+        let mut parts: Vec<String> = self.reason.iter().cloned().collect();
+        let silent = |alarm: &&String| !parts.iter().any(|part| part.contains(alarm.as_str()));
+        let alarms: Vec<&str> = self.alarms.iter().filter(silent).map(String::as_str).collect();
+        if !alarms.is_empty() {
+            parts.push(format!("alarms went off: {}", alarms.join(", ")));
+        }
+        (!parts.is_empty()).then(|| format!("ECS took the deployment back: {}", parts.join("; ")))
+    }
+}
+
+/// The newest deployment that began at `since`, in seconds since 1970, or later.
+///
+/// # Errors
+/// What AWS says.
+pub async fn newest(client: &Client, service: &Service, since: f64) -> Result<Option<Rollout>, Failure> {
+    newest_of(client, service, since, &[]).await
+}
+
+/// Why ECS took the newest of those back that it has taken back since then; `None` where it has not.
+///
+/// # Errors
+/// What AWS says.
+pub async fn complaint(client: &Client, service: &Service, since: f64) -> Result<Option<String>, Failure> {
+    Ok(newest_of(client, service, since, &TAKEN_BACK).await?.and_then(|rollout| rollout.complaint()))
+}
+
+/// The newest of those in one of these states, or of all where none is named.
+async fn newest_of(
+    client: &Client,
+    service: &Service,
+    since: f64,
+    states: &[ServiceDeploymentStatus],
+) -> Result<Option<Rollout>, Failure> {
+    let resource = format!("service {}", service.name);
+    let list = client.list_service_deployments().cluster(&service.cluster).service(&service.name);
+    let list = list.set_status((!states.is_empty()).then(|| states.to_vec()));
+    let list = list.created_at(CreatedAt::builder().after(DateTime::from_secs_f64(since)).build());
+    let answer = list.send().await.map_err(|error| failure("ecs:ListServiceDeployments", &resource, &error))?;
+    let newest = answer
+        .service_deployments()
+        .iter()
+        .max_by(|one, other| seconds(one.created_at()).total_cmp(&seconds(other.created_at())));
+    let Some(arn) = newest.and_then(|newest| newest.service_deployment_arn()) else { return Ok(None) };
+    let answer = client.describe_service_deployments().service_deployment_arns(arn).send().await;
+    let answer = answer.map_err(|error| failure("ecs:DescribeServiceDeployments", &resource, &error))?;
+    Ok(answer.service_deployments().first().map(read))
+}
+
+/// Answers a deployment that waits.
+///
+/// # Errors
+/// What AWS says.
+pub async fn answer(client: &Client, deployment: &str, hook: &str, word: Word) -> Result<(), Failure> {
+    let action = match word {
+        Word::Continue => DeploymentLifecycleHookAction::Continue,
+        Word::Rollback => DeploymentLifecycleHookAction::Rollback,
+    };
+    let call = client.continue_service_deployment().service_deployment_arn(deployment).hook_id(hook).action(action);
+    call.send().await.map_err(|error| failure("ecs:ContinueServiceDeployment", deployment, &error))?;
+    Ok(())
+}
+
+fn read(found: &ServiceDeployment) -> Rollout {
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let waits = |hook: &&DeploymentLifecycleHookDetail| {
+        hook.target_type() == Some(&DeploymentLifecycleHookTargetType::Pause)
+            && hook.status() == Some(&DeploymentLifecycleHookStatus::AwaitingAction)
+    };
+    let hook = found.lifecycle_hook_details().iter().find(waits);
+    let reasons = [found.status_reason(), found.rollback().and_then(|rollback| rollback.reason())];
+    let mut reasons: Vec<&str> = reasons.into_iter().flatten().filter(|reason| !reason.is_empty()).collect();
+    reasons.dedup();
+    Rollout {
+        arn: text(found.service_deployment_arn()),
+        status: text(found.status().map(|status| status.as_str())),
+        stage: text(found.lifecycle_stage().map(|stage| stage.as_str())),
+        share: found.target_service_revision().and_then(|revision| revision.requested_production_traffic_weight()),
+        hook: hook.map(|hook| Hook { id: text(hook.hook_id()), expires: hook.expires_at().map(DateTime::as_secs_f64) }),
+        reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+        alarms: found.alarms().map(|alarms| alarms.triggered_alarm_names().to_vec()).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,132 @@
+//! Which answer means what, as AWS and what stands before it send them.
+
+use aws_sdk_sts::Client;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+use crate::clients::tests::clients_at;
+
+/// What becomes of a call whose every attempt gets this answer.
+async fn of(answer: ResponseTemplate) -> Failure {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let clients = clients_at(&server.uri()).await;
+    // One attempt: pauses would take most of the time.
+    let once = aws_config::retry::RetryConfig::disabled();
+    let config = clients.sts.config().to_builder().retry_config(once).build();
+    let error = Client::from_conf(config).get_caller_identity().send().await.unwrap_err();
+    failure("sts:GetCallerIdentity", "the caller's identity", &error)
+}
+
+fn refusal(status: u16, code: &str, message: &str) -> ResponseTemplate {
+    let error = format!("<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>");
+    ResponseTemplate::new(status).set_body_string(format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"))
+}
+
+#[tokio::test]
+async fn only_aws_itself_refuses() {
+    use AwsClass::{Absent, Denied, Expired, Lost, Refused, Throttled};
+    let page = "<html><head><title>502 Bad Gateway</title></head></html>";
+    for (answer, class, refused) in [
+        (refusal(400, "ValidationError", "no such parameter"), Refused, true),
+        (refusal(400, "Throttling", "Rate exceeded"), Throttled, true),
+        (refusal(503, "RequestLimitExceeded", "slow down"), Throttled, false),
+        (refusal(403, "AccessDenied", "not for you"), Denied, true),
+        (refusal(404, "NoSuchEntity", "there is none"), Absent, true),
+        (refusal(403, "ExpiredToken", "The security token included in the request is expired"), Expired, true),
+        (refusal(403, "InvalidClientTokenId", "The security token is invalid"), Expired, true),
+        (refusal(400, "RequestExpired", "Request has expired."), Expired, true),
+        (refusal(500, "InternalFailure", "sorry"), Lost, false),
+        (refusal(400, "RequestTimeout", "sorry"), Lost, false),
+        (ResponseTemplate::new(502).set_body_string(page), Lost, false),
+        (ResponseTemplate::new(403).set_body_string("<h1>Blocked</h1>"), Lost, false),
+        (ResponseTemplate::new(500), Lost, false),
+    ] {
+        let failure = of(answer).await;
+        assert_eq!((failure.aws.as_ref().unwrap().class, is_refusal(&failure)), (class, refused), "{failure:?}");
+        assert_eq!(is_expired(&failure), class == Expired);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_lost_answer_does_not_say_that_nothing_was_done() {
+    let server = MockServer::start().await;
+    let proxy = ResponseTemplate::new(502).set_body_string("<h1>502 Bad Gateway</h1>");
+    Mock::given(any()).respond_with(proxy).up_to_n_times(1).mount(&server).await;
+    let running = refusal(400, "InvalidChangeSetStatus", "it is in status EXECUTE_IN_PROGRESS");
+    Mock::given(any()).respond_with(running).mount(&server).await;
+    let clients = clients_at(&server.uri()).await;
+    let ask = || async {
+        let error = clients.cloudformation.execute_change_set().change_set_name("c").send().await.unwrap_err();
+        failure("cloudformation:ExecuteChangeSet", "change set c", &error)
+    };
+    let second = ask().await;
+    assert_eq!((code(&second), is_refusal(&second)), ("InvalidChangeSetStatus", false));
+    let first = ask().await;
+    assert_eq!((code(&first), is_refusal(&first)), ("InvalidChangeSetStatus", true));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_from_aws_shows_status_and_first_words() {
+    let page = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>proxy\u{1b}[2J of AKIAIOSFODNN7EXAMPLE";
+    let failure = of(ResponseTemplate::new(502).set_body_string(page)).await;
+    assert_eq!(failure.reason.as_deref(), Some("HTTP 502: 502 Bad Gateway proxy\\u{1b}[2J of ***"));
+    assert_eq!(code(&failure), "");
+    assert!(failure.hint.unwrap().contains("in a few minutes"));
+    let failure = of(ResponseTemplate::new(500)).await;
+    assert_eq!(failure.reason.as_deref(), Some("HTTP 500"));
+    let long = of(ResponseTemplate::new(503).set_body_string("busy ".repeat(100_000))).await.reason.unwrap();
+    assert!(long.ends_with('…') && long.chars().count() < 200, "{long}");
+}
+
+#[tokio::test]
+async fn what_aws_forbids_is_not_worth_repeating() {
+    let failure = of(refusal(400, "ValidationError", "Parameters: [Size] must have values")).await;
+    assert!(failure.hint.unwrap().starts_with("correct what AWS names, then"));
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_not_taken_for_expired_credentials() {
+    let expired =
+        "Signature expired: 20261127T091000Z is now earlier than 20261127T093000Z (20261127T093500Z - 5 min.)";
+    let early =
+        "Signature not yet current: 20261127T101500Z is still later than 20261127T094000Z (20261127T093500Z + 5 min.)";
+    let named = "Request has expired. Timestamp date is 2026-11-27T09:10:00Z. Current date is 2026-11-27T09:36:00.5Z.";
+    for (code, message, off) in [
+        ("SignatureDoesNotMatch", expired, "25 minutes behind"),
+        ("InvalidSignatureException", early, "40 minutes ahead"),
+        ("RequestExpired", named, "26 minutes behind"),
+    ] {
+        let failure = of(refusal(403, code, message)).await;
+        let reason = failure.reason.clone().unwrap();
+        assert!(reason.starts_with(&format!("this machine's clock is {off}; {code}: ")), "{reason}");
+        assert!(failure.hint.as_deref().unwrap().starts_with("correct the clock"), "{failure:?}");
+        assert!(is_expired(&failure) && is_refusal(&failure));
+    }
+}
+
+#[tokio::test]
+async fn where_aws_names_no_times_the_date_of_its_answer_tells() {
+    let skewed = || refusal(403, "RequestTimeTooSkewed", "The difference is too large.");
+    let failure = of(skewed().insert_header("date", "Fri, 27 Nov 2020 09:10:03 GMT")).await;
+    assert!(failure.reason.unwrap().contains(" minutes ahead; RequestTimeTooSkewed"));
+    let wrong_key = "The request signature we calculated does not match the signature you provided.";
+    let failure = of(refusal(403, "SignatureDoesNotMatch", wrong_key)).await;
+    assert_eq!(failure.aws.as_ref().unwrap().class, AwsClass::Expired);
+    assert!(failure.hint.unwrap().starts_with("check the secret access key"));
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_be_renewed_have_expired_and_a_lost_network_has_not() {
+    let none = CredentialsError::provider_error("the session has expired");
+    let error = SdkError::dispatch_failure(ConnectorError::other(none.into(), None));
+    let ended: SdkError<aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError> = error;
+    assert!(is_expired(&failure("sts:GetCallerIdentity", "", &ended)));
+    let cut = ConnectorError::io("connection reset".into());
+    let cut = CredentialsError::provider_error(cut);
+    let error = SdkError::dispatch_failure(ConnectorError::other(cut.into(), None));
+    let lost: SdkError<aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError> = error;
+    let lost = failure("sts:GetCallerIdentity", "", &lost);
+    assert!(!is_expired(&lost) && !is_refusal(&lost));
+}

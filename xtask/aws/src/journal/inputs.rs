@@ -1,0 +1,308 @@
+//! Template and parameters of a release, kept under a name that is their hash.
+//!
+//! They change seldom and are too long for one parameter, so each pair is stored once, compressed, in pieces. The pieces'
+//! names begin with a hash of all that is in them together, so that pieces of two attempts never mix: the same pair is
+//! packed otherwise where the template has another path.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+
+use anyhow::Result;
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::error::ProvideErrorMetadata;
+use aws_sdk_ssm::types::ParameterType;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{MAX_VALUE, lock_name, path, value};
+use crate::error::failure;
+use model::outcome::{Exit, Failure};
+use model::parameters::Value;
+use model::reference::hex;
+use model::stack::Stack;
+use model::template::HIDDEN;
+use model::template::{CONTAINER_URI, Template};
+
+/// Most bytes that are unpacked: a template's limit and its parameters', generously.
+const MAX_UNPACKED: u64 = 4 * 1024 * 1024;
+
+/// What a stack is made from, besides the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The template's path, relative to `deploy.toml`.
+    pub path: String,
+    pub template: String,
+    /// All parameters but the image.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Inputs {
+    /// What `stack` was made from.
+    pub fn of(stack: &Stack, template: &Template) -> Self {
+        let mut parameters = stack.parameters.clone();
+        parameters.remove(CONTAINER_URI);
+        Self { path: template.path.clone(), template: template.body.clone(), parameters }
+    }
+
+    /// Their name: the SHA-256 of them, in hexadecimal digits.
+    pub fn hash(&self) -> String {
+        let text = serde_json::to_vec(&(self.template.trim(), &self.parameters)).expect("text can be written as JSON");
+        hex(&Sha256::digest(text))
+    }
+
+    /// The values to send for them.
+    pub fn values(&self) -> BTreeMap<String, Value> {
+        let value = |value: &String| if value == HIDDEN { Value::Previous } else { Value::Is(value.clone()) };
+        self.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect()
+    }
+
+    /// Parameters whose values nobody remembers.
+    pub fn hidden(&self) -> Vec<&str> {
+        self.parameters.iter().filter(|(_, value)| *value == HIDDEN).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Pieces by the names under which they are stored, in the order in which they are written.
+    fn pack(&self) -> Result<Vec<(String, String)>> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(&serde_json::to_vec(self)?)?;
+        let text = STANDARD.encode(packed.finish()?);
+        let attempt = hex(&Sha256::digest(&text));
+        let last = text.len().div_ceil(MAX_VALUE) - 1;
+        let pieces = text.as_bytes().chunks(MAX_VALUE).enumerate().map(|(number, piece)| {
+            let place = if number == last { END.to_owned() } else { format!("{number:03}") };
+            (format!("{attempt}-{place}"), String::from_utf8_lossy(piece).into_owned())
+        });
+        Ok(pieces.collect())
+    }
+
+    fn unpack(packed: &str) -> Result<Self> {
+        let packed = STANDARD.decode(packed)?;
+        let mut text = String::new();
+        GzDecoder::new(packed.as_slice()).take(MAX_UNPACKED).read_to_string(&mut text)?;
+        Ok(serde_json::from_str(&text)?)
+    }
+}
+
+/// Digits in a name that an earlier version gave.
+const EARLIER: usize = 16;
+/// How the name of the last piece ends. It is written last: without it the others are what was left by an attempt that
+/// was cut short.
+const END: &str = "end";
+
+fn folder(stack: &str, hash: &str) -> String {
+    format!("{}/inputs/{hash}", path(stack))
+}
+
+/// Stores the inputs. A piece that is there already has the same content, as its name says.
+///
+/// # Errors
+/// What AWS says.
+pub async fn write(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> {
+    let folder = folder(stack, &inputs.hash());
+    for (name, piece) in inputs.pack()? {
+        let name = format!("{folder}/{name}");
+        let call = client.put_parameter().name(&name).r#type(ParameterType::String).value(piece);
+        match call.send().await {
+            Ok(_) => {}
+            Err(error) if error.code() == Some("ParameterAlreadyExists") => {}
+            Err(error) => return Err(failure("ssm:PutParameter", &name, &error).into()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads the inputs of this name.
+///
+/// # Errors
+/// What AWS says, or inputs that are not there.
+pub async fn read(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
+    let folder = folder(stack, hash);
+    let missing = |reason: &str| {
+        Failure::new(Exit::Failed, "journal", "the release's template and parameters cannot be read")
+            .resource(&folder)
+            .reason(reason)
+            .hint("choose another release, or release its commit again")
+    };
+    // Digits sort before letters, so the end comes last.
+    let mut pieces: BTreeMap<String, String> = BTreeMap::new();
+    let mut next = None;
+    loop {
+        let call = client.get_parameters_by_path().path(&folder).max_results(10).set_next_token(next);
+        let page = call.send().await.map_err(|error| failure("ssm:GetParametersByPath", &folder, &error))?;
+        for parameter in page.parameters() {
+            let name = parameter.name().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
+            pieces.insert(name.to_owned(), value(parameter)?.to_owned());
+        }
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            break;
+        }
+    }
+    joined(&pieces, hash).map_err(|reason| missing(&reason).into())
+}
+
+/// The first complete attempt whose pieces are what the name says.
+fn joined(pieces: &BTreeMap<String, String>, hash: &str) -> Result<Inputs, String> {
+    let mut wrong = "they are not stored, or not completely".to_owned();
+    for attempt in pieces.keys().filter_map(|name| name.strip_suffix(END)) {
+        // Before there were attempts, pieces had no more than their number for a name.
+        let of_it = |name: &&String| name.rfind('-').map_or("", |dash| &name[..=dash]) == attempt;
+        let packed: String = pieces.iter().filter(|(name, _)| of_it(name)).map(|(_, piece)| piece.as_str()).collect();
+        match Inputs::unpack(&packed) {
+            Ok(inputs) if is_named(&inputs, hash) => return Ok(inputs),
+            Ok(_) => "they are not what their name says".clone_into(&mut wrong),
+            Err(error) => wrong = format!("their pieces do not belong together: {error}"),
+        }
+    }
+    Err(wrong)
+}
+
+/// Whether this is the name of the inputs. Records of earlier versions name them by the first 16 digits.
+fn is_named(inputs: &Inputs, name: &str) -> bool {
+    let hash = inputs.hash();
+    name == hash || (name.len() == EARLIER && hash.starts_with(name))
+}
+
+/// Removes the inputs of a stack that `keep` does not name. Returns how many parameters went.
+///
+/// # Errors
+/// What AWS says.
+pub async fn sweep(client: &Client, stack: &str, keep: impl Fn(&str) -> bool) -> Result<usize> {
+    let names = names(client, &format!("{}/inputs", path(stack))).await?;
+    let hash = |name: &String| name.rsplit('/').nth(1).unwrap_or_default().to_owned();
+    let stale: Vec<String> = names.into_iter().filter(|name| !keep(&hash(name))).collect();
+    delete(client, &stale).await?;
+    Ok(stale.len())
+}
+
+/// The names of the inputs that are stored completely for a stack, and those of all of which something is stored.
+///
+/// # Errors
+/// What AWS says.
+pub async fn stored(client: &Client, stack: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
+    let names = names(client, &format!("{}/inputs", path(stack))).await?;
+    let folders = |names: &mut dyn Iterator<Item = &String>| {
+        names.filter_map(|name| name.rsplit('/').nth(1)).map(str::to_owned).collect()
+    };
+    Ok((folders(&mut names.iter().filter(|name| name.ends_with(END))), folders(&mut names.iter())))
+}
+
+/// Whether anything is remembered of a stack, besides who has its lock.
+///
+/// # Errors
+/// What AWS says.
+pub async fn is_remembered(client: &Client, stack: &str) -> Result<bool> {
+    Ok(!remembered(client, stack).await?.is_empty())
+}
+
+/// Removes everything that is remembered of a stack. Its lock stays with the command that has it.
+///
+/// # Errors
+/// What AWS says.
+pub async fn forget(client: &Client, stack: &str) -> Result<()> {
+    delete(client, &remembered(client, stack).await?).await
+}
+
+async fn remembered(client: &Client, stack: &str) -> Result<Vec<String>> {
+    let mut names = names(client, &path(stack)).await?;
+    names.retain(|name| *name != lock_name(stack));
+    Ok(names)
+}
+
+async fn names(client: &Client, path: &str) -> Result<Vec<String>> {
+    let (mut names, mut next) = (Vec::new(), None);
+    loop {
+        let call = client.get_parameters_by_path().path(path).recursive(true).max_results(10).set_next_token(next);
+        let page = call.send().await.map_err(|error| failure("ssm:GetParametersByPath", path, &error))?;
+        names.extend(page.parameters().iter().filter_map(|parameter| parameter.name().map(str::to_owned)));
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(names);
+        }
+    }
+}
+
+async fn delete(client: &Client, names: &[String]) -> Result<()> {
+    // Ten a call is what Systems Manager takes.
+    for ten in names.chunks(10) {
+        let call = client.delete_parameters().set_names(Some(ten.to_vec()));
+        call.send().await.map_err(|error| failure("ssm:DeleteParameters", &ten[0], &error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs() -> Inputs {
+        // Text that hardly compresses, so that there are several pieces.
+        let noise: String = (0..400_u32).map(|number| hex(&Sha256::digest(number.to_be_bytes()))).collect();
+        let parameters = [("Zone", "a"), ("Password", HIDDEN)];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Inputs { path: "infra/t.yaml".to_owned(), template: noise, parameters }
+    }
+
+    #[test]
+    fn inputs_are_what_they_were_after_packing() {
+        let pieces = inputs().pack().unwrap();
+        assert!(pieces.len() > 2 && pieces.iter().all(|(_, piece)| piece.len() <= MAX_VALUE));
+        assert!(pieces.last().unwrap().0.ends_with(END));
+        let mut stored: BTreeMap<String, String> = pieces.into_iter().collect();
+        assert_eq!(joined(&stored, &inputs().hash()).unwrap(), inputs());
+        assert!(joined(&stored, "another").unwrap_err().contains("not what their name says"));
+        stored.pop_first();
+        assert!(joined(&stored, &inputs().hash()).unwrap_err().contains("do not belong together"));
+        stored.pop_last();
+        assert!(joined(&stored, &inputs().hash()).unwrap_err().contains("not completely"));
+    }
+
+    #[test]
+    fn an_attempt_that_was_cut_short_does_not_mix_with_the_one_of_a_template_that_was_renamed() {
+        let renamed = Inputs { path: "infra/renamed.yaml".to_owned(), ..inputs() };
+        assert_eq!(renamed.hash(), inputs().hash());
+        let mut stored: BTreeMap<String, String> = inputs().pack().unwrap().into_iter().collect();
+        stored.pop_last();
+        stored.extend(renamed.pack().unwrap());
+        assert_eq!(joined(&stored, &inputs().hash()).unwrap(), renamed);
+    }
+
+    #[test]
+    fn what_earlier_versions_stored_is_read_and_a_mix_of_theirs_is_told() {
+        let old = |inputs: &Inputs| -> BTreeMap<String, String> {
+            let plain = |name: &str| name.rsplit('-').next().unwrap().to_owned();
+            inputs.pack().unwrap().into_iter().map(|(name, piece)| (plain(&name), piece)).collect()
+        };
+        let mut stored = old(&inputs());
+        assert_eq!(joined(&stored, &inputs().hash()).unwrap(), inputs());
+        let first = stored.pop_first().unwrap();
+        let renamed = Inputs { path: "infra/renamed.yaml".to_owned(), ..inputs() };
+        stored = old(&renamed);
+        stored.insert(first.0, first.1);
+        assert!(joined(&stored, &inputs().hash()).unwrap_err().contains("do not belong together"));
+        // A release of the same afterwards is complete beside it.
+        stored.extend(renamed.pack().unwrap());
+        assert_eq!(joined(&stored, &inputs().hash()).unwrap(), renamed);
+    }
+
+    #[test]
+    fn the_name_follows_template_and_parameters() {
+        let (one, mut other) = (inputs(), inputs());
+        other.path = "elsewhere.yaml".to_owned();
+        assert_eq!(one.hash(), other.hash());
+        other.parameters.insert("Zone".to_owned(), "b".to_owned());
+        assert_ne!(one.hash(), other.hash());
+    }
+
+    #[test]
+    fn a_hidden_value_is_sent_as_what_the_stack_has() {
+        let values = inputs().values();
+        assert_eq!(values["Password"], Value::Previous);
+        assert_eq!(values["Zone"], Value::Is("a".to_owned()));
+    }
+}

@@ -1,0 +1,293 @@
+//! Requests that are signed and sent by hand, to services that are asked one or two things: an SDK crate for each would
+//! be compiled by everybody for that alone.
+//!
+//! Answers may be secrets, so none is ever part of an error.
+
+mod address;
+mod answer;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use aws_config::SdkConfig;
+use aws_sdk_sts::config::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use backon::Retryable as _;
+use reqwest::Method;
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use address::Address;
+pub use answer::tag;
+use answer::{Refused, error_type, read, said};
+use machine::http;
+use machine::http::Client;
+use model::outcome::Failure;
+
+/// Attempts that a request gets where AWS is busy or does not answer.
+const ATTEMPTS: usize = 5;
+const BACK_OFF: Duration = Duration::from_millis(300);
+
+/// Longer answers than this are none of those that are asked for.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+/// A service that is asked by hand.
+#[derive(Debug)]
+pub struct Service {
+    /// In the host's name and in the signature.
+    name: &'static str,
+    /// The end of the variable that names another address, as in `AWS_ENDPOINT_URL_EC2`.
+    variable: &'static str,
+    /// Whether one address serves all regions of a partition.
+    global: bool,
+    protocol: Protocol,
+}
+
+/// How a service is spoken to.
+#[derive(Debug)]
+enum Protocol {
+    /// A form in, XML out.
+    Query { version: &'static str },
+    /// JSON in and out; a header names the operation.
+    Json { target: &'static str, version: &'static str },
+    /// Path and method name the operation.
+    Rest,
+}
+
+pub const ACM: Service = Service {
+    name: "acm",
+    variable: "ACM",
+    global: false,
+    protocol: Protocol::Json { target: "CertificateManager", version: "1.1" },
+};
+pub const API_GATEWAY: Service =
+    Service { name: "apigateway", variable: "API_GATEWAY", global: false, protocol: Protocol::Rest };
+pub const COGNITO: Service = Service {
+    name: "cognito-idp",
+    variable: "COGNITO_IDENTITY_PROVIDER",
+    global: false,
+    protocol: Protocol::Json { target: "AWSCognitoIdentityProviderService", version: "1.1" },
+};
+pub const CLOUDWATCH: Service = Service {
+    name: "monitoring",
+    variable: "CLOUDWATCH",
+    global: false,
+    protocol: Protocol::Query { version: "2010-08-01" },
+};
+pub const EC2: Service =
+    Service { name: "ec2", variable: "EC2", global: false, protocol: Protocol::Query { version: "2016-11-15" } };
+pub const ELASTIC_LOAD_BALANCING: Service = Service {
+    name: "elasticloadbalancing",
+    variable: "ELASTIC_LOAD_BALANCING_V2",
+    global: false,
+    protocol: Protocol::Query { version: "2015-12-01" },
+};
+pub const IAM: Service =
+    Service { name: "iam", variable: "IAM", global: true, protocol: Protocol::Query { version: "2010-05-08" } };
+pub const SECRETS_MANAGER: Service = Service {
+    name: "secretsmanager",
+    variable: "SECRETS_MANAGER",
+    global: false,
+    protocol: Protocol::Json { target: "secretsmanager", version: "1.1" },
+};
+
+pub const SERVICE_QUOTAS: Service = Service {
+    name: "servicequotas",
+    variable: "SERVICE_QUOTAS",
+    global: false,
+    protocol: Protocol::Json { target: "ServiceQuotasV20190624", version: "1.1" },
+};
+
+/// Something that is to be done, as its failure names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    pub service: &'a Service,
+    /// As IAM names it, such as `iam:GetRole`.
+    pub action: &'a str,
+    /// What it is asked of.
+    pub resource: &'a str,
+}
+
+/// Whoever signs: the caller's credentials, and how AWS is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Signed {
+    region: String,
+    /// For every service.
+    endpoint: Option<String>,
+    /// By the variable's end.
+    endpoints: BTreeMap<String, String>,
+    credentials: Option<SharedCredentialsProvider>,
+    /// `None` where nothing can be asked.
+    http: Option<Client>,
+}
+
+/// A request before it is signed.
+struct Unsigned<'a> {
+    method: Method,
+    url: String,
+    headers: Vec<(&'a str, &'a str)>,
+    body: String,
+}
+
+impl Signed {
+    pub(super) fn new(config: &SdkConfig, vars: &BTreeMap<String, String>, http: Client) -> Self {
+        let own = vars.iter().filter_map(|(name, value)| Some((name.strip_prefix("AWS_ENDPOINT_URL_")?, value)));
+        let own = own.filter(|(_, value)| !value.is_empty());
+        Self {
+            region: config.region().map(ToString::to_string).unwrap_or_default(),
+            endpoint: config.endpoint_url().map(str::to_owned),
+            endpoints: own.map(|(name, value)| (name.to_owned(), value.clone())).collect(),
+            credentials: config.credentials_provider(),
+            http: Some(http),
+        }
+    }
+
+    /// The same caller in another region.
+    pub fn in_region(&self, region: &str) -> Self {
+        Self { region: region.to_owned(), ..self.clone() }
+    }
+
+    /// All services at this address, for whoever calls.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn at(endpoint: &str) -> Self {
+        let session = Some("session".to_owned());
+        let credentials = aws_sdk_sts::config::Credentials::new("AKIDEXAMPLE", "secret", session, None, "test");
+        Self {
+            region: "eu-central-1".to_owned(),
+            endpoint: Some(endpoint.to_owned()),
+            credentials: Some(SharedCredentialsProvider::new(credentials)),
+            http: Some(Client::direct()),
+            endpoints: BTreeMap::new(),
+        }
+    }
+
+    /// Asks a service of the Query protocol, and answers its XML; the action's name is the operation's.
+    ///
+    /// # Errors
+    /// What AWS says, or why it cannot be asked.
+    pub async fn query(&self, call: Call<'_>, fields: &[(&str, &str)]) -> Result<String, Failure> {
+        let Protocol::Query { version } = call.service.protocol else { unreachable!("{:?} has forms", call.service) };
+        let mut form = Serializer::new(String::new());
+        form.append_pair("Action", operation(call)).append_pair("Version", version).extend_pairs(fields);
+        let headers = vec![("content-type", "application/x-www-form-urlencoded")];
+        self.ask(call, Method::POST, "/", headers, form.finish()).await
+    }
+
+    /// Asks a service of the JSON protocol; the action's name is the operation's.
+    ///
+    /// # Errors
+    /// What AWS says, or why it cannot be asked.
+    pub async fn json(&self, call: Call<'_>, input: &Value) -> Result<Value, Failure> {
+        let Protocol::Json { target, version } = call.service.protocol else { unreachable!("{:?} has JSON", call) };
+        let target = format!("{target}.{}", operation(call));
+        let kind = format!("application/x-amz-json-{version}");
+        let headers = vec![("content-type", kind.as_str()), ("x-amz-target", target.as_str())];
+        let answer = self.ask(call, Method::POST, "/", headers, input.to_string()).await?;
+        read(call, &answer)
+    }
+
+    /// Gets what is at a path, which may have a query, of a service that names things by paths.
+    ///
+    /// # Errors
+    /// What AWS says, or why it cannot be asked.
+    pub async fn get(&self, call: Call<'_>, path: &str) -> Result<Value, Failure> {
+        let headers = vec![("accept", "application/json")];
+        let answer = self.ask(call, Method::GET, path, headers, String::new()).await?;
+        read(call, &answer)
+    }
+
+    /// The headers that prove to `service`, in the environment's region, who sends this request without a body.
+    ///
+    /// # Errors
+    /// Credentials that there are not, or that have ended.
+    pub async fn headers(&self, service: &str, url: &str) -> Result<Vec<(String, String)>> {
+        let request = Unsigned { method: Method::GET, url: url.to_owned(), headers: Vec::new(), body: String::new() };
+        self.signature(service, &self.region, &request).await
+    }
+
+    /// Asks until there is an answer that asking again would not change.
+    async fn ask(
+        &self,
+        call: Call<'_>,
+        method: Method,
+        path: &str,
+        headers: Vec<(&str, &str)>,
+        body: String,
+    ) -> Result<String, Failure> {
+        let Address { base, region } = self.address(call.service);
+        let request = Unsigned { method, url: format!("{base}{path}"), headers, body };
+        let mut attempts = 0;
+        let attempt = || {
+            attempts += 1;
+            self.attempt(call.service, &region, &request, attempts > 1)
+        };
+        let asked = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(Refused::may_pass);
+        // On the heap: this future is part of many others.
+        let answer = http::in_time(Box::pin(asked)).await.map_err(Refused::Lost).flatten();
+        answer.map_err(|refused| refused.into_failure(call))
+    }
+
+    async fn attempt(
+        &self,
+        service: &Service,
+        region: &str,
+        request: &Unsigned<'_>,
+        repeated: bool,
+    ) -> Result<String, Refused> {
+        // Signed anew each time: a signature is of its moment.
+        let signature = self.signature(service.name, region, request).await.map_err(Refused::Before)?;
+        let client = self.http.as_ref().context("there is no HTTP client").map_err(Refused::Before)?;
+        let mut sent = client.request(request.method.clone(), &request.url);
+        for (name, value) in &request.headers {
+            sent = sent.header(*name, *value);
+        }
+        for (name, value) in signature {
+            sent = sent.header(name, value);
+        }
+        let answer = client.send(sent.body(request.body.clone())).await.map_err(Refused::Lost)?;
+        let (status, kind) = (answer.status().as_u16(), error_type(&answer));
+        let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
+        let text = http::body(answer, MAX_ANSWER).await.map_err(Refused::Lost)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if status < 300 {
+            return Ok(text);
+        }
+        let (code, message) = said(&text);
+        Err(Refused::Said {
+            status,
+            code: kind.or(code),
+            message: message.unwrap_or_default(),
+            date,
+            body: text,
+            repeated,
+        })
+    }
+
+    async fn signature(&self, name: &str, region: &str, request: &Unsigned<'_>) -> Result<Vec<(String, String)>> {
+        let provider = self.credentials.as_ref().context("there are no AWS credentials")?;
+        let identity = provider.provide_credentials().await?.into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name(name)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .context("cannot sign the request")?
+            .into();
+        let body = SignableBody::Bytes(request.body.as_bytes());
+        let headers = request.headers.iter().copied();
+        let signable = SignableRequest::new(request.method.as_str(), &request.url, headers, body)?;
+        let (instructions, _) = sign(signable, &parameters)?.into_parts();
+        Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+fn operation<'a>(call: Call<'a>) -> &'a str {
+    call.action.split_once(':').map_or(call.action, |(_, operation)| operation)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! Change sets: asked for, read, executed or thrown away.
+
+mod change;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
+use aws_sdk_cloudformation::types::{
+    Capability, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration, RollbackTrigger, Tag,
+};
+
+use super::begin::{self, NotBegun};
+use super::{failed, grace, is_empty};
+use crate::error;
+use crate::error::failure;
+use machine::interrupt::Interrupt;
+use model::outcome::{Exit, Failure};
+use model::parameters::{Value, Watch};
+use model::progress::{Progress, Reporter};
+use model::stack::ResourceChange;
+use model::template::{CONTAINER_URI, Template};
+
+/// CloudFormation works out most change sets in seconds; a large one may take minutes.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// What is wanted of a stack.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub stack: &'a str,
+    pub create: bool,
+    /// ARN of the role that CloudFormation works with, where it is not to be the caller's permissions.
+    pub role: Option<&'a str>,
+    pub template: &'a Template,
+    pub parameters: &'a BTreeMap<String, Value>,
+    /// What an update is watched by; a creation has no alarms yet.
+    pub watch: Watch,
+    /// All tags of the stack: what is left out is taken away.
+    pub tags: &'a BTreeMap<String, String>,
+    /// Names the change set and makes its calls idempotent: `[a-zA-Z][-a-zA-Z0-9]*`, at most 128.
+    pub token: &'a str,
+}
+
+/// A change set that can be executed.
+#[derive(Debug, Clone)]
+pub struct ChangeSet {
+    pub id: String,
+    pub stack_id: String,
+    pub changes: Vec<ResourceChange>,
+    pub role: Option<String>,
+}
+
+/// What CloudFormation made of a request.
+#[derive(Debug)]
+pub enum Prepared {
+    /// Nothing would change; the change set is deleted.
+    Empty,
+    Ready(ChangeSet),
+}
+
+/// Whether a change set that was made earlier can still be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    Available {
+        /// The image that it brings.
+        image: Option<String>,
+    },
+    /// Why not.
+    Gone(String),
+}
+
+/// Looks at a change set that was made earlier.
+///
+/// # Errors
+/// What AWS says.
+pub async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
+    match client.describe_change_set().stack_name(stack).change_set_name(id).send().await {
+        Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(State::Available {
+            image: set
+                .parameters()
+                .iter()
+                .find(|p| p.parameter_key() == Some(CONTAINER_URI))
+                .and_then(|p| p.parameter_value.clone()),
+        }),
+        Ok(set) => {
+            let status = set.execution_status().map_or("unknown", |status| status.as_str());
+            Ok(State::Gone(format!("it cannot be executed any more, it is {status}")))
+        }
+        // A stack whose only change set it was may be gone with it.
+        Err(error) if is_missing(error.code()) || error.code() == Some("ValidationError") => {
+            Ok(State::Gone("it is gone".to_owned()))
+        }
+        Err(error) => Err(failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error).into()),
+    }
+}
+
+/// Asks for a change set and waits until it is worked out. Whatever it ends with besides one that is ready leaves none.
+///
+/// # Errors
+/// A refusal, from the call or as the change set's own status; or an interruption.
+pub async fn prepare(
+    client: &Client,
+    request: &Request<'_>,
+    interrupt: &Interrupt,
+    report: Reporter<'_>,
+) -> Result<Prepared> {
+    let resource = format!("stack {}", request.stack);
+    let kind = if request.create { ChangeSetType::Create } else { ChangeSetType::Update };
+    let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    let mut lost = None;
+    // This call is not left in the middle: a change set that is made after it was taken back would stay.
+    let created = client
+        .create_change_set()
+        .stack_name(request.stack)
+        .change_set_name(request.token)
+        .client_token(request.token)
+        .change_set_type(kind)
+        .set_role_arn(request.role.map(str::to_owned))
+        .template_body(&request.template.body)
+        .set_parameters(Some(parameters(request.parameters)))
+        .set_tags(Some(tags))
+        .set_rollback_configuration((!request.create).then(|| monitoring(&request.watch)))
+        .capabilities(Capability::CapabilityIam)
+        .capabilities(Capability::CapabilityNamedIam)
+        .send()
+        .await;
+    let (id, made_in) = match created {
+        Ok(created) => (created.id, created.stack_id),
+        // Nobody else makes one of this name: the answer to an earlier attempt was lost.
+        Err(error) if error.code() == Some("AlreadyExistsException") => (None, None),
+        Err(error) => {
+            let failure = failure("cloudformation:CreateChangeSet", &resource, &error);
+            if error::is_refusal(&failure) {
+                // Faults of template and parameters come so, long before there is a change set to fail.
+                let of_template = error.code() == Some("ValidationError");
+                return Err(if of_template { refused(request, failure.reason) } else { failure }.into());
+            }
+            // The answer was lost; the change set may have been made all the same.
+            lost = Some(failure);
+            (None, None)
+        }
+    };
+    let id = id.unwrap_or_else(|| request.token.to_owned());
+    let described = match interrupt.or(wait(client, &id, request, report)).await {
+        Ok(described) => described,
+        Err(error) if lost.is_some() && error::code(&Failure::of(&error)).starts_with("ChangeSetNotFound") => {
+            return Err(lost.expect("it was just found").into());
+        }
+        Err(error) => return Err(without(client, &id, request, error).await),
+    };
+    if described.status() == Some(&ChangeSetStatus::Failed) {
+        let reason = described.status_reason().map(str::to_owned);
+        let empty = reason.as_deref().is_some_and(is_empty);
+        let mut failure = refused(request, reason);
+        if !empty {
+            // Which property early validation did not like, only the change set's own events tell.
+            failure = failed::change_set_failure(client, request.template, &id, failure).await;
+        }
+        let refused = without(client, &id, request, failure.into()).await;
+        return if empty { Ok(Prepared::Empty) } else { Err(refused) };
+    }
+    let stack_id = described.stack_id().or(made_in.as_deref()).unwrap_or(request.stack).to_owned();
+    // By its ARN, where it was asked for by name.
+    let id = described.change_set_id().map_or(id, str::to_owned);
+    match interrupt.or(changes(client, &id, request, described)).await {
+        Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes, role: request.role.map(str::to_owned) })),
+        Err(error) => Err(without(client, &id, request, error).await),
+    }
+}
+
+/// Takes the change set away before its failure is told. That this may fail too must not hide the cause.
+async fn without(client: &Client, id: &str, request: &Request<'_>, error: anyhow::Error) -> anyhow::Error {
+    drop(discard(client, id, request.stack).await);
+    error
+}
+
+fn refused(request: &Request<'_>, reason: Option<String>) -> Failure {
+    Failure::new(Exit::Failed, "change-set", "CloudFormation refused the change")
+        .resource(format!("stack {}", request.stack))
+        .reason(reason.unwrap_or_else(|| "CloudFormation gave no reason".to_owned()))
+        .hint(format!("mend {} or the parameters in deploy.toml", request.template.path))
+}
+
+/// What CloudFormation has replaced it removes only after the monitoring time, alarms or none; an alarm that goes off
+/// until then rolls the update back
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-rollback-triggers.html>). The setting
+/// stays with the stack, so none is said too: no minutes, and an empty list.
+fn monitoring(watch: &Watch) -> RollbackConfiguration {
+    let trigger = |arn: &String| RollbackTrigger::builder().arn(arn).r#type("AWS::CloudWatch::Alarm").build();
+    RollbackConfiguration::builder()
+        .monitoring_time_in_minutes(watch.minutes)
+        .set_rollback_triggers(Some(watch.alarms.iter().map(trigger).collect()))
+        .build()
+}
+
+fn parameters(values: &BTreeMap<String, Value>) -> Vec<Parameter> {
+    let parameter = |(name, value): (&String, &Value)| match value {
+        Value::Is(value) => Parameter::builder().parameter_key(name).parameter_value(value).build(),
+        Value::Previous => Parameter::builder().parameter_key(name).use_previous_value(true).build(),
+    };
+    values.iter().map(parameter).collect()
+}
+
+/// Polls until the change set is available or failed.
+async fn wait(
+    client: &Client,
+    id: &str,
+    request: &Request<'_>,
+    report: Reporter<'_>,
+) -> Result<DescribeChangeSetOutput> {
+    let resource = format!("change set {} of stack {}", request.token, request.stack);
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    let mut pause = Duration::from_millis(250);
+    let read = async || client.describe_change_set().stack_name(request.stack).change_set_name(id).send().await;
+    // It was just made, and is perhaps not to be seen everywhere yet.
+    let is_there = |answer: &Result<_, SdkError<_, _>>| !answer.as_ref().is_err_and(|error| is_missing(error.code()));
+    report(Progress::Doing("the change set"));
+    loop {
+        let described = grace::until_there(is_there, read).await;
+        let described = described.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
+        let status = described.status();
+        let available = described.execution_status() == Some(&ExecutionStatus::Available);
+        if status == Some(&ChangeSetStatus::Failed) || (status == Some(&ChangeSetStatus::CreateComplete) && available) {
+            return Ok(described);
+        }
+        if matches!(described.execution_status(), Some(ExecutionStatus::Obsolete | ExecutionStatus::ExecuteFailed)) {
+            return Err(Failure::new(
+                Exit::Failed,
+                "superseded",
+                "the stack was changed while the change set was made",
+            )
+            .resource(resource)
+            .reason("another release was faster")
+            .hint("repeat the command")
+            .into());
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(Failure::new(Exit::Failed, "change-set", "the change set is not worked out in time")
+                .resource(resource)
+                .reason(format!(
+                    "its status is {} after {} s",
+                    status.map_or("unknown", |s| s.as_str()),
+                    DEADLINE.as_secs()
+                ))
+                .hint("repeat the command")
+                .into());
+        }
+        report(Progress::Doing(&format!("the change set: {}", status.map_or("unknown", |status| status.as_str()))));
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// All pages of the changes.
+async fn changes(
+    client: &Client,
+    id: &str,
+    request: &Request<'_>,
+    first: DescribeChangeSetOutput,
+) -> Result<Vec<ResourceChange>> {
+    let mut changes: Vec<ResourceChange> = first.changes().iter().filter_map(change::read).collect();
+    let mut next = first.next_token;
+    while let Some(token) = next {
+        let page = client.describe_change_set().stack_name(request.stack).change_set_name(id).next_token(token);
+        let resource = format!("change set {}", request.token);
+        let page = page.send().await.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
+        changes.extend(page.changes().iter().filter_map(change::read));
+        next = page.next_token;
+    }
+    Ok(changes)
+}
+
+/// Executes a change set; a failure of the stack rolls it back.
+///
+/// # Errors
+/// What the call itself says. Some failures of the stack come only so, and leave it rolled back.
+pub async fn execute(client: &Client, set: &ChangeSet, token: &str, interrupt: &Interrupt) -> Result<(), NotBegun> {
+    begin::begin(Some(interrupt), async || {
+        let call = client.execute_change_set().stack_name(&set.stack_id).change_set_name(&set.id);
+        // Always said: the API's documented default is not what its clients assume.
+        let call = call.client_request_token(token).disable_rollback(false);
+        let answer = call.customize().config_override(begin::once()).send().await;
+        answer.map_err(|error| failure("cloudformation:ExecuteChangeSet", &format!("change set {token}"), &error))?;
+        Ok(())
+    })
+    .await
+}
+
+/// Deletes a change set that is not executed.
+///
+/// # Errors
+/// What AWS says.
+pub async fn discard(client: &Client, id: &str, stack: &str) -> Result<()> {
+    let answer = client.delete_change_set().stack_name(stack).change_set_name(id).send().await;
+    answer.map_err(|error| failure("cloudformation:DeleteChangeSet", &format!("stack {stack}"), &error))?;
+    Ok(())
+}
+
+fn is_missing(code: Option<&str>) -> bool {
+    matches!(code, Some("ChangeSetNotFound" | "ChangeSetNotFoundException"))
+}
+
+#[cfg(test)]
+mod tests;

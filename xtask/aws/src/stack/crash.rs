@@ -1,0 +1,254 @@
+//! Notices, while a stack still works, that a service of it can only fail: its new tasks stop as soon as they start.
+//!
+//! Only the new deployment counts, so that neither the failures of an earlier one nor the old tasks that a healthy
+//! update stops are taken for a crash.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
+use tokio::time::Instant;
+
+use crate::Clients;
+use crate::ecs;
+use crate::ecs::{Deployment, Service, Task};
+use crate::error;
+use crate::stack;
+use crate::stack::at_work::{TASK_DEFINITION_TYPE, Working, working};
+use crate::stack::cause::Cause;
+use crate::stack::evidence;
+use crate::stack::evidence::SERVICE_TYPE;
+use machine::http::jitter;
+use model::outcome::Failure;
+use model::stack::Event;
+use model::stack::Stack;
+
+/// How long a stack at rest is left alone.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_secs(3);
+/// Failures after which a deployment is given up while none of its tasks runs: one may be chance.
+const FAILURES: usize = 2;
+/// As many, while some have only just started.
+const MANY: usize = 4;
+/// Stopped tasks that are told in one look.
+const SHOWN: usize = 2;
+/// A task that runs for longer than this has not crashed at its start, unless others took longer to.
+const HOLDS: f64 = 30.0;
+/// A deployment begins after the event of its service; clocks may differ a little.
+const SLACK: f64 = 5.0;
+
+/// What has been seen of a stack's services.
+#[derive(Debug)]
+pub(super) struct Guard {
+    next: Instant,
+    told: HashSet<String>,
+    /// What ECS last said of tasks that it could not start, by the service's logical id.
+    said: HashMap<String, String>,
+    /// Since when each running task has been seen.
+    running: HashMap<String, Instant>,
+    warned: bool,
+    /// Whether asking is not allowed, and so in vain.
+    denied: bool,
+}
+
+impl Guard {
+    pub(super) fn new() -> Self {
+        let (told, said, running) = (HashSet::new(), HashMap::new(), HashMap::new());
+        Self { next: Instant::now(), told, said, running, warned: false, denied: false }
+    }
+
+    /// What ECS last said of a service whose tasks it could not start.
+    pub(super) fn said(&self, logical_id: &str) -> Option<&str> {
+        self.said.get(logical_id).map(String::as_str)
+    }
+
+    /// Whether nobody may look at the services.
+    pub(super) fn is_denied(&self) -> bool {
+        self.denied
+    }
+
+    /// Looks at the services that are at work, and tells each stopped task once. `events` are oldest first.
+    pub(super) async fn look(
+        &mut self,
+        clients: &Clients,
+        stack_id: &str,
+        events: impl Iterator<Item = &Event>,
+        say: &impl Fn(&str),
+    ) -> Option<Cause> {
+        if self.denied || Instant::now() < self.next {
+            return None;
+        }
+        for (logical_id, working) in working(events) {
+            self.next = Instant::now() + PAUSE;
+            match self.judge(clients, stack_id, &logical_id, &working, say).await {
+                Ok(None) => {}
+                Ok(Some(cause)) => return Some(cause),
+                Err(failure) => {
+                    self.denied = error::is_denied(&failure);
+                    self.next = Instant::now() + PAUSE + jitter(PAUSE);
+                    if !std::mem::replace(&mut self.warned, true) {
+                        let reason = failure.reason.as_deref().unwrap_or_default();
+                        say(&format!("the tasks of {logical_id} cannot be watched: {failure}: {reason}"));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    async fn judge(
+        &mut self,
+        clients: &Clients,
+        stack_id: &str,
+        logical_id: &str,
+        working: &Working,
+        say: &impl Fn(&str),
+    ) -> Result<Option<Cause>, Failure> {
+        let Working { service, arn, since, .. } = working;
+        let state = match ecs::state(&clients.ecs, service).await {
+            Ok(state) => state,
+            Err(failure) if error::is_denied(&failure) || error::is_throttled(&failure) => return Err(failure),
+            // The template's task definition tells the new tasks from the old ones too.
+            Err(failure) => match working.state() {
+                Some(state) => {
+                    if self.told.insert(arn.clone()) {
+                        let reason = failure.reason.as_deref().unwrap_or_default();
+                        say(&format!(
+                            "ECS's answer on {logical_id} cannot be read, its tasks are told by their task definition: \
+                             {failure}: {reason}"
+                        ));
+                    }
+                    state
+                }
+                None => return Err(failure),
+            },
+        };
+        for deployment in state.deployments.iter().filter(|deployment| deployment.created >= since - SLACK) {
+            let mut failed = ecs::tasks(&clients.ecs, service, true).await?;
+            failed.retain(|task| task.has_failed() && belongs(task, deployment));
+            failed.sort_by(|one, other| one.stopped.total_cmp(&other.stopped));
+            let count = failed.len().max(usize::try_from(deployment.failed).unwrap_or_default());
+            let hopeless = deployment.state == "FAILED"
+                || count >= FAILURES
+                    && match self.running(clients, service, deployment, &failed).await? {
+                        Running::None => true,
+                        Running::Young => count >= MANY,
+                        Running::Well => false,
+                    };
+            let news: Vec<&Task> = failed.iter().filter(|task| self.told.insert(task.id.clone())).collect();
+            let tell = hopeless && self.told.insert(deployment.id.clone());
+            let said = state.complaint(deployment.created - SLACK);
+            if let Some(said) = said
+                && self.said.insert(logical_id.to_owned(), said.to_owned()).as_deref() != Some(said)
+            {
+                say(&format!("{logical_id}: {said}"));
+            }
+            let mut cause = Cause {
+                logical_id: logical_id.to_owned(),
+                resource_type: SERVICE_TYPE.to_owned(),
+                physical_id: Some(arn.clone()),
+                reason: reason(deployment, &failed, count, said),
+                ..Cause::default()
+            };
+            if let Some(last) = failed.last().filter(|_| !news.is_empty() || tell) {
+                evidence::of_task(clients, stack_id, last, &mut cause).await;
+            }
+            for task in news.iter().take(SHOWN) {
+                say(&format!("task {} of {logical_id} stopped: {}", task.id, task.why()));
+            }
+            if news.len() > SHOWN {
+                say(&format!("so did {} more", news.len() - SHOWN));
+            }
+            // Its log once, for they all say the same.
+            if !news.is_empty() && news.len() == failed.len() {
+                cause.log.iter().for_each(|line| say(&format!("  | {line}")));
+            }
+            if tell {
+                say(&format!("{logical_id} can only fail: {}", cause.reason));
+                return Ok(Some(cause));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How the tasks of the deployment do that run in spite of earlier failures.
+    async fn running(
+        &mut self,
+        clients: &Clients,
+        service: &Service,
+        deployment: &Deployment,
+        failed: &[Task],
+    ) -> Result<Running, Failure> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let lived = failed.iter().filter(|task| task.started > 0.0).map(|task| task.stopped - task.started);
+        let enough = lived.fold(HOLDS, |longest, lived| longest.max(lived * 1.5));
+        let tasks = ecs::tasks(&clients.ecs, service, false).await?;
+        let mut running = Running::None;
+        for task in tasks.into_iter().filter(|task| task.is_running && belongs(task, deployment)) {
+            let seen = self.running.entry(task.id).or_insert_with(Instant::now).elapsed().as_secs_f64();
+            let started = if task.started > 0.0 { now - task.started } else { 0.0 };
+            if task.is_healthy || seen.max(started) >= enough {
+                return Ok(Running::Well);
+            }
+            running = Running::Young;
+        }
+        Ok(running)
+    }
+}
+
+/// The tasks of a deployment that run.
+enum Running {
+    None,
+    /// They may crash yet.
+    Young,
+    Well,
+}
+
+/// Ends when a service of a stack at rest crashes again and again; as long as none does, never.
+pub async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cause {
+    let since = stack.updated.as_deref().and_then(|time| DateTime::from_str(time, DateTimeFormat::DateTime).ok());
+    let since = since.map(|time| time.as_secs_f64()).unwrap_or_default();
+    // An endpoint that is right proves itself sooner, and then nothing was asked in vain.
+    tokio::time::sleep(PATIENCE).await;
+    let resources = stack::resources(&clients.cloudformation, &stack.id).await.unwrap_or_default();
+    let is_wanted = |resource_type: &str| [SERVICE_TYPE, TASK_DEFINITION_TYPE].contains(&resource_type);
+    let resources = resources.into_iter().filter(|resource| is_wanted(&resource.resource_type));
+    let resources: Vec<Event> = resources
+        .map(|resource| Event {
+            status: "UPDATE_IN_PROGRESS".to_owned(),
+            logical_id: resource.logical_id,
+            resource_type: resource.resource_type,
+            physical_id: resource.physical_id,
+            seconds: since,
+            ..Event::default()
+        })
+        .collect();
+    let mut guard = Guard::new();
+    loop {
+        if resources.iter().all(|resource| resource.resource_type != SERVICE_TYPE) || guard.denied {
+            return std::future::pending().await;
+        }
+        if let Some(cause) = guard.look(clients, &stack.id, resources.iter(), say).await {
+            return cause;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether the deployment started the task. ECS names it in the task; emulators may not.
+fn belongs(task: &Task, deployment: &Deployment) -> bool {
+    let same = || task.task_definition == deployment.task_definition && task.created >= deployment.created - SLACK;
+    let named = !deployment.id.is_empty() && task.started_by.starts_with("ecs-svc/");
+    if named { task.started_by == deployment.id } else { same() }
+}
+
+fn reason(deployment: &Deployment, failed: &[Task], count: usize, said: Option<&str>) -> String {
+    let mut parts = Vec::new();
+    if count > 0 {
+        parts.push(format!("{count} new {} failed", if count == 1 { "task" } else { "tasks" }));
+    }
+    parts.extend(failed.last().map(Task::why).or_else(|| said.map(str::to_owned)));
+    parts.extend(deployment.reason.clone().filter(|_| deployment.state == "FAILED"));
+    parts.join("; ")
+}

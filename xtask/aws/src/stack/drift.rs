@@ -1,0 +1,106 @@
+//! Drift, as CloudFormation finds it: what of a stack is no longer as the template says.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudformation::types::{
+    PropertyDifference, StackDriftDetectionStatus, StackResourceDrift, StackResourceDriftStatus,
+};
+
+use super::grace;
+use crate::error::failure;
+use crate::stack;
+use model::outcome::{Exit, Failure};
+use model::stack::{Detected, Difference, Found};
+
+/// Detection takes seconds for a few resources and minutes for hundreds.
+const DEADLINE: Duration = Duration::from_secs(900);
+
+/// Has the stack compared with its template, waits, and reads what was found. Nothing of the stack changes.
+///
+/// # Errors
+/// What AWS says, also of a stack that is in no state to be compared.
+pub async fn detect(client: &Client, stack: &str) -> Result<Detected> {
+    let resource = format!("stack {stack}");
+    let begun = client.detect_stack_drift().stack_name(stack).send().await;
+    let begun = begun.map_err(|error| failure("cloudformation:DetectStackDrift", &resource, &error))?;
+    let id = begun.stack_drift_detection_id().unwrap_or_default();
+    let reason = wait(client, id, &resource).await?;
+    let mut detected = Detected { reason, ..Detected::default() };
+    let mut next = None;
+    loop {
+        let page = client.describe_stack_resource_drifts().stack_name(stack).set_next_token(next).send().await;
+        let page = page.map_err(|error| failure("cloudformation:DescribeStackResourceDrifts", &resource, &error))?;
+        page.stack_resource_drifts().iter().for_each(|drift| note(drift, &mut detected));
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(detected);
+        }
+    }
+}
+
+/// Waits for the end of a detection; why it failed, if it did.
+async fn wait(client: &Client, id: &str, resource: &str) -> Result<Option<String>> {
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    let mut pause = Duration::from_millis(500);
+    let read = async || client.describe_stack_drift_detection_status().stack_drift_detection_id(id).send().await;
+    let is_there = |answer: &Result<_, SdkError<_, _>>| {
+        !answer.as_ref().is_err_and(|error| stack::is_missing(error.code(), error.message()))
+    };
+    loop {
+        let status = grace::until_there(is_there, read).await;
+        let status =
+            status.map_err(|error| failure("cloudformation:DescribeStackDriftDetectionStatus", resource, &error))?;
+        match status.detection_status() {
+            Some(StackDriftDetectionStatus::DetectionComplete) => return Ok(None),
+            Some(StackDriftDetectionStatus::DetectionFailed) => {
+                let reason = status.detection_status_reason().unwrap_or("CloudFormation gave no reason");
+                return Ok(Some(reason.to_owned()));
+            }
+            _ if tokio::time::Instant::now() > deadline => {
+                let seconds = DEADLINE.as_secs();
+                return Err(Failure::new(Exit::Failed, "drift-detection", "drift is not detected in time")
+                    .resource(resource)
+                    .reason(format!("the detection still goes on after {seconds} s"))
+                    .hint("repeat the command")
+                    .into());
+            }
+            _ => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+fn note(drift: &StackResourceDrift, detected: &mut Detected) {
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let logical_id = text(drift.logical_resource_id());
+    let difference = |difference: &PropertyDifference| Difference {
+        path: text(difference.property_path()),
+        expected: text(difference.expected_value()),
+        actual: text(difference.actual_value()),
+    };
+    match drift.stack_resource_drift_status() {
+        Some(status @ (StackResourceDriftStatus::Modified | StackResourceDriftStatus::Deleted)) => {
+            detected.checked += 1;
+            detected.found.push(Found {
+                logical_id,
+                resource_type: text(drift.resource_type()),
+                is_deleted: *status == StackResourceDriftStatus::Deleted,
+                differences: drift.property_differences().iter().map(difference).collect(),
+            });
+        }
+        Some(StackResourceDriftStatus::InSync) => detected.checked += 1,
+        // Some types cannot be compared at all.
+        Some(StackResourceDriftStatus::NotChecked | StackResourceDriftStatus::Unsupported) | None => {}
+        Some(_) => {
+            let reason = drift.drift_status_reason().unwrap_or("CloudFormation gave no reason");
+            detected.unknown.push((logical_id, reason.to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! What a stack says while it works: its events, where new ones begin, and which of them is the cause of the others.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_cloudformation::types::StackEvent;
+use model::stack::Event;
+use model::status;
+
+/// Most pages of a history that are read; CloudFormation gives 100 events a page.
+const PAGES: usize = 20;
+
+/// Marks the point from which events are new.
+#[derive(Debug, Default)]
+pub struct Mark {
+    /// Ids up to the mark; `None` until the history could be read.
+    known: Option<HashSet<String>>,
+    /// What was under way at the mark, oldest first.
+    before: Vec<Event>,
+}
+
+impl Mark {
+    /// The beginning of a history, so that everything is new.
+    #[cfg(test)]
+    pub fn nothing() -> Self {
+        Self::at(Vec::new())
+    }
+
+    /// Events since the mark, oldest first; none where they cannot be read.
+    pub async fn since(mut self, client: &Client, stack_id: &str) -> Vec<Event> {
+        self.fresh(client, stack_id).await.unwrap_or_default()
+    }
+
+    /// The newest events of the time before, oldest first.
+    pub fn before(&self) -> &[Event] {
+        &self.before
+    }
+
+    /// New events, oldest first.
+    ///
+    /// # Errors
+    /// What AWS says.
+    pub async fn fresh(&mut self, client: &Client, stack_id: &str) -> Result<Vec<Event>> {
+        let mut new = Vec::new();
+        let mut token = None;
+        loop {
+            let (page, next) = page(client, stack_id, token).await?;
+            let Some(known) = &self.known else {
+                *self = Self::at(page);
+                return Ok(Vec::new());
+            };
+            token = next;
+            // Events come newest first: a page with a known one ends the new ones.
+            let is_last = token.is_none() || page.iter().any(|event| known.contains(&event.id));
+            add(&mut new, page.into_iter().filter(|event| !known.contains(&event.id)));
+            if is_last {
+                break;
+            }
+        }
+        new.reverse();
+        self.known.get_or_insert_default().extend(new.iter().map(|event| event.id.clone()));
+        Ok(new)
+    }
+
+    fn at(page: Vec<Event>) -> Self {
+        let known = page.iter().map(|event| event.id.clone()).collect();
+        Self { known: Some(known), before: page.into_iter().rev().collect() }
+    }
+}
+
+/// Notes what has happened up to now. Where that cannot be read, the mark is set at the first time that it can: an old
+/// failure must not be taken for the cause of a new one.
+pub async fn mark(client: &Client, stack_id: &str) -> Mark {
+    page(client, stack_id, None).await.map(|(events, _)| Mark::at(events)).unwrap_or_default()
+}
+
+/// The newest `limit` events, oldest first, and a mark behind them.
+///
+/// # Errors
+/// What AWS says.
+pub async fn newest(client: &Client, stack_id: &str, limit: usize) -> Result<(Vec<Event>, Mark)> {
+    let (mut events, mut next) = page(client, stack_id, None).await?;
+    let mark = Mark::at(events.clone());
+    while let Some(token) = next.take().filter(|_| events.len() < limit) {
+        let (older, token) = page(client, stack_id, Some(token)).await?;
+        add(&mut events, older);
+        next = token;
+    }
+    events.truncate(limit);
+    events.reverse();
+    Ok((events, mark))
+}
+
+/// The newest operation of the stack in which something failed, or else the newest one; oldest event first.
+///
+/// # Errors
+/// What AWS says.
+pub async fn last_operation(client: &Client, stack_id: &str) -> Result<Vec<Event>> {
+    let (mut events, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES {
+        let (older, next) = page(client, stack_id, token).await?;
+        add(&mut events, older);
+        token = next;
+        let operations = operations(&events, stack_id);
+        // The last of these may go on in the next page.
+        let whole = operations.len() - usize::from(token.is_some());
+        if token.is_none() || operations[..whole].iter().any(|operation| has_failed(operation)) {
+            break;
+        }
+    }
+    let operations = operations(&events, stack_id);
+    let chosen = operations.iter().find(|operation| has_failed(operation)).or(operations.first());
+    Ok(chosen.into_iter().flat_map(|operation| operation.iter().rev()).cloned().collect())
+}
+
+fn has_failed(operation: &[Event]) -> bool {
+    operation.iter().any(|event| event.is_failure() && !event.is_cancelled())
+}
+
+/// Cuts a history, newest first, where the stack came to rest. Rolling back belongs to what is rolled back.
+fn operations<'a>(events: &'a [Event], stack_id: &str) -> Vec<&'a [Event]> {
+    let is_rest = |event: &Event| event.is_own(stack_id) && status::ending(&event.status).is_some();
+    let mut cuts: Vec<usize> =
+        events.iter().enumerate().filter(|(_, event)| is_rest(event)).map(|(at, _)| at).collect();
+    cuts.insert(0, 0);
+    cuts.dedup();
+    cuts.push(events.len());
+    cuts.windows(2).map(|pair| &events[pair[0]..pair[1]]).filter(|operation| !operation.is_empty()).collect()
+}
+
+/// Adds an older page. What happened since the page before was read has moved some of that page's events into this one.
+pub(super) fn add(events: &mut Vec<Event>, page: impl IntoIterator<Item = Event>) {
+    for event in page {
+        if event.id.is_empty() || !events.iter().any(|known| known.id == event.id) {
+            events.push(event);
+        }
+    }
+}
+
+/// A page of events, newest first.
+async fn page(client: &Client, stack_id: &str, token: Option<String>) -> Result<(Vec<Event>, Option<String>)> {
+    let answer = client.describe_stack_events().stack_name(stack_id).set_next_token(token).send().await;
+    let answer = answer
+        .map_err(|e| crate::error::failure("cloudformation:DescribeStackEvents", &format!("stack {stack_id}"), &e))?;
+    Ok((answer.stack_events().iter().map(read).collect(), answer.next_token))
+}
+
+fn read(event: &StackEvent) -> Event {
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let some = |part: Option<&str>| part.filter(|text| !text.is_empty()).map(str::to_owned);
+    Event {
+        id: text(event.event_id()),
+        time: time(event.timestamp()),
+        status: text(event.resource_status().map(|status| status.as_str())),
+        logical_id: text(event.logical_resource_id()),
+        resource_type: text(event.resource_type()),
+        physical_id: some(event.physical_resource_id()),
+        reason: some(event.resource_status_reason()).or_else(|| some(event.hook_status_reason())),
+        path: None,
+        operation: some(event.operation_id()),
+        token: some(event.client_request_token()),
+        seconds: event.timestamp().map(DateTime::as_secs_f64).unwrap_or_default(),
+    }
+}
+
+fn time(time: Option<&DateTime>) -> String {
+    time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()).unwrap_or_default()
+}

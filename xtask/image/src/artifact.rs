@@ -1,0 +1,204 @@
+//! From source to an image on the engine: compile, find the content tag, build unless it is there.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::docker::build;
+use crate::docker::build::{DOCKERFILE, Image};
+use crate::docker::context::BuildContext;
+use crate::docker::{Engine, Owner};
+use crate::workspace::Workspace;
+use crate::{cargo, git};
+use model::parameters::Platform;
+use model::progress::{Progress, Reporter};
+
+/// Variables by which a compiler's result differs.
+const COMPILER_VARIABLES: [&str; 6] = ["AR", "CARGO_BUILD_", "CARGO_PROFILE_", "CC", "CFLAGS", "RUSTC"];
+
+/// Who compiles the service.
+#[derive(Debug, Clone, Default)]
+pub struct Compiler {
+    /// The engine, in the Dockerfile's stage `builder`, instead of this machine's cargo.
+    pub is_engine: bool,
+    /// Base image of that stage, where another than the Dockerfile's is wanted.
+    pub builder_image: Option<String>,
+}
+
+/// Everything that goes into an image, and the tag that names exactly that.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    context: BuildContext,
+    /// What this machine's cargo has made.
+    binary: Option<PathBuf>,
+    pub tag: String,
+}
+
+/// Prepares the image's content: compiles with this machine's cargo, or gathers the sources where the engine compiles.
+///
+/// # Errors
+/// Code that does not compile, or files that cannot be read.
+pub async fn prepare(
+    workspace: Workspace<'_>,
+    platform: Platform,
+    compiler: &Compiler,
+    report: Reporter<'_>,
+) -> Result<Artifact> {
+    let from_source = compiler.is_engine || !platform.is_host();
+    let dockerfile = workspace.root.join(DOCKERFILE);
+    let mut arguments = labels().to_vec();
+    let features = workspace.service.features.join(",");
+    let mut made = None;
+    let mut files = if from_source {
+        arguments.extend(compiler.builder_image.as_deref().map(|image| ("BUILDER_IMAGE", image)));
+        arguments.extend((!features.is_empty()).then_some(("FEATURES", features.as_str())));
+        let mut files = BuildContext::new(platform.oci(), &arguments);
+        for path in sources(workspace).await? {
+            files.add(&path, &workspace.root.join(&path), false)?;
+        }
+        files
+    } else {
+        let binary = cargo::compile(workspace, platform, report).await?;
+        arguments.push(("BINARY", "prebuilt"));
+        let mut files = BuildContext::new(platform.oci(), &arguments);
+        files.add("api", &binary, true)?;
+        made = Some(binary);
+        files
+    };
+    files.add(DOCKERFILE, &dockerfile, false)?;
+    let tag = format!("content-{}", files.hash().await.context("cannot read what goes into the image")?);
+    Ok(Artifact { context: files, binary: made, tag })
+}
+
+/// A tag that names what would be compiled: sources, settings and compiler. Where the registry has it, nothing needs to be
+/// compiled to know the image. `None` where that cannot be told, or where the content tag already is one of sources.
+pub async fn source_tag(workspace: Workspace<'_>, platform: Platform, compiler: &Compiler) -> Option<String> {
+    if compiler.is_engine || !platform.is_host() {
+        return None;
+    }
+    let (files, compiler) = tokio::join!(sources(workspace), cargo::compiler(workspace));
+    let compiler = compiler?;
+    let variables =
+        workspace.vars.iter().filter(|(name, _)| COMPILER_VARIABLES.iter().any(|part| name.starts_with(part)));
+    let variables: Vec<String> = variables.map(|(name, value)| format!("{name}={value}")).collect();
+    let arguments = [("COMPILER", compiler.as_str()), ("VARIABLES", &variables.join("\n"))];
+    let mut content = BuildContext::new(platform.oci(), &[&labels()[..], &arguments].concat());
+    let settings = ["rust-toolchain.toml", ".cargo/config.toml"].map(str::to_owned);
+    let settings = settings.into_iter().filter(|path| workspace.root.join(path).is_file());
+    for path in files.ok()?.into_iter().chain(settings).chain([DOCKERFILE.to_owned()]) {
+        content.add(&path, &workspace.root.join(&path), false).ok()?;
+    }
+    Some(format!("source-{}", content.hash().await.ok()?))
+}
+
+/// What the image's labels say, whoever compiles.
+fn labels() -> [(&'static str, &'static str); 2] {
+    [("VERSION", env!("CARGO_PKG_VERSION")), ("SOURCE", env!("CARGO_PKG_REPOSITORY"))]
+}
+
+/// The files that the stage `builder` compiles.
+async fn sources(workspace: Workspace<'_>) -> Result<Vec<String>> {
+    let files = git::files(workspace.root).await?;
+    // What is not compiled must not make a new image.
+    let wanted = |path: &String| is_compiled(path) || is_manifest(path);
+    // Git also lists files that were deleted and not yet committed so.
+    Ok(files.into_iter().filter(wanted).filter(|path| workspace.root.join(path).is_file()).collect())
+}
+
+/// Whether a file of the repository is taken for one that is compiled: those of the crates, but for their tests' and what
+/// people read.
+fn is_compiled(path: &str) -> bool {
+    let inside = path.strip_prefix("crates/").and_then(|path| path.split_once('/'));
+    inside.is_some_and(|(_, path)| !path.starts_with("tests/") && !path.ends_with(".md"))
+}
+
+/// Whether cargo wants to see a file before it compiles any crate of the workspace.
+fn is_manifest(path: &str) -> bool {
+    ["Cargo.toml", "Cargo.lock"].contains(&path) || (path.starts_with("xtask/") && path.ends_with("/Cargo.toml"))
+}
+
+/// Macros by which a variable of the machine gets into a binary; cargo's own follow from the manifests.
+const VARIABLES: [&str; 2] = ["option_env!(", "env!(\""];
+
+impl Artifact {
+    /// Whether everything that cargo has read for the binary, as it tells beside it, is part of the source tag.
+    pub async fn is_covered(&self, workspace: Workspace<'_>) -> bool {
+        let Some(binary) = &self.binary else { return false };
+        let Ok(told) = tokio::fs::read_to_string(binary.with_extension("d")).await else { return false };
+        let Ok(hashed) = sources(workspace).await else { return false };
+        let read = told.split_once(": ").map(|(_, files)| files.replace("\\ ", "\u{0}")).unwrap_or_default();
+        let mut files = read.split_whitespace().map(|file| file.replace('\u{0}', " ")).peekable();
+        files.peek().is_some()
+            && files.all(|file| {
+                let inside = std::path::Path::new(&file).strip_prefix(workspace.root).ok();
+                let known =
+                    inside.and_then(|path| path.to_str()).is_some_and(|path| hashed.iter().any(|one| one == path));
+                known && !reads_variables(&file)
+            })
+    }
+
+    /// Whether this machine's cargo has compiled it.
+    pub fn is_compiled(&self) -> bool {
+        self.binary.is_some()
+    }
+
+    /// The image on this engine.
+    pub fn reference(&self, service: &str) -> String {
+        format!("{service}:{}", self.tag)
+    }
+
+    /// Builds the image unless the engine has it, for the checkout of `owner`. The second value tells whether it was built.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn image(self, engine: &Engine, owner: &Owner, report: Reporter<'_>) -> Result<(Image, bool)> {
+        let reference = self.reference(&owner.service);
+        report(Progress::Doing("asking the engine for the image"));
+        if let Some(image) = build::inspect(&engine.docker, &reference).await? {
+            image.must_be_for(self.context.platform, &reference)?;
+            build::claim(&engine.docker, &image, owner).await?;
+            return Ok((image, false));
+        }
+        let image = build::build(&engine.docker, self.context, &reference, &owner.service, report).await?;
+        build::claim(&engine.docker, &image, owner).await?;
+        Ok((image, true))
+    }
+}
+
+/// Whether a source file takes something else than cargo's own variables into the binary.
+fn reads_variables(file: &str) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let foreign =
+        |start: &&str| text.split(start).skip(1).any(|rest| !rest.trim_start_matches('"').starts_with("CARGO_"));
+    VARIABLES.iter().any(foreign)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_compiled_counts_as_source() {
+        for path in
+            ["crates/api/src/main.rs", "crates/api/Cargo.toml", "crates/api/src/tests/mod.rs", "crates/api/build.rs"]
+        {
+            assert!(is_compiled(path), "{path}");
+        }
+        for path in ["crates/api/tests/it/main.rs", "crates/api/README.md", "xtask/src/main.rs", "README.md"] {
+            assert!(!is_compiled(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn variables_of_the_machine_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let reads = |text: &str| {
+            let file = folder.path().join("main.rs");
+            std::fs::write(&file, text).unwrap();
+            reads_variables(file.to_str().unwrap())
+        };
+        assert!(!reads("const V: &str = env!(\"CARGO_PKG_VERSION\");"));
+        assert!(reads("const V: &str = env!(\"BUILD_HOST\");"));
+        assert!(reads("const V: Option<&str> = option_env!(\"BUILD_HOST\");"));
+    }
+}

@@ -1,0 +1,80 @@
+//! The Docker engine: where it is, and what the tool asks of it.
+//!
+//! `build` makes images through BuildKit, `push` sends them to a registry, `container` runs them on this machine. None
+//! of them knows what a release is. All calls go through `call`, which limits their time; `owner` says what may be touched.
+
+mod about;
+pub mod build;
+mod call;
+mod cli_config;
+pub mod container;
+pub mod context;
+mod host;
+pub mod login;
+mod owner;
+pub mod push;
+
+use std::collections::BTreeMap;
+
+use bollard::{API_DEFAULT_VERSION, Docker};
+
+pub use about::{About, about};
+pub use call::MAKE_ROOM;
+use host::Host;
+use model::outcome::{Exit, Failure};
+pub use owner::Owner;
+
+/// An engine that has answered.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub docker: Docker,
+    pub host: Host,
+    pub version: String,
+    /// What is wrong with the docker command's settings, which did not matter.
+    pub warnings: Vec<String>,
+}
+
+/// Connects to the engine that the docker command would use, and checks that it answers.
+///
+/// # Errors
+/// A failure that tells what to install or start.
+pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, Failure> {
+    let (host, warnings) = host::find(vars);
+    let fail = |resource: &str, reason: String, hint: String| {
+        let failure = Failure::new(Exit::Preflight, "docker", "the Docker engine does not answer");
+        let failure = failure.resource(resource).reason(reason).hint(hint);
+        warnings.iter().fold(failure, |failure, warning| failure.note(warning))
+    };
+    let host = host.map_err(|reason| {
+        let hint =
+            "correct it, or use this machine's engine: unset DOCKER_HOST DOCKER_CONTEXT; docker context use default";
+        fail("the docker command's settings", reason, hint.to_owned())
+    })?;
+    let unreachable = |reason: String| {
+        let hint = host.hint(&reason);
+        fail(&host.to_string(), reason, hint)
+    };
+    let docker = open(&host, vars).map_err(|error| unreachable(call::explain(&error)))?;
+    let version = call::ask(call::LOOKUP, docker.version()).await.map_err(|error| unreachable(error.reason))?;
+    Ok(Engine { docker, host, version: version.version.unwrap_or_default(), warnings })
+}
+
+fn open(host: &Host, vars: &BTreeMap<String, String>) -> Result<Docker, bollard::errors::Error> {
+    let limit = call::SILENCE.as_secs();
+    // The library would take a `DOCKER_TLS_VERIFY` that is set to nothing for a yes.
+    if let Some(files) = &host.tls {
+        let [ca, certificate, key] = host::TLS_FILES.map(|name| files.join(name));
+        return Docker::connect_with_ssl(&host.url, &key, &certificate, &ca, limit, API_DEFAULT_VERSION);
+    }
+    let plain = host.url.starts_with("tcp://") || host.url.starts_with("http://");
+    if plain && vars.get("DOCKER_TLS_VERIFY").is_none_or(String::is_empty) {
+        return Docker::connect_with_http(&host.url, limit, API_DEFAULT_VERSION);
+    }
+    Ok(Docker::connect_with_host(&host.url)?.with_timeout(call::SILENCE))
+}
+
+/// Bytes as a person reads them, in units of 1000.
+pub fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.div_ceil(100_000);
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}

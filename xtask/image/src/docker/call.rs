@@ -1,0 +1,187 @@
+//! How every call to the engine is made: with a limit of time, and with the engine's own message where it fails.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::time::Duration;
+
+use bollard::errors::Error;
+use futures_util::{Stream, StreamExt as _};
+
+use model::outcome::{Exit, Failure};
+use model::progress::{Progress, Reporter};
+
+/// Longest that the engine may take to answer a question.
+pub(super) const LOOKUP: Duration = Duration::from_secs(30);
+/// Longest that it may take to create, start, rename or remove something.
+pub(super) const CHANGE: Duration = Duration::from_secs(120);
+/// Longest silence of a build or push. A linker under emulation prints nothing for many minutes.
+pub(super) const SILENCE: Duration = Duration::from_secs(20 * 60);
+/// A silence that is worth mentioning.
+const NOTICEABLE: Duration = Duration::from_secs(10);
+
+/// Why the engine did not do what it was asked.
+#[derive(Debug)]
+pub(super) struct CallError {
+    status: Option<u16>,
+    /// The engine said nothing.
+    silent: bool,
+    pub(super) reason: String,
+}
+
+impl CallError {
+    pub(super) fn of(error: &Error) -> Self {
+        let status = match error {
+            Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+            _ => None,
+        };
+        Self { status, silent: false, reason: explain(error) }
+    }
+
+    fn silent(limit: Duration) -> Self {
+        let reason = format!("the engine did not answer within {} s", limit.as_secs());
+        Self { status: None, silent: true, reason }
+    }
+
+    /// The engine did not answer in time.
+    pub(super) fn is_silence(&self) -> bool {
+        self.silent
+    }
+
+    /// There is no such thing.
+    pub(super) fn is_missing(&self) -> bool {
+        self.status == Some(404)
+    }
+
+    /// A name is taken, or a thing is in use.
+    pub(super) fn is_conflict(&self) -> bool {
+        self.status == Some(409)
+    }
+
+    /// As a failure of what was asked, such as `cannot look up image api:1`.
+    pub(super) fn failure(self, what: impl Display) -> Failure {
+        let hint = hint(&self.reason).unwrap_or("check the engine: docker info");
+        Failure::new(Exit::Failed, "docker", what.to_string()).reason(self.reason).hint(hint)
+    }
+}
+
+/// What helps against a failure of the engine itself, whatever was asked.
+pub(super) fn hint(reason: &str) -> Option<&'static str> {
+    let lower = reason.to_lowercase();
+    if ["no space left on device", "disk quota exceeded", "not enough space on the disk"]
+        .iter()
+        .any(|words| lower.contains(words))
+    {
+        Some(MAKE_ROOM)
+    } else if lower.contains("the engine did not answer within") || lower.contains("the engine printed no output") {
+        Some("check the engine (docker info), and restart it if it does not answer: sudo systemctl restart docker")
+    } else {
+        None
+    }
+}
+
+/// How to make room on the engine's disk.
+pub const MAKE_ROOM: &str =
+    "docker system df shows what takes up the engine's disk; docker system prune removes what is unused";
+
+/// Asks the engine one thing.
+pub(super) async fn ask<T>(limit: Duration, call: impl Future<Output = Result<T, Error>>) -> Result<T, CallError> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| CallError::of(&error)),
+        Err(_) => Err(CallError::silent(limit)),
+    }
+}
+
+/// As [`ask`]; `None` where there is no such thing.
+pub(super) async fn find<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, CallError> {
+    match ask(LOOKUP, call).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The next message of a build or push that is at `step`. A silence is mentioned after ten seconds, and is a failure after
+/// [`SILENCE`].
+pub(super) async fn next<T>(
+    stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin),
+    step: &str,
+    report: Reporter<'_>,
+) -> Option<Result<T, CallError>> {
+    let message = match tokio::time::timeout(NOTICEABLE, stream.next()).await {
+        Ok(message) => message,
+        Err(_) => {
+            let minutes = SILENCE.as_secs() / 60;
+            report(Progress::Doing(&format!("the engine, silent for 10 s (limit {minutes} min): {step}")));
+            match tokio::time::timeout(SILENCE - NOTICEABLE, stream.next()).await {
+                Ok(message) => message,
+                Err(_) => {
+                    let reason = format!("the engine printed no output for {minutes} min: {step}");
+                    return Some(Err(CallError { status: None, silent: true, reason }));
+                }
+            }
+        }
+    };
+    message.map(|message| message.map_err(|error| CallError::of(&error)))
+}
+
+/// The engine's own words, without the wrapping.
+pub(super) fn explain(error: &Error) -> String {
+    match error {
+        Error::DockerResponseServerError { message, .. } => message.clone(),
+        Error::DockerStreamError { error } => error.clone(),
+        other => {
+            let mut text = other.to_string();
+            let mut source = std::error::Error::source(other);
+            while let Some(cause) = source {
+                let cause_text = cause.to_string();
+                if !text.contains(&cause_text) {
+                    text = format!("{text}: {cause_text}");
+                }
+                source = cause.source();
+            }
+            text
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+    use model::progress::unread;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_ends_after_half_a_minute() {
+        let started = tokio::time::Instant::now();
+        let error = ask(LOOKUP, std::future::pending::<Result<(), Error>>()).await.unwrap_err();
+        assert_eq!(started.elapsed(), Duration::from_secs(30));
+        let failure = error.failure("cannot look up image api:1");
+        assert_eq!(failure.to_string(), "cannot look up image api:1");
+        assert_eq!(failure.reason.as_deref(), Some("the engine did not answer within 30 s"));
+        assert!(failure.hint.is_some_and(|hint| hint.contains("restart")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_after_a_silence_and_names_the_step() {
+        let started = tokio::time::Instant::now();
+        let mut messages = stream::iter([Ok::<_, Error>(1)]).chain(stream::pending());
+        assert!(matches!(next(&mut messages, "[1/2] COPY", &unread).await, Some(Ok(1))));
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        let Some(Err(error)) = next(&mut messages, "[2/2] RUN", &unread).await else { panic!("it goes on") };
+        assert_eq!(started.elapsed(), SILENCE);
+        assert_eq!(error.reason, "the engine printed no output for 20 min: [2/2] RUN");
+    }
+
+    #[test]
+    fn a_full_disk_names_what_makes_room() {
+        for reason in [
+            "failed to create layer: write /var/lib/docker/overlay2/l: no space left on device",
+            "mkdir /var/lib/docker: disk quota exceeded",
+            "There is not enough space on the disk.",
+        ] {
+            let error = CallError { status: Some(500), silent: false, reason: reason.to_owned() };
+            assert_eq!(error.failure("cannot create container").hint.as_deref(), Some(MAKE_ROOM), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Runs the service's image on the engine: locked down, on a loopback port, marked with its owner.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum, HostConfig, PortBinding,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, StopContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+use time::OffsetDateTime;
+
+use super::call::{self, CHANGE, CallError, LOOKUP, ask};
+use super::owner::{self, Owner};
+use model::outcome::Failure;
+
+/// What a container is for; the value of this label is `service` or `candidate`.
+const PURPOSE: &str = "xtask.purpose";
+/// Longest that a container may take to end after SIGTERM.
+const STOP: Duration = Duration::from_secs(30);
+/// Lines of a container's log that a failure shows.
+const LOG_TAIL: &str = "20";
+/// How many names are tried where the user has containers of such names.
+const NAMES: usize = 9;
+
+/// What engines say of a port that is taken, or that the system does not give away.
+const PORT_TAKEN: [&str; 6] = [
+    "port is already allocated",
+    "address already in use",
+    "ports are not available",
+    "only one usage of each socket address",
+    "in a way forbidden by its access permissions",
+    "proxy already running",
+];
+
+/// What a container is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To answer on the service's port.
+    Service,
+    /// To show that the image is healthy, on a port of its own.
+    Candidate,
+}
+
+/// A container to run.
+#[derive(Debug, Clone)]
+pub struct Spec<'a> {
+    pub owner: &'a Owner,
+    pub purpose: Purpose,
+    pub name: &'a str,
+    /// Id or reference of the image.
+    pub image: &'a str,
+    /// Port inside the container.
+    pub port: u16,
+    /// Port on 127.0.0.1; `None` takes a free one.
+    pub host_port: Option<u16>,
+    pub environment: Vec<String>,
+}
+
+/// A container that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub id: String,
+    pub name: String,
+    pub purpose: Purpose,
+    pub image: String,
+    /// It runs, or is paused, and holds its port.
+    pub running: bool,
+    pub paused: bool,
+    /// It was never started.
+    pub fresh: bool,
+    pub exit_code: i64,
+    /// The port on 127.0.0.1: published, or as it was asked for while it does not run.
+    pub host_port: Option<u16>,
+    pub environment: Vec<String>,
+    created: Option<OffsetDateTime>,
+}
+
+/// Containers of one service.
+#[derive(Debug, Default)]
+pub struct Containers {
+    /// Of this checkout, the newest first.
+    pub own: Vec<Container>,
+    pub others: Vec<OtherContainer>,
+}
+
+/// A container of the service that another checkout has started, or an earlier version of this tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherContainer {
+    pub name: String,
+    /// The checkout's folder, where that is known.
+    pub folder: Option<String>,
+}
+
+/// Why a container did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("port {port} on 127.0.0.1 is not available: {reason}")]
+    PortTaken { port: u16, reason: String },
+    #[error("{0}")]
+    Engine(String),
+}
+
+impl StartError {
+    /// What helps, where it is the engine's own trouble.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::PortTaken { .. } => None,
+            Self::Engine(reason) => call::hint(reason),
+        }
+    }
+}
+
+/// Creates a container without starting it; answers its id. Where the user has one of this name, it gets another.
+///
+/// # Errors
+/// What the engine says.
+pub async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
+    let port = format!("{}/tcp", spec.port);
+    let binding = PortBinding {
+        host_ip: Some("127.0.0.1".to_owned()),
+        host_port: Some(spec.host_port.unwrap_or_default().to_string()),
+    };
+    let mut labels = spec.owner.labels();
+    labels.insert(PURPOSE.to_owned(), spec.purpose.label().to_owned());
+    let body = ContainerCreateBody {
+        image: Some(spec.image.to_owned()),
+        env: Some(spec.environment.clone()),
+        labels: Some(labels),
+        exposed_ports: Some(vec![port.clone()]),
+        host_config: Some(HostConfig {
+            port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
+            readonly_rootfs: Some(true),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            pids_limit: Some(256),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    };
+    let mut attempt = 1;
+    loop {
+        let name = if attempt == 1 { spec.name.to_owned() } else { format!("{}-{attempt}", spec.name) };
+        let options = CreateContainerOptionsBuilder::default().name(&name).build();
+        match ask(CHANGE, docker.create_container(Some(options), body.clone())).await {
+            Ok(created) => return Ok(created.id),
+            Err(error) if error.is_conflict() && attempt < NAMES => attempt += 1,
+            Err(error) => return Err(error.failure(format!("cannot create container {name}")).into()),
+        }
+    }
+}
+
+/// Starts a container; one that runs already is fine.
+///
+/// # Errors
+/// A port that is in use, or whatever else the engine says.
+pub async fn start(docker: &Docker, id: &str, port: Option<u16>) -> Result<(), StartError> {
+    ask(CHANGE, docker.start_container(id, None)).await.map_err(|CallError { reason, .. }| match port {
+        Some(port) if is_taken(port, &reason) => StartError::PortTaken { port, reason },
+        _ => StartError::Engine(reason),
+    })
+}
+
+/// Whether a failed start is the port's fault. The words differ by engine and platform and change with versions
+/// (<https://github.com/docker/for-win/issues/12417>), so the port itself is tried, too.
+fn is_taken(port: u16, reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    PORT_TAKEN.iter().any(|words| reason.contains(words)) || std::net::TcpListener::bind(("127.0.0.1", port)).is_err()
+}
+
+/// Looks a container up by name or id; `None` when there is none.
+///
+/// # Errors
+/// What the engine says.
+pub async fn find(docker: &Docker, name: &str) -> Result<Option<Container>> {
+    let found = call::find(docker.inspect_container(name, None)).await;
+    Ok(found.map_err(|error| error.failure(format!("cannot look up container {name}")))?.map(read))
+}
+
+fn read(inspected: ContainerInspectResponse) -> Container {
+    let state = inspected.state.unwrap_or_default();
+    let config = inspected.config.unwrap_or_default();
+    let published = inspected.network_settings.and_then(|network| network.ports);
+    let asked = inspected.host_config.and_then(|host| host.port_bindings);
+    let port = |ports: Option<HashMap<String, Option<Vec<PortBinding>>>>| {
+        let bindings = ports.into_iter().flatten().filter_map(|(_, bindings)| bindings).flatten();
+        bindings.filter_map(|binding| binding.host_port?.parse().ok()).find(|port| *port != 0)
+    };
+    Container {
+        id: inspected.id.unwrap_or_default(),
+        name: inspected.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        purpose: Purpose::read(config.labels.as_ref()),
+        image: inspected.image.unwrap_or_default(),
+        running: state.running.unwrap_or_default(),
+        paused: state.paused.unwrap_or_default(),
+        fresh: state.status == Some(ContainerStateStatusEnum::CREATED),
+        exit_code: state.exit_code.unwrap_or_default(),
+        host_port: port(published).or_else(|| port(asked)),
+        environment: config.env.unwrap_or_default(),
+        created: inspected.created,
+    }
+}
+
+impl Purpose {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Candidate => "candidate",
+        }
+    }
+
+    fn read(labels: Option<&HashMap<String, String>>) -> Self {
+        let candidate =
+            labels.and_then(|labels| labels.get(PURPOSE)).is_some_and(|label| label == Self::Candidate.label());
+        if candidate { Self::Candidate } else { Self::Service }
+    }
+}
+
+/// Every container of the service, running or not.
+///
+/// # Errors
+/// What the engine says.
+pub async fn list(docker: &Docker, owner: &Owner) -> Result<Containers> {
+    let filter = HashMap::from([("label".to_owned(), vec![format!("{}={}", owner::SERVICE, owner.service)])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
+    let listed = ask(LOOKUP, docker.list_containers(Some(options))).await;
+    let mut found = Containers::default();
+    for container in listed.map_err(|error| error.failure("cannot list containers"))? {
+        let labels = container.labels.unwrap_or_default();
+        if owner.owns(&labels) {
+            found.own.extend(find(docker, &container.id.unwrap_or_default()).await?);
+        } else {
+            found
+                .others
+                .push(OtherContainer { name: name(container.names), folder: labels.get(owner::FOLDER).cloned() });
+        }
+    }
+    found.own.sort_by_key(|container| std::cmp::Reverse(container.created));
+    Ok(found)
+}
+
+/// A container's first name.
+pub(super) fn name(names: Option<Vec<String>>) -> String {
+    let name = names.and_then(|names| names.into_iter().next()).unwrap_or_default();
+    name.trim_start_matches('/').to_owned()
+}
+
+/// Asks a container to end and waits for it; one that does not run is fine.
+///
+/// # Errors
+/// What the engine says.
+pub async fn stop(docker: &Docker, id: &str) -> Result<()> {
+    let seconds = i32::try_from(STOP.as_secs()).expect("a small number");
+    let options = StopContainerOptionsBuilder::default().t(seconds).build();
+    accept_missing(ask(STOP + CHANGE, docker.stop_container(id, Some(options))).await, || {
+        format!("cannot stop container {id}")
+    })
+}
+
+/// Removes a container with its volumes, running or not; one that is gone already is fine.
+///
+/// # Errors
+/// What the engine says.
+pub async fn remove(docker: &Docker, id: &str) -> Result<()> {
+    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    accept_missing(ask(CHANGE, docker.remove_container(id, Some(options))).await, || {
+        format!("cannot remove container {id}")
+    })
+}
+
+fn accept_missing(answer: Result<(), CallError>, what: impl FnOnce() -> String) -> Result<()> {
+    match answer {
+        Err(error) if !error.is_missing() => Err(Failure::into(error.failure(what()))),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a container another name, unless something else has that.
+///
+/// # Errors
+/// What the engine says.
+pub async fn rename(docker: &Docker, id: &str, name: &str) -> Result<()> {
+    let options = RenameContainerOptionsBuilder::default().name(name).build();
+    match ask(CHANGE, docker.rename_container(id, options)).await {
+        Err(error) if !error.is_conflict() => {
+            Err(error.failure(format!("cannot rename container {id} to {name}")).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The last lines of a container's log; empty where there are none.
+pub async fn log_tail(docker: &Docker, id: &str) -> String {
+    let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(LOG_TAIL).build();
+    let mut log = docker.logs(id, Some(options)).take_until(Box::pin(tokio::time::sleep(LOOKUP)));
+    let mut text = String::new();
+    while let Some(Ok(line)) = log.next().await {
+        if let LogOutput::StdOut { message } | LogOutput::StdErr { message } | LogOutput::Console { message } = line {
+            text.push_str(&String::from_utf8_lossy(&message));
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_port_is_recognized_on_every_platform_and_without_words() {
+        let held = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = held.local_addr().unwrap().port();
+        assert!(is_taken(port, "something that nobody has read before"));
+        drop(held);
+        assert!(!is_taken(port, "exec: \"/api\": no such file or directory"));
+        for reason in [
+            "driver failed programming external connectivity on endpoint x: Bind for 127.0.0.1:8080 failed: port is already allocated",
+            "failed to bind host port 127.0.0.1:8080/tcp: address already in use",
+            "Ports are not available: exposing port TCP 127.0.0.1:8080 -> 0.0.0.0:0: listen tcp 127.0.0.1:8080: bind: An attempt was made to access a socket in a way forbidden by its access permissions.",
+            "Ports are not available: listen tcp 127.0.0.1:8080: bind: Only one usage of each socket address (protocol/network address/port) is normally permitted.",
+            "rootlessport listen tcp 127.0.0.1:8080: bind: address already in use",
+            "something went wrong with the request: \"proxy already running\\n\"",
+        ] {
+            assert!(is_taken(port, reason), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The document itself (<https://cyclonedx.org/docs/1.6/json/>).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::tree::{Package, Tree};
+use model::reference::{ImageReference, hex};
+
+/// What the image is called inside the document.
+const IMAGE: &str = "image";
+/// Characters of a purl's name and version that stand for themselves
+/// (<https://github.com/package-url/purl-spec/blob/main/PURL-SPECIFICATION.rst>).
+const PLAIN: &[u8] = b".-_~";
+
+/// What a bill of materials is about.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Name of the image that it describes.
+    pub name: String,
+    /// The image's digest.
+    pub version: String,
+    pub packages: usize,
+}
+
+pub(super) fn write(
+    service: &str,
+    image: &ImageReference,
+    tree: &Tree,
+    checksums: &BTreeMap<(String, String), String>,
+) -> Value {
+    let digest = image.digest.as_ref().map(ToString::to_string).unwrap_or_default();
+    let name = image.repository.rsplit('/').next().unwrap_or_default();
+    let purl = format!("pkg:oci/{name}@{}?repository_url={}", escaped(&digest), escaped(&image.name()));
+    let components: Vec<Value> = tree.needs.keys().map(|package| component(package, tree, checksums)).collect();
+    let mut dependencies = vec![json!({ "ref": IMAGE, "dependsOn": [reference(&tree.root)] })];
+    dependencies.extend(tree.needs.iter().map(|(package, needed)| {
+        let needed: Vec<String> = needed.iter().map(reference).collect();
+        json!({ "ref": reference(package), "dependsOn": needed })
+    }));
+    let described = json!({
+        "bom-ref": IMAGE, "type": "container", "name": service, "version": digest, "purl": purl,
+    });
+    let tool = json!({ "type": "application", "name": "xtask", "version": env!("CARGO_PKG_VERSION") });
+    let mut document = json!({
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": { "tools": { "components": [tool] }, "component": described },
+        "components": components,
+        "dependencies": dependencies,
+    });
+    document["serialNumber"] = serial(&document).into();
+    document
+}
+
+/// What a document says; `None` for one that is not CycloneDX.
+pub fn summary(bytes: &[u8]) -> Option<Summary> {
+    let document: Value = serde_json::from_slice(bytes).ok()?;
+    if document["bomFormat"] != "CycloneDX" || !document["specVersion"].is_string() {
+        return None;
+    }
+    let text = |key: &str| document["metadata"]["component"][key].as_str().unwrap_or_default().to_owned();
+    let packages = document["components"].as_array().map_or(0, Vec::len);
+    Some(Summary { name: text("name"), version: text("version"), packages })
+}
+
+fn component(package: &Package, tree: &Tree, checksums: &BTreeMap<(String, String), String>) -> Value {
+    let kind = if *package == tree.root { "application" } else { "library" };
+    let Package { name, version, own, licence } = package;
+    let mut component =
+        json!({ "bom-ref": reference(package), "type": kind, "name": name, "version": version, "scope": "required" });
+    if !own {
+        // The repository's own packages have none: a package of the same name in the registry is another one.
+        component["purl"] = purl(package).into();
+    }
+    if let Some(checksum) = checksums.get(&(name.clone(), version.clone())).filter(|_| !own) {
+        component["hashes"] = json!([{ "alg": "SHA-256", "content": checksum }]);
+    }
+    if let Some(licence) = licence {
+        component["licenses"] = licences(licence);
+    }
+    component
+}
+
+/// An SPDX expression where it is one: older packages write a slash for `OR`.
+fn licences(text: &str) -> Value {
+    let expression = text.replace('/', " OR ").split_whitespace().collect::<Vec<_>>().join(" ");
+    if expression.bytes().all(|b| b.is_ascii_alphanumeric() || b" .-+():".contains(&b)) {
+        json!([{ "expression": expression }])
+    } else {
+        json!([{ "license": { "name": text } }])
+    }
+}
+
+fn reference(package: &Package) -> String {
+    if package.own { format!("own:{}@{}", package.name, package.version) } else { purl(package) }
+}
+
+fn purl(package: &Package) -> String {
+    format!("pkg:cargo/{}@{}", escaped(&package.name), escaped(&package.version))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || PLAIN.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// A number that follows from the content (RFC 9562, version 8).
+fn serial(document: &Value) -> String {
+    let mut bytes = Sha256::digest(document.to_string())[..16].to_vec();
+    bytes[6] = (bytes[6] & 0x0f) | 0x80;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let text = hex(&bytes);
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    format!("urn:uuid:{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}

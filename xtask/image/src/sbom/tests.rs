@@ -1,0 +1,190 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::*;
+use crate::sbom::tree::Tree;
+use config::deployment::Deployment;
+
+const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const LINES: &str = "0\tapi v0.1.0 (/clone/crates/api)\tMIT OR Apache-2.0\t
+1\tbytes v1.12.1\tMIT/Apache-2.0\t
+1\tconfig v0.1.0 (/clone/crates/config)\t\t
+2\tbytes v1.12.1\tMIT/Apache-2.0\t (*)
+1\tzstd-sys v2.0.16+zstd.1.5.7\tMIT\t
+";
+const LOCKED: &str = "version = 4\n\n[[package]]\nname = \"api\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"bytes\"\nversion = \
+                    \"1.12.1\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"abcd\"\n";
+
+fn image() -> ImageReference {
+    format!("127.0.0.1:5000/team/rest-api@{DIGEST}").parse().unwrap()
+}
+
+fn small() -> Value {
+    let tree = tree::read(LINES).unwrap();
+    document::write("rest-api", &image(), &tree, &tree::checksums(LOCKED))
+}
+
+/// The repository that this test is part of.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
+}
+
+/// What `write` makes of the workspace in `root`, with these features of the service.
+async fn written(root: &Path, features: &[&str]) -> anyhow::Result<Vec<u8>> {
+    let text = std::fs::read_to_string(self::root().join("deploy.toml")).unwrap();
+    let mut service = Deployment::parse("deploy.toml", &text).unwrap().service;
+    service.features = features.iter().map(|name| (*name).to_owned()).collect();
+    write(Workspace { root, service: &service, vars: &BTreeMap::new() }, Platform::Amd64, &image()).await
+}
+
+#[test]
+fn a_tree_is_read_with_what_needs_what() {
+    let Tree { root, needs } = tree::read(LINES).unwrap();
+    let of = |name: &str| {
+        let (_, needed) = needs.iter().find(|(package, _)| package.name == name).unwrap();
+        needed.iter().map(|package| package.name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!((root.name.as_str(), root.own, needs.len()), ("api", true, 4));
+    assert_eq!((of("api"), of("config")), (vec!["bytes", "config", "zstd-sys"], vec!["bytes"]));
+    for wrong in ["", "error: no such package", "1\tapi v1.0.0\t\t", "0\tapi\t\t"] {
+        assert!(tree::read(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_document_names_the_image_and_gives_each_package_what_tells_it_from_others() {
+    let document = small();
+    let component = |name: &str| {
+        let found = document["components"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap();
+        found.clone()
+    };
+    let described = &document["metadata"]["component"];
+    assert_eq!((described["name"].as_str(), described["version"].as_str()), (Some("rest-api"), Some(DIGEST)));
+    let bytes = component("bytes");
+    assert_eq!(bytes["purl"], "pkg:cargo/bytes@1.12.1");
+    assert_eq!(bytes["hashes"][0]["content"], "abcd");
+    assert_eq!(bytes["licenses"][0]["expression"], "MIT OR Apache-2.0");
+    assert_eq!(component("zstd-sys")["purl"], "pkg:cargo/zstd-sys@2.0.16%2Bzstd.1.5.7");
+    // The crate of this name in the registry is another one.
+    assert!(component("config").get("purl").is_none() && component("config").get("licenses").is_none());
+    assert_eq!(component("api")["type"], "application");
+    let summary = summary(document.to_string().as_bytes()).unwrap();
+    assert_eq!((summary.name.as_str(), summary.version.as_str(), summary.packages), ("rest-api", DIGEST, 4));
+    for other in ["{}", "[]", "not JSON", r#"{"bomFormat":"SPDX","specVersion":"1"}"#] {
+        assert!(super::summary(other.as_bytes()).is_none(), "{other}");
+    }
+}
+
+#[test]
+fn the_same_is_the_same_document_and_another_image_another_number() {
+    let (one, again) = (small(), small());
+    assert_eq!(one.to_string(), again.to_string());
+    let other = format!("127.0.0.1:5000/team/rest-api@{}", DIGEST.replace("aa", "bb")).parse().unwrap();
+    let other = document::write("rest-api", &other, &tree::read(LINES).unwrap(), &tree::checksums(LOCKED));
+    assert_ne!(one["serialNumber"], other["serialNumber"]);
+    assert!(!one.to_string().contains("/work"), "a folder of this machine is told");
+}
+
+/// The service's crates alone, without what only their tests need: `cargo metadata` resolves the features of all members of
+/// a workspace, and of their tests, at once.
+fn service_alone(folder: &Path) {
+    let copy = |path: &str, text: &dyn Fn(String) -> String| {
+        let to = folder.join(path);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(to, text(std::fs::read_to_string(root().join(path)).unwrap())).unwrap();
+    };
+    let members = r#"members = ["crates/*", "xtask", "xtask/launch"]"#;
+    copy("Cargo.toml", &|text| {
+        assert!(text.contains(members), "the workspace has other members");
+        text.replace(members, r#"members = ["crates/*"]"#)
+    });
+    copy("Cargo.lock", &|text| text);
+    for name in ["api", "config"] {
+        copy(&format!("crates/{name}/Cargo.toml"), &|text| {
+            let sections = text.split("\n[").filter(|part| {
+                !["dev-dependencies]", "[test]]", "[bench]]", "[example]]"].iter().any(|name| part.starts_with(name))
+            });
+            sections.collect::<Vec<_>>().join("\n[")
+        });
+        for file in ["lib.rs", "main.rs"] {
+            let path = format!("crates/{name}/src/{file}");
+            if root().join(&path).exists() {
+                copy(&path, &|_| String::new());
+            }
+        }
+    }
+}
+
+/// What `cargo metadata` says that `api` is linked with: everything below it that is no macro and not only for building.
+fn linked(folder: &Path) -> BTreeSet<(String, String)> {
+    let mut command = Command::new(env!("CARGO"));
+    let manifest = folder.join("crates/api/Cargo.toml");
+    command.args(["metadata", "--offline", "--format-version", "1", "--filter-platform", Platform::Amd64.triple()]);
+    command.args(["--features", "dynamodb", "--manifest-path"]).arg(manifest);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let array = |value: &Value| value.as_array().unwrap().clone();
+    let packages: BTreeMap<String, Value> =
+        array(&told["packages"]).into_iter().map(|one| (one["id"].as_str().unwrap().to_owned(), one)).collect();
+    let nodes: BTreeMap<String, Value> = array(&told["resolve"]["nodes"])
+        .into_iter()
+        .map(|node| (node["id"].as_str().unwrap().to_owned(), node))
+        .collect();
+    let mut waiting: Vec<String> = packages
+        .values()
+        .filter(|one| one["name"] == "api")
+        .map(|one| one["id"].as_str().unwrap().to_owned())
+        .collect();
+    let mut found = BTreeSet::new();
+    while let Some(id) = waiting.pop() {
+        let package = &packages[&id];
+        let is_macro = array(&package["targets"]).iter().any(|one| one["kind"][0] == "proc-macro");
+        let text = |key: &str| package[key].as_str().unwrap().to_owned();
+        if is_macro || !found.insert((text("name"), text("version"))) {
+            continue;
+        }
+        let normal = |one: &Value| array(&one["dep_kinds"]).iter().any(|kind| kind["kind"].is_null());
+        let below = array(&nodes[&id]["deps"]).into_iter().filter(normal);
+        waiting.extend(below.map(|one| one["pkg"].as_str().unwrap().to_owned()));
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_the_service_is_made_of_is_what_cargos_metadata_says_too() {
+    let bytes = written(root(), &["dynamodb"]).await.unwrap();
+    let document: Value = serde_json::from_slice(&bytes).unwrap();
+    let components = document["components"].as_array().unwrap();
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+    let told: BTreeSet<_> = components.iter().map(|one| (text(one, "name"), text(one, "version"))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    service_alone(folder.path());
+    let linked = linked(folder.path());
+    // Metadata also counts what a feature asks for only where something else brings it: ring, and what ring needs.
+    let foreign: Vec<_> = told.difference(&linked).collect();
+    let more: Vec<_> = linked.difference(&told).collect();
+    assert!(told.len() > 100 && foreign.is_empty(), "{foreign:?}");
+    assert!(more.len() <= 3, "{more:?}");
+    for name in ["actix-web", "aws-sdk-dynamodb", "config", "serde", "tokio"] {
+        assert!(told.iter().any(|(one, _)| one == name), "{name} is missing");
+    }
+    for name in ["serde_derive", "cc", "clap", "bollard", "proptest"] {
+        assert!(!told.iter().any(|(one, _)| one == name), "{name} is not in the program");
+    }
+    let locked = |one: &&Value| one.get("purl").is_some() && one.get("hashes").is_none();
+    assert_eq!(components.iter().filter(locked).count(), 0, "every package of the registry has its checksum");
+
+    let bytes = written(root(), &[]).await.unwrap();
+    assert!(!String::from_utf8(bytes).unwrap().contains("aws-sdk-dynamodb"), "features are not told");
+}
+
+#[tokio::test]
+async fn without_a_lock_file_there_is_no_bill() {
+    let folder = tempfile::tempdir().unwrap();
+    let failure = Failure::of(&written(folder.path(), &[]).await.unwrap_err());
+    assert_eq!((failure.kind, failure.resource.as_deref()), ("sbom", Some(LOCK)));
+}

@@ -1,0 +1,184 @@
+//! What a stack costs a month for being there, and how a release changes that.
+//!
+//! Pure. Only what is billed by the hour or the month is counted; traffic, storage and logs depend on use.
+
+mod charges;
+mod prices;
+mod tasks;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use charges::Charge;
+
+/// Changes below this are rounding.
+const CENT: f64 = 0.005;
+/// Resources that the line of text names before it says that there are more.
+const NAMED: usize = 3;
+
+/// The monthly price of a template with its parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// What costs something, by logical id.
+    pub items: Vec<Item>,
+    /// What costs something that is not known.
+    pub unknown: Vec<Unknown>,
+    /// On what the prices rest.
+    pub basis: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    pub logical_id: String,
+    pub resource_type: String,
+    pub monthly_usd: f64,
+    /// What is paid for: `t3.micro, 12 GB gp3, public IPv4 address`.
+    pub what: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    #[serde(rename = "resource")]
+    pub logical_id: String,
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    pub reason: String,
+}
+
+impl Estimate {
+    pub fn total(&self) -> f64 {
+        // The sum of nothing is a negative zero.
+        self.items.iter().map(|item| item.monthly_usd).sum::<f64>() + 0.0
+    }
+
+    fn item(&self, logical_id: &str) -> Option<&Item> {
+        self.items.iter().find(|item| item.logical_id == logical_id)
+    }
+}
+
+/// What a change does to the monthly price. It serializes into the plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    pub before_usd: f64,
+    pub after_usd: f64,
+    pub difference_usd: f64,
+    /// What differs, the largest first.
+    pub items: Vec<Changed>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Unknown>,
+    pub basis: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Changed {
+    pub resource: String,
+    pub what: String,
+    pub before_usd: f64,
+    pub after_usd: f64,
+}
+
+impl Changed {
+    fn by(&self) -> f64 {
+        self.after_usd - self.before_usd
+    }
+}
+
+/// Works out what a stack of this template costs a month. What `parameters` leave out has the template's default.
+///
+/// # Errors
+/// A template that is not YAML.
+pub fn monthly(template_body: &str, parameters: &BTreeMap<String, String>, region: &str) -> Result<Estimate, String> {
+    let evaluated = crate::template::evaluate::evaluate(template_body, parameters, region)?;
+    let prices = prices::of(region);
+    let uncertain = evaluated.uncertain.iter().map(|(logical_id, resource_type)| Unknown {
+        logical_id: logical_id.clone(),
+        resource_type: resource_type.clone(),
+        reason: "whether it exists is known at AWS alone".to_owned(),
+    });
+    let mut unknown: Vec<Unknown> = uncertain.collect();
+    let mut items = Vec::new();
+    for (logical_id, resource) in &evaluated.resources {
+        let (logical_id, resource_type) = (logical_id.clone(), resource.kind.clone());
+        match charges::charge(resource, &evaluated.resources, prices) {
+            Charge::Nothing => {}
+            Charge::Unknown(reason) => unknown.push(Unknown { logical_id, resource_type, reason }),
+            Charge::Parts(parts) => {
+                let monthly_usd = parts.iter().map(|(price, _)| price).sum();
+                let what = parts.into_iter().map(|(_, what)| what).collect::<Vec<_>>().join(", ");
+                items.push(Item { logical_id, resource_type, monthly_usd, what });
+            }
+        }
+    }
+    let stand_in = if prices.region == region { String::new() } else { format!(" (approximate for {region})") };
+    let basis =
+        format!("on-demand list prices of {}{stand_in} as of {}, 730 h, without traffic", prices.region, prices::AS_OF);
+    Ok(Estimate { items, unknown, basis })
+}
+
+/// Compares what runs with what shall run; `before` is `None` where there is no stack yet.
+pub fn difference(before: Option<&Estimate>, after: &Estimate) -> Difference {
+    let of = |estimate: Option<&Estimate>, id: &str| estimate.and_then(|e| e.item(id)).map_or(0.0, |i| i.monthly_usd);
+    let both = before.into_iter().chain([after]);
+    let ids: BTreeSet<&str> = both.flat_map(|e| e.items.iter().map(|item| item.logical_id.as_str())).collect();
+    let changed = |id: &str| {
+        let item = after.item(id).or_else(|| before?.item(id))?;
+        let (before_usd, after_usd) = (cents(of(before, id)), cents(of(Some(after), id)));
+        let changed = Changed { resource: id.to_owned(), what: item.what.clone(), before_usd, after_usd };
+        (changed.by().abs() > CENT).then_some(changed)
+    };
+    let mut items: Vec<Changed> = ids.into_iter().filter_map(changed).collect();
+    items.sort_by(|left, right| right.by().abs().total_cmp(&left.by().abs()));
+    let (before_usd, after_usd) = (cents(before.map_or(0.0, Estimate::total)), cents(after.total()));
+    Difference {
+        before_usd,
+        after_usd,
+        difference_usd: cents(after_usd - before_usd),
+        items,
+        unknown: after.unknown.clone(),
+        basis: after.basis.clone(),
+    }
+}
+
+/// What a stack costs more or less, if that can be worked out: templates and parameters, as they are (`None` for a new
+/// stack) and as they will be.
+pub fn change(
+    before: Option<(&str, &BTreeMap<String, String>)>,
+    after: (&str, &BTreeMap<String, String>),
+    region: &str,
+) -> Option<Difference> {
+    let earlier = before.and_then(|(body, parameters)| monthly(body, parameters, region).ok());
+    let later = monthly(after.0, after.1, region).ok()?;
+    Some(difference(earlier.as_ref(), &later))
+}
+
+fn cents(usd: f64) -> f64 {
+    (usd * 100.0).round() / 100.0
+}
+
+/// The one line that is shown before anybody consents.
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let approximate = if self.basis.contains("approximate") { "approximately" } else { "about" };
+        let total = format!("{approximate} {:.0} USD", self.after_usd);
+        if self.items.is_empty() {
+            write!(f, "no change of the fixed monthly cost ({total})")?;
+        } else {
+            let by = self.difference_usd;
+            // Below ten a whole dollar is too coarse, and "+0" would be wrong.
+            let sum = if by.abs() < 10.0 { format!("{by:+.2}") } else { format!("{by:+.0}") };
+            let named = self.items.iter().take(NAMED).map(|item| format!("{} {:+.2}", item.resource, item.by()));
+            let named = named.collect::<Vec<_>>().join(", ");
+            let more = if self.items.len() > NAMED { ", …" } else { "" };
+            write!(f, "{total} a month ({sum}: {named}{more})")?;
+        }
+        if !self.unknown.is_empty() {
+            let names = self.unknown.iter().map(|one| format!("{} ({})", one.logical_id, one.resource_type));
+            write!(f, "; without {}, of unknown price", names.collect::<Vec<_>>().join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub mod tests;

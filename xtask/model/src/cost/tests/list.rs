@@ -1,0 +1,115 @@
+//! The price list of `infra/README.md`: every line of it worked out from the templates.
+
+use std::path::Path;
+
+use super::{infra, infra_with_unknown};
+use crate::cost::difference;
+
+type Parameters = &'static [(&'static str, &'static str)];
+
+const FARGATE: &str = "api-backend-fargate.yaml";
+
+/// What whole stacks cost.
+const SUMS: &[(&str, Parameters)] = &[
+    ("api-backend.yaml", &[]),
+    ("api-backend.yaml", &[("Architecture", "arm64")]),
+    (FARGATE, &[]),
+    (FARGATE, &[("Egress", "NAT_GATEWAY_PER_ZONE")]),
+    (FARGATE, &[("Egress", "ENDPOINTS")]),
+    (FARGATE, &[("Egress", "PUBLIC_SUBNETS")]),
+    (FARGATE, &[("Egress", "PUBLIC_SUBNETS"), ("Connection", "INTERNET")]),
+    (
+        FARGATE,
+        &[
+            ("Egress", "PUBLIC_SUBNETS"),
+            ("Architecture", "arm64"),
+            ("MinTasks", "1"),
+            ("MaxTasks", "1"),
+            ("SpotPercent", "100"),
+            ("Dashboard", "false"),
+        ],
+    ),
+    ("users.yaml", &[]),
+    ("edge.yaml", &[]),
+    ("bootstrap.yaml", &[]),
+];
+
+/// What an option adds to the defaults, and the resource that a plan names first for it.
+const OPTIONS: &[(&str, Parameters, &str)] = &[
+    (FARGATE, &[("Architecture", "arm64")], "Service"),
+    (FARGATE, &[("Cpu", "512"), ("Memory", "1024")], "Service"),
+    (FARGATE, &[("MinTasks", "3")], "Service"),
+    (FARGATE, &[("MaxTasks", "2")], "RequestScaling"),
+    (FARGATE, &[("SpotPercent", "50")], "Service"),
+    (FARGATE, &[("SpotPercent", "100")], "Service"),
+    (FARGATE, &[("Strategy", "BLUE_GREEN")], "ProofSecret"),
+    (FARGATE, &[("Strategy", "LINEAR")], "ProofSecret"),
+    (FARGATE, &[("Strategy", "CANARY")], "ProofSecret"),
+    (FARGATE, &[("ShiftReady", "true")], "ProofSecret"),
+    (FARGATE, &[("Egress", "NAT_GATEWAY_PER_ZONE")], "NatGatewayTwo"),
+    (FARGATE, &[("Egress", "ENDPOINTS")], "NatGateway"),
+    (FARGATE, &[("Egress", "PUBLIC_SUBNETS")], "NatGateway"),
+    (FARGATE, &[("Connection", "INTERNET")], "LoadBalancer"),
+    (FARGATE, &[("CustomerManagedKey", "true")], "Key"),
+    (FARGATE, &[("Dashboard", "false")], "SignalsDashboard"),
+    (FARGATE, &[("Authorizer", "COGNITO"), ("UsersStack", "users")], ""),
+    (FARGATE, &[("Authorizer", "IAM")], ""),
+    (FARGATE, &[("ApiKey", "true")], ""),
+    (FARGATE, &[("CorsOrigin", "https://app.example.com")], ""),
+    (FARGATE, &[("AccessLogs", "true")], ""),
+    (FARGATE, &[("Tracing", "true")], ""),
+    (FARGATE, &[("ExecuteCommand", "true"), ("ReadonlyRootFilesystem", "false")], ""),
+    ("users.yaml", &[("SmokeScopes", "api/access")], "MachineClient"),
+    ("edge.yaml", &[("Waf", "true")], "Firewall"),
+    ("edge.yaml", &[("CloudFront", "ON")], "CdnSecret"),
+    ("edge.yaml", &[("CloudFront", "CACHE")], "CdnSecret"),
+    ("edge.yaml", &[("Waf", "true"), ("CloudFront", "ON")], "Firewall"),
+    ("edge.yaml", &[("DomainName", "api.example.com")], ""),
+];
+
+const REGIONS: [&str; 2] = ["us-east-1", "eu-central-1"];
+
+#[test]
+fn the_price_list_is_what_the_templates_come_to() {
+    let sums = SUMS.iter().map(|(file, parameters)| {
+        let [american, german] = REGIONS.map(|region| infra(file, parameters, region).total());
+        format!("| `{file}`{} | {american:.2} | {german:.2} |", named(parameters))
+    });
+    let options = OPTIONS.iter().map(|(file, parameters, _)| {
+        let [american, german] = REGIONS.map(|region| added(file, parameters, region));
+        format!("| `{file}`{} | {american:+.2} | {german:+.2} |", named(parameters))
+    });
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    for table in [sums.collect::<Vec<_>>().join("\n"), options.collect::<Vec<_>>().join("\n")] {
+        assert!(readme.contains(&table), "infra/README.md should have these lines:\n{table}");
+    }
+}
+
+#[test]
+fn a_plan_says_what_each_option_adds() {
+    for (file, parameters, first) in OPTIONS {
+        let (before, after) = (infra(file, &[], "us-east-1"), infra(file, parameters, "us-east-1"));
+        let change = difference(Some(&before), &after);
+        let named = change.items.first().map_or("", |item| item.resource.as_str());
+        assert_eq!(named, *first, "{file} {parameters:?}: {change}");
+        let says = if first.is_empty() { "no change of the fixed monthly cost" } else { first };
+        assert!(change.to_string().contains(says), "{file} {parameters:?}: {change}");
+    }
+}
+
+#[test]
+fn what_is_billed_by_metric_is_named() {
+    let watched = infra_with_unknown(FARGATE, &[("ContainerInsights", "enhanced")], "us-east-1");
+    let change = difference(Some(&infra(FARGATE, &[], "us-east-1")), &watched).to_string();
+    assert!(change.ends_with("; without Cluster (AWS::ECS::Cluster), of unknown price"), "{change}");
+}
+
+/// What the parameters add to the price of the defaults.
+fn added(file: &str, parameters: Parameters, region: &str) -> f64 {
+    difference(Some(&infra(file, &[], region)), &infra(file, parameters, region)).difference_usd
+}
+
+fn named(parameters: Parameters) -> String {
+    parameters.iter().map(|(name, value)| format!(", `{name}: {value}`")).collect()
+}

@@ -1,0 +1,10 @@
+//! How a registry is signed in to.
+
+use secrecy::SecretString;
+
+/// A registry's user and password; never printed.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    pub user: String,
+    pub password: SecretString,
+}

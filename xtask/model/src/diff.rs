@@ -1,0 +1,200 @@
+//! What another template or other parameters would do to the resources of a stack, worked out from the texts alone.
+//!
+//! Pure. CloudFormation makes a change set only for whoever may make one; this is for whoever may only read. It says what
+//! a change set would, as far as the texts tell: which resources, which properties, and with the types' schemas which are
+//! replaced.
+
+pub mod markdown;
+mod paths;
+mod references;
+mod schema;
+mod summary;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::stack::ResourceChange;
+use crate::template::evaluate;
+use crate::template::evaluate::{Evaluated, Resource};
+use references::Reference;
+use schema::Recreation;
+pub use schema::Schema;
+pub use summary::{Image, Summary};
+
+/// A template with its parameters. What these leave out has the template's default.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    pub body: &'a str,
+    pub parameters: &'a BTreeMap<String, String>,
+}
+
+/// Both sides, compared.
+#[derive(Debug)]
+pub struct Comparison {
+    before: Evaluated,
+    after: Evaluated,
+    /// Of resources on both sides: the paths that differ. Only where some do.
+    direct: BTreeMap<String, Vec<String>>,
+    /// Of resources on both sides: whom they name.
+    references: BTreeMap<String, Vec<Reference>>,
+}
+
+/// What becomes of a resource on both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Effect {
+    replacement: Replacement,
+    paths: BTreeSet<String>,
+    /// Whether its properties change, so that others who ask for its attributes may get other answers.
+    inside: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replacement {
+    Never,
+    Perhaps,
+    Surely,
+}
+
+impl Comparison {
+    /// Compares; `before` is `None` where there is no stack yet.
+    ///
+    /// # Errors
+    /// A template that is not YAML.
+    pub fn of(before: Option<Side<'_>>, after: Side<'_>, region: &str) -> Result<Self, String> {
+        let evaluate = |side: Side<'_>| evaluate::evaluate(side.body, side.parameters, region);
+        let before = before.map(evaluate).transpose()?;
+        let before = before.unwrap_or_else(|| Evaluated { resources: BTreeMap::new(), uncertain: Vec::new() });
+        let after = evaluate(after)?;
+        let (mut direct, mut references) = (BTreeMap::new(), BTreeMap::new());
+        for (id, now) in &after.resources {
+            let Some(then) = before.resources.get(id) else { continue };
+            let differing = differing(then, now);
+            if !differing.is_empty() || then.kind != now.kind {
+                direct.insert(id.clone(), differing);
+            }
+            let mut named = references::of(&now.properties);
+            named.retain(|reference| before.resources.contains_key(&reference.target) && reference.target != *id);
+            references.insert(id.clone(), named);
+        }
+        Ok(Self { before, after, direct, references })
+    }
+
+    /// The types whose schemas tell what is replaced: of all that change or may.
+    pub fn types(&self) -> BTreeSet<&str> {
+        let effects = self.effects(&BTreeMap::new());
+        effects.keys().map(|id| self.after.resources[id].kind.as_str()).collect()
+    }
+
+    /// Resources that are there or not for reasons that only AWS knows, on either side.
+    pub fn uncertain(&self) -> BTreeSet<&str> {
+        self.before.uncertain.iter().chain(&self.after.uncertain).map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// What changes, by logical id. Where a type's schema is missing, whatever changes may be replaced.
+    pub fn changes(&self, schemas: &BTreeMap<String, Schema>) -> Vec<ResourceChange> {
+        let uncertain = self.uncertain();
+        let change = |action: &str, id: &String, resource: &Resource| ResourceChange {
+            action: action.to_owned(),
+            logical_id: id.clone(),
+            resource_type: resource.kind.clone(),
+            replacement: None,
+            properties: Vec::new(),
+        };
+        let only = |these: &Evaluated, those: &Evaluated, action: &str| -> Vec<ResourceChange> {
+            let missing = these.resources.iter().filter(|(id, _)| !those.resources.contains_key(*id));
+            let missing = missing.filter(|(id, _)| !uncertain.contains(id.as_str()));
+            missing.map(|(id, resource)| change(action, id, resource)).collect()
+        };
+        let mut changes = only(&self.after, &self.before, "Add");
+        changes.extend(only(&self.before, &self.after, "Remove"));
+        changes.extend(self.effects(schemas).into_iter().map(|(id, effect)| ResourceChange {
+            replacement: Some(effect.replacement.word().to_owned()),
+            properties: effect.paths.into_iter().collect(),
+            ..change("Modify", &id, &self.after.resources[&id])
+        }));
+        changes.sort_by(|one, other| one.logical_id.cmp(&other.logical_id));
+        changes
+    }
+
+    /// What becomes of those that are on both sides: their own changes, and what follows from those that they name. A
+    /// replaced resource has another name; one that changes may answer otherwise when asked for an attribute.
+    fn effects(&self, schemas: &BTreeMap<String, Schema>) -> BTreeMap<String, Effect> {
+        let mut effects = BTreeMap::new();
+        loop {
+            let next: BTreeMap<String, Effect> = self
+                .references
+                .keys()
+                .filter_map(|id| Some((id.clone(), self.effect(id, &effects, schemas)?)))
+                .collect();
+            if next == effects {
+                return effects;
+            }
+            effects = next;
+        }
+    }
+
+    fn effect(
+        &self,
+        id: &str,
+        others: &BTreeMap<String, Effect>,
+        schemas: &BTreeMap<String, Schema>,
+    ) -> Option<Effect> {
+        let now = &self.after.resources[id];
+        let recreation = |path: &str| match path.strip_prefix(PROPERTIES) {
+            Some(path) => schemas.get(&now.kind).map_or(Recreation::Perhaps, |schema| schema.recreation(path)),
+            None => Recreation::Never,
+        };
+        let moved = self.before.resources[id].kind != now.kind;
+        let mut replacement = if moved { Replacement::Surely } else { Replacement::Never };
+        let (mut paths, mut inside) = (BTreeSet::new(), moved);
+        for path in self.direct.get(id).into_iter().flatten() {
+            replacement = replacement.or(recreation(path), true);
+            inside |= path.starts_with(PROPERTIES);
+            paths.insert(path.clone());
+        }
+        for Reference { path, target, attribute } in &self.references[id] {
+            let Some(other) = others.get(target) else { continue };
+            if other.replacement == Replacement::Never && !(attribute.is_some() && other.inside) {
+                continue;
+            }
+            replacement = replacement.or(recreation(path), other.replacement == Replacement::Surely);
+            inside = true;
+            paths.insert(path.clone());
+        }
+        (moved || !paths.is_empty()).then_some(Effect { replacement, paths, inside })
+    }
+}
+
+/// How the paths of properties begin.
+const PROPERTIES: &str = "Properties.";
+
+/// The paths in which a resource differs.
+fn differing(then: &Resource, now: &Resource) -> Vec<String> {
+    let mut differing = paths::differing("Properties", &then.properties, &now.properties);
+    let names: BTreeSet<&String> = then.attributes.keys().chain(now.attributes.keys()).collect();
+    differing.extend(names.into_iter().filter(|name| then.attributes.get(*name) != now.attributes.get(*name)).cloned());
+    differing
+}
+
+impl Replacement {
+    /// As change sets say it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Never => "False",
+            Self::Perhaps => "Conditional",
+            Self::Surely => "True",
+        }
+    }
+
+    /// What it comes to with one more property that changes, `surely` or perhaps.
+    fn or(self, recreation: Recreation, surely: bool) -> Self {
+        match (self, recreation) {
+            (Self::Surely, _) => self,
+            (_, Recreation::Always) if surely => Self::Surely,
+            (_, Recreation::Always | Recreation::Perhaps) => Self::Perhaps,
+            (_, Recreation::Never) => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+mod matrix;
+
+use super::*;
+
+const TEMPLATE: &str = "
+Parameters:
+  ContainerURI: {Type: String}
+  Tasks: {Type: Number, Default: 2}
+  Table: {Type: String, Default: 'false'}
+Conditions:
+  HasTable: !Equals [!Ref Table, 'true']
+Resources:
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      ContainerDefinitions: [{Name: api, Image: !Ref ContainerURI}]
+      Cpu: 256
+  Service:
+    Type: AWS::ECS::Service
+    Properties:
+      TaskDefinition: !Ref Task
+      DesiredCount: !Ref Tasks
+      Cluster: !Ref Cluster
+  Cluster: {Type: AWS::ECS::Cluster, Properties: {Tags: [{Key: a, Value: b}]}}
+  Data: {Type: AWS::DynamoDB::Table, Condition: HasTable, Properties: {TableName: data}}
+  Board: {Type: AWS::CloudWatch::Dashboard, Properties: {Body: !Sub 'of ${Service.Name}'}}
+";
+
+fn given(parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
+    parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// As AWS's public schemas have it.
+fn schemas() -> BTreeMap<String, Schema> {
+    let schema = |kind: &str, only: &str| {
+        let text = format!(r#"{{"properties": {{}}, "handlers": {{"update": {{}}}}, "createOnlyProperties": {only}}}"#);
+        (kind.to_owned(), Schema::read(&text).unwrap())
+    };
+    [
+        schema("AWS::ECS::TaskDefinition", r#"["/properties/ContainerDefinitions", "/properties/Cpu"]"#),
+        schema("AWS::ECS::Service", r#"["/properties/Cluster", "/properties/ServiceName"]"#),
+        schema("AWS::ECS::Cluster", r#"["/properties/ClusterName"]"#),
+        schema("AWS::CloudWatch::Dashboard", r#"["/properties/DashboardName"]"#),
+    ]
+    .into()
+}
+
+/// Each change as one line.
+fn told(changes: &[ResourceChange]) -> Vec<String> {
+    let line = |change: &ResourceChange| {
+        let ResourceChange { action, logical_id, replacement, properties, .. } = change;
+        let parts = [action, logical_id, replacement.as_deref().unwrap_or_default(), &properties.join(" ")];
+        parts.join(" ").trim().to_owned()
+    };
+    changes.iter().map(line).collect()
+}
+
+fn compared(after: &str, parameters: &[(&str, &str)], schemas: &BTreeMap<String, Schema>) -> Vec<String> {
+    let before = given(&[("ContainerURI", "a")]);
+    let before = Side { body: TEMPLATE, parameters: &before };
+    let parameters = given(&[&[("ContainerURI", "a")], parameters].concat());
+    let after = Side { body: after, parameters: &parameters };
+    told(&Comparison::of(Some(before), after, "eu-central-1").unwrap().changes(schemas))
+}
+
+#[test]
+fn nothing_changes_where_both_come_to_the_same() {
+    assert!(compared(TEMPLATE, &[], &schemas()).is_empty());
+    assert!(compared(&TEMPLATE.replace("!Ref Tasks", "'2'"), &[], &schemas()).is_empty());
+    assert!(compared(&TEMPLATE.replace("Cpu: 256", "Cpu: '256'"), &[], &schemas()).is_empty());
+}
+
+#[test]
+fn another_image_replaces_the_task_definition_and_changes_who_names_it() {
+    let expected = [
+        "Modify Board False Properties.Body",
+        "Modify Service False Properties.TaskDefinition",
+        "Modify Task True Properties.ContainerDefinitions.0.Image",
+    ];
+    assert_eq!(compared(TEMPLATE, &[("ContainerURI", "b")], &schemas()), expected);
+}
+
+#[test]
+fn without_schemas_whatever_changes_may_be_replaced() {
+    let expected = [
+        "Modify Board Conditional Properties.Body",
+        "Modify Service Conditional Properties.TaskDefinition",
+        "Modify Task Conditional Properties.ContainerDefinitions.0.Image",
+    ];
+    assert_eq!(compared(TEMPLATE, &[("ContainerURI", "b")], &BTreeMap::new()), expected);
+}
+
+#[test]
+fn a_change_in_place_reaches_those_who_ask_for_attributes_only() {
+    // The board asks for the service's name; nobody asks the cluster for more than its own.
+    let expected = ["Modify Board False Properties.Body", "Modify Service False Properties.DesiredCount"];
+    assert_eq!(compared(TEMPLATE, &[("Tasks", "3")], &schemas()), expected);
+    let retagged = TEMPLATE.replace("Value: b", "Value: c");
+    assert_eq!(compared(&retagged, &[], &schemas()), ["Modify Cluster False Properties.Tags.0.Value"]);
+}
+
+#[test]
+fn a_replaced_resource_may_replace_those_who_cannot_name_another() {
+    let named = TEMPLATE.replace("Properties: {Tags", "Properties: {ClusterName: x, Tags");
+    let expected = [
+        "Modify Board Conditional Properties.Body",
+        "Modify Cluster True Properties.ClusterName",
+        "Modify Service True Properties.Cluster",
+    ];
+    let mut schemas = schemas();
+    schemas.remove("AWS::CloudWatch::Dashboard");
+    let found = compared(&named, &[], &schemas);
+    // The service is surely new, and so is what its name is part of, for all that is known of that type.
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_appears_and_what_goes_is_told_with_conditions_worked_out() {
+    assert_eq!(compared(TEMPLATE, &[("Table", "true")], &schemas()), ["Add Data"]);
+    let after = given(&[("ContainerURI", "a")]);
+    let before = given(&[("ContainerURI", "a"), ("Table", "true")]);
+    let [before, after] = [&before, &after].map(|parameters| Side { body: TEMPLATE, parameters });
+    let changes = Comparison::of(Some(before), after, "eu-central-1").unwrap().changes(&schemas());
+    assert_eq!(told(&changes), ["Remove Data"]);
+    let changes = Comparison::of(None, after, "eu-central-1").unwrap().changes(&schemas());
+    assert_eq!(told(&changes), ["Add Board", "Add Cluster", "Add Service", "Add Task"]);
+}
+
+#[test]
+fn a_policy_is_a_change_in_place_and_another_type_is_a_new_resource() {
+    let kept = TEMPLATE.replace("AWS::ECS::Cluster,", "AWS::ECS::Cluster, DeletionPolicy: Retain,");
+    assert_eq!(compared(&kept, &[], &schemas()), ["Modify Cluster False DeletionPolicy"]);
+    let ordered = TEMPLATE.replace("AWS::ECS::Cluster,", "AWS::ECS::Cluster, DependsOn: Board,");
+    assert!(compared(&ordered, &[], &schemas()).is_empty());
+    let other = TEMPLATE.replace("AWS::ECS::Cluster,", "AWS::Other::Cluster,");
+    assert!(compared(&other, &[], &schemas()).contains(&"Modify Cluster True".to_owned()));
+}
+
+#[test]
+fn a_parameter_inside_a_function_that_aws_answers_counts() {
+    let joined = TEMPLATE.replace("'of ${Service.Name}'", "'of ${Service.Name} ${Table}'");
+    let before = given(&[("ContainerURI", "a")]);
+    let after = given(&[("ContainerURI", "a"), ("Table", "no")]);
+    let [before, after] = [&before, &after].map(|parameters| Side { body: &joined, parameters });
+    let changes = Comparison::of(Some(before), after, "eu-central-1").unwrap().changes(&schemas());
+    assert_eq!(told(&changes), ["Modify Board False Properties.Body"]);
+}
+
+#[test]
+fn what_only_aws_knows_is_neither_added_nor_removed() {
+    let unknown = TEMPLATE.replace("!Equals [!Ref Table, 'true']", "!Equals [!Ref AWS::AccountId, '1']");
+    let parameters = given(&[("ContainerURI", "a")]);
+    let [before, after] = [TEMPLATE, unknown.as_str()].map(|body| Side { body, parameters: &parameters });
+    let comparison = Comparison::of(Some(before), after, "eu-central-1").unwrap();
+    assert!(comparison.changes(&schemas()).is_empty());
+    assert_eq!(comparison.uncertain(), ["Data"].into());
+}
+
+#[test]
+fn text_names_everything_but_no_value() {
+    let changes = Comparison::of(
+        Some(Side { body: TEMPLATE, parameters: &given(&[("ContainerURI", "a-value")]) }),
+        Side { body: TEMPLATE, parameters: &given(&[("ContainerURI", "another-value")]) },
+        "eu-central-1",
+    );
+    let summary = markdown::tests::summary(changes.unwrap().changes(&schemas()));
+    let text = summary.text();
+    insta::assert_snapshot!(text, @r"
+    stack rest_api in eu-central-1 would be updated
+    image: a new one; the registry has none of these sources
+    Modify Board (AWS::CloudWatch::Dashboard)
+           Properties.Body
+    Modify Service (AWS::ECS::Service)
+           Properties.TaskDefinition
+    Modify Task (AWS::ECS::TaskDefinition)  replaced
+           Properties.ContainerDefinitions.0.Image
+    warning: the change would lose data or identity: Users would be replaced; --allow Users
+    note: stack rest_api is UPDATE_IN_PROGRESS
+    ");
+    assert!(!text.contains("-value") && !markdown::document(&summary).contains("-value"));
+}

@@ -1,0 +1,182 @@
+//! Which drift counts, and what of it may be shown.
+//!
+//! Pure. AWS itself moves some of what a template says, as it was told to; that is no drift. Values may be secrets.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::stack::{Difference, Found};
+use crate::template::HIDDEN;
+use crate::template::Template;
+use crate::template::evaluate;
+use crate::template::evaluate::Resource;
+
+/// Why weights are no drift (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html>).
+const MOVED: &str = "ECS moves the weights while it deploys";
+/// Why a count is no drift.
+const SCALED: &str = "auto scaling sets it";
+/// Most characters of a value that are shown.
+const LONGEST: usize = 100;
+/// Parts of names of which the values are not shown, in lower case and without separators.
+const SECRET: [&str; 13] = [
+    "accesskey",
+    "apikey",
+    "authorization",
+    "connectionstring",
+    "credential",
+    "environment",
+    "httpheader",
+    "passwd",
+    "password",
+    "privatekey",
+    "secret",
+    "token",
+    "userdata",
+];
+
+/// A resource that is not as the template says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    pub resource: String,
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// Somebody has deleted it.
+    pub deleted: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<DriftedProperty>,
+}
+
+/// A property that is not as the template says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DriftedProperty {
+    pub path: String,
+    /// `None` where it may be a secret. So is the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+    /// Why it is as it should be all the same; it does not count then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
+}
+
+impl Drift {
+    /// Whether anybody has to do something about it.
+    pub fn counts(&self) -> bool {
+        self.deleted || self.properties.is_empty() || self.properties.iter().any(|property| property.known.is_none())
+    }
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { resource, resource_type, deleted, properties } = self;
+        let state = if *deleted { "deleted" } else { "modified" };
+        write!(formatter, "{resource} ({resource_type}) {state}")?;
+        for DriftedProperty { path, expected, actual, known } in properties {
+            write!(formatter, "\n  {path}: ")?;
+            match (expected, actual) {
+                (Some(expected), Some(actual)) => write!(formatter, "{expected} -> {actual}")?,
+                _ => write!(formatter, "differs (values are not shown)")?,
+            }
+            if let Some(why) = known {
+                write!(formatter, " (expected: {why})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The stack's own template, as far as it says which drift to expect.
+#[derive(Debug, Default)]
+pub struct Deployed {
+    resources: BTreeMap<String, Resource>,
+    rules: Vec<String>,
+}
+
+impl Deployed {
+    /// Reads the template that the stack was made from. One that cannot be read says nothing.
+    pub fn read(body: &str, parameters: &BTreeMap<String, String>, region: &str) -> Self {
+        let evaluated = evaluate::evaluate(body, parameters, region);
+        let template = Template::read("", body.to_owned()).ok();
+        Self {
+            resources: evaluated.map(|evaluated| evaluated.resources).unwrap_or_default(),
+            rules: template.and_then(|template| template.gate).map(|gate| gate.rules).unwrap_or_default(),
+        }
+    }
+
+    /// What was found, with what counts told apart and secrets left out.
+    pub fn judge(&self, found: Vec<Found>) -> Vec<Drift> {
+        let drift = |found: Found| {
+            let properties = found.differences.iter().map(|difference| self.property(&found, difference)).collect();
+            let Found { logical_id: resource, resource_type, is_deleted: deleted, .. } = found;
+            Drift { resource, resource_type, deleted, properties }
+        };
+        found.into_iter().map(drift).collect()
+    }
+
+    fn property(&self, found: &Found, difference: &Difference) -> DriftedProperty {
+        let Difference { path, expected, actual } = difference;
+        let shown = !self.is_secret(&found.logical_id, difference);
+        let value = |text: &str| shown.then(|| cut(text));
+        let known = self.known(found, path).map(str::to_owned);
+        DriftedProperty { path: path.clone(), expected: value(expected), actual: value(actual), known }
+    }
+
+    fn known(&self, found: &Found, path: &str) -> Option<&'static str> {
+        let scales = || self.resources.values().any(|one| one.kind == "AWS::ApplicationAutoScaling::ScalableTarget");
+        match found.resource_type.as_str() {
+            "AWS::ElasticLoadBalancingV2::ListenerRule"
+                if self.rules.contains(&found.logical_id) && path.contains("/ForwardConfig/TargetGroups") =>
+            {
+                Some(MOVED)
+            }
+            "AWS::ECS::Service" if path == "/DesiredCount" && scales() => Some(SCALED),
+            _ => None,
+        }
+    }
+
+    /// Whether a value may be a secret: by its name, by what it holds, or because the template takes it from a secret.
+    fn is_secret(&self, logical_id: &str, difference: &Difference) -> bool {
+        let texts = [&difference.path, &difference.expected, &difference.actual];
+        let named = texts.iter().any(|text| {
+            let text: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+            SECRET.iter().any(|word| text.to_ascii_lowercase().contains(word))
+        });
+        // The header that opens the load balancer stands in the integrations' parameters.
+        let parameters = difference.path.contains("RequestParameters");
+        named
+            || parameters
+            || texts.iter().any(|text| text.contains(HIDDEN))
+            || self.comes_from_a_secret(logical_id, difference)
+    }
+
+    fn comes_from_a_secret(&self, logical_id: &str, difference: &Difference) -> bool {
+        let Some(resource) = self.resources.get(logical_id) else { return false };
+        // The nearest that the template has: an item that somebody added is in none.
+        let mut path = difference.path.as_str();
+        let value = loop {
+            match resource.properties.pointer(path) {
+                Some(value) => break value,
+                None => path = path.rsplit_once('/').map_or("", |(above, _)| above),
+            }
+        };
+        let whole = path.is_empty() && !difference.path.is_empty();
+        !whole && holds_secret(value)
+    }
+}
+
+fn holds_secret(value: &Value) -> bool {
+    let text = value.to_string();
+    text.contains(HIDDEN) || text.contains("{{resolve:secretsmanager") || text.contains("{{resolve:ssm-secure")
+}
+
+/// A value on one line, and not too long.
+fn cut(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+mod tests;

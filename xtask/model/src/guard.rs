@@ -1,0 +1,180 @@
+//! Which changes need the user's word for each resource by name: those that lose data or identity, or put back what AWS has
+//! moved since.
+//!
+//! Pure: reads a change set and answers.
+
+use crate::outcome::{Exit, Failure};
+use crate::stack::Resource;
+use crate::stack::ResourceChange;
+
+/// Types whose replacement or removal loses what cannot be made again: data, or an identity that others know.
+const PRECIOUS: [(&str, &str); 25] = [
+    ("AWS::ApiGateway::RestApi", "its id is part of the public URL"),
+    ("AWS::ApiGatewayV2::Api", "its id is part of the public URL"),
+    ("AWS::ApiGateway::DomainName", "clients know its target"),
+    ("AWS::CloudFormation::Stack", "what it holds is not shown"),
+    ("AWS::CloudFront::Distribution", "its domain name is known outside"),
+    ("AWS::Cognito::IdentityPool", "its identities are lost"),
+    ("AWS::Cognito::UserPool", "its users are lost"),
+    ("AWS::Cognito::UserPoolClient", "its client id is known to the application"),
+    ("AWS::Cognito::UserPoolDomain", "its address is known to the application"),
+    ("AWS::DocDB::DBCluster", "its data is lost"),
+    ("AWS::DynamoDB::GlobalTable", "its data is lost"),
+    ("AWS::DynamoDB::Table", "its data is lost"),
+    ("AWS::EC2::Volume", "its data is lost"),
+    ("AWS::ECR::Repository", "its images are lost"),
+    ("AWS::EFS::FileSystem", "its data is lost"),
+    ("AWS::Kinesis::Stream", "its records are lost"),
+    ("AWS::KMS::Key", "what it encrypts cannot be read any more"),
+    ("AWS::Neptune::DBCluster", "its data is lost"),
+    ("AWS::OpenSearchService::Domain", "its data is lost"),
+    ("AWS::RDS::DBCluster", "its data is lost"),
+    ("AWS::RDS::DBInstance", "its data is lost"),
+    ("AWS::Route53::HostedZone", "its name servers are known to the registrar"),
+    ("AWS::S3::Bucket", "its data is lost, or its name to somebody else"),
+    ("AWS::SecretsManager::Secret", "its value is lost"),
+    ("AWS::SQS::Queue", "its messages are lost"),
+];
+
+/// Why a listener rule is left alone (<https://github.com/aws/aws-cdk/issues/36649>).
+const MOVED: &str = "ECS has moved its weights, and an update puts them back, perhaps to tasks that are gone";
+
+/// Why a change loses something that cannot be made again; `None` where it does not.
+pub fn loss(change: &ResourceChange) -> Option<&'static str> {
+    // Only what is known to lose nothing does not ask. `Dynamic`: CloudFormation does not know yet what it will do.
+    let stays = match change.action.as_str() {
+        "Add" | "Import" => true,
+        "Modify" => change.replacement.as_deref() == Some("False"),
+        _ => false,
+    };
+    why(&change.resource_type).filter(|_| !stays)
+}
+
+/// What is lost with a resource of this type, if it cannot be made again.
+fn why(resource_type: &str) -> Option<&'static str> {
+    PRECIOUS.iter().find(|(kind, _)| *kind == resource_type).map(|(_, why)| *why)
+}
+
+/// Refuses the deletion of a stack that still holds what cannot be made again and is not allowed to go by name.
+///
+/// # Errors
+/// One failure that names all of it.
+pub fn check_deletion(stack: &str, resources: &[Resource], allowed: &[String]) -> Result<(), Failure> {
+    let changes = resources.iter().filter(|resource| resource.exists()).map(|resource| ResourceChange {
+        action: "Remove".to_owned(),
+        logical_id: resource.logical_id.clone(),
+        resource_type: resource.resource_type.clone(),
+        replacement: None,
+        properties: Vec::new(),
+    });
+    check(stack, &changes.collect::<Vec<_>>(), &[], allowed)
+}
+
+/// Refuses what loses data or identity, or changes what AWS has `moved`, and is not allowed by name.
+///
+/// # Errors
+/// One failure that names all of it.
+pub fn check(stack: &str, changes: &[ResourceChange], moved: &[String], allowed: &[String]) -> Result<(), Failure> {
+    let changes = changes.iter().filter(|change| !allowed.contains(&change.logical_id));
+    let losses: Vec<(&ResourceChange, String)> = losses(changes, moved).collect();
+    if losses.is_empty() {
+        return Ok(());
+    }
+    let (flags, list): (Vec<String>, Vec<String>) =
+        losses.into_iter().map(|(change, told)| (format!("--allow {}", change.logical_id), told)).unzip();
+    Err(Failure::new(Exit::Failed, "guard", "the change would lose data or identity")
+        .resource(format!("stack {stack}"))
+        .reason(list.join("\n"))
+        .hint(format!("if that is meant, repeat the command with {}", flags.join(" "))))
+}
+
+/// The changes that lose data or identity, or change what AWS has `moved`, each in words.
+pub fn losses<'a>(
+    changes: impl IntoIterator<Item = &'a ResourceChange>,
+    moved: &[String],
+) -> impl Iterator<Item = (&'a ResourceChange, String)> {
+    let back =
+        |change: &ResourceChange| (change.action == "Modify" && moved.contains(&change.logical_id)).then_some(MOVED);
+    changes.into_iter().filter_map(move |change| {
+        let why = loss(change).or_else(|| back(change))?;
+        let what = match change.replacement.as_deref() {
+            _ if change.action == "Remove" => "would be removed",
+            Some("True") => "would be replaced",
+            _ if why == MOVED => "would be changed",
+            _ => "may be replaced",
+        };
+        Some((change, format!("{} ({}) {what}: {why}", change.logical_id, change.resource_type)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(action: &str, kind: &str, replacement: Option<&str>) -> ResourceChange {
+        ResourceChange {
+            action: action.to_owned(),
+            logical_id: "Thing".to_owned(),
+            resource_type: kind.to_owned(),
+            replacement: replacement.map(str::to_owned),
+            properties: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn replacing_or_removing_what_holds_data_or_identity_stops_unless_allowed_by_name() {
+        for (action, replacement, words) in [
+            ("Remove", None, "would be removed"),
+            ("Modify", Some("True"), "would be replaced"),
+            ("Modify", Some("Conditional"), "may be replaced"),
+            ("Modify", None, "may be replaced"),
+            ("A new word", None, "may be replaced"),
+        ] {
+            for kind in ["AWS::Cognito::UserPool", "AWS::ApiGateway::RestApi", "AWS::ECR::Repository"] {
+                let changes = [change(action, kind, replacement)];
+                let failure = check("s", &changes, &[], &[]).unwrap_err();
+                assert!(failure.reason.unwrap().contains(words));
+                assert!(failure.hint.unwrap().contains("--allow Thing"));
+                assert!(check("s", &changes, &[], &["Other".to_owned()]).is_err());
+                assert!(check("s", &changes, &[], &["Thing".to_owned()]).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_listener_rule_that_aws_has_moved_is_not_put_back_unless_allowed_by_name() {
+        let rule = change("Modify", "AWS::ElasticLoadBalancingV2::ListenerRule", Some("False"));
+        let moved = ["Thing".to_owned()];
+        let failure = check("s", std::slice::from_ref(&rule), &moved, &[]).unwrap_err();
+        assert!(failure.reason.unwrap().contains("would be changed: ECS has moved its weights"));
+        assert!(check("s", std::slice::from_ref(&rule), &moved, &moved).is_ok());
+        assert!(check("s", &[rule], &[], &[]).is_ok(), "another template's rules are its own");
+        let new = change("Add", "AWS::ElasticLoadBalancingV2::ListenerRule", None);
+        assert!(check("s", &[new], &moved, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_dead_stack_that_still_holds_data_is_not_deleted_unless_that_is_allowed_by_name() {
+        let table = |status: &str| Resource {
+            logical_id: "Table".to_owned(),
+            physical_id: Some("rest-api-Table-1".to_owned()),
+            resource_type: "AWS::DynamoDB::Table".to_owned(),
+            status: status.to_owned(),
+        };
+        assert!(check_deletion("s", &[table("DELETE_FAILED")], &[]).is_err());
+        assert!(check_deletion("s", &[table("DELETE_FAILED")], &["Table".to_owned()]).is_ok());
+        assert!(check_deletion("s", &[table("DELETE_COMPLETE")], &[]).is_ok());
+    }
+
+    #[test]
+    fn what_can_be_made_again_is_not_asked_about() {
+        for change in [
+            change("Add", "AWS::Cognito::UserPool", None),
+            change("Modify", "AWS::ApiGateway::RestApi", Some("False")),
+            change("Remove", "AWS::EC2::Instance", None),
+            change("Modify", "AWS::ECS::TaskDefinition", Some("True")),
+        ] {
+            assert!(check("s", &[change], &[], &[]).is_ok());
+        }
+    }
+}

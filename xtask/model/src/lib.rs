@@ -1,0 +1,25 @@
+//! What the release tool knows without asking anybody. Pure: no I/O, no client, no clock.
+
+pub mod attestation;
+pub mod changelog;
+pub mod cost;
+pub mod credentials;
+pub mod diff;
+pub mod drift;
+pub mod eta;
+pub mod guard;
+pub mod history;
+pub mod job;
+pub mod outcome;
+pub mod parameters;
+pub mod policy;
+pub mod progress;
+pub mod provenance;
+pub mod record;
+pub mod reference;
+pub mod report;
+pub mod scan;
+pub mod stack;
+pub mod status;
+pub mod template;
+pub mod trust;

@@ -1,0 +1,261 @@
+//! How a command ends: exit codes, and failures that say what to do next.
+
+use serde::Serialize;
+
+/// The tool's exit codes, the same for every command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Preflight = 3,
+    RolledBack = 4,
+    NeedsHuman = 5,
+    Interrupted = 130,
+}
+
+/// The table of [`Exit`], as `--help` shows it.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, or nothing to do
+  1    failed; no stack was changed
+  2    usage
+  3    preflight: something is missing, all of it is listed
+  4    failed and rolled back
+  5    needs a human
+  130  interrupted; says what still runs and how to re-attach";
+
+/// A failure that a user can act on. It serializes as `error` of the JSON object.
+#[derive(Debug, Clone, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    #[serde(skip)]
+    pub exit: Exit,
+    /// What kind of failure, stable for machines.
+    pub kind: &'static str,
+    pub message: String,
+    /// What failed: a stack's resource, a file, a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Why, in the words of whoever refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where in the template it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// The page of the AWS console that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console: Option<String>,
+    /// The last lines of what failed, as it logged them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// What else is known, or could not be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The next command or step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Where several came together: each by itself. `reason` has them all as text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Failure>,
+    /// What AWS said, where the failure is of a call to AWS: for decisions, which never depend on the texts above.
+    #[serde(skip)]
+    pub aws: Option<Box<AwsError>>,
+}
+
+/// What AWS said to a call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsError {
+    /// As IAM names it, such as `cloudformation:ExecuteChangeSet`.
+    pub operation: String,
+    /// AWS's own code; `None` where the answer is not AWS's, or never came.
+    pub code: Option<String>,
+    pub class: AwsClass,
+    /// Whether AWS itself refused the call, so that nothing can have come of it.
+    pub refused: bool,
+}
+
+/// What a failed call to AWS means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AwsClass {
+    /// AWS does not do this, for a reason of its own.
+    Refused,
+    /// Nobody knows what became of it: no answer, an answer that is not AWS's, or a failure inside AWS.
+    Lost,
+    Throttled,
+    /// The credentials have expired, or AWS does not accept them.
+    Expired,
+    /// This machine's clock is wrong.
+    Skewed,
+    Denied,
+    Absent,
+}
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    pub file: String,
+    /// The first is 1.
+    pub line: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
+impl Failure {
+    pub fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            kind,
+            message: message.into(),
+            resource: None,
+            reason: None,
+            place: None,
+            console: None,
+            log: Vec::new(),
+            notes: Vec::new(),
+            hint: None,
+            problems: Vec::new(),
+            aws: None,
+        }
+    }
+
+    pub fn aws(mut self, said: AwsError) -> Self {
+        self.aws = Some(Box::new(said));
+        self
+    }
+
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.resource = Some(resource.into());
+        self
+    }
+
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    pub fn place(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
+    pub fn console(mut self, url: Option<String>) -> Self {
+        self.console = url;
+        self
+    }
+
+    pub fn log(mut self, lines: Vec<String>) -> Self {
+        self.log = lines;
+        self
+    }
+
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Finds the failure inside an error, with what was said around it, or makes a plain one of the error's chain: first
+    /// line the message, the rest the reason.
+    pub fn of(error: &anyhow::Error) -> Self {
+        let mut around = String::new();
+        for cause in error.chain() {
+            if let Some(failure) = cause.downcast_ref::<Failure>() {
+                return Self { message: around + &failure.message, ..failure.clone() };
+            }
+            around.push_str(&format!("{cause}: "));
+        }
+        let mut chain = error.chain().map(ToString::to_string);
+        let failure = Self::new(Exit::Failed, "failed", chain.next().unwrap_or_default());
+        let mut rest: Vec<String> = chain.collect();
+        rest.dedup();
+        if rest.is_empty() { failure } else { failure.reason(rest.join(": ")) }
+    }
+}
+
+/// A question that was answered with no; `so` says what did not happen.
+pub fn declined(so: &str, resource: impl Into<String>) -> Failure {
+    Failure::new(Exit::Failed, "declined", so).resource(resource)
+}
+
+/// Several problems found before anything was changed, as one failure.
+pub fn preflight(problems: &[Failure]) -> Failure {
+    let problems = each(problems);
+    if let [only] = problems.as_slice() {
+        return Failure { exit: Exit::Preflight, kind: "preflight", ..only.clone() };
+    }
+    let list = problems.iter().map(|problem| {
+        let mut text = format!("- {problem}");
+        for (label, part) in [("resource", &problem.resource), ("reason", &problem.reason), ("next", &problem.hint)] {
+            if let Some(part) = part {
+                text.push_str(&format!("\n  {label}: {part}"));
+            }
+        }
+        text
+    });
+    let list: Vec<String> = list.collect();
+    let failure = Failure::new(Exit::Preflight, "preflight", format!("{} things are missing", problems.len()));
+    Failure { problems, ..failure.reason(list.join("\n")) }
+}
+
+/// The problems, and those that one of them is made of instead of it.
+fn each(problems: &[Failure]) -> Vec<Failure> {
+    let parts = |problem: &Failure| match problem.problems.as_slice() {
+        [] => vec![problem.clone()],
+        several => several.to_vec(),
+    };
+    problems.iter().flat_map(parts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn the_table_lists_every_code() {
+        use Exit::{Done, Failed, Interrupted, NeedsHuman, Preflight, RolledBack, Usage};
+        for exit in [Done, Failed, Usage, Preflight, RolledBack, NeedsHuman, Interrupted] {
+            assert!(EXIT_CODES.contains(&format!("\n  {:<5}", exit as u8)), "{exit:?} is not in the table");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_found_under_its_context() {
+        let error = anyhow::Error::new(Failure::new(Exit::NeedsHuman, "stack", "stuck").hint("look")).context("deploy");
+        let failure = Failure::of(&error);
+        assert_eq!((failure.exit, failure.hint.as_deref()), (Exit::NeedsHuman, Some("look")));
+        assert_eq!(failure.message, "deploy: stuck");
+    }
+
+    #[test]
+    fn a_plain_error_keeps_its_chain_as_the_reason() {
+        let error = Err::<(), _>(std::io::Error::other("disk full")).context("cannot write the plan").unwrap_err();
+        let failure = Failure::of(&error);
+        assert_eq!(failure.message, "cannot write the plan");
+        assert_eq!(failure.reason.as_deref(), Some("disk full"));
+        assert_eq!(failure.exit, Exit::Failed);
+    }
+
+    #[test]
+    fn problems_that_come_together_are_also_told_one_by_one() {
+        let problem = |message: &str| Failure::new(Exit::Failed, "docker", message).hint("mend it");
+        let inner = preflight(&[problem("one"), problem("two")]);
+        let outer = preflight(&[inner, problem("three")]);
+        assert_eq!(outer.message, "3 things are missing");
+        let json = serde_json::to_value(&outer).unwrap();
+        let told: Vec<&str> =
+            json["problems"].as_array().unwrap().iter().map(|part| part["message"].as_str().unwrap()).collect();
+        assert_eq!(told, ["one", "two", "three"]);
+        assert!(serde_json::to_value(preflight(&[problem("one")])).unwrap().get("problems").is_none());
+    }
+}

@@ -1,0 +1,245 @@
+//! What a release will do, worked out from settings, arguments and template alone.
+//!
+//! Pure: no I/O and no client. The commands carry it out.
+
+mod redeploy;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::deployment::{Environment, Service};
+
+use crate::reference::ImageReference;
+use crate::template::{CONTAINER_URI, Template};
+
+pub use redeploy::redeploy;
+pub use watch::{Watch, watch};
+
+/// The template parameter that says for which processor the image must be.
+const ARCHITECTURE: &str = "Architecture";
+
+/// A platform that the service is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    Amd64,
+    Arm64,
+}
+
+impl Platform {
+    /// OCI's name (<https://github.com/opencontainers/image-spec/blob/main/image-index.md>).
+    pub fn oci(self) -> &'static str {
+        match self {
+            Self::Amd64 => "linux/amd64",
+            Self::Arm64 => "linux/arm64",
+        }
+    }
+
+    /// Rust's target triple.
+    pub fn triple(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64-unknown-linux-gnu",
+            Self::Arm64 => "aarch64-unknown-linux-gnu",
+        }
+    }
+
+    /// The platform of this machine's processor, if the service is built for it.
+    pub fn host() -> Option<Self> {
+        Self::from_architecture(std::env::consts::ARCH)
+    }
+
+    /// Whether this machine's cargo can link for the platform without a cross toolchain.
+    pub fn is_host(self) -> bool {
+        cfg!(target_os = "linux") && Self::host() == Some(self)
+    }
+
+    pub fn from_oci(text: &str) -> Option<Self> {
+        Self::from_architecture(text.strip_prefix("linux/")?)
+    }
+
+    /// Reads any of the names in use: AWS's, Docker's, Rust's.
+    fn from_architecture(text: &str) -> Option<Self> {
+        match text {
+            "x86_64" | "X86_64" | "amd64" => Some(Self::Amd64),
+            "arm64" | "ARM64" | "aarch64" => Some(Self::Arm64),
+            _ => None,
+        }
+    }
+}
+
+/// The platform an environment runs: its `Architecture` parameter, else the template's default, else this machine's.
+///
+/// # Errors
+/// The value that names no platform the service is built for.
+pub fn platform(environment: &Environment, template: &Template) -> Result<Platform, String> {
+    let declared = template.parameters.get(ARCHITECTURE).cloned().flatten();
+    match environment.parameters.get(ARCHITECTURE).cloned().or(declared) {
+        Some(name) => Platform::from_architecture(&name).ok_or(name),
+        None => Platform::host().ok_or_else(|| std::env::consts::ARCH.to_owned()),
+    }
+}
+
+/// A stack parameter to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    Is(String),
+    /// Keep what the stack has (`UsePreviousValue`).
+    Previous,
+}
+
+/// The parameters of a deployment, by name.
+///
+/// deploy.toml's win over what the tool derives from `[service]`; what neither names keeps its previous value on an
+/// update, so that a value set by hand is not reset to the template's default.
+pub fn parameters(
+    template: &Template,
+    service: &Service,
+    environment: &Environment,
+    image: &ImageReference,
+    previous: &BTreeSet<String>,
+) -> BTreeMap<String, Value> {
+    let derived = [
+        ("ContainerPort", service.port.to_string()),
+        ("HealthPath", service.health_path.clone()),
+        ("RepositoryName", image.repository.clone()),
+    ];
+    let mut values = kept(template, previous);
+    for (name, value) in derived {
+        if template.declares(name) {
+            values.insert(name.to_owned(), Value::Is(value));
+        }
+    }
+    // The image is built for this one, whatever the stack had before.
+    if let Some(Some(architecture)) = template.parameters.get(ARCHITECTURE) {
+        values.insert(ARCHITECTURE.to_owned(), Value::Is(architecture.clone()));
+    }
+    values.extend(given(environment));
+    values.insert(CONTAINER_URI.to_owned(), Value::Is(image.to_string()));
+    values
+}
+
+/// What a parameter of the template will be: as deploy.toml says, as the stack has it, or its default.
+pub fn value(
+    environment: &Environment,
+    template: &Template,
+    previous: Option<&BTreeMap<String, String>>,
+    name: &str,
+) -> Option<String> {
+    let default = template.parameters.get(name)?;
+    let given = environment.parameters.get(name).or_else(|| previous?.get(name));
+    given.or(default.as_ref()).cloned()
+}
+
+/// The parameters that a stack has already, as they are.
+pub fn kept(template: &Template, previous: &BTreeSet<String>) -> BTreeMap<String, Value> {
+    previous.iter().filter(|name| template.declares(name)).map(|name| (name.clone(), Value::Previous)).collect()
+}
+
+/// The parameters of deploy.toml.
+pub fn given(environment: &Environment) -> impl Iterator<Item = (String, Value)> {
+    environment.parameters.iter().map(|(name, value)| (name.clone(), Value::Is(value.clone())))
+}
+
+/// Parameters of deploy.toml that the template does not declare, or that are the tool's own to set.
+pub fn misplaced_parameters(template: &Template, environment: &Environment) -> Vec<String> {
+    let own = |name: &&String| {
+        *name == CONTAINER_URI || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
+    };
+    environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
+}
+
+/// Parameters without a default that nobody gives a value.
+pub fn missing_parameters(template: &Template, service: &Service, environment: &Environment) -> Vec<String> {
+    let image = ImageReference::tagged("localhost", "any", "any");
+    let given = parameters(template, service, environment, &image, &BTreeSet::new());
+    without_value(template, &given)
+}
+
+/// Parameters without a default that are not among `values`.
+pub fn without_value(template: &Template, values: &BTreeMap<String, Value>) -> Vec<String> {
+    let without_default = template.parameters.iter().filter(|(_, default)| default.is_none());
+    without_default.map(|(name, _)| name.clone()).filter(|name| !values.contains_key(name)).collect()
+}
+
+/// Puts stack outputs into a URL that names them as `{OutputKey}`.
+///
+/// # Errors
+/// The first name that is no output.
+pub fn fill_outputs(pattern: &str, outputs: &BTreeMap<String, String>) -> Result<String, String> {
+    let mut url = String::new();
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, tail) = after.split_once('}').ok_or_else(|| after.to_owned())?;
+        url.push_str(before);
+        url.push_str(outputs.get(name).ok_or_else(|| name.to_owned())?);
+        rest = tail;
+    }
+    Ok(url + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = "
+Parameters:
+  ContainerURI: {Type: String}
+  ContainerPort: {Type: Number, Default: 1}
+  Architecture: {Type: String, Default: arm64}
+  Zone: {Type: String}
+  Kept: {Type: String, Default: a}
+Outputs: {ApiGatewayURL: {Value: x}}
+";
+
+    fn environment(parameters: &str) -> (Service, Environment, Template) {
+        let text = format!(
+            "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \
+             \"t\"\n[environments.dev.parameters]\n{parameters}"
+        );
+        let deployment = config::deployment::Deployment::parse("deploy.toml", &text).unwrap();
+        let template = Template::parse("t", TEMPLATE.to_owned()).unwrap();
+        (deployment.service, deployment.environments["dev"].clone(), template)
+    }
+
+    #[test]
+    fn parameters_come_from_image_settings_file_and_stack_in_this_order() {
+        let (service, dev, template) = environment("Zone = \"a\"");
+        let image: ImageReference = "example.com/rest-api:v1".parse().unwrap();
+        let previous = ["Architecture", "Zone", "Kept", "Gone", "ContainerURI"].map(String::from).into();
+        let values = parameters(&template, &service, &dev, &image, &previous);
+        let is = |text: &str| Value::Is(text.to_owned());
+        let expected = [
+            ("Architecture", is("arm64")),
+            ("ContainerPort", is("8080")),
+            ("ContainerURI", is("example.com/rest-api:v1")),
+            ("Kept", Value::Previous),
+            ("Zone", is("a")),
+        ];
+        assert_eq!(values, expected.map(|(name, value)| (name.to_owned(), value)).into());
+    }
+
+    #[test]
+    fn parameters_that_cannot_be_right_are_named() {
+        let (service, dev, template) = environment("ContainerURI = \"x\"\nTypo = 1");
+        assert_eq!(misplaced_parameters(&template, &dev), ["ContainerURI", "Typo"]);
+        assert_eq!(missing_parameters(&template, &service, &dev), ["Zone"]);
+    }
+
+    #[test]
+    fn the_platform_follows_the_environment_then_the_template() {
+        let (_, dev, template) = environment("");
+        assert_eq!(platform(&dev, &template), Ok(Platform::Arm64));
+        let (_, dev, template) = environment("Architecture = \"x86_64\"");
+        assert_eq!(platform(&dev, &template), Ok(Platform::Amd64));
+        let (_, dev, template) = environment("Architecture = \"riscv\"");
+        assert_eq!(platform(&dev, &template), Err("riscv".to_owned()));
+    }
+
+    #[test]
+    fn outputs_fill_a_url() {
+        let outputs = BTreeMap::from([("Name".to_owned(), "lb".to_owned())]);
+        assert_eq!(fill_outputs("http://h/{Name}/x", &outputs), Ok("http://h/lb/x".to_owned()));
+        assert_eq!(fill_outputs("http://h/x", &outputs), Ok("http://h/x".to_owned()));
+        assert_eq!(fill_outputs("http://h/{Other}", &outputs), Err("Other".to_owned()));
+        assert_eq!(fill_outputs("http://h/{Name", &outputs), Err("Name".to_owned()));
+    }
+}

@@ -1,0 +1,115 @@
+//! What a template's `Metadata.Release` tells this tool.
+
+use saphyr::Yaml;
+
+use super::InvalidTemplate;
+
+/// How a deployment that waits for its proof is proved, before users see the new version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Logical id of the service.
+    pub service: String,
+    /// Logical id of the secret whose value leads to the new tasks.
+    pub secret: String,
+    /// The request header that carries it.
+    pub header: String,
+    /// Logical ids of the listener rules whose weights AWS moves while it deploys.
+    pub rules: Vec<String>,
+}
+
+/// Which parameter copies the API to its stage, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redeploy {
+    pub parameter: String,
+    /// The two values that it alternates between.
+    pub values: [String; 2],
+    /// Parameters that change what the API is.
+    pub when: Vec<String>,
+}
+
+/// `KeepOldMinutes`: how long an update keeps what it has replaced.
+///
+/// # Errors
+/// What CloudFormation does not take.
+pub(super) fn keep_old_minutes(path: &str, metadata: Option<&Yaml<'_>>) -> Result<i32, InvalidTemplate> {
+    release(metadata)
+        .and_then(|release| release.as_mapping_get("KeepOldMinutes")?.as_integer())
+        .map_or(Ok(0), |minutes| i32::try_from(minutes).ok().filter(|m| (0..=180).contains(m)).ok_or(minutes))
+        .map_err(|minutes| InvalidTemplate::KeepOldMinutes { path: path.to_owned(), minutes })
+}
+
+/// `Proof`, where the template has it.
+///
+/// # Errors
+/// A part that is missing, or that is no name of a header.
+pub(super) fn gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Gate>, InvalidTemplate> {
+    let Some(proof) = release(metadata).and_then(|release| release.as_mapping_get("Proof")) else { return Ok(None) };
+    let invalid = |reason: String| InvalidTemplate::Proof { path: path.to_owned(), reason };
+    let part = |name: &str| {
+        let value = proof.as_mapping_get(name).and_then(Yaml::as_str);
+        value.map(str::to_owned).ok_or_else(|| invalid(format!("it has no {name}")))
+    };
+    let rules = texts(proof, "Rules").unwrap_or_default();
+    let gate = Gate { service: part("Service")?, secret: part("Secret")?, header: part("Header")?, rules };
+    if !is_token(&gate.header) {
+        return Err(invalid(format!("{:?} is no name of a header", gate.header)));
+    }
+    Ok(Some(gate))
+}
+
+/// `Redeploy`, where the template has it.
+///
+/// # Errors
+/// A part that is missing.
+pub(super) fn redeploy(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Redeploy>, InvalidTemplate> {
+    let Some(node) = release(metadata).and_then(|release| release.as_mapping_get("Redeploy")) else { return Ok(None) };
+    let read = || {
+        let parameter = node.as_mapping_get("Parameter")?.as_str()?.to_owned();
+        Some(Redeploy { parameter, values: texts(node, "Values")?.try_into().ok()?, when: texts(node, "When")? })
+    };
+    read().map(Some).ok_or_else(|| InvalidTemplate::Redeploy { path: path.to_owned() })
+}
+
+/// Whether a text is a header's name (a token of RFC 9110, section 5.6.2).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+fn texts(node: &Yaml<'_>, key: &str) -> Option<Vec<String>> {
+    node.as_mapping_get(key)?.as_sequence()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
+fn release<'a>(metadata: Option<&'a Yaml<'a>>) -> Option<&'a Yaml<'a>> {
+    metadata?.as_mapping_get("Release")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::template::Template;
+
+    const REST: &str = "\nParameters: {ContainerURI: {Type: String}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
+
+    fn parse(release: &str) -> Result<Template, String> {
+        let body = format!("Metadata: {{Release: {release}}}{REST}");
+        Template::parse("t.yaml", body).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_template_says_how_long_the_old_stays() {
+        assert_eq!(parse("{}").unwrap().keep_old_minutes, 0);
+        assert_eq!(parse("{KeepOldMinutes: 2}").unwrap().keep_old_minutes, 2);
+        assert!(parse("{KeepOldMinutes: 181}").unwrap_err().contains("0 to 180"));
+    }
+
+    #[test]
+    fn a_template_says_how_the_new_is_proved_before_users_see_it() {
+        let gate =
+            parse("{Proof: {Service: Service, Secret: Key, Header: X-Proof, Rules: [Rule]}}").unwrap().gate.unwrap();
+        assert_eq!([gate.service, gate.secret, gate.header], ["Service", "Key", "X-Proof"]);
+        assert_eq!(gate.rules, ["Rule"]);
+        assert_eq!(parse("{}").unwrap().gate, None);
+        assert!(parse("{Proof: {Service: Service, Header: X}}").unwrap_err().contains("it has no Secret"));
+        assert!(parse("{Redeploy: {Parameter: P, Values: [A], When: []}}").unwrap_err().contains("Release.Redeploy"));
+        assert!(parse("{Proof: {Service: S, Secret: K, Header: 'a b'}}").unwrap_err().contains("no name of a header"));
+    }
+}
