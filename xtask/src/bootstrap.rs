@@ -9,7 +9,7 @@ use config::deployment::Environment;
 use aws::ecr;
 use aws::signed::{API_GATEWAY, Call, IAM};
 use aws::{Clients, Identity};
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::policy;
 use model::policy::Level;
@@ -140,7 +140,7 @@ pub(crate) async fn provider(clients: &Clients, identity: &Identity, environment
         Ok(answer) if answer.contains(&format!("<member>{AUDIENCE}</member>")) => Ok(true),
         Ok(_) => Err(Failure::new(
             Exit::Preflight,
-            "provider",
+            FailureKind::Provider,
             "the identity provider for GitHub takes no tokens for AWS",
         )
         .resource(&arn)

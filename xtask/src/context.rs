@@ -12,7 +12,7 @@ use aws::journal::lock::Locks;
 use image::workspace::Workspace;
 use machine::http::Http;
 use machine::interrupt::Interrupt;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Report;
 use model::template::{InvalidTemplate, Template};
 
@@ -40,7 +40,7 @@ impl Context {
     /// # Errors
     /// No such file, or every problem in it.
     pub(crate) fn load(folder: &Path, vars: BTreeMap<String, String>, interrupt: Interrupt) -> Result<Self, Failure> {
-        let fail = |message: &str| Failure::new(Exit::Usage, "settings", message);
+        let fail = |message: &str| Failure::new(Exit::Usage, FailureKind::Settings, message);
         let root = folder.ancestors().find(|folder| folder.join(DEPLOY_TOML).is_file()).ok_or_else(|| {
             fail("there is no deploy.toml here or above")
                 .resource(folder.display().to_string())
@@ -86,7 +86,7 @@ impl Context {
         let (section, which) = name.split_once('/').map_or((name, None), |(section, which)| (section, Some(which)));
         let environment = self.section(section)?;
         let fail = |reason: String| {
-            Failure::new(Exit::Usage, "environment", format!("{name:?} is no environment"))
+            Failure::new(Exit::Usage, FailureKind::Environment, format!("{name:?} is no environment"))
                 .resource(format!("environments.{section} in {DEPLOY_TOML}"))
                 .reason(reason)
         };
@@ -117,7 +117,7 @@ impl Context {
     pub(crate) fn section(&self, name: &str) -> Result<&Environment, Failure> {
         self.deployment.environments.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.deployment.environments.keys().map(String::as_str).collect();
-            Failure::new(Exit::Usage, "environment", format!("there is no environment {name:?}"))
+            Failure::new(Exit::Usage, FailureKind::Environment, format!("there is no environment {name:?}"))
                 .resource(DEPLOY_TOML)
                 .reason(format!("it has {}", known.join(", ")))
                 .hint(match name.split_once('/') {
@@ -151,7 +151,7 @@ impl Context {
         let (name, path) = (&environment.name, &environment.template);
         let section = environment.section();
         let fail = |reason: String, hint: Option<String>| {
-            Failure::new(Exit::Preflight, "template", "the template cannot be used")
+            Failure::new(Exit::Preflight, FailureKind::Template, "the template cannot be used")
                 .resource(path)
                 .reason(reason)
                 .hint(hint.unwrap_or_else(|| format!("mend it, or environments.{section}.template in deploy.toml")))

@@ -12,7 +12,7 @@ use aws::stack::events;
 use aws::stack::evidence;
 use aws::stack::failed::{Of, failed, unread};
 use aws::stack::follow::Followed;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::Stack;
 use model::stack::first_cause;
 use model::stack::{Event, STACK_TYPE};
@@ -70,7 +70,7 @@ pub(crate) async fn crash(
     let cause = stack::crash::crash(clients, stack, &|text| ui.line(&format!("            {text}"))).await;
     let name = &environment.name;
     // Of the endpoint nothing else can be expected, so it counts as one that does not answer.
-    let failure = Failure::new(Exit::NeedsHuman, "not-answering", "the service does not stay up")
+    let failure = Failure::new(Exit::NeedsHuman, FailureKind::NotAnswering, "the service does not stay up")
         .console(console(environment, &stack.id))
         .hint(format!("mend the cause and release again, or cargo xtask rollback {name}; cargo xtask logs {name}"));
     cause.onto(failure, Some(template))

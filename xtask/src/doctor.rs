@@ -26,7 +26,7 @@ use crate::rollout;
 use crate::rollout::Seen;
 use aws::{Clients, Identity};
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Check;
 use model::status;
 use model::status::Answer;
@@ -67,7 +67,7 @@ impl Place<'_> {
 impl Found {
     /// Something that a release would fail for.
     fn lacking(message: impl Into<String>, reason: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Lacking(Failure::new(Exit::Preflight, "doctor", message).reason(reason).hint(hint))
+        Self::Lacking(Failure::new(Exit::Preflight, FailureKind::Doctor, message).reason(reason).hint(hint))
     }
 
     /// Nobody could look. What to do about it is only told where somebody can do something.
@@ -174,7 +174,7 @@ async fn several(name: &'static str, look: impl Future<Output = Result<Vec<Found
 
 /// Waits no longer than a look may take.
 async fn bounded<T>(look: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let late = |_| Failure::new(Exit::Failed, "aws", format!("no answer within {} s", LOOK.as_secs()));
+    let late = |_| Failure::new(Exit::Failed, FailureKind::Aws, format!("no answer within {} s", LOOK.as_secs()));
     tokio::time::timeout(LOOK, look).await.map_err(late)?
 }
 
@@ -199,7 +199,7 @@ fn stack(seen: &Seen, environment: &Environment) -> Result<String, Failure> {
         Answer::Refuse(refusal) => {
             let message = format!("stack {name} is {state}; nothing can be deployed into it");
             let hint = refusal.hint(name, &environment.name, &environment.region);
-            Err(Failure::new(outcome::Exit::Preflight, "stack-state", message).hint(hint))
+            Err(Failure::new(outcome::Exit::Preflight, FailureKind::StackState, message).hint(hint))
         }
     }
 }

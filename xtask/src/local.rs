@@ -21,7 +21,7 @@ use image::docker::container;
 use image::docker::container::{Container, OtherContainer, Purpose, Spec, StartError};
 use machine::http::Client;
 use machine::interrupt::Interrupt;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Change;
 pub(crate) use turn::Turn;
 
@@ -229,7 +229,7 @@ impl Local<'_> {
                 };
                 let log = container::log_tail(self.docker, id).await;
                 let log = if log.is_empty() { String::new() } else { format!("\nits log ends:\n{log}") };
-                return Err(Failure::new(Exit::Failed, "unhealthy", "the new container is not healthy")
+                return Err(Failure::new(Exit::Failed, FailureKind::Unhealthy, "the new container is not healthy")
                     .resource(format!("container {name}"))
                     .reason(why + &log)
                     .hint("fix the service; cargo run -p api shows it without a container")
@@ -241,7 +241,7 @@ impl Local<'_> {
     }
 
     fn not_started(&self, image: &Image, error: &StartError) -> anyhow::Error {
-        Failure::new(Exit::Failed, "container", "the container does not start")
+        Failure::new(Exit::Failed, FailureKind::Container, "the container does not start")
             .resource(&image.reference)
             .reason(error.to_string())
             .hint(error.hint().unwrap_or("check the engine: docker info"))

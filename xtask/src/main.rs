@@ -31,7 +31,7 @@ use crate::cli::{Cli, Color, Global};
 use crate::context::Context;
 use crate::ui::{Terminal, Ui};
 use machine::interrupt::Interrupt;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Report;
 
 /// What somebody who interrupts twice is asked to wait for a lock to be given back.
@@ -117,7 +117,9 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> (Variables, Opt
             Err(value) if name == "PATH" => drop(vars.insert(name, value.to_string_lossy().into_owned())),
             Err(_) if is_read(&name) => {
                 let what = format!("the environment variable {name} is not UTF-8");
-                failure = Some(Failure::new(Exit::Usage, "environment-variable", what).hint(format!("unset {name}")));
+                failure = Some(
+                    Failure::new(Exit::Usage, FailureKind::EnvironmentVariable, what).hint(format!("unset {name}")),
+                );
             }
             Err(_) => {}
         }
@@ -128,7 +130,7 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> (Variables, Opt
 /// A result that nobody got. What was changed stays changed, which "failed" would deny.
 fn unwritten(error: &std::io::Error, report: &Report) -> Failure {
     let exit = if report.changed() { Exit::NeedsHuman } else { Exit::Failed };
-    Failure::new(exit, "output", "the result cannot be written")
+    Failure::new(exit, FailureKind::Output, "the result cannot be written")
         .resource("standard output")
         .reason(error.to_string())
         .hint("what the command does is done, except for the output; write it elsewhere")
@@ -187,7 +189,7 @@ fn usage(error: &clap::Error, words: &[String], terminal: Terminal) -> Exit {
         // The first paragraph; what is missing stands in lines of its own.
         let lines = text.trim_start_matches("error: ").lines().take_while(|line| !line.is_empty()).map(str::trim);
         let message = lines.collect::<Vec<_>>().join(" ");
-        let failure = Failure::new(Exit::Usage, "usage", message).hint("cargo xtask --help");
+        let failure = Failure::new(Exit::Usage, FailureKind::Usage, message).hint("cargo xtask --help");
         ui.failure(&failure);
         ui.object(&Report { error: Some(failure), seconds: ui.seconds(), ..Report::default() });
     } else {

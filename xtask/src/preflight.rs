@@ -16,7 +16,7 @@ use aws::{Clients, Identity};
 use image::docker;
 use image::docker::Engine;
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters as plan;
 use model::parameters::Platform;
 use model::stack::Stack;
@@ -123,7 +123,7 @@ pub(crate) fn short_lived(identity: &Identity, seen: &Seen) -> Option<Failure> {
     let kind = if seen.settled().is_some() { "update" } else { "create" };
     let expected = seen.remembered.eta(kind).map_or(0.0, |eta| eta.typical_seconds).max(SHORTEST_RELEASE);
     (left.as_secs_f64() < expected).then(|| {
-        Failure::new(Exit::Preflight, "credentials", "the AWS credentials end before the release would")
+        Failure::new(Exit::Preflight, FailureKind::Credentials, "the AWS credentials end before the release would")
             .resource(&identity.arn)
             .reason(format!("they end in {} s, and it may take {expected:.0} s", left.as_secs()))
             .hint("get new ones, for example: aws sso login, then aws configure export-credentials --format env")
@@ -131,7 +131,7 @@ pub(crate) fn short_lived(identity: &Identity, seen: &Seen) -> Option<Failure> {
 }
 
 fn no_engine() -> Failure {
-    Failure::new(Exit::Preflight, "docker", "this command does not use a Docker engine")
+    Failure::new(Exit::Preflight, FailureKind::Docker, "this command does not use a Docker engine")
 }
 
 fn note<T>(result: Result<T, Failure>, problems: &mut Vec<Failure>) -> Option<T> {
@@ -144,15 +144,19 @@ fn note<T>(result: Result<T, Failure>, problems: &mut Vec<Failure>) -> Option<T>
 /// No or ended credentials, or another account than the environment allows.
 pub(crate) async fn account(context: &Context, environment: &Environment) -> Result<(Clients, Identity), Failure> {
     if model::job::is_job(&context.vars) && environment.account.is_none() && environment.endpoint.is_none() {
-        return Err(Failure::new(Exit::Preflight, "account", "a pipeline has to be told which account it may change")
-            .resource(format!("environment {}", environment.name))
-            .reason("whoever sets the job's variables would decide where it releases to")
-            .hint(format!("account = \"…\" under [environments.{}] in deploy.toml", environment.name)));
+        return Err(Failure::new(
+            Exit::Preflight,
+            FailureKind::Account,
+            "a pipeline has to be told which account it may change",
+        )
+        .resource(format!("environment {}", environment.name))
+        .reason("whoever sets the job's variables would decide where it releases to")
+        .hint(format!("account = \"…\" under [environments.{}] in deploy.toml", environment.name)));
     }
     let clients = aws::clients(environment, &context.vars).await?;
     let identity = aws::identity(&clients, &context.vars).await?;
     if let Some(allowed) = environment.account.as_ref().filter(|allowed| **allowed != identity.account) {
-        return Err(Failure::new(Exit::Preflight, "account", "this is not the environment's account")
+        return Err(Failure::new(Exit::Preflight, FailureKind::Account, "this is not the environment's account")
             .resource(format!("environment {}", environment.name))
             .reason(format!("deploy.toml allows {allowed}; {} is in {}", identity.arn, identity.account))
             .hint("choose the right AWS_PROFILE"));
@@ -219,7 +223,7 @@ pub(crate) fn missing_parameter(environment: &Environment, name: &str) -> Failur
 }
 
 fn parameter_problem(environment: &Environment, name: &str) -> Failure {
-    Failure::new(Exit::Preflight, "parameters", format!("parameter {name} cannot be used"))
+    Failure::new(Exit::Preflight, FailureKind::Parameters, format!("parameter {name} cannot be used"))
         .resource(format!("environments.{}.parameters", environment.section()))
 }
 
@@ -233,14 +237,14 @@ pub(crate) fn smoke_url_problem(
     let any = template.outputs.iter().map(|name| (name.clone(), String::new())).collect();
     let name = plan::fill_outputs(pattern, &any).err()?;
     Some(
-        Failure::new(Exit::Preflight, "smoke-url", format!("the smoke URL names an output {name} that there is not"))
-            .resource(pattern)
-            .reason(format!(
-                "{} has {}",
-                template.path,
-                template.outputs.iter().cloned().collect::<Vec<_>>().join(", ")
-            ))
-            .hint("mend smoke_url in deploy.toml, or --smoke-url"),
+        Failure::new(
+            Exit::Preflight,
+            FailureKind::SmokeUrl,
+            format!("the smoke URL names an output {name} that there is not"),
+        )
+        .resource(pattern)
+        .reason(format!("{} has {}", template.path, template.outputs.iter().cloned().collect::<Vec<_>>().join(", ")))
+        .hint("mend smoke_url in deploy.toml, or --smoke-url"),
     )
 }
 
@@ -257,7 +261,7 @@ pub(crate) fn sign_in_problem(context: &Context, value: impl Fn(&str) -> Option<
 /// An `Architecture` that no image is built for.
 pub(crate) fn platform(environment: &Environment, template: &Template) -> Result<Platform, Failure> {
     plan::platform(environment, template).map_err(|architecture| {
-        Failure::new(Exit::Preflight, "platform", format!("no image can be built for {architecture}"))
+        Failure::new(Exit::Preflight, FailureKind::Platform, format!("no image can be built for {architecture}"))
             .resource(format!("environments.{}.parameters.Architecture", environment.section()))
             .hint("use x86_64 or arm64")
     })

@@ -16,7 +16,7 @@ use crate::smoke::{Callers, Target, Verdict, sign_in};
 use crate::ui::{Phase, Ui};
 use aws::Clients;
 use machine::http;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters as plan;
 use model::reference::Digest;
 use model::stack::Stack;
@@ -31,7 +31,7 @@ pub(crate) fn base_url(environment: &Environment, stack: &Stack, given: Option<&
     let own = format!("{{{API_GATEWAY_URL}}}");
     let pattern = given.or(environment.smoke_url.as_deref()).unwrap_or(&own);
     let fail = |reason: String| {
-        Failure::new(Exit::NeedsHuman, "smoke-url", "the endpoint's URL is not known")
+        Failure::new(Exit::NeedsHuman, FailureKind::SmokeUrl, "the endpoint's URL is not known")
             .resource(pattern)
             .reason(reason)
             .hint("name a URL with --smoke-url")
@@ -164,19 +164,23 @@ fn wrong(verdict: &Verdict, wanted: Option<&Digest>, url: &str, exit: Exit) -> O
         Verdict::Right { .. } => return None,
         Verdict::OldVersion { served } => {
             let wanted = wanted.map(ToString::to_string).unwrap_or_default();
-            failure("old-version", "another version is still serving")
+            failure(FailureKind::OldVersion, "another version is still serving")
                 .reason(format!("{served} answers, {wanted} was deployed"))
                 .hint("wait and ask again with cargo xtask smoke; if it stays, look at the service's log")
         }
-        Verdict::Open { reason } => failure("open", "the endpoint lets in whoever has not signed in")
+        Verdict::Open { reason } => failure(FailureKind::Open, "the endpoint lets in whoever has not signed in")
             .reason(reason)
             .hint("look at the API's methods and authorizer, then ask again with cargo xtask smoke"),
-        Verdict::NotAnswering { reason } => failure("not-answering", "the endpoint does not give the right answer")
-            .reason(reason)
-            .hint("look at the service's log, then ask again with cargo xtask smoke"),
-        Verdict::NotReached { reason, next } => failure("not-answering", "the endpoint does not give the right answer")
-            .reason(reason)
-            .hint(format!("{next}; then ask again with cargo xtask smoke")),
+        Verdict::NotAnswering { reason } => {
+            failure(FailureKind::NotAnswering, "the endpoint does not give the right answer")
+                .reason(reason)
+                .hint("look at the service's log, then ask again with cargo xtask smoke")
+        }
+        Verdict::NotReached { reason, next } => {
+            failure(FailureKind::NotAnswering, "the endpoint does not give the right answer")
+                .reason(reason)
+                .hint(format!("{next}; then ask again with cargo xtask smoke"))
+        }
     })
 }
 

@@ -10,7 +10,7 @@ use crate::rollout;
 use aws::journal::record;
 use aws::{Clients, Identity};
 use model::history;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Record;
 use model::reference::ImageReference;
 use model::stack::Stack;
@@ -32,12 +32,14 @@ pub(crate) fn neighbours<'a>(
     let neighbours: Vec<&Environment> = context.deployment.environments.values().filter(shares).collect();
     match neighbours.iter().find(|other| other.instances) {
         None => Ok(neighbours),
-        Some(many) => {
-            Err(Failure::new(Exit::Failed, "instances", "it cannot be told which images the environments need")
-                .resource(format!("environment {}", many.name))
-                .reason(format!("there are many of it, stacks {}, and no list of them", many.stacks()))
-                .hint("remove its instances, then leave it out of deploy.toml while the images are removed"))
-        }
+        Some(many) => Err(Failure::new(
+            Exit::Failed,
+            FailureKind::Instances,
+            "it cannot be told which images the environments need",
+        )
+        .resource(format!("environment {}", many.name))
+        .reason(format!("there are many of it, stacks {}, and no list of them", many.stacks()))
+        .hint("remove its instances, then leave it out of deploy.toml while the images are removed")),
     }
 }
 
@@ -50,7 +52,7 @@ pub(crate) async fn images(clients: &Clients, environment: &Environment, keep: u
     let mut digests = BTreeSet::new();
     for image in kept.iter().map(|record| record.image.as_str()).chain(runs.as_deref()) {
         let digest = image.parse::<ImageReference>().ok().and_then(|image| image.digest).ok_or_else(|| {
-            Failure::new(Exit::Failed, "image", "it cannot be told which image an environment needs")
+            Failure::new(Exit::Failed, FailureKind::Image, "it cannot be told which image an environment needs")
                 .resource(format!("environment {}", environment.name))
                 .reason(format!("it names {image}, without a digest"))
                 .hint(format!("cargo xtask release {}, which names it by digest", environment.name))

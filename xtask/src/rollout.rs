@@ -26,13 +26,13 @@ use aws::journal::inputs::Inputs;
 use aws::stack;
 use aws::stack::events;
 use aws::stack::follow;
-use aws::stack::follow::Watch;
+use aws::stack::stack::Watch;
 pub(crate) use conclusion::{blame, conclude};
 use doubt::Doubt;
 pub(crate) use execute::{bring, execute};
 pub(crate) use gate::Asker;
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters as plan;
 use model::parameters::Value;
 use model::record::Outcome;
@@ -216,10 +216,14 @@ pub(crate) fn check_deletable(environment: &Environment, stack: &Stack) -> Resul
     if !stack.has_termination_protection {
         return Ok(());
     }
-    Err(Failure::new(Exit::Failed, "termination-protection", format!("stack {} cannot be deleted", stack.name))
-        .resource(format!("stack {}", stack.name))
-        .reason("its termination protection is on")
-        .hint(stack::unprotect(&stack.name, Some(&environment.region))))
+    Err(Failure::new(
+        Exit::Failed,
+        FailureKind::TerminationProtection,
+        format!("stack {} cannot be deleted", stack.name),
+    )
+    .resource(format!("stack {}", stack.name))
+    .reason("its termination protection is on")
+    .hint(stack::unprotect(&stack.name, Some(&environment.region))))
 }
 
 /// Deletes the environment's stack and follows it to its end.
@@ -250,8 +254,9 @@ pub(crate) async fn tear_down(clients: &Clients, environment: &Environment, stac
         phase.done(&format!("{} deleted", stack.name));
         return Ok(());
     }
-    let failure = Failure::new(Exit::NeedsHuman, "stuck", format!("stack {} is not deleted ({status})", stack.name))
-        .hint(format!("remove what holds it, then cargo xtask destroy {}", environment.name));
+    let failure =
+        Failure::new(Exit::NeedsHuman, FailureKind::Stuck, format!("stack {} is not deleted ({status})", stack.name))
+            .hint(format!("remove what holds it, then cargo xtask destroy {}", environment.name));
     let failure = blame(failure, &stack.name, &followed);
     Err(diagnose::explain(clients, environment, None, &stack.id, &followed, failure).await.into())
 }

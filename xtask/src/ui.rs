@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::cli::{Color, Global};
 use foreign::{visible, without_commands};
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::report::PhaseRecord;
 pub(crate) use phase::Phase;
 pub(crate) use waits::Waiting;
@@ -335,7 +335,7 @@ fn painted(color: bool, paint: Paint, text: &str) -> String {
 }
 
 fn unanswered(question: &str) -> Failure {
-    Failure::new(Exit::Preflight, "confirmation", format!("nobody is there to answer: {question}"))
+    Failure::new(Exit::Preflight, FailureKind::Confirmation, format!("nobody is there to answer: {question}"))
         .reason("stdin or stderr is not a terminal")
         .hint("repeat the command with --yes if the answer is yes")
 }

@@ -18,7 +18,7 @@ use crate::github_token::Role;
 use crate::{connector, signed};
 use machine::http;
 use machine::http::Http;
-use model::outcome::{AwsClass, Exit, Failure};
+use model::outcome::{AwsClass, Exit, Failure, FailureKind};
 
 /// Clients of one environment.
 #[derive(Debug, Clone)]
@@ -157,7 +157,7 @@ pub async fn identity(clients: &Clients, vars: &BTreeMap<String, String>) -> Res
                 source.lacking("the AWS credentials have expired", reason, vars)
             }
             Some(AwsClass::Expired) => source.lacking("AWS does not accept the credentials", reason, vars),
-            Some(AwsClass::Skewed) => Failure { exit: Exit::Preflight, kind: "clock", ..failure },
+            Some(AwsClass::Skewed) => Failure { exit: Exit::Preflight, kind: FailureKind::Clock, ..failure },
             _ => failure,
         }
     })?;

@@ -18,7 +18,7 @@ use crate::github_token;
 use crate::github_token::Role;
 use machine::http::{LOOKUP, words};
 use model::job::set;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 const EXPORT: &str = "aws configure export-credentials";
 
@@ -75,7 +75,7 @@ impl Source {
             (id, _) => {
                 let (there, lacking) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
                 let (there, lacking) = if id.is_some() { (there, lacking) } else { (lacking, there) };
-                let failure = Failure::new(Exit::Preflight, "credentials", "the AWS keys are incomplete");
+                let failure = Failure::new(Exit::Preflight, FailureKind::Credentials, "the AWS keys are incomplete");
                 let failure = failure.resource(there).reason(format!("{there} is set, and {lacking} is not"));
                 return Err(failure.hint("set both, or none"));
             }
@@ -88,7 +88,9 @@ impl Source {
         let env = Env::from(vars.clone().into_iter().collect::<HashMap<_, _>>());
         let name = chosen.unwrap_or("default").to_owned();
         let failed = |message: &str, reason: String| {
-            Failure::new(Exit::Preflight, "credentials", message).resource(format!("profile {name}")).reason(reason)
+            Failure::new(Exit::Preflight, FailureKind::Credentials, message)
+                .resource(format!("profile {name}"))
+                .reason(reason)
         };
         let loaded = profile::load(&Fs::real(), &env, &Default::default(), Some(name.clone().into())).await;
         let profiles = loaded.map_err(|error| {
@@ -115,7 +117,8 @@ impl Source {
 
     /// There are no credentials, or AWS does not accept them.
     pub(super) fn lacking(&self, message: &str, reason: String, vars: &BTreeMap<String, String>) -> Failure {
-        let failure = |message: &str| Failure::new(Exit::Preflight, "credentials", message).reason(reason.as_str());
+        let failure =
+            |message: &str| Failure::new(Exit::Preflight, FailureKind::Credentials, message).reason(reason.as_str());
         if let Some((message, hint)) = github_token::lacking(vars) {
             return failure(message).hint(hint);
         }
@@ -153,7 +156,11 @@ impl Source {
         if let Self::Profile { name, kind } = self
             && is_of_a_role(error)
         {
-            let failure = Failure::new(Exit::Preflight, "credentials", "the role of the AWS profile cannot be assumed");
+            let failure = Failure::new(
+                Exit::Preflight,
+                FailureKind::Credentials,
+                "the role of the AWS profile cannot be assumed",
+            );
             let hint = if kind.mfa {
                 format!("it demands MFA: eval \"$({EXPORT} --profile {name} --format env)\" asks for the code")
             } else {
@@ -164,7 +171,8 @@ impl Source {
         if let Self::Profile { name, kind: Kind { whole: true, .. } } = self
             && matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
         {
-            let failure = Failure::new(Exit::Preflight, "credentials", format!("the AWS profile {name} has an error"));
+            let failure =
+                Failure::new(Exit::Preflight, FailureKind::Credentials, format!("the AWS profile {name} has an error"));
             let failure = failure.resource(format!("profile {name}")).reason(reason);
             return failure.hint(format!("correct it in {}", files(vars)));
         }

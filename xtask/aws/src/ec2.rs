@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::signed::{Call, EC2, Signed, tag};
 use crate::error;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 /// What the instance has written to its console, as fresh as it can be had; empty where it has written nothing.
 ///
@@ -21,7 +21,7 @@ pub async fn console_output(signed: &Signed, instance: &str) -> Result<String, F
     }?;
     let encoded: String = tag(&answer, "output").unwrap_or_default().split_whitespace().collect();
     let bytes = STANDARD.decode(encoded).map_err(|_| {
-        let failure = Failure::new(Exit::Failed, "aws", format!("{} failed", call.action));
+        let failure = Failure::new(Exit::Failed, FailureKind::Aws, format!("{} failed", call.action));
         failure.resource(instance).reason("the answer is not base64")
     })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 
 use crate::error::{failure, is_denied};
 use model::credentials::Credentials;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
 
 /// Expires what no tag names.
@@ -170,7 +170,7 @@ async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Opt
     let other = |failure: &&ImageFailure| failure.failure_code() != Some(&ImageFailureCode::ImageNotFound);
     if let Some(refused) = answer.failures().iter().find(other) {
         let code = refused.failure_code().map_or("unknown", |code| code.as_str());
-        return Err(Failure::new(Exit::Failed, "image", "ECR cannot give the image")
+        return Err(Failure::new(Exit::Failed, FailureKind::Image, "ECR cannot give the image")
             .resource(resource)
             .reason(format!("{code}: {}", refused.failure_reason().unwrap_or_default()))
             .into());
@@ -256,7 +256,7 @@ pub async fn has(client: &Client, image: &ImageReference) -> Result<Option<bool>
 /// An image that the repository does not have.
 pub async fn resolve(client: &Client, image: &ImageReference) -> Result<Stored> {
     let missing = |what: String| {
-        Failure::new(Exit::Failed, "image", "the registry does not have the image")
+        Failure::new(Exit::Failed, FailureKind::Image, "the registry does not have the image")
             .resource(image.to_string())
             .reason(format!("repository {} has no {what}", image.repository))
             .hint(format!("aws ecr list-images --repository-name {}", image.repository))

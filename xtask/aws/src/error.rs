@@ -10,10 +10,10 @@ use aws_smithy_types::date_time::Format;
 
 use super::connector::Repeated;
 use machine::http::{Lost, words};
-use model::outcome::{AwsClass, AwsError, Exit, Failure};
+use model::outcome::{AwsClass, AwsError, Exit, Failure, FailureKind};
 
 /// The kind of failure of a call whose answer never came.
-const UNREACHABLE: &str = "aws-unreachable";
+const UNREACHABLE: FailureKind = FailureKind::AwsUnreachable;
 /// AWS takes signatures of up to five minutes ago.
 const TOLERANCE: i64 = 300;
 
@@ -78,7 +78,7 @@ where
         }
         SdkError::ConstructionFailure(_) => {
             let said = said(action, None, AwsClass::Refused);
-            plain("aws", action, resource, chain(error))
+            plain(FailureKind::Aws, action, resource, chain(error))
                 .aws(said)
                 .hint("check the values in deploy.toml: they cannot be sent to AWS")
         }
@@ -117,7 +117,7 @@ impl Answer<'_> {
         };
         let refused = self.code.is_some() && (400..500).contains(&self.status) && class != AwsClass::Lost;
         let said = AwsError { refused: refused && !self.repeated, ..said(action, self.code, class) };
-        plain("aws", action, resource, reason).aws(said).hint(self.hint(action, class))
+        plain(FailureKind::Aws, action, resource, reason).aws(said).hint(self.hint(action, class))
     }
 
     fn class(&self) -> AwsClass {
@@ -184,7 +184,7 @@ const SIGN_IN: &str =
 
 /// A call that could not be signed.
 pub(super) fn unsigned(action: &str, resource: &str, reason: String) -> Failure {
-    plain("aws", action, resource, reason).aws(said(action, None, AwsClass::Expired)).hint(SIGN_IN)
+    plain(FailureKind::Aws, action, resource, reason).aws(said(action, None, AwsClass::Expired)).hint(SIGN_IN)
 }
 
 /// A call whose answer never came.
@@ -197,10 +197,10 @@ pub(super) fn unanswered(action: &str, resource: &str, reason: String) -> Failur
 /// A call whose answer cannot be read.
 pub(super) fn unclear(action: &str, resource: &str, reason: String) -> Failure {
     let hint = "this answer is not AWS's, or newer than this tool: check the proxy (HTTPS_PROXY) and the endpoint";
-    plain("aws", action, resource, reason).aws(said(action, None, AwsClass::Lost)).hint(hint)
+    plain(FailureKind::Aws, action, resource, reason).aws(said(action, None, AwsClass::Lost)).hint(hint)
 }
 
-fn plain(kind: &'static str, action: &str, resource: &str, reason: String) -> Failure {
+fn plain(kind: FailureKind, action: &str, resource: &str, reason: String) -> Failure {
     Failure::new(Exit::Failed, kind, format!("{action} failed")).resource(resource).reason(reason)
 }
 

@@ -28,6 +28,41 @@ pub use begin::NotBegun;
 use model::outcome::Failure;
 use model::stack::{Resource, Stack};
 
+/// What is watched.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    pub stack_id: &'a str,
+    /// The stack as it was before the operation, which AWS may still show for a while.
+    pub before: Option<&'a Stack>,
+    pub mark: events::Mark,
+    /// The tokens of the calls that began the operation; none where another run did.
+    pub tokens: Vec<String>,
+    /// Whether it is not known that the operation has begun: then watching also ends where nothing is seen of it.
+    pub in_doubt: bool,
+    /// Whether the operation ends with no stack.
+    pub deleting: bool,
+    /// Whether watching stops when the operation can only fail.
+    pub until_hopeless: bool,
+    /// Whether watching stops when a deployment waits for its proof.
+    pub until_paused: bool,
+}
+
+impl<'a> Watch<'a> {
+    /// To the end, whatever is seen on the way.
+    pub fn of(stack_id: &'a str, before: Option<&'a Stack>, mark: events::Mark) -> Self {
+        Self {
+            stack_id,
+            before,
+            mark,
+            tokens: Vec::new(),
+            in_doubt: false,
+            deleting: false,
+            until_hopeless: false,
+            until_paused: false,
+        }
+    }
+}
+
 /// Looks a stack up by name or ARN; `None` when there is none.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::workspace::Workspace;
 use machine::child;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 use model::progress::{Progress, Reporter};
 
@@ -58,7 +58,9 @@ pub async fn compile(workspace: Workspace<'_>, platform: Platform, report: Repor
                 std::io::ErrorKind::NotFound => "install Rust: https://rustup.rs",
                 _ => "cargo --version",
             };
-            Failure::new(Exit::Preflight, "cargo", "cargo cannot be started").reason(error.to_string()).hint(hint)
+            Failure::new(Exit::Preflight, FailureKind::Cargo, "cargo cannot be started")
+                .reason(error.to_string())
+                .hint(hint)
         })?;
     let mut stdout = child.stdout.take().expect("stdout is piped");
     let stderr = child.stderr.take().expect("stderr is piped");
@@ -67,7 +69,7 @@ pub async fn compile(workspace: Workspace<'_>, platform: Platform, report: Repor
     read.context("cannot read cargo's messages")?;
     let status = child.wait().await.context("cannot wait for cargo")?;
     if !status.success() {
-        return Err(Failure::new(Exit::Failed, "compile", format!("{SERVICE} does not compile ({status})"))
+        return Err(Failure::new(Exit::Failed, FailureKind::Compile, format!("{SERVICE} does not compile ({status})"))
             .resource(format!("package {SERVICE}, target {}", platform.triple()))
             .reason(tail.join("\n"))
             .hint(hint(&tail, platform))

@@ -21,7 +21,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 pub use about::{About, about};
 pub use call::MAKE_ROOM;
 use host::Host;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 pub use owner::Owner;
 
 /// An engine that has answered.
@@ -41,7 +41,7 @@ pub struct Engine {
 pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, Failure> {
     let (host, warnings) = host::find(vars);
     let fail = |resource: &str, reason: String, hint: String| {
-        let failure = Failure::new(Exit::Preflight, "docker", "the Docker engine does not answer");
+        let failure = Failure::new(Exit::Preflight, FailureKind::Docker, "the Docker engine does not answer");
         let failure = failure.resource(resource).reason(reason).hint(hint);
         warnings.iter().fold(failure, |failure, warning| failure.note(warning))
     };

@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use machine::child;
 use machine::child::Refusal;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 /// The commit of a clean work tree.
 ///
@@ -91,7 +91,7 @@ async fn git(root: &Path, arguments: &[&str]) -> Result<String, Refusal> {
 }
 
 fn failure(root: &Path, refusal: &Refusal) -> Failure {
-    let failure = Failure::new(Exit::Preflight, "git", "git cannot read the repository")
+    let failure = Failure::new(Exit::Preflight, FailureKind::Git, "git cannot read the repository")
         .resource(root.display().to_string())
         .reason(refusal.to_string());
     match refusal {

@@ -14,7 +14,7 @@ use crate::cargo;
 use crate::workspace::Workspace;
 pub use document::{Summary, summary};
 use machine::child;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 use model::provenance::LOCK;
 use model::reference::ImageReference;
@@ -34,7 +34,7 @@ pub async fn write(workspace: Workspace<'_>, platform: Platform, image: &ImageRe
     command.args(["--edges", "normal,no-proc-macro", "--prefix", "depth", "--format", tree::FORMAT]);
     command.args(cargo::features(workspace)).current_dir(workspace.root);
     let fail = |reason: String| {
-        Failure::new(Exit::Failed, "sbom", "cargo does not tell what the image is made of")
+        Failure::new(Exit::Failed, FailureKind::Sbom, "cargo does not tell what the image is made of")
             .resource(format!("package {}, target {}", cargo::SERVICE, platform.triple()))
             .reason(reason)
             .hint(format!("cargo tree --locked --package {} --edges normal,no-proc-macro", cargo::SERVICE))
@@ -51,7 +51,7 @@ pub async fn write(workspace: Workspace<'_>, platform: Platform, image: &ImageRe
 /// A file that cannot be read.
 pub fn lock(workspace: Workspace<'_>) -> Result<String, Failure> {
     std::fs::read_to_string(workspace.root.join(LOCK)).map_err(|error| {
-        Failure::new(Exit::Failed, "sbom", "it cannot be told what the image is made of")
+        Failure::new(Exit::Failed, FailureKind::Sbom, "it cannot be told what the image is made of")
             .resource(LOCK)
             .reason(error.to_string())
             .hint("cargo generate-lockfile, and commit it")

@@ -15,7 +15,7 @@ use std::time::Duration;
 use backon::ExponentialBuilder;
 use reqwest::{Certificate, ClientBuilder, IntoUrl, Method, Proxy, Request, RequestBuilder, Response, redirect};
 
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use proxies::Proxies;
 
 /// How long a lookup may take, with everything that is asked again.
@@ -54,7 +54,9 @@ impl Http {
     /// A proxy or an `AWS_CA_BUNDLE` that cannot be used.
     pub fn of(vars: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let unusable = |name: &str, reason: String| {
-            Failure::new(Exit::Preflight, "network", format!("{name} cannot be used")).resource(name).reason(reason)
+            Failure::new(Exit::Preflight, FailureKind::Network, format!("{name} cannot be used"))
+                .resource(name)
+                .reason(reason)
         };
         let proxies = Proxies::of(vars).map_err(|(name, reason)| unusable(name, reason))?;
         let mut authorities = Vec::new();
@@ -100,7 +102,7 @@ impl Http {
             .proxy(Proxy::custom(move |url| proxies.of_url(url).map(|proxy| proxy.address.clone())))
             .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")));
         let inner = adjust(builder).build().map_err(|error| {
-            let failure = Failure::new(Exit::Preflight, "network", "cannot make an HTTP client");
+            let failure = Failure::new(Exit::Preflight, FailureKind::Network, "cannot make an HTTP client");
             failure.reason(chain(&error)).hint("check the machine's certificates (ca-certificates on Linux)")
         })?;
         Ok(Client { inner, proxies: Arc::clone(&self.proxies) })

@@ -5,7 +5,7 @@ use std::future::Future;
 use anyhow::Result;
 use tokio::sync::watch;
 
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 /// Tells whether the user wants to stop: how often a signal has come.
 #[derive(Debug, Clone)]
@@ -70,12 +70,12 @@ impl Interrupt {
 
 /// What an interruption is to the caller.
 fn interrupted() -> Failure {
-    Failure::new(Exit::Interrupted, "interrupted", "stopped as you asked")
+    Failure::new(Exit::Interrupted, FailureKind::Interrupted, "stopped as you asked")
 }
 
 /// What a second signal is to the caller: nothing was waited for.
 pub fn cut_short() -> Failure {
-    Failure::new(Exit::Interrupted, "interrupted", "stopped at once, as you asked twice")
+    Failure::new(Exit::Interrupted, FailureKind::Interrupted, "stopped at once, as you asked twice")
         .reason("a call that was under way may still be carried out")
         .hint("repeat the command: it goes on from what it finds")
 }

@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use serde_json::Value;
+
+use crate::template::evaluate::{Resource, text};
 use charges::Charge;
 
 /// Changes below this are rounding.
@@ -178,6 +181,19 @@ impl std::fmt::Display for Difference {
         }
         Ok(())
     }
+}
+
+/// The resource that a value refers to.
+fn referenced<'a>(value: &Value, all: &'a BTreeMap<String, Resource>) -> Option<&'a Resource> {
+    all.get(value["Ref"].as_str()?)
+}
+
+fn number(value: &Value) -> Option<f64> {
+    text(value)?.parse().ok()
+}
+
+fn is(value: &Value, expected: &str) -> bool {
+    text(value).as_deref() == Some(expected)
 }
 
 #[cfg(test)]

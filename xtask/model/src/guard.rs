@@ -3,7 +3,7 @@
 //!
 //! Pure: reads a change set and answers.
 
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{Exit, Failure, FailureKind};
 use crate::stack::Resource;
 use crate::stack::ResourceChange;
 
@@ -82,7 +82,7 @@ pub fn check(stack: &str, changes: &[ResourceChange], moved: &[String], allowed:
     }
     let (flags, list): (Vec<String>, Vec<String>) =
         losses.into_iter().map(|(change, told)| (format!("--allow {}", change.logical_id), told)).unzip();
-    Err(Failure::new(Exit::Failed, "guard", "the change would lose data or identity")
+    Err(Failure::new(Exit::Failed, FailureKind::Guard, "the change would lose data or identity")
         .resource(format!("stack {stack}"))
         .reason(list.join("\n"))
         .hint(format!("if that is meant, repeat the command with {}", flags.join(" "))))

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{Exit, Failure, FailureKind};
 use crate::trust::Repository;
 
 /// The variables of the process, as `main` has read them.
@@ -33,7 +33,7 @@ pub fn of_job<'a>(vars: &'a Vars, name: &str) -> Option<&'a str> {
 pub fn repository(vars: &Vars) -> Result<Repository, Failure> {
     let name = needed(vars, "GITHUB_REPOSITORY")?;
     name.parse().map_err(|reason: &str| {
-        Failure::new(Exit::Usage, "github", "GITHUB_REPOSITORY does not name a repository")
+        Failure::new(Exit::Usage, FailureKind::Github, "GITHUB_REPOSITORY does not name a repository")
             .resource(name)
             .reason(reason)
     })
@@ -45,7 +45,7 @@ pub fn repository(vars: &Vars) -> Result<Repository, Failure> {
 /// It is not there.
 pub fn needed<'a>(vars: &'a Vars, name: &str) -> Result<&'a str, Failure> {
     set(vars, name).ok_or_else(|| {
-        Failure::new(Exit::Usage, "github", format!("{name} is not set"))
+        Failure::new(Exit::Usage, FailureKind::Github, format!("{name} is not set"))
             .reason("this command speaks to GitHub, in a job's name")
             .hint(match name {
                 "GITHUB_TOKEN" => "in a workflow: env: GITHUB_TOKEN: ${{ github.token }}".to_owned(),

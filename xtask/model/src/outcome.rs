@@ -26,14 +26,101 @@ Exit codes:
   5    needs a human
   130  interrupted; says what still runs and how to re-attach";
 
+/// What kind of failure, stable for machines: `--json` shows it in kebab case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    Account,
+    Attestation,
+    Aws,
+    AwsUnreachable,
+    Build,
+    Cargo,
+    ChangeSet,
+    Clock,
+    Compile,
+    Confirmation,
+    Container,
+    Credentials,
+    Deadline,
+    Declined,
+    Denied,
+    Digest,
+    Docker,
+    Doctor,
+    Drift,
+    DriftDetection,
+    Environment,
+    EnvironmentVariable,
+    Failed,
+    Findings,
+    Git,
+    Github,
+    Gone,
+    Guard,
+    Image,
+    InProgress,
+    Instances,
+    Interrupted,
+    Journal,
+    Locked,
+    Missing,
+    Moved,
+    Network,
+    NoImage,
+    NoLogGroup,
+    NoRelease,
+    NoStack,
+    NotAnswering,
+    NotRecorded,
+    NotSeen,
+    NothingToCancel,
+    NothingToRecover,
+    OldVersion,
+    Open,
+    Output,
+    Parameters,
+    Plan,
+    Platform,
+    Preflight,
+    Proof,
+    Provider,
+    Push,
+    Registry,
+    RegistryLogin,
+    RollbackAlarms,
+    RolledBack,
+    Sbom,
+    Scan,
+    Settings,
+    Shared,
+    SignIn,
+    Skip,
+    SmokeUrl,
+    Stack,
+    StackState,
+    Stuck,
+    Superseded,
+    Target,
+    Template,
+    TerminationProtection,
+    Timeout,
+    Token,
+    Trust,
+    Unhealthy,
+    Unreachable,
+    Url,
+    Usage,
+    Version,
+}
+
 /// A failure that a user can act on. It serializes as `error` of the JSON object.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
     #[serde(skip)]
     pub exit: Exit,
-    /// What kind of failure, stable for machines.
-    pub kind: &'static str,
+    pub kind: FailureKind,
     pub message: String,
     /// What failed: a stack's resource, a file, a registry.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +194,7 @@ impl std::fmt::Display for Place {
 }
 
 impl Failure {
-    pub fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(exit: Exit, kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             exit,
             kind,
@@ -175,7 +262,7 @@ impl Failure {
             around.push_str(&format!("{cause}: "));
         }
         let mut chain = error.chain().map(ToString::to_string);
-        let failure = Self::new(Exit::Failed, "failed", chain.next().unwrap_or_default());
+        let failure = Self::new(Exit::Failed, FailureKind::Failed, chain.next().unwrap_or_default());
         let mut rest: Vec<String> = chain.collect();
         rest.dedup();
         if rest.is_empty() { failure } else { failure.reason(rest.join(": ")) }
@@ -184,14 +271,14 @@ impl Failure {
 
 /// A question that was answered with no; `so` says what did not happen.
 pub fn declined(so: &str, resource: impl Into<String>) -> Failure {
-    Failure::new(Exit::Failed, "declined", so).resource(resource)
+    Failure::new(Exit::Failed, FailureKind::Declined, so).resource(resource)
 }
 
 /// Several problems found before anything was changed, as one failure.
 pub fn preflight(problems: &[Failure]) -> Failure {
     let problems = each(problems);
     if let [only] = problems.as_slice() {
-        return Failure { exit: Exit::Preflight, kind: "preflight", ..only.clone() };
+        return Failure { exit: Exit::Preflight, kind: FailureKind::Preflight, ..only.clone() };
     }
     let list = problems.iter().map(|problem| {
         let mut text = format!("- {problem}");
@@ -203,7 +290,8 @@ pub fn preflight(problems: &[Failure]) -> Failure {
         text
     });
     let list: Vec<String> = list.collect();
-    let failure = Failure::new(Exit::Preflight, "preflight", format!("{} things are missing", problems.len()));
+    let failure =
+        Failure::new(Exit::Preflight, FailureKind::Preflight, format!("{} things are missing", problems.len()));
     Failure { problems, ..failure.reason(list.join("\n")) }
 }
 
@@ -231,7 +319,8 @@ mod tests {
 
     #[test]
     fn a_failure_is_found_under_its_context() {
-        let error = anyhow::Error::new(Failure::new(Exit::NeedsHuman, "stack", "stuck").hint("look")).context("deploy");
+        let error = anyhow::Error::new(Failure::new(Exit::NeedsHuman, FailureKind::Stack, "stuck").hint("look"))
+            .context("deploy");
         let failure = Failure::of(&error);
         assert_eq!((failure.exit, failure.hint.as_deref()), (Exit::NeedsHuman, Some("look")));
         assert_eq!(failure.message, "deploy: stuck");
@@ -248,7 +337,7 @@ mod tests {
 
     #[test]
     fn problems_that_come_together_are_also_told_one_by_one() {
-        let problem = |message: &str| Failure::new(Exit::Failed, "docker", message).hint("mend it");
+        let problem = |message: &str| Failure::new(Exit::Failed, FailureKind::Docker, message).hint("mend it");
         let inner = preflight(&[problem("one"), problem("two")]);
         let outer = preflight(&[inner, problem("three")]);
         assert_eq!(outer.message, "3 things are missing");

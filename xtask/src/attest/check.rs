@@ -8,7 +8,7 @@ use image::oci::artifact::Attached;
 use image::{git, sbom};
 use model::attestation::{Attestation, Kind};
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::provenance;
 use model::provenance::Told;
 use model::reference::{Digest, ImageReference};
@@ -104,7 +104,7 @@ fn first<T>(
 }
 
 fn fail(message: String, attached: Option<&Attached>) -> Failure {
-    let failure = Failure::new(Exit::Preflight, "attestation", message);
+    let failure = Failure::new(Exit::Preflight, FailureKind::Attestation, message);
     attached.map_or(failure.clone(), |attached| failure.resource(attached.digest.clone()))
 }
 

@@ -8,13 +8,13 @@ use crate::context::Context;
 use crate::github::rest::{Api, Release};
 use crate::ui::Ui;
 use model::changelog::Changelog;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Result<()> {
     let tag = &arguments.tag;
     let version = current(&context.root)?;
     let wrong = |reason: String| {
-        Failure::new(Exit::Usage, "version", format!("{tag} is not this version's tag"))
+        Failure::new(Exit::Usage, FailureKind::Version, format!("{tag} is not this version's tag"))
             .reason(reason)
             .hint("cargo xtask version --write, commit, and tag that commit")
     };

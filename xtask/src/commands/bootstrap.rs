@@ -17,7 +17,7 @@ use crate::supplement::Supplement;
 use crate::ui::Ui;
 use aws::stack;
 use aws::{Clients, Identity};
-use model::outcome::Failure;
+use model::outcome::{Failure, FailureKind};
 use model::stack::Stack;
 use model::template::Template;
 use model::trust::{Pipeline, Trust};
@@ -150,7 +150,7 @@ impl Work<'_> {
             return failure;
         }
         match failure.kind {
-            "gone" | "in-progress" | "rolled-back" | "stack-state" | "stuck" => failure.hint(format!(
+            FailureKind::Gone | FailureKind::InProgress | FailureKind::RolledBack | FailureKind::StackState | FailureKind::Stuck => failure.hint(format!(
                 "mend the cause, then repeat cargo xtask bootstrap {}; aws cloudformation describe-stack-events --region \
                  {} --stack-name {} shows the whole of it",
                 own.name, own.region, own.stack

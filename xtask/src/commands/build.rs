@@ -7,7 +7,7 @@ use crate::cli::Build;
 use crate::context::Context;
 use crate::ui::Ui;
 use image::docker::Owner;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 
 pub(super) async fn run(arguments: &Build, context: &Context, ui: &Ui) -> Result<()> {
@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &Build, context: &Context, ui: &Ui) -> Result
 
 fn platform(given: Option<&str>) -> Result<Platform, Failure> {
     let fail = |name: &str| {
-        Failure::new(Exit::Usage, "platform", format!("no image can be built for {name}"))
+        Failure::new(Exit::Usage, FailureKind::Platform, format!("no image can be built for {name}"))
             .hint("use --platform linux/amd64 or linux/arm64")
     };
     match given {

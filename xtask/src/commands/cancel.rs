@@ -9,7 +9,7 @@ use crate::rollout;
 use crate::ui::Ui;
 use aws::stack;
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
@@ -19,10 +19,14 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let Some(stack) =
         stack.filter(|stack| ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"].contains(&stack.status.as_str()))
     else {
-        return Err(Failure::new(Exit::Failed, "nothing-to-cancel", "nothing is under way that can be cancelled")
-            .resource(format!("stack {}", environment.stack))
-            .hint(format!("cargo xtask status {name}"))
-            .into());
+        return Err(Failure::new(
+            Exit::Failed,
+            FailureKind::NothingToCancel,
+            "nothing is under way that can be cancelled",
+        )
+        .resource(format!("stack {}", environment.stack))
+        .hint(format!("cargo xtask status {name}"))
+        .into());
     };
     if stack.status == "CREATE_IN_PROGRESS" {
         rollout::check_deletable(environment, &stack)?;

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::github;
 use crate::github::rest::Api;
 use crate::ui::Ui;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) async fn run(arguments: &Comment, context: &Context, ui: &Ui) -> Result<()> {
     let mut texts = Vec::new();
@@ -17,7 +17,7 @@ pub(super) async fn run(arguments: &Comment, context: &Context, ui: &Ui) -> Resu
     }
     let text = texts.join("\n\n");
     let number = arguments.pull_request.or_else(|| github::pull_request(&context.vars)).ok_or_else(|| {
-        Failure::new(Exit::Usage, "github", "it is not said which pull request to comment on")
+        Failure::new(Exit::Usage, FailureKind::Github, "it is not said which pull request to comment on")
             .reason("GITHUB_EVENT_PATH names no event of a pull request")
             .hint("--pull-request NUMBER")
     })?;

@@ -20,7 +20,7 @@ use crate::ui::Ui;
 use aws::ecr;
 use aws::{Clients, Identity};
 use image::oci::Descriptor;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 use model::template::Template;
 pub(super) use runnable::Target;
@@ -30,9 +30,9 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let Some(image) = &arguments.image else {
         return supplement::run(arguments, environment, context, ui).await;
     };
-    let image: ImageReference = image
-        .parse()
-        .map_err(|error: model::reference::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string()))?;
+    let image: ImageReference = image.parse().map_err(|error: model::reference::InvalidReference| {
+        Failure::new(Exit::Usage, FailureKind::Image, error.to_string())
+    })?;
     release::note(context, environment);
     if environment.protected && !arguments.dry_run {
         ui.must_be_able_to_ask(&rollout::question(environment))?;
@@ -113,7 +113,7 @@ pub(super) async fn pin(
         return Ok(Pinned { image: image.pinned(digest), config: None });
     }
     let own = own.unwrap_or_else(|| format!("registry, without a repository {}", image.repository));
-    Err(Failure::new(Exit::Failed, "image", "only a digest can be deployed from another registry")
+    Err(Failure::new(Exit::Failed, FailureKind::Image, "only a digest can be deployed from another registry")
         .resource(image.to_string())
         .reason(format!("a tag can move, and this account's {own} is the only registry that is asked"))
         .hint("name the image by digest: HOST/REPOSITORY@sha256:…")

@@ -24,7 +24,7 @@ use image::docker::build::Images;
 use image::docker::container;
 use image::docker::container::Containers;
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::Stack;
 use model::status::{Answer, answer};
 
@@ -137,7 +137,7 @@ async fn spare_neighbours(
         return Ok(());
     }
     let name = &context.deployment.service.name;
-    Err(Failure::new(Exit::Failed, "shared", "other environments run images of this repository")
+    Err(Failure::new(Exit::Failed, FailureKind::Shared, "other environments run images of this repository")
         .resource(format!("repository {name}"))
         .reason(format!("these have a stack: {}", in_need.join(", ")))
         .hint(format!("leave out --images; cargo xtask prune {} removes what nobody needs", environment.name))
@@ -154,7 +154,7 @@ fn half_done(stack: &str, error: &anyhow::Error) -> Failure {
 }
 
 fn busy(stack: &Stack, environment: &str) -> Failure {
-    Failure::new(Exit::Failed, "in-progress", "the stack is at work")
+    Failure::new(Exit::Failed, FailureKind::InProgress, "the stack is at work")
         .resource(format!("stack {}", stack.name))
         .reason(format!("it is {}", stack.status))
         .hint(format!("wait for its end (cargo xtask status {environment}), then repeat the command"))

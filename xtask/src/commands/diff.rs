@@ -21,7 +21,7 @@ use aws::stack::types;
 use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters as plan;
 use model::parameters::Value;
 use model::record::Change;
@@ -101,7 +101,9 @@ async fn image(
     }
     let registry = arguments.registry.as_deref().or(environment.registry.as_deref());
     if let Some(image) = &arguments.image {
-        let invalid = |error: model::reference::InvalidReference| Failure::new(Exit::Usage, "image", error.to_string());
+        let invalid = |error: model::reference::InvalidReference| {
+            Failure::new(Exit::Usage, FailureKind::Image, error.to_string())
+        };
         let image = &image.parse().map_err(invalid)?;
         let platform = preflight::platform(environment, template)?;
         let target = deploy::Target { image, environment: &environment.name, platform };
@@ -146,7 +148,7 @@ impl Place<'_> {
         let now = Side { body: &template.body, parameters: &after };
         let region = &environment.region;
         let comparison = Comparison::of(before, now, region).map_err(|reason| {
-            Failure::new(Exit::Failed, "template", "the templates cannot be compared")
+            Failure::new(Exit::Failed, FailureKind::Template, "the templates cannot be compared")
                 .resource(format!("stack {}", environment.stack))
                 .reason(reason)
         })?;

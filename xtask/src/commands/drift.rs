@@ -12,7 +12,7 @@ use aws::ecr::scan;
 use aws::stack;
 use aws::stack::drift;
 use model::drift::{Deployed, Drift};
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 use model::scan::{Finding, Scan, Severity};
 use model::stack::Detected;
@@ -65,7 +65,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
 fn settled(environment: &Environment, found: Option<Stack>) -> Result<Stack, Failure> {
     let name = &environment.name;
     let fail = |reason: String, hint: String| {
-        Failure::new(Exit::Failed, "drift-detection", "drift cannot be detected")
+        Failure::new(Exit::Failed, FailureKind::DriftDetection, "drift cannot be detected")
             .resource(format!("stack {}", environment.stack))
             .reason(reason)
             .hint(hint)
@@ -123,7 +123,7 @@ impl Compared {
         if self != Self::Nothing {
             return Ok(());
         }
-        Err(Failure::new(Exit::Failed, "drift-detection", format!("stack {} was not compared", stack.name))
+        Err(Failure::new(Exit::Failed, FailureKind::DriftDetection, format!("stack {} was not compared", stack.name))
             .resource(format!("stack {}", stack.name))
             .reason(reasons)
             .hint(format!(
@@ -169,11 +169,13 @@ fn verdict(environment: &Environment, stack: &Stack, drifts: &[Drift], findings:
     let renew = format!("update what has them, then cargo xtask release {name}");
     let (kind, message, hint) = match (drifted.is_empty(), bad.is_empty()) {
         (true, true) => return Ok(()),
-        (false, true) => ("drift", format!("{resources} of the stack drifted"), mend),
-        (true, false) => ("findings", findings, renew),
-        (false, false) => {
-            ("drift", format!("{resources} of the stack drifted, and {findings}"), format!("{mend}; {renew}"))
-        }
+        (false, true) => (FailureKind::Drift, format!("{resources} of the stack drifted"), mend),
+        (true, false) => (FailureKind::Findings, findings, renew),
+        (false, false) => (
+            FailureKind::Drift,
+            format!("{resources} of the stack drifted, and {findings}"),
+            format!("{mend}; {renew}"),
+        ),
     };
     let failure = Failure::new(Exit::Failed, kind, message).resource(format!("stack {}", stack.name));
     Err(failure.reason(reason).hint(hint))

@@ -10,10 +10,11 @@ use crate::ui::Ui;
 use crate::{diagnose, preflight, rollout};
 use aws::Clients;
 use aws::stack;
+use aws::stack::Watch;
 use aws::stack::events;
 use aws::stack::events::Mark;
-use aws::stack::follow::{Followed, Following, Watch, Watched};
-use model::outcome::{Exit, Failure};
+use aws::stack::follow::{Followed, Following, Watched};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::Event;
 use model::stack::Stack;
 use model::status;
@@ -48,7 +49,7 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
 
 /// The failure of whoever asks about a stack that is not there.
 pub(super) fn missing(environment: &Environment) -> Failure {
-    Failure::new(Exit::Failed, "no-stack", format!("there is no stack {}", environment.stack))
+    Failure::new(Exit::Failed, FailureKind::NoStack, format!("there is no stack {}", environment.stack))
         .resource(format!("environment {}", environment.name))
         .reason(format!("the account has none of that name in {}", environment.region))
         .hint(format!("cargo xtask release {} makes it", environment.name))

@@ -16,7 +16,7 @@ use aws::logs::Follower;
 use aws::stack;
 use aws::stack::evidence;
 use machine::http::jitter;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Line;
 use model::stack::Stack;
 
@@ -92,7 +92,7 @@ async fn group(clients: &Clients, environment: &Environment, stack: &Stack) -> R
     }
     let groups = evidence::log_groups(clients, &stack.id).await?;
     groups.into_iter().next().ok_or_else(|| {
-        Failure::new(Exit::Failed, "no-log-group", format!("stack {} has no log group", stack.name))
+        Failure::new(Exit::Failed, FailureKind::NoLogGroup, format!("stack {} has no log group", stack.name))
             .resource(&environment.template)
             .reason(format!("it has neither an output {LOG_GROUP_NAME} nor a resource AWS::Logs::LogGroup"))
             .hint(format!("name the service's log group in an output {LOG_GROUP_NAME} of the template"))

@@ -9,7 +9,7 @@ use crate::ui::Ui;
 use crate::{preflight, rollout};
 use aws::stack;
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::status;
 use model::status::{Answer, Refusal};
 
@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
         (Some(stack), Answer::Refuse(Refusal::RollbackFailed)) => (stack, false),
         (found, _) => {
             let state = found.map_or_else(|| "not there".to_owned(), |stack| stack.status);
-            return Err(Failure::new(Exit::Failed, "nothing-to-recover", "the stack is not stuck half-way")
+            return Err(Failure::new(Exit::Failed, FailureKind::NothingToRecover, "the stack is not stuck half-way")
                 .resource(format!("stack {}", environment.stack))
                 .reason(format!("it is {state}"))
                 .hint(format!("cargo xtask release {}", environment.name))
@@ -33,7 +33,7 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
     };
     let skip = &arguments.skip;
     if halted && !skip.is_empty() {
-        return Err(Failure::new(Exit::Usage, "skip", "nothing can be skipped here")
+        return Err(Failure::new(Exit::Usage, FailureKind::Skip, "nothing can be skipped here")
             .resource(format!("stack {}", stack.name))
             .reason(format!("it is {}; only a rollback that got stuck can leave resources out", stack.status))
             .hint(format!("cargo xtask recover {}", environment.name))

@@ -22,7 +22,7 @@ use crate::{attest, proof, smoke};
 use aws::{Clients, Identity};
 use image::docker::Owner;
 use image::{artifact, git};
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 use model::record::Change;
 use model::reference::ImageReference;
@@ -209,11 +209,11 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     context.report(|report| report.environment = Some("local".to_owned()));
     let interrupt = &context.interrupt;
     let platform = Platform::host().ok_or_else(|| {
-        Failure::new(Exit::Preflight, "platform", "the service is not built for this machine's processor")
+        Failure::new(Exit::Preflight, FailureKind::Platform, "the service is not built for this machine's processor")
     })?;
     let engine = interrupt.or(async { Ok(build::engine(&context.vars, ui).await?) }).await?;
     if !engine.host.is_local() {
-        return Err(Failure::new(Exit::Preflight, "docker", "--local needs an engine on this machine")
+        return Err(Failure::new(Exit::Preflight, FailureKind::Docker, "--local needs an engine on this machine")
             .resource(engine.host.to_string())
             .reason("the container's port would be on that machine's loopback")
             .hint("unset DOCKER_HOST, or: docker context use default")

@@ -16,7 +16,7 @@ use crate::ui::Ui;
 use aws::journal::record;
 use aws::{Clients, Identity};
 use model::history;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::record::{Outcome, Record};
 use model::stack::Stack;
@@ -87,7 +87,7 @@ fn choose<'a>(
 ) -> Result<&'a Record, Failure> {
     let status = format!("cargo xtask status {} shows the releases one can go back to", environment.name);
     let fail = |reason: String| {
-        Failure::new(Exit::Failed, "no-release", "there is no such release to go back to")
+        Failure::new(Exit::Failed, FailureKind::NoRelease, "there is no such release to go back to")
             .resource(format!("stack {}", environment.stack))
             .reason(reason)
             .hint(&status)

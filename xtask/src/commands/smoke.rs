@@ -11,23 +11,22 @@ use crate::proof::{Door, Manner};
 use crate::ui::Ui;
 use crate::{preflight, proof};
 use aws::stack;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const SPACING: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result<()> {
-    let given = arguments
-        .digest
-        .as_deref()
-        .map(str::parse::<Digest>)
-        .transpose()
-        .map_err(|reason| Failure::new(Exit::Usage, "digest", format!("--digest cannot be used: {reason}")))?;
+    let given = arguments.digest.as_deref().map(str::parse::<Digest>).transpose().map_err(|reason| {
+        Failure::new(Exit::Usage, FailureKind::Digest, format!("--digest cannot be used: {reason}"))
+    })?;
     let mut asked = None;
     let (base, digest, door) = if arguments.target.contains("://") {
         let fail = |reason: &str| {
-            Failure::new(Exit::Usage, "url", "this URL cannot be asked").resource(&arguments.target).reason(reason)
+            Failure::new(Exit::Usage, FailureKind::Url, "this URL cannot be asked")
+                .resource(&arguments.target)
+                .reason(reason)
         };
         let base: Url = arguments.target.parse().map_err(|error: url::ParseError| fail(&error.to_string()))?;
         if !["http", "https"].contains(&base.scheme()) {
@@ -38,7 +37,7 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         let environment = context.environment(&arguments.target)?;
         let (clients, _) = preflight::account(context, environment).await?;
         let stack = stack::describe(&clients.cloudformation, &environment.stack).await?.ok_or_else(|| {
-            Failure::new(Exit::Failed, "stack", "there is nothing to prove")
+            Failure::new(Exit::Failed, FailureKind::Stack, "there is nothing to prove")
                 .resource(format!("stack {}", environment.stack))
                 .reason("it does not exist")
                 .hint(format!("cargo xtask release {}", environment.name))

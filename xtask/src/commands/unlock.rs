@@ -8,7 +8,7 @@ use crate::preflight;
 use crate::ui::Ui;
 use aws::journal::lock;
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
@@ -26,7 +26,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         return Err(outcome::declined("the lock was left alone", format!("stack {}", environment.stack)).into());
     }
     if let Some(now) = lock::remove(&clients.ssm, &environment.stack, &held, lives).await? {
-        return Err(Failure::new(Exit::Failed, "locked", "the lock changed before it could be removed")
+        return Err(Failure::new(Exit::Failed, FailureKind::Locked, "the lock changed before it could be removed")
             .resource(format!("stack {}", environment.stack))
             .reason(format!("it is held by {}, last heard of {} s ago", now.holder, now.age().as_secs()))
             .hint(format!("cargo xtask unlock {name} shows it, and asks again"))

@@ -14,7 +14,7 @@ use crate::ui::Ui;
 use image::docker::login;
 use image::oci::Registry;
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference, InvalidReference};
 use model::stack::Stack;
 
@@ -51,7 +51,7 @@ async fn running(context: &Context, environment: &Environment) -> Result<(ImageR
     let (clients, _) = preflight::account(context, environment).await?;
     let seen = rollout::look(&clients, environment).await?;
     let image = seen.stack.as_ref().and_then(Stack::container_uri).ok_or_else(|| {
-        Failure::new(Exit::Failed, "stack", "the environment runs no image")
+        Failure::new(Exit::Failed, FailureKind::Stack, "the environment runs no image")
             .resource(format!("stack {}", environment.stack))
             .hint(format!("cargo xtask status {}", environment.name))
     })?;
@@ -63,8 +63,9 @@ async fn running(context: &Context, environment: &Environment) -> Result<(ImageR
 /// An image by its name. ECR's password comes from the environment whose registry it is in, any other's from where the
 /// engine's command line keeps it.
 async fn named(context: &Context, name: &str) -> Result<(ImageReference, Registry)> {
-    let image: ImageReference =
-        name.parse().map_err(|error: InvalidReference| Failure::new(Exit::Usage, "image", error.to_string()))?;
+    let image: ImageReference = name
+        .parse()
+        .map_err(|error: InvalidReference| Failure::new(Exit::Usage, FailureKind::Image, error.to_string()))?;
     let environment = context.deployment.environments.values().find(|environment| is_at(environment, &image.host));
     let registry = match environment {
         Some(environment) => {
@@ -95,7 +96,8 @@ async fn pin(registry: &Registry, image: &ImageReference) -> Result<Digest> {
     }
     let tag = image.tag.as_deref().unwrap_or_default();
     let stored = registry.manifest(tag).await?.ok_or_else(|| {
-        Failure::new(Exit::Failed, "image", "the registry does not have the image").resource(image.to_string())
+        Failure::new(Exit::Failed, FailureKind::Image, "the registry does not have the image")
+            .resource(image.to_string())
     })?;
     stored.descriptor.digest.parse().map_err(anyhow::Error::msg)
 }

@@ -10,7 +10,7 @@ use crate::cli::NextVersion;
 use crate::context::Context;
 use crate::ui::Ui;
 use model::changelog::Changelog;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) const CHANGELOG: &str = "CHANGELOG.md";
 const MANIFEST: &str = "Cargo.toml";
@@ -22,14 +22,14 @@ pub(super) fn run(arguments: &NextVersion, context: &Context, ui: &Ui) -> Result
     let text = read(&context.root, CHANGELOG)?;
     let log = Changelog(&text);
     let Some((level, why)) = log.level() else {
-        return Err(Failure::new(Exit::Failed, "version", "there is nothing to release")
+        return Err(Failure::new(Exit::Failed, FailureKind::Version, "there is nothing to release")
             .resource(CHANGELOG)
             .reason("nothing stands under `Unreleased`")
             .into());
     };
     let next = arguments.set.clone().unwrap_or_else(|| level.after(&current));
     if next <= current {
-        return Err(Failure::new(Exit::Usage, "version", format!("{next} does not come after {current}"))
+        return Err(Failure::new(Exit::Usage, FailureKind::Version, format!("{next} does not come after {current}"))
             .hint(format!("cargo xtask version --set {}", level.after(&current)))
             .into());
     }

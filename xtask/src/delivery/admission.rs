@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::ui::{Phase, Ui};
 use aws::Clients;
 use aws::ecr::scan;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
 use model::scan::{Finding, Scan};
 
@@ -75,9 +75,13 @@ impl Candidate<'_> {
             return Ok(());
         }
         let digest = image.digest.as_ref().ok_or_else(|| {
-            Failure::new(Exit::Preflight, "image", "the image has no digest, so that nothing of it can be checked")
-                .resource(image.to_string())
-                .hint("name it by digest: HOST/REPOSITORY@sha256:…")
+            Failure::new(
+                Exit::Preflight,
+                FailureKind::Image,
+                "the image has no digest, so that nothing of it can be checked",
+            )
+            .resource(image.to_string())
+            .hint("name it by digest: HOST/REPOSITORY@sha256:…")
         })?;
         if environment.attested {
             let phase = ui.phase("verify");
@@ -127,7 +131,10 @@ impl Candidate<'_> {
         let off = format!("block_severity = \"none\" in [environments.{name}] of deploy.toml lets every image pass");
         let refuse = |message: &str, reason: String, next: &str| {
             let hint = format!("{next}; {off}");
-            Failure::new(Exit::Preflight, "scan", message).resource(image.to_string()).reason(reason).hint(hint)
+            Failure::new(Exit::Preflight, FailureKind::Scan, message)
+                .resource(image.to_string())
+                .reason(reason)
+                .hint(hint)
         };
         let scan_again = if image.host.contains(".dkr.ecr.") {
             format!(
@@ -180,7 +187,7 @@ impl Candidate<'_> {
             severity.word(),
             environment.name
         );
-        Err(Failure::new(Exit::Preflight, "scan", message)
+        Err(Failure::new(Exit::Preflight, FailureKind::Scan, message)
             .resource(image.to_string())
             .reason(lines.join("\n"))
             .hint(format!("fix them and release again; --allow-finding {first} accepts one after a review"))

@@ -14,7 +14,7 @@ use aws::journal::inputs::Inputs;
 use aws::journal::lock::Lock;
 use aws::journal::record;
 use model::history;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::record::{Outcome, Record};
 use model::reference::ImageReference;
 use model::template::Template;
@@ -34,14 +34,15 @@ pub(crate) async fn fetch(
         inputs::read(&clients.ssm, &environment.stack, &record.inputs)
     )?;
     if has == Some(false) {
-        return Err(Failure::new(Exit::Failed, "no-image", "the release's image is gone")
+        return Err(Failure::new(Exit::Failed, FailureKind::NoImage, "the release's image is gone")
             .resource(image.to_string())
             .reason("somebody has deleted it from the registry")
             .hint("go back to another release, or release its commit again")
             .into());
     }
     let template = Template::parse(&inputs.path, inputs.template.clone()).map_err(|error| {
-        Failure::new(Exit::Failed, "journal", "the release's template cannot be used").reason(error.to_string())
+        Failure::new(Exit::Failed, FailureKind::Journal, "the release's template cannot be used")
+            .reason(error.to_string())
     })?;
     Ok((image, template, inputs))
 }

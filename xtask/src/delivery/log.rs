@@ -9,7 +9,7 @@ use aws::journal::inputs;
 use aws::journal::inputs::Inputs;
 use aws::journal::record;
 use model::job::run_url;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Change;
 use model::record::{Outcome, Record};
 use model::stack::Stack;
@@ -49,11 +49,15 @@ impl Delivery<'_> {
                     "repeat the command: it finds the release done and records it, so that one can go back to it";
                 let hint = cause.hint.clone().filter(|_| aws::is_expired(&cause)).unwrap_or(repeat.to_owned());
                 let reason = cause.reason.clone().map(|reason| format!("{}: {reason}", cause.message));
-                Err(Failure::new(Exit::NeedsHuman, "not-recorded", "the release is done, but it could not be recorded")
-                    .resource(journal::path(&stack.name))
-                    .reason(reason.unwrap_or(cause.message))
-                    .hint(hint)
-                    .into())
+                Err(Failure::new(
+                    Exit::NeedsHuman,
+                    FailureKind::NotRecorded,
+                    "the release is done, but it could not be recorded",
+                )
+                .resource(journal::path(&stack.name))
+                .reason(reason.unwrap_or(cause.message))
+                .hint(hint)
+                .into())
             }
         }
     }
@@ -100,9 +104,9 @@ impl Delivery<'_> {
 /// What a failure leaves behind; nothing where it goes on, or was never begun: then the next run finds out.
 pub(super) fn left_by(failure: &Failure) -> Option<Outcome> {
     Some(match (failure.exit, failure.kind) {
-        (Exit::Interrupted | Exit::Failed, _) | (_, "deadline") => return None,
+        (Exit::Interrupted | Exit::Failed, _) | (_, FailureKind::Deadline) => return None,
         (Exit::RolledBack, _) => Outcome::RolledBack,
-        (_, "old-version" | "not-answering" | "open") => Outcome::Unproved,
+        (_, FailureKind::OldVersion | FailureKind::NotAnswering | FailureKind::Open) => Outcome::Unproved,
         _ => Outcome::Failed,
     })
 }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::rollout::{Proposal, Wanted};
 use aws::journal;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::record::Change;
 use model::reference::{ImageReference, hex};
@@ -118,7 +118,7 @@ impl PlanFile {
     /// A file that is not there, or not a plan.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let fail = |reason: String| {
-            Failure::new(Exit::Usage, "plan", "the plan cannot be read")
+            Failure::new(Exit::Usage, FailureKind::Plan, "the plan cannot be read")
                 .resource(path.display().to_string())
                 .reason(reason)
                 .hint("cargo xtask plan ENV --out FILE makes one")
@@ -138,7 +138,9 @@ impl PlanFile {
     /// A plan that was changed by hand.
     pub(crate) fn image(&self) -> Result<ImageReference, Failure> {
         self.image.parse().map_err(|error: model::reference::InvalidReference| {
-            Failure::new(Exit::Usage, "plan", "the plan cannot be used").resource("image").reason(error.to_string())
+            Failure::new(Exit::Usage, FailureKind::Plan, "the plan cannot be used")
+                .resource("image")
+                .reason(error.to_string())
         })
     }
 
@@ -187,7 +189,7 @@ impl PlanFile {
 
 /// A plan that does not hold any more.
 pub(crate) fn refusal(environment: &Environment, moved: &[String]) -> Failure {
-    Failure::new(Exit::Failed, "moved", "the plan does not hold any more; nothing was changed")
+    Failure::new(Exit::Failed, FailureKind::Moved, "the plan does not hold any more; nothing was changed")
         .resource(format!("stack {}", environment.stack))
         .reason(moved.join("\n"))
         .hint(format!("cargo xtask plan {} --out FILE, and review that", environment.name))

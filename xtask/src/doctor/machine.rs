@@ -9,7 +9,7 @@ use super::{Finding, Found, space};
 use crate::context::Context;
 use machine::child;
 use machine::child::Refusal;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 
 /// Looks at compiler, tools and space; `None` where there is no image to make.
@@ -29,7 +29,7 @@ async fn target(platform: Platform, context: &Context) -> Result<String, Failure
         return Ok("the engine compiles, in the stage `builder` of docker/Dockerfile".to_owned());
     }
     let fail = |reason: String, hint: String| {
-        Failure::new(Exit::Preflight, "target", "this machine cannot compile the service")
+        Failure::new(Exit::Preflight, FailureKind::Target, "this machine cannot compile the service")
             .resource(platform.triple())
             .reason(reason)
             .hint(hint)

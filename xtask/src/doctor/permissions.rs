@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Found, Place};
 use aws::signed::{Call, IAM, tag};
-use model::outcome::Failure;
+use model::outcome::{Failure, FailureKind};
 use model::policy;
 use model::policy::{Level, Question};
 
@@ -77,9 +77,8 @@ async fn denied<'a>(place: Place<'_>, principal: &str, question: &'a Question) -
         let decisions = decisions(&answer);
         if question.actions.iter().any(|action| !decisions.iter().any(|(asked, _)| asked == action)) {
             let reason = "the answer does not say so of every action";
-            return Err(
-                Failure::new(model::outcome::Exit::Failed, "aws", "the simulation cannot be read").reason(reason)
-            );
+            return Err(Failure::new(model::outcome::Exit::Failed, FailureKind::Aws, "the simulation cannot be read")
+                .reason(reason));
         }
         allowed.extend(
             decisions.into_iter().filter(|(_, decision)| *decision == "allowed").map(|(action, _)| action.to_owned()),

@@ -6,7 +6,7 @@ use super::{Finding, Found, Place, unseen};
 use crate::bootstrap;
 use aws::github_token::ROLE;
 use aws::stack;
-use model::outcome::Failure;
+use model::outcome::{Failure, FailureKind};
 use model::policy::Level;
 use model::policy::PROVIDER;
 use model::trust::{Claims, Trust};
@@ -50,7 +50,7 @@ async fn provider(place: Place<'_>) -> Result<Option<Found>, Failure> {
             format!("cargo xtask bootstrap {}", place.environment.name),
         ),
         // Its audience is wrong; everything else is what AWS says.
-        Err(failure) if failure.kind == "provider" => Found::Lacking(failure),
+        Err(failure) if failure.kind == FailureKind::Provider => Found::Lacking(failure),
         Err(failure) => return Err(failure),
     }))
 }

@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use super::wanted::Wanted;
 use super::{Found, Place, unseen};
 use aws::signed::{CLOUDWATCH, Call, EC2, ELASTIC_LOAD_BALANCING, SERVICE_QUOTAS, tag};
-use model::outcome::Failure;
+use model::outcome::{Failure, FailureKind};
 use need::{Need, Quota, Used};
 
 /// Compares what is needed, what is in use and what there may be.
@@ -84,7 +84,7 @@ async fn quota_of(place: Place<'_>, quota: &Quota) -> Result<(f64, Value), Failu
     };
     let quota = &answer["Quota"];
     let value = quota["Value"].as_f64().ok_or_else(|| {
-        Failure::new(model::outcome::Exit::Failed, "aws", format!("{resource} has no value in the answer"))
+        Failure::new(model::outcome::Exit::Failed, FailureKind::Aws, format!("{resource} has no value in the answer"))
     })?;
     Ok((value, quota["UsageMetric"].clone()))
 }

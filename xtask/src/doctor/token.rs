@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use secrecy::{ExposeSecret, SecretString};
 
 use aws::github_token::Source;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Check;
 use model::trust::{Claims, Finding, Findings, Trust};
 
@@ -43,7 +43,7 @@ pub(crate) async fn find(path: Option<&Path>, vars: &BTreeMap<String, String>) -
 /// A file that cannot be read, or text that is no token.
 pub(crate) fn read(path: &Path) -> Result<Claims, Failure> {
     let unreadable = |reason: String| {
-        Failure::new(Exit::Usage, "token", "the token cannot be read")
+        Failure::new(Exit::Usage, FailureKind::Token, "the token cannot be read")
             .resource(path.display().to_string())
             .reason(reason)
     };
@@ -91,7 +91,7 @@ pub(crate) fn problems(findings: &Findings) -> Vec<Failure> {
 
 /// A claim that does not fit.
 fn misfit(finding: &Finding, role: &str) -> Failure {
-    Failure::new(Exit::Preflight, "trust", format!("the claim {} does not fit{role}", finding.claim))
+    Failure::new(Exit::Preflight, FailureKind::Trust, format!("the claim {} does not fit{role}", finding.claim))
         .reason(format!("expected {}; found {}", finding.expected, finding.found))
         .hint(finding.fix.clone().unwrap_or_default())
 }

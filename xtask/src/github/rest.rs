@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use machine::http;
 use machine::http::{Client, Http, words};
 use model::job::{needed, repository, set};
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 /// The version of the API that is spoken.
 const VERSION: &str = "2022-11-28";
@@ -89,7 +89,7 @@ impl Api {
         let Release { tag, notes, prerelease } = *release;
         let found = match self.ask(Method::GET, &format!("releases/tags/{tag}"), None).await {
             Ok(found) => found["id"].as_u64(),
-            Err(failure) if failure.kind == "missing" => None,
+            Err(failure) if failure.kind == FailureKind::Missing => None,
             Err(failure) => return Err(failure),
         };
         let body = json!({"tag_name": tag, "name": tag, "body": notes, "prerelease": prerelease});
@@ -141,12 +141,12 @@ impl Api {
         let answer = self.http.send(request).await.map_err(|lost| {
             let may_repeat = lost.unsent || *method != Method::POST;
             let hint = "check the network and the proxy (HTTPS_PROXY, NO_PROXY)";
-            (refused("unreachable").reason(lost.to_string()).hint(hint), may_repeat)
+            (refused(FailureKind::Unreachable).reason(lost.to_string()).hint(hint), may_repeat)
         })?;
         let status = answer.status();
         let limited = status == StatusCode::TOO_MANY_REQUESTS || answer.headers().contains_key("retry-after");
         let body = http::body(answer, MAX_ANSWER).await;
-        let body = body.map_err(|lost| (refused("unreachable").reason(lost.to_string()), false))?;
+        let body = body.map_err(|lost| (refused(FailureKind::Unreachable).reason(lost.to_string()), false))?;
         let json: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.is_success() {
             return Ok(json);
@@ -154,15 +154,15 @@ impl Api {
         let said =
             json["message"].as_str().map_or_else(|| words::first(&String::from_utf8_lossy(&body)), words::visible);
         let failure = match status {
-            StatusCode::NOT_FOUND => refused("missing").hint("see whether repository and number are right"),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => refused("denied").hint(
+            StatusCode::NOT_FOUND => refused(FailureKind::Missing).hint("see whether repository and number are right"),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => refused(FailureKind::Denied).hint(
                 "give the job the permission: `pull-requests: write` for comments, `contents: write` for releases; a pull \
                  request from a fork never has it",
             ),
             status if limited || status.is_server_error() => {
-                refused("github").hint("repeat the command in a few minutes; https://www.githubstatus.com")
+                refused(FailureKind::Github).hint("repeat the command in a few minutes; https://www.githubstatus.com")
             }
-            _ => refused("github").hint("correct what GitHub names, then repeat the command"),
+            _ => refused(FailureKind::Github).hint("correct what GitHub names, then repeat the command"),
         };
         Err((
             failure.reason(format!("{status}: {said}")),
@@ -171,7 +171,7 @@ impl Api {
     }
 }
 
-fn refused(kind: &'static str) -> Failure {
+fn refused(kind: FailureKind) -> Failure {
     Failure::new(Exit::Failed, kind, "GitHub did not do what was asked")
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::ui::Ui;
 use machine::interrupt::Interrupt;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 /// The file that is locked, in the folder that cargo uses and git ignores.
 const FILE: &str = "target/xtask-local.lock";
@@ -51,11 +51,15 @@ impl Turn {
                 Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
             }
             if started.elapsed() > LIMIT {
-                return Err(Failure::new(Exit::Failed, "locked", "another command changes what this checkout runs")
-                    .resource(path.display().to_string())
-                    .reason(format!("it did not end within {} s", LIMIT.as_secs()))
-                    .hint("find it with: ps -ef | grep xtask")
-                    .into());
+                return Err(Failure::new(
+                    Exit::Failed,
+                    FailureKind::Locked,
+                    "another command changes what this checkout runs",
+                )
+                .resource(path.display().to_string())
+                .reason(format!("it did not end within {} s", LIMIT.as_secs()))
+                .hint("find it with: ps -ef | grep xtask")
+                .into());
             }
             if phase.is_none() && started.elapsed() > NOTICEABLE {
                 let waiting = ui.phase("lock");

@@ -15,7 +15,7 @@ use crate::ui::{Phase, Ui};
 use aws::Clients;
 use aws::signed::{Call, SECRETS_MANAGER};
 use aws::stack;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
 use model::stack::Stack;
 use model::template::Gate;
@@ -88,7 +88,7 @@ pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Ph
 /// The header's value. It is never shown.
 async fn secret(clients: &Clients, stack: &Stack, gate: &Gate) -> Result<SecretString> {
     let failed = |reason: &str| {
-        Failure::new(Exit::Failed, "proof", "the new version cannot be asked for")
+        Failure::new(Exit::Failed, FailureKind::Proof, "the new version cannot be asked for")
             .resource(format!("secret {}", gate.secret))
             .reason(reason)
             .hint("the template's Metadata.Release.Proof names a secret that the stack must have")

@@ -3,7 +3,7 @@
 use config::deployment::Environment;
 
 use aws::stack::follow::Followed;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 use model::stack::Stack;
 use model::status::Ending;
@@ -14,25 +14,25 @@ pub(crate) fn conclude(environment: &Environment, followed: &Followed) -> Result
         (Ending::Done, Some(stack)) if stack.status != "DELETE_COMPLETE" => return Ok(stack.clone()),
         (Ending::RolledBack, _) => (
             Exit::RolledBack,
-            "rolled-back",
+            FailureKind::RolledBack,
             "failed and is rolled back; the previous release runs",
             format!("mend the cause, then repeat the command; cargo xtask status {} shows what runs", environment.name),
         ),
         (Ending::RolledBackToNothing, _) => (
             Exit::RolledBack,
-            "rolled-back",
+            FailureKind::RolledBack,
             "could not be created; what had been created is gone",
             format!("mend the cause, then repeat the command with --yes; or cargo xtask destroy {}", environment.name),
         ),
         (Ending::Done, _) | (Ending::Stuck, None) => (
             Exit::NeedsHuman,
-            "gone",
+            FailureKind::Gone,
             "is gone: someone deleted it meanwhile",
             "agree with whoever did, then repeat the command".to_owned(),
         ),
         (Ending::Stuck, Some(_)) => (
             Exit::NeedsHuman,
-            "stuck",
+            FailureKind::Stuck,
             "failed and could not be rolled back",
             format!("cargo xtask status {}; then repeat the command, which names the way out", environment.name),
         ),
@@ -59,7 +59,7 @@ pub(crate) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failu
 /// Our execution came too late: what was followed was another release's.
 pub(super) fn superseded(stack: &Stack, image: &ImageReference) -> Failure {
     let runs = stack.container_uri().unwrap_or("another image");
-    Failure::new(Exit::NeedsHuman, "superseded", format!("another release took stack {}", stack.name))
+    Failure::new(Exit::NeedsHuman, FailureKind::Superseded, format!("another release took stack {}", stack.name))
         .resource(&stack.id)
         .reason(format!("it runs {runs}, not {image}"))
         .hint("repeat the command when the other release is done")

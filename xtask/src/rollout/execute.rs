@@ -12,11 +12,12 @@ use crate::ui::{Phase, Ui};
 use aws::Clients;
 use aws::stack;
 use aws::stack::NotBegun;
+use aws::stack::Watch;
 use aws::stack::change_set;
 use aws::stack::events;
 use aws::stack::events::Mark;
-use aws::stack::follow::{Followed, Following, Watch};
-use model::outcome::{Exit, Failure};
+use aws::stack::follow::{Followed, Following};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::Stack;
 use model::status;
 use model::status::{Answer, Ending};
@@ -212,16 +213,20 @@ async fn turn(
 
 fn given_up(environment: &Environment) -> Failure {
     let message = format!("stack {} could not be created, and is deleted again", environment.stack);
-    Failure::new(Exit::RolledBack, "rolled-back", message).hint("mend the cause, then repeat the command")
+    Failure::new(Exit::RolledBack, FailureKind::RolledBack, message).hint("mend the cause, then repeat the command")
 }
 
 /// AWS took the execution, and showed nothing of it.
 fn unseen(environment: &Environment) -> Failure {
     let name = &environment.name;
-    Failure::new(Exit::NeedsHuman, "not-seen", format!("stack {} shows no sign of the change", environment.stack))
-        .resource(format!("stack {}", environment.stack))
-        .reason("AWS took the execution of the change set, but neither the stack's state nor its events changed")
-        .hint(format!("cargo xtask events {name} --follow shows what happens; then repeat the command"))
+    Failure::new(
+        Exit::NeedsHuman,
+        FailureKind::NotSeen,
+        format!("stack {} shows no sign of the change", environment.stack),
+    )
+    .resource(format!("stack {}", environment.stack))
+    .reason("AWS took the execution of the change set, but neither the stack's state nor its events changed")
+    .hint(format!("cargo xtask events {name} --follow shows what happens; then repeat the command"))
 }
 
 /// An execution whose answer was lost: what the stack shows tells whether it has begun. Only a change set that still

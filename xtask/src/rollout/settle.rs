@@ -12,9 +12,10 @@ use crate::diagnose;
 use crate::ui::Ui;
 use aws::Clients;
 use aws::stack;
+use aws::stack::Watch;
 use aws::stack::events;
-use aws::stack::follow::{Following, Watch};
-use model::outcome::{Exit, Failure};
+use aws::stack::follow::Following;
+use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::{Resource, Stack};
 use model::status;
 use model::status::{Answer, Refusal};
@@ -161,8 +162,8 @@ fn retained(resources: &[Resource], body: &str) -> BTreeSet<String> {
 
 /// Why the stack is in its state, from its own history.
 async fn earlier(clients: &Clients, environment: &Environment, stack: &Stack, message: String) -> Failure {
-    let failure =
-        Failure::new(Exit::NeedsHuman, "stack-state", message).console(diagnose::console(environment, &stack.id));
+    let failure = Failure::new(Exit::NeedsHuman, FailureKind::StackState, message)
+        .console(diagnose::console(environment, &stack.id));
     match diagnose::earlier(clients, stack).await {
         Some(cause) => cause.onto(failure, None),
         None => failure
@@ -172,7 +173,7 @@ async fn earlier(clients: &Clients, environment: &Environment, stack: &Stack, me
 }
 
 fn busy(stack: &Stack, environment: &Environment) -> Failure {
-    Failure::new(Exit::Failed, "in-progress", "the stack is at work")
+    Failure::new(Exit::Failed, FailureKind::InProgress, "the stack is at work")
         .resource(format!("stack {}", stack.name))
         .reason(format!("it is {}", stack.status))
         .hint(format!("leave out --no-follow, or watch it with cargo xtask events {} --follow", environment.name))

@@ -10,10 +10,11 @@ use crate::ui::Ui;
 use aws::Clients;
 use aws::stack;
 use aws::stack::NotBegun;
+use aws::stack::Watch;
 use aws::stack::events;
 use aws::stack::events::Mark;
-use aws::stack::follow::{Following, Watch};
-use model::outcome::{Exit, Failure};
+use aws::stack::follow::Following;
+use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::Stack;
 use model::status::Ending;
 
@@ -90,7 +91,8 @@ async fn back(
         phase.done(&format!("{} is {done}: {status}", stack.name));
         return Ok(status);
     }
-    let failure = Failure::new(Exit::NeedsHuman, "stuck", format!("stack {} is not back ({status})", stack.name));
+    let failure =
+        Failure::new(Exit::NeedsHuman, FailureKind::Stuck, format!("stack {} is not back ({status})", stack.name));
     let hint = format!(
         "mend the cause and repeat cargo xtask recover {}; what cannot be brought back is given up with --skip LOGICAL_ID",
         environment.name

@@ -13,7 +13,7 @@ use aws::signed::{API_GATEWAY, COGNITO, Call, Signed};
 pub(crate) use guests::Guests;
 use machine::http;
 use machine::http::Client;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 /// The variable that holds a token of the user's own.
 pub(crate) const TOKEN: &str = "XTASK_SMOKE_TOKEN";
@@ -120,7 +120,7 @@ pub(crate) fn nobody(scopes: Option<&str>) -> Failure {
         Some(scopes) => format!("an access token with one of the scopes {scopes}"),
         None => "an ID token of its pool".to_owned(),
     };
-    Failure::new(Exit::Preflight, "sign-in", "the smoke test cannot sign in")
+    Failure::new(Exit::Preflight, FailureKind::SignIn, "the smoke test cannot sign in")
         .resource("the stack's authorizer")
         .reason("its users are not this tool's to make: the stack has no user pool of its own")
         .hint(format!("set {TOKEN} to {token}, or give --no-smoke"))
@@ -149,7 +149,7 @@ async fn machine_token(
     let base = signed.endpoint_of(&COGNITO).unwrap_or(url).trim_end_matches('/');
     let url = format!("{base}/oauth2/token");
     let failed = |reason: String| {
-        let failure = Failure::new(Exit::Failed, "sign-in", "the smoke test cannot sign in");
+        let failure = Failure::new(Exit::Failed, FailureKind::SignIn, "the smoke test cannot sign in");
         failure.resource(&url).reason(reason).hint("look at the pool's domain and at the scopes of the client")
     };
     let scope = scopes.split(',').map(str::trim).collect::<Vec<_>>().join(" ");
@@ -173,7 +173,7 @@ fn secret(value: &Value) -> Option<SecretString> {
 
 /// An answer that lacks what was asked for. It may hold other secrets, so it is not shown.
 fn odd(call: Call<'_>, reason: &str) -> Failure {
-    Failure::new(Exit::Failed, "sign-in", format!("{} does not help to sign in", call.action))
+    Failure::new(Exit::Failed, FailureKind::SignIn, format!("{} does not help to sign in", call.action))
         .resource(call.resource)
         .reason(reason)
 }

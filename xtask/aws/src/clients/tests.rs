@@ -52,7 +52,7 @@ async fn credentials_that_have_expired_are_told_as_such() {
     let server =
         sts_answers(403, &refusal("ExpiredToken", "The security token included in the request is expired")).await;
     let failure = ask(&server.uri(), &BTreeMap::new()).await.unwrap_err();
-    assert_eq!((failure.exit, failure.kind), (Exit::Preflight, "credentials"));
+    assert_eq!((failure.exit, failure.kind), (Exit::Preflight, FailureKind::Credentials));
     assert_eq!(failure.message, "the AWS credentials have expired");
 }
 

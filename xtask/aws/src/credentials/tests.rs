@@ -76,7 +76,7 @@ async fn the_hint_fits_the_profile() {
         let source = source(SEVERAL, &[("AWS_PROFILE", profile)]).await.unwrap();
         let failure = source.gave_none(&no, &BTreeMap::new());
         assert_eq!((failure.message.as_str(), failure.hint.as_deref()), (message, Some(hint)));
-        assert_eq!((failure.exit, failure.kind), (Exit::Preflight, "credentials"));
+        assert_eq!((failure.exit, failure.kind), (Exit::Preflight, FailureKind::Credentials));
     }
 }
 

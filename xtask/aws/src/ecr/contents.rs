@@ -9,7 +9,7 @@ use aws_sdk_ecr::types::{ImageDetail, ImageFailure, ImageFailureCode, ImageIdent
 
 use crate::error::failure;
 use model::attestation;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 /// An image as the repository lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub async fn remove(client: &Client, name: &str, digests: &[String]) -> Result<(
         let fine = [ImageFailureCode::ImageNotFound, ImageFailureCode::ImageReferencedByManifestList];
         let gone = |refused: &&ImageFailure| !refused.failure_code().is_some_and(|code| fine.contains(code));
         if let Some(refused) = answer.failures().iter().find(gone) {
-            return Err(Failure::new(Exit::Failed, "image", "ECR did not remove an image")
+            return Err(Failure::new(Exit::Failed, FailureKind::Image, "ECR did not remove an image")
                 .resource(resource)
                 .reason(refused.failure_reason().unwrap_or_default())
                 .into());

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::{MAX_VALUE, lock_name, path, value};
 use crate::error::failure;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::reference::hex;
 use model::stack::Stack;
@@ -123,7 +123,7 @@ pub async fn write(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> 
 pub async fn read(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
     let folder = folder(stack, hash);
     let missing = |reason: &str| {
-        Failure::new(Exit::Failed, "journal", "the release's template and parameters cannot be read")
+        Failure::new(Exit::Failed, FailureKind::Journal, "the release's template and parameters cannot be read")
             .resource(&folder)
             .reason(reason)
             .hint("choose another release, or release its commit again")

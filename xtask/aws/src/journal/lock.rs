@@ -22,7 +22,7 @@ use tokio::time::Instant;
 pub use self::holder::{Held, Holder};
 pub use self::parameter::{look, remove};
 use crate::error;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
 
 /// How often the holder renews it.
@@ -133,7 +133,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The kind of the failure of somebody who finds the environment locked.
-const REFUSED: &str = "locked";
+const REFUSED: FailureKind = FailureKind::Locked;
 
 /// What somebody is told who does not wait.
 pub fn refusal(environment: &Environment, held: &Held) -> Failure {

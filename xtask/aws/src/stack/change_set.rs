@@ -18,7 +18,7 @@ use super::{failed, grace, is_empty};
 use crate::error;
 use crate::error::failure;
 use machine::interrupt::Interrupt;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::{Value, Watch};
 use model::progress::{Progress, Reporter};
 use model::stack::ResourceChange;
@@ -178,7 +178,7 @@ async fn without(client: &Client, id: &str, request: &Request<'_>, error: anyhow
 }
 
 fn refused(request: &Request<'_>, reason: Option<String>) -> Failure {
-    Failure::new(Exit::Failed, "change-set", "CloudFormation refused the change")
+    Failure::new(Exit::Failed, FailureKind::ChangeSet, "CloudFormation refused the change")
         .resource(format!("stack {}", request.stack))
         .reason(reason.unwrap_or_else(|| "CloudFormation gave no reason".to_owned()))
         .hint(format!("mend {} or the parameters in deploy.toml", request.template.path))
@@ -229,7 +229,7 @@ async fn wait(
         if matches!(described.execution_status(), Some(ExecutionStatus::Obsolete | ExecutionStatus::ExecuteFailed)) {
             return Err(Failure::new(
                 Exit::Failed,
-                "superseded",
+                FailureKind::Superseded,
                 "the stack was changed while the change set was made",
             )
             .resource(resource)
@@ -238,7 +238,7 @@ async fn wait(
             .into());
         }
         if tokio::time::Instant::now() > deadline {
-            return Err(Failure::new(Exit::Failed, "change-set", "the change set is not worked out in time")
+            return Err(Failure::new(Exit::Failed, FailureKind::ChangeSet, "the change set is not worked out in time")
                 .resource(resource)
                 .reason(format!(
                     "its status is {} after {} s",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::follow::Watch;
+use super::Watch;
 use model::stack::Event;
 use model::stack::Stack;
 use model::status;

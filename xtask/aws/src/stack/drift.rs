@@ -12,7 +12,7 @@ use aws_sdk_cloudformation::types::{
 use super::grace;
 use crate::error::failure;
 use crate::stack;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::{Detected, Difference, Found};
 
 /// Detection takes seconds for a few resources and minutes for hundreds.
@@ -61,7 +61,7 @@ async fn wait(client: &Client, id: &str, resource: &str) -> Result<Option<String
             }
             _ if tokio::time::Instant::now() > deadline => {
                 let seconds = DEADLINE.as_secs();
-                return Err(Failure::new(Exit::Failed, "drift-detection", "drift is not detected in time")
+                return Err(Failure::new(Exit::Failed, FailureKind::DriftDetection, "drift is not detected in time")
                     .resource(resource)
                     .reason(format!("the detection still goes on after {seconds} s"))
                     .hint("repeat the command")

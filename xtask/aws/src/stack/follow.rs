@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use crate::Clients;
 use crate::error;
 use crate::stack;
+use crate::stack::Watch;
 use crate::stack::cause::Cause;
 use crate::stack::consistency::{Judge, LAG, Verdict};
 use crate::stack::crash::Guard;
-use crate::stack::events::Mark;
 use crate::stack::evidence;
 use crate::stack::pause::{Pause, Waits};
 use machine::http::jitter;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
 use model::stack::Event;
 use model::stack::Stack;
@@ -59,41 +59,6 @@ pub enum Watched {
     },
     /// A deployment waits for its proof, and goes on or back when it is answered.
     Paused(Pause),
-}
-
-/// What is watched.
-#[derive(Debug)]
-pub struct Watch<'a> {
-    pub stack_id: &'a str,
-    /// The stack as it was before the operation, which AWS may still show for a while.
-    pub before: Option<&'a Stack>,
-    pub mark: Mark,
-    /// The tokens of the calls that began the operation; none where another run did.
-    pub tokens: Vec<String>,
-    /// Whether it is not known that the operation has begun: then watching also ends where nothing is seen of it.
-    pub in_doubt: bool,
-    /// Whether the operation ends with no stack.
-    pub deleting: bool,
-    /// Whether watching stops when the operation can only fail.
-    pub until_hopeless: bool,
-    /// Whether watching stops when a deployment waits for its proof.
-    pub until_paused: bool,
-}
-
-impl<'a> Watch<'a> {
-    /// To the end, whatever is seen on the way.
-    pub fn of(stack_id: &'a str, before: Option<&'a Stack>, mark: Mark) -> Self {
-        Self {
-            stack_id,
-            before,
-            mark,
-            tokens: Vec::new(),
-            in_doubt: false,
-            deleting: false,
-            until_hopeless: false,
-            until_paused: false,
-        }
-    }
 }
 
 /// Watching that can be taken up where it stopped.
@@ -215,7 +180,7 @@ impl<'a> Following<'a> {
             }
             if self.started.elapsed() > DEADLINE {
                 let message = format!("the stack is still at work after {} minutes", DEADLINE.as_secs() / 60);
-                let failure = Failure::new(Exit::NeedsHuman, "deadline", message);
+                let failure = Failure::new(Exit::NeedsHuman, FailureKind::Deadline, message);
                 return Err(failure.resource(self.watch.stack_id).into());
             }
         }
@@ -276,7 +241,7 @@ impl<'a> Following<'a> {
             // Asking again with the same credentials cannot help.
             let message = "the stack cannot be watched any more: the credentials have expired".to_owned();
             let hint = failure.hint.clone();
-            let failure = Failure { exit: Exit::NeedsHuman, kind: "credentials", message, ..failure };
+            let failure = Failure { exit: Exit::NeedsHuman, kind: FailureKind::Credentials, message, ..failure };
             return Err(hint.into_iter().fold(failure, Failure::note).into());
         }
         // Being asked for patience says nothing about the stack, however often.

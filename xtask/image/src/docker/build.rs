@@ -13,7 +13,7 @@ use bollard::{Docker, body_try_stream};
 use super::call::{self, CHANGE, CallError, LOOKUP, ask};
 use super::context::BuildContext;
 use super::owner::{self, Owner};
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 use model::progress::{Progress, Reporter};
 
@@ -154,7 +154,7 @@ impl Image {
         if Platform::from_oci(&self.platform).map(Platform::oci) == Some(platform) {
             return Ok(());
         }
-        Err(Failure::new(Exit::Failed, "platform", "the image is for another platform than its environment")
+        Err(Failure::new(Exit::Failed, FailureKind::Platform, "the image is for another platform than its environment")
             .resource(reference)
             .reason(format!("the image is {}, the environment runs {platform}", self.platform))
             .hint("check the base image of docker/Dockerfile and the Architecture parameter in deploy.toml"))
@@ -245,7 +245,10 @@ impl Output {
         } else {
             "repeat with --verbose to see every step"
         };
-        Failure::new(Exit::Failed, "build", "the image cannot be built").resource(reference).reason(text).hint(hint)
+        Failure::new(Exit::Failed, FailureKind::Build, "the image cannot be built")
+            .resource(reference)
+            .reason(text)
+            .hint(hint)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bollard::errors::Error;
 use futures_util::{Stream, StreamExt as _};
 
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
 
 /// Longest that the engine may take to answer a question.
@@ -60,7 +60,7 @@ impl CallError {
     /// As a failure of what was asked, such as `cannot look up image api:1`.
     pub(super) fn failure(self, what: impl Display) -> Failure {
         let hint = hint(&self.reason).unwrap_or("check the engine: docker info");
-        Failure::new(Exit::Failed, "docker", what.to_string()).reason(self.reason).hint(hint)
+        Failure::new(Exit::Failed, FailureKind::Docker, what.to_string()).reason(self.reason).hint(hint)
     }
 }
 

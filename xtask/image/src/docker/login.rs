@@ -15,7 +15,7 @@ use tokio::process::Command;
 use super::call::LOOKUP;
 use super::cli_config::{self, SavedLogin};
 use model::credentials::Credentials;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 /// What a helper says where it has no login for a registry
 /// (<https://github.com/docker/docker-credential-helpers/blob/v0.9.3/credentials/error.go>).
@@ -115,7 +115,9 @@ async fn ask(program: &str, server: &str, vars: &BTreeMap<String, String>) -> Re
 }
 
 fn failure(host: &str, reason: String) -> Failure {
-    Failure::new(Exit::Failed, "registry-login", "the registry's password cannot be read").resource(host).reason(reason)
+    Failure::new(Exit::Failed, FailureKind::RegistryLogin, "the registry's password cannot be read")
+        .resource(host)
+        .reason(reason)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::call::{self, CHANGE, LOOKUP, ask};
 use super::megabytes;
 use machine::http;
 use model::credentials::Credentials;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
 use model::reference::{Digest, ImageReference};
 
@@ -168,7 +168,7 @@ fn failure(target: &ImageReference, reason: String) -> Failure {
         "check that the engine reaches the registry; a registry without TLS must be on loopback or be listed in the \
          engine's insecure-registries"
     };
-    Failure::new(Exit::Failed, "push", "the registry did not take the image")
+    Failure::new(Exit::Failed, FailureKind::Push, "the registry did not take the image")
         .resource(target.to_string())
         .reason(reason)
         .hint(hint)

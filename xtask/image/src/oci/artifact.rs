@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Descriptor, MANIFEST, Put, Registry};
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::Digest;
 
 /// What stands for a configuration where there is none
@@ -144,9 +144,13 @@ impl Registry {
         if manifest.is_some_and(|manifest| manifest.kind() == kind && manifest.is_about(subject)) {
             return Ok(Descriptor { artifact_type: Some(kind.to_owned()), ..descriptor });
         }
-        Err(Failure::new(Exit::Failed, "attestation", "the tag for what is attached to the image names something else")
-            .resource(self.url(&format!("manifests/{tag}")))
-            .reason(format!("it is no {kind} about {subject}"))
-            .hint("find out who has put it there, and remove it"))
+        Err(Failure::new(
+            Exit::Failed,
+            FailureKind::Attestation,
+            "the tag for what is attached to the image names something else",
+        )
+        .resource(self.url(&format!("manifests/{tag}")))
+        .reason(format!("it is no {kind} about {subject}"))
+        .hint("find out who has put it there, and remove it"))
     }
 }

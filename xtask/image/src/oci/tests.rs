@@ -12,6 +12,7 @@ use super::artifact::Document;
 use super::*;
 use machine::http::Http;
 use model::credentials::Credentials;
+use model::outcome::FailureKind;
 use model::reference::ImageReference;
 
 const KIND: &str = "application/vnd.example+json";
@@ -187,7 +188,7 @@ async fn a_tag_that_names_something_else_is_told_and_nothing_is_moved() {
     let (registry, store, _server) = registry(Ways::default()).await;
     registry.put_manifest("one", MANIFEST, IMAGE.to_vec()).await.unwrap();
     let failure = registry.attach(&subject(), vec![document("one", "{}")]).await.unwrap_err();
-    assert_eq!(failure.kind, "attestation");
+    assert_eq!(failure.kind, FailureKind::Attestation);
     assert_eq!(registry.put_manifest("one", MANIFEST, b"{}".to_vec()).await.unwrap(), Put::Taken);
     assert_eq!(store.lock().unwrap().tags["one"], digest(IMAGE));
 }

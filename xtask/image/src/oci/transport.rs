@@ -15,7 +15,7 @@ use super::authorization::{Challenge, Token, basic};
 use machine::http;
 use machine::http::{Client, Http, Lost, words};
 use model::credentials::Credentials;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 
 /// Longest answer that is read, in bytes. A bill of materials has a hundredth of it.
@@ -270,5 +270,8 @@ fn failure(what: &str, resource: String, reason: String) -> Failure {
     } else {
         "check that this machine reaches the registry over HTTPS, or over HTTP on its loopback; then repeat the command"
     };
-    Failure::new(Exit::Failed, "registry", format!("the registry {what}")).resource(resource).reason(reason).hint(hint)
+    Failure::new(Exit::Failed, FailureKind::Registry, format!("the registry {what}"))
+        .resource(resource)
+        .reason(reason)
+        .hint(hint)
 }

@@ -186,5 +186,5 @@ async fn what_the_service_is_made_of_is_what_cargos_metadata_says_too() {
 async fn without_a_lock_file_there_is_no_bill() {
     let folder = tempfile::tempdir().unwrap();
     let failure = Failure::of(&written(folder.path(), &[]).await.unwrap_err());
-    assert_eq!((failure.kind, failure.resource.as_deref()), ("sbom", Some(LOCK)));
+    assert_eq!((failure.kind, failure.resource.as_deref()), (FailureKind::Sbom, Some(LOCK)));
 }

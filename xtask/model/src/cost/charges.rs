@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::prices::{self, Prices};
+use super::{is, number, referenced};
 use crate::template::evaluate::{Resource, text};
 
 /// GiB of the root volume of Amazon Linux, where a template does not say.
@@ -252,19 +253,6 @@ fn serves_machines(properties: &Value) -> bool {
 fn watches_containers(properties: &Value) -> bool {
     let settings = properties["ClusterSettings"].as_array().into_iter().flatten();
     settings.into_iter().any(|setting| is(&setting["Name"], "containerInsights") && !is(&setting["Value"], "disabled"))
-}
-
-/// The resource that a value refers to.
-pub(super) fn referenced<'a>(value: &Value, all: &'a BTreeMap<String, Resource>) -> Option<&'a Resource> {
-    all.get(value["Ref"].as_str()?)
-}
-
-pub(super) fn number(value: &Value) -> Option<f64> {
-    text(value)?.parse().ok()
-}
-
-pub(super) fn is(value: &Value, expected: &str) -> bool {
-    text(value).as_deref() == Some(expected)
 }
 
 /// Lists of a template are short.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::charges::{is, number, referenced};
 use super::prices::{self, Prices};
+use super::{is, number, referenced};
 use crate::template::evaluate::Resource;
 
 /// The parts of a service's price; none where its tasks run on machines that are counted themselves.

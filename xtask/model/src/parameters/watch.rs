@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use config::deployment::Environment;
 
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{Exit, Failure, FailureKind};
 use crate::template::Template;
 
 /// Outputs of a stack whose names begin so hold the ARNs of its alarms.
@@ -40,7 +40,7 @@ pub fn watch(
     }
     let named: Vec<(&String, &String)> = outputs.iter().filter(|(name, _)| name.starts_with(ROLLBACK_ALARM)).collect();
     let failure = |message: String| {
-        Failure::new(Exit::Failed, "rollback-alarms", message)
+        Failure::new(Exit::Failed, FailureKind::RollbackAlarms, message)
             .resource(format!("stack {}", environment.stack))
             .hint(format!("mend the outputs {ROLLBACK_ALARM}… in {}", template.path))
     };
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(watching(15, 0, Some(&outputs)).unwrap().alarms.len(), 5);
         outputs.push(("RollbackAlarm6", ARN));
         let failure = watching(15, 0, Some(&outputs)).unwrap_err();
-        assert_eq!((failure.exit, failure.kind), (Exit::Failed, "rollback-alarms"));
+        assert_eq!((failure.exit, failure.kind), (Exit::Failed, FailureKind::RollbackAlarms));
         assert_eq!(failure.reason.as_deref(), Some("CloudFormation takes at most 5"));
         assert_eq!(failure.hint.as_deref(), Some("mend the outputs RollbackAlarm… in infra/t.yaml"));
     }

@@ -68,7 +68,7 @@ fn sources_and_builder_are_of_the_repository() {
         Told { repository: String::new(), ..told() },
     ] {
         let failure = from(&other, REPOSITORY).unwrap_err();
-        assert_eq!((failure.exit, failure.kind), (Exit::Preflight, "attestation"), "{other:?}");
+        assert_eq!((failure.exit, failure.kind), (Exit::Preflight, FailureKind::Attestation), "{other:?}");
     }
 }
 

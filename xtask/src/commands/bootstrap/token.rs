@@ -14,7 +14,7 @@ use crate::preflight;
 use crate::ui::Ui;
 use aws::stack;
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::policy::Level;
 use model::report::Check;
 use model::trust::{Finding, Trust};
@@ -69,7 +69,7 @@ async fn deployed(environment: &Environment, context: &Context) -> Result<Trust>
     let (clients, _) = preflight::account(context, environment).await?;
     let stack = stack::describe(&clients.cloudformation, &own.stack).await?;
     stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)).ok_or_else(|| {
-        Failure::new(Exit::Preflight, "trust", "there is no trust to hold the token against")
+        Failure::new(Exit::Preflight, FailureKind::Trust, "there is no trust to hold the token against")
             .resource(format!("stack {}", own.stack))
             .reason(if stack.is_some() { "it trusts no pipeline" } else { "it does not exist" })
             .hint(format!(

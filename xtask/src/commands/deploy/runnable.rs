@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use image::oci::Descriptor;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 use model::reference::ImageReference;
 
@@ -84,7 +84,7 @@ impl Target<'_> {
     }
 
     fn refusal(self, reason: String) -> Failure {
-        Failure::new(Exit::Preflight, "image", "the image cannot run in this environment")
+        Failure::new(Exit::Preflight, FailureKind::Image, "the image cannot run in this environment")
             .resource(self.image.to_string())
             .reason(reason)
             .hint(format!(

@@ -15,7 +15,7 @@ use crate::supplement::Supplement;
 use crate::ui::Ui;
 use aws::stack;
 use model::outcome;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters as plan;
 use model::parameters::Value;
 use model::stack::Stack;
@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
 fn checked(context: &Context, environment: &Environment) -> Result<Template> {
     let template = context.other_template(environment)?;
     if template.declares(CONTAINER_URI) {
-        return Err(Failure::new(Exit::Usage, "image", "which image to deploy is not said")
+        return Err(Failure::new(Exit::Usage, FailureKind::Image, "which image to deploy is not said")
             .resource(&environment.template)
             .reason(format!("the template runs one: it has the parameter {CONTAINER_URI}"))
             .hint("name it with --image, or use cargo xtask release")

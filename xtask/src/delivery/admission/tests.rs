@@ -83,7 +83,7 @@ async fn findings_keep_an_image_out_from_the_severity_that_the_environment_names
     assert!(result.is_ok() && findings == Some(2), "nothing is critical: {result:?}");
     let (result, findings) = admitted("block_severity = \"high\"", HOST, &rule(), &[]).await;
     let failure = result.unwrap_err();
-    assert_eq!((failure.exit, failure.kind, findings), (Exit::Preflight, "scan", Some(2)));
+    assert_eq!((failure.exit, failure.kind, findings), (Exit::Preflight, FailureKind::Scan, Some(2)));
     assert_eq!(failure.message, "the image has a finding of severity high or above, which dev does not take");
     assert_eq!(failure.reason.as_deref(), Some("CVE-2026-1, high in openssl 3.0.1"));
     assert!(failure.hint.unwrap().contains("--allow-finding CVE-2026-1"));
@@ -166,7 +166,10 @@ async fn a_scan_without_a_result_blocks_and_says_how_to_allow_it() {
             mock!(Client::describe_image_scan_findings).then_output(move || answer.clone())
         };
         let failure = admitted("protected = true", HOST, &rule(), &[]).await.0.unwrap_err();
-        assert_eq!((failure.exit, failure.kind, failure.reason.as_deref()), (Exit::Preflight, "scan", Some(reason)));
+        assert_eq!(
+            (failure.exit, failure.kind, failure.reason.as_deref()),
+            (Exit::Preflight, FailureKind::Scan, Some(reason))
+        );
         let hint = failure.hint.unwrap();
         assert!(hint.contains("aws ecr start-image-scan") && hint.contains("block_severity = \"none\""), "{hint}");
         assert!(admitted("protected = true\nblock_severity = \"none\"", HOST, &rule(), &[]).await.0.is_ok());

@@ -56,7 +56,7 @@ async fn a_missing_permission_says_which() {
     let refusal = ResponseTemplate::new(403).set_body_json(refusal);
     Mock::given(method("GET")).respond_with(refusal).expect(1).mount(&server).await;
     let failure = api.comment(12, MARK, "changes").await.unwrap_err();
-    assert_eq!(failure.kind, "denied");
+    assert_eq!(failure.kind, FailureKind::Denied);
     let told = format!("{failure:?}");
     assert!(told.contains("Resource not accessible") && told.contains("pull-requests: write"), "{told}");
     assert!(!told.contains("ghs_secret"), "{told}");
@@ -70,7 +70,7 @@ async fn what_was_perhaps_made_is_not_made_again() {
     Mock::given(method("GET")).respond_with(ResponseTemplate::new(502)).up_to_n_times(1).mount(&server).await;
     Mock::given(method("GET")).respond_with(empty).mount(&server).await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(502)).expect(1).mount(&server).await;
-    assert_eq!(api.comment(12, MARK, "changes").await.unwrap_err().kind, "github");
+    assert_eq!(api.comment(12, MARK, "changes").await.unwrap_err().kind, FailureKind::Github);
 }
 
 #[tokio::test]

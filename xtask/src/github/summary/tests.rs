@@ -1,5 +1,5 @@
 use super::*;
-use model::outcome::{Exit, Place};
+use model::outcome::{Exit, FailureKind, Place};
 use model::record::Change;
 use model::report::PhaseRecord;
 use model::stack::ResourceChange;
@@ -52,7 +52,7 @@ fn a_release_shows_where_it_answers_and_what_it_did() {
 
 #[test]
 fn a_failure_shows_its_diagnosis_and_nothing_that_renders() {
-    let error = Failure::new(Exit::RolledBack, "rolled-back", "stack <b>dev</b> failed")
+    let error = Failure::new(Exit::RolledBack, FailureKind::RolledBack, "stack <b>dev</b> failed")
         .resource("Service")
         .reason("```\n@everyone")
         .place(Some(Place { file: "infra/a.yaml".to_owned(), line: 3 }))

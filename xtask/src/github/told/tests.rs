@@ -1,9 +1,9 @@
 use super::*;
-use model::outcome::{Exit, Place, preflight};
+use model::outcome::{Exit, FailureKind, Place, preflight};
 use model::record::Change;
 
 fn failure() -> Failure {
-    Failure::new(Exit::RolledBack, "rolled-back", "stack rest-api-dev failed, and is rolled back")
+    Failure::new(Exit::RolledBack, FailureKind::RolledBack, "stack rest-api-dev failed, and is rolled back")
         .resource("Service (AWS::ECS::Service)")
         .reason("100% of the tasks failed:\nexit code 1")
         .place(Some(Place { file: "infra/a,b.yaml".to_owned(), line: 12 }))
@@ -22,7 +22,7 @@ fn an_annotation_stands_at_the_line_of_the_template() {
 
 #[test]
 fn every_problem_of_several_has_its_own() {
-    let problems = ["one", "two"].map(|name| Failure::new(Exit::Preflight, "docker", name));
+    let problems = ["one", "two"].map(|name| Failure::new(Exit::Preflight, FailureKind::Docker, name));
     let annotations = annotations(&preflight(&problems));
     assert_eq!(annotations, ["::error title=one::one", "::error title=two::two"]);
 }

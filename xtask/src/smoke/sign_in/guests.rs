@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{odd, secret};
 use aws::signed::{COGNITO, Call, Signed};
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 
 /// One of each kind that a password policy may ask for.
 const KINDS: &[u8; 4] = b"aZ7!";
@@ -34,7 +34,7 @@ impl Guests {
     /// What AWS says.
     pub(super) async fn welcome(&self, signed: &Signed, pool: &str, client: &str) -> Result<SecretString, Failure> {
         let chance = random().map_err(|reason| {
-            let failure = Failure::new(Exit::Failed, "sign-in", "a user for the smoke test cannot be made");
+            let failure = Failure::new(Exit::Failed, FailureKind::SignIn, "a user for the smoke test cannot be made");
             failure.resource(format!("user pool {pool}")).reason(reason)
         })?;
         let (name, password) = chance.split_at(16);

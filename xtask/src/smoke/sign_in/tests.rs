@@ -31,7 +31,7 @@ fn the_outputs_say_how_to_sign_in() {
     }
     let foreign = outputs(&[("Authorizer", "COGNITO"), ("AuthorizationScopes", "api/read")]);
     let failure = way(&foreign, None).unwrap_err();
-    assert_eq!((failure.exit, failure.kind), (Exit::Preflight, "sign-in"));
+    assert_eq!((failure.exit, failure.kind), (Exit::Preflight, FailureKind::SignIn));
     let hint = failure.hint.unwrap();
     assert!(hint.contains("XTASK_SMOKE_TOKEN") && hint.contains("api/read"), "{hint}");
 }

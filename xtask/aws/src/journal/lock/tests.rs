@@ -125,7 +125,7 @@ fn other(age: Duration) -> Stored {
 async fn the_second_sees_who_holds_the_environment_and_stops() {
     let stored = other(Duration::from_secs(40));
     let failure = Failure::of(&try_take(&Locks::default(), &stored, "me", false).await.err().unwrap());
-    assert_eq!((failure.exit, failure.kind), (Exit::Failed, "locked"));
+    assert_eq!((failure.exit, failure.kind), (Exit::Failed, FailureKind::Locked));
     let reason = failure.reason.unwrap();
     for part in ["release of arn:aws:iam::111122223333:user/releaser", "commit 0123456789ab", "since 20", "40 s ago"] {
         assert!(reason.contains(part), "{reason}");
@@ -166,7 +166,7 @@ async fn a_holder_that_only_seems_dead_keeps_it() {
         beating.lock().unwrap().versions.push(again);
     });
     let failure = Failure::of(&try_take(&Locks::default(), &stored, "me", false).await.err().unwrap());
-    assert_eq!(failure.kind, "locked");
+    assert_eq!(failure.kind, FailureKind::Locked);
 }
 
 #[cfg(target_os = "linux")]
@@ -190,7 +190,7 @@ async fn the_holder_keeps_it_alive_and_notices_its_loss() {
     stored.lock().unwrap().versions.push(value("thief"));
     tokio::time::sleep(Duration::from_secs(40)).await;
     let failure = Failure::of(&check(&lock).await.unwrap_err());
-    assert!(failure.kind == "locked" && failure.reason.unwrap().contains("now it is release of"));
+    assert!(failure.kind == FailureKind::Locked && failure.reason.unwrap().contains("now it is release of"));
     // What is somebody else's stays.
     locks.give_back(&lock).await;
     assert_eq!(stored.lock().unwrap().held_by().as_deref(), Some("thief"));
@@ -203,7 +203,7 @@ async fn a_lock_that_was_taken_away_at_once_is_not_ours() {
     let (stored, locks) = (Stored::default(), Locks::default());
     let lock = try_take(&locks, &stored, "me", false).await.unwrap();
     stored.lock().unwrap().versions = vec![value("thief")];
-    assert_eq!(Failure::of(&check(&lock).await.unwrap_err()).kind, "locked");
+    assert_eq!(Failure::of(&check(&lock).await.unwrap_err()).kind, FailureKind::Locked);
     locks.give_back(&lock).await;
     assert_eq!(stored.lock().unwrap().held_by().as_deref(), Some("thief"));
 }
@@ -236,7 +236,7 @@ async fn of_two_that_take_over_the_first_has_it() {
     let (stored, locks) = (other(LIFETIME * 2), Locks::default());
     stored.lock().unwrap().rival = Some((false, value("faster")));
     let failure = Failure::of(&try_take(&locks, &stored, "me", false).await.err().unwrap());
-    assert_eq!(failure.kind, "locked");
+    assert_eq!(failure.kind, FailureKind::Locked);
     assert_eq!(stored.lock().unwrap().held_by().as_deref(), Some("faster"), "what we wrote over it is undone");
 }
 
@@ -248,7 +248,7 @@ async fn a_heartbeat_does_not_take_a_lock_away() {
     stored.lock().unwrap().rival = Some((true, value("next")));
     tokio::time::sleep(Duration::from_secs(40)).await;
     assert_eq!(stored.lock().unwrap().held_by().as_deref(), Some("next"));
-    assert_eq!(Failure::of(&check(&lock).await.unwrap_err()).kind, "locked");
+    assert_eq!(Failure::of(&check(&lock).await.unwrap_err()).kind, FailureKind::Locked);
 }
 
 #[tokio::test(start_paused = true)]

@@ -98,5 +98,5 @@ async fn a_detection_without_an_end_is_given_up() {
     let begun = begun();
     let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&begun, &goes_on]);
     let failure = Failure::of(&detect(&client, "s").await.unwrap_err());
-    assert_eq!(failure.kind, "drift-detection");
+    assert_eq!(failure.kind, FailureKind::DriftDetection);
 }

@@ -1,5 +1,6 @@
 //! How many looks may fail.
 
+use crate::stack::events::Mark;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::config::{BehaviorVersion, Config};
 
@@ -10,7 +11,7 @@ use model::progress::unread;
 /// A look that AWS answers with this; nothing is asked.
 fn failed(class: AwsClass) -> anyhow::Error {
     let said = AwsError { operation: "cloudformation:DescribeStacks".to_owned(), code: None, class, refused: true };
-    Failure::new(Exit::Failed, "aws", "it failed").aws(said).into()
+    Failure::new(Exit::Failed, FailureKind::Aws, "it failed").aws(said).into()
 }
 
 #[test]
