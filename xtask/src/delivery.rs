@@ -39,7 +39,7 @@ const SPACING: Duration = Duration::from_millis(400);
 /// A change that somebody wants.
 pub(crate) struct Delivery<'a> {
     pub(crate) context: &'a Context,
-    pub(crate) ready: &'a Ready,
+    pub(crate) ready: &'a Ready<'a>,
     pub(crate) wanted: Wanted<'a>,
     pub(crate) proof: &'a Proof,
     pub(crate) conduct: &'a Conduct,
@@ -64,7 +64,7 @@ pub(crate) async fn deliver(delivery: &Delivery<'_>) -> Result<()> {
     delivery.note();
     // Compiling may have taken long.
     let seen = delivery.fresh(&ready.seen).await?;
-    if context.interrupt.or(rollout::is_current(&ready.clients, wanted, &seen)).await? {
+    if context.interrupt.or(rollout::is_current(&ready.session.clients, wanted, &seen)).await? {
         ui.phase("stack").skipped(&format!("{} is already current", wanted.environment.stack));
         return delivery.stay(&seen).await;
     }
@@ -105,7 +105,7 @@ pub(crate) async fn carry_out(delivery: &Delivery<'_>, proposal: &Proposal) -> R
 impl Delivery<'_> {
     fn note(&self) {
         let image = &self.wanted.image;
-        self.context.report(|report| {
+        self.ui.note(|report| {
             report.image = Some(image.to_string());
             report.digest = image.digest.as_ref().map(ToString::to_string);
         });
@@ -114,9 +114,9 @@ impl Delivery<'_> {
     async fn lock(&self, phase: &Phase<'_>) -> Result<Arc<Lock>> {
         let run = model::job::run_url(&self.context.vars);
         let commit = self.commit.as_deref();
-        let by = &self.ready.identity.arn;
+        let by = &self.ready.session.identity.arn;
         let holder = Holder::this_run(&rollout::token(), by, &self.doing, commit, run.as_deref());
-        let (client, environment) = (&self.ready.clients.ssm, self.wanted.environment);
+        let (client, environment) = (&self.ready.session.clients.ssm, self.wanted.environment);
         let report = |step: Progress<'_>| phase.report(step);
         let take = self.context.locks.take(client, environment, holder, self.conduct.wait, &report);
         self.context.interrupt.or(take).await
@@ -131,7 +131,7 @@ impl Delivery<'_> {
         if !seen.is_old() {
             return Ok(seen.clone());
         }
-        self.context.interrupt.or(rollout::look(&self.ready.clients, self.wanted.environment)).await
+        self.context.interrupt.or(rollout::look(&self.ready.session.clients, self.wanted.environment)).await
     }
 
     /// Under the lock: executes a plan, unless somebody was there since it was compared.
@@ -148,7 +148,7 @@ impl Delivery<'_> {
     /// Under the lock: settle, propose, ask, apply.
     async fn change(&self, lock: &Lock, seen: Seen, phase: Phase<'_>) -> Result<()> {
         let Self { context, ready, wanted, conduct, ui, .. } = self;
-        let clients = &ready.clients;
+        let clients = &ready.session.clients;
         let old = seen.is_old();
         let seen = self.fresh(&seen).await?;
         let follow = !conduct.no_follow;
@@ -175,7 +175,7 @@ impl Delivery<'_> {
         };
         let outlook = Outlook::of(clients, wanted, &proposal, &settled).await;
         outlook.show(&phase);
-        context.report(|report| {
+        ui.note(|report| {
             report.cost = outlook.cost;
             report.eta = outlook.eta;
         });
@@ -196,13 +196,13 @@ impl Delivery<'_> {
     async fn carry(&self, lock: &Lock, seen: &Seen, proposal: &Proposal, phase: Phase<'_>) -> Result<Stack> {
         let Self { ready, ui, .. } = self;
         if let Err(error) = self.context.interrupt.or(lock.check(&|step| phase.report(step))).await {
-            proposal.abandon(&ready.clients.cloudformation).await;
+            proposal.abandon(&ready.session.clients.cloudformation).await;
             return Err(error);
         }
-        self.context.report(|report| report.changes = Some(proposal.set.changes.clone()));
+        self.ui.note(|report| report.changes = Some(proposal.set.changes.clone()));
         let change = if proposal.create { Change::Create } else { Change::Update };
         let begun = Instant::now();
-        let executed = rollout::execute(self.asker(), &ready.clients, proposal, phase, ui).await;
+        let executed = rollout::execute(self.asker(), &ready.session.clients, proposal, phase, ui).await;
         let seconds = begun.elapsed().as_secs_f64();
         let stack = match executed {
             Ok(stack) => stack,
@@ -238,13 +238,13 @@ impl Delivery<'_> {
             self.record(seen, stack, Change::None, 0.0).await?;
         }
         if let Some(dead) = seen.remembered.lock.as_ref().filter(|_| !busy) {
-            self.context.interrupt.or(lock::remove(&self.ready.clients.ssm, &stack.name, dead, false)).await?;
+            self.context.interrupt.or(lock::remove(&self.ready.session.clients.ssm, &stack.name, dead, false)).await?;
         }
         self.result(stack)
     }
 
     fn show(&self, stack: &Stack, change: Change) {
-        self.context.report(|report| {
+        self.ui.note(|report| {
             report.change = Some(change);
             report.outputs = Some(stack.outputs.clone());
         });
@@ -256,7 +256,7 @@ impl Delivery<'_> {
     async fn prove(&self, stack: &Stack, spacing: Duration, before: Option<Digest>) -> Result<()> {
         let base = proof::base_url(self.wanted.environment, stack, self.proof.smoke_url.as_deref());
         if let Ok(base) = &base {
-            self.context.report(|report| report.url = Some(proof::shown(base)));
+            self.ui.note(|report| report.url = Some(proof::shown(base)));
         }
         if self.proof.no_smoke {
             return Ok(());
@@ -264,7 +264,7 @@ impl Delivery<'_> {
         let base = base?;
         let manner = Manner { patience: PATIENCE, spacing, exit: Exit::NeedsHuman, before };
         let digest = self.wanted.image.digest.clone();
-        let (clients, wanted) = (&self.ready.clients, &self.wanted);
+        let (clients, wanted) = (&self.ready.session.clients, &self.wanted);
         let door = Door::Stack(clients, stack);
         let proved = async {
             tokio::select! {
@@ -272,7 +272,7 @@ impl Delivery<'_> {
                 // Who does not stay up need not be asked for minutes.
                 failure = diagnose::crash(clients, wanted.environment, &wanted.template, stack, self.ui) => {
                     let smoke = Smoke { status: "not-answering", served_digest: None };
-                    self.context.report(|report| report.smoke = Some(smoke));
+                    self.ui.note(|report| report.smoke = Some(smoke));
                     Err(failure.into())
                 }
             }

@@ -46,7 +46,7 @@ impl Supplement<'_> {
         let mut plan = vec![format!("{verb} stack {} of {}", self.environment.stack, self.environment.template)];
         plan.extend(parts);
         self.ui.result(&plan.join("\n"));
-        self.context.report(|report| report.plan = Some(plan));
+        self.ui.note(|report| report.plan = Some(plan));
         Ok(None)
     }
 
@@ -65,7 +65,7 @@ impl Supplement<'_> {
         let wish = Wish { environment, template, parameters: values, before: before.clone(), allow: manners.allow };
         let Some(proposal) = rollout::propose(context, clients, wish, &phase, ui).await? else {
             phase.skipped(&format!("{} is already current", environment.stack));
-            context.report(|report| report.change = Some(Change::None));
+            ui.note(|report| report.change = Some(Change::None));
             return Ok(before);
         };
         if let Some(question) = question {
@@ -80,7 +80,7 @@ impl Supplement<'_> {
         let (change, done) = if proposal.create { (Change::Create, "created") } else { (Change::Update, "updated") };
         let stack = rollout::bring(context, clients, (environment, template), &proposal, &phase, ui).await?;
         phase.done(&format!("{} {done}", stack.name));
-        context.report(|report| report.change = Some(change));
+        ui.note(|report| report.change = Some(change));
         Ok(Some(stack))
     }
 
@@ -93,7 +93,7 @@ impl Supplement<'_> {
             return Ok(None);
         }
         self.ui.phase("stack").skipped(&format!("{} is already current", stack.name));
-        self.context.report(|report| report.change = Some(Change::None));
+        self.ui.note(|report| report.change = Some(Change::None));
         Ok(Some(stack.clone()))
     }
 }

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 
-use super::release;
 use crate::cli::{Apply, Conduct, Proof};
 use crate::context::Context;
 use crate::delivery;
@@ -13,6 +12,7 @@ use crate::preflight;
 use crate::preflight::Check;
 use crate::rollout;
 use crate::rollout::{Origin, Proposal, Wanted};
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::ecr;
 use aws::stack::change_set;
@@ -23,12 +23,12 @@ use model::status::Answer;
 pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result<()> {
     let plan = PlanFile::read(&arguments.plan)?;
     let environment = context.environment(&plan.environment)?;
-    release::note(context, environment);
+    ui.about(environment);
     let image = plan.image()?;
     let proof = Proof { smoke_url: arguments.smoke_url.clone(), no_smoke: arguments.no_smoke, registry: None };
     let check = Check { context, environment, proof: &proof, wait: arguments.wait, engine: false, own_template: true };
     let there = image.clone();
-    let also = async |clients: &aws::Clients, _: &_, _: &_| ecr::has(&clients.ecr, &there).await;
+    let also = async |session: &Session<'_>, _: &_| ecr::has(&session.clients.ecr, &there).await;
     let (ready, has_image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let origin = Origin::Settings(&context.deployment.service);
     let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
@@ -48,7 +48,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
         ui,
     };
     let (wanted, stack) = (&delivery.wanted, ready.seen.stack.as_ref());
-    let current = context.interrupt.or(rollout::is_current(&ready.clients, wanted, &ready.seen)).await?;
+    let current = context.interrupt.or(rollout::is_current(&ready.session.clients, wanted, &ready.seen)).await?;
     let begun = stack.is_some_and(|stack| {
         status::answer(Some(&stack.status)) == Answer::Wait && stack.container_uri() == Some(plan.image.as_str())
     });
@@ -56,11 +56,11 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
         // It was applied before, perhaps by a run that was cut short: it is followed, proved and recorded.
         return delivery::deliver(&delivery).await;
     }
-    let mut moved = plan.moved(&ready.identity.account, wanted, stack);
+    let mut moved = plan.moved(&ready.session.identity.account, wanted, stack);
     if has_image == Some(false) {
         moved.push(format!("image: the registry has no {} any more", plan.image));
     }
-    let client = &ready.clients.cloudformation;
+    let client = &ready.session.clients.cloudformation;
     let mut set = None;
     if let (Some(id), Some(stack_id)) = (&plan.change_set, &plan.stack_id) {
         match context.interrupt.or(change_set::state(client, stack_id, id)).await? {

@@ -5,14 +5,13 @@ mod token;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::bootstrap;
 use crate::bootstrap::{Asked, There};
 use crate::cli::Bootstrap;
 use crate::context::Context;
-use crate::preflight;
 use crate::rollout;
 use crate::rollout::Manners;
+use crate::session::Session;
 use crate::supplement::Supplement;
 use crate::ui::Ui;
 use aws::stack;
@@ -25,7 +24,7 @@ use model::trust::{Pipeline, Trust};
 pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.section(&arguments.environment)?;
     let own = bootstrap::environment(environment);
-    release::note(context, &own);
+    ui.about(&own);
     let asked = asked(arguments, environment);
     if let Some(path) = &arguments.check_token {
         return context.interrupt.or(token::check(path, &asked, environment, context, ui)).await;
@@ -40,16 +39,26 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     let begun = async {
         let phase = ui.phase("preflight");
         let template = context.other_template(&own)?;
-        let (clients, identity) = preflight::account(context, environment).await?;
-        let found = stack::describe(&clients.cloudformation, &own.stack);
+        let session = Session::open(context, environment, ui).await?;
+        let found = stack::describe(&session.clients.cloudformation, &own.stack);
         let repository = &context.deployment.service.name;
-        let there = bootstrap::look(&clients, &identity, environment, repository, &asked);
+        let there = bootstrap::look(&session.clients, &session.identity, environment, repository, &asked);
         let (found, there) = tokio::try_join!(found, there)?;
-        phase.done(&preflight::describe(&identity, environment));
-        Ok((template, clients, identity, found, there))
+        phase.done(&session.describe());
+        Ok((template, session, found, there))
     };
-    let (template, clients, identity, found, there) = context.interrupt.or(begun).await?;
-    let work = Work { context, environment, own: &own, template, clients, identity, there, asked, ui };
+    let (template, session, found, there) = context.interrupt.or(begun).await?;
+    let work = Work {
+        context,
+        environment,
+        own: &own,
+        template,
+        clients: session.clients,
+        identity: session.identity,
+        there,
+        asked,
+        ui,
+    };
     let brought = work.carry_out(found, &question, arguments.dry_run).await;
     match brought.map_err(|error| work.in_own_words(&error))? {
         Some(stack) => work.tell(&stack),
@@ -116,7 +125,7 @@ impl Work<'_> {
 
     /// Says what to do with what there is now.
     fn tell(&self, stack: &Stack) -> Result<()> {
-        let Self { environment, identity, ui, context, .. } = self;
+        let Self { environment, identity, ui, .. } = self;
         let variables = bootstrap::variables(environment, stack);
         let mut lines = vec!["deploy.toml:".to_owned()];
         lines.extend(bootstrap::settings(environment, identity, stack));
@@ -134,7 +143,7 @@ impl Work<'_> {
             ui.line(&format!("API Gateway logs with {role} already"));
         }
         ui.result(&lines.join("\n"));
-        context.report(|report| {
+        ui.note(|report| {
             report.outputs = Some(stack.outputs.clone());
             report.variables = Some(variables);
         });

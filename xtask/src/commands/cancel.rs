@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 
-use super::release;
 use crate::context::Context;
-use crate::preflight;
 use crate::rollout;
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
 use model::outcome;
@@ -13,8 +12,9 @@ use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
-    release::note(context, environment);
-    let (clients, _) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
     let Some(stack) =
         stack.filter(|stack| ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"].contains(&stack.status.as_str()))
@@ -49,7 +49,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         return Err(outcome::declined("the operation goes on", format!("stack {}", stack.name)).into());
     }
     let status = rollout::turn_back(&clients, environment, &stack, ui).await?;
-    context.report(|report| report.stack_status = Some(status.clone()));
+    ui.note(|report| report.stack_status = Some(status.clone()));
     ui.result(&format!("stack {} is {status}", environment.stack));
     Ok(())
 }

@@ -6,7 +6,6 @@ mod supplement;
 
 use anyhow::Result;
 
-use super::release;
 use crate::attest;
 use crate::cli::Deploy;
 use crate::context::Context;
@@ -16,9 +15,10 @@ use crate::preflight;
 use crate::preflight::Check;
 use crate::rollout;
 use crate::rollout::{Origin, Wanted};
+use crate::session::Session;
 use crate::ui::Ui;
+use aws::Clients;
 use aws::ecr;
-use aws::{Clients, Identity};
 use image::oci::Descriptor;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
@@ -33,7 +33,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let image: ImageReference = image.parse().map_err(|error: model::reference::InvalidReference| {
         Failure::new(Exit::Usage, FailureKind::Image, error.to_string())
     })?;
-    release::note(context, environment);
+    ui.about(environment);
     if environment.protected && !arguments.dry_run {
         ui.must_be_able_to_ask(&rollout::question(environment))?;
     }
@@ -41,7 +41,8 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
     let check =
         Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: true };
-    let also = async |clients: &Clients, _: &Identity, template: &Template| {
+    let also = async |session: &Session<'_>, template: &Template| {
+        let clients = &session.clients;
         let platform = preflight::platform(environment, template)?;
         let target = Target { image: &image, environment: &environment.name, platform };
         let pinned = pin(clients, target, registry, *dry_run).await?;
@@ -55,7 +56,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     if *dry_run {
         let step = format!("bring stack {} to {image}", environment.stack);
         ui.result(&step);
-        context.report(|report| report.plan = Some(vec![step]));
+        ui.note(|report| report.plan = Some(vec![step]));
         return Ok(());
     }
     let origin = Origin::Settings(&context.deployment.service);

@@ -3,15 +3,15 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::cli::Destroy;
 use crate::context::Context;
 use crate::local;
 use crate::local::Turn;
+use crate::retention;
 use crate::rollout;
 use crate::rollout::Seen;
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{preflight, retention};
 use aws::ecr;
 use aws::journal::inputs;
 use aws::journal::lock;
@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Resu
 
 async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
-    release::note(context, environment);
+    ui.about(environment);
     let repository = &context.deployment.service.name;
     let mut question = format!("Delete stack {} in {} with all it holds", environment.stack, environment.region);
     if arguments.images {
@@ -47,7 +47,8 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     if !arguments.dry_run {
         ui.must_be_able_to_ask(&question)?;
     }
-    let (clients, identity) = preflight::account(context, environment).await?;
+    let session = Session::open(context, environment, ui).await?;
+    let Session { clients, identity, .. } = &session;
     let Seen { stack, remembered, .. } = rollout::look(&clients, environment).await?;
     let wait = arguments.wait || arguments.dry_run;
     if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
@@ -95,7 +96,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         phase.done(&environment.stack);
         if let Some(stack) = &stack {
             rollout::tear_down(&clients, environment, stack, ui).await?;
-            context.report(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
+            ui.note(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }
         if arguments.images {
             let deleted = ecr::delete(&clients.ecr, repository).await;
@@ -112,7 +113,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         context.locks.give_back(&lock).await;
         ui.result(&format!("removed {}", removed.join(" and ")));
     }
-    context.report(|report| report.removed = Some(removed));
+    ui.note(|report| report.removed = Some(removed));
     Ok(())
 }
 
@@ -161,7 +162,7 @@ fn busy(stack: &Stack, environment: &str) -> Failure {
 }
 
 async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
-    context.report(|report| report.environment = Some("local".to_owned()));
+    ui.note(|report| report.environment = Some("local".to_owned()));
     let service = &context.deployment.service.name;
     let question = format!("Remove the local containers of {service}?");
     if !arguments.dry_run {
@@ -214,6 +215,6 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         phase.done("what this checkout had on the engine");
         ui.result(&format!("removed {}", removed.join(", ")));
     }
-    context.report(|report| report.removed = Some(removed));
+    ui.note(|report| report.removed = Some(removed));
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use config::deployment::Environment;
 use futures_util::StreamExt;
 
-use super::{deploy, release};
+use super::deploy;
 use crate::build;
 use crate::cli::Diff;
 use crate::context::Context;
@@ -15,6 +15,7 @@ use crate::publish;
 use crate::publish::Known;
 use crate::rollout;
 use crate::rollout::{Origin, Seen, TAG, Wanted};
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::Clients;
 use aws::stack::types;
@@ -38,9 +39,10 @@ const AT_ONCE: usize = 4;
 
 pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    release::note(context, environment);
+    ui.about(environment);
     let template = read(context, environment)?;
-    let (clients, _) = preflight::account(context, environment).await?;
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let look = rollout::look(&clients, environment);
     let image = image(arguments, environment, &template, &clients, context, ui);
     let (seen, image, commit) = tokio::join!(look, image, build::noted_commit(context, ui));
@@ -56,7 +58,7 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
         written.with_context(|| format!("the difference cannot be written to {}", out.display()))?;
     }
     ui.result(&summary.text());
-    context.report(|report| {
+    ui.note(|report| {
         report.change = Some(summary.change);
         report.plan_file = arguments.out.as_ref().map(|out| out.display().to_string());
         if let Some(Image::Runs(image) | Image::Stored(image)) = &summary.image {

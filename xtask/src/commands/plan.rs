@@ -16,7 +16,7 @@ use model::outcome::{Exit, Failure};
 
 pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment)?;
-    release::note(context, environment);
+    ui.about(environment);
     let Plan { proof, conduct, source, .. } = arguments;
     // A plan changes nothing that runs, so nobody has to be waited for.
     let order = release::Order { environment, proof, source, wait: true, dry_run: false };
@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         registry: proof.registry.as_deref(),
         allowed: &conduct.allow_finding,
     };
-    if let Err(error) = context.interrupt.or(candidate.admit(context, &ready.clients, ui)).await {
+    if let Err(error) = context.interrupt.or(candidate.admit(context, &ready.session.clients, ui)).await {
         let failure = Failure::of(&error);
         if failure.exit != Exit::Preflight {
             return Err(error);
@@ -40,24 +40,24 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         ui.warn(&format!("it could not be applied: {failure}{reason}"));
     }
     let phase = ui.phase("plan");
-    let current = context.interrupt.or(rollout::is_current(&ready.clients, &wanted, &ready.seen)).await?;
+    let current = context.interrupt.or(rollout::is_current(&ready.session.clients, &wanted, &ready.seen)).await?;
     let manners = Manners { follow: !conduct.no_follow, recreate: false, allow: &conduct.allow, asker: None };
     let found = ready.seen.stack.clone();
-    let before = rollout::settle(context, &ready.clients, environment, found, manners, ui).await?;
+    let before = rollout::settle(context, &ready.session.clients, environment, found, manners, ui).await?;
     let proposal = if current {
         None
     } else {
         let wish = wanted.wish(before.clone(), &conduct.allow);
-        rollout::propose(context, &ready.clients, wish, &phase, ui).await?
+        rollout::propose(context, &ready.session.clients, wish, &phase, ui).await?
     };
     let outlook = match &proposal {
-        Some(proposal) => Outlook::of(&ready.clients, &wanted, proposal, &ready.seen).await,
+        Some(proposal) => Outlook::of(&ready.session.clients, &wanted, proposal, &ready.seen).await,
         None => Outlook::default(),
     };
     outlook.show(&phase);
     let parts = Parts {
         wanted: &wanted,
-        account: &ready.identity.account,
+        account: &ready.session.identity.account,
         commit,
         before: before.as_ref().filter(|stack| stack.status != "REVIEW_IN_PROGRESS"),
         proposal: proposal.as_ref(),
@@ -67,7 +67,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let out = &arguments.out;
     if let Err(error) = written(out, &plan.text()) {
         if let Some(proposal) = &proposal {
-            proposal.abandon(&ready.clients.cloudformation).await;
+            proposal.abandon(&ready.session.clients.cloudformation).await;
         }
         return Err(error).with_context(|| format!("the plan cannot be written to {}", out.display()));
     }
@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         (Some(_), 1) => "1 change".to_owned(),
         (Some(_), changes) => format!("{changes} changes"),
     });
-    context.report(|report| {
+    ui.note(|report| {
         report.image = Some(plan.image.clone());
         report.digest = wanted.image.digest.as_ref().map(ToString::to_string);
         report.change = Some(plan.change);

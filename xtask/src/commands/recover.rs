@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use super::release;
 use crate::cli::Recover;
 use crate::context::Context;
+use crate::rollout;
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{preflight, rollout};
 use aws::stack;
 use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
@@ -15,8 +15,9 @@ use model::status::{Answer, Refusal};
 
 pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    release::note(context, environment);
-    let (clients, _) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let found = stack::describe(&clients.cloudformation, &environment.stack).await?;
     let answer = status::answer(found.as_ref().map(|stack| stack.status.as_str()));
     let (stack, halted) = match (found, answer) {
@@ -47,7 +48,7 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
         return Err(outcome::declined("the stack was left as it is", format!("stack {}", stack.name)).into());
     }
     let status = rollout::recover(&clients, environment, &stack, halted, skip, ui).await?;
-    context.report(|report| report.stack_status = Some(status.clone()));
+    ui.note(|report| report.stack_status = Some(status.clone()));
     ui.result(&format!("stack {} is {status}", environment.stack));
     Ok(())
 }

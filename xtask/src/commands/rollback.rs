@@ -3,7 +3,6 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::cli::Rollback;
 use crate::context::Context;
 use crate::delivery;
@@ -12,31 +11,29 @@ use crate::preflight;
 use crate::preflight::Check;
 use crate::rollout;
 use crate::rollout::{Origin, Wanted};
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::journal::record;
-use aws::{Clients, Identity};
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::record::{Outcome, Record};
 use model::stack::Stack;
-use model::template::Template;
 
 pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    release::note(context, environment);
+    ui.about(environment);
     if environment.protected && !arguments.dry_run {
         ui.must_be_able_to_ask(&rollout::question(environment))?;
     }
     let Rollback { proof, conduct, dry_run, .. } = arguments;
     let check =
         Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: false };
-    let also =
-        async |clients: &Clients, _: &Identity, _: &Template| record::list(&clients.ssm, &environment.stack).await;
+    let also = async |session: &Session<'_>, _: &_| record::list(&session.clients.ssm, &environment.stack).await;
     let (ready, records) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let target = choose(&records, arguments.release, ready.seen.stack.as_ref(), environment)?.clone();
     let (image, template, inputs) =
-        context.interrupt.or(delivery::back::fetch(&ready.clients, &target, environment)).await?;
+        context.interrupt.or(delivery::back::fetch(&ready.session.clients, &target, environment)).await?;
     if !proof.no_smoke
         && let Some(problem) = preflight::smoke_url_problem(environment, &template, proof.smoke_url.as_deref())
     {
@@ -58,7 +55,7 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     ui.line(&step);
     if *dry_run {
         ui.result(&step);
-        context.report(|report| report.plan = Some(vec![step]));
+        ui.note(|report| report.plan = Some(vec![step]));
         return Ok(());
     }
     let wanted = Wanted { environment, image, template, origin: Origin::Recorded(inputs.values()) };

@@ -41,7 +41,7 @@ impl Delivery<'_> {
             registry: proof.registry.as_deref(),
             allowed: &conduct.allow_finding,
         };
-        context.interrupt.or(candidate.admit(context, &ready.clients, ui)).await
+        context.interrupt.or(candidate.admit(context, &ready.session.clients, ui)).await
     }
 }
 
@@ -87,14 +87,14 @@ impl Candidate<'_> {
             let phase = ui.phase("verify");
             let registry = attest::of_environment(context, environment, clients, image, self.registry).await?;
             let attestations = attest::verified(context, &registry, image, digest).await?;
-            context.report(|report| report.attestations = Some(attestations));
+            ui.note(|report| report.attestations = Some(attestations));
             phase.done("bill of materials and provenance are as expected");
         }
         let Some(severity) = environment.block_severity else { return Ok(()) };
         let phase = ui.phase("scan");
         let scan = self.scan(&clients.ecr, digest, &phase).await;
         if let Ok(Scan::Findings(findings)) = &scan {
-            context.report(|report| report.findings = Some(findings.clone()));
+            ui.note(|report| report.findings = Some(findings.clone()));
         }
         match self.judge(scan, digest, severity)? {
             Judged::Fine(what) => phase.done(&what),

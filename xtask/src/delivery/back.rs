@@ -54,7 +54,7 @@ impl Delivery<'_> {
         if self.keep_failed || self.back_to.is_some() || !unproved || seen.settled().is_none() {
             return None;
         }
-        match record::list(&self.ready.clients.ssm, &self.wanted.environment.stack).await {
+        match record::list(&self.ready.session.clients.ssm, &self.wanted.environment.stack).await {
             Ok(records) => history::running(&records, seen.stack.as_ref().into()).cloned(),
             Err(error) => {
                 self.ui.warn(&format!("what ran before is not known: {:#}", Failure::of(&error)));
@@ -69,9 +69,9 @@ impl Delivery<'_> {
         self.ui.warn(&format!("{failed}: going back to release {number}, as --keep-failed was not given"));
         let mut said = (None, None);
         // What the command tells is about the release that was asked for.
-        self.context.report(|report| said = (report.smoke.take(), report.release));
+        self.ui.note(|report| said = (report.smoke.take(), report.release));
         let went = self.go_back(lock, target).await;
-        self.context.report(|report| (report.smoke, report.release) = said);
+        self.ui.note(|report| (report.smoke, report.release) = said);
         match went.as_ref().map_err(Failure::of) {
             Ok(()) => Failure { exit: Exit::RolledBack, ..failed }
                 .note(format!("release {number} serves again, and is proved"))
@@ -91,7 +91,8 @@ impl Delivery<'_> {
     async fn go_back(&self, lock: &Lock, target: &Record) -> Result<()> {
         let Self { context, ready, ui, .. } = self;
         let environment = self.wanted.environment;
-        let (image, template, inputs) = context.interrupt.or(fetch(&ready.clients, target, environment)).await?;
+        let (image, template, inputs) =
+            context.interrupt.or(fetch(&ready.session.clients, target, environment)).await?;
         let wanted = Wanted { environment, image, template, origin: Origin::Recorded(inputs.values()) };
         let back = Delivery {
             context,
@@ -107,10 +108,10 @@ impl Delivery<'_> {
             ui,
         };
         let phase = ui.phase("back");
-        let seen = context.interrupt.or(rollout::look(&ready.clients, environment)).await?;
+        let seen = context.interrupt.or(rollout::look(&ready.session.clients, environment)).await?;
         // What may be lost was allowed for the release, not for the way back from it.
         let wish = back.wanted.wish(seen.stack.clone(), &[]);
-        let Some(proposal) = rollout::propose(context, &ready.clients, wish, &phase, ui).await? else {
+        let Some(proposal) = rollout::propose(context, &ready.session.clients, wish, &phase, ui).await? else {
             anyhow::bail!("CloudFormation says that there is nothing to go back from");
         };
         Box::pin(back.carry(lock, &seen, &proposal, phase)).await.map(drop)

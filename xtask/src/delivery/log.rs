@@ -26,7 +26,7 @@ impl Delivery<'_> {
         let mut record = self.as_record(Outcome::Succeeded, change, seconds);
         record.inputs = hash;
         record.stack_updated.clone_from(&stack.updated);
-        let client = &self.ready.clients.ssm;
+        let client = &self.ready.session.clients.ssm;
         let write = async {
             // First what a record points at.
             if !stored {
@@ -36,7 +36,7 @@ impl Delivery<'_> {
         };
         match self.context.interrupt.or(write).await {
             Ok(number) => {
-                self.context.report(|report| report.release = Some(number));
+                self.ui.note(|report| report.release = Some(number));
                 Ok(())
             }
             Err(error) => {
@@ -74,9 +74,9 @@ impl Delivery<'_> {
         let parts = [failure.resource.as_deref(), failure.reason.as_deref()];
         let cause: Vec<&str> = parts.into_iter().flatten().collect();
         let record = Record { cause: Some(cause.join(": ")), ..self.as_record(outcome, change, seconds) };
-        let written = record::write(&self.ready.clients.ssm, &self.wanted.environment.stack, &record).await;
+        let written = record::write(&self.ready.session.clients.ssm, &self.wanted.environment.stack, &record).await;
         match written.context("what became of the release could not be recorded") {
-            Ok(number) => self.context.report(|report| report.release = Some(number)),
+            Ok(number) => self.ui.note(|report| report.release = Some(number)),
             Err(error) => self.ui.warn(&format!("{:#}", Failure::of(&error))),
         }
     }
@@ -89,7 +89,7 @@ impl Delivery<'_> {
             image: self.wanted.image.to_string(),
             inputs: String::new(),
             commit: self.commit.clone(),
-            by: self.ready.identity.arn.clone(),
+            by: self.ready.session.identity.arn.clone(),
             run: run_url(&self.context.vars),
             at: journal::now(),
             seconds: (seconds * 10.0).round() / 10.0,

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::preflight;
 use crate::rollout;
 use crate::rollout::Manners;
+use crate::session::Session;
 use crate::supplement::Supplement;
 use crate::ui::Ui;
 use aws::stack;
@@ -23,7 +24,7 @@ use model::template::{CONTAINER_URI, Template};
 
 pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: &Context, ui: &Ui) -> Result<()> {
     let Deploy { conduct, dry_run, .. } = arguments;
-    super::release::note(context, environment);
+    ui.about(environment);
     let question = environment.protected.then(|| rollout::question(environment));
     if let Some(question) = question.as_ref().filter(|_| !dry_run) {
         ui.must_be_able_to_ask(question)?;
@@ -31,14 +32,14 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
     let begun = async {
         let phase = ui.phase("preflight");
         let template = checked(context, environment)?;
-        let (clients, identity) = preflight::account(context, environment).await?;
-        let found = stack::describe(&clients.cloudformation, &environment.stack).await?;
+        let session = Session::open(context, environment, ui).await?;
+        let found = stack::describe(&session.clients.cloudformation, &environment.stack).await?;
         let missing = missing(environment, &template, rollout::existing(found.as_ref()));
         if !missing.is_empty() {
             return Err(outcome::preflight(&missing).into());
         }
-        phase.done(&preflight::describe(&identity, environment));
-        Ok((template, clients, found))
+        phase.done(&session.describe());
+        Ok((template, session.clients, found))
     };
     let (template, clients, found) = context.interrupt.or(begun).await?;
     let supplement = Supplement {
@@ -56,7 +57,7 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
     if let Some(stack) = brought {
         let outputs: Vec<String> = stack.outputs.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         ui.result(&outputs.join("\n"));
-        context.report(|report| report.outputs = Some(stack.outputs));
+        ui.note(|report| report.outputs = Some(stack.outputs));
     }
     Ok(())
 }
