@@ -7,9 +7,9 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::context::Context;
-use aws::Clients;
+use crate::session::Session;
 use aws::ecr;
-pub(crate) use check::{checks, verified};
+pub(crate) use check::{checks, require_valid};
 use image::docker::login;
 use image::oci;
 use image::oci::Registry;
@@ -59,21 +59,17 @@ pub(crate) fn registry(
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn of_environment(
-    context: &Context,
-    environment: &Environment,
-    clients: &Clients,
+pub(crate) async fn environment_registry(
+    session: &Session<'_>,
     image: &ImageReference,
     named: Option<&str>,
 ) -> Result<Registry> {
+    let Session { context, environment, clients, .. } = session;
     let host = image.host.as_str();
     let own = [named, environment.registry.as_deref()].contains(&Some(host))
         || ecr::find(&clients.ecr, &image.repository).await?.is_some_and(|repository| repository.is_at(host));
-    let credentials = if own {
-        Some(credentials(context, environment, clients, host).await?)
-    } else {
-        login::credentials(&context.vars, host).await?
-    };
+    let credentials =
+        if own { Some(credentials(session, host).await?) } else { login::credentials(&context.vars, host).await? };
     registry(context, Some(environment), image, credentials)
 }
 
@@ -82,12 +78,8 @@ pub(crate) async fn of_environment(
 ///
 /// # Errors
 /// What AWS or a credential helper says.
-pub(crate) async fn credentials(
-    context: &Context,
-    environment: &Environment,
-    clients: &Clients,
-    host: &str,
-) -> Result<Credentials> {
+pub(crate) async fn credentials(session: &Session<'_>, host: &str) -> Result<Credentials> {
+    let Session { context, environment, clients, .. } = session;
     let foreign = environment.endpoint.is_none() && !host.contains(".dkr.ecr.");
     let kept = if foreign { login::credentials(&context.vars, host).await? } else { None };
     match kept {

@@ -47,7 +47,7 @@ pub(crate) async fn compile(context: &Context, platform: Platform, source: &Sour
 ///
 /// # Errors
 /// What the engine says.
-pub(crate) async fn image(artifact: Artifact, engine: &Engine, owner: &Owner, ui: &Ui) -> Result<(Image, bool)> {
+pub(crate) async fn build_image(artifact: Artifact, engine: &Engine, owner: &Owner, ui: &Ui) -> Result<(Image, bool)> {
     let phase = ui.phase("image");
     let reference = artifact.reference(&owner.service);
     let (image, built) = artifact.image(engine, owner, &|step| phase.report(step)).await?;

@@ -1,17 +1,14 @@
 //! The command line: types and help, nothing else.
 
 mod arguments;
-mod pipeline;
-mod upkeep;
 mod values;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Build, Conduct, Deploy, Diff, Doctor, Events, Logs, Plan, Proof, Release, Rollback, Smoke, Source, Verify,
+    Announce, Apply, Bootstrap, Build, Comment, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs,
+    NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Smoke, Source, Verify,
 };
-pub(crate) use self::pipeline::{Announce, Comment, NextVersion};
-pub(crate) use self::upkeep::{Bootstrap, Destroy, IamPolicy, Prune, Recover};
 use model::outcome::EXIT_CODES;
 
 /// Release the service: image, registry, stack, proof

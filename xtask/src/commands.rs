@@ -38,7 +38,7 @@ use crate::ui::Ui;
 /// Whatever the command failed with; an interruption is one of these.
 pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<()> {
     let interrupt = &context.interrupt;
-    let _wait = ui.waiting(waits_for(&command));
+    let _wait = ui.waiting(command_waits_for(&command));
     match command {
         Command::Doctor(arguments) => interrupt.or(doctor::run(&arguments, context, ui)).await,
         Command::Build(arguments) => interrupt.or(build::run(&arguments, context, ui)).await,
@@ -71,7 +71,7 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
 }
 
 /// What a command waits for where no phase of it says anything closer.
-fn waits_for(command: &Command) -> &'static str {
+fn command_waits_for(command: &Command) -> &'static str {
     match command {
         Command::Doctor(_) => "the checks of this machine and of AWS",
         Command::Build(_) => "the Docker engine",

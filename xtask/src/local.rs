@@ -4,7 +4,7 @@
 //! even there, the old container is started again. What is whose, and which container serves, is decided by labels and
 //! state, never by names: a run that was killed at any point leaves what the next one understands.
 
-mod turn;
+mod lock;
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,18 +19,18 @@ use image::docker::Owner;
 use image::docker::build::Image;
 use image::docker::container;
 use image::docker::container::{Container, OtherContainer, Purpose, Spec, StartError};
+pub(crate) use lock::CheckoutLock;
 use machine::http::Client;
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Change;
-pub(crate) use turn::Turn;
 
 /// How long a container may take to become healthy.
-const PATIENCE: Duration = Duration::from_secs(30);
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What answers on this machine.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct LocalRun {
     pub(crate) change: Change,
     pub(crate) port: u16,
 }
@@ -45,22 +45,22 @@ pub(crate) struct Local<'a> {
 }
 
 impl Local<'_> {
-    /// Makes `image` the one that answers. The caller has the checkout's [`Turn`].
+    /// Makes `image` the one that answers. The caller has the checkout's [`CheckoutLock`].
     ///
     /// # Errors
     /// An image that does not become healthy: what ran before still runs then.
-    pub(crate) async fn run(&self, image: &Image, phase: &Phase<'_>) -> Result<Running> {
+    pub(crate) async fn run(&self, image: &Image, phase: &Phase<'_>) -> Result<LocalRun> {
         phase.doing("looking for containers of this service");
-        let old = self.interrupt.or(self.settle(phase)).await?;
+        let old = self.interrupt.or(self.find_serving(phase)).await?;
         let Some(old) = old else { return self.hand_over(None, image, phase).await };
         if !old.running {
             // It serves nobody, as after a restart of the machine; it is still better than an image that does not start.
             return self.hand_over(Some(&old), image, phase).await;
         }
         match old.host_port {
-            Some(port) if self.is_current(&old, image) => Ok(Running { change: Change::None, port }),
+            Some(port) if self.runs_image(&old, image) => Ok(LocalRun { change: Change::None, port }),
             _ => {
-                self.prove(&old, image, phase).await?;
+                self.try_candidate(&old, image, phase).await?;
                 // From here on an interruption waits: between the two containers nobody answers.
                 phase.doing("handing over the port");
                 self.hand_over(Some(&old), image, phase).await
@@ -69,9 +69,9 @@ impl Local<'_> {
     }
 
     /// Finds the container that serves, or served last, and removes what a run that was killed has left beside it.
-    async fn settle(&self, phase: &Phase<'_>) -> Result<Option<Container>> {
+    async fn find_serving(&self, phase: &Phase<'_>) -> Result<Option<Container>> {
         let found = container::list(self.docker, self.owner).await?;
-        found.others.iter().filter(|other| is_gone(other)).for_each(|other| phase.line(&abandoned(other)));
+        found.others.iter().filter(|other| is_orphaned(other)).for_each(|other| phase.line(&orphan_notice(other)));
         let is_service = |container: &Container| container.purpose == Purpose::Service && !container.fresh;
         // Those that run come first, and the newest of them.
         let (mut kept, left): (Vec<Container>, Vec<Container>) = found.own.into_iter().partition(is_service);
@@ -91,13 +91,13 @@ impl Local<'_> {
     }
 
     /// Whether the container runs this image as this tool would start it now.
-    fn is_current(&self, container: &Container, image: &Image) -> bool {
+    fn runs_image(&self, container: &Container, image: &Image) -> bool {
         container.image == image.id
             && !container.paused
-            && self.environment(image).iter().all(|pair| container.environment.contains(pair))
+            && self.container_environment(image).iter().all(|pair| container.environment.contains(pair))
     }
 
-    fn environment(&self, image: &Image) -> Vec<String> {
+    fn container_environment(&self, image: &Image) -> Vec<String> {
         // No load balancer has to notice here, so the container need not wait before it closes its port.
         vec![
             format!("IMAGE_DIGEST={}", image.id),
@@ -107,10 +107,10 @@ impl Local<'_> {
     }
 
     /// Sees the image healthy beside the container that serves.
-    async fn prove(&self, old: &Container, image: &Image, phase: &Phase<'_>) -> Result<()> {
+    async fn try_candidate(&self, old: &Container, image: &Image, phase: &Phase<'_>) -> Result<()> {
         phase.doing("starting the new container beside the old one");
         let healthy = self.interrupt.or(async {
-            let id = self.create(Purpose::Candidate, image, None).await?;
+            let id = self.create_container(Purpose::Candidate, image, None).await?;
             let started = container::start(self.docker, &id, None).await;
             started.map_err(|error| self.not_started(image, &error))?;
             let port = self.port_of(&id).await?.unwrap_or_default();
@@ -118,12 +118,12 @@ impl Local<'_> {
         });
         let healthy = healthy.await;
         let cleared = self.clear(Some(old)).await;
-        healthy.map_err(|error| and(error, "the old one keeps serving"))?;
+        healthy.map_err(|error| with_outcome(error, "the old one keeps serving"))?;
         cleared
     }
 
     /// Starts the image on the port of the old container, or on the service's.
-    async fn hand_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<Running> {
+    async fn hand_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<LocalRun> {
         let serves = old.is_some_and(|old| old.running);
         let taken = if serves {
             self.take_over(old, image, phase).await
@@ -137,7 +137,7 @@ impl Local<'_> {
                     container::remove(self.docker, &old.id).await?;
                 }
                 container::rename(self.docker, &id, &self.owner.container("")).await?;
-                Ok(Running { change: if serves { Change::Update } else { Change::Create }, port })
+                Ok(LocalRun { change: if serves { Change::Update } else { Change::Create }, port })
             }
             (Err(error), None) => {
                 self.clear(None).await?;
@@ -149,7 +149,7 @@ impl Local<'_> {
                     format!("{}; the old container {} does not start again either", Failure::of(&error), old.name)
                 })?;
                 cleared?;
-                Err(and(error, if serves { "the old one keeps serving" } else { "the old one runs again" }))
+                Err(with_outcome(error, if serves { "the old one keeps serving" } else { "the old one runs again" }))
             }
         }
     }
@@ -157,7 +157,7 @@ impl Local<'_> {
     /// Stops the old container and starts the new one, until it is healthy; answers its id and port.
     async fn take_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<(String, u16)> {
         let wanted = old.and_then(|old| old.host_port).unwrap_or(self.service.port);
-        let mut id = self.create(Purpose::Service, image, Some(wanted)).await?;
+        let mut id = self.create_container(Purpose::Service, image, Some(wanted)).await?;
         if let Some(old) = old {
             container::stop(self.docker, &old.id).await?;
         }
@@ -165,7 +165,7 @@ impl Local<'_> {
             Err(StartError::PortTaken { port, .. }) => {
                 phase.line(&format!("port {port} is in use: taking a free one"));
                 container::remove(self.docker, &id).await?;
-                id = self.create(Purpose::Service, image, None).await?;
+                id = self.create_container(Purpose::Service, image, None).await?;
                 container::start(self.docker, &id, None).await.map_err(|error| self.not_started(image, &error))?;
             }
             started => started.map_err(|error| self.not_started(image, &error))?,
@@ -176,7 +176,7 @@ impl Local<'_> {
         Ok((id, port))
     }
 
-    async fn create(&self, purpose: Purpose, image: &Image, host_port: Option<u16>) -> Result<String> {
+    async fn create_container(&self, purpose: Purpose, image: &Image, host_port: Option<u16>) -> Result<String> {
         let name = self.owner.container(match purpose {
             Purpose::Service => "-next",
             Purpose::Candidate => "-candidate",
@@ -188,7 +188,7 @@ impl Local<'_> {
             image: &image.id,
             port: self.service.port,
             host_port,
-            environment: self.environment(image),
+            environment: self.container_environment(image),
         };
         container::create(self.docker, &spec).await
     }
@@ -210,7 +210,7 @@ impl Local<'_> {
     /// Waits until the container answers its health path; fails at once when it ends.
     async fn healthy(&self, id: &str, port: u16, phase: &Phase<'_>) -> Result<()> {
         let url = format!("http://127.0.0.1:{port}{}", self.service.health_path);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + HEALTH_TIMEOUT;
         let mut pause = Duration::from_millis(10);
         loop {
             let answer = match self.http.send(self.http.get(&url)).await {
@@ -225,7 +225,7 @@ impl Local<'_> {
             if ended.is_some() || Instant::now() > deadline {
                 let why = match ended {
                     Some(container) => format!("it ended with exit code {}", container.exit_code),
-                    None => format!("not healthy within {} s: {answer}", PATIENCE.as_secs()),
+                    None => format!("not healthy within {} s: {answer}", HEALTH_TIMEOUT.as_secs()),
                 };
                 let log = container::log_tail(self.docker, id).await;
                 let log = if log.is_empty() { String::new() } else { format!("\nits log ends:\n{log}") };
@@ -250,12 +250,12 @@ impl Local<'_> {
 }
 
 /// The checkout of this container is at its place no more, or was never known.
-pub(crate) fn is_gone(other: &OtherContainer) -> bool {
+pub(crate) fn is_orphaned(other: &OtherContainer) -> bool {
     other.folder.as_ref().is_none_or(|folder| !Path::new(folder).join(crate::context::DEPLOY_TOML).is_file())
 }
 
 /// What to do about a container whose checkout is gone.
-pub(crate) fn abandoned(other: &OtherContainer) -> String {
+pub(crate) fn orphan_notice(other: &OtherContainer) -> String {
     let OtherContainer { name, folder } = other;
     let from = match folder {
         Some(folder) => format!("was started from {folder}, where no checkout is any more"),
@@ -265,7 +265,7 @@ pub(crate) fn abandoned(other: &OtherContainer) -> String {
 }
 
 /// Adds to a failure of the new container what became of the old one.
-fn and(error: anyhow::Error, old: &str) -> anyhow::Error {
+fn with_outcome(error: anyhow::Error, old: &str) -> anyhow::Error {
     let failure = Failure::of(&error);
     Failure { message: format!("{failure}; {old}"), ..failure }.into()
 }

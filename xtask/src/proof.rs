@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::context::Context;
 use crate::smoke;
-use crate::smoke::{Callers, Target, Verdict, sign_in};
+use crate::smoke::{ApiClients, Endpoint, Verdict, sign_in};
 use crate::ui::{Phase, Ui};
 use aws::Clients;
 use machine::http;
@@ -88,8 +88,8 @@ pub(crate) async fn prove(
     ui.note(|report| report.url = Some(shown(&base)));
     let url = shown(&base);
     let callers = callers(context, &client, door).await.map_err(|failure| Failure { exit: manner.exit, ..failure })?;
-    let target = Target { base, service, digest, before: manner.before, spacing: manner.spacing, callers };
-    let verdict = smoke::prove(&client, &target, manner.patience, &phase).await;
+    let target = Endpoint { base, service, digest, before: manner.before, spacing: manner.spacing, callers };
+    let verdict = smoke::verify_endpoint(&client, &target, manner.patience, &phase).await;
     send_away(context, ui).await;
     ui.note(|report| report.smoke = Some(verdict.report()));
     if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, manner.exit) {
@@ -142,19 +142,19 @@ async fn settled(clients: &Clients, stack: &Stack, wanted: &Digest, phase: &Phas
 }
 
 /// Those who ask, signed in as the door demands.
-async fn callers(context: &Context, client: &http::Client, door: Door<'_>) -> Result<Callers, Failure> {
+async fn callers(context: &Context, client: &http::Client, door: Door<'_>) -> Result<ApiClients, Failure> {
     let token = context.smoke_token();
     match door {
-        Door::None => Ok(Callers::default()),
+        Door::None => Ok(ApiClients::default()),
         Door::Unknown => Ok(sign_in::with_token(token)),
         Door::Stack(clients, stack) => {
-            sign_in::sign_in(&clients.signed, client, &stack.outputs, token, &context.guests).await
+            sign_in::sign_in(&clients.signed, client, &stack.outputs, token, &context.temporary_users).await
         }
     }
 }
 
 async fn send_away(context: &Context, ui: &Ui) {
-    context.guests.send_away().await.iter().for_each(|warning| ui.warn(warning));
+    context.temporary_users.remove_all().await.iter().for_each(|warning| ui.warn(warning));
 }
 
 /// The failure that a verdict is, unless it is good.

@@ -3,16 +3,14 @@
 use std::sync::Mutex;
 
 use anyhow::Result;
-use config::deployment::Environment;
 use futures_util::future::try_join_all;
 
 use crate::attest;
 use crate::attest::Origin;
 use crate::build;
-use crate::context::Context;
 use crate::preflight::Ready;
-use crate::ui::{Phase, Ui};
-use aws::Clients;
+use crate::session::Session;
+use crate::ui::Phase;
 use aws::ecr;
 use aws::ecr::{Repository, Stored};
 use image::artifact::Artifact;
@@ -24,22 +22,21 @@ use model::reference::{Digest, ImageReference};
 
 /// What the registry has of a release before anything is pushed.
 #[derive(Debug, Default)]
-pub(crate) struct Registry {
+pub(crate) struct RegistryState {
     pub(crate) repository: Option<Repository>,
     /// Of the image under the tag that was asked for.
     pub(crate) stored: Option<Stored>,
 }
 
 /// An image that a stack can be given.
-pub(crate) struct Published {
+pub(crate) struct PublishedImage {
     /// By digest.
     pub(crate) image: ImageReference,
     pub(crate) pushed: Pushed,
 }
 
-/// What is published, and for whom.
-pub(crate) struct Source<'a> {
-    pub(crate) environment: &'a Environment,
+/// What is published.
+pub(crate) struct Compiled<'a> {
     pub(crate) artifact: Artifact,
     /// Names the sources it was compiled from.
     pub(crate) source_tag: Option<&'a str>,
@@ -54,17 +51,17 @@ fn commit_tag(commit: &str) -> String {
 
 /// Whether the repository was asked for already.
 #[derive(Debug)]
-pub(crate) enum Known {
+pub(crate) enum KnownRepository {
     /// Not yet.
-    Not,
+    No,
     /// It was, or it need not be; `None` where there is none.
-    Repository(Option<Repository>),
+    Asked(Option<Repository>),
 }
 
-impl Known {
+impl KnownRepository {
     /// Of a repository at a host that is said, which need not be asked for.
     pub(crate) fn at(registry: Option<&str>, name: &str) -> Self {
-        registry.map_or(Self::Not, |host| Self::Repository(Some(Repository::at(host, name))))
+        registry.map_or(Self::No, |host| Self::Asked(Some(Repository::at(host, name))))
     }
 }
 
@@ -72,17 +69,17 @@ impl Known {
 ///
 /// # Errors
 /// What AWS says.
-pub(crate) async fn look(clients: &Clients, name: &str, tag: Option<&str>, known: Known) -> Result<Registry> {
-    let client = &clients.ecr;
+pub(crate) async fn find(session: &Session<'_>, tag: Option<&str>, known: KnownRepository) -> Result<RegistryState> {
+    let (client, name) = (&session.clients.ecr, &session.context.deployment.service.name);
     let stored = async { if let Some(tag) = tag { ecr::stored(client, name, tag).await } else { Ok(None) } };
     let repository = async {
         match known {
-            Known::Repository(repository) => Ok(repository),
-            Known::Not => ecr::find(client, name).await,
+            KnownRepository::Asked(repository) => Ok(repository),
+            KnownRepository::No => ecr::find(client, name).await,
         }
     };
     let (repository, stored) = tokio::try_join!(repository, stored)?;
-    Ok(Registry { repository, stored })
+    Ok(RegistryState { repository, stored })
 }
 
 /// Brings the artifact into the registry, with its bill of materials and provenance: nothing is built or pushed that is
@@ -94,36 +91,36 @@ pub(crate) async fn look(clients: &Clients, name: &str, tag: Option<&str>, known
 /// # Errors
 /// What engine, registry or AWS say.
 pub(crate) async fn publish(
-    context: &Context,
     ready: &Ready<'_>,
-    source: Source<'_>,
-    found: Registry,
+    compiled: Compiled<'_>,
+    found: RegistryState,
     registry: Option<&str>,
-    ui: &Ui,
-) -> Result<Published> {
+) -> Result<PublishedImage> {
+    let session = &ready.session;
+    let Session { context, ui, .. } = session;
     let name = &context.deployment.service.name;
-    let Source { environment, artifact, source_tag, commit } = source;
+    let Compiled { artifact, source_tag, commit } = compiled;
     let tag = artifact.tag.clone();
     let origin = Origin { platform: ready.platform, commit, content: &tag };
-    let login = RegistryLogin { context, environment, clients: &ready.session.clients, registry };
+    let login = RegistryLogin { session, registry };
     if let (Some(repository), Some(stored)) = (&found.repository, &found.stored) {
         let image = repository.image(&tag, registry).pinned(&stored.digest);
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
         // Compiled just now, it is what the registry has: what is missing there may be told of it.
         let credentials = login.credentials().await?;
-        attach(context, environment, &image, &stored.digest, credentials, &origin, ui).await?;
+        attach(session, &image, &stored.digest, credentials, &origin).await?;
         if let Some(tag) = source_tag {
             // Other sources, the same image: next time nobody need compile to know that.
-            ecr::add_tag(&ready.session.clients.ecr, name, stored, tag).await?;
+            ecr::add_tag(&session.clients.ecr, name, stored, tag).await?;
         }
         ui.phase("push").skipped(stored.digest.as_str());
-        return Ok(Published { image, pushed: Pushed::default() });
+        return Ok(PublishedImage { image, pushed: Pushed::default() });
     }
     let engine = ready.engine.as_ref().map_err(Clone::clone)?;
     let owner = Owner::new(&context.root, name);
     // The registry is opened while the image is built: a refusal shows before minutes are spent.
     let ((image, _), (repository, credentials)) =
-        tokio::try_join!(build::image(artifact, engine, &owner, ui), open(ready, name, &found, &login, ui))?;
+        tokio::try_join!(build::build_image(artifact, engine, &owner, ui), open(&found, &login))?;
     let credentials = Mutex::new(credentials);
     let phase = ui.phase("push");
     let target = repository.image(&tag, registry);
@@ -144,8 +141,8 @@ pub(crate) async fn publish(
     let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
     phase.done(&format!("{digest}, {}, {layers}", megabytes(pushed.bytes)));
     let published = target.pinned(&digest);
-    let bring = async |credentials| attach(context, environment, &published, &digest, credentials, &origin, ui).await;
-    login.renewed(&credentials, bring).await?;
+    let attach = async |credentials| self::attach(session, &published, &digest, credentials, &origin).await;
+    login.renewed(&credentials, attach).await?;
     // A tag that is taken names the first image of this commit, and stays with it.
     let names: Vec<String> = source_tag.map(str::to_owned).into_iter().chain(commit.map(commit_tag)).collect();
     if !names.is_empty() {
@@ -154,19 +151,18 @@ pub(crate) async fn publish(
         try_join_all(targets.iter().map(|target| push(target, &phase))).await?;
         phase.done(&names.join(", "));
     }
-    Ok(Published { image: published, pushed })
+    Ok(PublishedImage { image: published, pushed })
 }
 
 /// Attaches to the image what it lacks.
 async fn attach(
-    context: &Context,
-    environment: &Environment,
+    session: &Session<'_>,
     image: &ImageReference,
     digest: &Digest,
     credentials: Credentials,
     origin: &Origin<'_>,
-    ui: &Ui,
 ) -> Result<()> {
+    let Session { context, environment, ui, .. } = session;
     let phase = ui.phase("attest");
     let registry = attest::registry(context, Some(environment), image, Some(credentials))?;
     match attest::attach(context, &registry, image, digest, origin).await? {
@@ -178,9 +174,7 @@ async fn attach(
 
 /// Where the registry's password comes from.
 struct RegistryLogin<'a> {
-    context: &'a Context,
-    environment: &'a Environment,
-    clients: &'a Clients,
+    session: &'a Session<'a>,
     /// The registry's host, where it is not the one of the repository in ECR.
     registry: Option<&'a str>,
 }
@@ -188,8 +182,8 @@ struct RegistryLogin<'a> {
 impl RegistryLogin<'_> {
     async fn credentials(&self) -> Result<Credentials> {
         match self.registry {
-            Some(host) => attest::credentials(self.context, self.environment, self.clients, host).await,
-            None => ecr::credentials(&self.clients.ecr).await,
+            Some(host) => attest::credentials(self.session, host).await,
+            None => ecr::credentials(&self.session.clients.ecr).await,
         }
     }
 
@@ -212,14 +206,9 @@ impl RegistryLogin<'_> {
 }
 
 /// The repository, made if need be, with a lifecycle policy; and a password for it.
-async fn open(
-    ready: &Ready<'_>,
-    name: &str,
-    found: &Registry,
-    login: &RegistryLogin<'_>,
-    ui: &Ui,
-) -> Result<(Repository, Credentials)> {
-    let client = &ready.session.clients.ecr;
+async fn open(found: &RegistryState, login: &RegistryLogin<'_>) -> Result<(Repository, Credentials)> {
+    let Session { context, clients, ui, .. } = login.session;
+    let (client, name) = (&clients.ecr, &context.deployment.service.name);
     let repository = async {
         match &found.repository {
             Some(repository) => {

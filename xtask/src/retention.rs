@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use config::deployment::Environment;
 
-use crate::context::Context;
 use crate::rollout;
+use crate::session::Session;
+use aws::Clients;
 use aws::journal::record;
-use aws::{Clients, Identity};
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Record;
@@ -19,11 +19,8 @@ use model::stack::Stack;
 ///
 /// # Errors
 /// One of which there are many: nobody has a list of its instances, and so of what they run.
-pub(crate) fn neighbours<'a>(
-    context: &'a Context,
-    environment: &Environment,
-    identity: &Identity,
-) -> Result<Vec<&'a Environment>, Failure> {
+pub(crate) fn neighbours<'a>(session: &Session<'a>) -> Result<Vec<&'a Environment>, Failure> {
+    let Session { context, environment, identity, .. } = session;
     let shares = |other: &&Environment| {
         other.region == environment.region
             && other.endpoint == environment.endpoint

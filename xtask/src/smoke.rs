@@ -1,8 +1,8 @@
 //! Proves an endpoint: the right answer, from the right image, several times running.
 
-mod instead;
+mod client;
+mod intermediary;
 pub(crate) mod sign_in;
-mod visitor;
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::ui::Phase;
-use instead::NotReached;
+pub(crate) use client::ApiClient;
+use intermediary::NotReached;
 use machine::http;
 use machine::http::{Client, Http};
 use model::outcome::Failure;
 use model::reference::Digest;
 use model::report::Smoke;
-pub(crate) use sign_in::Callers;
-pub(crate) use visitor::Visitor;
+pub(crate) use sign_in::ApiClients;
 
 /// Good rounds in a row that prove an endpoint.
 const ROUNDS: u32 = 5;
 /// How long an image that nobody expects may answer until it is taken for the answer.
-const STRANGE: Duration = Duration::from_secs(10);
+const UNEXPECTED_LIMIT: Duration = Duration::from_secs(10);
 /// How long a request may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// Longest pause between two rounds.
@@ -38,7 +38,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// What is asked of an endpoint.
 #[derive(Debug)]
-pub(crate) struct Target<'a> {
+pub(crate) struct Endpoint<'a> {
     /// May have a path, such as a gateway's stage.
     pub(crate) base: Url,
     pub(crate) service: &'a Service,
@@ -49,7 +49,7 @@ pub(crate) struct Target<'a> {
     /// Pause between two good rounds. While old and new serve side by side, rounds at one moment would prove little.
     pub(crate) spacing: Duration,
     /// Who asks, and who must not be let in.
-    pub(crate) callers: Callers,
+    pub(crate) callers: ApiClients,
 }
 
 /// What an endpoint turned out to be.
@@ -67,9 +67,9 @@ pub(crate) enum Verdict {
     NotReached { reason: String, next: String },
 }
 
-impl Target<'_> {
+impl Endpoint<'_> {
     /// Whether it is neither the image that must answer nor the one that may still do so.
-    fn is_strange(&self, verdict: &Verdict) -> bool {
+    fn is_unexpected(&self, verdict: &Verdict) -> bool {
         match (verdict, &self.before) {
             (Verdict::OldVersion { served }, Some(before)) => served != before.as_str(),
             _ => false,
@@ -99,6 +99,16 @@ impl Verdict {
             Self::Open { .. } | Self::NotAnswering { .. } | Self::NotReached { .. } => None,
         }
     }
+
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Verdict::Right { .. } => "right".to_owned(),
+            Verdict::OldVersion { served } => format!("still served by {served}"),
+            Verdict::Open { reason } | Verdict::NotAnswering { reason } | Verdict::NotReached { reason, .. } => {
+                reason.clone()
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -116,12 +126,17 @@ pub(crate) fn client(http: &Http) -> Result<Client, Failure> {
 }
 
 /// Asks until the endpoint is right `ROUNDS` times running or `patience` ends.
-pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Duration, phase: &Phase<'_>) -> Verdict {
+pub(crate) async fn verify_endpoint(
+    client: &Client,
+    target: &Endpoint<'_>,
+    patience: Duration,
+    phase: &Phase<'_>,
+) -> Verdict {
     let deadline = Instant::now() + patience;
     let mut pause = Duration::from_millis(100);
     let (mut good, mut strange) = (0, None);
     loop {
-        let mut verdict = ask(client, target).await;
+        let mut verdict = check_once(client, target).await;
         if matches!(verdict, Verdict::Right { .. }) {
             good += 1;
             phase.doing(&format!("right, {good} of {ROUNDS}"));
@@ -129,15 +144,16 @@ pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Durati
                 tokio::time::sleep(target.spacing).await;
                 continue;
             }
-            match turned_away(client, target).await {
+            match lets_anyone_in(client, target).await {
                 None => return verdict,
                 Some(let_in) => verdict = let_in,
             }
         }
         good = 0;
-        phase.doing(&describe(&verdict));
-        strange = strange.filter(|_| target.is_strange(&verdict));
-        let in_vain = target.is_strange(&verdict) && strange.get_or_insert_with(Instant::now).elapsed() > STRANGE;
+        phase.doing(&verdict.describe());
+        strange = strange.filter(|_| target.is_unexpected(&verdict));
+        let in_vain =
+            target.is_unexpected(&verdict) && strange.get_or_insert_with(Instant::now).elapsed() > UNEXPECTED_LIMIT;
         if in_vain || Instant::now() + pause > deadline {
             return verdict;
         }
@@ -146,23 +162,12 @@ pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Durati
     }
 }
 
-/// A verdict in words.
-pub(crate) fn describe(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Right { .. } => "right".to_owned(),
-        Verdict::OldVersion { served } => format!("still served by {served}"),
-        Verdict::Open { reason } | Verdict::NotAnswering { reason } | Verdict::NotReached { reason, .. } => {
-            reason.clone()
-        }
-    }
-}
-
 /// One round.
-pub(crate) async fn ask(client: &Client, target: &Target<'_>) -> Verdict {
+pub(crate) async fn check_once(client: &Client, target: &Endpoint<'_>) -> Verdict {
     match round(client, target).await {
         Ok(verdict) => verdict,
         Err(error) => {
-            let redact = |text: &str| target.callers.visitor.redact(text);
+            let redact = |text: &str| target.callers.authenticated.redact(text);
             match error.downcast_ref::<NotReached>() {
                 Some(NotReached { reason, next }) => Verdict::NotReached { reason: redact(reason), next: redact(next) },
                 None => Verdict::NotAnswering { reason: redact(&format!("{error:#}")) },
@@ -172,8 +177,8 @@ pub(crate) async fn ask(client: &Client, target: &Target<'_>) -> Verdict {
 }
 
 /// What is wrong where somebody who has not signed in is not turned away.
-async fn turned_away(client: &Client, target: &Target<'_>) -> Option<Verdict> {
-    let stranger = target.callers.stranger.as_ref()?;
+async fn lets_anyone_in(client: &Client, target: &Endpoint<'_>) -> Option<Verdict> {
+    let stranger = target.callers.unauthenticated.as_ref()?;
     let url = join(&target.base, &target.service.smoke_path);
     let answer = send(client, &url, stranger).await;
     let reason = match answer.map(|answer| answer.status()) {
@@ -187,7 +192,7 @@ async fn turned_away(client: &Client, target: &Target<'_>) -> Option<Verdict> {
     Some(Verdict::NotAnswering { reason })
 }
 
-async fn round(client: &Client, target: &Target<'_>) -> Result<Verdict> {
+async fn round(client: &Client, target: &Endpoint<'_>) -> Result<Verdict> {
     let service = target.service;
     let body = get(client, target, &service.smoke_path).await?;
     if !body.text.contains(&service.smoke_contains) {
@@ -206,14 +211,14 @@ async fn round(client: &Client, target: &Target<'_>) -> Result<Verdict> {
     }
 }
 
-async fn get(client: &Client, target: &Target<'_>, path: &str) -> Result<Body> {
+async fn get(client: &Client, target: &Endpoint<'_>, path: &str) -> Result<Body> {
     let url = join(&target.base, path);
-    let response = send(client, &url, &target.callers.visitor).await?;
+    let response = send(client, &url, &target.callers.authenticated).await?;
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = read(response).await.with_context(|| format!("{url} broke off"))?;
+    let body = read_body(response).await.with_context(|| format!("{url} broke off"))?;
     if status != StatusCode::OK {
         let start: String = body.text.chars().take(200).collect();
-        if let Some(other) = instead::who(&url, status, &headers, &body.text) {
+        if let Some(other) = intermediary::refusal(&url, status, &headers, &body.text) {
             return Err(other.into());
         }
         anyhow::bail!("{url} answers {status} {start}");
@@ -221,9 +226,9 @@ async fn get(client: &Client, target: &Target<'_>, path: &str) -> Result<Body> {
     Ok(body)
 }
 
-async fn send(client: &Client, url: &Url, visitor: &Visitor) -> Result<Response> {
-    let request = visitor.dress(client.get(url.clone()), url).await?;
-    client.send(request).await.with_context(|| format!("{url} cannot be reached"))
+async fn send(http: &Client, url: &Url, client: &ApiClient) -> Result<Response> {
+    let request = client.authenticate(http.get(url.clone()), url).await?;
+    http.send(request).await.with_context(|| format!("{url} cannot be reached"))
 }
 
 /// An answer as text.
@@ -233,7 +238,7 @@ struct Body {
     cut: bool,
 }
 
-async fn read(response: Response) -> Result<Body> {
+async fn read_body(response: Response) -> Result<Body> {
     let charset = response.headers().get(CONTENT_TYPE).and_then(|value| charset(value.to_str().ok()?));
     let mut bytes = http::body(response, MAX_BODY + 1).await?;
     let cut = bytes.len() > MAX_BODY;

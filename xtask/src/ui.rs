@@ -3,8 +3,8 @@
 //! Decides what is visible (`--quiet`, `--json`, `--verbose`), whether there is colour and a live display, and keeps
 //! the phases with their times for the result. It never decides what happens next.
 
-mod foreign;
 mod phase;
+mod sanitize;
 mod waits;
 
 use std::borrow::Cow;
@@ -20,12 +20,12 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::cli::{Color, Global};
-use foreign::{visible, without_commands};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Report;
 pub(crate) use phase::Phase;
+use sanitize::{disarm_commands, escape_controls};
 pub(crate) use waits::Waiting;
-use waits::{Telling, Waits};
+use waits::{Notice, Waits};
 
 /// What a terminal can do, asked once by `main`.
 #[derive(Debug, Clone, Copy)]
@@ -117,13 +117,13 @@ impl Ui {
 
     /// Tells what is waited for whenever nothing was written for ten seconds, and for as long as it is polled. A live
     /// display shows that by itself.
-    pub(crate) async fn tell_waits(&self) -> Infallible {
+    pub(crate) async fn report_waits(&self) -> Infallible {
         loop {
             match self.waits.next() {
-                Ok(Telling { name, what, silence }) if !self.quiet => {
+                Ok(Notice { name, what, silence }) if !self.quiet => {
                     let what = what.map(|what| format!(": {what}")).unwrap_or_default();
                     let line = format!("  {name:<9} still waiting ({} s){what}", silence.as_secs());
-                    self.suspend(|| drop(write_line(io::stderr(), &self.harmless(&line, self.color))));
+                    self.suspend(|| drop(write_line(io::stderr(), &self.sanitized(&line, self.color))));
                 }
                 Ok(_) => {}
                 Err(pause) => tokio::time::sleep(pause).await,
@@ -146,8 +146,8 @@ impl Ui {
     }
 
     /// A line for whoever runs this tool, in words of its own, such as an annotation of GitHub's.
-    pub(crate) fn instruct(&self, line: &str) {
-        self.to_stderr_as(&visible(line, false));
+    pub(crate) fn runner_command(&self, line: &str) {
+        self.to_stderr_as(&escape_controls(line, false));
     }
 
     pub(crate) fn warn(&self, text: &str) {
@@ -159,7 +159,7 @@ impl Ui {
     /// The result, in words; not shown with `--json`.
     pub(crate) fn result(&self, text: &str) {
         if !self.json {
-            self.to_stdout(&self.harmless(text, self.color_results));
+            self.to_stdout(&self.sanitized(text, self.color_results));
         }
     }
 
@@ -172,7 +172,7 @@ impl Ui {
     pub(crate) fn object(&self, object: &impl Serialize) {
         if self.json {
             let text = serde_json::to_string(object).expect("results are maps with text keys");
-            self.to_stdout(&self.harmless(&text, false));
+            self.to_stdout(&self.sanitized(&text, false));
         }
     }
 
@@ -214,14 +214,14 @@ impl Ui {
             return Ok(true);
         }
         if !self.can_ask {
-            return Err(unanswered(question).into());
+            return Err(confirmation_required(question).into());
         }
         if let Some(live) = &self.live {
             live.clear()?;
             live.set_draw_target(ProgressDrawTarget::hidden());
         }
         let mut stderr = io::stderr();
-        write!(stderr, "{} [y/N] ", visible(question, false))?;
+        write!(stderr, "{} [y/N] ", escape_controls(question, false))?;
         stderr.flush()?;
         let line = OpenLine;
         let _asked = self.waits.open("", None, true);
@@ -244,8 +244,8 @@ impl Ui {
     ///
     /// # Errors
     /// As for `confirm`.
-    pub(crate) fn must_be_able_to_ask(&self, question: &str) -> Result<(), Failure> {
-        if self.yes || self.can_ask { Ok(()) } else { Err(unanswered(question)) }
+    pub(crate) fn require_confirmation_possible(&self, question: &str) -> Result<(), Failure> {
+        if self.yes || self.can_ask { Ok(()) } else { Err(confirmation_required(question)) }
     }
 
     /// Notes what goes on outside this process, for the case that it is interrupted; `None` when nothing does.
@@ -286,10 +286,10 @@ impl Ui {
     }
 
     fn to_stderr(&self, text: &str) {
-        self.to_stderr_as(&self.harmless(text, self.color));
+        self.to_stderr_as(&self.sanitized(text, self.color));
     }
 
-    /// A line that holds nothing to make harmless.
+    /// A line that holds nothing to make sanitized.
     fn to_stderr_as(&self, line: &str) {
         self.waits.written();
         // Progress that nobody can read is no failure, and there is nowhere else to say so.
@@ -308,9 +308,9 @@ impl Ui {
     }
 
     /// Text of others, such as a container's log, in which neither terminal nor job find a command.
-    fn harmless<'a>(&self, text: &'a str, colors: bool) -> Cow<'a, str> {
-        let text = visible(text, colors);
-        if self.job { without_commands(&text).into_owned().into() } else { text }
+    fn sanitized<'a>(&self, text: &'a str, colors: bool) -> Cow<'a, str> {
+        let text = escape_controls(text, colors);
+        if self.job { disarm_commands(&text).into_owned().into() } else { text }
     }
 
     /// Takes the live display off the screen while something else is written.
@@ -345,7 +345,7 @@ fn painted(color: bool, paint: Paint, text: &str) -> String {
     if color { format!("\u{1b}[{}m{text}\u{1b}[0m", paint as u8) } else { text.to_owned() }
 }
 
-fn unanswered(question: &str) -> Failure {
+fn confirmation_required(question: &str) -> Failure {
     Failure::new(Exit::Preflight, FailureKind::Confirmation, format!("nobody is there to answer: {question}"))
         .reason("stdin or stderr is not a terminal")
         .hint("repeat the command with --yes if the answer is yes")

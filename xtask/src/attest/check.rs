@@ -29,25 +29,25 @@ pub(crate) async fn checks(
     repository: Option<&str>,
 ) -> Result<(Checked, Vec<Attestation>)> {
     let find = async |kind: Kind| registry.attached(digest, kind.media_type(), &kind.tag(digest)).await;
-    let (boms, statements) = tokio::try_join!(find(Kind::Sbom), find(Kind::Provenance))?;
+    let (sboms, statements) = tokio::try_join!(find(Kind::Sbom), find(Kind::Provenance))?;
     let (mut checked, mut attestations) = (Checked::new(), Vec::new());
-    match first(&boms, |attached| bom(attached, context, digest)) {
-        None => checked.push(("sbom", Err(missing(Kind::Sbom, image)))),
+    match first_valid(&sboms, |attached| check_sbom(attached, context, digest)) {
+        None => checked.push(("sbom", Err(not_attached(Kind::Sbom, image)))),
         Some((attached, found)) => {
             attestations.extend(
-                found
-                    .as_ref()
-                    .ok()
-                    .map(|summary| Attestation { packages: Some(summary.packages), ..of(Kind::Sbom, attached) }),
+                found.as_ref().ok().map(|summary| Attestation {
+                    packages: Some(summary.packages),
+                    ..attestation(Kind::Sbom, attached)
+                }),
             );
             checked.push(("sbom", found.map(|summary| format!("CycloneDX, packages: {}", summary.packages))));
         }
     }
-    match first(&statements, |attached| statement(attached, digest)) {
-        None => checked.push(("provenance", Err(missing(Kind::Provenance, image)))),
+    match first_valid(&statements, |attached| check_statement(attached, digest)) {
+        None => checked.push(("provenance", Err(not_attached(Kind::Provenance, image)))),
         Some((attached, Err(problem))) => {
             checked.push(("provenance", Err(problem)));
-            attestations.push(of(Kind::Provenance, attached));
+            attestations.push(attestation(Kind::Provenance, attached));
         }
         Some((attached, Ok(told))) => {
             let wanted = match repository {
@@ -59,14 +59,14 @@ pub(crate) async fn checks(
             };
             let run = told.run.as_ref().map(|run| format!(", {run}")).unwrap_or_default();
             checked.push(("provenance", Ok(format!("built by {}{run}", told.builder))));
-            checked.push(("repository", wanted.and_then(|wanted| from(&told, &wanted))));
-            checked.push(("commit", commit(context, &told).await));
+            checked.push(("repository", wanted.and_then(|wanted| built_from(&told, &wanted))));
+            checked.push(("commit", known_commit(context, &told).await));
             attestations.push(Attestation {
                 builder: Some(told.builder),
                 repository: Some(told.repository),
                 commit: told.commit,
                 run: told.run,
-                ..of(Kind::Provenance, attached)
+                ..attestation(Kind::Provenance, attached)
             });
         }
     }
@@ -77,7 +77,7 @@ pub(crate) async fn checks(
 ///
 /// # Errors
 /// That, or what the registry says.
-pub(crate) async fn verified(
+pub(crate) async fn require_valid(
     context: &Context,
     registry: &Registry,
     image: &ImageReference,
@@ -88,19 +88,19 @@ pub(crate) async fn verified(
     if problems.is_empty() { Ok(attestations) } else { Err(outcome::preflight(&problems).into()) }
 }
 
-fn of(kind: Kind, attached: &Attached) -> Attestation {
+fn attestation(kind: Kind, attached: &Attached) -> Attestation {
     let digest = attached.digest.clone();
     Attestation { kind, digest, packages: None, builder: None, repository: None, commit: None, run: None }
 }
 
 /// The first that is as it should be, or else the first with what is wrong with it.
-fn first<T>(
+fn first_valid<T>(
     attached: &[Attached],
-    look: impl Fn(&Attached) -> Result<T, Failure>,
+    check: impl Fn(&Attached) -> Result<T, Failure>,
 ) -> Option<(&Attached, Result<T, Failure>)> {
-    let mut looked: Vec<_> = attached.iter().map(|one| (one, look(one))).collect();
-    let good = looked.iter().position(|(_, found)| found.is_ok()).unwrap_or_default();
-    (!looked.is_empty()).then(|| looked.swap_remove(good))
+    let mut checked: Vec<_> = attached.iter().map(|one| (one, check(one))).collect();
+    let good = checked.iter().position(|(_, found)| found.is_ok()).unwrap_or_default();
+    (!checked.is_empty()).then(|| checked.swap_remove(good))
 }
 
 fn fail(message: String, attached: Option<&Attached>) -> Failure {
@@ -108,7 +108,7 @@ fn fail(message: String, attached: Option<&Attached>) -> Failure {
     attached.map_or(failure.clone(), |attached| failure.resource(attached.digest.clone()))
 }
 
-fn missing(kind: Kind, image: &ImageReference) -> Failure {
+fn not_attached(kind: Kind, image: &ImageReference) -> Failure {
     let what = match kind {
         Kind::Sbom => "bill of materials",
         Kind::Provenance => "provenance",
@@ -119,7 +119,7 @@ fn missing(kind: Kind, image: &ImageReference) -> Failure {
         .hint("cargo xtask release builds it from its sources and attaches what is missing")
 }
 
-fn bom(attached: &Attached, context: &Context, digest: &Digest) -> Result<sbom::Summary, Failure> {
+fn check_sbom(attached: &Attached, context: &Context, digest: &Digest) -> Result<sbom::Summary, Failure> {
     let fail = |message: &str| fail(message.to_owned(), Some(attached));
     let summary =
         sbom::summary(&attached.bytes).ok_or_else(|| fail("the bill of materials is not CycloneDX in JSON"))?;
@@ -135,7 +135,7 @@ fn bom(attached: &Attached, context: &Context, digest: &Digest) -> Result<sbom::
     Ok(summary)
 }
 
-fn statement(attached: &Attached, digest: &Digest) -> Result<Told, Failure> {
+fn check_statement(attached: &Attached, digest: &Digest) -> Result<Told, Failure> {
     let fail = |message: &str| fail(message.to_owned(), Some(attached));
     let told = provenance::read(&attached.bytes).ok_or_else(|| fail("the provenance is not SLSA's, version 1"))?;
     let wanted = digest.as_str().trim_start_matches("sha256:");
@@ -147,7 +147,7 @@ fn statement(attached: &Attached, digest: &Digest) -> Result<Told, Failure> {
 }
 
 /// Whether sources and builder are of the repository that is expected. A builder that nobody vouches for has no address.
-fn from(told: &Told, wanted: &str) -> Result<String, Failure> {
+fn built_from(told: &Told, wanted: &str) -> Result<String, Failure> {
     let fail = |found: &str| {
         fail("the image was built from another repository".to_owned(), None)
             .resource(found)
@@ -169,7 +169,7 @@ fn from(told: &Told, wanted: &str) -> Result<String, Failure> {
 }
 
 /// Whether the clone has the commit. What git cannot answer, or a history that is cut off, is not taken for a yes.
-async fn commit(context: &Context, told: &Told) -> Result<String, Failure> {
+async fn known_commit(context: &Context, told: &Told) -> Result<String, Failure> {
     let Some(commit) = &told.commit else {
         return Err(fail("the image was built from a work tree with uncommitted changes".to_owned(), None)
             .reason("its provenance names no commit")

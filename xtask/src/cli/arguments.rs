@@ -6,8 +6,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::EnvironmentArg;
-use super::values::{age, registry, smoke_url};
+use super::values::{age, branch, registry, smoke_url, word};
 use image::artifact::Compiler;
+use model::policy::Level;
+use model::trust::Repository;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Source {
@@ -234,4 +236,126 @@ pub(crate) struct Smoke {
     /// Base URL, where the stack's own does not lead; may name outputs as {OutputKey}
     #[arg(long, value_name = "URL", value_parser = smoke_url)]
     pub(crate) smoke_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// Give up this resource, which cannot be brought back; may be repeated
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub(crate) skip: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// Successful releases of the environment that one can still go back to afterwards
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=50))]
+    pub(crate) keep: u16,
+    /// Say what would be removed and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Destroy {
+    /// An environment of deploy.toml
+    #[arg(value_name = "ENV", required_unless_present = "local")]
+    pub(crate) environment: Option<String>,
+    /// Remove what `release --local` started from this checkout
+    #[arg(long, conflicts_with = "environment")]
+    pub(crate) local: bool,
+    /// Remove the images too: the whole repository, or with --local those of this checkout
+    #[arg(long)]
+    pub(crate) images: bool,
+    /// Wait for the environment lock, instead of stopping where somebody else holds it
+    #[arg(long, conflicts_with = "local")]
+    pub(crate) wait: bool,
+    /// Say what would be removed and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IamPolicy {
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    /// For whoever only looks, also publishes and plans, or also releases
+    #[arg(long = "for", value_name = "LEVEL", default_value = "release")]
+    pub(crate) level: Level,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bootstrap {
+    /// An environment of deploy.toml
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: String,
+    /// The repository on GitHub whose pipeline may release, as GitHub spells it [default: as it is, at first none]
+    #[arg(long, value_name = "OWNER/REPO")]
+    pub(crate) github: Option<Repository>,
+    /// GitHub's number of the repository: gh api repos/OWNER/REPO --jq .id
+    #[arg(long, value_name = "ID", requires = "github")]
+    pub(crate) github_id: Option<u64>,
+    /// GitHub's number of the owner: gh api repos/OWNER/REPO --jq .owner.id
+    #[arg(long, value_name = "ID", requires = "github_id")]
+    pub(crate) owner_id: Option<u64>,
+    /// The GitHub environment that the pipeline's job has to run in [default: ENV]
+    #[arg(long, value_name = "NAME", requires = "github", value_parser = word)]
+    pub(crate) github_environment: Option<String>,
+    /// The GitHub environment of the jobs that publish and plan [default: that of --github-environment with -plan]
+    #[arg(long, value_name = "NAME", requires = "github", value_parser = word)]
+    pub(crate) plan_environment: Option<String>,
+    /// The branch whose jobs may look without a GitHub environment, as pull requests may
+    #[arg(long, value_name = "NAME", requires = "github", default_value = "main", value_parser = branch)]
+    pub(crate) default_branch: String,
+    /// The one workflow that may plan and release, OWNER/REPO/.github/workflows/FILE@REF [default: any]
+    #[arg(long, value_name = "FILE@REF", requires = "github")]
+    pub(crate) github_workflow: Option<String>,
+    /// Have API Gateway log in this account and region, where it does not yet
+    #[arg(long)]
+    pub(crate) api_gateway_logs: bool,
+    /// Something that the service itself may come to do at AWS, such as s3:GetObject; may be repeated
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) service_action: Vec<String>,
+    /// Only hold a token's claims against the trust, that of --github or else the stack's; - reads stdin
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) check_token: Option<PathBuf>,
+    /// Say what would be made and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Comment {
+    /// Markdown files; what they say stands in one comment, in this order
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// What the comment is about: there is one comment for each name
+    #[arg(long, value_name = "NAME", default_value = "plan", value_parser = word)]
+    pub(crate) name: String,
+    /// The pull request [default: the one that the job runs for]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) pull_request: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NextVersion {
+    /// Write it down: in the changelog with today's date, in the manifest and in the lock files
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// The version, where it is not to be the one that the changelog asks for
+    #[arg(long, value_name = "X.Y.Z")]
+    pub(crate) set: Option<semver::Version>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Announce {
+    /// The tag, v and the version that Cargo.toml has
+    #[arg(value_name = "TAG")]
+    pub(crate) tag: String,
+    /// Only see whether tag, manifest and changelog belong together, and print the notes
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

@@ -34,7 +34,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
         own.stack, own.region, own.name
     );
     if !arguments.dry_run {
-        ui.must_be_able_to_ask(&question)?;
+        ui.require_confirmation_possible(&question)?;
     }
     let begun = async {
         let phase = ui.phase("preflight");

@@ -14,8 +14,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    let stack = stack::describe(&session.clients.cloudformation, &environment.stack).await?;
     let Some(stack) =
         stack.filter(|stack| ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"].contains(&stack.status.as_str()))
     else {
@@ -48,7 +47,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     if !agreed? {
         return Err(outcome::declined("the operation goes on", format!("stack {}", stack.name)).into());
     }
-    let status = rollout::turn_back(&clients, environment, &stack, ui).await?;
+    let status = rollout::turn_back(&session.clients, environment, &stack, ui).await?;
     ui.note(|report| report.stack_status = Some(status.clone()));
     ui.result(&format!("stack {} is {status}", environment.stack));
     Ok(())

@@ -23,9 +23,9 @@ pub(super) async fn run(arguments: &Comment, context: &Context, ui: &Ui) -> Resu
     })?;
     let api = Api::of(&context.vars)?;
     let mark = format!("<!-- xtask:{} -->", arguments.name);
-    let published = api.comment(number, &mark, &text).await?;
-    ui.line(if published.updated { "the comment was brought up to date" } else { "a comment was added" });
-    ui.result(&published.url);
-    ui.note(|report| report.url = Some(published.url));
+    let posted = api.comment(number, &mark, &text).await?;
+    ui.line(if posted.updated { "the comment was brought up to date" } else { "a comment was added" });
+    ui.result(&posted.url);
+    ui.note(|report| report.url = Some(posted.url));
     Ok(())
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     })?;
     ui.about(environment);
     if environment.protected && !arguments.dry_run {
-        ui.must_be_able_to_ask(&rollout::question(environment))?;
+        ui.require_confirmation_possible(&rollout::question(environment))?;
     }
     let Deploy { proof, conduct, dry_run, .. } = arguments;
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
@@ -47,7 +47,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         let target = Target { image: &image, environment: &environment.name, platform };
         let pinned = pin(clients, target, registry, *dry_run).await?;
         if let Some(config) = &pinned.config {
-            let at = attest::of_environment(context, environment, clients, &pinned.image, registry).await?;
+            let at = attest::environment_registry(session, &pinned.image, registry).await?;
             target.check_configuration(&at.blob(config).await?)?;
         }
         Ok(pinned.image)

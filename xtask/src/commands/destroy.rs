@@ -1,12 +1,11 @@
 //! `destroy`: remove a stack, or what `release --local` started.
 
 use anyhow::Result;
-use config::deployment::Environment;
 
 use crate::cli::Destroy;
 use crate::context::Context;
 use crate::local;
-use crate::local::Turn;
+use crate::local::CheckoutLock;
 use crate::retention;
 use crate::rollout;
 use crate::rollout::Seen;
@@ -17,7 +16,6 @@ use aws::journal::inputs;
 use aws::journal::lock;
 use aws::journal::lock::Holder;
 use aws::stack;
-use aws::{Clients, Identity};
 use image::docker::Owner;
 use image::docker::build;
 use image::docker::build::Images;
@@ -45,17 +43,17 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     }
     question.push('?');
     if !arguments.dry_run {
-        ui.must_be_able_to_ask(&question)?;
+        ui.require_confirmation_possible(&question)?;
     }
     let session = Session::open(context, environment, ui).await?;
-    let Session { clients, identity, .. } = &session;
-    let Seen { stack, remembered, .. } = rollout::look(&clients, environment).await?;
+    let clients = &session.clients;
+    let Seen { stack, remembered, .. } = rollout::look(clients, environment).await?;
     let wait = arguments.wait || arguments.dry_run;
     if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
     if arguments.images && !arguments.dry_run {
-        spare_neighbours(context, &clients, environment, &identity).await?;
+        refuse_shared_repository(&session).await?;
     }
     let mut removed = Vec::new();
     removed.extend(stack.as_ref().map(|stack| format!("stack {}", stack.name)));
@@ -75,38 +73,38 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
             rollout::check_deletable(environment, stack)?;
         }
         // Nobody is asked about what would then be refused.
-        let at_work = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_at_work(stack));
-        if let Some(stack) = at_work {
-            return Err(busy(stack, name).into());
+        let in_progress = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_in_progress(stack));
+        if let Some(stack) = in_progress {
+            return Err(operation_in_progress(stack, name).into());
         }
         if !ui.confirm(&question).await? {
             return Err(declined(&environment.stack).into());
         }
         let phase = ui.phase("lock");
         let run = model::job::run_url(&context.vars);
-        let holder = Holder::this_run(&rollout::token(), &identity.arn, "destroy", None, run.as_deref());
+        let holder = Holder::this_run(&rollout::token(), &session.identity.arn, "destroy", None, run.as_deref());
         let lock =
             context.locks.take(&clients.ssm, environment, holder, arguments.wait, &|step| phase.report(step)).await?;
         // Others may have changed it until it was locked.
         let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
-        if let Some(stack) = stack.as_ref().filter(|stack| is_at_work(stack)) {
-            return Err(busy(stack, name).into());
+        if let Some(stack) = stack.as_ref().filter(|stack| is_in_progress(stack)) {
+            return Err(operation_in_progress(stack, name).into());
         }
         lock.check(&|step| phase.report(step)).await?;
         phase.done(&environment.stack);
         if let Some(stack) = &stack {
-            rollout::tear_down(&clients, environment, stack, ui).await?;
+            rollout::tear_down(clients, environment, stack, ui).await?;
             ui.note(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }
         if arguments.images {
             let deleted = ecr::delete(&clients.ecr, repository).await;
             deleted.map_err(|error| match &stack {
-                Some(stack) => half_done(&stack.name, &error),
+                Some(stack) => partly_removed(&stack.name, &error),
                 None => Failure::of(&error),
             })?;
             // Without images there is nothing to go back to. The lock stays for as long as this is going on.
             inputs::forget(&clients.ssm, &environment.stack).await.map_err(|error| match &stack {
-                Some(stack) => half_done(&stack.name, &error),
+                Some(stack) => partly_removed(&stack.name, &error),
                 None => Failure::of(&error),
             })?;
         }
@@ -117,19 +115,15 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     Ok(())
 }
 
-fn is_at_work(stack: &Stack) -> bool {
+fn is_in_progress(stack: &Stack) -> bool {
     answer(Some(&stack.status)) == Answer::Wait && stack.status != "DELETE_IN_PROGRESS"
 }
 
 /// The repository is shared: others' images are not removed with it.
-async fn spare_neighbours(
-    context: &Context,
-    clients: &Clients,
-    environment: &Environment,
-    identity: &Identity,
-) -> Result<()> {
+async fn refuse_shared_repository(session: &Session<'_>) -> Result<()> {
+    let Session { context, environment, clients, .. } = session;
     let mut in_need = Vec::new();
-    for other in retention::neighbours(context, environment, identity)? {
+    for other in retention::neighbours(session)? {
         if other.name != environment.name && stack::describe(&clients.cloudformation, &other.stack).await?.is_some() {
             in_need.push(other.name.as_str());
         }
@@ -149,12 +143,12 @@ fn declined(what: &str) -> Failure {
     outcome::declined("the removal was declined", what).reason("nothing was removed")
 }
 
-fn half_done(stack: &str, error: &anyhow::Error) -> Failure {
+fn partly_removed(stack: &str, error: &anyhow::Error) -> Failure {
     let failure = Failure::of(error);
     Failure { exit: Exit::NeedsHuman, message: format!("stack {stack} is removed, but {failure}"), ..failure }
 }
 
-fn busy(stack: &Stack, environment: &str) -> Failure {
+fn operation_in_progress(stack: &Stack, environment: &str) -> Failure {
     Failure::new(Exit::Failed, FailureKind::InProgress, "the stack is at work")
         .resource(format!("stack {}", stack.name))
         .reason(format!("it is {}", stack.status))
@@ -166,7 +160,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
     let service = &context.deployment.service.name;
     let question = format!("Remove the local containers of {service}?");
     if !arguments.dry_run {
-        ui.must_be_able_to_ask(&question)?;
+        ui.require_confirmation_possible(&question)?;
     }
     let engine = crate::build::engine(&context.vars, ui).await?;
     let owner = Owner::new(&context.root, service);
@@ -187,7 +181,11 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         containers.own.len(),
         images.own.len()
     ));
-    containers.others.iter().filter(|other| local::is_gone(other)).for_each(|other| ui.line(&local::abandoned(other)));
+    containers
+        .others
+        .iter()
+        .filter(|other| local::is_orphaned(other))
+        .for_each(|other| ui.line(&local::orphan_notice(other)));
     images.kept.iter().for_each(|kept| ui.line(&format!("kept: {kept}")));
     let mut removed = named(&containers, &images);
     if removed.is_empty() {
@@ -199,7 +197,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
             return Err(declined(service).into());
         }
         // A release may have replaced a container meanwhile.
-        let _turn = Turn::take(&context.root, &context.interrupt, ui).await?;
+        let _lock = CheckoutLock::take(&context.root, &context.interrupt, ui).await?;
         let phase = ui.phase("remove");
         phase.doing("the engine's list of containers and images");
         let (containers, images) = find().await?;

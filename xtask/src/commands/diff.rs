@@ -12,7 +12,7 @@ use crate::cli::Diff;
 use crate::context::Context;
 use crate::preflight;
 use crate::publish;
-use crate::publish::Known;
+use crate::publish::KnownRepository;
 use crate::rollout;
 use crate::rollout::{Origin, Seen, TAG, Wanted};
 use crate::session::Session;
@@ -40,19 +40,18 @@ const AT_ONCE: usize = 4;
 pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
-    let template = read(context, environment)?;
+    let template = template(context, environment)?;
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let look = rollout::look(&clients, environment);
-    let image = image(arguments, environment, &template, &clients, context, ui);
-    let (seen, image, commit) = tokio::join!(look, image, build::noted_commit(context, ui));
+    let seen = rollout::look(&session.clients, environment);
+    let image = release_image(arguments, &session, &template);
+    let (seen, image, commit) = tokio::join!(seen, image, build::noted_commit(context, ui));
     let (seen, image) = (seen?, image?);
-    let problems = preflight::parameter_problems(context, environment, &template, there(&seen));
+    let problems = preflight::parameter_problems(context, environment, &template, existing(&seen));
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
-    let place = Place { context, clients: &clients, environment, template: &template, seen: &seen };
-    let summary = Summary { commit, ..place.summary(image).await? };
+    let difference = Difference { session: &session, template: &template, seen: &seen };
+    let summary = Summary { commit, ..difference.summary(image).await? };
     if let Some(out) = &arguments.out {
         let written = super::plan::written(out, &markdown::document(&summary));
         written.with_context(|| format!("the difference cannot be written to {}", out.display()))?;
@@ -74,13 +73,13 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
 }
 
 /// The template, whether it runs an image or not.
-fn read(context: &Context, environment: &Environment) -> Result<Template, Failure> {
+fn template(context: &Context, environment: &Environment) -> Result<Template, Failure> {
     let template = context.other_template(environment)?;
     if template.declares(CONTAINER_URI) { context.template(environment) } else { Ok(template) }
 }
 
 /// The stack that a release would start from, in whatever state; one that is dead would be made anew.
-fn there(seen: &Seen) -> Option<&Stack> {
+fn existing(seen: &Seen) -> Option<&Stack> {
     let found = seen.stack.as_ref()?;
     let gone = matches!(status::answer(Some(&found.status)), Answer::Create | Answer::Recreate);
     (!gone).then_some(found)
@@ -90,14 +89,8 @@ fn there(seen: &Seen) -> Option<&Stack> {
 type Sent = (ImageReference, bool);
 
 /// The image that a release would bring, as far as that is known without making it; `None` for a template without one.
-async fn image(
-    arguments: &Diff,
-    environment: &Environment,
-    template: &Template,
-    clients: &Clients,
-    context: &Context,
-    ui: &Ui,
-) -> Result<Option<Sent>> {
+async fn release_image(arguments: &Diff, session: &Session<'_>, template: &Template) -> Result<Option<Sent>> {
+    let Session { context, environment, clients, ui, .. } = session;
     if !template.declares(CONTAINER_URI) {
         return Ok(None);
     }
@@ -122,8 +115,8 @@ async fn image(
         }
         None => None,
     };
-    let known = Known::at(registry, name);
-    let found = publish::look(clients, name, tag.as_deref(), known).await?;
+    let known = KnownRepository::at(registry, name);
+    let found = publish::find(session, tag.as_deref(), known).await?;
     Ok(Some(match (&found.repository, &found.stored, &tag) {
         (Some(repository), Some(stored), Some(tag)) => (repository.image(tag, registry).pinned(&stored.digest), true),
         _ => (ImageReference::tagged(registry.unwrap_or("registry"), name, "new"), false),
@@ -131,18 +124,16 @@ async fn image(
 }
 
 /// What is compared.
-struct Place<'a> {
-    context: &'a Context,
-    clients: &'a Clients,
-    environment: &'a Environment,
+struct Difference<'a> {
+    session: &'a Session<'a>,
     template: &'a Template,
     seen: &'a Seen,
 }
 
-impl Place<'_> {
+impl Difference<'_> {
     async fn summary(&self, image: Option<Sent>) -> Result<Summary> {
-        let Self { clients, environment, template, seen, .. } = *self;
-        let there = there(seen);
+        let Self { session: Session { clients, environment, .. }, template, seen } = *self;
+        let there = existing(seen);
         let sent = self.sent(image.as_ref(), there);
         let after = rollout::effective(sent.clone(), there);
         let body = rollout::deployed_body(clients, there, seen, template).await?;
@@ -195,7 +186,7 @@ impl Place<'_> {
 
     /// The parameters that a release would send.
     fn sent(&self, image: Option<&Sent>, there: Option<&Stack>) -> BTreeMap<String, Value> {
-        let Self { context, environment, template, .. } = *self;
+        let Self { session: Session { context, environment, .. }, template, .. } = *self;
         if let Some((image, _)) = image {
             let origin = Origin::Settings(&context.deployment.service);
             return Wanted { environment, image: image.clone(), template: template.clone(), origin }.parameters(there);
@@ -207,7 +198,7 @@ impl Place<'_> {
 
     /// What else is worth knowing.
     fn notes(&self, there: Option<&Stack>, sent: &BTreeMap<String, Value>, comparison: &Comparison) -> Vec<String> {
-        let Self { environment, template, seen, .. } = *self;
+        let Self { session: Session { environment, .. }, template, seen } = *self;
         let mut notes = Vec::new();
         if let Some(stack) = &seen.stack {
             let (name, state) = (&stack.name, &stack.status);

@@ -28,11 +28,11 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let session = Session::open(context, environment, ui).await?;
     let clients = &session.clients;
     let client = &clients.cloudformation;
-    let stack = settled(environment, stack::describe(client, &environment.stack).await?)?;
+    let stack = comparable_stack(environment, stack::describe(client, &environment.stack).await?)?;
     let phase = ui.phase("drift");
     let body = stack::template_body(client, &stack.id).await?;
     let deployed = Deployed::read(&body, &stack.parameters, &environment.region);
-    let (detected, scanned) = tokio::join!(drift::detect(client, &stack.id), scanned(&clients, &stack));
+    let (detected, scanned) = tokio::join!(drift::detect(client, &stack.id), image_findings(clients, &stack));
     let detected = detected?;
     let compared = Compared::of(&detected);
     let mut notes: Vec<String> =
@@ -47,7 +47,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             None
         }
     };
-    ui.result(&text(&stack, compared, &drifts, findings.as_deref(), &notes));
+    ui.result(&drift_text(&stack, compared, &drifts, findings.as_deref(), &notes));
     let reasons = notes.join("; ");
     let ended = verdict(environment, &stack, &drifts, findings.as_deref().unwrap_or_default());
     let ended = ended.and_then(|()| compared.check(environment, &stack, reasons));
@@ -62,7 +62,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
 }
 
 /// A stack in a state that can be compared.
-fn settled(environment: &Environment, found: Option<Stack>) -> Result<Stack, Failure> {
+fn comparable_stack(environment: &Environment, found: Option<Stack>) -> Result<Stack, Failure> {
     let name = &environment.name;
     let fail = |reason: String, hint: String| {
         Failure::new(Exit::Failed, FailureKind::DriftDetection, "drift cannot be detected")
@@ -79,7 +79,7 @@ fn settled(environment: &Environment, found: Option<Stack>) -> Result<Stack, Fai
 }
 
 /// The findings of the image that the stack runs; `None` where it runs none, and words where nothing is known.
-async fn scanned(clients: &Clients, stack: &Stack) -> Result<Option<Vec<Finding>>, String> {
+async fn image_findings(clients: &Clients, stack: &Stack) -> Result<Option<Vec<Finding>>, String> {
     let Some(uri) = stack.container_uri() else { return Ok(None) };
     let image = uri.parse::<ImageReference>().ok();
     let Some((image, digest)) = image.and_then(|image| Some((image.clone(), image.digest?))) else {
@@ -134,7 +134,13 @@ impl Compared {
     }
 }
 
-fn text(stack: &Stack, compared: Compared, drifts: &[Drift], findings: Option<&[Finding]>, notes: &[String]) -> String {
+fn drift_text(
+    stack: &Stack,
+    compared: Compared,
+    drifts: &[Drift],
+    findings: Option<&[Finding]>,
+    notes: &[String],
+) -> String {
     let mut lines: Vec<String> = drifts.iter().map(ToString::to_string).collect();
     if !drifts.iter().any(Drift::counts) {
         lines.push(match compared {

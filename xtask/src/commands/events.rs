@@ -8,7 +8,6 @@ use crate::context::Context;
 use crate::session::Session;
 use crate::ui::Ui;
 use crate::{diagnose, rollout};
-use aws::Clients;
 use aws::stack;
 use aws::stack::Watch;
 use aws::stack::events;
@@ -23,12 +22,11 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let client = &clients.cloudformation;
-    let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| missing(environment))?;
+    let client = &session.clients.cloudformation;
+    let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| no_stack(environment))?;
     let (history, mark) = events::newest(client, &stack.id, arguments.limit).await?;
     if !arguments.follow {
-        let lines: Vec<String> = history.iter().map(line).collect();
+        let lines: Vec<String> = history.iter().map(event_line).collect();
         ui.result(&lines.join("\n"));
         ui.note(|report| {
             report.stack_status = Some(stack.status.clone());
@@ -37,19 +35,16 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
         return Ok(());
     }
     for event in &history {
-        ui.each(event, &line(event));
+        ui.each(event, &event_line(event));
     }
-    let end = if is_under_way(&stack.status) {
-        follow(context, environment, &clients, &stack, mark, ui).await?
-    } else {
-        stack.status.clone()
-    };
+    let end =
+        if is_under_way(&stack.status) { follow_events(&session, &stack, mark).await? } else { stack.status.clone() };
     ui.note(|report| report.stack_status = Some(end));
     Ok(())
 }
 
 /// The failure of whoever asks about a stack that is not there.
-pub(super) fn missing(environment: &Environment) -> Failure {
+pub(super) fn no_stack(environment: &Environment) -> Failure {
     Failure::new(Exit::Failed, FailureKind::NoStack, format!("there is no stack {}", environment.stack))
         .resource(format!("environment {}", environment.name))
         .reason(format!("the account has none of that name in {}", environment.region))
@@ -62,14 +57,8 @@ fn is_under_way(status: &str) -> bool {
 }
 
 /// Shows new events until the stack comes to rest, and ends as the command that began the operation would have.
-async fn follow(
-    context: &Context,
-    environment: &Environment,
-    clients: &Clients,
-    stack: &Stack,
-    mark: Mark,
-    ui: &Ui,
-) -> Result<String> {
+async fn follow_events(session: &Session<'_>, stack: &Stack, mark: Mark) -> Result<String> {
+    let ui = session.ui;
     let phase = ui.phase("stack");
     ui.still_runs(Some(format!(
         "stack {} is {} and goes on without this tool; the same command follows it",
@@ -77,26 +66,21 @@ async fn follow(
     )));
     let deleting = stack.status == "DELETE_IN_PROGRESS";
     let watch = Watch { deleting, ..Watch::of(&stack.id, None, mark) };
-    let watched = Following::new(clients, watch)
-        .watch_with(&|step| phase.report(step), |event| ui.each(event, &line(event)))
+    let watched = Following::new(&session.clients, watch)
+        .watch_with(&|step| phase.report(step), |event| ui.each(event, &event_line(event)))
         .await?;
     ui.still_runs(None);
     let Watched::Ended(mut followed) = watched else { return Ok(stack.status.clone()) };
     let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str()).to_owned();
     if !(deleting && status == "DELETE_COMPLETE") {
-        conclude(context, environment, clients, &stack.id, &mut followed).await?;
+        explain_failure(session, &stack.id, &mut followed).await?;
     }
     phase.done(&format!("{} is {status}", stack.name));
     Ok(status)
 }
 
-async fn conclude(
-    context: &Context,
-    environment: &Environment,
-    clients: &Clients,
-    stack_id: &str,
-    followed: &mut Followed,
-) -> Result<()> {
+async fn explain_failure(session: &Session<'_>, stack_id: &str, followed: &mut Followed) -> Result<()> {
+    let Session { context, environment, clients, .. } = session;
     let Err(failure) = rollout::conclude(environment, followed) else { return Ok(()) };
     // What failed may have failed before anyone looked.
     if let Ok(whole) = events::last_operation(&clients.cloudformation, stack_id).await {
@@ -107,6 +91,6 @@ async fn conclude(
     Err(diagnose::explain(clients, environment, template.as_ref(), stack_id, followed, failure).await.into())
 }
 
-fn line(event: &Event) -> String {
+fn event_line(event: &Event) -> String {
     format!("{:<20} {}", event.time, event.to_string())
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         registry: proof.registry.as_deref(),
         allowed: &conduct.allow_finding,
     };
-    if let Err(error) = context.interrupt.or(candidate.admit(context, &ready.session.clients, ui)).await {
+    if let Err(error) = context.interrupt.or(candidate.admit(&ready.session)).await {
         let failure = Failure::of(&error);
         if failure.exit != Exit::Preflight {
             return Err(error);

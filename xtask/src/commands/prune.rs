@@ -18,7 +18,6 @@ use aws::ecr::contents;
 use aws::ecr::contents::Listed;
 use aws::journal::inputs;
 use aws::journal::lock::{Holder, Lock};
-use aws::{Clients, Identity};
 use image::docker;
 use model::outcome;
 
@@ -29,13 +28,12 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let Session { clients, identity, .. } = &session;
-    let neighbours = retention::neighbours(context, environment, &identity)?;
+    let neighbours = retention::neighbours(&session)?;
     let keep = usize::from(arguments.keep);
     let name = &context.deployment.service.name;
     let phase = ui.phase("look");
-    let (stale, all) = stale(&clients, &neighbours, name, keep).await?;
-    let inputs = unneeded(&clients, environment, keep).await?;
+    let (stale, all) = stale_images(&session, &neighbours, keep).await?;
+    let inputs = unneeded_inputs(&session, keep).await?;
     let others = context.deployment.environments.values().filter(|other| !neighbours.contains(other));
     let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
     phase.done(&format!("{all} images, {} of them needed or young", all - stale.len()));
@@ -59,8 +57,8 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
             return Err(outcome::declined("nothing was removed", format!("repository {name}")).into());
         }
         // Nobody may begin to need one of them while they are removed, and somebody may have since they were looked at.
-        let locks = lock_all(context, &clients, &identity, &neighbours, ui).await?;
-        remove(&clients, environment, &neighbours, name, keep, (&stale, &locks), ui).await?;
+        let locks = lock_all(&session, &neighbours).await?;
+        remove_unneeded(&session, &neighbours, keep, &stale, &locks).await?;
         context.locks.give_all_back().await;
         ui.result(&format!("removed {what}"));
     }
@@ -69,13 +67,8 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
 }
 
 /// Takes the locks of all; where that ends early, `main` gives back those that were taken.
-async fn lock_all(
-    context: &Context,
-    clients: &Clients,
-    identity: &Identity,
-    neighbours: &[&Environment],
-    ui: &Ui,
-) -> Result<Vec<Arc<Lock>>> {
+async fn lock_all(session: &Session<'_>, neighbours: &[&Environment]) -> Result<Vec<Arc<Lock>>> {
+    let Session { context, clients, identity, ui, .. } = session;
     let phase = ui.phase("lock");
     let run = model::job::run_url(&context.vars);
     let mut locks = Vec::new();
@@ -87,25 +80,24 @@ async fn lock_all(
     Ok(locks)
 }
 
-async fn remove(
-    clients: &Clients,
-    environment: &Environment,
+async fn remove_unneeded(
+    session: &Session<'_>,
     neighbours: &[&Environment],
-    name: &str,
     keep: usize,
-    (shown, locks): (&[Listed], &[Arc<Lock>]),
-    ui: &Ui,
+    shown: &[Listed],
+    locks: &[Arc<Lock>],
 ) -> Result<()> {
-    let phase = ui.phase("remove");
-    let (still, _) = stale(clients, neighbours, name, keep).await?;
+    let clients = &session.clients;
+    let phase = session.ui.phase("remove");
+    let (still, _) = stale_images(session, neighbours, keep).await?;
     for lock in locks {
         lock.check(&|step| phase.report(step)).await?;
     }
     let digests: Vec<String> =
         still.into_iter().filter(|image| shown.contains(image)).map(|image| image.digest).collect();
-    contents::remove(&clients.ecr, name, &digests).await?;
-    let unneeded = unneeded(clients, environment, keep).await?;
-    inputs::sweep(&clients.ssm, &environment.stack, |hash| !unneeded.contains(hash)).await?;
+    contents::remove(&clients.ecr, &session.context.deployment.service.name, &digests).await?;
+    let unneeded = unneeded_inputs(session, keep).await?;
+    inputs::sweep(&clients.ssm, &session.environment.stack, |hash| !unneeded.contains(hash)).await?;
     phase.done(&match digests.len() {
         1 => "1 image".to_owned(),
         images => format!("{images} images"),
@@ -114,17 +106,13 @@ async fn remove(
 }
 
 /// Images that no environment needs and that are not young, and how many there are in all.
-async fn stale(
-    clients: &Clients,
-    neighbours: &[&Environment],
-    name: &str,
-    keep: usize,
-) -> Result<(Vec<Listed>, usize)> {
+async fn stale_images(session: &Session<'_>, neighbours: &[&Environment], keep: usize) -> Result<(Vec<Listed>, usize)> {
+    let Session { context, clients, .. } = session;
     let mut needed = BTreeSet::new();
     for other in neighbours {
         needed.extend(retention::images(clients, other, keep).await?);
     }
-    let images = contents::list(&clients.ecr, name).await?;
+    let images = contents::list(&clients.ecr, &context.deployment.service.name).await?;
     let all = images.len();
     Ok((unneeded_images(images, &needed, SystemTime::now() - AGE), all))
 }
@@ -140,7 +128,8 @@ fn unneeded_images(images: Vec<Listed>, needed: &BTreeSet<String>, old: SystemTi
 }
 
 /// Names of stored inputs that no release needs which one can go back to.
-async fn unneeded(clients: &Clients, environment: &Environment, keep: usize) -> Result<BTreeSet<String>> {
+async fn unneeded_inputs(session: &Session<'_>, keep: usize) -> Result<BTreeSet<String>> {
+    let Session { environment, clients, .. } = session;
     // Also those that are stored in part: nobody is at it who has the lock.
     let ((_, stored), needed) = tokio::try_join!(
         inputs::stored(&clients.ssm, &environment.stack),

@@ -17,8 +17,7 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let found = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    let found = stack::describe(&session.clients.cloudformation, &environment.stack).await?;
     let answer = status::answer(found.as_ref().map(|stack| stack.status.as_str()));
     let (stack, halted) = match (found, answer) {
         (Some(stack), Answer::Refuse(Refusal::Halted)) => (stack, true),
@@ -47,7 +46,7 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
     if !ui.confirm(&(question + "?")).await? {
         return Err(outcome::declined("the stack was left as it is", format!("stack {}", stack.name)).into());
     }
-    let status = rollout::recover(&clients, environment, &stack, halted, skip, ui).await?;
+    let status = rollout::recover(&session.clients, environment, &stack, halted, skip, ui).await?;
     ui.note(|report| report.stack_status = Some(status.clone()));
     ui.result(&format!("stack {} is {status}", environment.stack));
     Ok(())

@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
     if environment.protected && !arguments.dry_run {
-        ui.must_be_able_to_ask(&rollout::question(environment))?;
+        ui.require_confirmation_possible(&rollout::question(environment))?;
     }
     let Rollback { proof, conduct, dry_run, .. } = arguments;
     let check =

@@ -20,15 +20,15 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let Session { clients, identity, .. } = &session;
+    let clients = &session.clients;
     let (seen, records, (inputs, _)) = tokio::try_join!(
-        rollout::look(&clients, environment),
+        rollout::look(clients, environment),
         record::list(&clients.ssm, &environment.stack),
         inputs::stored(&clients.ssm, &environment.stack)
     )?;
     let mut lines = vec![
         ("environment", environment.name.clone()),
-        ("account", identity.account.clone()),
+        ("account", session.identity.account.clone()),
         ("region", environment.region.clone()),
         ("stack", environment.stack.clone()),
     ];
@@ -40,7 +40,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             lines.extend(stack.updated.clone().map(|updated| ("updated", updated)));
             lines.extend(stack.container_uri().map(|uri| ("image", uri.to_owned())));
             lines.extend(stack.outputs.iter().map(|(name, value)| (name.as_str(), value.clone())));
-            note(ui, stack);
+            note_stack(ui, stack);
         }
     }
     if let Some(held) = &seen.remembered.lock {
@@ -48,7 +48,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         lines.push(("locked by", format!("{}{dead}", held.holder)));
         ui.note(|report| report.locked_by = Some(held.holder.to_string()));
     }
-    print(&lines, ui);
+    print_table(&lines, ui);
     let runs = history::Runs::from(seen.stack.as_ref());
     let running = history::running(&records, runs).map(|record| record.number);
     let back = history::earlier(&records, runs).into_iter().filter(|record| inputs.contains(&record.inputs));
@@ -57,7 +57,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         ui.result("\nreleases, newest first:");
     }
     for record in records.iter().take(SHOWN) {
-        ui.result(&line(record, running, &back));
+        ui.result(&release_line(record, running, &back));
     }
     let releases = records.into_iter().map(|record| Release {
         running: Some(record.number) == running,
@@ -68,7 +68,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     Ok(())
 }
 
-fn note(ui: &Ui, stack: &Stack) {
+fn note_stack(ui: &Ui, stack: &Stack) {
     ui.note(|report| {
         report.image = stack.container_uri().map(str::to_owned);
         report.digest = stack.container_uri().and_then(|uri| Some(uri.split_once('@')?.1.to_owned()));
@@ -79,7 +79,7 @@ fn note(ui: &Ui, stack: &Stack) {
 }
 
 /// One release: a mark, its number, when, what became of it, the image and the commit.
-fn line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
+fn release_line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
     let mark = match record.number {
         number if Some(number) == running => "runs",
         number if back.contains(&number) => "back",
@@ -99,7 +99,7 @@ fn line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
     format!("{mark:<4} {:>4}  {}  {outcome:<11}  {digest}{commit}{from}", record.number, record.at)
 }
 
-fn print(lines: &[(&str, String)], ui: &Ui) {
+fn print_table(lines: &[(&str, String)], ui: &Ui) {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect();
     ui.result(&lines.join("\n"));

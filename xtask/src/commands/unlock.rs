@@ -13,8 +13,8 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let Some(held) = lock::look(&clients.ssm, &environment.stack).await? else {
+    let client = &session.clients.ssm;
+    let Some(held) = lock::look(client, &environment.stack).await? else {
         ui.result("nobody holds it");
         return Ok(());
     };
@@ -25,7 +25,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     if !ui.confirm(&format!("Take the lock of stack {} away?", environment.stack)).await? {
         return Err(outcome::declined("the lock was left alone", format!("stack {}", environment.stack)).into());
     }
-    if let Some(now) = lock::remove(&clients.ssm, &environment.stack, &held, lives).await? {
+    if let Some(now) = lock::remove(client, &environment.stack, &held, lives).await? {
         return Err(Failure::new(Exit::Failed, FailureKind::Locked, "the lock changed before it could be removed")
             .resource(format!("stack {}", environment.stack))
             .reason(format!("it is held by {}, last heard of {} s ago", now.holder, now.age().as_secs()))

@@ -18,8 +18,8 @@ const MANIFEST: &str = "Cargo.toml";
 const LOCKS: [&str; 2] = ["Cargo.lock", "fuzz/Cargo.lock"];
 
 pub(super) fn run(arguments: &NextVersion, context: &Context, ui: &Ui) -> Result<()> {
-    let current = current(&context.root)?;
-    let text = read(&context.root, CHANGELOG)?;
+    let current = current_version(&context.root)?;
+    let text = read_file(&context.root, CHANGELOG)?;
     let log = Changelog(&text);
     let Some((level, why)) = log.level() else {
         return Err(Failure::new(Exit::Failed, FailureKind::Version, "there is nothing to release")
@@ -36,11 +36,12 @@ pub(super) fn run(arguments: &NextVersion, context: &Context, ui: &Ui) -> Result
     if arguments.write {
         let today = OffsetDateTime::now_utc().date().to_string();
         let cut = log.cut(&next, &today).context("the changelog has no unreleased part")?;
-        let manifest = read(&context.root, MANIFEST)?;
-        let manifest = named(&manifest, &current, &next).with_context(|| format!("{MANIFEST} names no version"))?;
+        let manifest = read_file(&context.root, MANIFEST)?;
+        let manifest = manifest_with_version(&manifest, &current, &next)
+            .with_context(|| format!("{MANIFEST} names no version"))?;
         let mut files = vec![(CHANGELOG, cut), (MANIFEST, manifest)];
         for lock in LOCKS.into_iter().filter(|lock| context.root.join(lock).is_file()) {
-            files.push((lock, locked(&read(&context.root, lock)?, &current, &next)));
+            files.push((lock, lock_with_version(&read_file(&context.root, lock)?, &current, &next)));
         }
         for (path, text) in &files {
             std::fs::write(context.root.join(path), text).with_context(|| format!("{path} cannot be written"))?;
@@ -60,14 +61,14 @@ pub(super) fn run(arguments: &NextVersion, context: &Context, ui: &Ui) -> Result
 ///
 /// # Errors
 /// A manifest that names none.
-pub(super) fn current(root: &Path) -> Result<Version> {
-    let manifest = read(root, MANIFEST)?;
+pub(super) fn current_version(root: &Path) -> Result<Version> {
+    let manifest = read_file(root, MANIFEST)?;
     let (_, section) = manifest.split_once("[workspace.package]").context("Cargo.toml has no [workspace.package]")?;
     let line = section.lines().skip(1).take_while(|line| !line.starts_with('[')).find_map(version_of);
     line.context("Cargo.toml names no version")?.parse().context("the version in Cargo.toml is none")
 }
 
-pub(super) fn read(root: &Path, path: &str) -> Result<String> {
+pub(super) fn read_file(root: &Path, path: &str) -> Result<String> {
     std::fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"))
 }
 
@@ -77,7 +78,7 @@ fn version_of(line: &str) -> Option<&str> {
 }
 
 /// A manifest in which the workspace's version is another.
-fn named(manifest: &str, current: &Version, next: &Version) -> Option<String> {
+fn manifest_with_version(manifest: &str, current: &Version, next: &Version) -> Option<String> {
     let (before, section) = manifest.split_once("[workspace.package]")?;
     let line = format!("version = \"{current}\"");
     let section = section.contains(&line).then(|| section.replacen(&line, &format!("version = \"{next}\""), 1))?;
@@ -85,7 +86,7 @@ fn named(manifest: &str, current: &Version, next: &Version) -> Option<String> {
 }
 
 /// A lock file in which the packages of this repository, which come from no registry, have another version.
-fn locked(lock: &str, current: &Version, next: &Version) -> String {
+fn lock_with_version(lock: &str, current: &Version, next: &Version) -> String {
     let mark = "[[package]]";
     let line = format!("\nversion = \"{current}\"\n");
     let renamed = |package: &str| {
@@ -104,11 +105,11 @@ mod tests {
     #[test]
     fn only_what_belongs_to_the_repository_gets_the_version() {
         let lock = "version = 4\n\n[[package]]\nname = \"api\"\nversion = \"0.1.0\"\ndependencies = [\n \"other\",\n]\n\n[[package]]\nname = \"other\"\nversion = \"0.1.0\"\nsource = \"registry\"\n";
-        let locked = locked(lock, &Version::new(0, 1, 0), &Version::new(0, 2, 0));
+        let locked = lock_with_version(lock, &Version::new(0, 1, 0), &Version::new(0, 2, 0));
         assert!(locked.contains("name = \"api\"\nversion = \"0.2.0\""), "{locked}");
         assert!(locked.contains("name = \"other\"\nversion = \"0.1.0\""), "{locked}");
         let manifest = "[workspace]\n\n[workspace.package]\nversion = \"0.1.0\"\n\n[workspace.dependencies]\nx = { version = \"0.1.0\" }\n";
-        let named = named(manifest, &Version::new(0, 1, 0), &Version::new(0, 2, 0)).unwrap();
+        let named = manifest_with_version(manifest, &Version::new(0, 1, 0), &Version::new(0, 2, 0)).unwrap();
         assert!(named.contains("[workspace.package]\nversion = \"0.2.0\""), "{named}");
         assert!(named.contains("x = { version = \"0.1.0\" }"), "{named}");
     }

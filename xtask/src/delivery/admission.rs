@@ -11,9 +11,8 @@ use tokio::time::Instant;
 
 use super::Delivery;
 use crate::attest;
-use crate::context::Context;
-use crate::ui::{Phase, Ui};
-use aws::Clients;
+use crate::session::Session;
+use crate::ui::Phase;
 use aws::ecr::scan;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
@@ -34,14 +33,14 @@ impl Delivery<'_> {
     /// # Errors
     /// A refusal with everything that is wrong with it, or what registry and AWS say.
     pub(super) async fn admit(&self) -> Result<()> {
-        let Self { context, ready, wanted, conduct, proof, ui, .. } = self;
+        let Self { context, ready, wanted, conduct, proof, .. } = self;
         let candidate = Candidate {
             environment: wanted.environment,
             image: &wanted.image,
             registry: proof.registry.as_deref(),
             allowed: &conduct.allow_finding,
         };
-        context.interrupt.or(candidate.admit(context, &ready.session.clients, ui)).await
+        context.interrupt.or(candidate.admit(&ready.session)).await
     }
 }
 
@@ -69,7 +68,8 @@ impl Candidate<'_> {
     ///
     /// # Errors
     /// As for [`Delivery::admit`].
-    pub(crate) async fn admit(&self, context: &Context, clients: &Clients, ui: &Ui) -> Result<()> {
+    pub(crate) async fn admit(&self, session: &Session<'_>) -> Result<()> {
+        let Session { context, clients, ui, .. } = session;
         let Self { environment, image, .. } = self;
         if !environment.attested && environment.block_severity.is_none() {
             return Ok(());
@@ -85,8 +85,8 @@ impl Candidate<'_> {
         })?;
         if environment.attested {
             let phase = ui.phase("verify");
-            let registry = attest::of_environment(context, environment, clients, image, self.registry).await?;
-            let attestations = attest::verified(context, &registry, image, digest).await?;
+            let registry = attest::environment_registry(session, image, self.registry).await?;
+            let attestations = attest::require_valid(context, &registry, image, digest).await?;
             ui.note(|report| report.attestations = Some(attestations));
             phase.done("bill of materials and provenance are as expected");
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Found;
+use super::CheckResult;
 use crate::session::Session;
 use aws::signed::{Call, IAM, tag};
 use model::outcome::{Failure, FailureKind};
@@ -19,13 +19,13 @@ const AT_ONCE: usize = 4;
 ///
 /// # Errors
 /// What AWS says; mostly that the caller may not ask.
-pub(super) async fn look(session: &Session<'_>) -> Result<Option<Found>, Failure> {
+pub(super) async fn permissions(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let caller = &session.identity.arn;
     if caller.ends_with(":root") {
-        return Ok(Some(Found::Fine("all of them, as the root user".to_owned())));
+        return Ok(Some(CheckResult::Passed("all of them, as the root user".to_owned())));
     }
     let Some(principal) = principal(session).await? else {
-        return Ok(Some(Found::Note(format!("could not be looked at: nothing says what {caller} may do"), None)));
+        return Ok(Some(CheckResult::Note(format!("could not be checked: nothing says what {caller} may do"), None)));
     };
     let policy = policy::policy(&session.context.deployment.service, session.environment, Level::Release);
     let questions = policy.questions(session.environment, &session.identity.account);
@@ -34,7 +34,9 @@ pub(super) async fn look(session: &Session<'_>) -> Result<Option<Found>, Failure
     let denied: Vec<Denied> = denied.buffered(AT_ONCE).try_collect().await?;
     let actions: BTreeSet<&str> = denied.iter().flat_map(|denied| denied.actions.iter().copied()).collect();
     if actions.is_empty() {
-        return Ok(Some(Found::Fine(format!("all {asked} actions of a release are allowed, as IAM simulates them"))));
+        return Ok(Some(CheckResult::Passed(format!(
+            "all {asked} actions of a release are allowed, as IAM simulates them"
+        ))));
     }
     let mut reason = actions.into_iter().collect::<Vec<_>>().join(", ");
     for (limit, by) in [
@@ -46,7 +48,7 @@ pub(super) async fn look(session: &Session<'_>) -> Result<Option<Found>, Failure
         }
     }
     let hint = format!("cargo xtask iam-policy {} prints what {principal} needs", session.environment.name);
-    Ok(Some(Found::lacking("the caller may not do all that a release does", reason, hint)))
+    Ok(Some(CheckResult::problem("the caller may not do all that a release does", reason, hint)))
 }
 
 /// The user or role that the caller is; a session names its role without the path.
@@ -121,21 +123,21 @@ fn decisions(answer: &str) -> Vec<(&str, &str)> {
 ///
 /// # Errors
 /// What AWS says, other than that there is no such role.
-pub(super) async fn execution_role(session: &Session<'_>) -> Result<Option<Found>, Failure> {
+pub(super) async fn execution_role(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let Some(arn) = &session.environment.execution_role else { return Ok(None) };
     let hint =
         format!("cargo xtask bootstrap {} makes one, and prints its line of deploy.toml", session.environment.name);
     let account = arn.split(':').nth(4).unwrap_or_default();
     if account != session.identity.account && !session.is_emulator() {
         let reason = format!("it is in {account}, the environment in {}", session.identity.account);
-        return Ok(Some(Found::lacking(format!("{arn} is another account's"), reason, hint)));
+        return Ok(Some(CheckResult::problem(format!("{arn} is another account's"), reason, hint)));
     }
     let name = arn.rsplit('/').next().unwrap_or_default();
     let call = Call { service: &IAM, action: "iam:GetRole", resource: arn };
     let answer = match session.clients.signed.query(call, &[("RoleName", name)]).await {
         Ok(answer) => answer,
         Err(failure) if aws::is_missing(&failure) => {
-            return Ok(Some(Found::lacking(
+            return Ok(Some(CheckResult::problem(
                 format!("there is no {arn}"),
                 "deploy.toml names it as execution_role",
                 hint,
@@ -145,14 +147,14 @@ pub(super) async fn execution_role(session: &Session<'_>) -> Result<Option<Found
     };
     if tag(&answer, "Arn").is_some_and(|found| found != arn) {
         let reason = format!("the role {name} is {}", tag(&answer, "Arn").unwrap_or_default());
-        return Ok(Some(Found::lacking(format!("there is no {arn}"), reason, hint)));
+        return Ok(Some(CheckResult::problem(format!("there is no {arn}"), reason, hint)));
     }
     // The document comes percent-encoded, and nothing in this name is.
     let trusted = answer.contains("cloudformation.amazonaws.com");
     Ok(Some(if trusted {
-        Found::Fine(format!("CloudFormation may take {arn}"))
+        CheckResult::Passed(format!("CloudFormation may take {arn}"))
     } else {
-        Found::lacking(format!("CloudFormation may not take {arn}"), "its trust does not name the service", hint)
+        CheckResult::problem(format!("CloudFormation may not take {arn}"), "its trust does not name the service", hint)
     }))
 }
 

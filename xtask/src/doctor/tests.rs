@@ -101,15 +101,15 @@ impl World {
 }
 
 /// What a template comes to, with nothing there yet.
-pub(super) fn wanted(body: &str, given: &[(&str, &str)]) -> Wanted {
+pub(super) fn planned(body: &str, given: &[(&str, &str)]) -> PlannedResources {
     let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Wanted::of(body, &given, "eu-central-1", BTreeSet::new()).unwrap()
+    PlannedResources::of(body, &given, "eu-central-1", BTreeSet::new()).unwrap()
 }
 
 /// Mark, words and what to do, in one line each.
-pub(super) fn lines(found: &[Found]) -> Vec<String> {
-    let line = |found: &Found| {
-        let check = found.told("look");
+pub(super) fn lines(found: &[CheckResult]) -> Vec<String> {
+    let line = |found: &CheckResult| {
+        let check = found.to_check("look");
         let mark = if !check.ok {
             "!!"
         } else if check.note {
@@ -130,12 +130,12 @@ const CLUSTER: &str = "Resources: {Cluster: {Type: AWS::ECS::Cluster}, Link: {Ty
 async fn a_service_role_that_is_missing_is_told_with_its_command() {
     let role = says("<Role><Arn>arn</Arn></Role>");
     let world = World::of(USER, &[("GetRole", role)]).await;
-    let found = linked_roles::look(&world.session(), &wanted(CLUSTER, &[])).await.unwrap();
+    let found = account::service_roles(&world.session(), &planned(CLUSTER, &[])).await.unwrap();
     assert_eq!(lines(&found), ["ok the 2 that the template needs are there"]);
     assert_eq!(world.asked().len(), 2);
 
     let world = World::of(USER, &[("GetRole", refusal("NoSuchEntity"))]).await;
-    let found = linked_roles::look(&world.session(), &wanted(CLUSTER, &[])).await.unwrap();
+    let found = account::service_roles(&world.session(), &planned(CLUSTER, &[])).await.unwrap();
     assert_eq!(
         lines(&found),
         [
@@ -153,18 +153,18 @@ async fn what_may_not_be_looked_at_is_said_and_hides_nothing() {
     let world = World::of(USER, &[]).await;
     let session = world.session();
     let session = &session;
-    let wanted = wanted(CLUSTER, &[]);
+    let planned = planned(CLUSTER, &[]);
     let (roles, permissions) = tokio::join!(
-        several("service roles", linked_roles::look(session, &wanted)),
-        one("permissions", permissions::look(session)),
+        several("service roles", account::service_roles(session, &planned)),
+        one("permissions", permissions::permissions(session)),
     );
-    let found: Vec<Found> = roles.into_iter().chain(permissions).map(|(_, found)| found).collect();
+    let found: Vec<CheckResult> = roles.into_iter().chain(permissions).map(|(_, found)| found).collect();
     assert_eq!(
         lines(&found),
         [
-            "?? could not be looked at: iam:GetRole failed: AccessDenied: not for you -> allow iam:GetRole for this role \
+            "?? could not be checked: iam:GetRole failed: AccessDenied: not for you -> allow iam:GetRole for this role \
              or user",
-            "?? could not be looked at: iam:SimulatePrincipalPolicy failed: AccessDenied: not for you -> allow \
+            "?? could not be checked: iam:SimulatePrincipalPolicy failed: AccessDenied: not for you -> allow \
              iam:SimulatePrincipalPolicy for this role or user",
         ]
     );
@@ -173,8 +173,8 @@ async fn what_may_not_be_looked_at_is_said_and_hides_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_look_that_does_not_end_is_left() {
     let found = one("quotas", std::future::pending()).await;
-    let found: Vec<Found> = found.into_iter().map(|(_, found)| found).collect();
-    assert_eq!(lines(&found), ["?? could not be looked at: no answer within 30 s"]);
+    let found: Vec<CheckResult> = found.into_iter().map(|(_, found)| found).collect();
+    assert_eq!(lines(&found), ["?? could not be checked: no answer within 30 s"]);
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn a_stage_that_logs_needs_the_accounts_role() {
         "Resources: {Stage: {Type: AWS::ApiGateway::Stage, Properties: {AccessLogSetting: {Format: x}}}}";
     let none = says(&json!({"throttleSettings": {}}).to_string());
     let world = World::of(USER, &[("/account", none)]).await;
-    let found = gateway::look(&world.session(), &wanted(STAGE, &[])).await.unwrap();
+    let found = account::gateway_logs(&world.session(), &planned(STAGE, &[])).await.unwrap();
     assert_eq!(
         lines(&found.into_iter().collect::<Vec<_>>()),
         ["!! API Gateway has no role to log with: the template's stage logs, and eu-central-1 has none set for the \
@@ -191,8 +191,8 @@ async fn a_stage_that_logs_needs_the_accounts_role() {
     );
     let set = says(&json!({"cloudwatchRoleArn": "arn:aws:iam::111122223333:role/logs"}).to_string());
     let world = World::of(USER, &[("/account", set)]).await;
-    let found = gateway::look(&world.session(), &wanted(STAGE, &[])).await.unwrap();
-    assert!(matches!(found, Some(Found::Fine(_))));
-    let found = gateway::look(&world.session(), &wanted("Resources: {}", &[])).await.unwrap();
+    let found = account::gateway_logs(&world.session(), &planned(STAGE, &[])).await.unwrap();
+    assert!(matches!(found, Some(CheckResult::Passed(_))));
+    let found = account::gateway_logs(&world.session(), &planned("Resources: {}", &[])).await.unwrap();
     assert!(found.is_none() && world.asked().len() == 1);
 }

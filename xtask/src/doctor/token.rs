@@ -27,9 +27,9 @@ pub(crate) enum Token {
 ///
 /// # Errors
 /// A file that cannot be read, or text that is no token.
-pub(crate) async fn find(path: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Token, Failure> {
+pub(crate) async fn find_token(path: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Token, Failure> {
     if let Some(path) = path {
-        return Ok(Token::Given(read(path)?));
+        return Ok(Token::Given(read_claims(path)?));
     }
     let Some(source) = Source::of(vars) else { return Ok(Token::Absent) };
     let token = source.token().await;
@@ -41,17 +41,17 @@ pub(crate) async fn find(path: Option<&Path>, vars: &BTreeMap<String, String>) -
 ///
 /// # Errors
 /// A file that cannot be read, or text that is no token.
-pub(crate) fn read(path: &Path) -> Result<Claims, Failure> {
+pub(crate) fn read_claims(path: &Path) -> Result<Claims, Failure> {
     let unreadable = |reason: String| {
         Failure::new(Exit::Usage, FailureKind::Token, "the token cannot be read")
             .resource(path.display().to_string())
             .reason(reason)
     };
-    let text = text(path).map_err(|error| unreadable(format!("{error:#}")))?;
+    let text = read_input(path).map_err(|error| unreadable(format!("{error:#}")))?;
     Claims::read(&text).map_err(|reason| unreadable(reason.to_owned()))
 }
 
-fn text(path: &Path) -> Result<String> {
+fn read_input(path: &Path) -> Result<String> {
     if path != Path::new("-") {
         return std::fs::read_to_string(path).context("no such text");
     }
@@ -61,13 +61,13 @@ fn text(path: &Path) -> Result<String> {
 }
 
 /// Every claim that counts, against the trust, at this moment.
-pub(crate) fn check(trust: &Trust, claims: &Claims, environment: &str) -> Findings {
+pub(crate) fn check_claims(trust: &Trust, claims: &Claims, environment: &str) -> Findings {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     trust.check(claims, i64::try_from(now).unwrap_or(i64::MAX), environment)
 }
 
 /// A claim as it is shown.
-pub(crate) fn told(finding: &Finding) -> Check {
+pub(crate) fn claim_check(finding: &Finding) -> Check {
     let Finding { claim, fits, expected, found, fix } = finding;
     let detail = if *fits { found.clone() } else { format!("expected {expected}; found {found}") };
     Check { name: claim, ok: *fits, note: false, detail, hint: fix.clone() }

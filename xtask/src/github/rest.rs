@@ -35,7 +35,7 @@ pub(crate) struct Api {
 
 /// What became of a comment or a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Published {
+pub(crate) struct Posted {
     /// The page that shows it.
     pub(crate) url: String,
     pub(crate) updated: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Published {
 
 /// A release of the repository.
 #[derive(Debug)]
-pub(crate) struct Release<'a> {
+pub(crate) struct GithubRelease<'a> {
     pub(crate) tag: &'a str,
     pub(crate) notes: &'a str,
     pub(crate) prerelease: bool,
@@ -67,7 +67,7 @@ impl Api {
     ///
     /// # Errors
     /// What GitHub says.
-    pub(crate) async fn comment(&self, pull_request: u64, mark: &str, text: &str) -> Result<Published, Failure> {
+    pub(crate) async fn comment(&self, pull_request: u64, mark: &str, text: &str) -> Result<Posted, Failure> {
         let list = format!("issues/{pull_request}/comments");
         let found = self.find(&list, |comment| {
             // Anybody may write the mark; only what a program has written is rewritten.
@@ -78,15 +78,15 @@ impl Api {
             Some(id) => (self.ask(Method::PATCH, &format!("issues/comments/{id}"), Some(&body)).await?, true),
             None => (self.ask(Method::POST, &list, Some(&body)).await?, false),
         };
-        Ok(Published { url: text_of(&answer, "html_url"), updated })
+        Ok(Posted { url: text_of(&answer, "html_url"), updated })
     }
 
     /// Publishes a release, or brings the one of this tag up to date.
     ///
     /// # Errors
     /// What GitHub says.
-    pub(crate) async fn release(&self, release: &Release<'_>) -> Result<Published, Failure> {
-        let Release { tag, notes, prerelease } = *release;
+    pub(crate) async fn release(&self, release: &GithubRelease<'_>) -> Result<Posted, Failure> {
+        let GithubRelease { tag, notes, prerelease } = *release;
         let found = match self.ask(Method::GET, &format!("releases/tags/{tag}"), None).await {
             Ok(found) => found["id"].as_u64(),
             Err(failure) if failure.kind == FailureKind::Missing => None,
@@ -97,7 +97,7 @@ impl Api {
             Some(id) => (self.ask(Method::PATCH, &format!("releases/{id}"), Some(&body)).await?, true),
             None => (self.ask(Method::POST, "releases", Some(&body)).await?, false),
         };
-        Ok(Published { url: text_of(&answer, "html_url"), updated })
+        Ok(Posted { url: text_of(&answer, "html_url"), updated })
     }
 
     /// The id of the first thing in a list that is `wanted`.

@@ -21,16 +21,16 @@ fn service() -> Service {
 
 async fn verdict(server: &MockServer, service: &Service) -> Verdict {
     let base = Url::parse(&format!("{}/production", server.uri())).unwrap();
-    let target = Target {
+    let target = Endpoint {
         base,
         service,
         digest: Some(RIGHT.parse().unwrap()),
         before: None,
         spacing: Duration::ZERO,
-        callers: Callers::default(),
+        callers: ApiClients::default(),
     };
     let ui = Ui::silent();
-    prove(&Client::direct(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
+    verify_endpoint(&Client::direct(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
 }
 
 async fn serve(greeting: ResponseTemplate, digest: &str) -> MockServer {
@@ -122,21 +122,21 @@ async fn who_answers_in_the_services_place_is_said() {
 async fn an_image_that_nobody_expects_is_not_waited_for() {
     let server = serve(hello(), OTHER).await;
     let (base, service) = (Url::parse(&format!("{}/production", server.uri())).unwrap(), service());
-    let target = |before: &str| Target {
+    let target = |before: &str| Endpoint {
         base: base.clone(),
         service: &service,
         digest: Some(RIGHT.parse().unwrap()),
         before: Some(before.parse().unwrap()),
         spacing: Duration::ZERO,
-        callers: Callers::default(),
+        callers: ApiClients::default(),
     };
     let (ui, client) = (Ui::silent(), Client::direct());
-    let (phase, patience) = (ui.phase("smoke"), STRANGE * 2);
+    let (phase, patience) = (ui.phase("smoke"), UNEXPECTED_LIMIT * 2);
     let (begun, strange, expected) = (Instant::now(), target(RIGHT), target(OTHER));
-    let ended = async |target| (prove(&client, target, patience, &phase).await, begun.elapsed());
+    let ended = async |target| (verify_endpoint(&client, target, patience, &phase).await, begun.elapsed());
     let ((verdict, in_vain), (_, waited)) = tokio::join!(ended(&strange), ended(&expected));
     assert_eq!(verdict, Verdict::OldVersion { served: OTHER.to_owned() });
-    assert!(in_vain > STRANGE && in_vain + PAUSE * 2 < waited, "{in_vain:?}, {waited:?}");
+    assert!(in_vain > UNEXPECTED_LIMIT && in_vain + PAUSE * 2 < waited, "{in_vain:?}, {waited:?}");
 }
 
 #[tokio::test]
@@ -145,15 +145,15 @@ async fn an_endpoint_that_is_not_there_is_not_answering() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     drop(listener);
-    let target = Target {
+    let target = Endpoint {
         base,
         service: &service,
         digest: None,
         before: None,
         spacing: Duration::ZERO,
-        callers: Callers::default(),
+        callers: ApiClients::default(),
     };
     let ui = Ui::silent();
-    let verdict = prove(&Client::direct(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
+    let verdict = verify_endpoint(&Client::direct(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
     assert!(matches!(verdict, Verdict::NotAnswering { reason } if reason.contains("cannot be reached")));
 }

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use model::progress::Progress;
 use model::report::PhaseRecord;
 
-use super::foreign::visible;
+use super::sanitize::escape_controls;
 use super::{Paint, Ui, Waiting};
 
 /// A running phase. Dropped without an ending, by a failure or an interruption, it counts as not finished.
@@ -35,7 +35,7 @@ impl<'a> Phase<'a> {
         if bar.is_none() {
             ui.line(&format!("  {name:<9} ..."));
         }
-        let waiting = ui.waits.open(name, waits_for(name).map(str::to_owned), bar.is_some());
+        let waiting = ui.waits.open(name, phase_waits_for(name).map(str::to_owned), bar.is_some());
         Self { ui, name, started: Instant::now(), bar, waiting, ended: false }
     }
 
@@ -44,7 +44,7 @@ impl<'a> Phase<'a> {
     pub(crate) fn doing(&self, what: &str) {
         self.waiting.set(what);
         match &self.bar {
-            Some(bar) => bar.set_message(visible(what, false).into_owned()),
+            Some(bar) => bar.set_message(escape_controls(what, false).into_owned()),
             None => self.ui.detail(&format!("            {what}")),
         }
     }
@@ -92,7 +92,7 @@ impl Drop for Phase<'_> {
 }
 
 /// What a phase waits for until it says something closer with [`Phase::doing`].
-fn waits_for(phase: &str) -> Option<&'static str> {
+fn phase_waits_for(phase: &str) -> Option<&'static str> {
     Some(match phase {
         "attest" | "name" | "push" => "the registry",
         "back" | "rollback" | "stack" => "CloudFormation",
@@ -123,7 +123,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::waits_for;
+    use super::phase_waits_for;
 
     /// The names of all phases in the sources below a folder.
     fn names(folder: &Path, into: &mut Vec<String>) {
@@ -144,7 +144,7 @@ mod tests {
     fn every_phase_says_what_it_waits_for() {
         let mut all = Vec::new();
         names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
-        let silent: Vec<&String> = all.iter().filter(|name| waits_for(name).is_none()).collect();
+        let silent: Vec<&String> = all.iter().filter(|name| phase_waits_for(name).is_none()).collect();
         assert!(all.len() > 20 && silent.is_empty(), "{silent:?}");
     }
 }

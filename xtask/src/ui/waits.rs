@@ -16,7 +16,7 @@ struct State {
     /// When something was written last.
     quiet_since: Instant,
     /// How often the silence since then was told of.
-    told: u32,
+    notices: u32,
     open: Vec<Open>,
     next_id: u64,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Waiting<'a> {
 
 /// A wait that is to be told of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Telling {
+pub(super) struct Notice {
     pub(super) name: &'static str,
     pub(super) what: Option<String>,
     /// Nothing has been written for so long.
@@ -49,7 +49,7 @@ pub(super) struct Telling {
 
 impl Waits {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State { quiet_since: Instant::now(), told: 0, open: Vec::new(), next_id: 0 }))
+        Self(Mutex::new(State { quiet_since: Instant::now(), notices: 0, open: Vec::new(), next_id: 0 }))
     }
 
     /// Opens a wait.
@@ -64,20 +64,20 @@ impl Waits {
     /// Something is written.
     pub(super) fn written(&self) {
         let mut state = self.state();
-        (state.quiet_since, state.told) = (Instant::now(), 0);
+        (state.quiet_since, state.notices) = (Instant::now(), 0);
     }
 
     /// The wait to tell of now, or else how long there is nothing to tell.
-    pub(super) fn next(&self) -> Result<Telling, Duration> {
+    pub(super) fn next(&self) -> Result<Notice, Duration> {
         let mut state = self.state();
         let silence = state.quiet_since.elapsed();
-        let due = FIRST.get(state.told as usize).copied().unwrap_or_else(|| AGAIN * (state.told - 1));
+        let due = FIRST.get(state.notices as usize).copied().unwrap_or_else(|| AGAIN * (state.notices - 1));
         if silence < due {
             return Err(due - silence);
         }
-        state.told += 1;
+        state.notices += 1;
         match state.open.last() {
-            Some(open) if !open.seen => Ok(Telling { name: open.name, what: open.what.clone(), silence }),
+            Some(open) if !open.seen => Ok(Notice { name: open.name, what: open.what.clone(), silence }),
             _ => Err(Duration::ZERO),
         }
     }
@@ -120,7 +120,7 @@ mod tests {
         let mut told = Vec::new();
         for seconds in 0..=300 {
             silent(&waits, seconds);
-            told.extend(waits.next().map(|telling| telling.silence.as_secs()));
+            told.extend(waits.next().map(|notice| notice.silence.as_secs()));
         }
         assert_eq!(told, [10, 30, 60, 120, 180, 240, 300]);
         waits.written();
@@ -133,7 +133,7 @@ mod tests {
         let told = |waits: &Waits| {
             waits.written();
             silent(waits, 10);
-            waits.next().map(|telling| (telling.name, telling.what))
+            waits.next().map(|notice| (notice.name, notice.what))
         };
         let outer = waits.open("", Some("AWS".to_owned()), false);
         let inner = waits.open("push", None, false);

@@ -30,16 +30,16 @@ pub(super) async fn check(
     context: &Context,
     ui: &Ui,
 ) -> Result<()> {
-    let claims = token::read(path)?;
+    let claims = token::read_claims(path)?;
     let trust = match &asked.trust {
         Some(trust) => trust.clone(),
         None => deployed(environment, context, ui).await?,
     };
-    let findings = token::check(&trust, &claims, &environment.name);
+    let findings = token::check_claims(&trust, &claims, &environment.name);
     ui.warn("the token's signature is not looked at; only AWS can say that GitHub made it");
-    let shared = findings.shared.iter().map(token::told);
+    let shared = findings.shared.iter().map(token::claim_check);
     let checks: Vec<Check> = shared.chain(findings.roles.iter().map(|(level, of)| role(*level, of))).collect();
-    doctor::show(&checks, ui);
+    doctor::print_checks(&checks, ui);
     ui.note(|report| report.checks = Some(checks));
     let problems = token::problems(&findings);
     if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }

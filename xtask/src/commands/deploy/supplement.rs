@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
     ui.about(environment);
     let question = environment.protected.then(|| rollout::question(environment));
     if let Some(question) = question.as_ref().filter(|_| !dry_run) {
-        ui.must_be_able_to_ask(question)?;
+        ui.require_confirmation_possible(question)?;
     }
     let begun = async {
         let phase = ui.phase("preflight");

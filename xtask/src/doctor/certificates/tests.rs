@@ -7,11 +7,11 @@ use super::*;
 const EDGE: &str = include_str!("../../../../infra/edge.yaml");
 const ARN: &str = "arn:aws:acm:us-east-1:111122223333:certificate/1";
 
-fn used(cloud_front: &str) -> Vec<Use> {
+fn used(cloud_front: &str) -> Vec<CertificateUse> {
     let given =
         [("RestApiId", "a1"), ("CloudFront", cloud_front), ("DomainName", "api.example.com"), ("CertificateArn", ARN)];
     let given: BTreeMap<_, _> = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    uses(&Wanted::of(EDGE, &given, "eu-central-1", BTreeSet::new()).unwrap(), "eu-central-1")
+    uses(&PlannedResources::of(EDGE, &given, "eu-central-1", BTreeSet::new()).unwrap(), "eu-central-1")
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn cloudfront_wants_its_own_region_and_a_regional_domain_the_environments() {
             (region, ["api.example.com".to_owned()].as_slice())
         );
     }
-    let none = Wanted::of(EDGE, &BTreeMap::new(), "eu-central-1", BTreeSet::new()).unwrap();
+    let none = PlannedResources::of(EDGE, &BTreeMap::new(), "eu-central-1", BTreeSet::new()).unwrap();
     assert_eq!(uses(&none, "eu-central-1"), []);
 }
 
@@ -40,10 +40,10 @@ fn what_acm_says_decides() {
         for (key, value) in change {
             certificate[*key] = value.clone();
         }
-        match state(used, &certificate, 1000.0, "request it".to_owned()) {
-            Found::Fine(detail) => detail,
-            Found::Lacking(failure) => format!("!! {failure}"),
-            Found::Note(detail, _) => format!("?? {detail}"),
+        match certificate_state(used, &certificate, 1000.0, "request it".to_owned()) {
+            CheckResult::Passed(detail) => detail,
+            CheckResult::Problem(failure) => format!("!! {failure}"),
+            CheckResult::Note(detail, _) => format!("?? {detail}"),
         }
     };
     assert_eq!(told(&[]), format!("{ARN} is issued for api.example.com"));

@@ -30,9 +30,9 @@ fn simulated(denied: &[&str]) -> String {
 #[tokio::test]
 async fn a_denied_action_is_told_once_with_the_policy_that_has_it() {
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says(&simulated(&[])))]).await;
-    let found = look(&world.session()).await.unwrap().unwrap();
+    let found = permissions(&world.session()).await.unwrap().unwrap();
     assert!(
-        matches!(&found, Found::Fine(text) if text.ends_with(" actions of a release are allowed, as IAM simulates them")),
+        matches!(&found, CheckResult::Passed(text) if text.ends_with(" actions of a release are allowed, as IAM simulates them")),
         "{found:?}"
     );
     let asked = world.asked();
@@ -45,7 +45,7 @@ async fn a_denied_action_is_told_once_with_the_policy_that_has_it() {
 
     let answer = simulated(&["ecr:PutImage", "ssm:PutParameter"]);
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says(&answer))]).await;
-    let found = look(&world.session()).await.unwrap().unwrap();
+    let found = permissions(&world.session()).await.unwrap().unwrap();
     assert_eq!(
         lines(&[found]),
         [
@@ -60,7 +60,7 @@ async fn a_session_is_asked_about_as_its_role_with_the_path() {
     let role = says("<Role><Arn>arn:aws:iam::111122223333:role/xtask/deploy</Arn></Role>");
     let world =
         World::of(SESSION, &[("GetRole deploy", role), ("SimulatePrincipalPolicy", says(&simulated(&[])))]).await;
-    assert!(matches!(look(&world.session()).await, Ok(Some(Found::Fine(_)))));
+    assert!(matches!(permissions(&world.session()).await, Ok(Some(CheckResult::Passed(_)))));
     let (_, form) = world.asked().pop().unwrap();
     assert_eq!(form["PolicySourceArn"], "arn:aws:iam::111122223333:role/xtask/deploy");
 }
@@ -68,7 +68,7 @@ async fn a_session_is_asked_about_as_its_role_with_the_path() {
 #[tokio::test]
 async fn an_answer_that_leaves_something_out_is_not_taken_for_a_yes() {
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says("<EvaluationResults/>"))]).await;
-    let failure = look(&world.session()).await.unwrap_err();
+    let failure = permissions(&world.session()).await.unwrap_err();
     assert_eq!(failure.message, "the simulation cannot be read");
 }
 

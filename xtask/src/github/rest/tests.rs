@@ -32,7 +32,7 @@ async fn a_first_comment_is_made() {
     let answer = ResponseTemplate::new(201).set_body_json(json!({"html_url": "https://g.example/1"}));
     made.respond_with(answer).expect(1).mount(&server).await;
     let published = api.comment(12, MARK, "changes").await.unwrap();
-    assert_eq!(published, Published { url: "https://g.example/1".to_owned(), updated: false });
+    assert_eq!(published, Posted { url: "https://g.example/1".to_owned(), updated: false });
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_release_is_published_once_for_a_tag() {
         .expect(1)
         .mount(&server)
         .await;
-    let release = Release { tag: "v0.2.0", notes: "- One.", prerelease: false };
+    let release = GithubRelease { tag: "v0.2.0", notes: "- One.", prerelease: false };
     assert!(!api.release(&release).await.unwrap().updated);
     assert!(api.release(&release).await.unwrap().updated);
 }

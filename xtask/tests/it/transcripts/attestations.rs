@@ -53,7 +53,7 @@ fn an_environment_that_demands_it_refuses_what_is_not_attested_before_anything_i
     exit 3
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       verify    ...
     !! verify    not finished ([time])
     error: 2 things are missing

@@ -52,7 +52,7 @@ fn the_first_time_and_the_second() {
     execution role and permissions boundary for stack rest-api-dev
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
     ");
     assert_eq!(counterparts.world().changes, 0, "a dry run changes nothing");
     assert!(!counterparts.world().asked.iter().any(|action| action.contains("ChangeSet")));
@@ -75,7 +75,7 @@ fn the_first_time_and_the_second() {
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev-plan --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
@@ -110,7 +110,7 @@ fn the_first_time_and_the_second() {
     {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       stack     ...
     -- stack     rest-api-dev is already current ([time])
     "#);
@@ -145,7 +145,7 @@ fn what_the_account_has_is_left_alone() {
     gh variable set AWS_ROLE_ARN --repo octo/shop --env review --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
@@ -181,7 +181,7 @@ fn what_is_refused_stops_it() {
     exit 1
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       stack     ...
     !! stack     not finished ([time])
     error: cloudformation:CreateChangeSet failed
@@ -215,7 +215,7 @@ fn a_failure_speaks_of_its_own_stack() {
     exit 4
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways

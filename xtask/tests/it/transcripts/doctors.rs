@@ -68,7 +68,7 @@ fn what_may_not_be_looked_at_is_no_failure() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_snapshot!(about(&ended, &["permissions", "stack"]), @r"
     ok stack       rest-api-dev will be created
-    ?? permissions could not be looked at: iam:SimulatePrincipalPolicy failed: AccessDenied: releaser is not authorized to perform it
+    ?? permissions could not be checked: iam:SimulatePrincipalPolicy failed: AccessDenied: releaser is not authorized to perform it
                    next: allow iam:SimulatePrincipalPolicy for this role or user
     ");
     let object = sandbox.run(&["doctor", "--json"]).json();
@@ -216,7 +216,7 @@ fn a_job_on_github_asks_about_its_own_token() {
     runtime.block_on(server.reset());
     let refused = sandbox.run(&["doctor"]);
     assert_snapshot!(about(&refused, &["trust"]), @r"
-    ?? trust       could not be looked at: no token of this job: GitHub gives this job no token: it answers 404 Not Found
+    ?? trust       could not be checked: no token of this job: GitHub gives this job no token: it answers 404 Not Found
     ");
     assert!(!refused.transcript().contains("hush"), "{}", refused.transcript());
 }

@@ -31,7 +31,7 @@ fn a_machine_that_has_everything() {
     ok target      [target] is installed
     ok tools       cargo and cc are there
     ok disk        [number] MB free for the compiler in [folder]/target
-    ok account     account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end
+    ok account     account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire
     ok credentials a user's keys, from the environment
     ?? guard       a release would go to any account
                    next: account = "111122223333" in [environments.dev] of deploy.toml
@@ -43,7 +43,7 @@ fn a_machine_that_has_everything() {
     assert_snapshot!(ended.transcript(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"every one has a value"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"tools","ok":true,"detail":"cargo and cc are there"},{"name":"disk","ok":true,"detail":"[number] MB free for the compiler in [folder]/target"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end"},{"name":"credentials","ok":true,"detail":"a user's keys, from the environment"},{"name":"guard","ok":true,"note":true,"detail":"a release would go to any account","hint":"account = \"111122223333\" in [environments.dev] of deploy.toml"},{"name":"stack","ok":true,"detail":"rest-api-dev will be created"},{"name":"permissions","ok":true,"detail":"all 51 actions of a release are allowed, as IAM simulates them"}],"seconds":0}
+    {"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"every one has a value"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"tools","ok":true,"detail":"cargo and cc are there"},{"name":"disk","ok":true,"detail":"[number] MB free for the compiler in [folder]/target"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire"},{"name":"credentials","ok":true,"detail":"a user's keys, from the environment"},{"name":"guard","ok":true,"note":true,"detail":"a release would go to any account","hint":"account = \"111122223333\" in [environments.dev] of deploy.toml"},{"name":"stack","ok":true,"detail":"rest-api-dev will be created"},{"name":"permissions","ok":true,"detail":"all 51 actions of a release are allowed, as IAM simulates them"}],"seconds":0}
     "#);
 }
 
@@ -162,7 +162,7 @@ fn an_image_of_another_registry() {
     bring stack rest-api-dev to 127.0.0.1:[port]/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
     ");
 }
 

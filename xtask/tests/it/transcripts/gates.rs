@@ -54,7 +54,7 @@ fn what_is_right_goes_on_to_the_users() {
     http://127.0.0.1:[port]/live
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
@@ -90,7 +90,7 @@ fn what_is_wrong_goes_back_before_any_user_sees_it() {
       preflight ...
                 AWS, which account the credentials are of
                 the stack, its releases and its lock at AWS, and the image in the registry
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       stack     ...
                 the change set
                 Add    Gateway (AWS::ApiGateway::RestApi)
@@ -173,7 +173,7 @@ fn an_api_with_a_foreign_user_pool_is_refused_before_anything_is_done() {
     !! preflight not finished ([time])
     error: the smoke test cannot sign in
       resource: the stack's authorizer
-      reason: its users are not this tool's to make: the stack has no user pool of its own
+      reason: the stack has no user pool of its own in which the tool could create a user
       next: set XTASK_SMOKE_TOKEN to an ID token of its pool, or give --no-smoke
     ");
     assert_eq!(counterparts.world().changes, 0);

@@ -49,7 +49,7 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
     http://127.0.0.1:[port]/live
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
     go back to release 1 of [now]: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
@@ -67,7 +67,7 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
     exit 1
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
     error: there is no such release to go back to
       resource: stack rest-api-dev
       reason: no good release came before the one that runs
@@ -88,7 +88,7 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
     exit 1
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
     error: there is no such release to go back to
       resource: stack rest-api-dev
       reason: release 9 is not remembered
@@ -117,7 +117,7 @@ fn a_plan_is_applied_exactly_or_refused() {
     plan.json
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       compile   ...
     ok compile   [target], content-[hash] ([time])
       image     ...
@@ -153,7 +153,7 @@ fn a_plan_is_applied_exactly_or_refused() {
     exit 1
     --- stderr
       preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
     error: the plan does not hold any more; nothing was changed
       resource: stack rest-api-dev
       reason: image that runs: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 when planned, 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317 now

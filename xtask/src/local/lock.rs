@@ -22,12 +22,12 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// The right to change what the checkout runs. The system gives it back when the process ends, however that happens.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct CheckoutLock {
     /// `None` where the file system has no locks.
     _file: Option<File>,
 }
 
-impl Turn {
+impl CheckoutLock {
     /// Waits until no other command of this checkout has it.
     ///
     /// # Errors

@@ -17,12 +17,12 @@ const HIDDEN: &str = "***";
 
 /// Somebody who asks; by default a stranger.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Visitor {
+pub(crate) struct ApiClient {
     headers: Vec<(String, SecretString)>,
     signer: Option<Signed>,
 }
 
-impl Visitor {
+impl ApiClient {
     /// Sends this header too.
     pub(crate) fn with(mut self, name: &str, value: SecretString) -> Self {
         self.headers.push((name.to_owned(), value));
@@ -38,7 +38,7 @@ impl Visitor {
     ///
     /// # Errors
     /// A value that no header can have, or credentials that have ended.
-    pub(super) async fn dress(&self, mut request: RequestBuilder, url: &Url) -> Result<RequestBuilder> {
+    pub(super) async fn authenticate(&self, mut request: RequestBuilder, url: &Url) -> Result<RequestBuilder> {
         for (name, value) in &self.headers {
             // The library's own words would quote the value.
             let value = HeaderValue::from_str(value.expose_secret()).ok();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{odd, secret};
+use super::{secret_text, unusable};
 use aws::signed::{COGNITO, Call, Signed};
 use model::outcome::{Exit, Failure, FailureKind};
 
@@ -18,21 +18,26 @@ const DOMAIN: &str = "example.com";
 
 /// The users that this process has made and not yet removed.
 #[derive(Debug, Default)]
-pub(crate) struct Guests(Mutex<Vec<Guest>>);
+pub(crate) struct TemporaryUsers(Mutex<Vec<TemporaryUser>>);
 
 #[derive(Debug, Clone)]
-struct Guest {
+struct TemporaryUser {
     signed: Signed,
     pool: String,
     name: String,
 }
 
-impl Guests {
+impl TemporaryUsers {
     /// Makes a user, signs it in, and returns its ID token.
     ///
     /// # Errors
     /// What AWS says.
-    pub(super) async fn welcome(&self, signed: &Signed, pool: &str, client: &str) -> Result<SecretString, Failure> {
+    pub(super) async fn create_signed_in(
+        &self,
+        signed: &Signed,
+        pool: &str,
+        client: &str,
+    ) -> Result<SecretString, Failure> {
         let chance = random().map_err(|reason| {
             let failure = Failure::new(Exit::Failed, FailureKind::SignIn, "a user for the smoke test cannot be made");
             failure.resource(format!("user pool {pool}")).reason(reason)
@@ -63,16 +68,16 @@ impl Guests {
             "AuthParameters": parameters
         });
         let answer = signed.json(call, &input).await.map_err(|failure| hide(failure, &password))?;
-        let token = secret(&answer["AuthenticationResult"]["IdToken"]);
+        let token = secret_text(&answer["AuthenticationResult"]["IdToken"]);
         token.ok_or_else(|| match &answer["ChallengeName"] {
-            Value::String(challenge) => odd(call, &format!("the pool asks for more than a password: {challenge}")),
-            _ => odd(call, "it answers no ID token"),
+            Value::String(challenge) => unusable(call, &format!("the pool asks for more than a password: {challenge}")),
+            _ => unusable(call, "it answers no ID token"),
         })
     }
 
     async fn create(&self, signed: &Signed, pool: &str, name: &str) -> Result<(), Failure> {
         // Before the call: it may be left in the middle.
-        self.list().push(Guest { signed: signed.clone(), pool: pool.to_owned(), name: name.to_owned() });
+        self.list().push(TemporaryUser { signed: signed.clone(), pool: pool.to_owned(), name: name.to_owned() });
         let call = Call { service: &COGNITO, action: "cognito-idp:AdminCreateUser", resource: pool };
         let attribute = |name: &str, value: &str| json!({"Name": name, "Value": value});
         let address = if name.contains('@') { name.to_owned() } else { format!("{name}@{DOMAIN}") };
@@ -84,30 +89,30 @@ impl Guests {
     }
 
     /// Removes all of them; returns what to warn of.
-    pub(crate) async fn send_away(&self) -> Vec<String> {
+    pub(crate) async fn remove_all(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         // One after the other, and off the list when it is gone: this may be left in the middle too.
         loop {
             let last = self.list().last().cloned();
-            let Some(guest) = last else { return warnings };
-            if let Err(failure) = guest.remove().await {
-                let Guest { pool, name, .. } = &guest;
+            let Some(user) = last else { return warnings };
+            if let Err(failure) = user.remove().await {
+                let TemporaryUser { pool, name, .. } = &user;
                 let reason = failure.reason.as_deref().unwrap_or_default();
                 warnings.push(format!(
                     "the smoke test's user {name} stays in user pool {pool}: {failure}: {reason}; aws cognito-idp \
                      admin-delete-user --user-pool-id {pool} --username {name}"
                 ));
             }
-            self.list().retain(|other| other.name != guest.name);
+            self.list().retain(|other| other.name != user.name);
         }
     }
 
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Guest>> {
+    fn list(&self) -> std::sync::MutexGuard<'_, Vec<TemporaryUser>> {
         self.0.lock().expect("no holder panics")
     }
 }
 
-impl Guest {
+impl TemporaryUser {
     async fn remove(&self) -> Result<(), Failure> {
         let call = Call { service: &COGNITO, action: "cognito-idp:AdminDeleteUser", resource: &self.pool };
         let input = json!({"UserPoolId": self.pool, "Username": self.name});

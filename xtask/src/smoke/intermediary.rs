@@ -22,7 +22,7 @@ struct Refusal {
 }
 
 /// Who answers in the service's place; `None` where it seems to be the service.
-pub(super) fn who(url: &Url, status: StatusCode, headers: &HeaderMap, body: &str) -> Option<NotReached> {
+pub(super) fn refusal(url: &Url, status: StatusCode, headers: &HeaderMap, body: &str) -> Option<NotReached> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if status.is_redirection() {
         let location = header(LOCATION.as_str())?;
@@ -59,34 +59,36 @@ pub(super) fn who(url: &Url, status: StatusCode, headers: &HeaderMap, body: &str
 mod tests {
     use super::*;
 
-    fn told(status: u16, headers: &[(&'static str, &str)], body: &str) -> Option<String> {
+    fn refusal_reason(status: u16, headers: &[(&'static str, &str)], body: &str) -> Option<String> {
         let url = Url::parse("https://api.example/production/health").unwrap();
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        who(&url, StatusCode::from_u16(status).unwrap(), &headers, body).map(|not_reached| not_reached.reason)
+        refusal(&url, StatusCode::from_u16(status).unwrap(), &headers, body).map(|not_reached| not_reached.reason)
     }
 
     #[test]
     fn the_gateways_own_refusals_are_told_from_the_services() {
         let token = r#"{"message":"Missing Authentication Token"}"#;
         let kind = [("x-amzn-errortype", "MissingAuthenticationTokenException"), ("x-amz-apigw-id", "abc=")];
-        let reason = told(403, &kind, token).unwrap();
+        let reason = refusal_reason(403, &kind, token).unwrap();
         assert!(reason.contains("(MissingAuthenticationTokenException: Missing Authentication Token)"), "{reason}");
         assert!(reason.contains("never reached the service"), "{reason}");
         let forbidden = r#"{"message":"Forbidden"}"#;
-        assert!(told(403, &[("x-amzn-errortype", "ForbiddenException")], forbidden).is_some());
+        assert!(refusal_reason(403, &[("x-amzn-errortype", "ForbiddenException")], forbidden).is_some());
         // An HTTP API has no kind of error.
-        assert!(told(404, &[("apigw-requestid", "abc=")], r#"{"message":"Not Found"}"#).is_some());
+        assert!(refusal_reason(404, &[("apigw-requestid", "abc=")], r#"{"message":"Not Found"}"#).is_some());
         // What the service says passes through the same gateway.
-        assert_eq!(told(404, &[("x-amz-apigw-id", "abc=")], r#"{"message":"no such note"}"#), None);
-        assert_eq!(told(403, &[], forbidden), None);
-        assert_eq!(told(502, &kind, r#"{"message":"Internal server error"}"#), None);
+        assert_eq!(refusal_reason(404, &[("x-amz-apigw-id", "abc=")], r#"{"message":"no such note"}"#), None);
+        assert_eq!(refusal_reason(403, &[], forbidden), None);
+        assert_eq!(refusal_reason(502, &kind, r#"{"message":"Internal server error"}"#), None);
     }
 
     #[test]
     fn a_redirect_is_shown_with_its_target() {
-        let reason = told(301, &[("location", "/login?next=1")], "").unwrap();
+        let reason = refusal_reason(301, &[("location", "/login?next=1")], "").unwrap();
         assert!(reason.contains("301 Moved Permanently and leads to https://api.example/login?next=1"), "{reason}");
-        assert!(told(302, &[("location", "https://sso.example/")], "").unwrap().contains("https://sso.example/"));
-        assert_eq!(told(304, &[], ""), None);
+        assert!(
+            refusal_reason(302, &[("location", "https://sso.example/")], "").unwrap().contains("https://sso.example/")
+        );
+        assert_eq!(refusal_reason(304, &[], ""), None);
     }
 }
