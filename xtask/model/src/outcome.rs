@@ -137,7 +137,7 @@ pub struct Failure {
     /// The last lines of what failed, as it logged them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
-    /// What else is known, or could not be checked.
+    /// What else is known, or could not be looked at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The next command or step.

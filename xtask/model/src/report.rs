@@ -145,7 +145,7 @@ pub struct Smoke {
 pub struct Check {
     pub name: &'static str,
     pub ok: bool,
-    /// Advice, or something that could not be checked.
+    /// Advice, or something that could not be looked at.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub note: bool,
     pub detail: String,

@@ -22,7 +22,7 @@ pub struct Cause {
     pub is_consequence: bool,
     /// The last lines of its log.
     pub log: Vec<String>,
-    /// What else is known, or could not be checked.
+    /// What else is known, or could not be looked at.
     pub notes: Vec<String>,
 }
 

@@ -154,7 +154,7 @@ fn is_absent(failure: &Failure) -> bool {
     error::code(failure).contains("NotFound")
 }
 
-/// One short line about what could not be checked.
+/// One short line about what could not be looked at.
 fn unread(what: &str, failure: &Failure) -> String {
     let reason = failure.reason.as_deref().unwrap_or_default();
     let line = format!("{what} cannot be read: {failure}: {reason}");
