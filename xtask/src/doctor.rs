@@ -163,7 +163,7 @@ async fn several(
 
 async fn with_timeout<T>(check: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let late =
-        |_| Failure::new(Exit::Failed, FailureKind::Aws, format!("no answer within {} s", CHECK_TIMEOUT.as_secs()));
+        |_| Failure::new(Exit::Failed, FailureKind::Aws, format!("no response within {} s", CHECK_TIMEOUT.as_secs()));
     tokio::time::timeout(CHECK_TIMEOUT, check).await.map_err(late)?
 }
 
@@ -183,10 +183,10 @@ fn stack_check(seen: &Seen, environment: &Environment) -> Result<String, Failure
     match status::answer(status) {
         Answer::Create => Ok(format!("{name} will be created{held}")),
         Answer::Update => Ok(format!("{name} is {state}{held}")),
-        Answer::Wait => Ok(format!("{name} is {state}; a release waits for its end{held}")),
+        Answer::Wait => Ok(format!("{name} is {state}; a release waits until it has ended{held}")),
         Answer::Recreate => Ok(format!("{name} is {state}; a release asks to delete it and create it again")),
         Answer::Refuse(refusal) => {
-            let message = format!("stack {name} is {state}; nothing can be deployed into it");
+            let message = format!("stack {name} is {state}; it cannot be deployed to");
             let hint = refusal.hint(name, &environment.name, &environment.region);
             Err(Failure::new(Exit::Preflight, FailureKind::StackState, message).hint(hint))
         }

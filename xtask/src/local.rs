@@ -1,8 +1,8 @@
-//! Runs the image on this machine's engine, and replaces what ran before without betting on the new one.
+//! Runs the image on this machine's Docker engine in place of the previous one, which stays until the new one is healthy.
 //!
-//! The new image first proves its health in a container of its own. Only then does it take over the port; if it fails
-//! even there, the old container is started again. What is whose, and which container serves, is decided by labels and
-//! state, never by names: a run that was killed at any point leaves what the next one understands.
+//! The new image first becomes healthy in a container of its own. Only then does it take over the port; if that fails, the
+//! old container is started again. Labels and state, never names, decide which containers belong to a checkout and which
+//! one serves, so the next run can continue after a run that was killed at any point.
 
 mod lock;
 
@@ -25,17 +25,17 @@ use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Change;
 
-/// How long a container may take to become healthy.
+/// Time limit for a container to become healthy.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What answers on this machine.
+/// The container that serves after a run.
 #[derive(Debug)]
 pub(crate) struct LocalRun {
     pub(crate) change: Change,
     pub(crate) port: u16,
 }
 
-/// Puts containers of one service on one engine.
+/// The containers of one service on one engine.
 pub(crate) struct Local<'a> {
     pub(crate) docker: &'a Docker,
     pub(crate) owner: &'a Owner,
@@ -45,52 +45,52 @@ pub(crate) struct Local<'a> {
 }
 
 impl Local<'_> {
-    /// Makes `image` the one that answers. The caller has the checkout's [`CheckoutLock`].
+    /// Makes `image` the one that serves. The caller holds the [`CheckoutLock`].
     ///
     /// # Errors
-    /// An image that does not become healthy: what ran before still runs then.
+    /// An image that does not become healthy; the previous container then still runs.
     pub(crate) async fn run(&self, image: &Image, phase: &Phase<'_>) -> Result<LocalRun> {
         phase.doing("looking for containers of this service");
         let old = self.interrupt.or(self.find_serving(phase)).await?;
         let Some(old) = old else { return self.hand_over(None, image, phase).await };
         if !old.running {
-            // It serves nobody, as after a restart of the machine; it is still better than an image that does not start.
+            // It is stopped, as after a restart of the machine, and kept in case the new image does not start.
             return self.hand_over(Some(&old), image, phase).await;
         }
         match old.host_port {
             Some(port) if self.runs_image(&old, image) => Ok(LocalRun { change: Change::None, port }),
             _ => {
                 self.try_candidate(&old, image, phase).await?;
-                // From here on an interruption waits: between the two containers nobody answers.
+                // From here on an interruption waits: between the two containers nothing serves.
                 phase.doing("handing over the port");
                 self.hand_over(Some(&old), image, phase).await
             }
         }
     }
 
-    /// Finds the container that serves, or served last, and removes what a run that was killed has left beside it.
+    /// Finds the container that serves, or served last, and removes leftovers of a killed run.
     async fn find_serving(&self, phase: &Phase<'_>) -> Result<Option<Container>> {
         let found = container::list(self.docker, self.owner).await?;
         found.others.iter().filter(|other| is_orphaned(other)).for_each(|other| phase.line(&orphan_notice(other)));
         let is_service = |container: &Container| container.purpose == Purpose::Service && !container.fresh;
-        // Those that run come first, and the newest of them.
+        // Running ones first, the newest of them at the front.
         let (mut kept, left): (Vec<Container>, Vec<Container>) = found.own.into_iter().partition(is_service);
         kept.sort_by_key(|container| !container.running);
         for leftover in left {
             container::remove(self.docker, &leftover.id).await?;
         }
         while let [first, second, ..] = kept.as_slice() {
-            // A handover was cut short. The older container has proved itself, the newer one may not have.
+            // A handover was interrupted. The older container was healthy, the newer one may not be.
             let port = first.host_port.unwrap_or(self.service.port);
-            let proved = first.running && self.healthy(&first.id, port, phase).await.is_ok();
-            let (index, removed) = if proved { (1, second) } else { (0, first) };
+            let healthy = first.running && self.healthy(&first.id, port, phase).await.is_ok();
+            let (index, removed) = if healthy { (1, second) } else { (0, first) };
             container::remove(self.docker, &removed.id).await?;
             kept.remove(index);
         }
         Ok(kept.pop())
     }
 
-    /// Whether the container runs this image as this tool would start it now.
+    /// Whether the container runs this image with the current settings.
     fn runs_image(&self, container: &Container, image: &Image) -> bool {
         container.image == image.id
             && !container.paused
@@ -98,7 +98,7 @@ impl Local<'_> {
     }
 
     fn container_environment(&self, image: &Image) -> Vec<String> {
-        // No load balancer has to notice here, so the container need not wait before it closes its port.
+        // There is no load balancer, so the container need not wait before it closes its port.
         vec![
             format!("IMAGE_DIGEST={}", image.id),
             format!("API_PORT={}", self.service.port),
@@ -106,9 +106,9 @@ impl Local<'_> {
         ]
     }
 
-    /// Sees the image healthy beside the container that serves.
+    /// Waits until the image is healthy in a container next to the one that serves.
     async fn try_candidate(&self, old: &Container, image: &Image, phase: &Phase<'_>) -> Result<()> {
-        phase.doing("starting the new container beside the old one");
+        phase.doing("starting the new container next to the old one");
         let healthy = self.interrupt.or(async {
             let id = self.create_container(Purpose::Candidate, image, None).await?;
             let started = container::start(self.docker, &id, None).await;
@@ -154,7 +154,7 @@ impl Local<'_> {
         }
     }
 
-    /// Stops the old container and starts the new one, until it is healthy; answers its id and port.
+    /// Stops the old container, starts the new one and waits until it is healthy; returns its id and port.
     async fn take_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<(String, u16)> {
         let wanted = old.and_then(|old| old.host_port).unwrap_or(self.service.port);
         let mut id = self.create_container(Purpose::Service, image, Some(wanted)).await?;
@@ -170,7 +170,7 @@ impl Local<'_> {
             }
             started => started.map_err(|error| self.not_started(image, &error))?,
         }
-        // Without one, it ended before it could be looked at; its health check tells so, with its log.
+        // Without a port it has already ended, which the health check reports with its log.
         let port = self.port_of(&id).await?.unwrap_or_default();
         self.healthy(&id, port, phase).await?;
         Ok((id, port))
@@ -197,7 +197,7 @@ impl Local<'_> {
         Ok(container::find(self.docker, id).await?.and_then(|container| container.host_port))
     }
 
-    /// Removes every container of this checkout and service besides `keep`.
+    /// Removes every container of this checkout and service except `keep`.
     async fn clear(&self, keep: Option<&Container>) -> Result<()> {
         for container in container::list(self.docker, self.owner).await?.own {
             if keep.is_none_or(|keep| keep.id != container.id) {
@@ -207,7 +207,7 @@ impl Local<'_> {
         Ok(())
     }
 
-    /// Waits until the container answers its health path; fails at once when it ends.
+    /// Waits until the container's health path answers; fails at once if the container ends.
     async fn healthy(&self, id: &str, port: u16, phase: &Phase<'_>) -> Result<()> {
         let url = format!("http://127.0.0.1:{port}{}", self.service.health_path);
         let deadline = Instant::now() + HEALTH_TIMEOUT;
@@ -249,22 +249,22 @@ impl Local<'_> {
     }
 }
 
-/// The checkout of this container is at its place no more, or was never known.
+/// Whether the container's checkout no longer exists, or was never known.
 pub(crate) fn is_orphaned(other: &OtherContainer) -> bool {
     other.folder.as_ref().is_none_or(|folder| !Path::new(folder).join(crate::context::DEPLOY_TOML).is_file())
 }
 
-/// What to do about a container whose checkout is gone.
+/// The notice about a container whose checkout no longer exists.
 pub(crate) fn orphan_notice(other: &OtherContainer) -> String {
     let OtherContainer { name, folder } = other;
     let from = match folder {
-        Some(folder) => format!("was started from {folder}, where no checkout is any more"),
+        Some(folder) => format!("was started from {folder}, where there is no checkout any more"),
         None => "was started by an earlier version".to_owned(),
     };
-    format!("container {name} {from}; it is not touched. To remove it: docker rm --force {name}")
+    format!("container {name} {from}; it is left alone. To remove it: docker rm --force {name}")
 }
 
-/// Adds to a failure of the new container what became of the old one.
+/// Adds the state of the old container to a failure of the new one.
 fn with_outcome(error: anyhow::Error, old: &str) -> anyhow::Error {
     let failure = Failure::of(&error);
     Failure { message: format!("{failure}; {old}"), ..failure }.into()

@@ -35,7 +35,7 @@ pub(crate) struct Terminal {
     pub(crate) stdout: bool,
     /// `NO_COLOR` is set and not empty (<https://no-color.org>).
     pub(crate) no_color: bool,
-    /// Whether GitHub reads along, which takes lines that begin with two colons for commands.
+    /// Whether GitHub's runner reads the output; it treats lines that begin with two colons as commands.
     pub(crate) job: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Ui {
     color_results: bool,
     can_ask: bool,
     job: bool,
-    /// The live display; `None` where every change of state is a plain line.
+    /// The live display; `None` where every change of state is printed as a plain line.
     live: Option<MultiProgress>,
     report: Mutex<Report>,
     still_runs: Mutex<Option<String>>,
@@ -98,7 +98,7 @@ impl Ui {
         }
     }
 
-    /// Prints results and errors only, and asks nobody.
+    /// Prints results and errors only, and cannot ask.
     #[cfg(test)]
     pub(crate) fn silent() -> Self {
         let global = Global { json: false, quiet: true, yes: false, color: Color::Never, verbose: false };
@@ -110,13 +110,13 @@ impl Ui {
         Phase::start(self, name)
     }
 
-    /// Says what is waited for where no phase does, until the answer is dropped.
+    /// Registers a wait outside of any phase, until the returned value is dropped.
     pub(crate) fn waiting(&self, what: impl Into<String>) -> Waiting<'_> {
         self.waits.open("", Some(what.into()), false)
     }
 
-    /// Tells what is waited for whenever nothing was written for ten seconds, and for as long as it is polled. A live
-    /// display shows that by itself.
+    /// Prints what the tool waits for whenever nothing was written for ten seconds. It never ends. A live display shows the
+    /// wait by itself.
     pub(crate) async fn report_waits(&self) -> Infallible {
         loop {
             match self.waits.next() {
@@ -138,14 +138,14 @@ impl Ui {
         }
     }
 
-    /// What only `--verbose` shows.
+    /// A line that only `--verbose` shows.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.to_stderr(text);
         }
     }
 
-    /// A line for whoever runs this tool, in words of its own, such as an annotation of GitHub's.
+    /// A command for the job's runner, such as an annotation; it is printed even with `--quiet`.
     pub(crate) fn runner_command(&self, line: &str) {
         self.to_stderr_as(&escape_controls(line, false));
     }
@@ -156,14 +156,14 @@ impl Ui {
         }
     }
 
-    /// The result, in words; not shown with `--json`.
+    /// The result as text; not shown with `--json`.
     pub(crate) fn result(&self, text: &str) {
         if !self.json {
             self.to_stdout(&self.sanitized(text, self.color_results));
         }
     }
 
-    /// One of many results, as soon as it is known: a line of text, or with `--json` an object on a line of its own.
+    /// One of several results, as soon as it is known: a line of text, or with `--json` an object on its own line.
     pub(crate) fn each(&self, object: &impl Serialize, text: &str) {
         if self.json { self.object(object) } else { self.result(text) }
     }
@@ -208,7 +208,7 @@ impl Ui {
     /// Asks a question; `--yes` answers it.
     ///
     /// # Errors
-    /// Where nobody can be asked: no terminal and no `--yes`.
+    /// There is neither a terminal nor `--yes`.
     pub(crate) async fn confirm(&self, question: &str) -> Result<bool> {
         if self.yes {
             return Ok(true);
@@ -225,14 +225,14 @@ impl Ui {
         stderr.flush()?;
         let line = OpenLine;
         let _asked = self.waits.open("", None, true);
-        // A thread of its own: whoever waits here can be interrupted, and the process may end while it still reads.
+        // On a thread of its own, so that an interruption ends the wait although the read goes on.
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
             let mut answer = String::new();
             let read = io::stdin().read_line(&mut answer).map(|_| answer);
             drop(sender.send(read));
         });
-        let answer = receiver.await.context("nobody answered")??;
+        let answer = receiver.await.context("no answer could be read")??;
         std::mem::forget(line);
         if let Some(live) = &self.live {
             live.set_draw_target(ProgressDrawTarget::stderr());
@@ -240,7 +240,7 @@ impl Ui {
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Whether a later [`Ui::confirm`] can be answered at all, so that nothing expensive is done in vain.
+    /// Checks that a later [`Ui::confirm`] can be answered, before anything expensive is done.
     ///
     /// # Errors
     /// As for `confirm`.
@@ -248,7 +248,7 @@ impl Ui {
         if self.yes || self.can_ask { Ok(()) } else { Err(confirmation_required(question)) }
     }
 
-    /// Notes what goes on outside this process, for the case that it is interrupted; `None` when nothing does.
+    /// Records what continues outside this process if it is interrupted; `None` if nothing does.
     pub(crate) fn still_runs(&self, what: Option<String>) {
         *self.still_runs.lock().expect("no holder panics") = what;
     }
@@ -257,7 +257,7 @@ impl Ui {
         self.still_runs.lock().expect("no holder panics").clone()
     }
 
-    /// Notes which environment the command is about.
+    /// Records the command's environment in the report.
     pub(crate) fn about(&self, environment: &Environment) {
         self.note(|report| {
             report.environment = Some(environment.name.clone());
@@ -265,12 +265,12 @@ impl Ui {
         });
     }
 
-    /// Notes something for the result.
+    /// Changes the report.
     pub(crate) fn note(&self, note: impl FnOnce(&mut Report)) {
         note(&mut self.report.lock().expect("no holder panics"));
     }
 
-    /// Takes what was noted, for a command that has ended with this failure or well.
+    /// Takes the report of a command that has ended, with its failure if it failed.
     pub(crate) fn report(&self, error: Option<Failure>) -> Report {
         let noted = std::mem::take(&mut *self.report.lock().expect("no holder panics"));
         Report { ok: error.is_none(), seconds: phase::seconds(self.started), error, ..noted }
@@ -292,14 +292,14 @@ impl Ui {
     /// A line that holds nothing to make sanitized.
     fn to_stderr_as(&self, line: &str) {
         self.waits.written();
-        // Progress that nobody can read is no failure, and there is nowhere else to say so.
+        // Progress that cannot be written does not fail the command, and there is nowhere else to report it.
         self.suspend(|| drop(write_line(io::stderr(), line)));
     }
 
     fn to_stdout(&self, line: &str) {
         self.waits.written();
         match self.suspend(|| write_line(io::stdout(), line)) {
-            // A reader that went away (`| head`) is no reason to fail.
+            // A closed pipe (`| head`) is not a failure.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 self.unwritten.lock().expect("no holder panics").get_or_insert(error);
             }
@@ -307,7 +307,7 @@ impl Ui {
         }
     }
 
-    /// Text of others, such as a container's log, in which neither terminal nor job find a command.
+    /// Text from elsewhere, such as a container's log, without anything that a terminal or a runner would execute.
     fn sanitized<'a>(&self, text: &'a str, colors: bool) -> Cow<'a, str> {
         let text = escape_controls(text, colors);
         if self.job { disarm_commands(&text).into_owned().into() } else { text }
@@ -322,7 +322,7 @@ impl Ui {
     }
 }
 
-/// A question whose line nobody has ended yet; an interruption ends it.
+/// The unfinished line of a question; ends it if the question is interrupted.
 struct OpenLine;
 
 impl Drop for OpenLine {
@@ -346,9 +346,13 @@ fn painted(color: bool, paint: Paint, text: &str) -> String {
 }
 
 fn confirmation_required(question: &str) -> Failure {
-    Failure::new(Exit::Preflight, FailureKind::Confirmation, format!("nobody is there to answer: {question}"))
-        .reason("stdin or stderr is not a terminal")
-        .hint("repeat the command with --yes if the answer is yes")
+    Failure::new(
+        Exit::Preflight,
+        FailureKind::Confirmation,
+        format!("confirmation is required, and there is no terminal: {question}"),
+    )
+    .reason("stdin or stderr is not a terminal")
+    .hint("repeat the command with --yes to confirm")
 }
 
 fn write_line(mut stream: impl Write, text: &str) -> io::Result<()> {

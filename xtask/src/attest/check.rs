@@ -1,4 +1,4 @@
-//! Whether what an image brings along is there, is about it, and says what is expected.
+//! Checks an image's SBOM and provenance: that they exist, describe the image, and name the expected sources.
 
 use anyhow::Result;
 
@@ -13,14 +13,13 @@ use model::provenance;
 use model::provenance::Told;
 use model::reference::{Digest, ImageReference};
 
-/// What was looked at, by name.
+/// The checks, by name.
 type Checked = Vec<(&'static str, Result<String, Failure>)>;
 
-/// Looks at what an image brings along. `repository` is the one that it must come from; `None` takes that of the work
-/// tree.
+/// Checks SBOM and provenance. `repository` is the expected source repository; by default it is that of the work tree.
 ///
 /// # Errors
-/// What the registry says.
+/// The registry's.
 pub(crate) async fn checks(
     context: &Context,
     registry: &Registry,
@@ -73,10 +72,10 @@ pub(crate) async fn checks(
     Ok((checked, attestations))
 }
 
-/// As [`checks`], and a failure that lists all that is not as expected.
+/// As [`checks`], and fails with all problems at once.
 ///
 /// # Errors
-/// That, or what the registry says.
+/// The problems, or the registry's.
 pub(crate) async fn require_valid(
     context: &Context,
     registry: &Registry,
@@ -93,7 +92,7 @@ fn attestation(kind: Kind, attached: &Attached) -> Attestation {
     Attestation { kind, digest, packages: None, builder: None, repository: None, commit: None, run: None }
 }
 
-/// The first that is as it should be, or else the first with what is wrong with it.
+/// The first valid document, or else the first one with its problem.
 fn first_valid<T>(
     attached: &[Attached],
     check: impl Fn(&Attached) -> Result<T, Failure>,
@@ -110,7 +109,7 @@ fn fail(message: String, attached: Option<&Attached>) -> Failure {
 
 fn not_attached(kind: Kind, image: &ImageReference) -> Failure {
     let what = match kind {
-        Kind::Sbom => "bill of materials",
+        Kind::Sbom => "SBOM",
         Kind::Provenance => "provenance",
     };
     fail(format!("the image has no {what}"), None)
@@ -121,38 +120,37 @@ fn not_attached(kind: Kind, image: &ImageReference) -> Failure {
 
 fn check_sbom(attached: &Attached, context: &Context, digest: &Digest) -> Result<sbom::Summary, Failure> {
     let fail = |message: &str| fail(message.to_owned(), Some(attached));
-    let summary =
-        sbom::summary(&attached.bytes).ok_or_else(|| fail("the bill of materials is not CycloneDX in JSON"))?;
+    let summary = sbom::summary(&attached.bytes).ok_or_else(|| fail("the SBOM is not CycloneDX JSON"))?;
     let name = &context.deployment.service.name;
     if summary.name != *name {
         let reason = format!("it names {:?} and not {name:?}", summary.name);
-        return Err(fail("the bill of materials is of another service").reason(reason));
+        return Err(fail("the SBOM describes another service").reason(reason));
     }
     if summary.version != digest.as_str() {
         let reason = format!("it names {} and not {digest}", summary.version);
-        return Err(fail("the bill of materials is of another image").reason(reason));
+        return Err(fail("the SBOM describes another image").reason(reason));
     }
     Ok(summary)
 }
 
 fn check_statement(attached: &Attached, digest: &Digest) -> Result<Told, Failure> {
     let fail = |message: &str| fail(message.to_owned(), Some(attached));
-    let told = provenance::read(&attached.bytes).ok_or_else(|| fail("the provenance is not SLSA's, version 1"))?;
+    let told = provenance::read(&attached.bytes).ok_or_else(|| fail("the provenance is not SLSA version 1"))?;
     let wanted = digest.as_str().trim_start_matches("sha256:");
     if !told.digests.iter().any(|one| one == wanted) {
         let reason = format!("it is about {} and not {wanted}", told.digests.join(", "));
-        return Err(fail("the provenance is of another image").reason(reason));
+        return Err(fail("the provenance describes another image").reason(reason));
     }
     Ok(told)
 }
 
-/// Whether sources and builder are of the repository that is expected. A builder that nobody vouches for has no address.
+/// Whether sources and builder belong to the expected repository. A build on a developer's machine has no builder address.
 fn built_from(told: &Told, wanted: &str) -> Result<String, Failure> {
     let fail = |found: &str| {
         fail("the image was built from another repository".to_owned(), None)
             .resource(found)
-            .reason(format!("expected is {wanted}"))
-            .hint("if it should be deployed all the same, name its repository: --repository, or git's remote origin")
+            .reason(format!("expected {wanted}"))
+            .hint("to deploy it anyway, name its repository: --repository, or git's remote origin")
     };
     if !provenance::is_same(&told.repository, wanted) {
         return Err(fail(&told.repository));
@@ -168,7 +166,7 @@ fn built_from(told: &Told, wanted: &str) -> Result<String, Failure> {
     Ok(told.repository.clone())
 }
 
-/// Whether the clone has the commit. What git cannot answer, or a history that is cut off, is not taken for a yes.
+/// Whether the clone has the commit. A failure of git or a shallow history does not count as a yes.
 async fn known_commit(context: &Context, told: &Told) -> Result<String, Failure> {
     let Some(commit) = &told.commit else {
         return Err(fail("the image was built from a work tree with uncommitted changes".to_owned(), None)
@@ -179,7 +177,7 @@ async fn known_commit(context: &Context, told: &Told) -> Result<String, Failure>
         return Ok(commit.clone());
     }
     if git::is_shallow(&context.root).await? {
-        return Err(fail("it cannot be checked which commit the image was built from".to_owned(), None)
+        return Err(fail("the image's commit cannot be checked".to_owned(), None)
             .resource(commit)
             .reason("this clone is shallow: its history is cut off, and it does not have the commit")
             .hint("git fetch --unshallow; in a job on GitHub, fetch-depth: 0 for actions/checkout"));

@@ -3,7 +3,7 @@ use crate::ui::Ui;
 use aws::{Clients, Identity};
 
 #[test]
-fn only_this_machine_is_spoken_to_without_tls() {
+fn only_this_machine_is_reached_without_tls() {
     for host in ["127.0.0.1:5000", "localhost", "localhost:4570"] {
         assert!(is_loopback(host), "{host}");
     }

@@ -1,4 +1,4 @@
-//! `announce`: a release of the repository on GitHub, with the changelog's notes.
+//! `announce`: publishes a GitHub release with the changelog's notes.
 
 use anyhow::Result;
 
@@ -23,7 +23,7 @@ pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Res
     }
     let text = read_file(&context.root, CHANGELOG)?;
     let notes = Changelog(&text).notes(&version.to_string()).filter(|notes| !notes.is_empty());
-    let notes = notes.ok_or_else(|| wrong(format!("{CHANGELOG} has nothing under {version}")))?;
+    let notes = notes.ok_or_else(|| wrong(format!("{CHANGELOG} has no entries for {version}")))?;
     ui.note(|report| report.version = Some(version.to_string()));
     if arguments.dry_run {
         ui.result(notes);
@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Res
     }
     let release = GithubRelease { tag, notes, prerelease: !version.pre.is_empty() };
     let posted = Api::of(&context.vars)?.release(&release).await?;
-    ui.line(if posted.updated { "the release was brought up to date" } else { "the release is posted" });
+    ui.line(if posted.updated { "the release was updated" } else { "the release is posted" });
     ui.result(&posted.url);
     ui.note(|report| report.url = Some(posted.url));
     Ok(())

@@ -1,4 +1,4 @@
-//! `build`: compile the service and build its image.
+//! `build`: compiles the service and builds its image.
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! `cancel`: turn back what is under way.
+//! `cancel`: cancels the operation in progress.
 
 use anyhow::Result;
 
@@ -21,7 +21,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         return Err(Failure::new(
             Exit::Failed,
             FailureKind::NothingToCancel,
-            "nothing is under way that can be cancelled",
+            "no operation in progress can be cancelled",
         )
         .resource(format!("stack {}", environment.stack))
         .hint(format!("cargo xtask status {name}"))
@@ -33,19 +33,19 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let question = if stack.status == "CREATE_IN_PROGRESS" {
         format!("Delete stack {}, which is being created?", stack.name)
     } else {
-        format!("Cancel the update of stack {} and go back to the release before?", stack.name)
+        format!("Cancel the update of stack {} and return to the previous release?", stack.name)
     };
     ui.still_runs(Some(format!(
-        "stack {} is {} and goes on without this tool; cargo xtask events {name} --follow watches it",
+        "stack {} is {} and continues without this tool; cargo xtask events {name} --follow follows it",
         stack.name, stack.status
     )));
     let agreed = ui.confirm(&question).await;
     if !matches!(agreed, Ok(true)) {
-        // Nothing of this command's is under way.
+        // This command has started nothing.
         ui.still_runs(None);
     }
     if !agreed? {
-        return Err(outcome::declined("the operation goes on", format!("stack {}", stack.name)).into());
+        return Err(outcome::declined("the operation continues", format!("stack {}", stack.name)).into());
     }
     let status = rollout::turn_back(&session.clients, environment, &stack, ui).await?;
     ui.note(|report| report.stack_status = Some(status.clone()));

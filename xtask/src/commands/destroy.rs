@@ -1,4 +1,4 @@
-//! `destroy`: remove a stack, or what `release --local` started.
+//! `destroy`: deletes a stack, or what `release --local` started.
 
 use anyhow::Result;
 
@@ -37,7 +37,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     let environment = context.environment(name)?;
     ui.about(environment);
     let repository = &context.deployment.service.name;
-    let mut question = format!("Delete stack {} in {} with all it holds", environment.stack, environment.region);
+    let mut question = format!("Delete stack {} in {} with everything in it", environment.stack, environment.region);
     if arguments.images {
         question.push_str(&format!(", and repository {repository} with every image in it"));
     }
@@ -61,7 +61,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         removed.push(format!("repository {repository}"));
     }
     if arguments.images && removed.is_empty() && inputs::is_remembered(&clients.ssm, &environment.stack).await? {
-        // An earlier removal was stopped before its end.
+        // An earlier removal did not finish.
         removed.push(format!("the records of stack {}", environment.stack));
     }
     if removed.is_empty() {
@@ -72,7 +72,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         if let Some(stack) = &stack {
             rollout::check_deletable(environment, stack)?;
         }
-        // Nobody is asked about what would then be refused.
+        // Refused before the question, not after it.
         let in_progress = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_in_progress(stack));
         if let Some(stack) = in_progress {
             return Err(operation_in_progress(stack, name).into());
@@ -85,7 +85,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         let holder = Holder::this_run(&rollout::token(), &session.identity.arn, "destroy", None, run.as_deref());
         let lock =
             context.locks.take(&clients.ssm, environment, holder, arguments.wait, &|step| phase.report(step)).await?;
-        // Others may have changed it until it was locked.
+        // It may have changed before it was locked.
         let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
         if let Some(stack) = stack.as_ref().filter(|stack| is_in_progress(stack)) {
             return Err(operation_in_progress(stack, name).into());
@@ -102,7 +102,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
                 Some(stack) => partly_removed(&stack.name, &error),
                 None => Failure::of(&error),
             })?;
-            // Without images there is nothing to go back to. The lock stays for as long as this is going on.
+            // Without images no release can be restored. The lock is kept until this is done.
             inputs::forget(&clients.ssm, &environment.stack).await.map_err(|error| match &stack {
                 Some(stack) => partly_removed(&stack.name, &error),
                 None => Failure::of(&error),
@@ -119,23 +119,23 @@ fn is_in_progress(stack: &Stack) -> bool {
     answer(Some(&stack.status)) == Answer::Wait && stack.status != "DELETE_IN_PROGRESS"
 }
 
-/// The repository is shared: others' images are not removed with it.
+/// Refuses to remove a repository that other environments use.
 async fn refuse_shared_repository(session: &Session<'_>) -> Result<()> {
     let Session { context, environment, clients, .. } = session;
-    let mut in_need = Vec::new();
+    let mut users = Vec::new();
     for other in retention::neighbours(session)? {
         if other.name != environment.name && stack::describe(&clients.cloudformation, &other.stack).await?.is_some() {
-            in_need.push(other.name.as_str());
+            users.push(other.name.as_str());
         }
     }
-    if in_need.is_empty() {
+    if users.is_empty() {
         return Ok(());
     }
     let name = &context.deployment.service.name;
     Err(Failure::new(Exit::Failed, FailureKind::Shared, "other environments run images of this repository")
         .resource(format!("repository {name}"))
-        .reason(format!("these have a stack: {}", in_need.join(", ")))
-        .hint(format!("leave out --images; cargo xtask prune {} removes what nobody needs", environment.name))
+        .reason(format!("these have a stack: {}", users.join(", ")))
+        .hint(format!("omit --images; cargo xtask prune {} removes images that are not needed", environment.name))
         .into())
 }
 
@@ -149,10 +149,10 @@ fn partly_removed(stack: &str, error: &anyhow::Error) -> Failure {
 }
 
 fn operation_in_progress(stack: &Stack, environment: &str) -> Failure {
-    Failure::new(Exit::Failed, FailureKind::InProgress, "the stack is at work")
+    Failure::new(Exit::Failed, FailureKind::InProgress, "an operation of the stack is in progress")
         .resource(format!("stack {}", stack.name))
         .reason(format!("it is {}", stack.status))
-        .hint(format!("wait for its end (cargo xtask status {environment}), then repeat the command"))
+        .hint(format!("wait until it has ended (cargo xtask status {environment}), then repeat the command"))
 }
 
 async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
@@ -177,7 +177,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
     phase.doing("the engine's list of containers and images");
     let (containers, images) = find().await?;
     phase.done(&format!(
-        "{} containers and {} image names are of this checkout",
+        "{} containers and {} image names belong to this checkout",
         containers.own.len(),
         images.own.len()
     ));
@@ -210,7 +210,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
             phase.doing(&format!("removing image {image}"));
             build::remove(&engine.docker, image).await?;
         }
-        phase.done("what this checkout had on the engine");
+        phase.done("removed from the engine");
         ui.result(&format!("removed {}", removed.join(", ")));
     }
     ui.note(|report| report.removed = Some(removed));

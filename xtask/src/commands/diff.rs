@@ -1,4 +1,4 @@
-//! `diff`: what a release of this work tree would change, by reading only.
+//! `diff`: shows what a release of this work tree would change, and only reads.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ use model::template::HIDDEN;
 use model::template::{CONTAINER_URI, Template};
 use model::{cost, guard};
 
-/// Schemas that are asked for at a time.
+/// Schemas that are requested at a time.
 const AT_ONCE: usize = 4;
 
 pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<()> {
@@ -44,9 +44,9 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     let session = Session::open(context, environment, ui).await?;
     let seen = rollout::look(&session.clients, environment);
     let image = release_image(arguments, &session, &template);
-    let (seen, image, commit) = tokio::join!(seen, image, build::noted_commit(context, ui));
+    let (seen, image, commit) = tokio::join!(seen, image, build::commit_for_record(context, ui));
     let (seen, image) = (seen?, image?);
-    let problems = preflight::parameter_problems(context, environment, &template, existing(&seen));
+    let problems = preflight::parameter_problems(context, environment, &template, stack_to_update(&seen));
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
@@ -72,23 +72,23 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     Ok(())
 }
 
-/// The template, whether it runs an image or not.
+/// The template, which may run an image or not.
 fn template(context: &Context, environment: &Environment) -> Result<Template, Failure> {
     let template = context.other_template(environment)?;
     if template.declares(CONTAINER_URI) { context.template(environment) } else { Ok(template) }
 }
 
-/// The stack that a release would start from, in whatever state; one that is dead would be made anew.
-fn existing(seen: &Seen) -> Option<&Stack> {
+/// The stack that a release would update; `None` if it would be created or recreated.
+fn stack_to_update(seen: &Seen) -> Option<&Stack> {
     let found = seen.stack.as_ref()?;
     let gone = matches!(status::answer(Some(&found.status)), Answer::Create | Answer::Recreate);
     (!gone).then_some(found)
 }
 
-/// An image that a release would send, and whether the registry has it.
+/// The image that a release would deploy, and whether the registry has it.
 type Sent = (ImageReference, bool);
 
-/// The image that a release would bring, as far as that is known without making it; `None` for a template without one.
+/// The image that a release would deploy, as far as it is known without building; `None` for a template without one.
 async fn release_image(arguments: &Diff, session: &Session<'_>, template: &Template) -> Result<Option<Sent>> {
     let Session { context, environment, clients, ui, .. } = session;
     if !template.declares(CONTAINER_URI) {
@@ -109,21 +109,21 @@ async fn release_image(arguments: &Diff, session: &Session<'_>, template: &Templ
     let source = &arguments.source;
     let tag = match artifact::source_tag(context.workspace(), platform, &source.compiler()).await {
         Some(tag) => Some(tag),
-        // The engine would compile, so that the sources alone name the image.
+        // The Docker engine would compile, so the tag depends on the sources only.
         None if source.from_source || !platform.is_host() => {
             Some(build::compile(context, platform, source, ui).await?.tag)
         }
         None => None,
     };
     let known = KnownRepository::at(registry, name);
-    let found = publish::find(session, tag.as_deref(), known).await?;
+    let found = publish::find_image(session, tag.as_deref(), known).await?;
     Ok(Some(match (&found.repository, &found.stored, &tag) {
         (Some(repository), Some(stored), Some(tag)) => (repository.image(tag, registry).pinned(&stored.digest), true),
         _ => (ImageReference::tagged(registry.unwrap_or("registry"), name, "new"), false),
     }))
 }
 
-/// What is compared.
+/// Compares the template with the stack.
 struct Difference<'a> {
     session: &'a Session<'a>,
     template: &'a Template,
@@ -133,7 +133,7 @@ struct Difference<'a> {
 impl Difference<'_> {
     async fn summary(&self, image: Option<Sent>) -> Result<Summary> {
         let Self { session: Session { clients, environment, .. }, template, seen } = *self;
-        let there = existing(seen);
+        let there = stack_to_update(seen);
         let sent = self.sent(image.as_ref(), there);
         let after = rollout::effective(sent.clone(), there);
         let body = rollout::deployed_body(clients, there, seen, template).await?;
@@ -157,11 +157,12 @@ impl Difference<'_> {
         };
         let moved = template.gate.as_ref().map(|gate| gate.rules.as_slice()).unwrap_or_default();
         let warnings = guard::losses(&changes, moved);
-        let warnings = warnings.map(|(change, told)| format!("{told}; a release takes --allow {}", change.logical_id));
+        let warnings =
+            warnings.map(|(change, warning)| format!("{warning}; a release needs --allow {}", change.logical_id));
         let warnings = warnings.collect();
         let untagged = |stack: &Stack| stack.tags.get(TAG.0).map(String::as_str) != Some(TAG.1);
         if change == Change::Update && there.is_some_and(untagged) {
-            notes.push(format!("the stack gets the tag {}={}, and with it what can have tags", TAG.0, TAG.1));
+            notes.push(format!("the stack and its taggable resources get the tag {}={}", TAG.0, TAG.1));
         }
         let earlier = before.map(|side| (side.body, side.parameters));
         let runs = there.and_then(Stack::container_uri);
@@ -196,14 +197,14 @@ impl Difference<'_> {
         values
     }
 
-    /// What else is worth knowing.
+    /// Notes for the reader.
     fn notes(&self, there: Option<&Stack>, sent: &BTreeMap<String, Value>, comparison: &Comparison) -> Vec<String> {
         let Self { session: Session { environment, .. }, template, seen } = *self;
         let mut notes = Vec::new();
         if let Some(stack) = &seen.stack {
             let (name, state) = (&stack.name, &stack.status);
             notes.extend(match status::answer(Some(state)) {
-                Answer::Wait => Some(format!("stack {name} is {state}; what is under way may change it")),
+                Answer::Wait => Some(format!("stack {name} is {state}; the operation in progress may change it")),
                 Answer::Recreate => Some(format!("stack {name} is {state}; a release would ask to delete it first")),
                 Answer::Refuse(refusal) => {
                     let hint = refusal.hint(name, &environment.name, &environment.region);
@@ -216,17 +217,17 @@ impl Difference<'_> {
             |name: &&String| there.is_some_and(|stack| stack.parameters.get(*name).is_some_and(|v| v == HIDDEN));
         let secret = sent.iter().filter(|(name, value)| matches!(value, Value::Is(_)) && hidden(name));
         notes.extend(secret.map(|(name, _)| {
-            format!("CloudFormation keeps the value of parameter {name} to itself, so it counts as changed")
+            format!("CloudFormation does not return the value of parameter {name}, so it counts as changed")
         }));
         if template.is_dynamic {
-            notes.push("AWS looks some values up at each update; what they come to is not known here".to_owned());
+            notes.push("AWS resolves some values at each update; they are not known here".to_owned());
         }
-        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is known at AWS alone")));
+        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is known only at AWS")));
         notes
     }
 }
 
-/// The schemas of the types that change, and why some are missing.
+/// The schemas of the types that change, and a note if some are missing.
 async fn schemas(clients: &Clients, comparison: &Comparison) -> (BTreeMap<String, Schema>, Option<String>) {
     let client = &clients.cloudformation;
     let asked = comparison.types().into_iter().map(|kind| async move { (kind, types::schema(client, kind).await) });
@@ -238,7 +239,7 @@ async fn schemas(clients: &Clients, comparison: &Comparison) -> (BTreeMap<String
             Ok(None) => {}
             Err(failure) => {
                 let reason = failure.reason.unwrap_or_default();
-                unknown = Some(format!("which of them are replaced is not known: {}: {reason}", failure.message));
+                unknown = Some(format!("which resources are replaced is unknown: {}: {reason}", failure.message));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `doctor`: everything that a release needs, looked at without changing anything.
+//! `doctor`: checks everything that a release needs, without changing anything.
 
 use anyhow::Result;
 
@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &Doctor, context: &Context, ui: &Ui) -> Resul
     if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
 }
 
-/// Shows what was looked at, a line each. What helps against a problem is told with it, after a note it stands here.
+/// Prints a line for each check. The hint of a problem is printed with the failure, that of a note here.
 pub(super) fn print_checks(checks: &[Check], ui: &Ui) {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default().max(11);
     for check in checks {

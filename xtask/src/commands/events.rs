@@ -1,4 +1,4 @@
-//! `events`: what a stack says of its operations; with `--follow` until the one that is under way comes to rest.
+//! `events`: the events of a stack; with `--follow` until the operation in progress has ended.
 
 use anyhow::Result;
 use config::deployment::Environment;
@@ -37,13 +37,16 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
     for event in &history {
         ui.each(event, &event_line(event));
     }
-    let end =
-        if is_under_way(&stack.status) { follow_events(&session, &stack, mark).await? } else { stack.status.clone() };
+    let end = if has_operation_in_progress(&stack.status) {
+        follow_events(&session, &stack, mark).await?
+    } else {
+        stack.status.clone()
+    };
     ui.note(|report| report.stack_status = Some(end));
     Ok(())
 }
 
-/// The failure of whoever asks about a stack that is not there.
+/// The failure of a command whose stack does not exist.
 pub(super) fn no_stack(environment: &Environment) -> Failure {
     Failure::new(Exit::Failed, FailureKind::NoStack, format!("there is no stack {}", environment.stack))
         .resource(format!("environment {}", environment.name))
@@ -51,17 +54,17 @@ pub(super) fn no_stack(environment: &Environment) -> Failure {
         .hint(format!("cargo xtask release {} makes it", environment.name))
 }
 
-/// A change set that waits to create a stack is nothing that comes to an end.
-fn is_under_way(status: &str) -> bool {
+/// A stack that only has an unexecuted change set has no operation that would end.
+fn has_operation_in_progress(status: &str) -> bool {
     status::ending(status).is_none() && status != "REVIEW_IN_PROGRESS"
 }
 
-/// Shows new events until the stack comes to rest, and ends as the command that began the operation would have.
+/// Shows new events until the operation has ended, and fails as the command that started it would have.
 async fn follow_events(session: &Session<'_>, stack: &Stack, mark: Mark) -> Result<String> {
     let ui = session.ui;
     let phase = ui.phase("stack");
     ui.still_runs(Some(format!(
-        "stack {} is {} and goes on without this tool; the same command follows it",
+        "stack {} is {} and continues without this tool; repeat the command to follow it",
         stack.name, stack.status
     )));
     let deleting = stack.status == "DELETE_IN_PROGRESS";
@@ -82,11 +85,11 @@ async fn follow_events(session: &Session<'_>, stack: &Stack, mark: Mark) -> Resu
 async fn explain_failure(session: &Session<'_>, stack_id: &str, followed: &mut Followed) -> Result<()> {
     let Session { context, environment, clients, .. } = session;
     let Err(failure) = rollout::conclude(environment, followed) else { return Ok(()) };
-    // What failed may have failed before anyone looked.
+    // The cause may be older than the events that were followed.
     if let Ok(whole) = events::last_operation(&clients.cloudformation, stack_id).await {
         followed.events = whole;
     }
-    // Another template than the stack's would tell wrong places, none is still a diagnosis.
+    // Without the template the diagnosis only lacks the line.
     let template = context.template(environment).ok();
     Err(diagnose::explain(clients, environment, template.as_ref(), stack_id, followed, failure).await.into())
 }

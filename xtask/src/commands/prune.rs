@@ -1,6 +1,6 @@
-//! `prune`: remove images and records that nothing runs and nobody goes back to.
+//! `prune`: removes images and records that are neither in use nor needed for a rollback.
 //!
-//! The registry's own lifecycle policy cannot know what is deployed, so it never takes a tagged image; this does.
+//! The registry's lifecycle policy does not know what is deployed, so it never removes a tagged image; this command does.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use aws::journal::lock::{Holder, Lock};
 use image::docker;
 use model::outcome;
 
-/// Younger images are left alone: they may be of a release that is under way.
+/// Younger images are kept: they may belong to a release in progress.
 const AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result<()> {
@@ -36,11 +36,11 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
     let inputs = unneeded_inputs(&session, keep).await?;
     let others = context.deployment.environments.values().filter(|other| !neighbours.contains(other));
     let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
-    phase.done(&format!("{all} images, {} of them needed or young", all - stale.len()));
+    phase.done(&format!("{all} images, {} of them needed or recent", all - stale.len()));
     if !others.is_empty() {
         let others = others.join(", ");
         ui.warn(&format!(
-            "not asked, because they are in another account or region: {others}; do they run these images?"
+            "not checked, because they are in another account or region: {others}; make sure that they do not run these images"
         ));
     }
     let bytes: u64 = stale.iter().map(|image| image.size).sum();
@@ -56,7 +56,7 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
         if !ui.confirm(&format!("Remove {what}?")).await? {
             return Err(outcome::declined("nothing was removed", format!("repository {name}")).into());
         }
-        // Nobody may begin to need one of them while they are removed, and somebody may have since they were looked at.
+        // Under the locks no release can start to need one of the images; what changed before is found by listing again.
         let locks = lock_all(&session, &neighbours).await?;
         remove_unneeded(&session, &neighbours, keep, &stale, &locks).await?;
         context.locks.give_all_back().await;
@@ -66,7 +66,7 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
     Ok(())
 }
 
-/// Takes the locks of all; where that ends early, `main` gives back those that were taken.
+/// Locks all environments; `main` releases the locks if this fails halfway.
 async fn lock_all(session: &Session<'_>, neighbours: &[&Environment]) -> Result<Vec<Arc<Lock>>> {
     let Session { context, clients, identity, ui, .. } = session;
     let phase = ui.phase("lock");
@@ -105,7 +105,7 @@ async fn remove_unneeded(
     Ok(())
 }
 
-/// Images that no environment needs and that are not young, and how many there are in all.
+/// The images that no environment needs and that are older than [`AGE`], and the number of all images.
 async fn stale_images(session: &Session<'_>, neighbours: &[&Environment], keep: usize) -> Result<(Vec<Listed>, usize)> {
     let Session { context, clients, .. } = session;
     let mut needed = BTreeSet::new();
@@ -114,11 +114,11 @@ async fn stale_images(session: &Session<'_>, neighbours: &[&Environment], keep: 
     }
     let images = contents::list(&clients.ecr, &context.deployment.service.name).await?;
     let all = images.len();
-    Ok((unneeded_images(images, &needed, SystemTime::now() - AGE), all))
+    Ok((select_stale(images, &needed, SystemTime::now() - AGE), all))
 }
 
-/// Those that are neither needed nor young. What is attached to an image stays with it, however old it is.
-fn unneeded_images(images: Vec<Listed>, needed: &BTreeSet<String>, old: SystemTime) -> Vec<Listed> {
+/// Those that are neither needed nor recent. Attachments are kept as long as their image, whatever their age.
+fn select_stale(images: Vec<Listed>, needed: &BTreeSet<String>, old: SystemTime) -> Vec<Listed> {
     let stays = |image: &&Listed| needed.contains(&image.digest) || image.pushed.is_none_or(|pushed| pushed >= old);
     let kept: BTreeSet<String> = images.iter().filter(stays).map(|image| image.digest.clone()).collect();
     let is_kept = |image: &Listed| {
@@ -127,10 +127,10 @@ fn unneeded_images(images: Vec<Listed>, needed: &BTreeSet<String>, old: SystemTi
     images.into_iter().filter(|image| !is_kept(image)).collect()
 }
 
-/// Names of stored inputs that no release needs which one can go back to.
+/// Names of stored inputs that no release in use and no rollback needs.
 async fn unneeded_inputs(session: &Session<'_>, keep: usize) -> Result<BTreeSet<String>> {
     let Session { environment, clients, .. } = session;
-    // Also those that are stored in part: nobody is at it who has the lock.
+    // Includes partly stored ones: under the lock nothing is being stored.
     let ((_, stored), needed) = tokio::try_join!(
         inputs::stored(&clients.ssm, &environment.stack),
         retention::inputs(clients, environment, keep)
@@ -161,7 +161,7 @@ mod tests {
             image("of-nothing", AGE * 2, Some("gone")),
             image("just-attached", Duration::ZERO, Some("stale")),
         ];
-        let gone = unneeded_images(images, &BTreeSet::from(["needed".to_owned()]), now - AGE);
+        let gone = select_stale(images, &BTreeSet::from(["needed".to_owned()]), now - AGE);
         let names: Vec<&str> = gone.iter().map(|image| image.digest.as_str()).collect();
         assert_eq!(names, ["stale", "stale-sbom", "of-nothing"]);
     }

@@ -103,10 +103,10 @@ async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui
                 Err(_) => None,
             }
         };
-        let (tag, commit) = tokio::join!(tag, build::noted_commit(context, ui));
+        let (tag, commit) = tokio::join!(tag, build::commit_for_record(context, ui));
         // Where the registry's host is said, the repository need not be asked for it.
         let known = KnownRepository::at(registry, name);
-        let found = publish::find(session, tag.as_deref(), known).await?;
+        let found = publish::find_image(session, tag.as_deref(), known).await?;
         Ok((tag, commit, found))
     };
     let check = Check { context, environment, proof, wait, engine: true, own_template: true };
@@ -136,8 +136,8 @@ async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui
     }
     let artifact = build::compile(context, ready.platform, source, ui).await?;
     // At a host that was only said, there may be no such repository yet.
-    let known = if registry.is_some() { KnownRepository::No } else { KnownRepository::Asked(found.repository) };
-    let found = publish::find(&ready.session, Some(&artifact.tag), known).await?;
+    let known = if registry.is_some() { KnownRepository::No } else { KnownRepository::Yes(found.repository) };
+    let found = publish::find_image(&ready.session, Some(&artifact.tag), known).await?;
     if dry_run {
         let verb = if found.stored.is_some() { "use the image in the registry" } else { "build and push the image" };
         let image = format!("{verb} {name}:{} ({})", artifact.tag, ready.platform.oci());

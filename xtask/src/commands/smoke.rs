@@ -1,4 +1,4 @@
-//! `smoke`: prove an endpoint, of an environment or at a URL.
+//! `smoke`: tests the endpoint of an environment, or a URL.
 
 use std::time::Duration;
 
@@ -25,13 +25,13 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
     let mut asked = None;
     let (base, digest, door) = if arguments.target.contains("://") {
         let fail = |reason: &str| {
-            Failure::new(Exit::Usage, FailureKind::Url, "this URL cannot be asked")
+            Failure::new(Exit::Usage, FailureKind::Url, "this URL cannot be tested")
                 .resource(&arguments.target)
                 .reason(reason)
         };
         let base: Url = arguments.target.parse().map_err(|error: url::ParseError| fail(&error.to_string()))?;
         if !["http", "https"].contains(&base.scheme()) {
-            return Err(fail("a service answers at http:// or https://").into());
+            return Err(fail("the URL must start with http:// or https://").into());
         }
         (base, given, Door::Unknown)
     } else {
@@ -39,7 +39,7 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         let session = Session::open(context, environment, ui).await?;
         let clients = session.clients;
         let stack = stack::describe(&clients.cloudformation, &environment.stack).await?.ok_or_else(|| {
-            Failure::new(Exit::Failed, FailureKind::Stack, "there is nothing to prove")
+            Failure::new(Exit::Failed, FailureKind::Stack, "there is no stack to test")
                 .resource(format!("stack {}", environment.stack))
                 .reason("it does not exist")
                 .hint(format!("cargo xtask release {}", environment.name))
@@ -56,6 +56,6 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
     ui.note(|report| report.digest = digest.as_ref().map(ToString::to_string));
     let manner = Manner { patience: PATIENCE, spacing: SPACING, exit: Exit::Failed, before: None };
     proof::prove(context, base.clone(), door, digest, manner, ui).await?;
-    ui.result(&format!("{} is right", proof::shown(&base)));
+    ui.result(&format!("{} answers correctly", proof::shown(&base)));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `status`: what an environment's stack is, which image it was told to run, and what one can go back to.
+//! `status`: the state of an environment's stack, its image, and the releases that can be rolled back to.
 
 use anyhow::Result;
 
@@ -13,7 +13,7 @@ use model::record::{Outcome, Record};
 use model::report::Release;
 use model::stack::Stack;
 
-/// How many releases are shown; `--json` has all.
+/// Releases shown as text; `--json` has all.
 const SHOWN: usize = 10;
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
@@ -44,7 +44,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         }
     }
     if let Some(held) = &seen.remembered.lock {
-        let dead = if held.lives() { "" } else { " (dead)" };
+        let dead = if held.lives() { "" } else { " (stale)" };
         lines.push(("locked by", format!("{}{dead}", held.holder)));
         ui.note(|report| report.locked_by = Some(held.holder.to_string()));
     }
@@ -78,7 +78,7 @@ fn note_stack(ui: &Ui, stack: &Stack) {
     });
 }
 
-/// One release: a mark, its number, when, what became of it, the image and the commit.
+/// One release: a mark, its number, time, outcome, image and commit.
 fn release_line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
     let mark = match record.number {
         number if Some(number) == running => "runs",
@@ -88,7 +88,7 @@ fn release_line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
     let outcome = match record.outcome {
         Outcome::Succeeded => "succeeded",
         Outcome::RolledBack => "rolled back",
-        Outcome::Unproved => "unproved",
+        Outcome::Unproved => "unverified",
         Outcome::Failed => "failed",
     };
     let digest = record.image.split_once("@sha256:").map_or(record.image.as_str(), |(_, hex)| hex);

@@ -1,4 +1,4 @@
-//! `verify`: what an image brings along, held against what is expected, without changing anything.
+//! `verify`: checks an image's SBOM and provenance, without changing anything.
 
 use anyhow::Result;
 use config::deployment::Environment;
@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Resul
     if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
 }
 
-/// What the environment's stack runs.
+/// The image that the environment's stack runs, and its registry.
 async fn running_image(context: &Context, environment: &Environment, ui: &Ui) -> Result<(ImageReference, Registry)> {
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
@@ -57,8 +57,8 @@ async fn running_image(context: &Context, environment: &Environment, ui: &Ui) ->
     Ok((image, registry))
 }
 
-/// An image by its name. ECR's password comes from the environment whose registry it is in, any other's from where the
-/// engine's command line keeps it.
+/// An image given by name, and its registry. The credentials for ECR come from the environment whose registry it is, those
+/// for any other registry from Docker's credential store.
 async fn named_image(context: &Context, name: &str, ui: &Ui) -> Result<(ImageReference, Registry)> {
     let image: ImageReference = name
         .parse()
@@ -74,7 +74,7 @@ async fn named_image(context: &Context, name: &str, ui: &Ui) -> Result<(ImageRef
     Ok((image, registry))
 }
 
-/// Whether a host is an environment's registry: the one that it names, or ECR's in its account and region
+/// Whether a host is an environment's registry: the configured one, or ECR in its account and region
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html>).
 fn is_at(environment: &Environment, host: &str) -> bool {
     if environment.endpoint.is_some() || environment.registry.is_some() {

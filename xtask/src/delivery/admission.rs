@@ -88,7 +88,7 @@ impl Candidate<'_> {
             let registry = attest::environment_registry(session, image, self.registry).await?;
             let attestations = attest::require_valid(context, &registry, image, digest).await?;
             ui.note(|report| report.attestations = Some(attestations));
-            phase.done("bill of materials and provenance are as expected");
+            phase.done("SBOM and provenance are as expected");
         }
         let Some(severity) = environment.block_severity else { return Ok(()) };
         let phase = ui.phase("scan");

@@ -17,7 +17,13 @@ pub(super) fn caller(session: &Session<'_>, seen: Option<&Seen>) -> Vec<NamedRes
     if session.environment.account.is_none() && !session.is_emulator() {
         let (name, account) = (&session.environment.name, &session.identity.account);
         let advice = format!("account = \"{account}\" in [environments.{name}] of deploy.toml");
-        findings.push(("guard", CheckResult::Note("a release would go to any account".to_owned(), Some(advice))));
+        findings.push((
+            "guard",
+            CheckResult::Note(
+                "a release would go to any account that the credentials belong to".to_owned(),
+                Some(advice),
+            ),
+        ));
     }
     findings
 }
@@ -29,44 +35,50 @@ fn credentials_check(session: &Session<'_>, seen: Option<&Seen>) -> CheckResult 
     }
     let (kind, whole) = (credentials_kind(&identity.arn), identity.arn.ends_with(":root"));
     if whole && !session.is_emulator() {
-        let hint = "sign in as somebody with a role of their own: https://docs.aws.amazon.com/singlesignon/";
-        return CheckResult::Note("of the account's root user, whom nothing limits".to_owned(), Some(hint.to_owned()));
+        let hint = "use a role instead of the root user: https://docs.aws.amazon.com/singlesignon/";
+        return CheckResult::Note(
+            "the account's root user, whose permissions cannot be limited".to_owned(),
+            Some(hint.to_owned()),
+        );
     }
     match session.time_left().filter(|left| *left < preflight::SHORT_CREDENTIALS) {
         Some(left) => {
             let hint = "get new ones, for example: aws sso login".to_owned();
-            CheckResult::Note(format!("{kind}; they end in {} s, unless they are renewed", left.as_secs()), Some(hint))
+            CheckResult::Note(
+                format!("{kind}; they expire in {} s unless they are renewed", left.as_secs()),
+                Some(hint),
+            )
         }
         None if identity.fixed => CheckResult::Passed(format!("{kind}, from the environment")),
         None => CheckResult::Passed(kind.to_owned()),
     }
 }
 
-/// What an ARN of STS tells of the credentials.
+/// The kind of credentials, from the caller's ARN.
 fn credentials_kind(arn: &str) -> &'static str {
     if arn.contains(":assumed-role/AWSReservedSSO_") {
-        "a session of IAM Identity Center"
+        "an IAM Identity Center session"
     } else if arn.contains(":assumed-role/") {
-        "a role's session"
+        "a role session"
     } else if arn.contains(":federated-user/") {
-        "a federated user's session"
+        "a federated user session"
     } else if arn.ends_with(":root") {
-        "the root user's"
+        "the root user's access keys"
     } else {
-        "a user's keys"
+        "an IAM user's access keys"
     }
 }
 
-/// Warns of a repository whose tags can be moved; one that is missing is made, with tags that cannot.
+/// Warns of a repository with mutable tags. A missing one is no problem: a release creates it with immutable tags.
 ///
 /// # Errors
-/// What AWS says.
+/// ECR's.
 pub(super) async fn repository(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let name = &session.context.deployment.service.name;
     let found = ecr::find(&session.clients.ecr, name).await.map_err(|error| Failure::of(&error))?;
     Ok(found.filter(|repository| !repository.immutable).map(|_| {
         CheckResult::Note(
-            format!("tags of {name} can be moved: a tag that names sources or an image may come to mean another one"),
+            format!("tags of {name} are mutable: a tag may come to name another image"),
             Some(format!(
                 "aws ecr put-image-tag-mutability --region {} --repository-name {name} --image-tag-mutability IMMUTABLE",
                 session.environment.region
@@ -75,10 +87,11 @@ pub(super) async fn repository(session: &Session<'_>) -> Result<Option<CheckResu
     }))
 }
 
-/// Looks for it where the template has a stage that logs.
+/// Checks the role with which API Gateway writes logs, if the template has a stage that does. It is set once for an account
+/// and region, and without it no such stage can be created.
 ///
 /// # Errors
-/// What AWS says.
+/// API Gateway's.
 pub(super) async fn gateway_logs(
     session: &Session<'_>,
     planned: &PlannedResources,
@@ -88,10 +101,13 @@ pub(super) async fn gateway_logs(
     }
     let role = bootstrap::logging_role(&session.clients).await.map_err(|error| Failure::of(&error))?;
     Ok(Some(match role {
-        Some(role) => CheckResult::Passed(format!("API Gateway logs with {role}")),
+        Some(role) => CheckResult::Passed(format!("API Gateway writes logs with {role}")),
         None => CheckResult::problem(
-            "API Gateway has no role to log with",
-            format!("the template's stage logs, and {} has none set for the account", session.environment.region),
+            "API Gateway has no role for writing logs",
+            format!(
+                "the template's stage writes logs, and the account has no such role in {}",
+                session.environment.region
+            ),
             format!("cargo xtask bootstrap {} --api-gateway-logs", session.environment.name),
         ),
     }))
@@ -103,14 +119,14 @@ fn writes_logs(stage: &Value) -> bool {
     stage.get("AccessLogSetting").is_some_and(Value::is_object) || levels.any(|level| level != "OFF")
 }
 
-/// A role, and the types that make their service take it.
+/// A service-linked role, and the resource types that need it.
 struct ServiceRole {
     types: &'static [&'static str],
     service: &'static str,
     role: &'static str,
-    /// Whether the first use fails where the role is made only then. ECS makes it with the first cluster, and cannot take
-    /// it in the same moment; with the others CloudFormation waits.
-    at_once: bool,
+    /// Whether the first use fails if the role does not exist yet. ECS creates it with the first cluster and cannot assume
+    /// it at once; with the others CloudFormation waits.
+    must_exist: bool,
 }
 
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html>
@@ -119,38 +135,38 @@ const SERVICE_ROLES: [ServiceRole; 5] = [
         types: &["AWS::ECS::Cluster", "AWS::ECS::Service"],
         service: "ecs.amazonaws.com",
         role: "AWSServiceRoleForECS",
-        at_once: true,
+        must_exist: true,
     },
     ServiceRole {
         types: &["AWS::ElasticLoadBalancingV2::LoadBalancer"],
         service: "elasticloadbalancing.amazonaws.com",
         role: "AWSServiceRoleForElasticLoadBalancing",
-        at_once: false,
+        must_exist: false,
     },
     ServiceRole {
         types: &["AWS::ApplicationAutoScaling::ScalableTarget"],
         service: "ecs.application-autoscaling.amazonaws.com",
         role: "AWSServiceRoleForApplicationAutoScaling_ECSService",
-        at_once: false,
+        must_exist: false,
     },
     ServiceRole {
         types: &["AWS::ApiGatewayV2::VpcLink"],
         service: "ops.apigateway.amazonaws.com",
         role: "AWSServiceRoleForAPIGateway",
-        at_once: false,
+        must_exist: false,
     },
     ServiceRole {
         types: &["AWS::WAFv2::LoggingConfiguration"],
         service: "wafv2.amazonaws.com",
         role: "AWSServiceRoleForWAFV2Logging",
-        at_once: false,
+        must_exist: false,
     },
 ];
 
-/// Looks for those that the template's types need.
+/// Checks the service-linked roles that the template's new resources need.
 ///
 /// # Errors
-/// What AWS says, other than that there is no such role.
+/// IAM's, other than that a role does not exist.
 pub(super) async fn service_roles(
     session: &Session<'_>,
     planned: &PlannedResources,
@@ -158,32 +174,33 @@ pub(super) async fn service_roles(
     if session.is_emulator() {
         return Ok(Vec::new());
     }
-    let is_wanted = |linked: &&ServiceRole| linked.types.iter().any(|kind| planned.new_ones(kind).next().is_some());
-    let needed: Vec<&ServiceRole> = SERVICE_ROLES.iter().filter(is_wanted).collect();
-    let looks = needed.iter().map(|linked| is_there(session, linked.role));
-    let there = futures_util::future::try_join_all(looks).await?;
+    let is_needed = |linked: &&ServiceRole| linked.types.iter().any(|kind| planned.new_ones(kind).next().is_some());
+    let needed: Vec<&ServiceRole> = SERVICE_ROLES.iter().filter(is_needed).collect();
+    let checks = needed.iter().map(|linked| role_exists(session, linked.role));
+    let exist = futures_util::future::try_join_all(checks).await?;
     let missing: Vec<CheckResult> =
-        needed.iter().zip(&there).filter(|(_, there)| !**there).map(|(l, _)| l.missing()).collect();
+        needed.iter().zip(&exist).filter(|(_, exists)| !**exists).map(|(l, _)| l.missing()).collect();
     if !missing.is_empty() || needed.is_empty() {
         return Ok(missing);
     }
-    Ok(vec![CheckResult::Passed(format!("the {} that the template needs are there", there.len()))])
+    Ok(vec![CheckResult::Passed(format!("all {} that the template needs exist", exist.len()))])
 }
 
 impl ServiceRole {
     fn missing(&self) -> CheckResult {
-        let Self { role, service, at_once, .. } = self;
+        let Self { role, service, must_exist, .. } = self;
         let command = format!("aws iam create-service-linked-role --aws-service-name {service}");
-        if *at_once {
-            let reason = "the service makes it at its first use, which may fail for that";
-            return CheckResult::problem(format!("there is no role {role}"), reason, command);
+        if *must_exist {
+            let reason = "the service creates it on first use, and that first use may fail";
+            return CheckResult::problem(format!("the role {role} does not exist"), reason, command);
         }
-        let detail = format!("{role} is not there; CloudFormation makes it where it may (iam:CreateServiceLinkedRole)");
+        let detail =
+            format!("{role} does not exist; CloudFormation creates it if permitted (iam:CreateServiceLinkedRole)");
         CheckResult::Note(detail, Some(command))
     }
 }
 
-async fn is_there(session: &Session<'_>, role: &str) -> Result<bool, Failure> {
+async fn role_exists(session: &Session<'_>, role: &str) -> Result<bool, Failure> {
     let call = Call { service: &IAM, action: "iam:GetRole", resource: role };
     match session.clients.signed.query(call, &[("RoleName", role)]).await {
         Ok(_) => Ok(true),
@@ -199,20 +216,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kind_of_credentials_is_read_from_the_arn() {
+    fn the_arn_shows_the_kind_of_credentials() {
         for (arn, expected) in [
-            ("arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0a/ann", "a session of IAM Identity Center"),
-            ("arn:aws:sts::111122223333:assumed-role/deploy/GitHubActions", "a role's session"),
-            ("arn:aws:sts::111122223333:federated-user/ann", "a federated user's session"),
-            ("arn:aws:iam::111122223333:user/ann", "a user's keys"),
-            ("arn:aws:iam::111122223333:root", "the root user's"),
+            ("arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0a/ann", "an IAM Identity Center session"),
+            ("arn:aws:sts::111122223333:assumed-role/deploy/GitHubActions", "a role session"),
+            ("arn:aws:sts::111122223333:federated-user/ann", "a federated user session"),
+            ("arn:aws:iam::111122223333:user/ann", "an IAM user's access keys"),
+            ("arn:aws:iam::111122223333:root", "the root user's access keys"),
         ] {
             assert_eq!(credentials_kind(arn), expected, "{arn}");
         }
     }
 
     #[test]
-    fn a_stage_logs_requests_or_executions() {
+    fn a_stage_may_log_requests_or_executions() {
         assert!(!writes_logs(&json!({"StageName": "production"})));
         assert!(!writes_logs(&json!({"MethodSettings": [{"LoggingLevel": "OFF"}, {"MetricsEnabled": true}]})));
         assert!(writes_logs(&json!({"MethodSettings": [{"LoggingLevel": "ERROR"}]})));

@@ -1,4 +1,4 @@
-//! The certificates that the template's domains use: of the right region and account, issued, and for that name.
+//! The certificates that the template's domains use: region, account, state and names.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::session::Session;
 use aws::signed::{ACM, Call};
 use model::outcome::Failure;
 
-/// Where CloudFront, and what it fronts, wants certificates to be.
+/// The region in which CloudFront needs its certificates.
 /// <https://docs.aws.amazon.com/acm/latest/userguide/acm-regions.html>
 const CLOUDFRONT: &str = "us-east-1";
 
@@ -18,16 +18,16 @@ const CLOUDFRONT: &str = "us-east-1";
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct CertificateUse {
     arn: String,
-    /// The names that it has to cover, as far as the template says.
+    /// The names that it must cover, as far as the template says.
     names: Vec<String>,
     region: String,
     user: &'static str,
 }
 
-/// Looks at each.
+/// Checks every certificate.
 ///
 /// # Errors
-/// None; what AWS refuses is told of the certificate.
+/// None: a call that fails is reported with its certificate.
 pub(super) async fn certificates(
     session: &Session<'_>,
     planned: &PlannedResources,
@@ -36,11 +36,11 @@ pub(super) async fn certificates(
     Ok(join_all(uses.iter().map(|used| check_certificate(session, used))).await)
 }
 
-/// Every certificate of ACM that the template names.
+/// Every ACM certificate that the template uses.
 fn uses(planned: &PlannedResources, region: &str) -> Vec<CertificateUse> {
     let mut uses = Vec::new();
     let mut add = |arn: &Value, names: Vec<&Value>, region: &str, user| {
-        // A reference is another resource of the template's, which has to be of its region anyway.
+        // A reference is another resource of the template, in its region.
         if let Some(arn) = arn.as_str().filter(|arn| !arn.is_empty()) {
             let names = names.into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
             uses.push(CertificateUse { arn: arn.to_owned(), names, region: region.to_owned(), user });
@@ -75,28 +75,28 @@ async fn check_certificate(session: &Session<'_>, used: &CertificateUse) -> Chec
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, _, "acm", of_region, account, rest] = parts[..] else {
         return CheckResult::problem(
-            format!("{arn} is no certificate"),
-            format!("{user} takes an ARN of ACM"),
+            format!("{arn} is not a certificate"),
+            format!("{user} needs the ARN of an ACM certificate"),
             request,
         );
     };
     if !rest.starts_with("certificate/") {
         return CheckResult::problem(
-            format!("{arn} is no certificate"),
-            format!("{user} takes an ARN of ACM"),
+            format!("{arn} is not a certificate"),
+            format!("{user} needs the ARN of an ACM certificate"),
             request,
         );
     }
     if of_region != region {
         return CheckResult::problem(
             format!("{arn} is in {of_region}"),
-            format!("{user} takes one of {region}"),
+            format!("{user} needs one in {region}"),
             request,
         );
     }
     if account != session.identity.account && !session.is_emulator() {
-        let reason = format!("{user} takes one of its own, {}", session.identity.account);
-        return CheckResult::problem(format!("{arn} is of account {account}"), reason, request);
+        let reason = format!("{user} needs one in its own account, {}", session.identity.account);
+        return CheckResult::problem(format!("{arn} belongs to account {account}"), reason, request);
     }
     let call = Call { service: &ACM, action: "acm:DescribeCertificate", resource: arn };
     let signed = session.clients.signed.in_region(region);
@@ -105,23 +105,23 @@ async fn check_certificate(session: &Session<'_>, used: &CertificateUse) -> Chec
             certificate_state(used, &answer["Certificate"], OffsetDateTime::now_utc().unix_timestamp() as f64, request)
         }
         Err(failure) if aws::code(&failure) == "ResourceNotFoundException" => {
-            CheckResult::problem(format!("there is no {arn}"), format!("{user} would use it"), request)
+            CheckResult::problem(format!("{arn} does not exist"), format!("{user} uses it"), request)
         }
         Err(failure) => CheckResult::unknown(&failure),
     }
 }
 
-/// What ACM says of it; `now` is in seconds since 1970.
+/// Judges a certificate as ACM describes it; `now` is in seconds since 1970.
 fn certificate_state(used: &CertificateUse, certificate: &Value, now: f64, request: String) -> CheckResult {
     let CertificateUse { arn, names, region, .. } = used;
-    let status = certificate["Status"].as_str().unwrap_or("of no status");
+    let status = certificate["Status"].as_str().unwrap_or("in an unknown state");
     if status != "ISSUED" {
         let hint =
-            format!("aws acm describe-certificate --region {region} --certificate-arn {arn} shows what it waits for");
+            format!("aws acm describe-certificate --region {region} --certificate-arn {arn} shows what is missing");
         return CheckResult::problem(format!("{arn} is {status}"), "only an issued certificate can be used", hint);
     }
     if certificate["NotAfter"].as_f64().is_some_and(|end| end <= now) {
-        return CheckResult::problem(format!("{arn} has ended"), "browsers and SDKs refuse it", request);
+        return CheckResult::problem(format!("{arn} has expired"), "clients reject it", request);
     }
     let covered: Vec<&str> = certificate["SubjectAlternativeNames"]
         .as_array()
@@ -132,8 +132,8 @@ fn certificate_state(used: &CertificateUse, certificate: &Value, now: f64, reque
         .collect();
     match names.iter().find(|name| !covered.iter().any(|pattern| covers(pattern, name))) {
         Some(name) => CheckResult::problem(
-            format!("{arn} is not for {name}"),
-            format!("it is for {}", covered.join(", ")),
+            format!("{arn} does not cover {name}"),
+            format!("it covers {}", covered.join(", ")),
             request,
         ),
         None => CheckResult::Passed(format!(
@@ -143,7 +143,7 @@ fn certificate_state(used: &CertificateUse, certificate: &Value, now: f64, reque
     }
 }
 
-/// Whether a certificate's name is this one; a star stands for one label.
+/// Whether a certificate's name covers this one; a wildcard stands for one label.
 fn covers(pattern: &str, name: &str) -> bool {
     let same = |left: &str, right: &str| left.eq_ignore_ascii_case(right);
     match pattern.strip_prefix("*.") {

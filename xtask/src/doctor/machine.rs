@@ -15,17 +15,17 @@ use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 
 const GIGABYTE: u64 = 1_000_000_000;
-/// What an engine needs that compiles: the base image with a compiler has 1.5 GB, and as much again is written while the
-/// service's dependencies are compiled; twice that, because what is left over makes BuildKit drop its cache.
+/// For an engine that compiles: the base image with the compiler has 1.5 GB, and compiling the dependencies writes as much
+/// again; twice that, because BuildKit drops its cache when space runs low.
 const ENGINE_COMPILES: u64 = 5 * GIGABYTE;
-/// What an engine needs that copies a binary into an image: a few megabytes, and room for what else it does meanwhile.
+/// For an engine that only copies a binary into an image: a few megabytes, and a reserve.
 const ENGINE_COPIES: u64 = GIGABYTE;
-/// What a first compilation writes: the dependencies, optimized, and what cargo keeps beside them.
+/// For a first compilation with all dependencies.
 const FIRST_BUILD: u64 = 2 * GIGABYTE;
-/// What a compilation writes that finds most of it.
+/// For a later compilation.
 const NEXT_BUILD: u64 = GIGABYTE;
 
-/// Looks at the engine; `compiles_here` tells whether only a finished binary is brought to it.
+/// Checks the Docker engine; with `compiles_here` it only has to copy a finished binary.
 pub(super) async fn docker_engine(context: &Context, compiles_here: Option<bool>) -> Vec<NamedResult> {
     let engine = match docker::connect(&context.vars).await {
         Ok(engine) => engine,
@@ -55,19 +55,19 @@ fn check_engine(engine: &Engine, about: &About) -> CheckResult {
     CheckResult::Passed(detail)
 }
 
-/// Why there is no BuildKit.
+/// Why the engine has no BuildKit, if it has none.
 fn no_buildkit(about: &About) -> Option<&'static str> {
     if about.is_podman {
         Some("Podman has no BuildKit")
     } else if about.windows {
         Some("it runs Windows containers")
     } else {
-        // With 1.39 came BuildKit; what is not told is taken for new.
-        about.api.filter(|api| *api < (1, 39)).map(|_| "it is older than BuildKit")
+        // BuildKit came with API 1.39; an engine that does not report its version is taken for new.
+        about.api.filter(|api| *api < (1, 39)).map(|_| "it is too old for BuildKit")
     }
 }
 
-/// Looks at compiler, tools and space; `None` where there is no image to make.
+/// Checks compiler, tools and disk space; `None` is a template that runs no image.
 pub(super) async fn compiler(context: &Context, platform: Option<Platform>) -> Vec<NamedResult> {
     let Some(platform) = platform else { return Vec::new() };
     let mut findings = vec![("target", compile_target(platform, context).await.into())];
@@ -78,10 +78,10 @@ pub(super) async fn compiler(context: &Context, platform: Option<Platform>) -> V
     findings
 }
 
-/// Whether the compiler has the platform's standard library, or compiling is left to the engine.
+/// Whether the compiler has the platform's standard library, or the Docker engine compiles.
 async fn compile_target(platform: Platform, context: &Context) -> Result<String, Failure> {
     if !platform.is_host() {
-        return Ok("the engine compiles, in the stage `builder` of docker/Dockerfile".to_owned());
+        return Ok("the Docker engine compiles, in the stage `builder` of docker/Dockerfile".to_owned());
     }
     let fail = |reason: String, hint: String| {
         Failure::new(Exit::Preflight, FailureKind::Target, "this machine cannot compile the service")
@@ -105,7 +105,7 @@ async fn compile_target(platform: Platform, context: &Context) -> Result<String,
     }
 }
 
-/// Cargo, and the linker that it will call: the variable's, else the compiler's own choice for Linux.
+/// Checks for cargo and the linker: the one in cargo's variable, else the compiler's default for Linux.
 fn tools(platform: Platform, vars: &BTreeMap<String, String>) -> CheckResult {
     let variable = format!("CARGO_TARGET_{}_LINKER", platform.triple().to_uppercase().replace('-', "_"));
     let linker = vars.get(&variable).filter(|value| !value.is_empty()).map_or("cc", String::as_str);
@@ -114,17 +114,17 @@ fn tools(platform: Platform, vars: &BTreeMap<String, String>) -> CheckResult {
         ("cargo", "install Rust: https://rustup.rs"),
         (linker, "install a linker: sudo apt-get install gcc, or your system's package of a C compiler"),
     ] {
-        // A path is taken as it is, a name is looked for.
-        let is_there = std::env::split_paths(folders).any(|folder| folder.join(program).is_file());
-        if !is_there {
+        // An absolute path stays as it is when it is joined.
+        let found = std::env::split_paths(folders).any(|folder| folder.join(program).is_file());
+        if !found {
             let message = format!("{program} is not in PATH");
-            return CheckResult::problem(message, "the service is compiled with it on this machine", hint);
+            return CheckResult::problem(message, "this machine needs it to compile the service", hint);
         }
     }
-    CheckResult::Passed(format!("cargo and {linker} are there"))
+    CheckResult::Passed(format!("cargo and {linker} are installed"))
 }
 
-/// Room for the engine in its folder; `None` where that is not on this machine.
+/// Disk space for the engine in its folder; `None` if that is not on this machine.
 fn engine_space(folder: &Path, compiles: bool) -> Option<NamedResult> {
     if !folder.is_dir() {
         return None;
@@ -133,7 +133,7 @@ fn engine_space(folder: &Path, compiles: bool) -> Option<NamedResult> {
     Some(("disk", disk_space(folder, needed, "the engine", MAKE_ROOM)?))
 }
 
-/// Room for cargo in its target folder.
+/// Disk space for cargo in its target folder.
 fn compiler_space(context: &Context, platform: Platform) -> Option<NamedResult> {
     let set = context.vars.get("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
     let folder = context.root.join(set.map_or("target", String::as_str));
@@ -152,7 +152,7 @@ fn disk_space(folder: &Path, needed: u64, purpose: &str, hint: &str) -> Option<C
     })
 }
 
-/// Bytes that whoever runs this may still write where the folder is, or will be.
+/// Bytes available to the user where the folder is, or will be.
 #[cfg(unix)]
 fn free_bytes(folder: &Path) -> Option<u64> {
     let existing = folder.ancestors().find(|folder| folder.exists())?;
@@ -170,17 +170,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_without_buildkit_is_told() {
+    fn an_engine_without_buildkit_is_reported() {
         let fine = About { api: Some((1, 52)), ..About::default() };
         assert_eq!(no_buildkit(&fine), None);
         assert_eq!(no_buildkit(&About::default()), None);
-        assert_eq!(no_buildkit(&About { api: Some((1, 38)), ..About::default() }), Some("it is older than BuildKit"));
+        assert_eq!(no_buildkit(&About { api: Some((1, 38)), ..About::default() }), Some("it is too old for BuildKit"));
         assert_eq!(no_buildkit(&About { is_podman: true, ..fine.clone() }), Some("Podman has no BuildKit"));
         assert_eq!(no_buildkit(&About { windows: true, ..fine }), Some("it runs Windows containers"));
     }
 
     #[test]
-    fn a_linker_that_is_not_there_is_missed_by_its_name() {
+    fn a_missing_linker_is_reported_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap().to_owned();
         let mut vars = BTreeMap::from([("PATH".to_owned(), format!("/nonexistent:{path}"))]);
@@ -192,14 +192,14 @@ mod tests {
         std::fs::write(folder.path().join("cargo"), "").unwrap();
         assert_eq!(missed(&vars), "cc is not in PATH");
         std::fs::write(folder.path().join("cc"), "").unwrap();
-        assert_eq!(missed(&vars), "Fine(\"cargo and cc are there\")");
+        assert_eq!(missed(&vars), "Passed(\"cargo and cc are installed\")");
         vars.insert("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER".to_owned(), "/nonexistent/ld".to_owned());
         assert_eq!(missed(&vars), "/nonexistent/ld is not in PATH");
     }
 
     #[cfg(unix)]
     #[test]
-    fn too_little_room_is_told_with_what_makes_some() {
+    fn too_little_disk_space_is_reported_with_a_hint() {
         let folder = tempfile::tempdir().unwrap();
         let later = folder.path().join("not/yet");
         assert!(matches!(disk_space(&later, 1, "the compiler", "cargo clean"), Some(CheckResult::Passed(_))));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_on_another_machine_is_not_looked_at() {
+    fn a_folder_on_another_machine_is_not_checked() {
         assert!(engine_space(Path::new("/nonexistent/docker"), true).is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! Whether a pipeline is let in: GitHub's provider, the trust of the deploy role, a token's claims, and the role that the
-//! pipeline is told to take.
+//! A pipeline's access: GitHub's identity provider, the deploy role's trust policy, a token's claims, and the role that the
+//! pipeline is configured to assume.
 
 use super::token::{self, Token};
 use super::{CheckResult, NamedResult, not_checked};
@@ -15,11 +15,11 @@ use model::trust::{Claims, Trust};
 pub(super) async fn pipeline(session: &Session<'_>, token: &Token) -> Vec<NamedResult> {
     let mut findings: Vec<NamedResult> = configured_role(session).into_iter().map(|found| ("role", found)).collect();
     let own = bootstrap::environment(session.environment);
-    let look =
+    let stack =
         async { stack::describe(&session.clients.cloudformation, &own.stack).await.map_err(|e| Failure::of(&e)) };
-    let trust = match super::with_timeout(look).await {
+    let trust = match super::with_timeout(stack).await {
         Ok(stack) => stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)),
-        // It is the administrator's stack, and of no interest to others unless they ask.
+        // It is the administrator's stack; others only need it to check a token.
         Err(failure) if aws::is_denied(&failure) && matches!(token, Token::Absent) => return findings,
         Err(failure) => {
             let hint = format!("an administrator can: cargo xtask bootstrap {} --check-token FILE", own.name);
@@ -28,10 +28,10 @@ pub(super) async fn pipeline(session: &Session<'_>, token: &Token) -> Vec<NamedR
         }
     };
     let Some(trust) = trust else {
-        // Who releases from a machine of their own needs none.
+        // Releases from a developer's machine need none.
         if matches!(token, Token::Given(_)) {
             let hint = format!("cargo xtask bootstrap {} --github OWNER/REPO", session.environment.name);
-            let message = "there is no trust to hold the token against";
+            let message = "there is no trust policy to compare the token with";
             findings.push((
                 "trust",
                 CheckResult::problem(message, format!("stack {} trusts no pipeline", own.stack), hint),
@@ -44,49 +44,51 @@ pub(super) async fn pipeline(session: &Session<'_>, token: &Token) -> Vec<NamedR
     findings
 }
 
-/// Whether the account still knows GitHub.
+/// Whether the account has GitHub's identity provider.
 async fn provider_known(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let known = bootstrap::provider(&session.clients, &session.identity, session.environment).await;
     Ok(Some(match known.map_err(|error| Failure::of(&error)) {
-        Ok(true) => CheckResult::Passed(format!("{PROVIDER} is known")),
+        Ok(true) => CheckResult::Passed(format!("the identity provider {PROVIDER} exists")),
         Ok(false) => CheckResult::problem(
-            format!("the account does not know {PROVIDER}"),
-            "no token of a pipeline is taken without",
+            format!("the account has no identity provider {PROVIDER}"),
+            "without it no token of a pipeline is accepted",
             format!("cargo xtask bootstrap {}", session.environment.name),
         ),
-        // Its audience is wrong; everything else is what AWS says.
+        // Only a wrong audience is a finding; other failures are AWS's.
         Err(failure) if failure.kind == FailureKind::Provider => CheckResult::Problem(failure),
         Err(failure) => return Err(failure),
     }))
 }
 
 fn token_fits(session: &Session<'_>, trust: &Trust, token: &Token) -> Vec<CheckResult> {
-    let whom = trust.repository().zip(trust.environment(Level::Release));
-    let whom = whom.map_or_else(String::new, |(repository, name)| format!("{repository}, environment {name}"));
-    let misfits = |claims: &Claims| -> Vec<Failure> {
+    let subject = trust.repository().zip(trust.environment(Level::Release));
+    let subject = subject.map_or_else(String::new, |(repository, name)| format!("{repository}, environment {name}"));
+    let mismatches = |claims: &Claims| -> Vec<Failure> {
         token::problems(&token::check_claims(trust, claims, &session.environment.name))
     };
     match token {
-        Token::Absent => vec![CheckResult::Passed(format!("the deploy role trusts {whom}"))],
-        Token::Given(claims) => match misfits(claims) {
-            misfits if misfits.is_empty() => vec![CheckResult::Passed(format!("the token fits, of {whom}"))],
-            misfits => misfits.into_iter().map(CheckResult::Problem).collect(),
+        Token::Absent => vec![CheckResult::Passed(format!("the deploy role trusts {subject}"))],
+        Token::Given(claims) => match mismatches(claims) {
+            mismatches if mismatches.is_empty() => {
+                vec![CheckResult::Passed(format!("the token matches the trust policy, of {subject}"))]
+            }
+            mismatches => mismatches.into_iter().map(CheckResult::Problem).collect(),
         },
         Token::Own(Err(reason)) => {
             vec![CheckResult::Note(format!("could not be checked: no token of this job: {reason}"), None)]
         }
-        Token::Own(Ok(claims)) => match misfits(claims).first() {
-            None => vec![CheckResult::Passed(format!("this job's token fits, of {whom}"))],
+        Token::Own(Ok(claims)) => match mismatches(claims).first() {
+            None => vec![CheckResult::Passed(format!("this job's token matches the trust policy, of {subject}"))],
             Some(first) => {
                 let reason = first.reason.clone().unwrap_or_default();
-                let detail = format!("this job may not take the deploy role: {first}: {reason}");
+                let detail = format!("this job may not assume the deploy role: {first}: {reason}");
                 vec![CheckResult::Note(detail, first.hint.clone())]
             }
         },
     }
 }
 
-/// Whether the role that the pipeline is told to take is of the environment's account.
+/// Whether the role that the pipeline is configured to assume belongs to the environment's account.
 fn configured_role(session: &Session<'_>) -> Option<CheckResult> {
     let arn = model::job::set(&session.context.vars, ROLE)?;
     let account = arn.split(':').nth(4).unwrap_or_default();
@@ -96,7 +98,7 @@ fn configured_role(session: &Session<'_>) -> Option<CheckResult> {
     } else {
         let hint = format!("cargo xtask bootstrap {} prints the right one", session.environment.name);
         CheckResult::problem(
-            format!("{ROLE} is another account's"),
+            format!("{ROLE} belongs to another account"),
             format!("{arn}; the environment is in {wanted}"),
             hint,
         )

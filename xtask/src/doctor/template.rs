@@ -1,4 +1,4 @@
-//! The environment's template, and what it comes to with the parameters that it will have.
+//! The environment's template, and the resources that it results in with its parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +21,10 @@ use model::template::evaluate;
 use model::template::evaluate::Evaluated;
 use model::template::{CONTAINER_URI, Template};
 
-/// The template as it was read.
+/// The template, or why it cannot be used.
 pub(super) struct TemplateCheck {
     template: Result<Template, Failure>,
-    /// Which platform is wanted, only the template tells; `None` where it runs no image.
+    /// The image's platform, which the template determines; `None` if it runs no image.
     pub(super) platform: Option<Result<Platform, Failure>>,
 }
 
@@ -40,7 +40,7 @@ impl TemplateCheck {
         }
     }
 
-    /// Whether it can be used; `stack` has values for what deploy.toml does not say.
+    /// Checks template and parameters; `stack` has the values of parameters that deploy.toml does not set.
     pub(super) fn findings(
         &self,
         context: &Context,
@@ -54,13 +54,13 @@ impl TemplateCheck {
         if self.platform.is_none() {
             let detail = format!("{}, runs no image: deploy without --image", template.path);
             let problems = preflight::misplaced_parameters(environment, template);
-            let parameters = no_problem(&problems, "the template has every one");
+            let parameters = no_problem(&problems, "the template declares all of them");
             return vec![("template", CheckResult::Passed(detail)), ("parameters", parameters)];
         }
         let problems = preflight::parameter_problems(context, environment, template, stack);
         let mut findings = vec![
             ("template", CheckResult::Passed(format!("{}, {} bytes", template.path, template.body.len()))),
-            ("parameters", no_problem(&problems, "every one has a value")),
+            ("parameters", no_problem(&problems, "all have a value")),
         ];
         if let Some(problem) = preflight::smoke_url_problem(environment, template, None) {
             findings.push(("smoke url", CheckResult::Problem(problem)));
@@ -80,18 +80,18 @@ fn no_problem(problems: &[Failure], otherwise: &str) -> CheckResult {
     }
 }
 
-/// What the stack will be made of.
+/// The resources that the stack will have.
 pub(super) struct PlannedResources {
     evaluated: Evaluated,
-    /// Logical ids of what the stack has already.
+    /// Logical ids of the resources that the stack has already.
     existing: BTreeSet<String>,
 }
 
 impl PlannedResources {
-    /// Works the template out; `None` where there is none that can be.
+    /// Evaluates the template; `None` if it cannot be read.
     ///
     /// # Errors
-    /// What AWS says when it is asked what the stack has.
+    /// CloudFormation's, for the stack's resources.
     pub(super) async fn new(
         session: &Session<'_>,
         template: &TemplateCheck,
@@ -111,7 +111,7 @@ impl PlannedResources {
         Ok(Self::of(&template.body, &given, &session.environment.region, existing))
     }
 
-    /// What this text comes to; `None` where it is no YAML.
+    /// Evaluates a template's text; `None` if it is not YAML.
     pub(super) fn of(
         body: &str,
         given: &BTreeMap<String, String>,
@@ -128,7 +128,7 @@ impl PlannedResources {
         of_kind.map(|resource| &resource.properties)
     }
 
-    /// Of those, the ones that the stack does not have yet.
+    /// The properties of every resource of a type that the stack does not have yet.
     pub(super) fn new_ones<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         let resources = self.evaluated.resources.iter();
         let new = resources.filter(move |(id, resource)| resource.kind == kind && !self.existing.contains(*id));

@@ -151,7 +151,7 @@ async fn machine_token(
     let url = format!("{base}/oauth2/token");
     let failed = |reason: String| {
         let failure = Failure::new(Exit::Failed, FailureKind::SignIn, "the smoke test cannot sign in");
-        failure.resource(&url).reason(reason).hint("look at the pool's domain and at the scopes of the client")
+        failure.resource(&url).reason(reason).hint("check the pool's domain and the client's scopes")
     };
     let scope = scopes.split(',').map(str::trim).collect::<Vec<_>>().join(" ");
     let form = url::form_urlencoded::Serializer::new(String::new())

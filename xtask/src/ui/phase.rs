@@ -9,7 +9,7 @@ use model::report::PhaseRecord;
 use super::sanitize::escape_controls;
 use super::{Paint, Ui, Waiting};
 
-/// A running phase. Dropped without an ending, by a failure or an interruption, it counts as not finished.
+/// A running phase. If it is dropped before its end, by a failure or an interruption, it is reported as not finished.
 pub(crate) struct Phase<'a> {
     ui: &'a Ui,
     name: &'static str,
@@ -39,8 +39,7 @@ impl<'a> Phase<'a> {
         Self { ui, name, started: Instant::now(), bar, waiting, ended: false }
     }
 
-    /// What the phase does or waits for right now; seen on a terminal, with `--verbose`, or when nothing else is written for
-    /// a while.
+    /// Sets what the phase does or waits for; shown on a terminal, with `--verbose`, or after a silence.
     pub(crate) fn doing(&self, what: &str) {
         self.waiting.set(what);
         match &self.bar {
@@ -49,12 +48,12 @@ impl<'a> Phase<'a> {
         }
     }
 
-    /// A change of state inside the phase that stays on the screen.
+    /// Prints a change of state inside the phase.
     pub(crate) fn line(&self, text: &str) {
         self.ui.line(&format!("            {text}"));
     }
 
-    /// Shows what a lower crate reports.
+    /// Shows progress that a lower crate reports.
     pub(crate) fn report(&self, progress: Progress<'_>) {
         match progress {
             Progress::Doing(what) => self.doing(what),
@@ -91,7 +90,7 @@ impl Drop for Phase<'_> {
     }
 }
 
-/// What a phase waits for until it says something closer with [`Phase::doing`].
+/// What a phase waits for until it reports something more specific with [`Phase::doing`].
 fn phase_waits_for(phase: &str) -> Option<&'static str> {
     Some(match phase {
         "attest" | "name" | "push" => "the registry",
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_phase_says_what_it_waits_for() {
+    fn every_phase_has_a_wait_text() {
         let mut all = Vec::new();
         names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
         let silent: Vec<&String> = all.iter().filter(|name| phase_waits_for(name).is_none()).collect();

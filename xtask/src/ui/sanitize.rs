@@ -1,14 +1,14 @@
-//! Text of others, such as an endpoint's answer or a container's log: a terminal and a runner find no command in it.
+//! Sanitizes text from elsewhere, such as an endpoint's response or a container's log, for terminals and GitHub's runner.
 
 use std::borrow::Cow;
 
-/// What this tool writes itself to colour a word; see [`super::Paint`].
+/// The tool's own color sequences; see [`super::Paint`].
 const OWN: [&str; 5] = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m"];
 
-/// Writes out the characters that a terminal would obey: controls but for line break and tab, and those that turn the
-/// direction of writing. The tool's own colours stay where it may use colours. The result is the same in JSON.
+/// Escapes control characters other than line breaks and tabs, and bidirectional controls. The tool's own colors are kept
+/// if `colors` is set. JSON keeps its meaning.
 pub(super) fn escape_controls(text: &str, colors: bool) -> Cow<'_, str> {
-    if !text.contains(is_obeyed) {
+    if !text.contains(is_control) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len());
@@ -16,7 +16,7 @@ pub(super) fn escape_controls(text: &str, colors: bool) -> Cow<'_, str> {
     while let Some(char) = rest.chars().next() {
         let own = OWN.iter().find(|own| colors && rest.starts_with(**own));
         let length = own.map_or(char.len_utf8(), |own| own.len());
-        if own.is_none() && is_obeyed(char) {
+        if own.is_none() && is_control(char) {
             out.push_str(&format!("\\u{:04x}", u32::from(char)));
         } else {
             out.push_str(&rest[..length]);
@@ -27,12 +27,13 @@ pub(super) fn escape_controls(text: &str, colors: bool) -> Cow<'_, str> {
 }
 
 /// Unicode's controls (C0, DEL, C1) and its bidirectional ones (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
-fn is_obeyed(char: char) -> bool {
-    let turns = matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || (char.is_control() && char != '\n' && char != '\t')
+fn is_control(char: char) -> bool {
+    let bidirectional =
+        matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    bidirectional || (char.is_control() && char != '\n' && char != '\t')
 }
 
-/// Puts a mark before every line that GitHub's runner would take for a command; it looks past leading blanks.
+/// Prefixes every line that GitHub's runner would execute as a command; the runner ignores leading blanks.
 pub(super) fn disarm_commands(text: &str) -> Cow<'_, str> {
     let is_command = |line: &str| ["::", "##["].iter().any(|start| line.trim_start().starts_with(start));
     if !text.lines().any(is_command) {
@@ -48,7 +49,7 @@ mod tests {
     use super::{disarm_commands, escape_controls};
 
     #[test]
-    fn no_line_of_a_log_is_a_command() {
+    fn log_lines_are_no_commands() {
         let log = "started\n::error::mine\n    ::stop-commands::x\n##[group]y\nurl http://a::b";
         let harmless = disarm_commands(log);
         assert_eq!(harmless, "started\n| ::error::mine\n| ::stop-commands::x\n| ##[group]y\nurl http://a::b");
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_obeys_nothing_of_others() {
+    fn terminal_controls_are_escaped() {
         let text = "\u{1b}]0;title\u{7}a\r\n\tb\u{9b}2J\u{7f}\u{202e}txt.exe\u{2069}";
         assert_eq!(
             escape_controls(text, true),

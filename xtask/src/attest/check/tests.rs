@@ -25,20 +25,20 @@ fn told() -> Told {
 }
 
 #[test]
-fn a_bill_of_another_service_or_image_is_told() {
-    let bill = |name: &str, version: &str| {
+fn an_sbom_of_another_service_or_image_is_refused() {
+    let sbom = |name: &str, version: &str| {
         let described = json!({ "name": name, "version": version });
         attached(&json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": { "component": described } }))
     };
     let look = |attached: &Attached| check_sbom(attached, &context(), &digest()).map_err(|failure| failure.message);
-    assert!(look(&bill("rest-api", digest().as_str())).is_ok());
-    assert_eq!(look(&bill("other", digest().as_str())).unwrap_err(), "the bill of materials is of another service");
-    assert_eq!(look(&bill("rest-api", "sha256:1")).unwrap_err(), "the bill of materials is of another image");
-    assert_eq!(look(&attached(&json!({}))).unwrap_err(), "the bill of materials is not CycloneDX in JSON");
+    assert!(look(&sbom("rest-api", digest().as_str())).is_ok());
+    assert_eq!(look(&sbom("other", digest().as_str())).unwrap_err(), "the SBOM describes another service");
+    assert_eq!(look(&sbom("rest-api", "sha256:1")).unwrap_err(), "the SBOM describes another image");
+    assert_eq!(look(&attached(&json!({}))).unwrap_err(), "the SBOM is not CycloneDX JSON");
 }
 
 #[test]
-fn provenance_of_another_image_is_told_and_the_good_one_of_several_counts() {
+fn provenance_of_another_image_is_refused_and_the_valid_one_of_several_counts() {
     let about = |hex: &str| {
         attached(&json!({
             "_type": "https://in-toto.io/Statement/v1",
@@ -48,8 +48,8 @@ fn provenance_of_another_image_is_told_and_the_good_one_of_several_counts() {
         }))
     };
     let (good, other, none) = (about(HEX), about("bb"), attached(&json!([])));
-    assert_eq!(check_statement(&other, &digest()).unwrap_err().message, "the provenance is of another image");
-    assert_eq!(check_statement(&none, &digest()).unwrap_err().message, "the provenance is not SLSA's, version 1");
+    assert_eq!(check_statement(&other, &digest()).unwrap_err().message, "the provenance describes another image");
+    assert_eq!(check_statement(&none, &digest()).unwrap_err().message, "the provenance is not SLSA version 1");
     let all = [none, other, good];
     assert!(first_valid(&all, |one| check_statement(one, &digest())).unwrap().1.is_ok());
     assert!(first_valid(&all[..2], |one| check_statement(one, &digest())).unwrap().1.is_err());
@@ -57,10 +57,10 @@ fn provenance_of_another_image_is_told_and_the_good_one_of_several_counts() {
 }
 
 #[test]
-fn sources_and_builder_are_of_the_repository() {
+fn sources_and_builder_belong_to_the_repository() {
     assert_eq!(built_from(&told(), "git@github.com:Octo/notes.git").unwrap(), REPOSITORY);
     let local = Told { builder: provenance::LOCAL.to_owned(), ..told() };
-    assert!(built_from(&local, REPOSITORY).is_ok(), "a machine that nobody vouches for has no address");
+    assert!(built_from(&local, REPOSITORY).is_ok(), "a build on a developer's machine has no address");
     for other in [
         Told { repository: "https://github.com/octo/other".to_owned(), ..told() },
         Told { builder: format!("{REPOSITORY}-2/.github/workflows/release.yml@main"), ..told() },

@@ -1,4 +1,4 @@
-//! What the templates need, beside what there is and what there may be.
+//! Need, usage and limit of the templates' quotas.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ fn codes(planned: &PlannedResources) -> Vec<(&'static str, f64)> {
 }
 
 #[test]
-fn a_template_needs_what_its_parameters_make_of_it() {
+fn parameters_decide_what_a_template_needs() {
     assert_eq!(
         codes(&planned(EC2_TEMPLATE, &[])),
         [("L-F678F1CE", 1.0), ("L-A4707A72", 1.0), ("L-E79EC296", 1.0), ("L-1216C47A", 2.0)]
@@ -29,11 +29,11 @@ fn a_template_needs_what_its_parameters_make_of_it() {
 }
 
 #[test]
-fn what_the_stack_has_already_counts_no_more() {
-    let there: BTreeSet<String> = ["Vpc", "InternetGateway"].map(str::to_owned).into();
+fn resources_that_the_stack_has_do_not_count() {
+    let existing: BTreeSet<String> = ["Vpc", "InternetGateway"].map(str::to_owned).into();
     let body = "Resources: {Vpc: {Type: AWS::EC2::VPC}, InternetGateway: {Type: AWS::EC2::InternetGateway}, \
                 Address: {Type: AWS::EC2::EIP}}";
-    let planned = PlannedResources::of(body, &std::collections::BTreeMap::new(), "eu-central-1", there).unwrap();
+    let planned = PlannedResources::of(body, &std::collections::BTreeMap::new(), "eu-central-1", existing).unwrap();
     assert_eq!(codes(&planned), [("L-0263D0A3", 1.0)]);
 }
 
@@ -44,7 +44,7 @@ fn quota(value: f64) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_quota_that_is_full_is_told_with_the_request_for_more() {
+async fn a_full_quota_is_reported_with_the_command_to_raise_it() {
     let missing = (400, json!({"__type": "NoSuchResourceException", "Message": "none"}).to_string());
     let world = World::of(
         USER,
@@ -61,8 +61,8 @@ async fn a_quota_that_is_full_is_told_with_the_request_for_more() {
     assert_eq!(
         lines(&found),
         [
-            "ok VPCs per Region: 1 more of 7, 2 in use",
-            "!! EC2-VPC Elastic IPs: 1 more of 5, 5 in use: the stack would need more than the account may have -> aws \
+            "ok VPCs per Region: 1 more needed, 2 of 7 in use",
+            "!! EC2-VPC Elastic IPs: 1 more needed, 5 of 5 in use: the stack would exceed the quota -> aws \
              service-quotas request-service-quota-increase --region eu-central-1 --service-code ec2 --quota-code \
              L-0263D0A3 --desired-value 6",
         ]
@@ -71,7 +71,7 @@ async fn a_quota_that_is_full_is_told_with_the_request_for_more() {
 }
 
 #[tokio::test]
-async fn one_quota_that_may_not_be_read_hides_no_other() {
+async fn an_unreadable_quota_hides_no_other() {
     let world = World::of(
         USER,
         &[
@@ -82,10 +82,10 @@ async fn one_quota_that_may_not_be_read_hides_no_other() {
     )
     .await;
     let found = quotas(&world.session(), &planned(TWO, &[])).await.unwrap();
-    let told = lines(&found);
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("?? could not be checked: servicequotas:GetServiceQuota failed: AccessDenied"));
-    assert!(told[1].starts_with("?? EC2-VPC Elastic IPs: 1 more of 5; what is in use could not be checked"));
+    let lines = lines(&found);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("?? could not be checked: servicequotas:GetServiceQuota failed: AccessDenied"));
+    assert!(lines[1].starts_with("?? EC2-VPC Elastic IPs: 1 more needed of 5; the usage could not be checked"));
 }
 
 #[tokio::test]
@@ -100,7 +100,9 @@ async fn processors_in_use_are_the_newest_value_of_the_quotas_metric() {
     let points = says(&[point(10, 2.0), point(15, 12.0), point(5, 16.0)].concat());
     let world = World::of(USER, &[("GetServiceQuota", quota), ("GetMetricStatistics", points)]).await;
     let found = quotas(&world.session(), &planned(INSTANCE, &[])).await.unwrap();
-    assert!(lines(&found)[0].starts_with("!! Running On-Demand Standard instances (vCPU): 8 more of 16, 12 in use"));
+    assert!(
+        lines(&found)[0].starts_with("!! Running On-Demand Standard instances (vCPU): 8 more needed, 12 of 16 in use")
+    );
     let (_, form) = world.asked().pop().unwrap();
     assert_eq!(
         (form["Dimensions.member.1.Name"].as_str(), form["Dimensions.member.1.Value"].as_str()),
@@ -109,7 +111,7 @@ async fn processors_in_use_are_the_newest_value_of_the_quotas_metric() {
 }
 
 #[test]
-fn processors_are_those_of_the_size() {
+fn the_instance_size_gives_the_processors() {
     for (kind, expected) in [
         ("t3.micro", 2.0),
         ("m7g.large", 2.0),

@@ -1,4 +1,4 @@
-//! What outputs demand, and what is asked of AWS for it; every secret stays out of errors and debug texts.
+//! How outputs decide the sign-in, and the calls that follow; secrets stay out of errors and debug output.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ fn outputs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 const OWN_POOL: [(&str, &str); 3] = [("Authorizer", "COGNITO"), ("UserPoolId", "pool"), ("SmokeClientId", "client")];
 
 #[test]
-fn the_outputs_say_how_to_sign_in() {
+fn the_outputs_decide_how_to_sign_in() {
     let scoped = [&OWN_POOL[..], &[("AuthorizationScopes", "api/access"), ("SignInUrl", "https://s")]].concat();
     let machine = SignIn::Machine { pool: "pool", client: "client", scopes: "api/access", url: "https://s" };
     for (pairs, token, expected) in [
@@ -45,7 +45,7 @@ fn json(body: serde_json::Value) -> ResponseTemplate {
 }
 
 #[tokio::test]
-async fn a_guest_is_made_for_the_moment_and_gone_afterwards() {
+async fn a_temporary_user_is_created_and_removed() {
     let server = MockServer::start().await;
     let suppressed = json!({"UserPoolId": "pool", "MessageAction": "SUPPRESS"});
     cognito("AdminCreateUser").and(body_partial_json(suppressed)).respond_with(json(json!({}))).mount(&server).await;
@@ -60,7 +60,7 @@ async fn a_guest_is_made_for_the_moment_and_gone_afterwards() {
     cognito("AdminDeleteUser").respond_with(json(json!({}))).expect(1).mount(&server).await;
     let (signed, users) = (Signed::at(&server.uri()), TemporaryUsers::default());
     let callers = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &users).await.unwrap();
-    assert!(callers.unauthenticated.is_some(), "an API with an authorizer must turn strangers away");
+    assert!(callers.unauthenticated.is_some(), "an API with an authorizer must refuse unauthenticated requests");
     assert!(!format!("{callers:?} {users:?}").contains("the-token"));
     assert_eq!(callers.authenticated.redact("it said the-token"), "it said ***");
     assert!(users.remove_all().await.is_empty());
@@ -77,10 +77,10 @@ async fn a_guest_is_made_for_the_moment_and_gone_afterwards() {
 }
 
 #[tokio::test]
-async fn a_guest_that_is_refused_is_removed_and_its_password_is_not_told() {
+async fn a_refused_user_is_removed_and_its_password_is_not_shown() {
     let server = MockServer::start().await;
     cognito("AdminCreateUser").respond_with(json(json!({}))).mount(&server).await;
-    // AWS may quote what it got.
+    // AWS may quote its input.
     let echo = |request: &wiremock::Request| {
         let body = String::from_utf8_lossy(&request.body).into_owned();
         ResponseTemplate::new(400).set_body_json(json!({"__type": "InvalidPasswordException", "message": body}))
@@ -97,14 +97,14 @@ async fn a_guest_that_is_refused_is_removed_and_its_password_is_not_told() {
 }
 
 #[tokio::test]
-async fn a_guest_that_cannot_be_removed_is_told_with_the_command() {
+async fn a_user_that_cannot_be_removed_is_reported_with_the_command() {
     let server = MockServer::start().await;
     let denied = json!({"__type": "AccessDeniedException", "message": "not for you"});
     cognito("AdminDeleteUser").respond_with(ResponseTemplate::new(400).set_body_json(denied)).mount(&server).await;
     Mock::given(any()).respond_with(json(json!({}))).mount(&server).await;
     let (signed, users) = (Signed::at(&server.uri()), TemporaryUsers::default());
     let failure = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &users).await.unwrap_err();
-    assert_eq!(failure.reason.as_deref(), Some("it answers no ID token"));
+    assert_eq!(failure.reason.as_deref(), Some("it returned no ID token"));
     let warnings = users.remove_all().await;
     assert!(warnings[0].contains("aws cognito-idp admin-delete-user --user-pool-id pool"), "{warnings:?}");
 }
@@ -129,14 +129,18 @@ async fn a_client_with_scopes_gets_its_token_at_the_pools_endpoint() {
 }
 
 #[tokio::test]
-async fn an_api_key_goes_with_strangers_too() {
+async fn an_api_key_is_sent_without_authentication_too() {
     let server = MockServer::start().await;
     Mock::given(path("/apikeys/k1")).respond_with(json(json!({"value": "key-value"}))).mount(&server).await;
     let signed = Signed::at(&server.uri());
     let users = TemporaryUsers::default();
     let with_key = outputs(&[("Authorizer", "IAM"), ("ApiKeyId", "k1")]);
     let callers = sign_in(&signed, &Client::direct(), &with_key, None, &users).await.unwrap();
-    assert_eq!(callers.unauthenticated.unwrap().redact("key-value"), "***", "else the key alone would turn them away");
+    assert_eq!(
+        callers.unauthenticated.unwrap().redact("key-value"),
+        "***",
+        "otherwise the missing key alone would be the reason for a refusal"
+    );
     let open = sign_in(&signed, &Client::direct(), &outputs(&[("ApiKeyId", "k1")]), None, &users).await.unwrap();
     assert!(open.unauthenticated.is_none(), "a key is no sign-in");
 }

@@ -54,7 +54,7 @@ fn permissions_that_are_missing_are_named_with_where_they_are_printed() {
     guarded(&sandbox);
     let ended = sandbox.run(&["doctor"]);
     assert_eq!(ended.code, 3, "{}", ended.stdout);
-    assert_snapshot!(about(&ended, &["permissions"]), @"!! permissions the caller may not do all that a release does: ecr:PutImage, ssm:PutParameter");
+    assert_snapshot!(about(&ended, &["permissions"]), @"!! permissions the caller lacks permissions that a release needs: ecr:PutImage, ssm:PutParameter");
     only_looked(&counterparts);
 }
 
@@ -87,7 +87,7 @@ fn without_credentials_everything_else_is_still_told() {
     assert_snapshot!(about(&ended, &["docker", "template", "parameters"]), @r"
     !! docker      the Docker engine does not answer: Socket not found: /nonexistent/docker.sock
     ok template    infra/backend.yaml, 212 bytes
-    ok parameters  every one has a value
+    ok parameters  all have a value
     ");
     assert!(ended.stdout.contains("!! account     there are no AWS credentials"), "{}", ended.stdout);
     // Neither is a template that cannot be read a reason to be silent on the rest.
@@ -108,7 +108,7 @@ fn certificates_are_of_the_right_region() {
     assert_eq!(ended.code, 3);
     assert_snapshot!(about(&ended, &["certificate", "template"]), @r"
     ok template    infra/backend.yaml, runs no image: deploy without --image
-    !! certificate arn:aws:acm:us-east-1:111122223333:certificate/1 is in us-east-1: the API's regional domain takes one of eu-central-1
+    !! certificate arn:aws:acm:us-east-1:111122223333:certificate/1 is in us-east-1: the API's regional domain needs one in eu-central-1
     ");
     assert!(ended.stderr.contains("next: aws acm request-certificate --region eu-central-1"), "{}", ended.stderr);
     only_looked(&counterparts);
@@ -153,14 +153,14 @@ fn a_token_is_held_against_the_trust() {
     sandbox.write("other", &token("staging"));
     let ended = sandbox.run(&["doctor", "--token", "good"]);
     assert_snapshot!(about(&ended, &PIPELINE), @r"
-    !! role        AWS_ROLE_ARN is another account's: arn:aws:iam::999900001111:role/xtask/deploy; the environment is in 111122223333
-    ok provider    token.actions.githubusercontent.com is known
-    ok trust       the token fits, of octo/shop, environment dev
+    !! role        AWS_ROLE_ARN belongs to another account: arn:aws:iam::999900001111:role/xtask/deploy; the environment is in 111122223333
+    ok provider    the identity provider token.actions.githubusercontent.com exists
+    ok trust       the token matches the trust policy, of octo/shop, environment dev
     ");
     let other = sandbox.run(&["doctor", "--token", "other"]);
     assert_eq!(other.code, 3);
     assert_snapshot!(about(&other, &["trust"]), @r"
-    !! trust       the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
+    !! trust       the claim sub does not match the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
     ");
     assert!(
         other.stderr.contains("next: if this pipeline is to release: cargo xtask bootstrap dev"),
@@ -174,10 +174,10 @@ fn a_token_is_held_against_the_trust() {
         );
     }
     counterparts.world().provider = false;
-    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["provider"]), @"!! provider    the account does not know token.actions.githubusercontent.com: no token of a pipeline is taken without");
+    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["provider"]), @"!! provider    the account has no identity provider token.actions.githubusercontent.com: without it no token of a pipeline is accepted");
     // Nobody is trusted, and somebody wants to know whether they are.
     counterparts.world().parameters = BTreeMap::new();
-    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust to hold the token against: stack rest-api-dev-bootstrap trusts no pipeline");
+    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust policy to compare the token with: stack rest-api-dev-bootstrap trusts no pipeline");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust", "provider"]), @"");
     only_looked(&counterparts);
 }
@@ -206,11 +206,11 @@ fn a_job_on_github_asks_about_its_own_token() {
         .with("ACTIONS_ID_TOKEN_REQUEST_URL", &url)
         .with("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "hush-hush");
     answers("dev");
-    assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @"ok trust       this job's token fits, of octo/shop, environment dev");
+    assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @"ok trust       this job's token matches the trust policy, of octo/shop, environment dev");
     // A job that only looks is none that releases, which is no failure.
     answers("staging");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @r"
-    ?? trust       this job may not take the deploy role: the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
+    ?? trust       this job may not assume the deploy role: the claim sub does not match the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
                    next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --github-environment staging
     ");
     runtime.block_on(server.reset());

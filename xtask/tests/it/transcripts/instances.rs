@@ -131,9 +131,9 @@ fn images_are_not_removed_where_nobody_knows_who_needs_them() {
     assert_snapshot!(sandbox.run(&["prune", "dev", "--yes"]).transcript(), @r"
     exit 1
     --- stderr
-    error: it cannot be told which images the environments need
+    error: the images that the environments need cannot be determined
       resource: environment preview
-      reason: there are many of it, stacks rest-api-preview-*, and no list of them
+      reason: it has many instances, stacks rest-api-preview-*, and there is no list of them
       next: remove its instances, then leave it out of deploy.toml while the images are removed
     ");
     let kept = sandbox.run(&["destroy", "dev", "--images", "--yes", "--json"]).json();

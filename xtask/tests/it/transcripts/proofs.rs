@@ -17,7 +17,7 @@ fn an_endpoint_that_is_right() {
     assert_snapshot!(sandbox.run(&["smoke", &url, "--digest", DIGEST]).transcript(), @r"
     exit 0
     --- stdout
-    http://127.0.0.1:[port]/live is right
+    http://127.0.0.1:[port]/live answers correctly
     --- stderr
       smoke     ...
     ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
@@ -25,12 +25,12 @@ fn an_endpoint_that_is_right() {
     assert_snapshot!(sandbox.run(&["smoke", &url, "--quiet"]).transcript(), @r"
     exit 0
     --- stdout
-    http://127.0.0.1:[port]/live is right
+    http://127.0.0.1:[port]/live answers correctly
     ");
     assert_snapshot!(sandbox.run(&["smoke", &url, "--verbose"]).transcript(), @r"
     exit 0
     --- stdout
-    http://127.0.0.1:[port]/live is right
+    http://127.0.0.1:[port]/live answers correctly
     --- stderr
       smoke     ...
                 right, 1 of 5

@@ -122,12 +122,12 @@ fn a_plan_is_applied_exactly_or_refused() {
     ok compile   [target], content-[hash] ([time])
       image     ...
       registry  ...
-    -- image     rest-api:content-[hash] is there, 2.0 MB ([time])
+    -- image     rest-api:content-[hash] exists, 2.0 MB ([time])
     ok registry  repository rest-api created: immutable tags, scanned on push ([time])
       push      ...
     ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
       attest    ...
-    ok attest    bill of materials and provenance are attached ([time])
+    ok attest    SBOM and provenance are attached ([time])
       name      ...
     ok name      source-[hash], commit-0123456789ab ([time])
       plan      ...
@@ -209,14 +209,14 @@ fn there_is_nothing_to_cancel_recover_or_unlock_where_nothing_is_wrong() {
     assert_snapshot!(sandbox.run(&["cancel", "--yes"]).transcript(), @r"
     exit 1
     --- stderr
-    error: nothing is under way that can be cancelled
+    error: no operation in progress can be cancelled
       resource: stack rest-api-dev
       next: cargo xtask status dev
     ");
     assert_snapshot!(sandbox.run(&["recover", "--yes"]).transcript(), @r"
     exit 1
     --- stderr
-    error: the stack is not stuck half-way
+    error: the stack needs no recovery
       resource: stack rest-api-dev
       reason: it is CREATE_COMPLETE
       next: cargo xtask release dev
@@ -224,7 +224,7 @@ fn there_is_nothing_to_cancel_recover_or_unlock_where_nothing_is_wrong() {
     assert_snapshot!(sandbox.run(&["unlock", "--yes"]).transcript(), @r"
     exit 0
     --- stdout
-    nobody holds it
+    the environment is not locked
     ");
 }
 
@@ -252,7 +252,7 @@ fn images_that_run_or_that_one_can_go_back_to_are_never_removed() {
     removed 1 of the images of rest-api, 1.0 MB
     --- stderr
       look      ...
-    ok look      2 images, 1 of them needed or young ([time])
+    ok look      2 images, 1 of them needed or recent ([time])
        image rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317
       lock      ...
     ok lock      2 environments ([time])

@@ -96,7 +96,7 @@ fn whoever_stops_looking_is_told_what_goes_on() {
     let ended = sandbox.end(tool);
     let (lines, object) = ended.lines("event");
     assert_eq!((ended.code, lines.len()), (130, 2), "{}", ended.stdout);
-    assert!(object["error"]["hint"].as_str().unwrap().contains("goes on without this tool"), "{object}");
+    assert!(object["error"]["hint"].as_str().unwrap().contains("continues without this tool"), "{object}");
 }
 
 #[test]
