@@ -57,7 +57,7 @@ pub(crate) fn registry(
 /// that `docker login` has stored. No other registry gets ECR's.
 ///
 /// # Errors
-/// ECR's, or a credential helper's.
+/// A call to ECR or a credential helper fails.
 pub(crate) async fn environment_registry(
     session: &Session<'_>,
     image: &ImageReference,
@@ -76,7 +76,7 @@ pub(crate) async fn environment_registry(
 /// else ECR's.
 ///
 /// # Errors
-/// ECR's, or a credential helper's.
+/// A call to ECR or a credential helper fails.
 pub(crate) async fn credentials(session: &Session<'_>, host: &str) -> Result<Credentials> {
     let Session { context, environment, clients, .. } = session;
     let foreign = environment.endpoint.is_none() && !host.contains(".dkr.ecr.");
@@ -95,7 +95,7 @@ fn is_loopback(host: &str) -> bool {
 /// Whether the registry has SBOM and provenance of an image.
 ///
 /// # Errors
-/// The registry's.
+/// A request to the registry fails.
 pub(crate) async fn is_attested(registry: &Registry, image: &Digest) -> Result<bool> {
     for kind in Kind::ALL {
         if !registry.has(&kind.tag(image)).await? {
@@ -108,7 +108,7 @@ pub(crate) async fn is_attested(registry: &Registry, image: &Digest) -> Result<b
 /// Attaches missing SBOM and provenance to an image; returns the number of attached documents.
 ///
 /// # Errors
-/// Cargo's, for the list of packages, or the registry's.
+/// Cargo cannot list the packages, or a request to the registry fails.
 pub(crate) async fn attach(
     context: &Context,
     registry: &Registry,

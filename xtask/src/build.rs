@@ -46,7 +46,7 @@ pub(crate) async fn compile(context: &Context, platform: Platform, source: &Sour
 /// As [`Artifact::image`].
 ///
 /// # Errors
-/// The engine's.
+/// The Docker engine fails.
 pub(crate) async fn build_image(artifact: Artifact, engine: &Engine, owner: &Owner, ui: &Ui) -> Result<(Image, bool)> {
     let phase = ui.phase("image");
     let reference = artifact.reference(&owner.service);

@@ -68,7 +68,7 @@ impl KnownRepository {
 /// Reads whether the registry has an image with the tag, and the repository unless it is known.
 ///
 /// # Errors
-/// ECR's.
+/// A call to ECR fails.
 pub(crate) async fn find_image(
     session: &Session<'_>,
     tag: Option<&str>,
@@ -92,7 +92,7 @@ pub(crate) async fn find_image(
 /// finds no such tag, compiles the same content again, and attaches what is missing.
 ///
 /// # Errors
-/// The Docker engine's, the registry's or ECR's.
+/// The Docker engine, the registry or ECR fails.
 pub(crate) async fn publish(
     ready: &Ready<'_>,
     compiled: Compiled<'_>,

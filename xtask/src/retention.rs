@@ -43,7 +43,7 @@ pub(crate) fn neighbours<'a>(session: &Session<'a>) -> Result<Vec<&'a Environmen
 /// Digests of the images that an environment runs or needs for a rollback.
 ///
 /// # Errors
-/// AWS's, or an image without a digest: then no image can be called unneeded.
+/// A call to AWS fails, or an image has no digest: then no image can be called unneeded.
 pub(crate) async fn images(clients: &Clients, environment: &Environment, keep: usize) -> Result<BTreeSet<String>> {
     let (runs, kept) = kept(clients, environment, keep).await?;
     let mut digests = BTreeSet::new();

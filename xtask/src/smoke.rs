@@ -101,7 +101,7 @@ impl Verdict {
 
     pub(crate) fn describe(&self) -> String {
         match self {
-            Verdict::Right { .. } => "right".to_owned(),
+            Verdict::Right { .. } => "correct".to_owned(),
             Verdict::OldVersion { served } => format!("still served by {served}"),
             Verdict::Open { reason } | Verdict::NotAnswering { reason } | Verdict::NotReached { reason, .. } => {
                 reason.clone()
@@ -138,7 +138,7 @@ pub(crate) async fn verify_endpoint(
         let mut verdict = check_once(client, endpoint).await;
         if matches!(verdict, Verdict::Right { .. }) {
             good += 1;
-            phase.doing(&format!("right, {good} of {ROUNDS}"));
+            phase.doing(&format!("correct, {good} of {ROUNDS}"));
             if good < ROUNDS {
                 tokio::time::sleep(endpoint.spacing).await;
                 continue;

@@ -19,7 +19,7 @@ type Checked = Vec<(&'static str, Result<String, Failure>)>;
 /// Checks SBOM and provenance. `repository` is the expected source repository; by default it is that of the work tree.
 ///
 /// # Errors
-/// The registry's.
+/// A request to the registry fails.
 pub(crate) async fn checks(
     context: &Context,
     registry: &Registry,
@@ -75,7 +75,7 @@ pub(crate) async fn checks(
 /// As [`checks`], and fails with all problems at once.
 ///
 /// # Errors
-/// The problems, or the registry's.
+/// The problems, or a failed request to the registry.
 pub(crate) async fn require_valid(
     context: &Context,
     registry: &Registry,

@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Res
     }
     let release = GithubRelease { tag, notes, prerelease: !version.pre.is_empty() };
     let posted = Api::of(&context.vars)?.release(&release).await?;
-    ui.line(if posted.updated { "the release was updated" } else { "the release is posted" });
+    ui.line(if posted.updated { "the release was updated" } else { "the release was published" });
     ui.result(&posted.url);
     ui.note(|report| report.url = Some(posted.url));
     Ok(())

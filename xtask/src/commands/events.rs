@@ -51,7 +51,7 @@ pub(super) fn no_stack(environment: &Environment) -> Failure {
     Failure::new(Exit::Failed, FailureKind::NoStack, format!("there is no stack {}", environment.stack))
         .resource(format!("environment {}", environment.name))
         .reason(format!("the account has none of that name in {}", environment.region))
-        .hint(format!("cargo xtask release {} makes it", environment.name))
+        .hint(format!("cargo xtask release {} creates it", environment.name))
 }
 
 /// A stack that only has an unexecuted change set has no operation that would end.

@@ -15,7 +15,7 @@ use aws::stack;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const SPACING: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result<()> {
@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         (base, given.or(runs.and_then(|image| image.digest)), Door::Stack(clients, stack))
     };
     ui.note(|report| report.digest = digest.as_ref().map(ToString::to_string));
-    let manner = Manner { patience: PATIENCE, spacing: SPACING, exit: Exit::Failed, before: None };
+    let manner = Manner { patience: TIMEOUT, spacing: SPACING, exit: Exit::Failed, before: None };
     proof::prove(context, base.clone(), door, digest, manner, ui).await?;
     ui.result(&format!("{} answers correctly", proof::shown(&base)));
     Ok(())

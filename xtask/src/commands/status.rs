@@ -94,7 +94,7 @@ fn release_line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
     let digest = record.image.split_once("@sha256:").map_or(record.image.as_str(), |(_, hex)| hex);
     let digest = digest.get(..12).unwrap_or(digest);
     let commit = record.commit.as_deref().map(|commit| format!(", commit {}", commit.get(..12).unwrap_or(commit)));
-    let from = record.back_to.map(|number| format!(", back to {number}"));
+    let from = record.back_to.map(|number| format!(", rollback to {number}"));
     let (commit, from) = (commit.unwrap_or_default(), from.unwrap_or_default());
     format!("{mark:<4} {:>4}  {}  {outcome:<11}  {digest}{commit}{from}", record.number, record.at)
 }

@@ -72,7 +72,7 @@ fn credentials_kind(arn: &str) -> &'static str {
 /// Warns of a repository with mutable tags. A missing one is no problem: a release creates it with immutable tags.
 ///
 /// # Errors
-/// ECR's.
+/// A call to ECR fails.
 pub(super) async fn repository(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let name = &session.context.deployment.service.name;
     let found = ecr::find(&session.clients.ecr, name).await.map_err(|error| Failure::of(&error))?;
@@ -91,7 +91,7 @@ pub(super) async fn repository(session: &Session<'_>) -> Result<Option<CheckResu
 /// and region, and without it no such stage can be created.
 ///
 /// # Errors
-/// API Gateway's.
+/// The call to API Gateway fails.
 pub(super) async fn gateway_logs(
     session: &Session<'_>,
     planned: &PlannedResources,
@@ -166,7 +166,7 @@ const SERVICE_ROLES: [ServiceRole; 5] = [
 /// Checks the service-linked roles that the template's new resources need.
 ///
 /// # Errors
-/// IAM's, other than that a role does not exist.
+/// A call to IAM fails for another reason than a missing role.
 pub(super) async fn service_roles(
     session: &Session<'_>,
     planned: &PlannedResources,

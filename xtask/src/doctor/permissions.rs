@@ -17,7 +17,7 @@ const AT_ONCE: usize = 4;
 /// Simulates every action of the environment's policy.
 ///
 /// # Errors
-/// IAM's, mostly that the caller may not simulate.
+/// A call to IAM fails, mostly because the caller may not simulate.
 pub(super) async fn permissions(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let caller = &session.identity.arn;
     if caller.ends_with(":root") {
@@ -128,7 +128,7 @@ fn decisions(answer: &str) -> Vec<(&str, &str)> {
 /// Checks that the execution role of deploy.toml exists and that CloudFormation may assume it.
 ///
 /// # Errors
-/// IAM's, other than that the role does not exist.
+/// A call to IAM fails for another reason than a missing role.
 pub(super) async fn execution_role(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let Some(arn) = &session.environment.execution_role else { return Ok(None) };
     let hint =

@@ -91,7 +91,7 @@ impl PlannedResources {
     /// Evaluates the template; `None` if it cannot be read.
     ///
     /// # Errors
-    /// CloudFormation's, for the stack's resources.
+    /// The call for the stack's resources fails.
     pub(super) async fn new(
         session: &Session<'_>,
         template: &TemplateCheck,

@@ -66,7 +66,7 @@ impl Api {
     /// Creates or updates the comment of a pull request that begins with `mark`.
     ///
     /// # Errors
-    /// GitHub's.
+    /// A call to GitHub fails.
     pub(crate) async fn comment(&self, pull_request: u64, mark: &str, text: &str) -> Result<Posted, Failure> {
         let list = format!("issues/{pull_request}/comments");
         let found = self.find(&list, |comment| {
@@ -84,7 +84,7 @@ impl Api {
     /// Creates or updates the release of a tag.
     ///
     /// # Errors
-    /// GitHub's.
+    /// A call to GitHub fails.
     pub(crate) async fn release(&self, release: &GithubRelease<'_>) -> Result<Posted, Failure> {
         let GithubRelease { tag, notes, prerelease } = *release;
         let found = match self.request(Method::GET, &format!("releases/tags/{tag}"), None).await {

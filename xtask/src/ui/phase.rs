@@ -97,7 +97,7 @@ fn phase_waits_for(phase: &str) -> Option<&'static str> {
         "back" | "rollback" | "stack" => "CloudFormation",
         "compile" => "the compiler",
         "container" | "engine" | "image" => "the Docker engine",
-        "drift" => "CloudFormation, which compares the stack with its template",
+        "drift" => "CloudFormation's drift detection",
         "lock" => "the environment lock",
         "look" => "the lists of images and releases at AWS",
         "plan" => "CloudFormation's change set",
@@ -107,7 +107,7 @@ fn phase_waits_for(phase: &str) -> Option<&'static str> {
         "scan" => "ECR's scan of the image",
         "smoke" => "the endpoint",
         "verify" => "the SBOM and provenance in the registry",
-        "waiting" => "the operation that is under way at AWS",
+        "waiting" => "the operation in progress at AWS",
         _ => return None,
     })
 }

@@ -31,7 +31,7 @@ impl TemporaryUsers {
     /// Creates a user, signs it in, and returns its ID token.
     ///
     /// # Errors
-    /// Cognito's, or a pool that requires more than a password.
+    /// A call to Cognito fails, or the pool requires more than a password.
     pub(super) async fn create_signed_in(
         &self,
         signed: &Signed,

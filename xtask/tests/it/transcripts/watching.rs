@@ -35,7 +35,7 @@ fn events_of_a_stack_that_is_not_there_and_of_one_at_rest() {
     error: there is no stack rest-api-dev
       resource: environment dev
       reason: the account has none of that name in eu-central-1
-      next: cargo xtask release dev makes it
+      next: cargo xtask release dev creates it
     ");
     let counterparts = Counterparts::start(World { stack: "UPDATE_COMPLETE".to_owned(), ..World::default() });
     let sandbox = counterparts.sandbox();
