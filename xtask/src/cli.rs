@@ -102,7 +102,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
-    /// Roll a stack back whose update or rollback is stuck
+    /// Roll back a stack whose update or rollback is stuck
     Recover(Recover),
     /// Remove the environment lock
     Unlock {
@@ -124,7 +124,7 @@ pub(crate) enum Command {
     /// It covers the calls that the tool itself makes. The permissions with which CloudFormation creates the template's
     /// resources are separate: they come from the caller or from an execution role.
     IamPolicy(IamPolicy),
-    /// Post a comment on a pull request, or update the one from before
+    /// Post a comment on a pull request, or update the existing one
     ///
     /// Needs the variables that GitHub sets in every job, and a GITHUB_TOKEN with the permission `pull-requests: write`.
     Comment(Comment),

@@ -289,7 +289,7 @@ impl Ui {
         self.to_stderr_as(&self.sanitized(text, self.color));
     }
 
-    /// A line that holds nothing to make sanitized.
+    /// Writes a line that needs no sanitizing.
     fn to_stderr_as(&self, line: &str) {
         self.waits.written();
         // Progress that cannot be written does not fail the command, and there is nowhere else to report it.

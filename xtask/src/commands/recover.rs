@@ -1,4 +1,4 @@
-//! `recover`: rolls a stack back whose update or rollback is stuck.
+//! `recover`: rolls back a stack whose update or rollback is stuck.
 
 use anyhow::Result;
 

@@ -51,13 +51,13 @@ fn of_the_tool() {
       events       Show the stack's events, or follow an operation in progress
       logs         Show the service's log
       cancel       Cancel the update in progress, or delete the stack that is being created
-      recover      Roll a stack back whose update or rollback is stuck
+      recover      Roll back a stack whose update or rollback is stuck
       unlock       Remove the environment lock
       prune        Remove images and release records that are neither in use nor needed for a rollback
       destroy      Delete the stack, or what `release --local` started
       bootstrap    Create what a first release needs: repository, roles, and access for GitHub Actions
       iam-policy   Print the least-privilege IAM policy that this tool needs for an environment
-      comment      Post a comment on a pull request, or update the one from before
+      comment      Post a comment on a pull request, or update the existing one
       version      Print the next version, as the changelog's Unreleased section determines it
       announce     Publish a GitHub release of this repository, with notes from the changelog
       completions  Print a completion script

@@ -7,7 +7,7 @@ use super::of;
 #[test]
 fn of_those_that_speak_to_github() {
     assert_snapshot!(of("comment", "--help"), @r"
-    Post a comment on a pull request, or update the one from before
+    Post a comment on a pull request, or update the existing one
 
     Needs the variables that GitHub sets in every job, and a GITHUB_TOKEN with the permission
     `pull-requests: write`.

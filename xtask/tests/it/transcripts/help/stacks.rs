@@ -95,7 +95,7 @@ fn of_cancel() {
 #[test]
 fn of_recover() {
     assert_snapshot!(of("recover", "-h"), @r"
-    Roll a stack back whose update or rollback is stuck
+    Roll back a stack whose update or rollback is stuck
 
     Usage: cargo xtask recover [OPTIONS] [ENV]
 
