@@ -16,13 +16,13 @@ mod space;
 pub(crate) mod token;
 mod wanted;
 
+use crate::engine::observe::observe;
 use std::time::Duration;
 
 use config::deployment::Environment;
 
 use crate::context::Context;
-use crate::rollout;
-use crate::rollout::Seen;
+use crate::engine::observe::Observed;
 use crate::session::Session;
 use crate::ui::Ui;
 use model::outcome;
@@ -100,7 +100,7 @@ async fn here(context: &Context, read: &Read) -> (Vec<Finding>, Vec<Finding>) {
 /// What was found at AWS.
 struct There {
     findings: Vec<Finding>,
-    seen: Option<Seen>,
+    seen: Option<Observed>,
 }
 
 async fn there(context: &Context, environment: &Environment, read: &Read, token: &Token, ui: &Ui) -> There {
@@ -111,7 +111,7 @@ async fn there(context: &Context, environment: &Environment, read: &Read, token:
     let session = &session;
     let mut findings = vec![("account", Found::Fine(session.describe()))];
     let of_stack = async {
-        let look = async { rollout::look(&session.clients, environment).await.map_err(|error| Failure::of(&error)) };
+        let look = async { observe(&session.clients, environment).await.map_err(|error| Failure::of(&error)) };
         let seen = bounded(look).await;
         let rest = of_template(session, read, seen.as_ref().ok()).await;
         (seen, rest)
@@ -130,7 +130,7 @@ async fn there(context: &Context, environment: &Environment, read: &Read, token:
 }
 
 /// What the resources of the template ask of the account.
-async fn of_template(session: &Session<'_>, read: &Read, seen: Option<&Seen>) -> Vec<Finding> {
+async fn of_template(session: &Session<'_>, read: &Read, seen: Option<&Observed>) -> Vec<Finding> {
     let wanted = match bounded(Wanted::new(session, read, seen)).await {
         Ok(Some(wanted)) => wanted,
         Ok(None) => return Vec::new(),
@@ -169,7 +169,7 @@ fn unseen(failure: &Failure) -> String {
 }
 
 /// Whether a release could be deployed into the stack as it is.
-fn stack(seen: &Seen, environment: &Environment) -> Result<String, Failure> {
+fn stack(seen: &Observed, environment: &Environment) -> Result<String, Failure> {
     let name = &environment.stack;
     let status = seen.stack.as_ref().map(|stack| stack.status.as_str());
     let state = status.unwrap_or_default();

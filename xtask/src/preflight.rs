@@ -1,5 +1,6 @@
 //! What must hold before anything expensive is done; every problem is found in one go.
 
+use crate::engine::observe::observe;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,8 +8,7 @@ use config::deployment::Environment;
 
 use crate::cli::Proof;
 use crate::context::Context;
-use crate::rollout;
-use crate::rollout::Seen;
+use crate::engine::observe::Observed;
 use crate::session::Session;
 use crate::smoke::sign_in;
 use crate::ui::Ui;
@@ -37,7 +37,7 @@ pub(crate) struct Ready<'a> {
     pub(crate) template: Template,
     pub(crate) platform: Platform,
     /// Stack and journal as they were found.
-    pub(crate) seen: Seen,
+    pub(crate) observed: Observed,
 }
 
 /// What is checked.
@@ -95,7 +95,7 @@ pub(crate) async fn check<'a, T>(
         return Err(outcome::preflight(&problems).into());
     };
     phase.doing("the stack, its releases and its lock at AWS, and the image in the registry");
-    let (seen, also) = tokio::try_join!(rollout::look(&session.clients, environment), also(&session, &template))?;
+    let (seen, also) = tokio::try_join!(observe(&session.clients, environment), also(&session, &template))?;
     if own_template {
         problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
         let value = |name: &str| plan::value(environment, &template, seen.stack.as_ref().map(|s| &s.parameters), name);
@@ -113,11 +113,11 @@ pub(crate) async fn check<'a, T>(
     if let Some(left) = session.time_left().filter(|left| *left < SHORT_CREDENTIALS) {
         ui.warn(&format!("the AWS credentials end in {} s, unless they are renewed by themselves", left.as_secs()));
     }
-    Ok((Ready { session, engine: connected, template, platform, seen }, also))
+    Ok((Ready { session, engine: connected, template, platform, observed: seen }, also))
 }
 
 /// Credentials that nobody renews and that end before a release like the last ones would.
-pub(crate) fn short_lived(session: &Session<'_>, seen: &Seen) -> Option<Failure> {
+pub(crate) fn short_lived(session: &Session<'_>, seen: &Observed) -> Option<Failure> {
     let left = session.time_left().filter(|_| session.identity.fixed)?;
     let kind = if seen.settled().is_some() { "update" } else { "create" };
     let expected = seen.remembered.eta(kind).map_or(0.0, |eta| eta.typical_seconds).max(SHORTEST_RELEASE);

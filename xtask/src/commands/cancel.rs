@@ -1,9 +1,9 @@
 //! `cancel`: turn back what is under way.
 
+use crate::engine::turn_back;
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::rollout;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
@@ -29,7 +29,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         .into());
     };
     if stack.status == "CREATE_IN_PROGRESS" {
-        rollout::check_deletable(environment, &stack)?;
+        turn_back::check_deletable(environment, &stack)?;
     }
     let question = if stack.status == "CREATE_IN_PROGRESS" {
         format!("Delete stack {}, which is being created?", stack.name)
@@ -48,7 +48,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     if !agreed? {
         return Err(outcome::declined("the operation goes on", format!("stack {}", stack.name)).into());
     }
-    let status = rollout::turn_back(&clients, environment, &stack, ui).await?;
+    let status = turn_back::turn_back(&session, environment, &stack).await?;
     ui.note(|report| report.stack_status = Some(status.clone()));
     ui.result(&format!("stack {} is {status}", environment.stack));
     Ok(())

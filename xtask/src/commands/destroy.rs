@@ -1,15 +1,17 @@
 //! `destroy`: remove a stack, or what `release --local` started.
 
+use crate::engine;
+use crate::engine::observe::observe;
+use crate::engine::turn_back;
 use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::cli::Destroy;
 use crate::context::Context;
+use crate::engine::observe::Observed;
 use crate::local;
 use crate::local::Turn;
 use crate::retention;
-use crate::rollout;
-use crate::rollout::Seen;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::ecr;
@@ -49,7 +51,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     }
     let session = Session::open(context, environment, ui).await?;
     let Session { clients, identity, .. } = &session;
-    let Seen { stack, remembered, .. } = rollout::look(&clients, environment).await?;
+    let Observed { stack, remembered, .. } = observe(&clients, environment).await?;
     let wait = arguments.wait || arguments.dry_run;
     if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
         return Err(lock::refusal(environment, held).into());
@@ -72,7 +74,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         ui.result(&format!("would remove {}", removed.join(" and ")));
     } else {
         if let Some(stack) = &stack {
-            rollout::check_deletable(environment, stack)?;
+            turn_back::check_deletable(environment, stack)?;
         }
         // Nobody is asked about what would then be refused.
         let at_work = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_at_work(stack));
@@ -84,7 +86,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         }
         let phase = ui.phase("lock");
         let run = model::job::run_url(&context.vars);
-        let holder = Holder::this_run(&rollout::token(), &identity.arn, "destroy", None, run.as_deref());
+        let holder = Holder::this_run(&engine::token(), &identity.arn, "destroy", None, run.as_deref());
         let lock =
             context.locks.take(&clients.ssm, environment, holder, arguments.wait, &|step| phase.report(step)).await?;
         // Others may have changed it until it was locked.
@@ -95,7 +97,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         lock.check(&|step| phase.report(step)).await?;
         phase.done(&environment.stack);
         if let Some(stack) = &stack {
-            rollout::tear_down(&clients, environment, stack, ui).await?;
+            turn_back::tear_down(&session, environment, stack).await?;
             ui.note(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }
         if arguments.images {

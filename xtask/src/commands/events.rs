@@ -1,13 +1,14 @@
 //! `events`: what a stack says of its operations; with `--follow` until the one that is under way comes to rest.
 
+use crate::engine::conclusion;
 use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::cli::Events;
 use crate::context::Context;
+use crate::diagnose;
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{diagnose, rollout};
 use aws::Clients;
 use aws::stack;
 use aws::stack::Watch;
@@ -97,7 +98,7 @@ async fn conclude(
     stack_id: &str,
     followed: &mut Followed,
 ) -> Result<()> {
-    let Err(failure) = rollout::conclude(environment, followed) else { return Ok(()) };
+    let Err(failure) = conclusion::conclude(environment, followed) else { return Ok(()) };
     // What failed may have failed before anyone looked.
     if let Ok(whole) = events::last_operation(&clients.cloudformation, stack_id).await {
         followed.events = whole;

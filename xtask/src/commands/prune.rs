@@ -2,6 +2,7 @@
 //!
 //! The registry's own lifecycle policy cannot know what is deployed, so it never takes a tagged image; this does.
 
+use crate::engine;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,9 +12,9 @@ use config::deployment::Environment;
 
 use crate::cli::Prune;
 use crate::context::Context;
+use crate::retention;
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{retention, rollout};
 use aws::ecr::contents;
 use aws::ecr::contents::Listed;
 use aws::journal::inputs;
@@ -80,7 +81,7 @@ async fn lock_all(
     let run = model::job::run_url(&context.vars);
     let mut locks = Vec::new();
     for other in neighbours {
-        let holder = Holder::this_run(&rollout::token(), &identity.arn, "prune", None, run.as_deref());
+        let holder = Holder::this_run(&engine::token(), &identity.arn, "prune", None, run.as_deref());
         locks.push(context.locks.take(&clients.ssm, other, holder, false, &|step| phase.report(step)).await?);
     }
     phase.done(&format!("{} environments", locks.len()));

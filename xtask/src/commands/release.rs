@@ -8,18 +8,19 @@ use config::deployment::Environment;
 use crate::build;
 use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
-use crate::delivery;
-use crate::delivery::Delivery;
+use crate::engine::consent;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::verify;
+use crate::engine::verify::{Door, Manner};
+use crate::engine::{self, Operation};
 use crate::local::{Local, Turn};
 use crate::preflight;
 use crate::preflight::{Check, Ready};
-use crate::proof::{Door, Manner};
 use crate::publish;
 use crate::publish::Known;
-use crate::rollout::{Origin, Wanted};
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{attest, proof, smoke};
+use crate::{attest, smoke};
 use image::docker::Owner;
 use image::{artifact, git};
 use model::outcome::{Exit, Failure, FailureKind};
@@ -36,30 +37,30 @@ const LOCAL_PATIENCE: Duration = Duration::from_secs(15);
 pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
-    if environment.protected && !arguments.dry_run {
-        ui.must_be_able_to_ask(&crate::rollout::question(environment))?;
-    }
     let Release { proof, conduct, source, dry_run, .. } = arguments;
+    let question = consent::question(environment);
+    consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let wait = conduct.wait || *dry_run;
     let order = Order { environment, proof, source, wait, dry_run: *dry_run };
     let Some(Published { ready, image, commit }) = published(&order, context, ui).await? else { return Ok(()) };
-    let origin = Origin::Settings(&context.deployment.service);
-    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
-    let doing = "release".to_owned();
-    delivery::deliver(&Delivery {
-        context,
-        ready: &ready,
-        wanted,
+    let Ready { session, template, observed, .. } = &ready;
+    let source = ParameterSource::Settings(&context.deployment.service);
+    let release = engine::ReleaseOptions {
         proof,
-        conduct,
-        doing,
+        doing: "release".to_owned(),
         commit,
         back_to: None,
         keep_failed: arguments.keep_failed,
+    };
+    let mut operation = Operation {
+        session,
+        desired: Desired::new(environment, Some(image), template.clone(), source, observed.stack.as_ref()),
+        conduct,
+        question,
         planned: false,
-        ui,
-    })
-    .await
+        release: Some(release),
+    };
+    operation.run(observed).await.map(drop)
 }
 
 /// An image that is wanted in the registry.
@@ -181,7 +182,7 @@ fn foresee(context: &Context, ready: &Ready<'_>, order: &Order<'_>, image: &str,
         steps.push(format!("create repository {}", context.deployment.service.name));
     }
     steps.push(image.to_owned());
-    let state = ready.seen.stack.as_ref().map(|stack| stack.status.as_str());
+    let state = ready.observed.stack.as_ref().map(|stack| stack.status.as_str());
     let (answer, stack, template) = (status::answer(state), &environment.stack, &ready.template.path);
     let state = state.unwrap_or_default();
     steps.push(match answer {
@@ -248,7 +249,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         let digest = image.id.parse().ok();
         let base = url.parse()?;
         let manner = Manner { patience: LOCAL_PATIENCE, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
-        interrupt.or(proof::prove(context, base, Door::None, digest, manner, ui)).await?;
+        interrupt.or(verify::prove(context, base, Door::None, digest, manner, ui)).await?;
     }
     if running.change == Change::None && !built {
         ui.line("nothing to do: this release was already running");

@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::cli::Smoke;
 use crate::context::Context;
-use crate::proof;
-use crate::proof::{Door, Manner};
+use crate::engine::verify;
+use crate::engine::verify::{Door, Manner};
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
@@ -49,13 +49,13 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
             report.stack = Some(stack.name.clone());
         });
         let runs = stack.container_uri().and_then(|uri| uri.parse::<ImageReference>().ok());
-        let base = proof::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
+        let base = verify::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
         let (clients, stack) = &*asked.insert((clients, stack));
         (base, given.or(runs.and_then(|image| image.digest)), Door::Stack(clients, stack))
     };
     ui.note(|report| report.digest = digest.as_ref().map(ToString::to_string));
     let manner = Manner { patience: PATIENCE, spacing: SPACING, exit: Exit::Failed, before: None };
-    proof::prove(context, base.clone(), door, digest, manner, ui).await?;
-    ui.result(&format!("{} is right", proof::shown(&base)));
+    verify::prove(context, base.clone(), door, digest, manner, ui).await?;
+    ui.result(&format!("{} is right", verify::shown(&base)));
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! `status`: what an environment's stack is, which image it was told to run, and what one can go back to.
 
+use crate::engine::observe::observe;
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::rollout;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::journal::inputs;
@@ -22,7 +22,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let session = Session::open(context, environment, ui).await?;
     let Session { clients, identity, .. } = &session;
     let (seen, records, (inputs, _)) = tokio::try_join!(
-        rollout::look(&clients, environment),
+        observe(&clients, environment),
         record::list(&clients.ssm, &environment.stack),
         inputs::stored(&clients.ssm, &environment.stack)
     )?;

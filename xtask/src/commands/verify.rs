@@ -1,5 +1,6 @@
 //! `verify`: what an image brings along, held against what is expected, without changing anything.
 
+use crate::engine::observe::observe;
 use anyhow::Result;
 use config::deployment::Environment;
 
@@ -8,7 +9,6 @@ use crate::attest;
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::doctor::Found;
-use crate::rollout;
 use crate::session::Session;
 use crate::ui::Ui;
 use image::docker::login;
@@ -47,7 +47,7 @@ async fn running(context: &Context, environment: &Environment, ui: &Ui) -> Resul
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
     let clients = &session.clients;
-    let seen = rollout::look(&clients, environment).await?;
+    let seen = observe(&clients, environment).await?;
     let image = seen.stack.as_ref().and_then(Stack::container_uri).ok_or_else(|| {
         Failure::new(Exit::Failed, FailureKind::Stack, "the environment runs no image")
             .resource(format!("stack {}", environment.stack))

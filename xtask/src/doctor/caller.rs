@@ -1,11 +1,11 @@
 //! Who calls: what kind of credentials, for how long, and whether deploy.toml names the account.
 
 use super::{Finding, Found};
+use crate::engine::observe::Observed;
 use crate::preflight;
-use crate::rollout::Seen;
 use crate::session::Session;
 
-pub(super) fn look(session: &Session<'_>, seen: Option<&Seen>) -> Vec<Finding> {
+pub(super) fn look(session: &Session<'_>, seen: Option<&Observed>) -> Vec<Finding> {
     let mut findings = vec![("credentials", credentials(session, seen))];
     if session.environment.account.is_none() && !session.is_emulator() {
         let (name, account) = (&session.environment.name, &session.identity.account);
@@ -15,7 +15,7 @@ pub(super) fn look(session: &Session<'_>, seen: Option<&Seen>) -> Vec<Finding> {
     findings
 }
 
-fn credentials(session: &Session<'_>, seen: Option<&Seen>) -> Found {
+fn credentials(session: &Session<'_>, seen: Option<&Observed>) -> Found {
     let identity = &session.identity;
     if let Some(failure) = seen.and_then(|seen| preflight::short_lived(session, seen)) {
         return Found::Lacking(failure);

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{Finding, Found};
 use crate::context::Context;
+use crate::engine::observe::Observed;
 use crate::preflight;
-use crate::rollout::Seen;
 use crate::session::Session;
 use aws::stack;
 use model::outcome;
@@ -83,9 +83,13 @@ impl Wanted {
     ///
     /// # Errors
     /// What AWS says when it is asked what the stack has.
-    pub(super) async fn new(session: &Session<'_>, read: &Read, seen: Option<&Seen>) -> Result<Option<Self>, Failure> {
+    pub(super) async fn new(
+        session: &Session<'_>,
+        read: &Read,
+        seen: Option<&Observed>,
+    ) -> Result<Option<Self>, Failure> {
         let Ok(template) = &read.template else { return Ok(None) };
-        let stack = seen.and_then(Seen::settled);
+        let stack = seen.and_then(Observed::settled);
         let there = match stack {
             Some(stack) => stack::resources(&session.clients.cloudformation, &stack.id).await,
             None => Ok(Vec::new()),
