@@ -37,7 +37,7 @@ use crate::diagnose;
 use crate::session::Session;
 use crate::ui::{Phase, Ui};
 use desired::Desired;
-use observe::{Observed, is_current, is_recorded, observe};
+use observe::{Observed, is_recorded, observe};
 use plan::{Plan, Proposal};
 use verify::{Door, Manner};
 
@@ -182,8 +182,21 @@ impl<'a> Operation<'a> {
         Ok(now)
     }
 
+    /// Whether the stack already is what is desired: parameters and template are the same.
+    ///
+    /// # Errors
+    /// A refused or lost call, or an interruption.
     pub(crate) async fn is_current(&self, observed: &Observed) -> Result<bool> {
-        self.session.context.interrupt.or(is_current(self.clients(), &self.desired, observed)).await
+        let Desired { template, .. } = &self.desired;
+        let Some(stack) = observed.settled() else { return Ok(false) };
+        if template.is_dynamic || !self.desired.has_parameters(stack) {
+            return Ok(false);
+        }
+        if is_recorded(observed, template) {
+            return Ok(true);
+        }
+        let body = aws::stack::template_body(&self.clients().cloudformation, &stack.name);
+        Ok(self.session.context.interrupt.or(body).await?.trim() == template.body.trim())
     }
 
     async fn lock(&self, phase: &Phase<'_>) -> Result<Option<Arc<Lock>>> {

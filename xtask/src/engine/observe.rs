@@ -1,4 +1,4 @@
-//! What AWS shows of a stack and its releases, and whether that is what is desired already.
+//! What AWS shows of a stack and its releases.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,8 +11,6 @@ use model::record::Outcome;
 use model::stack::Stack;
 use model::status::{self, Answer};
 use model::template::Template;
-
-use super::desired::Desired;
 
 /// How long an observation is taken for true.
 const FRESH: Duration = Duration::from_secs(10);
@@ -70,22 +68,6 @@ pub(crate) fn base(stack: Option<&Stack>) -> Option<&Stack> {
     stack.filter(|stack| !matches!(status::answer(Some(&stack.status)), Answer::Create | Answer::Recreate))
 }
 
-/// Whether the stack already is what is desired: parameters and template are the same.
-///
-/// # Errors
-/// A refused or lost call.
-pub(crate) async fn is_current(clients: &Clients, desired: &Desired<'_>, observed: &Observed) -> Result<bool> {
-    let Some(stack) = observed.settled() else { return Ok(false) };
-    if desired.template.is_dynamic || !desired.has_parameters(stack) {
-        return Ok(false);
-    }
-    if is_recorded(observed, &desired.template) {
-        return Ok(true);
-    }
-    let body = stack::template_body(&clients.cloudformation, &stack.name).await?;
-    Ok(body.trim() == desired.template.body.trim())
-}
-
 /// Whether the newest record is of the stack as it is, made from this template. Nobody has changed it since then, so
 /// CloudFormation need not be asked for the template.
 pub(crate) fn is_recorded(observed: &Observed, template: &Template) -> bool {
@@ -93,7 +75,7 @@ pub(crate) fn is_recorded(observed: &Observed, template: &Template) -> bool {
     last.outcome == Outcome::Succeeded
         && last.stack_updated.is_some()
         && last.stack_updated == stack.updated
-        && Some(last.image.as_str()) == stack.container_uri()
+        && stack.image().is_some_and(|image| last.image.parse() == Ok(image))
         && last.inputs == Inputs::of(stack, template).hash()
 }
 

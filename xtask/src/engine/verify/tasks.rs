@@ -30,7 +30,7 @@ pub(super) async fn running(clients: &Clients, stack: &Stack, wanted: &Digest) -
     for service in services.filter_map(|service| Service::of_arn(service.physical_id.as_deref()?)) {
         tasks.extend(ecs::tasks(&clients.ecs, &service, false).await?);
     }
-    Ok(judge(&tasks, stack.container_uri().and_then(|uri| uri.parse().ok()).as_ref(), wanted))
+    Ok(judge(&tasks, stack.image().as_ref(), wanted))
 }
 
 /// Only containers of the image's repository count: others stand beside it.
