@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::layering::root;
-use crate::layering::source;
+use crate::sources;
+use crate::sources::root;
 
 const PATH: &str = "docs/behaviours.md";
 const POINTS: usize = 19;
@@ -12,7 +12,7 @@ const POINTS: usize = 19;
 #[test]
 fn every_behaviour_is_held_by_tests_that_exist() {
     let text = fs::read_to_string(root().join(PATH)).unwrap();
-    let sources: String = source::all().into_iter().map(|source| source.text).collect();
+    let sources: String = sources::all().into_iter().map(|source| source.text).collect();
     let mut points = BTreeSet::new();
     for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| #")) {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();

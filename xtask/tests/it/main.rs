@@ -20,6 +20,7 @@ mod roles;
 mod sandbox;
 mod schema;
 mod secrets;
+mod sources;
 mod templates;
 mod transcripts;
 mod watching;

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::layering::root;
+use crate::sources::root;
 use crate::templates::template;
 
 /// Each workflow with its name.

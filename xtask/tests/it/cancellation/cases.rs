@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::Case;
 use crate::counterparts::ssm::Version;
 use crate::counterparts::{Counterparts, DIGEST, Ending, OTHER_DIGEST, World};
-use crate::layering::root;
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
+use crate::sources::root;
 
 pub(super) const LOCK: &str = "/xtask/rest-api-dev/lock";
 

@@ -5,8 +5,8 @@ use std::fs;
 use insta::assert_snapshot;
 
 use crate::counterparts::{Counterparts, REPOSITORY, World};
-use crate::layering::root;
 use crate::sandbox::Sandbox;
+use crate::sources::root;
 
 pub(super) const GITHUB: [&str; 6] = ["--github", "octo/shop", "--github-id", "70", "--owner-id", "7"];
 

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 
 use crate::counterparts::{Counterparts, World};
-use crate::layering::root;
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
+use crate::sources::root;
 
 /// Settings with `preview`, of which there are many.
 fn settings() -> String {
