@@ -60,7 +60,7 @@ impl Suite {
     }
 
     /// A test that runs where all requirements are met.
-    pub fn trial<E: Debug>(
+    pub fn test<E: Debug>(
         &self,
         name: &str,
         requirements: &[Requirement],

@@ -150,7 +150,7 @@ const MET: Requirement = Requirement::condition("weather", || Ok(()), "wait");
 const UNMET: Requirement = Requirement::condition("engine", || Err("it does not answer".to_owned()), "start one");
 
 #[test]
-fn a_trial_runs_is_ignored_or_fails() {
+fn a_test_runs_is_ignored_or_fails() {
     let machine = Machine::new();
     let outcome = |strict: bool, requirements: &[Requirement], result: Result<(), &str>| match machine
         .suite(strict)
@@ -169,7 +169,7 @@ fn a_trial_runs_is_ignored_or_fails() {
 /// Wherever the program is there, as in CI: nobody can forget to name it.
 #[test]
 #[should_panic(expected = "the test uses git, and does not name it as a requirement")]
-fn a_trial_that_uses_what_it_has_not_named_fails() {
+fn a_test_that_uses_what_it_has_not_named_fails() {
     let machine = Machine::new();
     machine.write("bin/nginx", "");
     machine.write("bin/git", "");

@@ -32,12 +32,12 @@ const IN_PLACE: [(&str, &str, &str); 2] = [
     (TEMPLATE, "To the tasks, from API Gateway", "To the tasks, from a gateway"),
 ];
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let name = "difference::diff_says_what_a_change_set_says_and_drift_what_was_done_by_hand";
-    vec![suite.trial(name, &needed(Names::Machine, &[]), |programs| prepared(programs, Names::Machine, trial))]
+    vec![suite.test(name, &needed(Names::Machine, &[]), |programs| prepared(programs, Names::Machine, test))]
 }
 
-fn trial(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
+fn test(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let first = checkout.xtask(&["diff", ENVIRONMENT])?.well()?;
     ensure!(first["change"] == "create" && changes(&first)?.len() > 20, "everything is new: {first}");
     let released = release(checkout, &[])?;

@@ -18,12 +18,12 @@ use crate::signed::Caller;
 const ECS: &str = "AWSServiceRoleForECS";
 const SCALING: &str = "AWSServiceRoleForApplicationAutoScaling_ECSService";
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let name = "doctor::it_tells_what_a_role_and_an_account_lack_and_changes_neither";
-    vec![suite.trial(name, ministack::needed(Names::Machine), trial)]
+    vec![suite.test(name, ministack::needed(Names::Machine), test)]
 }
 
-fn trial(programs: &Programs) -> Result<()> {
+fn test(programs: &Programs) -> Result<()> {
     let emulator = Ministack::enforcing(programs)?;
     told(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
 }

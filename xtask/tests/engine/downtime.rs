@@ -36,14 +36,14 @@ const SLOWEST: Duration = Duration::from_secs(1);
 const EMULATOR_SLOWEST: Duration = Duration::from_secs(5);
 const TASKS: usize = 2;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let needed = needed(Names::Machine, &[HAPROXY, DOCKER]);
-    let trial = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
-        suite.trial(name, &needed, move |programs| prepared(programs, Names::Machine, run))
+    let test = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
+        suite.test(name, &needed, move |programs| prepared(programs, Names::Machine, run))
     };
     vec![
-        trial("downtime::three_replacements_and_three_more_lose_nobody", nobody_is_lost),
-        trial("downtime::releases_that_fail_lose_nobody_and_leave_the_old_one", failing::the_old_one_serves),
+        test("downtime::three_replacements_and_three_more_lose_nobody", nobody_is_lost),
+        test("downtime::releases_that_fail_lose_nobody_and_leave_the_old_one", failing::the_old_one_serves),
     ]
 }
 

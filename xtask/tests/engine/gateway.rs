@@ -22,15 +22,15 @@ const ORIGIN: &str = "https://app.example.com";
 /// Where `deploy.toml` takes more parameters of the rehearsal.
 const LAST_PARAMETER: &str = r#"DirectAccessCidr = "127.0.0.1/32""#;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let needed = needed(Names::Own, &[DOCKER, TAR]);
-    let trial = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
-        suite.trial(name, &needed, move |programs| prepared(programs, Names::Own, run))
+    let test = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
+        suite.test(name, &needed, move |programs| prepared(programs, Names::Own, run))
     };
     vec![
-        trial("gateway::what_is_asked_arrives_as_it_was_and_so_does_the_answer", arrives),
-        trial("gateway::a_page_of_ours_may_ask_and_only_who_has_signed_in_is_answered", signed_in),
-        trial("gateway::a_token_needs_the_scope_and_a_request_the_key", keys_and_scopes),
+        test("gateway::what_is_asked_arrives_as_it_was_and_so_does_the_answer", arrives),
+        test("gateway::a_page_of_ours_may_ask_and_only_who_has_signed_in_is_answered", signed_in),
+        test("gateway::a_token_needs_the_scope_and_a_request_the_key", keys_and_scopes),
     ]
 }
 

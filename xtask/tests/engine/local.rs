@@ -17,14 +17,14 @@ use crate::registry::{free_port, run};
 const IMAGE_LIMIT: u64 = 4_000_000;
 const COMPRESSED_LIMIT: usize = 2_000_000;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
-    let trial = |name, run: fn(&Programs) -> Result<()>| suite.trial(name, &[ENGINE, GIT, DOCKER, GZIP], run);
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
+    let test = |name, run: fn(&Programs) -> Result<()>| suite.test(name, &[ENGINE, GIT, DOCKER, GZIP], run);
     vec![
-        trial("local::a_release_is_started_left_alone_replaced_and_removed", lifecycle),
-        trial("local::an_image_that_does_not_start_leaves_the_old_one_serving", unhealthy),
-        trial("local::a_port_in_use_is_passed_by", port_taken),
-        trial("local::a_killed_handover_and_the_users_own_container_are_left_alone", killed),
-        trial("local::the_image_is_small_and_locked_down", image),
+        test("local::a_release_is_started_left_alone_replaced_and_removed", lifecycle),
+        test("local::an_image_that_does_not_start_leaves_the_old_one_serving", unhealthy),
+        test("local::a_port_in_use_is_passed_by", port_taken),
+        test("local::a_killed_handover_and_the_users_own_container_are_left_alone", killed),
+        test("local::the_image_is_small_and_locked_down", image),
     ]
 }
 

@@ -28,12 +28,12 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 const EVERYBODY: [Who; 7] =
     [Who::Reader, Who::Planner, Who::Pipeline, Who::CloudFormation, Who::Task, Who::TaskExecution, Who::Instance];
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let name = "permissions::every_role_does_what_it_has_to_and_is_refused_the_rest";
     let needed = ministack::needed(Names::Machine);
     vec![
-        suite.trial(name, needed, enforced),
-        suite.trial("permissions::bootstrap_makes_everything_and_then_nothing", needed, bootstrap::trial),
+        suite.test(name, needed, enforced),
+        suite.test("permissions::bootstrap_makes_everything_and_then_nothing", needed, bootstrap::test),
     ]
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn taken(root: &Caller, name: &str, role: &Role) -> Result<Caller> {
         iam(root, "PutRolePolicy", &fields)?;
     }
     let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
-    let fields = [("Action", "AssumeRole"), ("Version", "2011-06-15"), ("RoleArn", &arn), ("RoleSessionName", "trial")];
+    let fields = [("Action", "AssumeRole"), ("Version", "2011-06-15"), ("RoleArn", &arn), ("RoleSessionName", "suite")];
     let answer = well(root.form("sts", &fields)?, "AssumeRole")?;
     let part = |name: &str| {
         let (_, rest) = answer.split_once(&format!("<{name}>"))?;

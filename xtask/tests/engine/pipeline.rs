@@ -26,10 +26,10 @@ const COMMENTS: &[&str] = &["plan", "comment"];
 
 type Jobs = BTreeMap<String, Ended>;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     // What `.ci/run` does not find it would install.
     let needed = rehearsal::needed(Names::Machine, &[BASH, SHELLCHECK]);
-    vec![suite.trial("pipeline::from_a_fork_to_a_release_and_back", &needed, |programs| {
+    vec![suite.test("pipeline::from_a_fork_to_a_release_and_back", &needed, |programs| {
         programs.assert_named(SHELLCHECK);
         let fork = Fork::new(programs)?;
         whole(&fork).with_context(|| format!("the emulator's last words:\n{}", fork.emulator.log()))

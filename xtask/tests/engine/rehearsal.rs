@@ -19,15 +19,15 @@ const ORIGIN_HEADER: &str = "X-Origin-Verify";
 /// Largest image that the project allows itself; a changed layer cannot be larger.
 const IMAGE_LIMIT: u64 = 4_000_000;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
-    let trial = |name: &str, names: Names, run: fn(&Checkout, &Ministack) -> Result<()>| {
-        suite.trial(name, &needed(names, &[]), move |programs| prepared(programs, names, run))
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
+    let test = |name: &str, names: Names, run: fn(&Checkout, &Ministack) -> Result<()>| {
+        suite.test(name, &needed(names, &[]), move |programs| prepared(programs, names, run))
     };
     vec![
-        trial("rehearsal::nothing_then_everything_then_the_change_only", Names::Machine, releases),
-        trial("rehearsal::a_service_that_crashes_is_told_within_seconds_and_its_fix_is_not", Names::Machine, crash),
-        trial("rehearsal::an_attested_image_is_deployed_and_no_other", Names::Machine, attested),
-        trial("rehearsal::the_gateway_leads_to_the_tasks_and_nothing_else_does", Names::Own, gateway),
+        test("rehearsal::nothing_then_everything_then_the_change_only", Names::Machine, releases),
+        test("rehearsal::a_service_that_crashes_is_told_within_seconds_and_its_fix_is_not", Names::Machine, crash),
+        test("rehearsal::an_attested_image_is_deployed_and_no_other", Names::Machine, attested),
+        test("rehearsal::the_gateway_leads_to_the_tasks_and_nothing_else_does", Names::Own, gateway),
     ]
 }
 

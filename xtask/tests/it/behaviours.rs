@@ -21,7 +21,7 @@ fn every_behaviour_is_held_by_tests_that_exist() {
         let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
         assert!(!names.is_empty(), "point {number} has no test");
         for name in names {
-            // A function of that name, or a trial.
+            // A function of that name, or a named test.
             let there = sources.contains(&format!("fn {name}(")) || sources.contains(&format!("::{name}\""));
             assert!(there, "point {number} names {name}, which there is not");
         }

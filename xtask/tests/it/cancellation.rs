@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::counterparts::timing::Watched;
-use crate::counterparts::{Counterparts, World};
+use crate::fakes::timing::Watched;
+use crate::fakes::{Fakes, World};
 use crate::sandbox::{Ended, Sandbox};
 
 /// How many of a command's runs go on at the same time; most of a run is waiting.
@@ -45,8 +45,8 @@ impl Case {
         Self { arguments, world, files: Vec::new(), is_locked: false, is_planned: false, code: 0 }
     }
 
-    fn start(&self, watched: Option<Watched>) -> (Counterparts, Sandbox) {
-        let counterparts = Counterparts::start(World {
+    fn start(&self, watched: Option<Watched>) -> (Fakes, Sandbox) {
+        let fakes = Fakes::start(World {
             watched,
             slow: true,
             requests: Vec::new(),
@@ -54,20 +54,20 @@ impl Case {
             asked: Vec::new(),
             ..self.world.clone()
         });
-        let sandbox = counterparts.sandbox();
-        let address = counterparts.url().parse::<url::Url>().unwrap();
+        let sandbox = fakes.sandbox();
+        let address = fakes.url().parse::<url::Url>().unwrap();
         let port = address.port().unwrap().to_string();
         self.files.iter().for_each(|(path, text)| sandbox.write(path, &text.replace("{port}", &port)));
-        (counterparts, sandbox)
+        (fakes, sandbox)
     }
 
     /// Interrupts the command at each of its requests.
     pub(crate) fn at_every_request(&self) {
-        let (counterparts, sandbox) = self.start(None);
+        let (fakes, sandbox) = self.start(None);
         let whole = sandbox.run(self.arguments);
         assert_eq!(whole.code, self.code, "{}", whole.stderr);
         let (requests, wanted) = {
-            let world = counterparts.world();
+            let world = fakes.world();
             (world.requests.len(), Facts::of(&world))
         };
         assert!(requests >= 3 && !wanted.is_locked && wanted.stack != "under way", "{requests}: {wanted:?}");
@@ -95,7 +95,7 @@ impl Case {
     /// Interrupts the command at one request, and runs it again.
     fn at(&self, number: usize, wanted: &Facts) -> Result<(), String> {
         let (arrived, arrival) = mpsc::channel();
-        let (counterparts, sandbox) = self.start(Some(Watched { number, arrived }));
+        let (fakes, sandbox) = self.start(Some(Watched { number, arrived }));
         let mut tool = sandbox.start(self.arguments);
         let request = loop {
             match arrival.recv_timeout(Duration::from_millis(20)) {
@@ -108,14 +108,14 @@ impl Case {
         kill_process(Pid::from_child(&tool), Signal::INT).ok();
         let ended = sandbox.end(tool);
         let fail = |what: String| Err(format!("{request}: {what}\n{}", ended.stderr));
-        if let Err(what) = self.is_left_well(&ended, number, &counterparts.world()) {
+        if let Err(what) = self.is_left_well(&ended, number, &fakes.world()) {
             return fail(what);
         }
         let again = sandbox.run(self.arguments);
         if again.code != self.code {
             return fail(format!("the same command again ends with {}: {}", again.code, again.stderr));
         }
-        let facts = Facts::of(&counterparts.world());
+        let facts = Facts::of(&fakes.world());
         if facts != *wanted {
             return fail(format!("it is not as without an interruption: {facts:?}\nbut should be {wanted:?}"));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::counterparts::{Counterparts, Ending, World};
+use crate::fakes::{Ending, Fakes, World};
 use crate::sandbox::Sandbox;
 
 /// What a release may say, at most.
@@ -52,8 +52,8 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_release_says_all_of_it_but_an_error() {
-    let counterparts = Counterparts::start(World::default());
-    let sandbox = counterparts.sandbox();
+    let fakes = Fakes::start(World::default());
+    let sandbox = fakes.sandbox();
     for (change, nothing_to_do) in [("create", false), ("none", true)] {
         let object = sandbox.run(&["release", "--json"]).json();
         let unsaid = |key: &&str| *key == "error" || (nothing_to_do && ["changes", "cost", "release"].contains(key));
@@ -75,9 +75,9 @@ fn a_release_says_all_of_it_but_an_error() {
 
 #[test]
 fn a_failure_says_nothing_else_and_what_was_known_by_then() {
-    let broken = Counterparts::start(World { ending: Ending::RolledBack, ..World::default() });
+    let broken = Fakes::start(World { ending: Ending::RolledBack, ..World::default() });
     let refused =
-        Counterparts::start(World { push_refusal: Some("no basic auth credentials".to_owned()), ..World::default() });
+        Fakes::start(World { push_refusal: Some("no basic auth credentials".to_owned()), ..World::default() });
     for (sandbox, known) in
         [(broken.sandbox(), "digest"), (refused.sandbox(), "phases"), (Sandbox::new(), "environment")]
     {

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use wiremock::matchers::{any, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::counterparts::{Counterparts, World};
+use crate::fakes::{Fakes, World};
 use crate::sandbox::{Ended, Sandbox};
 
 /// A sandbox with configuration files, and no keys in its environment.
-fn sandbox(counterparts: &Counterparts, config: &str) -> Sandbox {
-    let sandbox = counterparts.sandbox().without("AWS_ACCESS_KEY_ID").without("AWS_SECRET_ACCESS_KEY");
+fn sandbox(fakes: &Fakes, config: &str) -> Sandbox {
+    let sandbox = fakes.sandbox().without("AWS_ACCESS_KEY_ID").without("AWS_SECRET_ACCESS_KEY");
     sandbox.write("home/.aws/config", config);
     sandbox
 }
@@ -38,10 +38,10 @@ fn container() -> (MockServer, SocketAddr) {
 
 #[test]
 fn a_profile_that_is_not_there_is_never_replaced_by_the_machines_own_role() {
-    let counterparts = Counterparts::start(World::default());
+    let fakes = Fakes::start(World::default());
     let (_container, address) = container();
     let given = format!("http://{address}/keys");
-    let on_machine = sandbox(&counterparts, "[profile work]\nregion = eu-central-1\n");
+    let on_machine = sandbox(&fakes, "[profile work]\nregion = eu-central-1\n");
     let on_machine = on_machine.with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &given);
     assert_eq!(on_machine.run(&["status"]).code, 0, "without a choice, the machine's role is taken");
     let ended = on_machine.with("AWS_PROFILE", "wrok").run(&["status", "--json"]);
@@ -54,7 +54,7 @@ fn a_profile_that_is_not_there_is_never_replaced_by_the_machines_own_role() {
 
 #[test]
 fn a_profile_with_a_gap_is_not_passed_over() {
-    let counterparts = Counterparts::start(World::default());
+    let fakes = Fakes::start(World::default());
     let (_container, address) = container();
     let given = format!("http://{address}/keys");
     for (config, gap) in [
@@ -62,7 +62,7 @@ fn a_profile_with_a_gap_is_not_passed_over() {
         ("[profile work]\nsso_account_id = 111122223333\nsso_role_name = a\nsso_region = eu-west-1\n", "sso_start_url"),
         ("[profile work]\naws_access_key_id = AKIDEXAMPLE\n", "aws_secret_access_key"),
     ] {
-        let on_machine = sandbox(&counterparts, config).with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &given);
+        let on_machine = sandbox(&fakes, config).with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &given);
         let ended = on_machine.with("AWS_PROFILE", "work").run(&["status", "--json"]);
         let error = error(&ended);
         assert_eq!((ended.code, &error["message"]), (3, &json!("the AWS profile work has an error")), "{error}");
@@ -72,9 +72,9 @@ fn a_profile_with_a_gap_is_not_passed_over() {
 
 #[test]
 fn a_credential_process_is_quoted_without_its_keys() {
-    let counterparts = Counterparts::start(World::default());
+    let fakes = Fakes::start(World::default());
     let process = "sh -c \"echo the vault is sealed, AKIAIOSFODNN7EXAMPLE >&2; exit 7\"";
-    let sandbox = sandbox(&counterparts, &format!("[profile work]\ncredential_process = {process}\n"));
+    let sandbox = sandbox(&fakes, &format!("[profile work]\ncredential_process = {process}\n"));
     let ended = sandbox.with("AWS_PROFILE", "work").with("PATH", "/bin:/usr/bin").run(&["status", "--json"]);
     assert_eq!(ended.code, 3);
     let error = error(&ended);
@@ -86,8 +86,8 @@ fn a_credential_process_is_quoted_without_its_keys() {
 
 #[test]
 fn a_credential_process_that_hangs_comes_to_an_end() {
-    let counterparts = Counterparts::start(World::default());
-    let sandbox = sandbox(&counterparts, "[profile work]\ncredential_process = sleep 40\n");
+    let fakes = Fakes::start(World::default());
+    let sandbox = sandbox(&fakes, "[profile work]\ncredential_process = sleep 40\n");
     let begun = Instant::now();
     let ended = sandbox.with("AWS_PROFILE", "work").with("PATH", "/bin:/usr/bin").run(&["status", "--json"]);
     assert!(begun.elapsed() < Duration::from_secs(38), "{:?}", begun.elapsed());
@@ -97,12 +97,12 @@ fn a_credential_process_that_hangs_comes_to_an_end() {
 
 #[test]
 fn who_has_not_signed_in_gets_the_command_for_it() {
-    let counterparts = Counterparts::start(World::default());
+    let fakes = Fakes::start(World::default());
     let sso = "[profile work]\nsso_session = company\nsso_account_id = 111122223333\nsso_role_name = deploy\n\
                [sso-session company]\nsso_start_url = https://company.example/start\nsso_region = eu-central-1\n";
     let login = "[profile work]\nlogin_session = arn:aws:iam::111122223333:user/ann\n";
     for (config, hint) in [(sso, "aws sso login --profile work"), (login, "aws login --profile work")] {
-        let ended = sandbox(&counterparts, config).with("AWS_PROFILE", "work").run(&["status", "--json"]);
+        let ended = sandbox(&fakes, config).with("AWS_PROFILE", "work").run(&["status", "--json"]);
         assert_eq!((ended.code, &error(&ended)["hint"]), (3, &json!(hint)), "{}", ended.stdout);
     }
 }
@@ -117,11 +117,11 @@ fn a_role_with_a_second_factor_gets_the_command_that_asks_for_it() {
         Mock::given(any()).respond_with(ResponseTemplate::new(403).set_body_string(denied)).mount(&server).await;
         server
     });
-    let counterparts = Counterparts::start(World::default());
+    let fakes = Fakes::start(World::default());
     let config = "[profile work]\nrole_arn = arn:aws:iam::111122223333:role/deploy\nsource_profile = keys\n\
                   mfa_serial = arn:aws:iam::111122223333:mfa/ann\nregion = eu-central-1\n\
                   [profile keys]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n";
-    let sandbox = sandbox(&counterparts, config).with("AWS_ENDPOINT_URL", &server.uri()).with("AWS_PROFILE", "work");
+    let sandbox = sandbox(&fakes, config).with("AWS_ENDPOINT_URL", &server.uri()).with("AWS_PROFILE", "work");
     let ended = sandbox.run(&["status", "--json"]);
     let error = error(&ended);
     assert_eq!(ended.code, 3, "{error}");
@@ -140,8 +140,8 @@ fn a_wrong_clock_is_told_with_its_minutes() {
         Mock::given(any()).respond_with(ResponseTemplate::new(400).set_body_string(skewed)).mount(&server).await;
         server
     });
-    let counterparts = Counterparts::start(World::default());
-    let ended = counterparts.sandbox().with("AWS_ENDPOINT_URL", &server.uri()).run(&["status", "--json"]);
+    let fakes = Fakes::start(World::default());
+    let ended = fakes.sandbox().with("AWS_ENDPOINT_URL", &server.uri()).run(&["status", "--json"]);
     let error = error(&ended);
     assert_eq!((ended.code, &error["kind"]), (3, &json!("clock")), "{error}");
     assert!(error["reason"].as_str().unwrap().starts_with("this machine's clock is 25 minutes behind"), "{error}");

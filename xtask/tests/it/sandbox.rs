@@ -180,7 +180,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     /// Exit code and both streams, without what differs from run to run.
-    pub(crate) fn transcript(&self) -> String {
+    pub(crate) fn snapshot(&self) -> String {
         let mut text = format!("exit {}\n", self.code);
         for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             if !stream.is_empty() {
@@ -231,7 +231,7 @@ fn redact(text: &str, folder: &Path) -> String {
     seconds(&now(&free(&text)))
 }
 
-/// Replaces moments of this run, in RFC 3339; those that the counterparts tell are of another year's first days.
+/// Replaces moments of this run, in RFC 3339; those that the fakes tell are of another year's first days.
 fn now(text: &str) -> String {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
     let fits = |part: &[u8]| {

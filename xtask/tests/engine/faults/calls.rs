@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::door::Way;
-use super::service::Manner;
+use super::link::Way;
+use super::service::Behaviour;
 
 /// What there is when the release begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,14 +267,14 @@ impl Fault {
     }
 
     /// At the endpoint.
-    pub(crate) fn manner(self) -> Manner {
+    pub(crate) fn behaviour(self) -> Behaviour {
         match self {
-            Self::Killed => Manner::Silent,
-            Self::Cut | Self::AnswerLost => Manner::HangsUp,
-            Self::Throttled(_) => Manner::Status(429),
-            Self::ServerError(_) => Manner::Status(500),
-            Self::Denied => Manner::Status(403),
-            Self::Expired | Self::ExpiredForGood => Manner::Status(401),
+            Self::Killed => Behaviour::Silent,
+            Self::Cut | Self::AnswerLost => Behaviour::HangsUp,
+            Self::Throttled(_) => Behaviour::Status(429),
+            Self::ServerError(_) => Behaviour::Status(500),
+            Self::Denied => Behaviour::Status(403),
+            Self::Expired | Self::ExpiredForGood => Behaviour::Status(401),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::calls::Start;
-use super::stage::Place;
+use super::setup::Place;
 
 /// Set to write the table instead of comparing it.
 const BLESS: &str = "BLESS_FAULTS";

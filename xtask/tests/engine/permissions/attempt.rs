@@ -36,7 +36,7 @@ pub(super) fn make(caller: &Caller, case: &Case) -> Result<Option<Answer>> {
         "cloudformation" => caller.form(service, &of_stack(action, first)),
         "sts" => caller.form(
             service,
-            &[("Action", action), ("Version", "2011-06-15"), ("RoleArn", &case.resource), ("RoleSessionName", "trial")],
+            &[("Action", action), ("Version", "2011-06-15"), ("RoleArn", &case.resource), ("RoleSessionName", "suite")],
         ),
         "iam" if action != "PassRole" => {
             let last = name.rsplit('/').next().unwrap_or_default();

@@ -195,7 +195,7 @@ fn bring_the_tool(target: &Path) -> Result<()> {
 fn instead(command: &str) -> Option<String> {
     let deny = "cargo install --locked cargo-deny@";
     if command == ".ci/run" {
-        // The whole of it is what runs this trial; these parts show that it starts in a clone.
+        // The whole of it is what runs this test; these parts show that it starts in a clone.
         return Some(".ci/run readme fmt shell".to_owned());
     }
     if let Some(version) = command.strip_prefix(deny) {

@@ -18,7 +18,7 @@ use super::trigger::Trigger;
 /// What started the run, and where it runs.
 pub(super) struct Run<'a> {
     pub(super) github: &'a GitHub,
-    /// What the trial may use.
+    /// What the test may use.
     pub(super) programs: &'a Programs,
     /// What a checkout brings.
     pub(super) repository: &'a Path,

@@ -4,8 +4,8 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Case;
-use crate::counterparts::ssm::Version;
-use crate::counterparts::{Counterparts, DIGEST, Ending, OTHER_DIGEST, World};
+use crate::fakes::ssm::Version;
+use crate::fakes::{DIGEST, Ending, Fakes, OTHER_DIGEST, World};
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 use crate::sources::root;
 
@@ -22,14 +22,14 @@ pub(super) fn lock_of(id: &str) -> Version {
 
 /// A world in which these commands were run.
 fn after(world: World, commands: &[&[&str]], between: fn(&Sandbox)) -> (World, Sandbox) {
-    let counterparts = Counterparts::start(world);
-    let sandbox = counterparts.sandbox();
+    let fakes = Fakes::start(world);
+    let sandbox = fakes.sandbox();
     for command in commands {
         let ended = sandbox.run(command);
         assert_eq!(ended.code, 0, "{}", ended.stderr);
         between(&sandbox);
     }
-    let world = counterparts.world().clone();
+    let world = fakes.world().clone();
     (world, sandbox)
 }
 

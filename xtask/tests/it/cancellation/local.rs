@@ -1,7 +1,7 @@
 //! `release --local`, on an engine that a container of an earlier release runs on, or none.
 
 use super::Case;
-use crate::counterparts::{OTHER_DIGEST, World};
+use crate::fakes::{OTHER_DIGEST, World};
 
 /// The service of the fakes, at the port that every container is published at.
 const SETTINGS: &str = r#"[service]
@@ -30,9 +30,9 @@ fn the_first_local_release() {
 #[test]
 fn a_local_release_that_takes_over() {
     let case = case(World::default());
-    let (counterparts, sandbox) = case.start(None);
+    let (fakes, sandbox) = case.start(None);
     assert_eq!(sandbox.run(case.arguments).code, 0);
-    let mut world = counterparts.world().clone();
+    let mut world = fakes.world().clone();
     // What runs is another image.
     world.containers[0].body["Image"] = OTHER_DIGEST.into();
     world.serves = Some(OTHER_DIGEST.to_owned());
