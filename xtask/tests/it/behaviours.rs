@@ -10,7 +10,7 @@ const PATH: &str = "docs/behaviours.md";
 const POINTS: usize = 19;
 
 #[test]
-fn every_behaviour_is_held_by_tests_that_exist() {
+fn every_behaviour_names_tests_that_exist() {
     let text = fs::read_to_string(root().join(PATH)).unwrap();
     let sources: String = sources::all().into_iter().map(|source| source.text).collect();
     let mut points = BTreeSet::new();

@@ -112,23 +112,23 @@ fn deploy_json(world: World) -> After {
 
 /// What mostly waits.
 #[test]
-fn what_takes_long_runs_together() {
+fn slow_cases_run_in_parallel() {
     let cases: &[fn()] = &[
         delays::a_deployment_ends_as_its_stack_does_however_late_either_is_shown,
         delays::so_does_every_other_operation,
         delays::a_rollback_to_an_earlier_release_is_followed_too,
         lost_answers::a_proxys_answer_is_no_refusal,
         lost_answers::half_a_minute_of_throttling_delays_and_decides_nothing,
-        lost_answers::a_change_set_whose_answer_is_lost_is_looked_for,
+        lost_answers::a_change_set_whose_response_is_lost_is_found,
         lost_answers::an_answer_to_a_waiting_deployment_is_repeated_until_it_arrives,
         lost_answers::a_connection_that_is_cut_is_taken_up_with_the_same_token,
-        services::tasks_that_cannot_be_placed_are_told_in_ecs_words_within_seconds_and_at_the_end,
-        crashes::a_crash_loop_is_told_within_seconds_with_exit_code_and_log,
-        crashes::what_can_only_fail_is_given_up,
+        services::tasks_that_cannot_be_placed_are_reported_in_ecs_words_within_seconds_and_at_the_end,
+        crashes::a_crash_loop_is_reported_within_seconds_with_exit_code_and_log,
+        crashes::a_deployment_that_can_only_fail_is_given_up,
         crashes::a_healthy_roll_is_never_called_hopeless,
-        crashes::what_may_yet_work_is_not_given_up,
-        crashes::whoever_may_not_ask_ecs_is_told_once_and_the_stack_decides,
-        crashes::where_the_service_cannot_be_read_its_task_definition_tells_new_tasks_from_old,
+        crashes::a_deployment_that_may_still_succeed_is_not_given_up,
+        crashes::without_permission_for_ecs_one_note_is_shown_and_the_stack_decides,
+        crashes::without_the_service_new_tasks_are_recognised_by_their_task_definition,
         crashes::an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked,
         change_sets::a_change_set_that_is_not_shown_at_first_is_waited_for,
         change_sets::one_that_stays_pending_is_said_and_can_be_interrupted,

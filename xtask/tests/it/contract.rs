@@ -29,7 +29,7 @@ const RELEASE: [&str; 16] = [
 const ERROR: [&str; 5] = ["kind", "message", "resource", "reason", "hint"];
 
 #[test]
-fn several_problems_are_told_one_by_one() {
+fn several_problems_are_listed_one_by_one() {
     let sandbox = Sandbox::new();
     sandbox.remove("infra/backend.yaml");
     for command in ["release", "doctor"] {
@@ -51,7 +51,7 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_release_says_all_of_it_but_an_error() {
+fn a_release_reports_everything_but_an_error() {
     let fakes = Fakes::start(World::default());
     let sandbox = fakes.sandbox();
     for (change, nothing_to_do) in [("create", false), ("none", true)] {
@@ -74,7 +74,7 @@ fn a_release_says_all_of_it_but_an_error() {
 }
 
 #[test]
-fn a_failure_says_nothing_else_and_what_was_known_by_then() {
+fn a_failed_release_reports_what_was_known_by_then() {
     let broken = Fakes::start(World { ending: Ending::RolledBack, ..World::default() });
     let refused =
         Fakes::start(World { push_refusal: Some("no basic auth credentials".to_owned()), ..World::default() });

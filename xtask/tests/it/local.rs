@@ -73,7 +73,7 @@ fn scene(image: &'static str, call: usize, signal: Signal) -> Option<(Engine, Sa
 }
 
 #[test]
-fn a_release_that_is_killed_at_any_call_leaves_what_the_next_one_completes() {
+fn a_release_killed_at_any_call_is_completed_by_the_next_one() {
     let mut calls = Vec::new();
     for call in 1.. {
         let Some((engine, sandbox, port, _, at)) = scene(NEW, call, Signal::KILL) else { break };
@@ -92,7 +92,7 @@ fn a_release_that_is_killed_at_any_call_leaves_what_the_next_one_completes() {
 }
 
 #[test]
-fn nor_does_a_bad_image_whose_release_is_killed_cost_the_service_that_served() {
+fn killing_the_release_of_a_bad_image_keeps_the_old_service() {
     for call in 1.. {
         let Some((engine, sandbox, port, _, at)) = scene(BAD, call, Signal::KILL) else { break };
         assert!(serves(port), "killed at call {call}, {at}");
@@ -118,7 +118,7 @@ fn a_release_that_is_interrupted_at_any_call_ends_with_one_container_that_serves
 }
 
 #[test]
-fn a_handover_of_which_the_new_half_fails_gives_the_port_back() {
+fn a_failed_handover_returns_the_port_to_the_old_container() {
     let (engine, port) = (Engine::start(), free_port());
     let sandbox = checkout(&engine, port);
     engine.state().image = OLD;
@@ -137,7 +137,7 @@ fn a_handover_of_which_the_new_half_fails_gives_the_port_back() {
 }
 
 #[test]
-fn the_users_own_containers_under_our_names_stay() {
+fn containers_of_the_user_with_our_names_stay() {
     let (engine, port) = (Engine::start(), free_port());
     let sandbox = checkout(&engine, port);
     well(&sandbox.run(&RELEASE));
@@ -211,7 +211,7 @@ fn a_wait_for_another_release_is_announced_and_can_be_interrupted() {
 }
 
 #[test]
-fn a_busy_port_is_passed_by_in_the_words_of_every_engine() {
+fn a_busy_port_is_skipped_whatever_the_engines_message() {
     for words in [
         "driver failed programming external connectivity: Bind for 127.0.0.1:8080 failed: port is already allocated",
         "Ports are not available: exposing port TCP 127.0.0.1:8080 -> 0.0.0.0:0: listen tcp 127.0.0.1:8080: bind: An \
@@ -232,7 +232,7 @@ fn a_busy_port_is_passed_by_in_the_words_of_every_engine() {
 }
 
 #[test]
-fn a_full_disk_of_the_engine_names_what_makes_room() {
+fn a_full_disk_of_the_engine_is_reported_with_the_command_that_frees_space() {
     let (engine, port) = (Engine::start(), free_port());
     engine.state().refuse_creation = Some("mkdir /var/lib/docker/overlay2/1: no space left on device");
     let failed = checkout(&engine, port).run(&RELEASE);
@@ -243,7 +243,7 @@ fn a_full_disk_of_the_engine_names_what_makes_room() {
 }
 
 #[test]
-fn images_of_others_stay() {
+fn images_used_by_other_checkouts_stay() {
     let (engine, port) = (Engine::start(), free_port());
     let (one, two) = (checkout(&engine, port), checkout(&engine, port));
     let images = ["destroy", "--local", "--images", "--yes", "--json"];

@@ -29,7 +29,7 @@ fn a_release_goes_through_the_proxy_with_everything_it_asks() {
 }
 
 #[test]
-fn what_no_proxy_names_is_asked_directly() {
+fn hosts_in_no_proxy_are_reached_directly() {
     let fakes = Fakes::start(World::default());
     // Leads to this machine, and is none of its loopback addresses.
     let direct = format!("http://0.0.0.0:{}", fakes.address().port());

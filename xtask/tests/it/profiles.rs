@@ -37,7 +37,7 @@ fn container() -> (MockServer, SocketAddr) {
 }
 
 #[test]
-fn a_profile_that_is_not_there_is_never_replaced_by_the_machines_own_role() {
+fn a_missing_profile_is_never_replaced_by_the_machines_role() {
     let fakes = Fakes::start(World::default());
     let (_container, address) = container();
     let given = format!("http://{address}/keys");
@@ -96,7 +96,7 @@ fn a_credential_process_that_hangs_comes_to_an_end() {
 }
 
 #[test]
-fn who_has_not_signed_in_gets_the_command_for_it() {
+fn an_expired_session_is_reported_with_the_login_command() {
     let fakes = Fakes::start(World::default());
     let sso = "[profile work]\nsso_session = company\nsso_account_id = 111122223333\nsso_role_name = deploy\n\
                [sso-session company]\nsso_start_url = https://company.example/start\nsso_region = eu-central-1\n";
@@ -130,7 +130,7 @@ fn a_role_with_a_second_factor_gets_the_command_that_asks_for_it() {
 }
 
 #[test]
-fn a_wrong_clock_is_told_with_its_minutes() {
+fn a_wrong_clock_is_reported_in_minutes() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime.block_on(async {
         let server = MockServer::builder().start().await;

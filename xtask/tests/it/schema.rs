@@ -60,7 +60,7 @@ fn the_schema_is_one() {
 }
 
 #[test]
-fn what_does_not_keep_to_it_is_found() {
+fn violations_of_the_schema_are_found() {
     let good = json!({"ok": true, "seconds": 0.5, "change": "none"});
     check(&good);
     for (key, value) in [

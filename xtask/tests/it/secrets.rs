@@ -29,7 +29,7 @@ fn with_secrets(fakes: &Fakes) -> Sandbox {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_release_keeps_its_secrets() {
+fn a_release_shows_no_secrets() {
     let fakes = Fakes::start(World { password: PASSWORD.to_owned(), ..World::default() });
     let sandbox = with_secrets(&fakes);
     check(&sandbox, &["release", "dev"], 0);
@@ -43,7 +43,7 @@ fn a_release_keeps_its_secrets() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_failure_keeps_them_too() {
+fn a_failed_release_shows_no_secrets() {
     let refusal = Some("unauthorized: authentication required".to_owned());
     let world = World { password: PASSWORD.to_owned(), push_refusal: refusal, ..World::default() };
     let fakes = Fakes::start(world);
@@ -52,7 +52,7 @@ fn a_failure_keeps_them_too() {
 }
 
 #[test]
-fn an_endpoint_that_does_not_answer_is_told_without_them() {
+fn an_unreachable_endpoint_is_reported_without_secrets() {
     let fakes = Fakes::start(World::default());
     let sandbox = with_secrets(&fakes).with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     check(&sandbox, &["status", "dev"], 1);

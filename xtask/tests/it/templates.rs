@@ -114,7 +114,7 @@ fn a_new_port_of_the_container_makes_no_new_target_group() {
 
 /// The tool has CloudFormation turn an update back at these; one that is on where nobody asks would block every release.
 #[test]
-fn an_alarm_to_turn_back_at_is_quiet_while_nobody_asks() {
+fn a_rollback_alarm_is_quiet_without_traffic() {
     for (name, template) in services() {
         let outputs = template["Outputs"].as_object().unwrap();
         let alarms: Vec<_> = outputs.iter().filter(|(output, _)| output.starts_with("RollbackAlarm")).collect();

@@ -31,7 +31,7 @@ fn actions(job: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn nothing_is_permitted_that_is_not_said() {
+fn every_job_declares_its_permissions() {
     for (name, workflow) in workflows() {
         assert_eq!(workflow["permissions"], serde_json::json!({}), "{name}");
     }

@@ -95,21 +95,21 @@ fn a_removal() {
 }
 
 #[test]
-fn what_is_not_needed_any_more() {
+fn images_that_are_no_longer_needed() {
     let world = World { old_images: [DIGEST, OTHER_DIGEST].map(str::to_owned).into(), ..released_twice() };
     let case = Case::of(&["prune", "--yes"], world);
     Case { files: vec![("deploy.toml", other_port())], ..case }.at_every_request();
 }
 
 #[test]
-fn somebody_elses_lock() {
+fn a_lock_of_another_holder() {
     let mut world = released();
     world.journal.insert(LOCK.to_owned(), vec![lock_of("one")]);
     Case { is_locked: true, ..Case::of(&["unlock", "--yes"], world) }.at_every_request();
 }
 
 #[test]
-fn what_comes_before_a_first_release() {
+fn bootstrap_before_the_first_release() {
     let template = fs::read_to_string(root().join("infra/bootstrap.yaml")).unwrap();
     let case = Case::of(&["bootstrap", "dev", "--yes"], World::default());
     Case { files: vec![("infra/bootstrap.yaml", template)], ..case }.at_every_request();

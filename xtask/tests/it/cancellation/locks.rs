@@ -45,7 +45,7 @@ fn interrupted_twice_at(request: &str) -> (Fakes, Ended) {
 
 /// Field case A3: whoever insists on an end leaves no lock either.
 #[test]
-fn a_second_signal_leaves_no_lock_and_says_what_may_go_on() {
+fn a_second_signal_leaves_no_lock_and_says_what_may_still_run() {
     interrupted_twice_at("ssm:PutParameter");
     let (fakes, ended) = interrupted_twice_at(":ExecuteChangeSet");
     assert!(fakes.world().under_way.is_some());
@@ -56,7 +56,7 @@ fn a_second_signal_leaves_no_lock_and_says_what_may_go_on() {
 
 /// Field case A3: and where it cannot be given back, that is what is said.
 #[test]
-fn a_lock_that_cannot_be_given_back_is_told() {
+fn a_lock_that_cannot_be_released_is_reported() {
     let world = World { denied: Some("DeleteParameter"), ..World::default() };
     let fakes = Fakes::start(world);
     let ended = fakes.sandbox().run(&["release"]);
@@ -142,7 +142,7 @@ fn a_repository_without_a_policy_is_given_one_and_another_policy_is_left_alone()
 
 /// Field case A9: a store of inputs that was cut short, and then a template with another name.
 #[test]
-fn what_was_stored_in_part_does_not_spoil_what_is_stored_later() {
+fn partially_stored_inputs_do_not_spoil_later_ones() {
     // Text that hardly compresses, so that there are several pieces.
     let noise: String = (0..6000_u32).map(|number| format!("{:08x}", number.wrapping_mul(2_654_435_761))).collect();
     let template = |sandbox: &Sandbox| {

@@ -28,7 +28,7 @@ fn run(world: World, arguments: &[&str]) -> After {
 }
 
 #[test]
-fn what_is_proved_goes_on() {
+fn a_verified_deployment_continues() {
     let after = run(waiting("UPDATE_COMPLETE", 1800), &PROVED);
     assert_eq!(after.ended.code, 0, "{}", after.words());
     assert_eq!(after.calls(), ["CreateChangeSet UPDATE", EXECUTED, "CONTINUE hook-1"]);
@@ -38,7 +38,7 @@ fn what_is_proved_goes_on() {
 }
 
 #[test]
-fn another_digest_goes_back_and_is_told() {
+fn another_digest_rolls_back_and_is_reported() {
     let mut world = waiting("UPDATE_COMPLETE", 22);
     world.staged.as_mut().unwrap().runs = "sha256:another".to_owned();
     let after = run(world, &PROVED);
@@ -55,7 +55,7 @@ fn another_digest_goes_back_and_is_told() {
 }
 
 #[test]
-fn what_does_not_answer_goes_back_and_what_it_says_is_told_without_the_secret() {
+fn a_service_that_does_not_answer_rolls_back_and_its_words_are_shown_without_the_secret() {
     let mut world = waiting("UPDATE_COMPLETE", 21);
     world.staged.as_mut().unwrap().echoes = true;
     let after = run(world, &PROVED);
@@ -66,7 +66,7 @@ fn what_does_not_answer_goes_back_and_what_it_says_is_told_without_the_secret() 
 }
 
 #[test]
-fn a_secret_that_may_not_be_read_goes_back_at_once_and_is_told() {
+fn a_secret_that_cannot_be_read_rolls_back_at_once_and_is_reported() {
     let faults = vec![Fault::of(Kind::Denied, "GetSecretValue")];
     let after = run(World { faults, ..waiting("UPDATE_COMPLETE", 1800) }, &PROVED);
     assert_eq!(after.calls()[2..], ["ROLLBACK hook-1"], "{}", after.words());

@@ -35,7 +35,7 @@ fn looked_back(status: &str, said: &[ResourceEvent], world: impl Fn(World) -> Wo
 }
 
 #[test]
-fn the_real_cause_comes_before_what_was_cancelled_with_its_place_and_its_page() {
+fn the_real_cause_comes_before_cancelled_resources_with_location_and_console_link() {
     let error = error(failing(&[CANCELLED, REAL]));
     assert_eq!(error["resource"], "Queue (AWS::SQS::Queue)");
     assert_eq!(error["reason"], REASON);
@@ -49,14 +49,14 @@ fn the_real_cause_comes_before_what_was_cancelled_with_its_place_and_its_page() 
 }
 
 #[test]
-fn what_only_speaks_of_cancelling_may_be_the_cause() {
+fn a_reason_that_mentions_cancellation_may_be_the_cause() {
     let reason = "The deployment was cancelled by its circuit breaker";
     let error = error(failing(&[(1, "Queue", "AWS::Test::Thing", "q", "UPDATE_FAILED", reason)]));
     assert_eq!(error["reason"], reason);
 }
 
 #[test]
-fn denied_describe_events_does_not_hide_what_the_history_tells() {
+fn denied_describe_events_does_not_hide_the_stacks_history() {
     let faults = vec![Fault::of(Kind::Denied, "DescribeEvents")];
     let error = error(World { faults, ..failing(&[CANCELLED, REAL]) });
     assert_eq!((&error["reason"], &error["notes"]), (&REASON.into(), &Value::Null), "{error}");
@@ -159,7 +159,7 @@ fn a_log_that_may_not_be_read_is_one_line_each_and_the_cause_stays() {
 }
 
 #[test]
-fn a_rollback_that_failed_names_what_holds_it_and_what_began_it() {
+fn a_failed_rollback_names_the_blocking_resource_and_the_first_cause() {
     let own = |status| (0, "rest-api-dev", OWN, STACK, status, "");
     let queue = |reason| (0, "Queue", "AWS::SQS::Queue", "q", "UPDATE_FAILED", reason);
     let topic = |status, reason| (0, "Topic", "AWS::SNS::Topic", "t", status, reason);

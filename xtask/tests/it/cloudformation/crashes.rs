@@ -40,7 +40,7 @@ fn is_given_up(service: World) -> Value {
 /// What ends an update that was given up says nothing of its cause.
 const CANCELLED: ResourceEvent = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", "Resource update cancelled");
 
-pub(super) fn a_crash_loop_is_told_within_seconds_with_exit_code_and_log() {
+pub(super) fn a_crash_loop_is_reported_within_seconds_with_exit_code_and_log() {
     let deployments = vec![Deployment::of(OLD), Deployment::of(NEW)];
     let told = Service { deployments, stopped: crashed(&["a1", "b2"]), ..Service::default() };
     let error = is_given_up(service(&[CANCELLED], told, End::RolledBack, 9));
@@ -50,7 +50,7 @@ pub(super) fn a_crash_loop_is_told_within_seconds_with_exit_code_and_log() {
     assert_eq!(error["place"], serde_json::json!({"file": "infra/backend.yaml", "line": 9}));
 }
 
-pub(super) fn what_can_only_fail_is_given_up() {
+pub(super) fn a_deployment_that_can_only_fail_is_given_up() {
     let pull = "CannotPullContainerError: manifest unknown";
     let unpulled = |id| Stopped { code: "TaskFailedToStart", reason: pull, exit: 0, ..Stopped::crashed(id) };
     let given_up = Some("ECS deployment circuit breaker: tasks failed to start.");
@@ -99,7 +99,7 @@ pub(super) fn a_healthy_roll_is_never_called_hopeless() {
     assert!(was_told(&after) && !after.words().contains("stopped"), "{}", after.words());
 }
 
-pub(super) fn what_may_yet_work_is_not_given_up() {
+pub(super) fn a_deployment_that_may_still_succeed_is_not_given_up() {
     let before = Deployment { failed: 7, ..Deployment::of(OLD) };
     let cases = [
         (
@@ -137,7 +137,7 @@ pub(super) fn what_may_yet_work_is_not_given_up() {
     });
 }
 
-pub(super) fn whoever_may_not_ask_ecs_is_told_once_and_the_stack_decides() {
+pub(super) fn without_permission_for_ecs_one_note_is_shown_and_the_stack_decides() {
     let told = Service { stopped: crashed(&["a1", "b2"]), ..Service::default() };
     let denied = Fault { times: 1, ..Fault::of(Kind::Denied, "DescribeServices") };
     let after = goes_on("denied", World { faults: vec![denied], ..service(&[], told, End::Done, 9) });
@@ -146,7 +146,7 @@ pub(super) fn whoever_may_not_ask_ecs_is_told_once_and_the_stack_decides() {
 }
 
 /// An emulator's answers cannot be read: the template's task definition tells the new tasks from the old ones.
-pub(super) fn where_the_service_cannot_be_read_its_task_definition_tells_new_tasks_from_old() {
+pub(super) fn without_the_service_new_tasks_are_recognised_by_their_task_definition() {
     side_by_side(&[true, false], |is_new| {
         let definition =
             if *is_new { DEFINITION } else { "arn:aws:ecs:eu-central-1:111122223333:task-definition/rest-api:8" };
@@ -196,7 +196,7 @@ fn a_service_that_crashes_after_its_stack_is_done_is_noticed_too() {
 }
 
 #[test]
-fn what_ecs_takes_back_by_itself_is_told_in_its_own_words() {
+fn a_rollback_by_ecs_is_reported_in_its_own_words() {
     let failed = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", "the deployment was rolled back");
     let taken_back = Some(("Service deployment rolled back because an alarm went off", "rest-api-5xx"));
     let told = Service { taken_back, ..Service::default() };

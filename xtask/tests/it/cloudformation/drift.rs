@@ -8,7 +8,7 @@ fn detected(compared: Vec<&'static str>) -> After {
 }
 
 #[test]
-fn what_was_not_compared_at_all_is_a_failure() {
+fn a_missing_comparison_is_a_failure() {
     let after = detected(Vec::new());
     assert_eq!(after.ended.code, 1, "{}", after.words());
     assert!(after.words().contains("error: stack rest-api-dev was not compared"), "{}", after.words());
@@ -17,7 +17,7 @@ fn what_was_not_compared_at_all_is_a_failure() {
 }
 
 #[test]
-fn what_was_compared_in_part_is_said_to_be_so() {
+fn a_partial_comparison_is_reported_as_partial() {
     let after = detected(vec!["Topic"]);
     assert_eq!(after.ended.code, 0, "{}", after.words());
     assert!(after.words().contains("is as its template says, as far as it was compared"), "{}", after.words());

@@ -52,7 +52,7 @@ pub(super) fn a_connection_that_is_cut_is_taken_up_with_the_same_token() {
     });
 }
 
-pub(super) fn a_change_set_whose_answer_is_lost_is_looked_for() {
+pub(super) fn a_change_set_whose_response_is_lost_is_found() {
     side_by_side(&[true, false], |done| {
         let fault = Fault { done: *done, ..Fault::of(Kind::Html502, "CreateChangeSet") };
         let after = deploy(World { faults: vec![fault], ..world(stack("UPDATE_COMPLETE")) });

@@ -16,7 +16,7 @@ fn a_dead_stack_is_deleted_and_created_again_in_the_same_run() {
 }
 
 #[test]
-fn why_the_earlier_attempt_failed_is_told_before_a_dead_stack_is_given_up() {
+fn the_earlier_failure_is_reported_before_a_dead_stack_is_deleted() {
     let timeline = stack("ROLLBACK_COMPLETE").told(&[
         (0, "Queue", "AWS::SQS::Queue", "", "CREATE_FAILED", "Resource creation cancelled"),
         (0, "Gateway", "AWS::Test::Thing", "", "CREATE_FAILED", "the account has too many gateways"),
@@ -48,7 +48,7 @@ fn a_replaced_user_pool_stops_a_release_unless_it_is_allowed_by_name() {
 }
 
 #[test]
-fn a_rollback_that_got_stuck_goes_on_without_what_is_given_up_by_name() {
+fn a_stuck_rollback_continues_without_the_resources_that_are_skipped() {
     let after = run(world(stack("UPDATE_ROLLBACK_FAILED")), &[&RECOVER[..], &["--skip", "Queue"]].concat());
     assert_eq!(after.ended.json()["stack_status"], "UPDATE_ROLLBACK_COMPLETE", "{}", after.words());
     assert_eq!(after.calls(), ["ContinueUpdateRollback Queue"]);
@@ -70,7 +70,7 @@ fn a_rollback_that_sticks_again_needs_a_human() {
 }
 
 #[test]
-fn what_is_under_way_is_cancelled_or_deleted() {
+fn a_running_operation_is_cancelled_or_deleted() {
     let cases = [
         ("UPDATE_IN_PROGRESS", "CancelUpdateStack", "UPDATE_ROLLBACK_COMPLETE"),
         ("CREATE_IN_PROGRESS", "DeleteStack", "DELETE_COMPLETE"),

@@ -85,7 +85,7 @@ fn states_that_take_no_release_are_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn what_is_under_way_is_followed_to_its_end_first_unless_told_not_to() {
+fn a_running_operation_is_followed_first_unless_no_follow_is_given() {
     let after = deploy_json(world(stack("UPDATE_IN_PROGRESS")));
     assert_eq!(after.ended.json()["change"], "update", "{}", after.words());
     assert_eq!(after.calls(), ["CreateChangeSet UPDATE", EXECUTED]);

@@ -15,7 +15,7 @@ fn service(said: &[ResourceEvent], service: Service, end: End) -> World {
     World { service: Some(service), ..world(Timeline { said, step, end, ..stack("UPDATE_COMPLETE") }) }
 }
 
-pub(super) fn tasks_that_cannot_be_placed_are_told_in_ecs_words_within_seconds_and_at_the_end() {
+pub(super) fn tasks_that_cannot_be_placed_are_reported_in_ecs_words_within_seconds_and_at_the_end() {
     let failed = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", "Exceeded attempts to wait");
     let told = Service { events: vec![UNPLACED], ..Service::default() };
     let after = run(service(&[failed], told, End::RolledBack), &DEPLOY[..5]);
@@ -28,7 +28,7 @@ pub(super) fn tasks_that_cannot_be_placed_are_told_in_ecs_words_within_seconds_a
 }
 
 #[test]
-fn a_stack_that_somebody_else_deletes_meanwhile_is_gone() {
+fn a_stack_deleted_by_another_user_meanwhile_is_reported_as_gone() {
     let after = deploy_json(world(Timeline { end: End::Deleted, ..stack("UPDATE_COMPLETE") }));
     assert_eq!((after.ended.code, &after.error()["kind"]), (5, &"gone".into()), "{}", after.words());
 }
@@ -41,7 +41,7 @@ fn a_deployment_without_a_smoke_test_needs_no_url() {
 }
 
 #[test]
-fn termination_protection_is_found_before_anybody_is_asked() {
+fn termination_protection_is_found_before_the_confirmation() {
     let cases: [(&str, &[&str]); 3] = [
         ("UPDATE_COMPLETE", &["destroy", "dev", "--yes", "--json"]),
         ("ROLLBACK_COMPLETE", &["deploy", "dev", "--image", IMAGE, "--yes", "--json"]),

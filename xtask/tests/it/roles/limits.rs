@@ -172,7 +172,7 @@ const UNSEEN: [(&str, &str); 18] = [
 
 /// The types of these two are compared with what there is, by what whoever asks may see.
 #[test]
-fn whoever_looks_sees_the_configuration_of_what_a_stack_has() {
+fn the_reading_role_sees_the_configuration_of_the_stacks_resources() {
     let mut types = BTreeSet::new();
     for file in ["api-backend.yaml", "api-backend-fargate.yaml"] {
         let template = template::load(&template::directory().join(file)).unwrap();

@@ -44,7 +44,7 @@ fn once(transcript: &str) -> String {
 }
 
 #[test]
-fn what_is_right_goes_on_to_the_users() {
+fn a_verified_version_reaches_the_users() {
     let (fakes, sandbox) = about_to_change(Staged::of(DIGEST, 1800));
     let ended = sandbox.run(&["deploy", "dev", "--image", &image(DIGEST)]);
     without_the_secret(&ended, &sandbox);
@@ -76,7 +76,7 @@ fn what_is_right_goes_on_to_the_users() {
 }
 
 #[test]
-fn what_is_wrong_goes_back_before_any_user_sees_it() {
+fn a_wrong_version_rolls_back_before_any_user_sees_it() {
     let other = format!("sha256:{}", "6".repeat(64));
     let (fakes, sandbox) = about_to_change(Staged::of(&other, 22));
     let ended = sandbox.run(&["deploy", "dev", "--image", &image(DIGEST), "--json", "--verbose"]);
@@ -119,7 +119,7 @@ fn what_is_wrong_goes_back_before_any_user_sees_it() {
 }
 
 #[test]
-fn whoever_stops_it_meanwhile_is_told_and_takes_it_up_again() {
+fn an_interrupted_verification_is_reported_and_resumed() {
     let (fakes, sandbox) = about_to_change(Staged::of("sha256:not-yet", 1800));
     let deploy = ["deploy", "dev", "--image", &image(DIGEST)];
     let tool = sandbox.start(&deploy);
@@ -144,7 +144,7 @@ fn whoever_stops_it_meanwhile_is_told_and_takes_it_up_again() {
 }
 
 #[test]
-fn whoever_only_watches_is_told_who_proves() {
+fn a_follower_is_told_which_run_verifies() {
     let (fakes, sandbox) = about_to_change(Staged::of(DIGEST, 1800));
     fakes.world().stack = "UPDATE_IN_PROGRESS".to_owned();
     let tool = sandbox.start(&["events", "dev", "--follow"]);

@@ -119,7 +119,7 @@ fn the_first_time_and_the_second() {
 }
 
 #[test]
-fn what_the_account_has_is_left_alone() {
+fn existing_resources_of_the_account_are_left_alone() {
     let logging_role = Some("arn:aws:iam::111122223333:role/logging");
     let fakes = Fakes::start(World { provider: true, repository: Some(BTreeMap::new()), logging_role, ..account() });
     let sandbox = sandbox(&fakes);
@@ -162,7 +162,7 @@ fn what_the_account_has_is_left_alone() {
 }
 
 #[test]
-fn what_is_refused_stops_it() {
+fn a_refused_deployment_stops() {
     let fakes = Fakes::start(World { denied: Some("GetOpenIDConnectProvider"), ..account() });
     let sandbox = sandbox(&fakes);
     assert_snapshot!(bootstrap(&sandbox, &["--yes"]), @r"

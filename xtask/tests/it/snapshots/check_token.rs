@@ -24,7 +24,7 @@ fn token(environment: &str, end: i64) -> String {
 }
 
 #[test]
-fn a_token_is_held_against_the_trust_before_it_is_tried() {
+fn check_token_compares_a_token_with_the_trust_policy() {
     let fakes = Fakes::start(account());
     let sandbox = sandbox(&fakes);
     let far = 4_102_444_800;

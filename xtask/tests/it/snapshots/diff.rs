@@ -59,7 +59,7 @@ pub(super) fn only_read(fakes: &Fakes) {
 }
 
 #[test]
-fn a_change_that_replaces_and_loses_is_told_by_reading_only() {
+fn diff_reports_replacements_and_data_loss_by_reading_only() {
     let other = TEMPLATE.replace("[email]", "[phone_number]");
     let (fakes, sandbox) = started(released("UPDATE_COMPLETE"), &other);
     assert_snapshot!(sandbox.run(&["diff", "--out", "diff.md"]).snapshot(), @r"
@@ -137,7 +137,7 @@ fn an_image_that_the_registry_has_is_named() {
 }
 
 #[test]
-fn states_and_refusals_are_told_beside_the_difference() {
+fn states_and_refusals_are_reported_with_the_difference() {
     let (_fakes, sandbox) = started(released("UPDATE_IN_PROGRESS"), TEMPLATE);
     let under_way = sandbox.run(&["diff"]).snapshot();
     assert!(under_way.contains("note: stack rest-api-dev is UPDATE_IN_PROGRESS; what is under way"), "{under_way}");

@@ -59,7 +59,7 @@ fn permissions_that_are_missing_are_named_with_where_they_are_printed() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_may_not_be_looked_at_is_no_failure() {
+fn checks_without_permission_are_unknown_and_no_failure() {
     let fakes = Fakes::start(World { denied: Some("SimulatePrincipalPolicy"), ..World::default() });
     let sandbox = fakes.sandbox();
     guarded(&sandbox);
@@ -79,7 +79,7 @@ fn what_may_not_be_looked_at_is_no_failure() {
 }
 
 #[test]
-fn without_credentials_everything_else_is_still_told() {
+fn without_credentials_all_other_checks_are_reported() {
     let sandbox = Sandbox::new();
     let ended = sandbox.run(&["doctor"]);
     assert_eq!(ended.code, 3);

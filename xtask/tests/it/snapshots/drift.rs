@@ -23,7 +23,7 @@ fn a_stack_that_is_as_it_should_be() {
 }
 
 #[test]
-fn drift_and_findings_make_somebody_act() {
+fn drift_and_findings_exit_with_1() {
     let attribute = json!([{"key": "package_name", "value": "musl"}, {"key": "package_version", "value": "1.2"}]);
     let world = World {
         drifted: vec![("Gateway", "/Name", "by-hand"), ("Users", "", ""), ("Task", "/Environment/0", "hunter2")],
@@ -62,7 +62,7 @@ fn drift_and_findings_make_somebody_act() {
 }
 
 #[test]
-fn what_cannot_be_compared_says_why() {
+fn resources_that_cannot_be_compared_are_reported_with_the_reason() {
     let (_fakes, sandbox) = started(World::default(), TEMPLATE);
     assert_snapshot!(sandbox.run(&["drift"]).snapshot(), @r"
     exit 1

@@ -87,7 +87,7 @@ fn an_operation_that_is_followed_ends_as_its_release_would_have() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn whoever_stops_looking_is_told_what_goes_on() {
+fn an_interrupted_follow_reports_what_still_runs() {
     let fakes = at_work();
     let sandbox = fakes.sandbox();
     let tool = sandbox.start(&["events", "dev", "--follow", "--json"]);

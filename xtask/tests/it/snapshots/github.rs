@@ -76,7 +76,7 @@ fn a_job_finds_its_failure_in_its_summary() {
 }
 
 #[test]
-fn without_a_job_nothing_is_told_to_one() {
+fn without_a_job_no_workflow_commands_are_printed() {
     let sandbox = Sandbox::new();
     let summary = sandbox.path().join("summary");
     let sandbox = sandbox.with("GITHUB_STEP_SUMMARY", summary.to_str().unwrap());
@@ -85,7 +85,7 @@ fn without_a_job_nothing_is_told_to_one() {
 }
 
 #[test]
-fn a_job_without_its_permissions_is_told_which() {
+fn a_job_without_permissions_sees_which_are_missing() {
     let account = "[environments.dev]\naccount = \"111122223333\"";
     let settings = crate::sandbox::DEPLOY_TOML.replace("[environments.dev]", account);
     let roleless = job(Sandbox::new());
@@ -99,7 +99,7 @@ fn a_job_without_its_permissions_is_told_which() {
 }
 
 #[test]
-fn the_changelog_tells_the_next_version() {
+fn the_next_version_follows_from_the_changelog() {
     let sandbox = repository();
     assert_snapshot!(sandbox.run(&["version"]).snapshot(), @r"
     exit 0

@@ -80,7 +80,7 @@ fn an_image_for_another_processor_is_refused_by_its_configuration() {
 }
 
 #[test]
-fn what_a_movable_tag_names_gets_one_that_keeps_it() {
+fn an_image_named_by_a_movable_tag_gets_an_immutable_tag() {
     let part = json!({"digest": CONFIGURATION, "platform": {"os": "linux", "architecture": "amd64"}});
     let manifest = json!({"schemaVersion": 2, "manifests": [part]});
     let tags = |mutable: bool| {

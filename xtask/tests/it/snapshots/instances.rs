@@ -125,7 +125,7 @@ fn what_stands_before_them_is_for_all_of_them() {
 }
 
 #[test]
-fn images_are_not_removed_where_nobody_knows_who_needs_them() {
+fn images_are_not_removed_while_their_use_is_unknown() {
     let fakes = Fakes::start(World { repository: Some([].into()), ..World::default() });
     let sandbox = sandbox(&fakes);
     assert_snapshot!(sandbox.run(&["prune", "dev", "--yes"]).snapshot(), @r"
@@ -150,7 +150,7 @@ fn allowed(sandbox: &Sandbox, level: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn who_looks_and_who_plans_asks_for_no_more_than_that() {
+fn reading_and_planning_commands_need_only_their_permissions() {
     let fakes = Fakes::start(World::default());
     let sandbox = sandbox(&fakes);
     assert_eq!(sandbox.run(&["release", "dev"]).code, 0);

@@ -170,7 +170,7 @@ fn credentials_that_are_not_there() {
 }
 
 #[test]
-fn a_question_that_nobody_can_answer_is_refused_before_anything_is_asked() {
+fn without_a_terminal_confirmation_is_refused_before_any_call() {
     let fakes = Fakes::start(World::default());
     let sandbox = fakes.sandbox();
     assert_snapshot!(sandbox.run(&["release", "production"]).snapshot(), @r"

@@ -52,7 +52,7 @@ fn a_folder_whose_name_is_not_text_is_refused() {
 }
 
 #[test]
-fn results_that_nobody_gets_are_a_failure() {
+fn results_that_cannot_be_written_are_a_failure() {
     let world = World { stack: "UPDATE_COMPLETE".to_owned(), serves: Some(DIGEST.to_owned()), ..World::default() };
     let fakes = Fakes::start(world);
     let sandbox = fakes.sandbox();

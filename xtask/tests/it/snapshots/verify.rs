@@ -7,7 +7,7 @@ use crate::fakes::{Fakes, OTHER_DIGEST, REPOSITORY, World};
 use crate::sandbox::DEPLOY_TOML;
 
 #[test]
-fn what_runs_is_held_against_what_it_brings_along() {
+fn the_running_image_is_compared_with_its_attestations() {
     let fakes = Fakes::start(World::default());
     let sandbox = fakes.sandbox();
     assert_eq!(sandbox.run(&["verify"]).code, 1);
@@ -42,7 +42,7 @@ fn what_runs_is_held_against_what_it_brings_along() {
 }
 
 #[test]
-fn an_environment_that_demands_it_refuses_what_is_not_attested_before_anything_is_locked() {
+fn an_attested_environment_refuses_other_images_before_taking_the_lock() {
     let fakes = Fakes::start(World::default());
     let sandbox = fakes.sandbox();
     sandbox.write("deploy.toml", &DEPLOY_TOML.replacen("stack =", "attested = true\nstack =", 1));

@@ -37,7 +37,7 @@ fn interrupted(sandbox: &Sandbox, mut tool: Child) -> (String, Ended) {
 }
 
 #[test]
-fn every_command_says_what_it_waits_for_and_can_be_left_at_once() {
+fn every_wait_says_what_it_waits_for_and_can_be_interrupted() {
     let (listener, sandbox) = silent();
     let bootstrap = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/bootstrap.yaml");
     sandbox.write("infra/bootstrap.yaml", &std::fs::read_to_string(bootstrap).unwrap());

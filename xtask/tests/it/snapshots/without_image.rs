@@ -65,7 +65,7 @@ fn it_is_brought_once_and_then_left_alone() {
 }
 
 #[test]
-fn what_is_missing_or_does_not_belong_is_said_before_anything_is_done() {
+fn missing_or_foreign_resources_are_reported_before_any_change() {
     let fakes = Fakes::start(World::default());
     assert_snapshot!(users(&fakes, "").run(&["deploy"]).snapshot(), @r#"
     exit 3
