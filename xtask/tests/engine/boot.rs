@@ -1,8 +1,8 @@
 //! The user data of `infra/api-backend.yaml`, run: real engine, real registry, real nginx.
 //!
-//! Only `dnf`, `systemctl`, the metadata service and the AWS CLI are stood in for. Nothing on the machine changes.
+//! Only `dnf`, `systemctl`, the metadata service and the AWS CLI are replaced. Nothing on the machine changes.
 
-mod images;
+pub(crate) mod images;
 mod instance;
 #[path = "../infra/resolve.rs"]
 pub(crate) mod resolve;

@@ -26,7 +26,7 @@ const EDITS: [(&str, &str, &str); 6] = [
     ("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#),
 ];
 /// Edits in place of what others name. The emulator has no schemas to read, so the tool takes such a change for one that may
-/// replace, and tells of those others too; a change set knows better.
+/// replace, and reports those others too; a change set knows better.
 const IN_PLACE: [(&str, &str, &str); 2] = [
     (TEMPLATE, "idle_timeout.timeout_seconds, Value: '60'", "idle_timeout.timeout_seconds, Value: '61'"),
     (TEMPLATE, "To the tasks, from API Gateway", "To the tasks, from a gateway"),

@@ -1,4 +1,4 @@
-//! `doctor` on an emulator that enforces permissions: in an account that has everything, and as somebody who may hardly
+//! `doctor` on an emulator that enforces permissions: in an account that has everything, and as a caller with hardly any permission
 //! anything in one that has nothing.
 
 use std::path::Path;
@@ -19,16 +19,16 @@ const ECS: &str = "AWSServiceRoleForECS";
 const SCALING: &str = "AWSServiceRoleForApplicationAutoScaling_ECSService";
 
 pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
-    let name = "doctor::it_tells_what_a_role_and_an_account_lack_and_changes_neither";
+    let name = "doctor::it_reports_what_a_role_and_an_account_lack_and_changes_neither";
     vec![suite.test(name, ministack::needed(Names::Machine), test)]
 }
 
 fn test(programs: &Programs) -> Result<()> {
     let emulator = Ministack::enforcing(programs)?;
-    told(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
+    reports(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
 }
 
-fn told(emulator: &Ministack) -> Result<()> {
+fn reports(emulator: &Ministack) -> Result<()> {
     let endpoint = format!("http://{}", emulator.authority());
     let root = Caller { endpoint, id: "test".to_owned(), secret: "test".to_owned(), session: None };
     let folder = tempfile::tempdir()?;

@@ -1,7 +1,7 @@
 //! What every fault of every step does to a release: the finished tool against an emulator that fails on purpose.
 //!
 //! The cases run side by side, because most of their time is waiting before another attempt. Each has its own stack and
-//! access key, by which the rules of faults are told apart.
+//! access key, by which the rules of faults are distinguished.
 
 mod calls;
 mod case;
@@ -41,7 +41,7 @@ fn every(programs: &Programs) -> Result<()> {
     let cases: Vec<(&Call, Fault)> = CALLS
         .iter()
         .flat_map(|call| FAULTS.map(|fault| (call, fault)))
-        .filter(|(call, fault)| fault.befalls(call))
+        .filter(|(call, fault)| fault.applies_to(call))
         .collect();
     assert!(cases.len() >= LEAST, "only {} cases", cases.len());
     let only = std::env::var(ONLY).ok();

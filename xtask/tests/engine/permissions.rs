@@ -1,5 +1,5 @@
 //! IAM from both sides, on an emulator that enforces it: the roles of the templates are made there, and each makes the
-//! calls that it needs and those that it must not make. What the emulator does not look at is left to the evaluator, which
+//! calls that it needs and those that it must not make. What the emulator does not check is left to the evaluator, which
 //! has to agree with it on all the rest.
 
 mod attempt;
@@ -74,8 +74,8 @@ fn tried(root: &Caller, roles: &Roles, prefix: &str, cases: Vec<Case>) -> Result
     Ok(seen)
 }
 
-/// Makes the role and takes it. Its own trust is left out, since nobody here is GitHub or a service of AWS; the evaluator
-/// looks at that.
+/// Makes the role and takes it. Its own trust policy is left out, since there is no GitHub or AWS service here; the evaluator
+/// checks it.
 pub(crate) fn taken(root: &Caller, name: &str, role: &Role) -> Result<Caller> {
     let everybody = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}},

@@ -64,7 +64,7 @@ fn right(programs: &Programs) -> Result<()> {
     Ok(())
 }
 
-/// Removes what is in the registry from this engine, under whatever name: what a pull brings then comes from there.
+/// Removes what is in the registry from this engine, under whatever name, so that a pull downloads it from there.
 fn forget(programs: &Programs, registry: &Registry) -> Result<()> {
     let name = format!("{}/rest-api", registry.host());
     let ids = run(programs.command(DOCKER).args(["images", "--quiet", "--no-trunc", &name]))?;

@@ -1,4 +1,4 @@
-//! The bill of sbom as others read it: out of the registry, by the schema that its makers publish.
+//! The SBOM as other tools read it: from the registry, by the published schema of CycloneDX.
 
 use std::io::Write;
 use std::process::Stdio;

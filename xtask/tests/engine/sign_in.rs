@@ -28,8 +28,8 @@ pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     };
     let plain = |programs: &Programs| Ministack::start(programs, Names::Machine);
     vec![
-        test("sign_in::a_user_of_the_moment_a_client_and_a_key_get_in", plain, tokens),
-        test("sign_in::a_signature_that_is_checked_gets_in", Ministack::enforcing, signature),
+        test("sign_in::a_temporary_user_a_client_and_a_key_sign_in", plain, tokens),
+        test("sign_in::a_valid_signature_is_accepted", Ministack::enforcing, signature),
         test("sign_in::an_api_that_should_be_closed_and_is_open_is_a_failure", plain, open),
     ]
 }
@@ -60,7 +60,7 @@ fn open(_: &Ministack, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Deployed and proved, and proved once more by itself.
+/// Deployed and verified, and then verified on its own.
 fn proved(folder: &Path, environment: &str) -> Result<Value> {
     let deploy = ["deploy", environment, "--image", IMAGE, "--yes"];
     let deployed = xtask(folder, &deploy)?.well().with_context(|| environment.to_owned())?;

@@ -1,4 +1,4 @@
-//! checkov over every rendered combination, its findings held against `infra/tests/checkov.yaml`.
+//! checkov over every rendered combination, its findings compared with `infra/tests/checkov.yaml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

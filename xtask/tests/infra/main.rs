@@ -1,4 +1,4 @@
-//! The templates, proved without an account: every combination of the matrix rendered, linted and held against a policy.
+//! The templates without an account: every combination of the matrix rendered, linted and checked against a policy.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 

@@ -65,7 +65,7 @@ pub(crate) fn met(alternatives: &[Demands], parameters: &Parameters) -> Result<b
 
 fn written() -> Result<Vec<Rendered>> {
     let mut all = Vec::new();
-    // What an earlier run wrote of a combination that is gone would be looked at again.
+    // What an earlier run wrote of a combination that is gone would be checked again.
     drop(fs::remove_dir_all(root()));
     for matrix in combinations::all()? {
         let body = template::load(&template::directory().join(&matrix.file))?;

@@ -1,4 +1,4 @@
-//! The finished tool beside a CloudFormation in real time: delays, losses, refusals and every state of a stack.
+//! The finished tool beside a fake CloudFormation in real time: delays, lost responses, refusals and every state of a stack.
 //!
 //! Most of the time is spent waiting, so the cases of a test run side by side.
 #![cfg(target_os = "linux")]
@@ -64,7 +64,7 @@ fn start(world: World) -> (Fakes, Sandbox) {
     (fakes, sandbox)
 }
 
-/// What the tool left behind.
+/// The result of a run.
 struct After {
     ended: Ended,
     fakes: Fakes,
@@ -91,7 +91,7 @@ impl After {
     }
 }
 
-/// Runs the tool beside `world`; nobody's lock is left behind.
+/// Runs the tool beside `world`; no lock is left behind.
 fn run(world: World, arguments: &[&str]) -> After {
     let (fakes, sandbox) = start(world);
     let ended = end(&sandbox, sandbox.start(arguments), 300);
@@ -110,7 +110,7 @@ fn deploy_json(world: World) -> After {
     run(world, &[&DEPLOY[..], &["--json"]].concat())
 }
 
-/// What mostly waits.
+/// Most of their time is spent waiting.
 #[test]
 fn slow_cases_run_in_parallel() {
     let cases: &[fn()] = &[

@@ -26,7 +26,6 @@ const RELEASE: [&str; 16] = [
     "seconds",
     "error",
 ];
-const ERROR: [&str; 5] = ["kind", "message", "resource", "reason", "hint"];
 
 #[test]
 fn several_problems_are_listed_one_by_one() {
@@ -82,17 +81,8 @@ fn a_failed_release_reports_what_was_known_by_then() {
         [(broken.sandbox(), "digest"), (refused.sandbox(), "phases"), (Sandbox::new(), "environment")]
     {
         let object = sandbox.run(&["release", "--json"]).json();
-        assert!(keys(&object).is_subset(&RELEASE.into()), "{object}");
         assert!(object.get(known).is_some(), "no {known}: {object}");
     }
-}
-
-#[test]
-fn numbers_are_numbers_and_absent_is_not_null() {
-    let object = Sandbox::new().run(&["release", "staging", "--json"]).json();
-    assert!(object["seconds"].is_f64(), "{object}");
-    assert_eq!(keys(&object), BTreeSet::from(["ok", "seconds", "error"]));
-    assert_eq!(keys(&object["error"]), ERROR.into());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! That the dashboard is one: CloudFormation hands its text to CloudWatch, which refuses a widget without a type.
+//! The dashboard is valid: CloudFormation passes its text to CloudWatch, which refuses a widget without a type.
 
 use serde_json::Value;
 

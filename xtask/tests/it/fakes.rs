@@ -1,10 +1,9 @@
-//! What the tool speaks to, on one loopback port: AWS, a Docker engine and the released service, with one memory.
+//! Fakes of AWS, a Docker engine and the released service on one loopback port, with one shared state.
 //!
-//! They keep just the state that a release goes through. What AWS and engines really do is for the tests that use real
+//! They keep only the state that a release needs. What AWS and engines really do is for the tests that use real
 //! ones or modelled answers.
 
 mod aws;
-pub(crate) mod containers;
 mod docker;
 pub(crate) mod evidence;
 pub(crate) mod faults;
@@ -42,7 +41,7 @@ pub(crate) enum Ending {
     Never,
 }
 
-/// What the fakes remember.
+/// The state of the fakes.
 #[derive(Default, Clone)]
 pub(crate) struct World {
     /// Status of the one stack; empty when there is none.
@@ -83,7 +82,7 @@ pub(crate) struct World {
     pub(crate) architecture: Option<&'static str>,
     /// What the registry answers to a push, instead of taking it.
     pub(crate) push_refusal: Option<String>,
-    /// How many pushes are told that ECR's token has expired.
+    /// How many pushes get the error that ECR's token has expired.
     pub(crate) expired_pushes: u32,
     /// What is attached to the image: blobs and manifests, by digest and tag.
     pub(crate) attached: BTreeMap<String, Vec<u8>>,
@@ -97,22 +96,18 @@ pub(crate) struct World {
     pub(crate) logging_role: Option<&'static str>,
     /// Actions that the simulator says no to.
     pub(crate) refused: Vec<&'static str>,
-    /// An action that nobody may do.
+    /// An action that is denied.
     pub(crate) denied: Option<&'static str>,
     /// Resources that are not as the template says: their names and properties, each as it is.
     pub(crate) drifted: Vec<(&'static str, &'static str, &'static str)>,
     /// Why not all resources could be compared, and those that could and are as they should be.
     pub(crate) undetected: Option<(&'static str, Vec<&'static str>)>,
-    /// What ECR has found in the image; `None` where nobody has looked.
+    /// What ECR has found in the image; `None` where it was not scanned.
     pub(crate) findings: Option<serde_json::Value>,
     /// What the service has logged; `None` when the stack names no log group.
     pub(crate) log: Option<Vec<String>>,
     /// The digest that the service says it runs; `None` answers 502.
     pub(crate) serves: Option<String>,
-    /// What runs on the engine, or ran there.
-    pub(crate) containers: Vec<containers::Container>,
-    /// How many containers were created.
-    pub(crate) created: u32,
     /// Whether the repository has a lifecycle policy.
     pub(crate) lifecycle: bool,
     /// Whether operations take some polls.

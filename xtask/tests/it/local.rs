@@ -1,4 +1,4 @@
-//! `release --local` and `destroy --local` at an engine that remembers its containers, also where they are killed at any
+//! `release --local` and `destroy --local` with a fake engine that keeps containers, also where they are killed at any
 //! call, meet the user's own containers, or other checkouts.
 
 mod engine;
@@ -16,7 +16,7 @@ use engine::{BAD, Engine, NEW, OLD};
 const RELEASE: [&str; 4] = ["release", "--local", "--no-smoke", "--json"];
 const DESTROY: [&str; 4] = ["destroy", "--local", "--yes", "--json"];
 
-/// A port that nobody has, below those that the system gives away, so that nobody gets it while it changes hands.
+/// A free port below the ephemeral range, so that no other process gets it during a handover.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(20_000);
     loop {
@@ -77,7 +77,7 @@ fn a_release_killed_at_any_call_is_completed_by_the_next_one() {
     let mut calls = Vec::new();
     for call in 1.. {
         let Some((engine, sandbox, port, _, at)) = scene(NEW, call, Signal::KILL) else { break };
-        // A published port cannot be moved, so between these two nobody can answer.
+        // A published port cannot be moved, so between these two calls nothing answers.
         assert!(serves(port) || at.ends_with("/stop"), "killed at call {call}, {at}: nobody serves");
         calls.push(at.clone());
         let again = well(&sandbox.run(&RELEASE));
@@ -110,10 +110,21 @@ fn a_release_that_is_interrupted_at_any_call_ends_with_one_container_that_serves
         assert!(serves(port), "interrupted at call {call}, {at}: nobody serves");
         let left: Vec<String> = engine.state().ours().into_iter().map(|(image, _)| image).collect();
         let expected = if code == Some(0) { NEW } else { OLD };
-        // The engine may carry out a call that nobody waits for any more; the next run removes what came of it.
+        // The engine may carry out a call that was abandoned; the next run removes what came of it.
         assert!(left.iter().any(|image| image == expected), "interrupted at call {call}, {at}: {left:?}");
         well(&sandbox.run(&RELEASE));
         assert_eq!(engine.state().ours(), [(NEW.to_owned(), Some(port))], "interrupted at call {call}, {at}");
+    }
+}
+
+#[test]
+fn a_first_release_that_is_interrupted_at_any_call_is_completed_by_the_next_one() {
+    for call in 1.. {
+        let (engine, port) = (Engine::start(), free_port());
+        let sandbox = checkout(&engine, port);
+        let (_, Some(at)) = interrupted(&engine, &sandbox, call, Signal::INT) else { break };
+        well(&sandbox.run(&RELEASE));
+        assert_eq!(engine.state().ours(), [(OLD.to_owned(), Some(port))], "interrupted at call {call}, {at}");
     }
 }
 
@@ -224,7 +235,7 @@ fn a_busy_port_is_skipped_whatever_the_engines_message() {
         assert_ne!(released["url"], format!("http://127.0.0.1:{port}"), "{words}");
         assert_eq!(engine.state().ours().len(), 1, "{words}");
     }
-    // In words that nobody knows, but the port is taken.
+    // An unknown message, but the port is taken.
     let (engine, held) = (Engine::start(), TcpListener::bind(("127.0.0.1", 0)).unwrap());
     let port = held.local_addr().unwrap().port();
     engine.state().refuse_port(port, "the port driver is not amused");

@@ -12,7 +12,7 @@ use crate::sources::{self, Source};
 
 /// Permissions that no call of the tool is named after.
 const IMPLIED: [&str; 11] = [
-    // CloudFormation looks at each resource and its type with the caller's permission.
+    // CloudFormation reads each resource and its type with the caller's permission.
     "cloudformation:BatchDescribeTypeConfigurations",
     "cloudformation:DetectStackResourceDrift",
     // Whoever creates a tagged thing needs the permission to tag.

@@ -1,4 +1,4 @@
-//! Who the finished tool takes its user for, on a machine that has several answers.
+//! Which credentials the finished tool uses, on a machine that has several.
 #![cfg(target_os = "linux")]
 
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ fn error(ended: &Ended) -> Value {
     ended.json()["error"].clone()
 }
 
-/// Somebody who gives every container credentials, as ECS does.
+/// A credentials endpoint, as ECS gives it to containers.
 fn container() -> (MockServer, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -1,10 +1,10 @@
-//! No test starts a program by its name that a machine with Rust may be without.
+//! No test starts a program by its name that may be missing on a machine with Rust.
 
 use crate::sources;
 
 /// What comes with Rust, or with every Unix.
 const ALWAYS: [&str; 6] = ["cargo", "grep", "kill", "nice", "rustc", "sh"];
-/// What looks for programs, and what asks whether something holds that takes one.
+/// What searches for programs, and conditions that need one.
 const SEARCH: [&str; 2] = ["xtask/requirements/", "xtask/tests/engine/conditions.rs"];
 
 #[test]

@@ -5,8 +5,6 @@
 mod cases;
 #[path = "../iam/evaluate.rs"]
 mod evaluate;
-#[path = "../iam/handlers.rs"]
-mod handlers;
 mod limits;
 #[path = "../infra/resolve.rs"]
 mod resolve;

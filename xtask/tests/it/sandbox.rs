@@ -1,4 +1,4 @@
-//! A folder with a repository's settings and stand-ins for the programs beside the tool, and the finished tool run in it
+//! A folder with a repository's settings and fakes of the programs beside the tool, and the finished tool run in it
 //! with no environment but what a case gives.
 
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ impl Sandbox {
             .with("HOME", path.join("home").to_str().unwrap())
             // No case may reach the engine of the machine.
             .with("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-            // Else the SDK looks for credentials at a link-local address.
+            // Else the SDK asks a link-local address for credentials.
             .with("AWS_EC2_METADATA_DISABLED", "true")
     }
 
@@ -231,7 +231,7 @@ fn redact(text: &str, folder: &Path) -> String {
     seconds(&now(&free(&text)))
 }
 
-/// Replaces moments of this run, in RFC 3339; those that the fakes tell are of another year's first days.
+/// Replaces moments of this run, in RFC 3339; those of the fakes are excepted.
 fn now(text: &str) -> String {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
     let fits = |part: &[u8]| {

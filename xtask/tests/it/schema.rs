@@ -27,7 +27,7 @@ const TYPES: [&str; 12] = [
     "xtask/src/ui/phase.rs",
 ];
 
-/// Words by which a description tells what a number counts.
+/// Units that a number's description must name.
 const UNITS: [&str; 5] = ["seconds", "bytes", "number", "percent", "us dollars"];
 
 fn schema() -> &'static Value {

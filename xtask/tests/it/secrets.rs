@@ -1,4 +1,4 @@
-//! What must never be seen: neither in an output, however talkative, nor in a file.
+//! Secrets appear in no output, not even with --verbose, and in no file.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

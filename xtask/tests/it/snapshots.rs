@@ -1,4 +1,4 @@
-//! The finished tool as its user sees it: exit code, results and everything else, word for word.
+//! Snapshots of the command line: exit code, stdout and stderr, word for word.
 
 mod blue_green;
 mod bootstrap;

@@ -1,4 +1,4 @@
-//! What the workflows promise and no linter knows.
+//! Promises of the workflows that no linter checks.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,7 +56,7 @@ fn every_action_is_a_commit() {
     }
 }
 
-/// What wrote a cache had fewer to answer to than whoever may change an environment.
+/// A job that wrote a cache needed less approval than one that may change an environment.
 #[test]
 fn a_job_that_may_change_something_restores_no_cache_and_is_not_cut_off() {
     let mut seen = 0;

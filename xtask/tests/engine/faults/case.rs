@@ -1,4 +1,4 @@
-//! One case: a release that a fault befalls, what it leaves, and the release after it.
+//! One case: a release with a fault, what it leaves behind, and the release after it.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ struct Trap<'a> {
     rule: Option<u64>,
 }
 
-/// Runs one case through; `number` is nobody else's.
+/// Runs one case through; `number` is unique.
 pub(crate) fn run(setup: &Setup, shared: &str, number: usize, call: &Call, fault: Fault) -> Result<Row> {
     let link = Link::open(setup.registry.host())?;
     let own = format!("{shared}-{number}");
@@ -43,7 +43,7 @@ pub(crate) fn run(setup: &Setup, shared: &str, number: usize, call: &Call, fault
     match call.start {
         Start::Unrecorded => leftovers::forget(&setup.emulator, &place.stack)?,
         Start::Other => place.content(1, 1)?,
-        // Sources that nobody has compiled yet, and which make the image that there is.
+        // Sources that were not compiled yet and result in the existing image.
         Start::Sources => place.content(own_number, 0)?,
         // The registry's files are not written at once, and what is the same lies in the same place.
         Start::Nothing => place.content(own_number, own_number)?,
@@ -51,7 +51,7 @@ pub(crate) fn run(setup: &Setup, shared: &str, number: usize, call: &Call, fault
     }
     let before = leftovers::read(&setup.emulator, &place.stack, service)?;
     let trap = Trap::set(setup, &place, &link, call, fault)?;
-    let run = trap.spring(fault)?;
+    let run = trap.run(fault)?;
     let after = leftovers::read(&setup.emulator, &place.stack, service)?;
     trap.release()?;
     judge(call, fault, &run, &before, &after)?;
@@ -90,10 +90,10 @@ impl<'a> Trap<'a> {
     }
 
     /// Releases into the fault; a release that is to be killed is killed when the call has come.
-    fn spring(&self, fault: Fault) -> Result<Run> {
+    fn run(&self, fault: Fault) -> Result<Run> {
         let asked_before = self.setup.service.asked(&self.place.stack);
         let mut tool = self.place.start(&RELEASE)?;
-        let sprung = || match (self.call.to, self.rule) {
+        let triggered = || match (self.call.to, self.rule) {
             (To::Aws(..), Some(rule)) => Ok(self.setup.microburst.fired(rule)? > 0),
             (To::Registry, _) => Ok(self.link.was_hit()),
             _ => Ok::<_, anyhow::Error>(self.setup.service.asked(&self.place.stack) > asked_before),
@@ -101,7 +101,7 @@ impl<'a> Trap<'a> {
         let later = fault.rule_for_all_later();
         if fault == Fault::Killed || later.is_some() {
             let deadline = Instant::now() + self.call.deadline;
-            while !sprung()? {
+            while !triggered()? {
                 ensure!(tool.try_wait()?.is_none(), "it ended without that call");
                 ensure!(Instant::now() < deadline, "that call never came");
                 sleep(Duration::from_millis(50));
@@ -115,7 +115,7 @@ impl<'a> Trap<'a> {
             None => {}
         }
         let run = self.place.end(tool, self.call.deadline)?;
-        ensure!(sprung()?, "the fault never happened: {}\n{}", run.json, run.stderr);
+        ensure!(triggered()?, "the fault never happened: {}\n{}", run.json, run.stderr);
         Ok(run)
     }
 

@@ -1,4 +1,4 @@
-//! What there is at the emulator, asked past the faults: the stack and its history, change sets, records, images.
+//! The state of the emulator, read without the faults: the stack and its history, change sets, records, images.
 
 use std::collections::BTreeSet;
 use std::thread::sleep;
@@ -80,7 +80,7 @@ fn parameters(emulator: &str, stack: &str) -> Result<BTreeSet<String>> {
     Ok(names.map(first).collect())
 }
 
-/// Makes the stack one that nobody has recorded.
+/// Deletes the record of the stack's releases.
 pub(crate) fn forget(emulator: &str, stack: &str) -> Result<()> {
     let body = json!({ "Name": format!("/xtask/{stack}/releases") });
     client::call(emulator, "ssm", "AmazonSSM.DeleteParameter", &body).map(drop)

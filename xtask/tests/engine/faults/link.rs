@@ -1,4 +1,4 @@
-//! The way from the engine to a registry, which can be cut, held or barred.
+//! A TCP proxy between the engine and a registry that can cut, stall or refuse connections.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

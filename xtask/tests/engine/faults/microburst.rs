@@ -1,4 +1,4 @@
-//! A microburst of one's own: a process between the tool and the emulator that makes chosen calls fail as AWS does.
+//! microburst for the suite: a process between the tool and the emulator that makes chosen calls fail as AWS does.
 //!
 //! Cases share it: every rule is for one access key, which each request names in its signature.
 

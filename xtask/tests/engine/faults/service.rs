@@ -1,6 +1,6 @@
-//! The released service, as far as a proof asks it, for every stack of the suite: `/STACK/api/greeting` and `/STACK/version`.
+//! The part of the released service that the smoke test calls, for every stack of the suite: `/STACK/api/greeting` and `/STACK/version`.
 //!
-//! The digest it tells is the one that the stack's own resource has got, which a stack changes only by a deployment.
+//! It reports the digest that the stack's own resource has got, which a stack changes only by a deployment.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::leftovers;
 
-/// How it behaves to whoever asks for a stack.
+/// How it behaves for a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     Well,

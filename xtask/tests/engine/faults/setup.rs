@@ -1,4 +1,4 @@
-//! What all cases share: emulator, microburst, registry and service; and for each a folder, an access key and a stack.
+//! What all cases share: emulator, microburst, registry and service; and what each has: folder, access key and stack.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,7 +109,7 @@ impl Place {
         let tree = r"0\tapi v0.1.0 (/api)\tMIT\t\n";
         place.program("cargo", &format!("case \"$1\" in tree) printf '{tree}' ;; *) echo '{artifact}' ;; esac"))?;
         place.write("Cargo.lock", "version = 4\n")?;
-        // What the compiler has read, as cargo tells it.
+        // What the compiler has read, as cargo reports it.
         place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
         place.program("rustc", &format!("test \"$1\" = -vV && echo rustc || echo {}", folder.display()))?;
         place.program(
@@ -166,7 +166,7 @@ impl Place {
         command.spawn().context("cannot start the release tool")
     }
 
-    /// Waits for the tool, no longer than `deadline`, and looks at what no run may do.
+    /// Waits for the tool, no longer than `deadline`, and checks what no run may do.
     pub(crate) fn end(&self, mut tool: Child, deadline: Duration) -> Result<Run> {
         let begun = Instant::now();
         let status = loop {
@@ -211,7 +211,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if self.owns_images {
-            // However the case went; what stays is only ever seen by whoever looks for it.
+            // However the case ended.
             drop(self.well(&["destroy", "--local", "--images", "--yes"], UNDISTURBED));
         }
     }

@@ -19,7 +19,7 @@ const MISTAKEN: [(&str, &str); 6] = [
     ("ssm:GetParameters", "it puts the caller's account into the names of AWS's public parameters"),
 ];
 
-/// Makes the call; `None` where the emulator does not look at what decides, or does not know the call.
+/// Makes the call; `None` where the emulator does not check what decides, or does not know the call.
 ///
 /// It knows no key of CloudFormation's or IAM's own (`cloudformation:RoleArn`, `iam:PassedToService`,
 /// `iam:PermissionsBoundary`), no tags of things that are not there, and no permission to pass a role.

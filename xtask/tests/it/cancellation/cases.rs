@@ -11,7 +11,7 @@ use crate::sources::root;
 
 pub(super) const LOCK: &str = "/xtask/rest-api-dev/lock";
 
-/// A lock of somebody on another machine, who was heard of just now.
+/// A lock with a recent heartbeat, held on another machine.
 pub(super) fn lock_of(id: &str) -> Version {
     let value = format!(
         r#"{{"id":"{id}","by":"arn:aws:iam::111122223333:user/{id}","doing":"release","since":"2026-01-02T03:04:05Z","machine":"far away","process":1}}"#

@@ -43,7 +43,7 @@ fn interrupted_twice_at(request: &str) -> (Fakes, Ended) {
     (fakes, ended)
 }
 
-/// Field case A3: whoever insists on an end leaves no lock either.
+/// Field case A3: a second signal leaves no lock either.
 #[test]
 fn a_second_signal_leaves_no_lock_and_says_what_may_still_run() {
     interrupted_twice_at("ssm:PutParameter");
@@ -65,7 +65,7 @@ fn a_lock_that_cannot_be_released_is_reported() {
     assert!(ended.stderr.contains(told) && ended.stderr.contains("cargo xtask unlock dev"), "{}", ended.stderr);
 }
 
-/// Field case A5: between the question and the removal somebody else takes the environment.
+/// Field case A5: another release takes the lock between the confirmation and the removal.
 #[test]
 fn unlock_removes_no_other_lock_than_it_showed() {
     let mut world = released();
@@ -111,7 +111,7 @@ fn destroy_has_the_lock_while_the_stack_is_deleted() {
     let at = |action: &str| world.requests.iter().position(|request| request.ends_with(action)).unwrap();
     assert!(at("ssm:PutParameter") < at(":DeleteStack") && at(":DeleteStack") < at("ssm:DeleteParameter"));
     drop(world);
-    // It waits for whoever has it, when told to.
+    // It waits for the lock with --wait.
     let mut world = released();
     world.journal.insert(LOCK.to_owned(), vec![lock_of("one")]);
     let fakes = Fakes::start(world);

@@ -1,4 +1,4 @@
-//! A deployment that waits for its proof: what it is told, and what the user is.
+//! A deployment that waits for its verification: what the tool answers it, and what the user sees.
 
 use super::*;
 use crate::fakes::faults::{Fault, Kind};
@@ -9,7 +9,7 @@ const BEGUN: ResourceEvent = (0, "Service", "AWS::ECS::Service", SERVICE, "UPDAT
 const EXECUTED: &str = "ExecuteChangeSet DisableRollback=false";
 const PROVED: [&str; 6] = ["deploy", "dev", "--image", IMAGE, "--keep-failed", "--json"];
 
-/// An update whose service waits for its proof.
+/// An update whose service waits for its verification.
 fn waiting(before: &str, left: u64) -> World {
     let resources = vec![("ProofSecret", "AWS::SecretsManager::Secret", "arn:of-the-secret", "UPDATE_COMPLETE")];
     // Another template than the new one.
@@ -122,7 +122,7 @@ pub(super) fn an_answer_that_is_refused_leaves_the_end_to_the_stack_and_is_given
 /// What a run finds that comes while another's deployment waits.
 fn found_waiting(digest: &str) -> World {
     let world = waiting("UPDATE_COMPLETE", 1800);
-    let timeline = Timeline::of("UPDATE_IN_PROGRESS", &image(digest), TEMPLATE).told(&[BEGUN]).for_ever();
+    let timeline = Timeline::of("UPDATE_IN_PROGRESS", &image(digest), TEMPLATE).with_history(&[BEGUN]).for_ever();
     let resources = world.timeline.as_ref().unwrap().resources.clone();
     World { timeline: Some(Timeline { resources, ..timeline }), ..world }
 }
@@ -136,7 +136,7 @@ fn a_run_that_finds_its_own_release_waiting_takes_it_up() {
 
 pub(super) fn a_run_that_finds_another_release_waiting_leaves_it_alone() {
     let mut world = found_waiting(OTHER_DIGEST);
-    let timeline = Timeline::of("UPDATE_IN_PROGRESS", &image(OTHER_DIGEST), TEMPLATE).told(&[BEGUN]);
+    let timeline = Timeline::of("UPDATE_IN_PROGRESS", &image(OTHER_DIGEST), TEMPLATE).with_history(&[BEGUN]);
     world.timeline = Some(Timeline { step: Duration::from_secs(3), ..timeline });
     let after = run(world, &DEPLOY);
     assert_eq!(after.calls()[..2], ["CreateChangeSet UPDATE", EXECUTED], "{}", after.words());

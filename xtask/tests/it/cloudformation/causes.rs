@@ -1,4 +1,4 @@
-//! The first real cause comes first, wherever it hides.
+//! The first real cause is reported first.
 
 use serde_json::json;
 
@@ -26,9 +26,9 @@ fn error(world: World) -> Value {
 }
 
 /// What is said of a stack that an earlier operation has left in this state.
-fn looked_back(status: &str, said: &[ResourceEvent], world: impl Fn(World) -> World) -> Value {
+fn events_later(status: &str, said: &[ResourceEvent], world: impl Fn(World) -> World) -> Value {
     let resources = vec![("LogGroup", "AWS::Logs::LogGroup", GROUP, "CREATE_COMPLETE")];
-    let timeline = Timeline { resources, ..stack(status).told(said) };
+    let timeline = Timeline { resources, ..stack(status).with_history(said) };
     let after = run(world(super::world(timeline)), &["deploy", "dev", "--image", IMAGE, "--no-smoke", "--json"]);
     assert_eq!((after.ended.code, &after.error()["kind"]), (5, &"stack-state".into()), "{}", after.words());
     after.error()
@@ -132,14 +132,14 @@ const INSTANCE: ResourceEvent = (0, "EC2Instance", "AWS::EC2::Instance", "i-1", 
 fn an_instance_that_did_not_boot_shows_the_end_of_its_boot_log() {
     let lines = vec!["boot: pulling the image", "boot: FAILURE while pulling the image: line 9: docker pull"];
     let evidence = Evidence { log: [("i-1/boot", lines.clone())].into(), ..Evidence::default() };
-    let error = looked_back("ROLLBACK_COMPLETE", &[INSTANCE], |world| World { evidence: evidence.clone(), ..world });
+    let error = events_later("ROLLBACK_COMPLETE", &[INSTANCE], |world| World { evidence: evidence.clone(), ..world });
     assert_eq!(error["log"], json!(lines));
     assert_eq!(error["reason"], format!("{SIGNALS}; {}", lines[1]));
 
     // Without a boot log it shows its console.
     let console = format!("{}[  3.1] cloud-init: cannot reach the repository\u{1b}[0m\r\n", "old\n".repeat(30));
     let evidence = Evidence { console, ..Evidence::default() };
-    let error = looked_back("ROLLBACK_COMPLETE", &[INSTANCE], |world| World { evidence: evidence.clone(), ..world });
+    let error = events_later("ROLLBACK_COMPLETE", &[INSTANCE], |world| World { evidence: evidence.clone(), ..world });
     assert_eq!(error["log"].as_array().unwrap().len(), 20, "{error}");
     assert_eq!(error["log"][19], "[  3.1] cloud-init: cannot reach the repository[0m");
 }
@@ -147,7 +147,7 @@ fn an_instance_that_did_not_boot_shows_the_end_of_its_boot_log() {
 #[test]
 fn a_log_that_may_not_be_read_is_one_line_each_and_the_cause_stays() {
     let faults = ["GetLogEvents", "GetConsoleOutput"].map(|action| Fault::of(Kind::Denied, action)).to_vec();
-    let error = looked_back("ROLLBACK_COMPLETE", &[INSTANCE], |world| World { faults: faults.clone(), ..world });
+    let error = events_later("ROLLBACK_COMPLETE", &[INSTANCE], |world| World { faults: faults.clone(), ..world });
     assert_eq!(error["reason"], SIGNALS);
     assert_eq!(
         error["notes"],
@@ -174,7 +174,7 @@ fn a_failed_rollback_names_the_blocking_resource_and_the_first_cause() {
         topic("UPDATE_COMPLETE", ""),
         (0, "Service", "AWS::ECS::Service", "", "UPDATE_FAILED", "the old image is gone"),
     ];
-    let error = looked_back("UPDATE_ROLLBACK_FAILED", &said, |world| world);
+    let error = events_later("UPDATE_ROLLBACK_FAILED", &said, |world| world);
     assert_eq!(error["resource"], "Service (AWS::ECS::Service)");
     assert_eq!(error["reason"], "the old image is gone");
     assert_eq!(error["notes"], json!(["what was rolled back had failed at Queue (AWS::SQS::Queue): a bad name"]));

@@ -71,8 +71,10 @@ fn an_event_that_comes_between_two_pages_is_shown_once() {
     }
     let timeline = Timeline { page: 3, between_pages: 6, ..stack("UPDATE_COMPLETE") };
     let said: Vec<_> = names.map(said).to_vec();
-    let after =
-        run(world(Timeline { page: 3, between_pages: 6, ..timeline.told(&said) }), &["events", "dev", "--limit", "12"]);
+    let after = run(
+        world(Timeline { page: 3, between_pages: 6, ..timeline.with_history(&said) }),
+        &["events", "dev", "--limit", "12"],
+    );
     for name in names {
         assert!(after.words().matches(&format!(" {name} (")).count() <= 1, "{name}: {}", after.words());
     }

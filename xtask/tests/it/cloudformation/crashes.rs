@@ -1,4 +1,4 @@
-//! A service that can only fail is told within seconds, and one that works never is.
+//! A service that can only fail is reported within seconds, and one that works never is.
 
 use super::*;
 use crate::fakes::evidence::{Evidence, GROUP};
@@ -42,8 +42,8 @@ const CANCELLED: ResourceEvent = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", "
 
 pub(super) fn a_crash_loop_is_reported_within_seconds_with_exit_code_and_log() {
     let deployments = vec![Deployment::of(OLD), Deployment::of(NEW)];
-    let told = Service { deployments, stopped: crashed(&["a1", "b2"]), ..Service::default() };
-    let error = is_given_up(service(&[CANCELLED], told, End::RolledBack, 9));
+    let state = Service { deployments, stopped: crashed(&["a1", "b2"]), ..Service::default() };
+    let error = is_given_up(service(&[CANCELLED], state, End::RolledBack, 9));
     let reason = "2 new tasks failed; Essential container in task exited; container api ended with exit code 3";
     assert_eq!(error["reason"], reason);
     assert_eq!(error["log"], serde_json::json!(["cannot bind to port 80", "giving up"]));
@@ -70,8 +70,8 @@ pub(super) fn a_deployment_that_can_only_fail_is_given_up() {
             },
         ),
     ];
-    side_by_side(&cases, |(reason, told)| {
-        let error = is_given_up(service(&[CANCELLED], told.clone(), End::RolledBack, 9));
+    side_by_side(&cases, |(reason, state)| {
+        let error = is_given_up(service(&[CANCELLED], state.clone(), End::RolledBack, 9));
         assert!(error["reason"].as_str().unwrap().contains(reason), "{reason}: {error}");
     });
 }
@@ -85,7 +85,7 @@ fn goes_on(name: &str, world: World) -> After {
 }
 
 /// Whether ECS has answered for the service.
-fn was_told(after: &After) -> bool {
+fn was_reported(after: &After) -> bool {
     after.fakes.world().asked.contains(&"ecs:DescribeServices".to_owned())
 }
 
@@ -94,9 +94,9 @@ pub(super) fn a_healthy_roll_is_never_called_hopeless() {
     let scaled_in = |id| Stopped { code: "ServiceSchedulerInitiated", reason, exit: 143, ..old(id) };
     let deployments = vec![Deployment { failed: 5, ..Deployment::of(OLD) }, Deployment::of(NEW)];
     let stopped = ["a1", "b2", "c3"].map(scaled_in).to_vec();
-    let told = Service { deployments, stopped, running: vec![("d4", "HEALTHY")], ..Service::default() };
-    let after = goes_on("a healthy roll", service(&[], told, End::Done, 5));
-    assert!(was_told(&after) && !after.words().contains("stopped"), "{}", after.words());
+    let state = Service { deployments, stopped, running: vec![("d4", "HEALTHY")], ..Service::default() };
+    let after = goes_on("a healthy roll", service(&[], state, End::Done, 5));
+    assert!(was_reported(&after) && !after.words().contains("stopped"), "{}", after.words());
 }
 
 pub(super) fn a_deployment_that_may_still_succeed_is_not_given_up() {
@@ -131,34 +131,34 @@ pub(super) fn a_deployment_that_may_still_succeed_is_not_given_up() {
             Service { stopped: crashed(&["a1", "b2"]), running: vec![("e5", "UNKNOWN")], ..Service::default() },
         ),
     ];
-    side_by_side(&cases, |(name, told)| {
-        let after = goes_on(name, service(&[], told.clone(), End::Done, 5));
-        assert!(was_told(&after), "{name}: {}", after.words());
+    side_by_side(&cases, |(name, state)| {
+        let after = goes_on(name, service(&[], state.clone(), End::Done, 5));
+        assert!(was_reported(&after), "{name}: {}", after.words());
     });
 }
 
 pub(super) fn without_permission_for_ecs_one_note_is_shown_and_the_stack_decides() {
-    let told = Service { stopped: crashed(&["a1", "b2"]), ..Service::default() };
+    let state = Service { stopped: crashed(&["a1", "b2"]), ..Service::default() };
     let denied = Fault { times: 1, ..Fault::of(Kind::Denied, "DescribeServices") };
-    let after = goes_on("denied", World { faults: vec![denied], ..service(&[], told, End::Done, 9) });
+    let after = goes_on("denied", World { faults: vec![denied], ..service(&[], state, End::Done, 9) });
     assert_eq!(after.words().matches("the tasks of Service cannot be watched").count(), 1, "{}", after.words());
-    assert!(!was_told(&after), "a denied call is not repeated");
+    assert!(!was_reported(&after), "a denied call is not repeated");
 }
 
-/// An emulator's answers cannot be read: the template's task definition tells the new tasks from the old ones.
+/// An emulator's answers cannot be read: new tasks are recognised by the template's task definition.
 pub(super) fn without_the_service_new_tasks_are_recognised_by_their_task_definition() {
     side_by_side(&[true, false], |is_new| {
         let definition =
             if *is_new { DEFINITION } else { "arn:aws:ecs:eu-central-1:111122223333:task-definition/rest-api:8" };
         let task = (0, "Task", "AWS::ECS::TaskDefinition", definition, "CREATE_COMPLETE", "");
         let stopped = crashed(&["a1", "b2"]);
-        let told = Service { is_unreadable: true, stopped, ..Service::default() };
+        let state = Service { is_unreadable: true, stopped, ..Service::default() };
         if *is_new {
-            let error = is_given_up(service(&[task, CANCELLED], told, End::RolledBack, 9));
+            let error = is_given_up(service(&[task, CANCELLED], state, End::RolledBack, 9));
             assert_eq!(error["log"], serde_json::json!(["cannot bind to port 80", "giving up"]));
         } else {
             // These are the tasks of the release before.
-            let after = goes_on("old tasks", service(&[task], told, End::Done, 5));
+            let after = goes_on("old tasks", service(&[task], state, End::Done, 5));
             assert_eq!(after.words().matches("cannot be read").count(), 1, "{}", after.words());
         }
     });
@@ -166,19 +166,19 @@ pub(super) fn without_the_service_new_tasks_are_recognised_by_their_task_definit
 
 /// Cancelled with `--yes` or followed to its end without: what the rollback removes is kept from before.
 pub(super) fn an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked() {
-    let told = Service { stopped: crashed(&["a1", "b2"]), is_removed: true, ..Service::default() };
+    let state = Service { stopped: crashed(&["a1", "b2"]), is_removed: true, ..Service::default() };
     side_by_side(&[true, false], |yes| {
         let reason = "Error occurred during operation 'ECS Deployment Circuit Breaker'";
         let failed = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", reason);
-        let world = service(&[failed], told.clone(), End::RolledBack, 9);
+        let world = service(&[failed], state.clone(), End::RolledBack, 9);
         let arguments = if *yes { &DEPLOY[..] } else { &DEPLOY[..5] };
         let after = run(world, &[arguments, &["--json"]].concat());
         assert_eq!(after.ended.code, 4, "{}", after.words());
         let cancelled = after.calls().iter().any(|call| call == "CancelUpdateStack");
         assert_eq!(cancelled, *yes, "{}", after.words());
         let error = after.error();
-        let told = error["reason"].as_str().unwrap();
-        assert!(told.starts_with(reason) && told.contains("ended with exit code 3"), "{told}");
+        let state = error["reason"].as_str().unwrap();
+        assert!(state.starts_with(reason) && state.contains("ended with exit code 3"), "{state}");
         assert_eq!(error["log"], serde_json::json!(["cannot bind to port 80", "giving up"]), "{error}");
     });
 }
@@ -187,9 +187,9 @@ pub(super) fn an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked
 fn a_service_that_crashes_after_its_stack_is_done_is_noticed_too() {
     let resources = vec![LOG_GROUP, ("Service", SERVICE, ARN, "UPDATE_COMPLETE")];
     let timeline = Timeline { resources, ..Timeline::of("UPDATE_COMPLETE", &image(DIGEST), TEMPLATE) };
-    let told = Service { stopped: crashed(&["a1", "b2"]), ..Service::default() };
+    let state = Service { stopped: crashed(&["a1", "b2"]), ..Service::default() };
     let arguments = ["deploy", "dev", "--image", IMAGE, "--yes", "--json"];
-    let after = run(World { service: Some(told), ..world(timeline) }, &arguments);
+    let after = run(World { service: Some(state), ..world(timeline) }, &arguments);
     let error = after.error();
     assert_eq!((after.ended.code, &error["kind"]), (5, &"not-answering".into()), "{}", after.words());
     assert!(error["reason"].as_str().unwrap().contains("exit code 3"), "{error}");
@@ -199,8 +199,8 @@ fn a_service_that_crashes_after_its_stack_is_done_is_noticed_too() {
 fn a_rollback_by_ecs_is_reported_in_its_own_words() {
     let failed = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", "the deployment was rolled back");
     let taken_back = Some(("Service deployment rolled back because an alarm went off", "rest-api-5xx"));
-    let told = Service { taken_back, ..Service::default() };
-    let after = deploy_json(service(&[failed], told, End::RolledBack, 1));
+    let state = Service { taken_back, ..Service::default() };
+    let after = deploy_json(service(&[failed], state, End::RolledBack, 1));
     let expected = "the deployment was rolled back; ECS took the deployment back: Service deployment rolled back \
                     because an alarm went off; alarms went off: rest-api-5xx";
     assert_eq!(after.error()["reason"], expected, "{}", after.words());

@@ -30,7 +30,7 @@ fn whatever_call_is_the_first_that_is_refused_the_exit_code_is_true() {
 
 #[test]
 fn operations_that_continue_without_credentials_are_reported_at_once() {
-    // The first look after the execution is refused, as are all later ones.
+    // The first poll after the execution is refused, as are all later ones.
     let cases = [
         (&DEPLOY[..], "UPDATE_COMPLETE", "ExecuteChangeSet"),
         (&["destroy", "dev", "--yes"], "UPDATE_COMPLETE", "DeleteStack"),

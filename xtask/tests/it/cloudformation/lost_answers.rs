@@ -1,4 +1,4 @@
-//! Calls whose answers are lost: the stack tells whether they have begun something.
+//! Calls whose responses are lost: the stack shows whether they have started something.
 
 use super::*;
 use crate::fakes::faults::{Fault, Kind};
@@ -67,7 +67,7 @@ pub(super) fn half_a_minute_of_throttling_delays_and_decides_nothing() {
         let fault = Fault { lasts: Duration::from_secs(30), ..Fault::of(Kind::Throttled, action) };
         let after = deploy(World { faults: vec![fault], ..world(stack("UPDATE_COMPLETE")) });
         let began = *action == "DescribeStacks" || *action == "PutParameter" || *action == "DescribeChangeSet";
-        // Before anything begins the SDK's own patience may end sooner.
+        // Before anything begins the SDK may give up sooner.
         let codes: &[i32] = if began { &[0, 1] } else { &[0] };
         assert!(codes.contains(&after.ended.code), "{action}: {} {}", after.ended.code, after.words());
         let truth = after.calls().iter().any(|call| call.starts_with("ExecuteChangeSet"));

@@ -1,4 +1,4 @@
-//! What becomes of stacks that others leave dead or stuck, and of precious resources.
+//! Dead and stuck stacks, and resources that hold data.
 
 use super::*;
 use crate::fakes::timeline::End;
@@ -17,7 +17,7 @@ fn a_dead_stack_is_deleted_and_created_again_in_the_same_run() {
 
 #[test]
 fn the_earlier_failure_is_reported_before_a_dead_stack_is_deleted() {
-    let timeline = stack("ROLLBACK_COMPLETE").told(&[
+    let timeline = stack("ROLLBACK_COMPLETE").with_history(&[
         (0, "Queue", "AWS::SQS::Queue", "", "CREATE_FAILED", "Resource creation cancelled"),
         (0, "Gateway", "AWS::Test::Thing", "", "CREATE_FAILED", "the account has too many gateways"),
     ]);
@@ -63,7 +63,7 @@ fn a_stack_that_halted_half_way_is_rolled_back() {
 
 #[test]
 fn a_rollback_that_sticks_again_needs_a_human() {
-    // Its state is the same before and after: only the stack's own events tell that it has ended again.
+    // Its state is the same before and after: only the stack's own events show that it has ended again.
     let after = run(world(Timeline { end: End::Stuck, ..stack("UPDATE_ROLLBACK_FAILED") }), &RECOVER);
     assert_eq!(after.ended.code, 5, "{}", after.words());
     assert!(after.error()["hint"].as_str().unwrap().contains("--skip LOGICAL_ID"), "{}", after.words());

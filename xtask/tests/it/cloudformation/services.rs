@@ -1,4 +1,4 @@
-//! ECS services that do not start, and stacks that others turn.
+//! ECS services that do not start, and stacks that other users change.
 
 use super::*;
 use crate::fakes::service::{ARN, Service};
@@ -17,8 +17,8 @@ fn service(said: &[ResourceEvent], service: Service, end: End) -> World {
 
 pub(super) fn tasks_that_cannot_be_placed_are_reported_in_ecs_words_within_seconds_and_at_the_end() {
     let failed = (1, "Service", SERVICE, ARN, "UPDATE_FAILED", "Exceeded attempts to wait");
-    let told = Service { events: vec![UNPLACED], ..Service::default() };
-    let after = run(service(&[failed], told, End::RolledBack), &DEPLOY[..5]);
+    let state = Service { events: vec![UNPLACED], ..Service::default() };
+    let after = run(service(&[failed], state, End::RolledBack), &DEPLOY[..5]);
     let words = after.words();
     assert_eq!(after.ended.code, 4, "{words}");
     let (line, event) = (words.find(&format!("Service: {UNPLACED}")), words.find("Exceeded attempts to wait"));

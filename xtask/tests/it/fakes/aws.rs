@@ -46,9 +46,9 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
         if let Some(service) = staged::service(target.to_str().unwrap()) {
             world.asked.push(format!("{service}:{action}"));
             let input = serde_json::from_slice(&request.body).unwrap();
-            if let Some(told) = world.service.as_ref().filter(|_| service == "ecs") {
+            if let Some(service_state) = world.service.as_ref().filter(|_| service == "ecs") {
                 let status = world.timeline.as_ref().map(timeline::Timeline::truth).unwrap_or_default();
-                return service::answer(told, &status, &action, &input);
+                return service::answer(service_state, &status, &action, &input);
             }
             return staged::answer(world, &action, &input);
         }
@@ -312,7 +312,7 @@ fn ecr(world: &mut World, action: &str, input: &Value) -> ResponseTemplate {
         }
         ("CreateRepository", _) => {
             world.repository = Some(BTreeMap::new());
-            // The image is looked up meanwhile; that shall always come first.
+            // The image is looked up meanwhile, and always ends first.
             return ResponseTemplate::new(200)
                 .set_delay(Duration::from_millis(1000))
                 .set_body_raw(json!({"repository": repository}).to_string(), JSON);

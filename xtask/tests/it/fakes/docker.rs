@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::{DIGEST, World, containers};
+use super::{DIGEST, World};
 
 /// `path` is what follows the version of the API.
 pub(super) fn answer(world: &mut World, path: &str, request: &Request) -> ResponseTemplate {
@@ -15,7 +15,7 @@ pub(super) fn answer(world: &mut World, path: &str, request: &Request) -> Respon
     match parts.as_slice() {
         ["version"] => ok(&json!({"Version": "29.0.0", "ApiVersion": "1.52", "MinAPIVersion": "1.44"})),
         ["info"] => ok(&json!({"DockerRootDir": "/nonexistent/docker", "SecurityOptions": ["name=seccomp"]})),
-        ["containers", parts @ ..] => containers::answer(world, parts, request),
+        ["containers", "json"] => ok(&json!([])),
         ["images", .., "tag"] => ResponseTemplate::new(201),
         ["images", .., "push"] => push(world, request),
         // The tool asks the registry meanwhile; it shall have begun to when this answer comes.

@@ -19,7 +19,7 @@ pub(crate) type Found = (&'static str, &'static str, &'static str, &'static str)
 
 #[derive(Clone, Default)]
 pub(crate) struct Evidence {
-    /// What `DescribeEvents` tells, oldest first.
+    /// The answer to `DescribeEvents`, oldest first.
     pub(crate) failed: Vec<Found>,
     /// Lines by stream.
     pub(crate) log: BTreeMap<&'static str, Vec<&'static str>>,

@@ -1,4 +1,4 @@
-//! What AWS tells whoever only reads: types' schemas, drift, findings.
+//! Answers to reading calls: types' schemas, drift, findings.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What stands between a user and AWS: a forward proxy, and TLS with an authority of the user's own. Both end at the one
+//! Between a user and AWS: a forward proxy, and TLS with an authority of the user's own. Both end at the one
 //! port of the fakes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -31,7 +31,7 @@ impl Proxy {
     }
 }
 
-/// Speaks TLS for what does not, in the name of `host`; the second is the PEM of who vouches for it.
+/// Terminates TLS, in the name of `host`; the second is the PEM of its authority.
 pub(crate) fn tls(host: &str, behind: SocketAddr) -> (SocketAddr, String) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -72,7 +72,7 @@ impl Deployment {
         Self { id, failed: 0, given_up: None }
     }
 
-    fn told(&self) -> Value {
+    fn description(&self) -> Value {
         let created = if self.id == NEW { CREATED } else { CREATED - 9000 };
         let state = if self.given_up.is_some() { "FAILED" } else { "IN_PROGRESS" };
         json!({"id": self.id, "taskDefinition": DEFINITION, "createdAt": created, "failedTasks": self.failed,
@@ -87,7 +87,7 @@ impl Stopped {
         Self { id, by: NEW, code, reason, exit: 3 }
     }
 
-    fn told(&self) -> Value {
+    fn description(&self) -> Value {
         json!({"taskArn": arn(self.id), "taskDefinitionArn": DEFINITION, "startedBy": self.by, "createdAt": CREATED,
                "startedAt": CREATED, "stoppedAt": CREATED + 1, "lastStatus": "STOPPED", "stopCode": self.code,
                "stoppedReason": self.reason, "containers": [{"name": "api", "exitCode": self.exit}]})
@@ -99,28 +99,29 @@ fn arn(id: &str) -> String {
 }
 
 /// The answer while the stack is in this state.
-pub(super) fn answer(told: &Service, status: &str, action: &str, input: &Value) -> ResponseTemplate {
-    let stopped = || told.stopped.iter().filter(|_| !(told.is_removed && status.contains("ROLLBACK")));
+pub(super) fn answer(service: &Service, status: &str, action: &str, input: &Value) -> ResponseTemplate {
+    let stopped = || service.stopped.iter().filter(|_| !(service.is_removed && status.contains("ROLLBACK")));
     // An emulator's answers have text where numbers belong.
-    let number = |number: i32| if told.is_unreadable { json!(number.to_string()) } else { json!(number) };
+    let number = |number: i32| if service.is_unreadable { json!(number.to_string()) } else { json!(number) };
     let body = match action {
         "DescribeServices" => {
-            let events = told.events.iter().map(|text| json!({"id": "e", "createdAt": CREATED + 1, "message": text}));
+            let events =
+                service.events.iter().map(|text| json!({"id": "e", "createdAt": CREATED + 1, "message": text}));
             json!({"services": [{
                 "loadBalancers": [{"containerName": "api", "containerPort": number(80)}],
-                "deployments": told.deployments.iter().map(Deployment::told).collect::<Vec<_>>(),
+                "deployments": service.deployments.iter().map(Deployment::description).collect::<Vec<_>>(),
                 "events": events.collect::<Vec<_>>(),
             }]})
         }
         "ListTasks" if input["desiredStatus"] == "STOPPED" => {
             json!({"taskArns": stopped().map(|task| arn(task.id)).collect::<Vec<_>>()})
         }
-        "ListTasks" => json!({"taskArns": told.running.iter().map(|(id, _)| arn(id)).collect::<Vec<_>>()}),
+        "ListTasks" => json!({"taskArns": service.running.iter().map(|(id, _)| arn(id)).collect::<Vec<_>>()}),
         "DescribeTasks" => {
-            let running = told.running.iter().map(|(id, health)| {
+            let running = service.running.iter().map(|(id, health)| {
                 json!({"taskArn": arn(id), "startedBy": NEW, "lastStatus": "RUNNING", "healthStatus": health})
             });
-            let mut tasks: Vec<Value> = stopped().map(Stopped::told).chain(running).collect();
+            let mut tasks: Vec<Value> = stopped().map(Stopped::description).chain(running).collect();
             tasks.retain(|task| input["tasks"].as_array().unwrap().contains(&task["taskArn"]));
             json!({"tasks": tasks})
         }
@@ -133,11 +134,11 @@ pub(super) fn answer(told: &Service, status: &str, action: &str, input: &Value) 
             }]}})
         }
         "ListServiceDeployments" => {
-            let brief = told.taken_back.map(|_| json!({"serviceDeploymentArn": "arn:deployment"}));
+            let brief = service.taken_back.map(|_| json!({"serviceDeploymentArn": "arn:deployment"}));
             json!({"serviceDeployments": brief.into_iter().collect::<Vec<_>>()})
         }
         "DescribeServiceDeployments" => {
-            let (reason, alarm) = told.taken_back.unwrap();
+            let (reason, alarm) = service.taken_back.unwrap();
             json!({"serviceDeployments": [{"status": "ROLLBACK_SUCCESSFUL", "statusReason": reason,
                                            "alarms": {"triggeredAlarmNames": [alarm]}}]})
         }

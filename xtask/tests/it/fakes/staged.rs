@@ -1,4 +1,4 @@
-//! An ECS deployment that waits for its proof, and the secret that leads to its new tasks. No emulator has either.
+//! An ECS deployment that waits for its verification, and the secret that leads to its new tasks. No emulator has either.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,9 +30,9 @@ pub(crate) struct Staged {
     pub(crate) runs: String,
     /// Seconds until the pause ends by itself.
     pub(crate) left: u64,
-    /// What it was told.
+    /// The tool's answer to it.
     pub(crate) word: Option<String>,
-    /// How often somebody came with the secret.
+    /// Requests with the secret.
     pub(crate) visits: u32,
     /// Image before it.
     pub(crate) before: String,
@@ -87,7 +87,7 @@ pub(super) fn answer(world: &mut World, action: &str, input: &Value) -> Response
     ResponseTemplate::new(200).set_body_raw(body.to_string(), "application/x-amz-json-1.1")
 }
 
-/// The digest that whoever asks so is shown.
+/// The digest that this request gets.
 pub(super) fn served(world: &mut World, request: &Request) -> Option<String> {
     let status = world.timeline.as_ref().map_or(world.stack.clone(), |timeline| timeline.truth());
     let waits = status == "UPDATE_IN_PROGRESS";

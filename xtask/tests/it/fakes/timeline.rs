@@ -72,7 +72,7 @@ pub(crate) struct Timeline {
     pub(crate) tokens: Vec<String>,
     /// Calls that change something, in order.
     pub(crate) calls: Vec<String>,
-    /// What becomes of an operation that was under way, from the first look on.
+    /// What becomes of an operation that was under way, from the first poll on.
     pub(crate) then: Option<&'static str>,
 }
 
@@ -169,7 +169,7 @@ impl Timeline {
         self.then = next(status);
     }
 
-    /// The stack is updated by somebody else.
+    /// The stack is updated by another user.
     pub(crate) fn touch(&mut self) {
         self.stacks.last_mut().unwrap().states.last_mut().unwrap().1.updated += 1;
     }
@@ -185,13 +185,13 @@ impl Timeline {
         self.stacks.last().map(|stack| stack.state(now, Duration::ZERO).status.clone()).unwrap_or_default()
     }
 
-    /// Whether a change set waits that nobody has executed.
+    /// Whether a change set was not executed.
     pub(crate) fn has_open_set(&self) -> bool {
         self.sets.iter().any(|set| !set.executed && !set.deleted)
     }
 
     /// Tells events of an earlier operation, which has happened before anybody looks.
-    pub(crate) fn told(mut self, said: &[ResourceEvent]) -> Self {
+    pub(crate) fn with_history(mut self, said: &[ResourceEvent]) -> Self {
         let stack = self.stacks.last_mut().unwrap();
         let (.., last) = stack.events.pop().map(|(_, event)| (event,)).unwrap();
         stack.events.extend(said.iter().map(|said| (None, event(said, "before"))));
@@ -377,7 +377,7 @@ pub(super) fn query(world: &mut World, action: &str, form: &Form) -> Option<Answ
 }
 
 impl Timeline {
-    /// Ends what was under way when the first one looked.
+    /// Ends what was under way at the first poll.
     fn begin_later(&mut self, at: usize, end: &'static str) {
         let when = Some(Instant::now() + self.step * 2);
         let stack = &mut self.stacks[at];

@@ -12,7 +12,7 @@ const DELAY: Duration = Duration::from_millis(400);
 /// How often the stack is at work when it is asked for.
 const POLLS: u32 = 1;
 
-/// A request that is told of, and answered late.
+/// A request that is reported to the test, and answered late.
 #[derive(Clone)]
 pub(crate) struct Watched {
     /// Its number.

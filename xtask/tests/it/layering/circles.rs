@@ -50,7 +50,7 @@ fn a_circle_is_named_with_its_files() {
     }
 }
 
-/// A circle for each module that is in one, shortest first; none is told twice.
+/// A circle for each module that is in one, shortest first; none is reported twice.
 fn circles(folder: &Path) -> Vec<String> {
     let mut tree = Tree::new();
     for main in ["lib.rs", "main.rs"].map(|name| folder.join(name)).into_iter().filter(|path| path.exists()) {

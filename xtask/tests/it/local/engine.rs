@@ -1,4 +1,4 @@
-//! An engine that remembers containers and images. What runs answers on its port.
+//! A fake engine that keeps containers and images. A running container answers on its port.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
@@ -178,7 +178,7 @@ impl Respond for Answers {
         }
         let mut state = loop {
             let state = self.0.lock().unwrap();
-            // The test tells the process right after its start.
+            // The test passes the process right after its start.
             if state.signal.is_none() || state.tool.is_some() {
                 break state;
             }

@@ -1,4 +1,4 @@
-//! A new version that is proved before users see it, at a modelled ECS: no emulator has such a pause.
+//! A new version that is verified before users see it, with a modelled ECS: no emulator has such a pause.
 #![cfg(target_os = "linux")]
 
 use std::process::Command;
@@ -36,7 +36,7 @@ fn without_the_secret(ended: &Ended, sandbox: &Sandbox) {
     assert_eq!(sandbox.files_with(SECRET), <[std::path::PathBuf; 0]>::default());
 }
 
-/// Each line once where it is repeated: how often something is looked at depends on the machine.
+/// Each line once where it is repeated: how often it polls depends on the machine.
 fn once(transcript: &str) -> String {
     let mut lines: Vec<&str> = transcript.lines().collect();
     lines.dedup();

@@ -1,4 +1,4 @@
-//! `bootstrap`, beside an account that has nothing yet, all of it, or somebody else's.
+//! `bootstrap`, in an account that has nothing yet, all of it, or resources of others.
 use std::collections::BTreeMap;
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What whoever may only read is told of a release to come: `diff`.
+//! `diff`, with permission to read only.
 
 use std::collections::BTreeMap;
 

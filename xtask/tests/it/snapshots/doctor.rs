@@ -1,4 +1,4 @@
-//! `doctor`, where something is missing, may not be looked at, or somebody wants to know about a token.
+//! `doctor`, where something is missing, is unknown for lack of permission, or a token is to be checked.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::fakes::{Fakes, World};
 use crate::sandbox::{DEPLOY_TOML, Ended, Sandbox};
 
-/// Of the account's own settings only this is set, so that a transcript shows what it is about.
+/// Of the account's own settings only this is set, so that a snapshot shows what it is about.
 fn guarded(sandbox: &Sandbox) {
     let account = "account = \"111122223333\"\nstack = \"rest-api-dev\"";
     sandbox.write("deploy.toml", &DEPLOY_TOML.replace("stack = \"rest-api-dev\"", account));
@@ -34,15 +34,15 @@ fn about(ended: &Ended, names: &[&str]) -> String {
 }
 
 /// Everything that AWS was asked is a question.
-fn only_looked(fakes: &Fakes) {
+fn only_reads(fakes: &Fakes) {
     let asked = fakes.world().asked.clone();
-    let looks = |action: &String| {
+    let reads = |action: &String| {
         action.starts_with("GET ")
             || action.rsplit(':').next().is_some_and(|name| {
                 ["Get", "Describe", "List", "Simulate", "GET"].iter().any(|start| name.starts_with(start))
             })
     };
-    let more: Vec<&String> = asked.iter().filter(|action| !looks(action)).collect();
+    let more: Vec<&String> = asked.iter().filter(|action| !reads(action)).collect();
     assert!(more.is_empty() && asked.len() > 10, "{more:?} of {asked:?}");
 }
 
@@ -54,7 +54,7 @@ fn permissions_that_are_missing_are_named_with_where_they_are_printed() {
     let ended = sandbox.run(&["doctor"]);
     assert_eq!(ended.code, 3, "{}", ended.stdout);
     assert_snapshot!(about(&ended, &["permissions"]), @"!! permissions the caller may not do all that a release does: ecr:PutImage, ssm:PutParameter");
-    only_looked(&fakes);
+    only_reads(&fakes);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn checks_without_permission_are_unknown_and_no_failure() {
     let permissions = checks.iter().find(|check| check["name"] == "permissions").unwrap();
     assert_eq!((&permissions["ok"], &permissions["note"]), (&json!(true), &json!(true)));
     assert!(checks.iter().any(|check| check.get("note").is_none()), "{object}");
-    only_looked(&fakes);
+    only_reads(&fakes);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn certificates_are_of_the_right_region() {
     !! certificate arn:aws:acm:us-east-1:111122223333:certificate/1 is in us-east-1: the API's regional domain takes one of eu-central-1
     ");
     assert!(ended.stderr.contains("next: aws acm request-certificate --region eu-central-1"), "{}", ended.stderr);
-    only_looked(&fakes);
+    only_reads(&fakes);
 }
 
 /// A stack that trusts the jobs of one environment. (The fake has one stack by any name.)
@@ -171,11 +171,11 @@ fn a_token_is_held_against_the_trust() {
     }
     fakes.world().provider = false;
     assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["provider"]), @"!! provider    the account does not know token.actions.githubusercontent.com: no token of a pipeline is taken without");
-    // Nobody is trusted, and somebody wants to know whether they are.
+    // No pipeline is trusted, and a token is to be checked.
     fakes.world().parameters = BTreeMap::new();
     assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust to hold the token against: stack rest-api-dev-bootstrap trusts no pipeline");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust", "provider"]), @"");
-    only_looked(&fakes);
+    only_reads(&fakes);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_job_on_github_asks_about_its_own_token() {
         fakes.sandbox().with("ACTIONS_ID_TOKEN_REQUEST_URL", &url).with("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "hush-hush");
     answers("dev");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @"ok trust       this job's token fits, of octo/shop, environment dev");
-    // A job that only looks is none that releases, which is no failure.
+    // A job that only reads need not be able to release.
     answers("staging");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @r"
     ?? trust       this job may not take the deploy role: the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging

@@ -11,7 +11,7 @@ fn at_work() -> Fakes {
     Fakes::start(World { stack: "UPDATE_IN_PROGRESS".to_owned(), ..World::default() })
 }
 
-/// Waits until the tool has looked at the stack's events a second time: it then follows them.
+/// Waits until the tool has polled the stack's events twice: it then follows them.
 fn until_it_follows(fakes: &Fakes) {
     let deadline = Instant::now() + Duration::from_secs(20);
     let looks = || fakes.world().asked.iter().filter(|asked| asked.ends_with(":DescribeStackEvents")).count();

@@ -1,4 +1,4 @@
-//! Environments of which there are many, and what those who look and those who plan ask of AWS.
+//! Instances of an environment, and what reading and planning commands call at AWS.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! What is refused before anything is asked of anybody, and preflight.
+//! What is refused before any call, and preflight.
 
 use insta::assert_snapshot;
 

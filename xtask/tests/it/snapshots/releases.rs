@@ -1,4 +1,4 @@
-//! `release`, from the compiler to the proof, beside fakes that remember it.
+//! `release`, from the compiler to the verification.
 #![cfg(target_os = "linux")]
 
 use std::process::Command;

@@ -145,7 +145,7 @@ fn a_plan_is_applied_exactly_or_refused() {
     // Again, as after an interruption, it is found done.
     let again = sandbox.run(&["apply", "plan.json", "--json"]).json();
     assert_eq!((&again["change"], fakes.world().changes), (&"none".into(), 1), "{again}");
-    // Where somebody else was faster, it says so.
+    // Where another deployment came first, it says so.
     sandbox.write("deploy.toml", &DEPLOY_TOML.replace("name = \"rest-api\"\n", "name = \"rest-api\"\nport = 9090\n"));
     assert_eq!(sandbox.run(&["plan", "dev", "--out", "later.json"]).code, 0);
     assert_eq!(sandbox.run(&["deploy", "dev", "--image", &format!("{REPOSITORY}@{OTHER_DIGEST}")]).code, 0);

@@ -1,4 +1,4 @@
-//! What goes in and out of the process besides words: bytes that are no text, a full disk, a terminal's commands.
+//! Input and output of the process besides text: bytes that are no text, a full disk, a terminal's commands.
 #![cfg(target_os = "linux")]
 
 use std::ffi::OsStr;

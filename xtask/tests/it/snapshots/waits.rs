@@ -1,4 +1,4 @@
-//! What is said while something outside does not answer, and that it can be left.
+//! What is shown while a server does not answer, and that the wait can be interrupted.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader};

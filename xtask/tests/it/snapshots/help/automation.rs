@@ -1,4 +1,4 @@
-//! Of what is for machines. Their long help says what the short one leaves out.
+//! Commands for machines, with their long help.
 
 use insta::assert_snapshot;
 

@@ -1,4 +1,4 @@
-//! Of what brings an image to where it runs.
+//! Commands that build, deploy and roll back.
 
 use insta::assert_snapshot;
 

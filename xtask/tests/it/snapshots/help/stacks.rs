@@ -1,4 +1,4 @@
-//! Of what looks at an environment, mends it or removes it.
+//! Commands that read, repair or remove an environment.
 
 use insta::assert_snapshot;
 
