@@ -1,5 +1,5 @@
-//! `doctor` on an emulator that enforces permissions: in an account that has everything, and as a caller with hardly any permission
-//! anything in one that has nothing.
+//! `doctor` on an emulator that enforces permissions: in an account that has everything, and in an empty one as a caller with
+//! hardly any permission.
 
 use std::path::Path;
 use std::process::Command;

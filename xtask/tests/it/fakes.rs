@@ -16,6 +16,7 @@ pub(crate) mod ssm;
 pub(crate) mod staged;
 pub(crate) mod timeline;
 pub(crate) mod timing;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -134,14 +135,8 @@ pub(crate) struct Fakes {
 
 impl Fakes {
     pub(crate) fn start(world: World) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let world = Arc::new(Mutex::new(world));
-        // The server runs in a thread of its own; the runtime only starts it.
-        let server = runtime.block_on(async {
-            let server = MockServer::builder().start().await;
-            Mock::given(any()).respond_with(Answers(Arc::clone(&world))).mount(&server).await;
-            server
-        });
+        let server = serve(Answers(Arc::clone(&world)));
         world.lock().unwrap().url = format!("{}/live", server.uri());
         Self { server, world }
     }
@@ -173,6 +168,17 @@ impl Fakes {
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
+}
+
+/// A server with this answer to every request.
+pub(crate) fn serve(answers: impl Respond + 'static) -> MockServer {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // The server runs in a thread of its own; the runtime only starts it.
+    runtime.block_on(async {
+        let server = MockServer::builder().start().await;
+        Mock::given(any()).respond_with(answers).mount(&server).await;
+        server
+    })
 }
 
 impl Drop for Fakes {

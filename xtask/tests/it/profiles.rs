@@ -1,14 +1,12 @@
 //! Which credentials the finished tool uses, on a machine that has several.
 #![cfg(target_os = "linux")]
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use wiremock::matchers::{any, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::{MockServer, ResponseTemplate};
 
-use crate::fakes::{Fakes, World};
+use crate::fakes::{Fakes, World, serve};
 use crate::sandbox::{Ended, Sandbox};
 
 /// A sandbox with configuration files, and no keys in its environment.
@@ -23,24 +21,17 @@ fn error(ended: &Ended) -> Value {
 }
 
 /// A credentials endpoint, as ECS gives it to containers.
-fn container() -> (MockServer, SocketAddr) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let server = MockServer::builder().start().await;
-        let keys = json!({
-            "AccessKeyId": "AKIDMACHINE", "SecretAccessKey": "machine", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"
-        });
-        Mock::given(path("/keys")).respond_with(ResponseTemplate::new(200).set_body_json(keys)).mount(&server).await;
-        let address = *server.address();
-        (server, address)
-    })
+fn container() -> MockServer {
+    serve(ResponseTemplate::new(200).set_body_json(json!({
+        "AccessKeyId": "AKIDMACHINE", "SecretAccessKey": "machine", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"
+    })))
 }
 
 #[test]
 fn a_missing_profile_is_never_replaced_by_the_machines_role() {
     let fakes = Fakes::start(World::default());
-    let (_container, address) = container();
-    let given = format!("http://{address}/keys");
+    let container = container();
+    let given = format!("{}/keys", container.uri());
     let on_machine = sandbox(&fakes, "[profile work]\nregion = eu-central-1\n");
     let on_machine = on_machine.with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &given);
     assert_eq!(on_machine.run(&["status"]).code, 0, "without a choice, the machine's role is taken");
@@ -55,8 +46,8 @@ fn a_missing_profile_is_never_replaced_by_the_machines_role() {
 #[test]
 fn a_profile_with_a_gap_is_not_passed_over() {
     let fakes = Fakes::start(World::default());
-    let (_container, address) = container();
-    let given = format!("http://{address}/keys");
+    let container = container();
+    let given = format!("{}/keys", container.uri());
     for (config, gap) in [
         ("[profile work]\nrole_arn = arn:aws:iam::111122223333:role/deploy\nsource_profile = wrok\n", "wrok"),
         ("[profile work]\nsso_account_id = 111122223333\nsso_role_name = a\nsso_region = eu-west-1\n", "sso_start_url"),
@@ -109,14 +100,9 @@ fn an_expired_session_is_reported_with_the_login_command() {
 
 #[test]
 fn a_role_with_a_second_factor_gets_the_command_that_asks_for_it() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime.block_on(async {
-        let server = MockServer::builder().start().await;
-        let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>MFA is \
-                      demanded</Message></Error></ErrorResponse>";
-        Mock::given(any()).respond_with(ResponseTemplate::new(403).set_body_string(denied)).mount(&server).await;
-        server
-    });
+    let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>MFA is \
+                  demanded</Message></Error></ErrorResponse>";
+    let server = serve(ResponseTemplate::new(403).set_body_string(denied));
     let fakes = Fakes::start(World::default());
     let config = "[profile work]\nrole_arn = arn:aws:iam::111122223333:role/deploy\nsource_profile = keys\n\
                   mfa_serial = arn:aws:iam::111122223333:mfa/ann\nregion = eu-central-1\n\
@@ -131,15 +117,10 @@ fn a_role_with_a_second_factor_gets_the_command_that_asks_for_it() {
 
 #[test]
 fn a_wrong_clock_is_reported_in_minutes() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime.block_on(async {
-        let server = MockServer::builder().start().await;
-        let skewed = "<ErrorResponse><Error><Type>Sender</Type><Code>RequestExpired</Code><Message>Request has expired. \
-                      Timestamp date is 2026-11-27T09:10:00Z. Current date is 2026-11-27T09:35:00Z</Message></Error>\
-                      </ErrorResponse>";
-        Mock::given(any()).respond_with(ResponseTemplate::new(400).set_body_string(skewed)).mount(&server).await;
-        server
-    });
+    let skewed = "<ErrorResponse><Error><Type>Sender</Type><Code>RequestExpired</Code><Message>Request has expired. \
+                  Timestamp date is 2026-11-27T09:10:00Z. Current date is 2026-11-27T09:35:00Z</Message></Error>\
+                  </ErrorResponse>";
+    let server = serve(ResponseTemplate::new(400).set_body_string(skewed));
     let fakes = Fakes::start(World::default());
     let ended = fakes.sandbox().with("AWS_ENDPOINT_URL", &server.uri()).run(&["status", "--json"]);
     let error = error(&ended);

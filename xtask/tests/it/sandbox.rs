@@ -179,10 +179,23 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Exit code and both streams, without what differs from run to run.
+    /// Exit code and both streams, without what differs from run to run, and without the phases before a stack is touched
+    /// where they went well: `a_first_release_and_then_one_with_nothing_to_do` shows those.
     pub(crate) fn snapshot(&self) -> String {
+        let last =
+            ["ok preflight ", "ok name "].iter().filter_map(|phase| self.stderr.rfind(&format!("\n{phase}"))).max();
+        let rest = last.map_or(self.stderr.as_str(), |at| self.stderr[at + 1..].split_once('\n').unwrap_or_default().1);
+        self.shown(rest)
+    }
+
+    /// As [`Ended::snapshot`], with every phase.
+    pub(crate) fn whole(&self) -> String {
+        self.shown(&self.stderr)
+    }
+
+    fn shown(&self, stderr: &str) -> String {
         let mut text = format!("exit {}\n", self.code);
-        for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+        for (name, stream) in [("stdout", self.stdout.as_str()), ("stderr", stderr)] {
             if !stream.is_empty() {
                 text.push_str(&format!("--- {name}\n{}\n", redact(stream, &self.folder).trim_end()));
             }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
+use super::xml::{self, escape, tag, tags};
 use super::{
     DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, evidence, faults, iam, inspection, service, ssm, staged, timeline,
     timing,
@@ -170,38 +171,15 @@ fn execute(world: &mut World) {
 }
 
 fn stack(world: &World) -> String {
-    let parameters = world.parameters.iter().map(|(name, value)| {
-        tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
-    });
-    let output = |key: &str, value: &str| tag("member", &tags(&[("OutputKey", key), ("OutputValue", value)]));
-    let group = world.log.as_ref().map(|_| output("LogGroupName", "rest-api"));
-    let others = world.outputs.iter().map(|(key, value)| output(key, value));
-    let outputs = output("ApiGatewayURL", &world.url) + &group.unwrap_or_default() + &others.collect::<String>();
-    let body = [
-        tags(&[
-            ("StackId", STACK_ID),
-            ("StackName", world.name.unwrap_or("rest-api-dev")),
-            ("CreationTime", "2026-01-02T03:04:05Z"),
-            ("LastUpdatedTime", &format!("2026-01-02T03:04:{:02}Z", 5 + world.changes)),
-            ("StackStatus", world.stack.as_str()),
-        ]),
-        tag("Parameters", &parameters.collect::<String>()),
-        tag("Outputs", &outputs),
-    ];
-    tag("Stacks", &tag("member", &body.concat()))
+    let group = world.log.as_ref().map(|_| ("LogGroupName", "rest-api"));
+    let others = world.outputs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let outputs: Vec<_> = [("ApiGatewayURL", world.url.as_str())].into_iter().chain(group).chain(others).collect();
+    let own = (STACK_ID, world.name.unwrap_or("rest-api-dev"), world.stack.as_str());
+    xml::stack(own, world.changes, false, &world.parameters, &outputs)
 }
 
 fn resources(world: &World) -> String {
-    let resource = |(logical, kind, physical): (&str, &str, &str)| {
-        let fields = [
-            ("LogicalResourceId", logical),
-            ("PhysicalResourceId", physical),
-            ("ResourceType", kind),
-            ("ResourceStatus", "UPDATE_COMPLETE"),
-            ("LastUpdatedTimestamp", "2026-01-02T03:04:05Z"),
-        ];
-        tag("member", &tags(&fields))
-    };
+    let resource = |(logical, kind, physical)| xml::resource((logical, kind, physical, "UPDATE_COMPLETE"));
     world.staged.iter().flat_map(|_| staged::resources().map(resource)).collect()
 }
 
@@ -215,10 +193,8 @@ fn change_set(world: &World) -> String {
     let change = tag("Type", "Resource") + &tag("ResourceChange", &change);
     let execution = if world.proposed.is_some() { "AVAILABLE" } else { "EXECUTE_COMPLETE" };
     let status = tags(&[("StackId", STACK_ID), ("Status", "CREATE_COMPLETE"), ("ExecutionStatus", execution)]);
-    let parameters = world.proposed.iter().flat_map(|(_, parameters)| parameters).map(|(name, value)| {
-        tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
-    });
-    let status = status + &tag("Parameters", &parameters.collect::<String>());
+    let parameters = world.proposed.as_ref().map(|(_, parameters)| xml::parameters(parameters));
+    let status = status + &parameters.unwrap_or_else(|| tag("Parameters", ""));
     status + &tag("Changes", &tag("member", &change))
 }
 
@@ -372,16 +348,4 @@ fn images(tags: &BTreeMap<String, String>, manifest: &Option<String>, input: &Va
         Some(json!({"imageId": {"imageTag": tag, "imageDigest": digest}, "imageManifest": manifest}))
     };
     wanted.filter_map(image).collect()
-}
-
-pub(super) fn tags(pairs: &[(&str, &str)]) -> String {
-    pairs.iter().map(|(name, text)| tag(name, text)).collect()
-}
-
-pub(super) fn tag(name: &str, content: &str) -> String {
-    format!("<{name}>{content}</{name}>")
-}
-
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

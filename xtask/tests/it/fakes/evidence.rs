@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
 use super::World;
-use super::aws::{tag, tags};
 use super::timeline::START;
+use super::xml::{tag, tags};
 
 /// The log group that streams are in.
 pub(crate) const GROUP: &str = "rest-api-group";

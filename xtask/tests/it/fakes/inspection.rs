@@ -6,7 +6,7 @@ use serde_json::json;
 use wiremock::ResponseTemplate;
 
 use super::World;
-use super::aws::{escape, tag, tags};
+use super::xml::{escape, tag, tags};
 
 /// An answer, or a code and a message.
 type Answer = Result<String, (&'static str, &'static str)>;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::World;
-use super::aws::{escape, parameters, tag, tags};
+use super::aws::parameters;
+use super::xml::{self, escape, tag, tags};
 
 type Form = BTreeMap<String, String>;
 type Answer = Result<String, (&'static str, &'static str)>;
@@ -319,14 +320,20 @@ pub(super) fn query(world: &mut World, action: &str, form: &Form) -> Option<Answ
             if state.status.is_empty() || (state.status == "DELETE_COMPLETE" && !by_arn) {
                 return Some(missing);
             }
-            let outputs = [("ApiGatewayURL".to_owned(), url)].into_iter().filter(|_| !no_url).chain(outputs);
-            Ok(described(stack, state, timeline.protected, outputs))
+            let others = outputs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let url = [("ApiGatewayURL", url.as_str())].into_iter().filter(|_| !no_url);
+            let own = (stack.arn.as_str(), "rest-api-dev", state.status.as_str());
+            let outputs: Vec<_> = url.chain(others).collect();
+            Ok(xml::stack(own, state.updated, timeline.protected, &state.parameters, &outputs))
         }
         ("DescribeStackEvents", Some(at)) => Ok(events(timeline, at, form)),
         ("GetTemplate", Some(at)) => {
             Ok(tag("TemplateBody", &escape(&timeline.stacks[at].state(now, Duration::ZERO).template)))
         }
-        ("ListStackResources", _) => Ok(tag("StackResourceSummaries", &resources(timeline))),
+        ("ListStackResources", _) => Ok(tag(
+            "StackResourceSummaries",
+            &timeline.resources.iter().copied().map(xml::resource).collect::<String>(),
+        )),
         ("DescribeChangeSet", _) => describe_set(timeline, form),
         ("DeleteChangeSet", _) => {
             timeline.calls.push("DeleteChangeSet".to_owned());
@@ -459,13 +466,9 @@ fn describe_set(timeline: &Timeline, form: &Form) -> Answer {
         ("Replacement", timeline.changed.1),
     ]);
     let change = tag("Type", "Resource") + &tag("ResourceChange", &change);
-    let parameter = |(name, value): (&String, &String)| {
-        tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
-    };
-    let parameters = tag("Parameters", &set.parameters.iter().map(parameter).collect::<String>());
     Ok(id
         + &tags(&[("Status", status), ("ExecutionStatus", execution)])
-        + &parameters
+        + &xml::parameters(&set.parameters)
         + &tag("Changes", &tag("member", &change)))
 }
 
@@ -519,26 +522,6 @@ fn execute(world: &mut World, form: &Form) -> Answer {
     Ok(String::new())
 }
 
-fn described(stack: &Stack, state: &State, protected: bool, outputs: impl Iterator<Item = (String, String)>) -> String {
-    let pair = |key: &str, value: &str, (name, text): (&str, &str)| tag("member", &tags(&[(key, name), (value, text)]));
-    let parameters: String =
-        state.parameters.iter().map(|(n, v)| pair("ParameterKey", "ParameterValue", (n, v))).collect();
-    let outputs: String = outputs.map(|(n, v)| pair("OutputKey", "OutputValue", (&n, &v))).collect();
-    let body = [
-        tags(&[
-            ("StackId", &stack.arn),
-            ("StackName", "rest-api-dev"),
-            ("CreationTime", "2026-01-02T03:04:05Z"),
-            ("LastUpdatedTime", &format!("2026-01-02T03:04:{:02}Z", 5 + state.updated)),
-            ("StackStatus", &state.status),
-            ("EnableTerminationProtection", if protected { "true" } else { "false" }),
-        ]),
-        tag("Parameters", &parameters),
-        tag("Outputs", &outputs),
-    ];
-    tag("Stacks", &tag("member", &body.concat()))
-}
-
 /// Newest first, in pages that are counted from the newest: what happens meanwhile moves all others on.
 fn events(timeline: &mut Timeline, at: usize, form: &Form) -> String {
     let (now, delay) = (Instant::now(), timeline.events_delay);
@@ -581,20 +564,4 @@ fn member(event: &Event, id: i64) -> String {
             ("Timestamp", &format!("2026-01-02T03:{:02}:{:02}Z", 4 + seconds / 60 % 50, seconds % 60)),
         ]),
     )
-}
-
-fn resources(timeline: &Timeline) -> String {
-    let resource = |(logical, kind, physical, status): &(&str, &str, &str, &str)| {
-        tag(
-            "member",
-            &tags(&[
-                ("LogicalResourceId", *logical),
-                ("PhysicalResourceId", *physical),
-                ("ResourceType", *kind),
-                ("ResourceStatus", *status),
-                ("LastUpdatedTimestamp", "2026-01-02T03:04:05Z"),
-            ]),
-        )
-    };
-    timeline.resources.iter().map(resource).collect()
 }

@@ -53,8 +53,6 @@ fn a_verified_version_reaches_the_users() {
     --- stdout
     http://127.0.0.1:[port]/live
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
@@ -82,7 +80,7 @@ fn a_wrong_version_rolls_back_before_any_user_sees_it() {
     let ended = sandbox.run(&["deploy", "dev", "--image", &image(DIGEST), "--json", "--verbose"]);
     without_the_secret(&ended, &sandbox);
     assert_eq!(ended.json()["error"]["kind"], "rolled-back");
-    assert_snapshot!(once(&ended.snapshot()), @r#"
+    assert_snapshot!(once(&ended.whole()), @r#"
     exit 4
     --- stdout
     {"ok":false,"environment":"dev","image":"registry.example/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","stack":"rest-api-dev","changes":[{"action":"Add","logical_id":"Gateway","resource_type":"AWS::ApiGateway::RestApi"}],"cost":{"before_usd":0.4,"after_usd":0.4,"difference_usd":0.0,"items":[],"basis":"on-demand list prices of eu-central-1 as of 2026-11, 730 h, without traffic"},"release":1,"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"rolled-back","message":"the new tasks do not run the image that was deployed; stack rest-api-dev failed and is rolled back; the previous release runs (UPDATE_ROLLBACK_COMPLETE)","resource":"http://127.0.0.1:[port]/live","reason":"the new tasks answer sha256:6666666666666666666666666666666666666666666666666666666666666666, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed","console":"https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1","hint":"mend the cause, then repeat the command; cargo xtask status dev shows what runs"}}

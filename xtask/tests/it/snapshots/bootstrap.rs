@@ -50,9 +50,6 @@ fn the_first_time_and_the_second() {
     plan role for repo:octo/shop:environment:dev-plan and repo:octo@7/shop@70:environment:dev-plan
     deploy role for repo:octo/shop:environment:dev and repo:octo@7/shop@70:environment:dev
     execution role and permissions boundary for stack rest-api-dev
-    --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     ");
     assert_eq!(fakes.world().changes, 0, "a dry run changes nothing");
     assert!(!fakes.world().asked.iter().any(|action| action.contains("ChangeSet")));
@@ -74,8 +71,6 @@ fn the_first_time_and_the_second() {
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev-plan --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
@@ -109,8 +104,6 @@ fn the_first_time_and_the_second() {
     --- stdout
     {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       stack     ...
     -- stack     rest-api-dev is already current ([time])
     "#);
@@ -143,8 +136,6 @@ fn existing_resources_of_the_account_are_left_alone() {
     gh variable set AWS_ROLE_ARN --repo octo/shop --env live --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set AWS_ROLE_ARN --repo octo/shop --env review --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
@@ -179,8 +170,6 @@ fn a_refused_deployment_stops() {
     assert_snapshot!(bootstrap(&sandbox, &["--yes"]), @r"
     exit 1
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       stack     ...
     !! stack     not finished ([time])
     error: cloudformation:CreateChangeSet failed
@@ -213,8 +202,6 @@ fn a_failure_speaks_of_its_own_stack() {
     assert_snapshot!(failed, @r"
     exit 4
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways

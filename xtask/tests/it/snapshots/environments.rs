@@ -160,9 +160,6 @@ fn an_image_of_another_registry() {
     exit 0
     --- stdout
     bring stack rest-api-dev to 127.0.0.1:[port]/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
-    --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     ");
 }
 

@@ -112,9 +112,6 @@ fn what_stands_before_them_is_for_all_of_them() {
     plan role for nobody
     deploy role for nobody
     execution role and permissions boundary for stacks rest-api-preview-*
-    --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     ");
     for (name, stack) in [("preview", "rest-api-preview-*"), ("preview/pr-12", "rest-api-preview-pr-12")] {
         let policy = sandbox.run(&["iam-policy", name, "--json"]).json().to_string();

@@ -48,8 +48,6 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
     --- stdout
     http://127.0.0.1:[port]/live
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     go back to release 1 of [now]: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
@@ -66,8 +64,6 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
     assert_snapshot!(sandbox.run(&["rollback"]).snapshot(), @r"
     exit 1
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     error: there is no such release to go back to
       resource: stack rest-api-dev
       reason: no good release came before the one that runs
@@ -87,8 +83,6 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
     assert_snapshot!(sandbox.run(&["rollback", "dev", "9"]).snapshot(), @r"
     exit 1
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     error: there is no such release to go back to
       resource: stack rest-api-dev
       reason: release 9 is not remembered
@@ -116,20 +110,6 @@ fn a_plan_is_applied_exactly_or_refused() {
     --- stdout
     plan.json
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
-      compile   ...
-    ok compile   [target], content-[hash] ([time])
-      image     ...
-      registry  ...
-    -- image     rest-api:content-[hash] is there, 2.0 MB ([time])
-    ok registry  repository rest-api created: immutable tags, scanned on push ([time])
-      push      ...
-    ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
-      attest    ...
-    ok attest    bill of materials and provenance are attached ([time])
-      name      ...
-    ok name      source-[hash], commit-0123456789ab ([time])
       plan      ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
@@ -152,8 +132,6 @@ fn a_plan_is_applied_exactly_or_refused() {
     assert_snapshot!(sandbox.run(&["apply", "later.json"]).snapshot(), @r"
     exit 1
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     error: the plan does not hold any more; nothing was changed
       resource: stack rest-api-dev
       reason: image that runs: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 when planned, 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317 now

@@ -52,8 +52,6 @@ fn an_attested_environment_refuses_other_images_before_taking_the_lock() {
     assert_snapshot!(sandbox.run(&["deploy", "--image", &image]).snapshot(), @r"
     exit 3
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       verify    ...
     !! verify    not finished ([time])
     error: 2 things are missing

@@ -30,9 +30,6 @@ fn it_is_brought_once_and_then_left_alone() {
     exit 0
     --- stdout
     create stack rest-api-dev of infra/users.yaml
-    --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
     ");
     assert_eq!(fakes.world().changes, 0, "a dry run changes nothing");
     assert_snapshot!(sandbox.run(&["deploy"]).snapshot(), @r"
@@ -40,8 +37,6 @@ fn it_is_brought_once_and_then_left_alone() {
     --- stdout
     ApiGatewayURL = http://127.0.0.1:[port]/live
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
@@ -56,8 +51,6 @@ fn it_is_brought_once_and_then_left_alone() {
     --- stdout
     {"ok":true,"environment":"dev","stack":"rest-api-dev","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
-      preflight ...
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
       stack     ...
     -- stack     rest-api-dev is already current ([time])
     "#);
