@@ -114,7 +114,7 @@ fn deploy_json(world: World) -> After {
 #[test]
 fn slow_cases_run_in_parallel() {
     let cases: &[fn()] = &[
-        delays::a_deployment_ends_as_its_stack_does_however_late_either_is_shown,
+        delays::a_deployment_ends_as_its_stack_however_late_the_answers_are,
         delays::so_does_every_other_operation,
         delays::a_rollback_to_an_earlier_release_is_followed_too,
         lost_answers::a_proxys_answer_is_no_refusal,
@@ -129,7 +129,7 @@ fn slow_cases_run_in_parallel() {
         crashes::a_deployment_that_may_still_succeed_is_not_given_up,
         crashes::without_permission_for_ecs_one_note_is_shown_and_the_stack_decides,
         crashes::without_the_service_new_tasks_are_recognised_by_their_task_definition,
-        crashes::an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked,
+        crashes::an_update_that_can_only_fail_is_cancelled_only_with_yes,
         change_sets::a_change_set_that_is_not_shown_at_first_is_waited_for,
         change_sets::one_that_stays_pending_is_said_and_can_be_interrupted,
         blue_green::an_answer_that_is_refused_leaves_the_end_to_the_stack_and_is_given_once,

@@ -165,7 +165,7 @@ pub(super) fn without_the_service_new_tasks_are_recognised_by_their_task_definit
 }
 
 /// Cancelled with `--yes` or followed to its end without: what the rollback removes is kept from before.
-pub(super) fn an_update_that_can_only_fail_is_cancelled_with_yes_and_not_unasked() {
+pub(super) fn an_update_that_can_only_fail_is_cancelled_only_with_yes() {
     let state = Service { stopped: crashed(&["a1", "b2"]), is_removed: true, ..Service::default() };
     side_by_side(&[true, false], |yes| {
         let reason = "Error occurred during operation 'ECS Deployment Circuit Breaker'";

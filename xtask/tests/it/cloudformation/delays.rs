@@ -7,7 +7,7 @@ use crate::fakes::timeline::{End, ResourceEvent};
 const FAILED: ResourceEvent =
     (1, "Gateway", "AWS::ApiGateway::RestApi", "", "UPDATE_FAILED", "the account has too many gateways");
 
-pub(super) fn a_deployment_ends_as_its_stack_does_however_late_either_is_shown() {
+pub(super) fn a_deployment_ends_as_its_stack_however_late_the_answers_are() {
     let delays = [0, 2, 12, 60];
     let cases: Vec<(u64, u64)> = delays.iter().flat_map(|state| delays.map(|events| (*state, events))).collect();
     side_by_side(&cases, |(state, events)| {

@@ -153,7 +153,7 @@ fn existing_resources_of_the_account_are_left_alone() {
 }
 
 #[test]
-fn a_refused_deployment_stops() {
+fn bootstrap_stops_where_a_call_is_denied() {
     let fakes = Fakes::start(World { denied: Some("GetOpenIDConnectProvider"), ..account() });
     let sandbox = sandbox(&fakes);
     assert_snapshot!(bootstrap(&sandbox, &["--yes"]), @r"

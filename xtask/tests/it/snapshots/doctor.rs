@@ -145,7 +145,7 @@ fn token(environment: &str) -> String {
 const PIPELINE: [&str; 3] = ["role", "provider", "trust"];
 
 #[test]
-fn a_token_is_held_against_the_trust() {
+fn doctor_compares_a_token_with_the_trust_policy() {
     let fakes = Fakes::start(trusting());
     let sandbox = fakes.sandbox().with("AWS_ROLE_ARN", "arn:aws:iam::999900001111:role/xtask/deploy");
     sandbox.write("good", &token("dev"));

@@ -42,7 +42,7 @@ fn an_instance_has_a_stack_and_a_memory_of_its_own() {
 }
 
 #[test]
-fn which_one_is_said_and_only_where_there_are_many() {
+fn an_instance_is_named_exactly_where_there_are_many() {
     let sandbox = Sandbox::new();
     sandbox.write("deploy.toml", &settings());
     assert_snapshot!(sandbox.run(&["release", "preview"]).snapshot(), @r#"
@@ -97,7 +97,7 @@ fn which_one_is_said_and_only_where_there_are_many() {
 }
 
 #[test]
-fn what_stands_before_them_is_for_all_of_them() {
+fn bootstrap_and_policy_cover_all_instances() {
     let fakes = Fakes::start(World::default());
     let sandbox = sandbox(&fakes);
     sandbox.write("infra/bootstrap.yaml", &std::fs::read_to_string(root().join("infra/bootstrap.yaml")).unwrap());

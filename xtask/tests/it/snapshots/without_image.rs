@@ -23,7 +23,7 @@ fn users(fakes: &Fakes, parameters: &str) -> Sandbox {
 }
 
 #[test]
-fn it_is_brought_once_and_then_left_alone() {
+fn a_template_without_an_image_is_deployed_once_and_then_left_alone() {
     let fakes = Fakes::start(World::default());
     let sandbox = users(&fakes, "Callback = \"https://app.example.com\"\n");
     assert_snapshot!(sandbox.run(&["deploy", "--dry-run"]).snapshot(), @r"
