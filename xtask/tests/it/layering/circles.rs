@@ -71,8 +71,12 @@ fn circles(folder: &Path) -> Vec<String> {
     }
     let mut circles: Vec<Vec<&Module>> = edges.keys().filter_map(|module| back_to(module, &edges)).collect();
     circles.sort_by_key(Vec::len);
-    let mut told = BTreeSet::new();
-    circles.retain(|circle| circle.iter().fold(false, |is_new, module| told.insert(*module) || is_new));
+    let mut reported = BTreeSet::new();
+    circles.retain(|circle| {
+        let known = reported.len();
+        reported.extend(circle.iter().copied());
+        reported.len() > known
+    });
     let step = |pair: &[&Module]| {
         let files = edges[pair[0]][pair[1]].iter().copied().collect::<Vec<_>>().join(", ");
         format!("    {} imports {} in {files}", pair[0].join("::"), pair[1].join("::"))
