@@ -68,8 +68,6 @@ fn every_manifest_goes_to_the_builder_of_the_image() {
         let path = package["manifest_path"].as_str().unwrap().trim_end_matches("/Cargo.toml");
         let folder = path.strip_prefix(root().to_str().unwrap()).unwrap().trim_start_matches('/');
         assert!(dockerfile.contains(&format!("\nCOPY {folder}/Cargo.toml {folder}/\n")), "{folder} is not copied");
-        let stand_in = [format!(" {folder} "), format!(" {folder};")];
-        assert!(stand_in.iter().any(|part| dockerfile.contains(part)), "{folder} has no stand-in for its sources");
         if !folder.starts_with("crates/") {
             assert!(ignored.contains(&format!("\n!{folder}/Cargo.toml\n")), ".dockerignore keeps {folder} back");
             assert!(source_tag.contains(&format!("\"{folder}/Cargo.toml\"")), "no source tag counts {folder}");
