@@ -72,7 +72,7 @@ fn an_instance_is_changed_and_another_environment_is_not() {
 
 /// `iam-policy` knows every call of the tool; the roles repeat it, statement by statement.
 #[test]
-fn each_role_may_do_what_the_tool_calls_and_nothing_else() {
+fn each_role_may_do_what_the_tool_calls_and_nothing_more() {
     let sandbox = Sandbox::new();
     let role = format!("account = \"{ACCOUNT}\"\nexecution_role = \"arn:aws:iam::{ACCOUNT}:{EXECUTION}\"\nstack = ");
     sandbox.write("deploy.toml", &DEPLOY_TOML.replace("stack = ", &role));
