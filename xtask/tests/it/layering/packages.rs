@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::sources::{self, root};
+use crate::sources::root;
 
 /// Cargo refuses circles; these edges it would take.
 #[test]
@@ -61,17 +61,11 @@ fn every_package_takes_lints_and_license_from_the_workspace() {
 /// Cargo compiles nothing of a workspace that lacks a member's manifest.
 #[test]
 fn every_manifest_goes_to_the_builder_of_the_image() {
-    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
-    let (dockerfile, ignored) = (read("docker/Dockerfile"), read(".dockerignore"));
-    let source_tag = sources::all().into_iter().find(|source| source.path.ends_with("/src/artifact.rs")).unwrap().text;
+    let dockerfile = fs::read_to_string(root().join("docker/Dockerfile")).unwrap();
     for package in packages(&metadata(&["--no-deps"])) {
         let path = package["manifest_path"].as_str().unwrap().trim_end_matches("/Cargo.toml");
         let folder = path.strip_prefix(root().to_str().unwrap()).unwrap().trim_start_matches('/');
         assert!(dockerfile.contains(&format!("\nCOPY {folder}/Cargo.toml {folder}/\n")), "{folder} is not copied");
-        if !folder.starts_with("crates/") {
-            assert!(ignored.contains(&format!("\n!{folder}/Cargo.toml\n")), ".dockerignore keeps {folder} back");
-            assert!(source_tag.contains(&format!("\"{folder}/Cargo.toml\"")), "no source tag counts {folder}");
-        }
     }
 }
 
