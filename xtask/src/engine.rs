@@ -39,7 +39,7 @@ use crate::ui::{Phase, Ui};
 use desired::Desired;
 use observe::{Observed, is_recorded, observe};
 use plan::{Plan, Proposal};
-use verify::{Door, Manner};
+use verify::{Access, VerifyOptions};
 
 /// How long a deployed endpoint may take to be right: a gateway spreads changes within a minute or so.
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -63,7 +63,7 @@ pub(crate) struct Operation<'a> {
 /// The release that an operation makes.
 pub(crate) struct ReleaseOptions<'a> {
     pub(crate) proof: &'a Proof,
-    /// What others are shown who find the environment locked.
+    /// What other commands show while the environment is locked.
     pub(crate) doing: String,
     pub(crate) commit: Option<String>,
     /// The number of the release that this goes back to.
@@ -315,7 +315,7 @@ impl<'a> Operation<'a> {
         self.ui().line("nothing to deploy: the stack is already current");
         self.prove(stack, Duration::ZERO, None).await?;
         let recorded = is_recorded(observed, &self.desired.template);
-        // Whoever changes it right now records it.
+        // A run that changes it right now records it.
         let busy = observed.remembered.lock.as_ref().is_some_and(|held| held.lives());
         if !recorded && !busy {
             self.record(observed, stack, Change::None, 0.0).await?;
@@ -354,11 +354,11 @@ impl<'a> Operation<'a> {
         }
         let base = base?;
         let before = before.and_then(|image| image.digest);
-        let manner = Manner { patience: TIMEOUT, spacing, exit: Exit::NeedsHuman, before };
-        let door = Door::Stack(clients, stack);
+        let options = VerifyOptions { timeout: TIMEOUT, spacing, exit: Exit::NeedsHuman, before };
+        let access = Access::Stack(clients, stack);
         let proved = async {
             tokio::select! {
-                proved = verify::prove(context, base, door, image.digest.clone(), manner, ui) => proved,
+                proved = verify::prove(context, base, access, image.digest.clone(), options, ui) => proved,
                 // A service that does not stay up need not be asked for minutes.
                 failure = diagnose::crash(clients, environment, template, stack, ui) => {
                     let smoke = Smoke { status: "not-answering", served_digest: None };

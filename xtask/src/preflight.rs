@@ -31,7 +31,7 @@ const SHORTEST_RELEASE: f64 = 60.0;
 
 /// What a release needs, checked.
 pub(crate) struct Ready<'a> {
-    /// Whoever builds or pushes needs it; an image that the registry has can be released without.
+    /// Needed to build and push; an image that the registry has can be released without.
     pub(crate) engine: Result<Engine, Failure>,
     pub(crate) session: Session<'a>,
     pub(crate) template: Template,
@@ -45,7 +45,7 @@ pub(crate) struct Check<'a> {
     pub(crate) context: &'a Context,
     pub(crate) environment: &'a Environment,
     pub(crate) proof: &'a Proof,
-    /// Whether somebody who holds the environment is waited for.
+    /// Whether to wait for the environment lock.
     pub(crate) wait: bool,
     /// Whether a Docker engine may be needed.
     pub(crate) engine: bool,
@@ -53,10 +53,10 @@ pub(crate) struct Check<'a> {
     pub(crate) own_template: bool,
 }
 
-/// Checks everything for a change of an environment, and looks at AWS meanwhile; `also` looks at what else is needed.
+/// Checks everything for a change of an environment, and reads its state at AWS meanwhile; `also` reads what else is needed.
 ///
 /// # Errors
-/// One failure that lists all problems; somebody else who holds the environment; or what AWS says.
+/// One failure that lists all problems; an environment that is locked; or a refused or lost call.
 pub(crate) async fn check<'a, T>(
     check: Check<'a>,
     also: impl AsyncFnOnce(&Session<'a>, &Template) -> Result<T>,
@@ -86,7 +86,7 @@ pub(crate) async fn check<'a, T>(
         }
     }
     if engine && account.is_err() {
-        // Whether it is needed cannot be found out, so it is told with the rest.
+        // Whether it is needed cannot be found out, so it is reported with the rest.
         problems.extend(connected.as_ref().err().cloned());
     }
     let (account, template) = (note(account, &mut problems), note(template, &mut problems));
@@ -116,7 +116,7 @@ pub(crate) async fn check<'a, T>(
     Ok((Ready { session, engine: connected, template, platform, observed: seen }, also))
 }
 
-/// Credentials that nobody renews and that end before a release like the last ones would.
+/// Credentials that are not renewed and expire before a release like the last ones would end.
 pub(crate) fn short_lived(session: &Session<'_>, seen: &Observed) -> Option<Failure> {
     let left = session.time_left().filter(|_| session.identity.fixed)?;
     let kind = if seen.settled().is_some() { "update" } else { "create" };
@@ -173,7 +173,7 @@ fn missing_parameters(
     missing.filter(|name| !kept.contains(name)).map(|name| missing_parameter(environment, &name)).collect()
 }
 
-/// That nobody gives a parameter a value.
+/// A parameter that has no value.
 pub(crate) fn missing_parameter(environment: &Environment, name: &str) -> Failure {
     parameter_problem(environment, name)
         .reason(format!("{} has no default for it, and the stack no value", environment.template))
@@ -198,11 +198,11 @@ pub(crate) fn smoke_url_problem(
         Failure::new(
             Exit::Preflight,
             FailureKind::SmokeUrl,
-            format!("the smoke URL names an output {name} that there is not"),
+            format!("the smoke URL names an output {name} that does not exist"),
         )
         .resource(pattern)
         .reason(format!("{} has {}", template.path, template.outputs.iter().cloned().collect::<Vec<_>>().join(", ")))
-        .hint("mend smoke_url in deploy.toml, or --smoke-url"),
+        .hint("fix smoke_url in deploy.toml, or --smoke-url"),
     )
 }
 

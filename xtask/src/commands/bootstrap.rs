@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
         let session = Session::open(context, environment, ui).await?;
         let found = stack::describe(&session.clients.cloudformation, &own.stack);
         let repository = &context.deployment.service.name;
-        let there = bootstrap::look(&session.clients, &session.identity, environment, repository, &asked);
+        let there = bootstrap::observe(&session.clients, &session.identity, environment, repository, &asked);
         let (found, there) = tokio::try_join!(found, there)?;
         phase.done(&session.describe());
         Ok((template, session, Observed::without_journal(found), there))
@@ -88,7 +88,7 @@ fn asked(arguments: &Bootstrap, environment: &Environment) -> Asked {
     Asked { trust, api_gateway_logs: arguments.api_gateway_logs, service_actions }
 }
 
-/// Says what to do with what there is now.
+/// Prints what to do with the stack's outputs.
 fn result(session: &Session<'_>, stack: &Stack, there: &There) -> Result<()> {
     let Session { environment, identity, ui, .. } = session;
     let variables = bootstrap::variables(environment, stack);
@@ -96,7 +96,7 @@ fn result(session: &Session<'_>, stack: &Stack, there: &There) -> Result<()> {
     lines.extend(bootstrap::settings(environment, identity, stack));
     if let Some(trust) = Trust::deployed(&stack.parameters) {
         lines.extend([String::new(), "the pipeline:".to_owned()]);
-        lines.extend(bootstrap::told(&trust, environment, stack, &variables));
+        lines.extend(bootstrap::commands(&trust, environment, stack, &variables));
         if !trust.knows_numbers() {
             ui.warn(
                 "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \
@@ -129,7 +129,7 @@ fn in_own_words(error: &anyhow::Error, own: &Environment, ui: &Ui) -> Failure {
         | FailureKind::RolledBack
         | FailureKind::StackState
         | FailureKind::Stuck => failure.hint(format!(
-            "mend the cause, then repeat cargo xtask bootstrap {}; aws cloudformation describe-stack-events --region \
+            "fix the cause, then repeat cargo xtask bootstrap {}; aws cloudformation describe-stack-events --region \
              {} --stack-name {} shows the whole of it",
             own.name, own.region, own.stack
         )),

@@ -52,7 +52,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     };
     let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     if *dry_run {
-        let step = format!("bring stack {} to {image}", environment.stack);
+        let step = format!("deploy {image} to stack {}", environment.stack);
         ui.result(&step);
         ui.note(|report| report.plan = Some(vec![step]));
         return Ok(());
@@ -84,7 +84,7 @@ pub(super) struct Pinned {
     config: Option<Descriptor>,
 }
 
-/// The image by digest. In the environment's own registry it is looked up, and refused where it cannot run; elsewhere a
+/// The image by digest. In the environment's own registry it is resolved, and refused if it cannot run; elsewhere a
 /// digest is taken as it is.
 pub(super) async fn pin(
     clients: &Clients,

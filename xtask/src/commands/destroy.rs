@@ -157,7 +157,7 @@ fn half_done(stack: &str, error: &anyhow::Error) -> Failure {
 }
 
 fn busy(stack: &Stack, environment: &str) -> Failure {
-    Failure::new(Exit::Failed, FailureKind::InProgress, "the stack is at work")
+    Failure::new(Exit::Failed, FailureKind::InProgress, "an operation of the stack is in progress")
         .resource(format!("stack {}", stack.name))
         .reason(format!("it is {}", stack.status))
         .hint(format!("wait for its end (cargo xtask status {environment}), then repeat the command"))

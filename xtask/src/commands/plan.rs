@@ -19,7 +19,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let environment = context.environment(&arguments.environment)?;
     ui.about(environment);
     let Plan { proof, conduct, source, .. } = arguments;
-    // A plan changes nothing that runs, so nobody has to be waited for.
+    // A plan changes nothing that runs, so it need not wait for the lock.
     let order = release::Order { environment, proof, source, wait: true, dry_run: false };
     let release::Published { ready, image, commit } =
         release::published(&order, context, ui).await?.expect("no dry run");

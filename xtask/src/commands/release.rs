@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::engine::consent;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::verify;
-use crate::engine::verify::{Door, Manner};
+use crate::engine::verify::{Access, VerifyOptions};
 use crate::engine::{self, Operation};
 use crate::local::{Local, Turn};
 use crate::preflight;
@@ -31,7 +31,7 @@ use model::status;
 use model::template::Template;
 
 /// How long the local endpoint may take to be right; its health is already known.
-const LOCAL_PATIENCE: Duration = Duration::from_secs(15);
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Releases to an environment.
 pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
@@ -68,7 +68,7 @@ pub(super) struct Order<'a> {
     pub(super) environment: &'a Environment,
     pub(super) proof: &'a Proof,
     pub(super) source: &'a Source,
-    /// Whether somebody who holds the environment is waited for.
+    /// Whether to wait for the environment lock.
     pub(super) wait: bool,
     pub(super) dry_run: bool,
 }
@@ -161,7 +161,7 @@ async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui
 }
 
 /// Whether an image of the registry can be used as it is. One that lacks what the environment demands is compiled once
-/// more, since whoever has compiled it may attach that.
+/// more, since only the run that compiled it can attach that.
 async fn has_what_is_demanded(
     order: &Order<'_>,
     context: &Context,
@@ -248,8 +248,9 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     if !arguments.proof.no_smoke {
         let digest = image.id.parse().ok();
         let base = url.parse()?;
-        let manner = Manner { patience: LOCAL_PATIENCE, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
-        interrupt.or(verify::prove(context, base, Door::None, digest, manner, ui)).await?;
+        let options =
+            VerifyOptions { timeout: LOCAL_TIMEOUT, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
+        interrupt.or(verify::prove(context, base, Access::Local, digest, options, ui)).await?;
     }
     if running.change == Change::None && !built {
         ui.line("nothing to do: this release was already running");

@@ -31,7 +31,7 @@ pub(super) async fn look(session: &Session<'_>, token: &Token) -> Vec<Finding> {
         // Who releases from a machine of their own needs none.
         if matches!(token, Token::Given(_)) {
             let hint = format!("cargo xtask bootstrap {} --github OWNER/REPO", session.environment.name);
-            let message = "there is no trust to hold the token against";
+            let message = "there is no trust to compare the token with";
             findings.push(("trust", Found::lacking(message, format!("stack {} trusts no pipeline", own.stack), hint)));
         }
         return findings;

@@ -20,10 +20,10 @@ use model::reference::{Digest, ImageReference};
 use model::scan::{Finding, Scan};
 
 /// How long a scan may take: ECR begins it with the push, and the images are small.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 /// How long a scan may take to begin.
 const GRACE: Duration = Duration::from_secs(15);
-/// Between two looks at a scan that goes on.
+/// Pause between two reads of a scan that goes on.
 const PAUSE: Duration = Duration::from_secs(3);
 /// Findings that a refusal lists; the rest is counted.
 const SHOWN: usize = 10;
@@ -51,7 +51,7 @@ impl Operation<'_> {
 /// An image that an environment is to run.
 pub(crate) struct Candidate<'a> {
     pub(crate) environment: &'a Environment,
-    /// By digest; others are refused where there is something to check.
+    /// By digest; an image without one is refused where it has to be checked.
     pub(crate) image: &'a ImageReference,
     /// The registry's real host, where the repository's own URI leads nowhere.
     pub(crate) registry: Option<&'a str>,
@@ -64,7 +64,7 @@ pub(crate) struct Candidate<'a> {
 enum Judged {
     Fine(String),
     /// Nothing is known of it, of which the user is warned.
-    Untold(String),
+    Unknown(String),
 }
 
 impl Candidate<'_> {
@@ -101,7 +101,7 @@ impl Candidate<'_> {
         }
         match self.judge(scan, digest, severity)? {
             Judged::Fine(what) => phase.done(&what),
-            Judged::Untold(warning) => {
+            Judged::Unknown(warning) => {
                 phase.skipped("nothing is known");
                 ui.warn(&warning);
             }
@@ -114,13 +114,13 @@ impl Candidate<'_> {
         let begun = Instant::now();
         loop {
             let scan = scan::scan(client, &self.image.repository, digest.as_str()).await?;
-            let patience = match scan {
-                Scan::Pending => PATIENCE,
+            let timeout = match scan {
+                Scan::Pending => TIMEOUT,
                 // Of an image that was pushed a moment ago, the scan need not have begun.
                 Scan::Missing => GRACE,
                 _ => return Ok(scan),
             };
-            if begun.elapsed() >= patience {
+            if begun.elapsed() >= timeout {
                 return Ok(scan);
             }
             phase.doing("the image is being scanned");
@@ -153,17 +153,17 @@ impl Candidate<'_> {
                 Ok(Judged::Fine(format!("ECR's scanner does not support the image: {words}")))
             }
             Ok(other) if environment.endpoint.is_some() => {
-                Ok(Judged::Untold(format!("the emulator has no result of a scan of the image: {}", untold(&other))))
+                Ok(Judged::Unknown(format!("the emulator has no result of a scan of the image: {}", no_result(&other))))
             }
             Ok(Scan::Pending) => {
                 let next = "release again in some minutes";
-                Err(refuse("the scan of the image takes too long", untold(&Scan::Pending), next).into())
+                Err(refuse("the scan of the image takes too long", no_result(&Scan::Pending), next).into())
             }
             Ok(other) => {
-                Err(refuse("the vulnerabilities of the image are not known", untold(&other), &scan_again).into())
+                Err(refuse("the vulnerabilities of the image are not known", no_result(&other), &scan_again).into())
             }
             Err(error) if environment.endpoint.is_some() => {
-                Ok(Judged::Untold(format!("the emulator does not scan images: {}", Failure::of(&error))))
+                Ok(Judged::Unknown(format!("the emulator does not scan images: {}", Failure::of(&error))))
             }
             Err(error) => Err(error),
         }
@@ -178,7 +178,7 @@ impl Candidate<'_> {
             let excused = if excused.is_empty() { String::new() } else { format!(", {} allowed", excused.len()) };
             return Ok(Judged::Fine(format!("findings: {}{excused}", model::scan::count(findings))));
         }
-        let mut lines: Vec<String> = blocking.iter().take(SHOWN).map(|finding| told(finding)).collect();
+        let mut lines: Vec<String> = blocking.iter().take(SHOWN).map(|finding| line(finding)).collect();
         if blocking.len() > SHOWN {
             lines.push(format!("and {} more", blocking.len() - SHOWN));
         }
@@ -199,16 +199,16 @@ impl Candidate<'_> {
 }
 
 /// Why a scan has no result.
-fn untold(scan: &Scan) -> String {
+fn no_result(scan: &Scan) -> String {
     match scan {
         Scan::Failed(words) | Scan::Unsupported(words) => words.clone(),
-        Scan::Pending => format!("it has not ended within {} s", PATIENCE.as_secs()),
+        Scan::Pending => format!("it has not ended within {} s", TIMEOUT.as_secs()),
         Scan::Missing => "ECR has no scan of it".to_owned(),
         Scan::Findings(findings) => format!("findings: {}", model::scan::count(findings)),
     }
 }
 
-fn told(finding: &Finding) -> String {
+fn line(finding: &Finding) -> String {
     let Finding { name, severity, package, version, .. } = finding;
     let of = [package.as_deref(), version.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let of = if of.is_empty() { String::new() } else { format!(" in {of}") };

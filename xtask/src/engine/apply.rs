@@ -176,9 +176,9 @@ async fn turn(
     match turned {
         Ok(()) => phase.line(&format!("{what} is cancelled")),
         Err(NotBegun { failure, in_doubt: true }) => {
-            phase.line(&format!("whether {what} is cancelled is not known, the stack tells: {failure}"));
+            phase.line(&format!("whether {what} is cancelled is not known, the stack's end will show it: {failure}"));
         }
-        // Perhaps it failed by itself at this moment; the stack tells.
+        // Perhaps it failed by itself at this moment; its end shows that.
         Err(NotBegun { failure, in_doubt: false }) => {
             let reason = failure.reason.as_deref().unwrap_or_default();
             phase.line(&format!("{what} cannot be cancelled: {failure}: {reason}"));
@@ -190,10 +190,10 @@ async fn turn(
 
 fn given_up(environment: &Environment) -> Failure {
     let message = format!("stack {} could not be created, and is deleted again", environment.stack);
-    Failure::new(Exit::RolledBack, FailureKind::RolledBack, message).hint("mend the cause, then repeat the command")
+    Failure::new(Exit::RolledBack, FailureKind::RolledBack, message).hint("fix the cause, then repeat the command")
 }
 
-/// AWS took the execution, and showed nothing of it.
+/// AWS accepted the execution, and shows nothing of it.
 fn unseen(environment: &Environment) -> Failure {
     let name = &environment.name;
     Failure::new(
@@ -202,11 +202,11 @@ fn unseen(environment: &Environment) -> Failure {
         format!("stack {} shows no sign of the change", environment.stack),
     )
     .resource(format!("stack {}", environment.stack))
-    .reason("AWS took the execution of the change set, but neither the stack's state nor its events changed")
+    .reason("AWS accepted the execution of the change set, but neither the stack's state nor its events changed")
     .hint(format!("cargo xtask events {name} --follow shows what happens; then repeat the command"))
 }
 
-/// An execution whose answer was lost: what the stack shows tells whether it has begun. Only a change set that still
+/// An execution whose answer was lost: the stack's state and events show whether it has begun. Only a change set that still
 /// waits, after the time for which AWS may show what was before, proves that it has not.
 async fn after_loss(
     execution: Execution<'_>,
@@ -217,7 +217,7 @@ async fn after_loss(
     let Execution { environment, proposal, .. } = execution;
     let (client, set, ui) = (&gate.clients.cloudformation, &proposal.set, gate.ui);
     let reason = failure.reason.as_deref().unwrap_or_default();
-    phase.line(&format!("no answer to the execution, looking whether it has begun: {reason}"));
+    phase.line(&format!("no answer to the execution, checking whether it has begun: {reason}"));
     ui.still_runs(Some(format!(
         "whether stack {} is being {} is not known; cargo xtask events {} --follow shows it",
         environment.stack,

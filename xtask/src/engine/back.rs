@@ -36,7 +36,7 @@ pub(crate) async fn fetch(
     if has == Some(false) {
         return Err(Failure::new(Exit::Failed, FailureKind::NoImage, "the release's image is gone")
             .resource(image.to_string())
-            .reason("somebody has deleted it from the registry")
+            .reason("it was deleted from the registry")
             .hint("go back to another release, or release its commit again")
             .into());
     }
@@ -69,14 +69,14 @@ impl Operation<'_> {
         let (number, environment) = (target.number, &self.desired.environment.name);
         self.ui().warn(&format!("{failed}: going back to release {number}, as --keep-failed was not given"));
         let mut said = (None, None);
-        // What the command tells is about the release that was asked for.
+        // The result is about the release that was asked for.
         self.ui().note(|report| said = (report.smoke.take(), report.release));
         let went = self.go_back(lock, target).await;
         self.ui().note(|report| (report.smoke, report.release) = said);
         match went.as_ref().map_err(Failure::of) {
             Ok(()) => Failure { exit: Exit::RolledBack, ..failed }
                 .note(format!("release {number} serves again, and is proved"))
-                .hint("mend the cause, then repeat the command")
+                .hint("fix the cause, then repeat the command")
                 .into(),
             Err(Failure { exit: Exit::Interrupted, .. }) => went.expect_err("it was just found to be one"),
             Err(why) => {

@@ -1,4 +1,4 @@
-//! What a stack's end means to whoever released.
+//! What a stack's end means for the command.
 
 use config::deployment::Environment;
 
@@ -16,19 +16,19 @@ pub(crate) fn conclude(environment: &Environment, followed: &Followed) -> Result
             Exit::RolledBack,
             FailureKind::RolledBack,
             "failed and is rolled back; the previous release runs",
-            format!("mend the cause, then repeat the command; cargo xtask status {} shows what runs", environment.name),
+            format!("fix the cause, then repeat the command; cargo xtask status {} shows what runs", environment.name),
         ),
         (Ending::RolledBackToNothing, _) => (
             Exit::RolledBack,
             FailureKind::RolledBack,
             "could not be created; what had been created is gone",
-            format!("mend the cause, then repeat the command with --yes; or cargo xtask destroy {}", environment.name),
+            format!("fix the cause, then repeat the command with --yes; or cargo xtask destroy {}", environment.name),
         ),
         (Ending::Done, _) | (Ending::Stuck, None) => (
             Exit::NeedsHuman,
             FailureKind::Gone,
             "is gone: someone deleted it meanwhile",
-            "agree with whoever did, then repeat the command".to_owned(),
+            "find out who deleted it, then repeat the command".to_owned(),
         ),
         (Ending::Stuck, Some(_)) => (
             Exit::NeedsHuman,

@@ -58,7 +58,7 @@ impl Course {
 enum Answer {
     Continue(String),
     Rollback(Box<Failure>),
-    /// Nothing: it is somebody else's.
+    /// Nothing: another command's deployment.
     Leave(String),
 }
 
@@ -94,7 +94,7 @@ impl<'a> Gate<'a> {
 
     /// Puts on the stack's failure what the proof has found.
     pub(super) fn explain(self, failure: Failure) -> Failure {
-        let refused = self.refused.iter().map(|refused| format!("the answer was not taken: {}", in_words(refused)));
+        let refused = self.refused.iter().map(|refused| format!("the answer was not accepted: {}", in_words(refused)));
         let failure = refused.fold(failure, Failure::note);
         match self.wrong {
             Some(wrong) if failure.exit == Exit::RolledBack => Failure {
@@ -128,21 +128,21 @@ impl<'a> Gate<'a> {
             }
             Answer::Leave(why) => return phase.line(&format!("{stays}: {why}")),
         };
-        match self.tell(pause, word, phase).await {
+        match self.send(pause, word, phase).await {
             Ok(()) => self.ui.still_runs(still),
             Err(failure) => {
                 let then = if aws::is_denied(&failure) { stays } else { "the stack's own end decides".to_owned() };
-                phase.line(&format!("the answer was not taken: {}; {then}", in_words(&failure)));
+                phase.line(&format!("the answer was not accepted: {}; {then}", in_words(&failure)));
                 self.refused = Some(failure);
             }
         }
     }
 
     /// Gives the answer, again and again until ECS has taken or refused it, or the pause has ended by itself.
-    async fn tell(&self, pause: &Pause, word: Word, phase: &Phase<'_>) -> Result<(), Failure> {
+    async fn send(&self, pause: &Pause, word: Word, phase: &Phase<'_>) -> Result<(), Failure> {
         loop {
-            let told = deployment::answer(&self.clients.ecs, &pause.deployment, &pause.hook.id, word).await;
-            let Err(failure) = told else { return Ok(()) };
+            let sent = deployment::answer(&self.clients.ecs, &pause.deployment, &pause.hook.id, word).await;
+            let Err(failure) = sent else { return Ok(()) };
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             let is_over = pause.hook.expires.is_none_or(|expires| expires <= now);
             if is_over || aws::is_refusal(&failure) && !aws::is_throttled(&failure) {

@@ -12,7 +12,7 @@ use model::stack::Stack;
 use model::status::{self, Answer};
 use model::template::Template;
 
-/// How long an observation is taken for true.
+/// How long an observation counts as current.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// A stack and its newest release, at one moment.

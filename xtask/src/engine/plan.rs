@@ -34,7 +34,7 @@ pub(crate) struct Proposal {
     pub(crate) create: bool,
     /// The stack as it is before the change; the empty one of a first change set counts as none.
     pub(crate) before: Option<Stack>,
-    /// Whether it was reviewed as a plan: then it stays where it is, whatever becomes of this run.
+    /// Whether it was reviewed as a plan: then it stays where it is, however this run ends.
     pub(crate) planned: bool,
 }
 
@@ -137,7 +137,7 @@ async fn abandon(client: &Client, stack: &str, set: Option<&str>, first: Option<
     }
 }
 
-/// Shows what would change, a line each, and as whom CloudFormation would work.
+/// Shows what would change, a line each, and the role that CloudFormation would use.
 fn show(set: &ChangeSet, phase: &Phase<'_>, ui: &Ui) {
     if let Some(role) = &set.role {
         phase.line(&format!("CloudFormation works as {role}"));

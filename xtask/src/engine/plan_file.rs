@@ -45,9 +45,9 @@ pub(crate) struct PlanFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) commit: Option<String>,
     template: TemplateMark,
-    /// What is sent; values that the stack keeps and secret ones are not told.
+    /// What is sent; values that the stack keeps, and secret ones, are not shown.
     parameters: BTreeMap<String, String>,
-    /// Hash of all that is sent, the untold values included.
+    /// Hash of all that is sent, the values that are not shown included.
     parameters_sha256: String,
     pub(crate) changes: Vec<ResourceChange>,
     /// The change set that waits to be executed.
@@ -58,7 +58,7 @@ pub(crate) struct PlanFile {
     /// The stack's last change, by its own time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stack_updated: Option<String>,
-    /// What else may be of interest to whoever reviews: cost and time.
+    /// What else a reviewer may want to know: cost and time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     outlook: BTreeMap<String, serde_json::Value>,
 }
@@ -105,7 +105,7 @@ impl PlanFile {
             runs: before.and_then(Stack::container_uri).map(str::to_owned),
             commit,
             template: TemplateMark { path: template.path.clone(), sha256: sha256(template.body.as_bytes()) },
-            parameters: told(template, sent),
+            parameters: shown(template, sent),
             parameters_sha256: hash(sent),
             changes: proposal.map(|proposal| proposal.set.changes.clone()).unwrap_or_default(),
             change_set: proposal.map(|proposal| proposal.set.id.clone()),
@@ -176,11 +176,11 @@ impl PlanFile {
         }
         let now = desired.parameters();
         if self.parameters_sha256 != hash(now) {
-            let told = told(template, now);
-            let names = self.parameters.keys().chain(told.keys()).collect::<std::collections::BTreeSet<_>>();
+            let shown = shown(template, now);
+            let names = self.parameters.keys().chain(shown.keys()).collect::<std::collections::BTreeSet<_>>();
             let differ: Vec<&str> = names
                 .into_iter()
-                .filter(|name| self.parameters.get(*name) != told.get(*name))
+                .filter(|name| self.parameters.get(*name) != shown.get(*name))
                 .map(String::as_str)
                 .collect();
             let which = if differ.is_empty() { "a secret value".to_owned() } else { differ.join(", ") };
@@ -198,9 +198,9 @@ pub(crate) fn refusal(environment: &Environment, moved: &[String]) -> Failure {
         .hint(format!("cargo xtask plan {} --out FILE, and review that", environment.name))
 }
 
-/// The parameters as a reader may see them.
-fn told(template: &Template, sent: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
-    let told = |(name, value): (&String, &Value)| {
+/// The parameters as a reviewer may see them.
+fn shown(template: &Template, sent: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let shown = |(name, value): (&String, &Value)| {
         let text = match value {
             Value::Is(_) if template.secret.contains(name) => HIDDEN.to_owned(),
             Value::Is(value) => value.clone(),
@@ -208,7 +208,7 @@ fn told(template: &Template, sent: &BTreeMap<String, Value>) -> BTreeMap<String,
         };
         (name.clone(), text)
     };
-    sent.iter().map(told).collect()
+    sent.iter().map(shown).collect()
 }
 
 fn hash(sent: &BTreeMap<String, Value>) -> String {

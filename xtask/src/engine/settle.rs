@@ -107,7 +107,7 @@ impl Operation<'_> {
             let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
             let reason = format!("{} would stay behind, and the new stack could not have it", kept.join(", "));
             return Err(Failure { reason: Some(reason), ..failure }
-                .hint(format!("look after what is retained, then cargo xtask destroy {}", environment.name))
+                .hint(format!("take care of what is retained, then cargo xtask destroy {}", environment.name))
                 .into());
         }
         check_deletable(environment, stack)?;
@@ -151,7 +151,7 @@ async fn earlier(session: &Session<'_>, environment: &Environment, stack: &Stack
 }
 
 fn busy(stack: &Stack, environment: &Environment) -> Failure {
-    Failure::new(Exit::Failed, FailureKind::InProgress, "the stack is at work")
+    Failure::new(Exit::Failed, FailureKind::InProgress, "an operation of the stack is in progress")
         .resource(format!("stack {}", stack.name))
         .reason(format!("it is {}", stack.status))
         .hint(format!("leave out --no-follow, or watch it with cargo xtask events {} --follow", environment.name))

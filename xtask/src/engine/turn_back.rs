@@ -27,7 +27,7 @@ pub(crate) async fn turn_back(session: &Session<'_>, environment: &Environment, 
         return Ok("DELETE_COMPLETE".to_owned());
     }
     let (mark, token) = (events::mark(&clients.cloudformation, &stack.id).await, token());
-    // Before the call: it may reach AWS also where nobody waits for its answer.
+    // Before the call: it may reach AWS even if its answer is lost.
     rolls_back(environment, stack, ui);
     let begun = stack::cancel_update(&clients.cloudformation, stack, &token).await;
     // The update itself may end before it is cancelled.
@@ -93,7 +93,7 @@ async fn back(
     let failure =
         Failure::new(Exit::NeedsHuman, FailureKind::Stuck, format!("stack {} is not back ({status})", stack.name));
     let hint = format!(
-        "mend the cause and repeat cargo xtask recover {}; what cannot be brought back is given up with --skip LOGICAL_ID",
+        "fix the cause and repeat cargo xtask recover {}; what cannot be brought back is given up with --skip LOGICAL_ID",
         environment.name
     );
     let failure = blame(failure.hint(hint), &stack.name, &followed);
@@ -149,7 +149,7 @@ pub(crate) async fn tear_down(session: &Session<'_>, environment: &Environment, 
     }
     let failure =
         Failure::new(Exit::NeedsHuman, FailureKind::Stuck, format!("stack {} is not deleted ({status})", stack.name))
-            .hint(format!("remove what holds it, then cargo xtask destroy {}", environment.name));
+            .hint(format!("remove what prevents it, then cargo xtask destroy {}", environment.name));
     let failure = blame(failure, &stack.name, &followed);
     Err(diagnose::explain(clients, environment, None, &stack.id, &followed, failure).await.into())
 }
@@ -164,7 +164,7 @@ impl Doubt {
             Ok(()) => Ok(Self(None)),
             Err(NotBegun { failure, in_doubt: true }) => {
                 let reason = failure.reason.as_deref().unwrap_or_default();
-                phase.line(&format!("no answer, looking whether it has begun: {failure}: {reason}"));
+                phase.line(&format!("no answer, checking whether it has begun: {failure}: {reason}"));
                 Ok(Self(Some(failure)))
             }
             Err(NotBegun { failure, in_doubt: false }) => {

@@ -26,7 +26,7 @@ use tasks::Running;
 /// Where the environment is asked: the command line's URL, the environment's, the stack's own.
 ///
 /// # Errors
-/// A pattern that names an output there is not, or something that is no URL.
+/// A pattern that names an output which does not exist, or something that is no URL.
 pub(crate) fn base_url(environment: &Environment, stack: &Stack, given: Option<&str>) -> Result<Url, Failure> {
     let own = format!("{{{API_GATEWAY_URL}}}");
     let pattern = given.or(environment.smoke_url.as_deref()).unwrap_or(&own);
@@ -43,43 +43,43 @@ pub(crate) fn base_url(environment: &Environment, stack: &Stack, given: Option<&
 
 /// How long tasks of another image may run beside an endpoint that is right.
 const TASKS: Duration = Duration::from_secs(30);
-/// Between two looks at them.
+/// Pause between two reads of them.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// What stands before an endpoint.
+/// How an endpoint is protected.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Door<'a> {
-    /// Nothing: it is on this machine.
-    None,
-    /// Nobody knows; a token is shown where the user has one.
+pub(crate) enum Access<'a> {
+    /// Not at all: it is on this machine.
+    Local,
+    /// Not known; the user's token is sent where there is one.
     Unknown,
-    /// What the outputs of its stack say.
+    /// As the outputs of its stack say.
     Stack(&'a Clients, &'a Stack),
 }
 
-/// How an endpoint is asked.
+/// How an endpoint is verified.
 #[derive(Debug, Clone)]
-pub(crate) struct Manner {
+pub(crate) struct VerifyOptions {
     /// How long it may take to be right.
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
     /// Pause between two good rounds.
     pub(crate) spacing: Duration,
-    /// How the command ends where it is not.
+    /// How the command ends if it is not right.
     pub(crate) exit: Exit,
     /// The image that ran before, where that is known.
     pub(crate) before: Option<Digest>,
 }
 
-/// Asks `base` until it is proved or the patience ends.
+/// Sends requests to `base` until it is proved or the timeout ends.
 ///
 /// # Errors
-/// Another image answers, strangers are let in, no right answer comes, or nobody can be signed in.
+/// Another image answers, requests without authentication are served, no right answer comes, or signing in fails.
 pub(crate) async fn prove(
     context: &Context,
     base: Url,
-    door: Door<'_>,
+    access: Access<'_>,
     digest: Option<Digest>,
-    manner: Manner,
+    options: VerifyOptions,
     ui: &Ui,
 ) -> Result<()> {
     let phase = ui.phase("smoke");
@@ -87,22 +87,23 @@ pub(crate) async fn prove(
     let client = smoke::client(&context.http()?)?;
     ui.note(|report| report.url = Some(shown(&base)));
     let url = shown(&base);
-    let callers = callers(context, &client, door).await.map_err(|failure| Failure { exit: manner.exit, ..failure })?;
-    let target = Target { base, service, digest, before: manner.before, spacing: manner.spacing, callers };
-    let verdict = smoke::prove(&client, &target, manner.patience, &phase).await;
+    let callers =
+        callers(context, &client, access).await.map_err(|failure| Failure { exit: options.exit, ..failure })?;
+    let target = Target { base, service, digest, before: options.before, spacing: options.spacing, callers };
+    let verdict = smoke::prove(&client, &target, options.timeout, &phase).await;
     send_away(context, ui).await;
     ui.note(|report| report.smoke = Some(verdict.report()));
-    if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, manner.exit) {
+    if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, options.exit) {
         return Err(failure.into());
     }
     match (verdict.served(), &target.digest) {
         (Some(served), _) => phase.done(&format!("{url} is right and runs {served}")),
         (None, None) => phase.done(&format!("{url} is right")),
         (None, Some(wanted)) => {
-            let running = match door {
+            let running = match access {
                 // In a box: what it keeps is large, and every release would carry it.
-                Door::Stack(clients, stack) => Box::pin(settled(clients, stack, wanted, &phase)).await,
-                Door::None | Door::Unknown => Ok(Running::Unknown),
+                Access::Stack(clients, stack) => Box::pin(settled(clients, stack, wanted, &phase)).await,
+                Access::Local | Access::Unknown => Ok(Running::Unknown),
             };
             let unknown = "which image answered is not known: [service] version_path is not set in deploy.toml";
             let (what, warning) = match running {
@@ -110,7 +111,7 @@ pub(crate) async fn prove(
                 Ok(Running::Other { served, all: true }) => {
                     let verdict = Verdict::OldVersion { served };
                     ui.note(|report| report.smoke = Some(verdict.report()));
-                    return Err(wrong(&verdict, Some(wanted), &url, manner.exit).expect("it is wrong").into());
+                    return Err(wrong(&verdict, Some(wanted), &url, options.exit).expect("it is wrong").into());
                 }
                 Ok(Running::Other { served, .. }) => {
                     (String::new(), Some(format!("{unknown}, and one of ECS's tasks still runs {served}")))
@@ -128,7 +129,7 @@ pub(crate) async fn prove(
     Ok(())
 }
 
-/// What ECS runs, once that is the wanted image only, or for as long as an old task may need to end.
+/// What ECS runs, once that is the deployed image only, or for as long as an old task may need to end.
 async fn settled(clients: &Clients, stack: &Stack, wanted: &Digest, phase: &Phase<'_>) -> Result<Running, Failure> {
     let deadline = Instant::now() + TASKS;
     phase.doing("ECS, which images its tasks run");
@@ -141,13 +142,13 @@ async fn settled(clients: &Clients, stack: &Stack, wanted: &Digest, phase: &Phas
     }
 }
 
-/// Those who ask, signed in as the door demands.
-async fn callers(context: &Context, client: &http::Client, door: Door<'_>) -> Result<Callers, Failure> {
+/// The clients that send the requests, signed in as the endpoint demands.
+async fn callers(context: &Context, client: &http::Client, access: Access<'_>) -> Result<Callers, Failure> {
     let token = context.smoke_token();
-    match door {
-        Door::None => Ok(Callers::default()),
-        Door::Unknown => Ok(sign_in::with_token(token)),
-        Door::Stack(clients, stack) => {
+    match access {
+        Access::Local => Ok(Callers::default()),
+        Access::Unknown => Ok(sign_in::with_token(token)),
+        Access::Stack(clients, stack) => {
             sign_in::sign_in(&clients.signed, client, &stack.outputs, token, &context.guests).await
         }
     }

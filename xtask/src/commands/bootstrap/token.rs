@@ -19,7 +19,7 @@ use model::policy::Level;
 use model::report::Check;
 use model::trust::{Finding, Trust};
 
-/// Holds it against the trust that is asked for, or else that the stack has.
+/// Compares it with the trust that is asked for, or else with the stack's.
 ///
 /// # Errors
 /// A token that cannot be read, or claims that do not fit.
@@ -36,7 +36,7 @@ pub(super) async fn check(
         None => deployed(environment, context, ui).await?,
     };
     let findings = token::check(&trust, &claims, &environment.name);
-    ui.warn("the token's signature is not looked at; only AWS can say that GitHub made it");
+    ui.warn("the token's signature is not checked; only AWS can verify that GitHub issued it");
     let shared = findings.shared.iter().map(token::told);
     let checks: Vec<Check> = shared.chain(findings.roles.iter().map(|(level, of)| role(*level, of))).collect();
     doctor::show(&checks, ui);
@@ -70,7 +70,7 @@ async fn deployed(environment: &Environment, context: &Context, ui: &Ui) -> Resu
     let clients = &session.clients;
     let stack = stack::describe(&clients.cloudformation, &own.stack).await?;
     stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)).ok_or_else(|| {
-        Failure::new(Exit::Preflight, FailureKind::Trust, "there is no trust to hold the token against")
+        Failure::new(Exit::Preflight, FailureKind::Trust, "there is no trust to compare the token with")
             .resource(format!("stack {}", own.stack))
             .reason(if stack.is_some() { "it trusts no pipeline" } else { "it does not exist" })
             .hint(format!(

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
-use super::{Door, callers, send_away, shown, wrong};
+use super::{Access, callers, send_away, shown, wrong};
 use crate::context::Context;
 use crate::smoke;
 use crate::smoke::{Target, Verdict};
@@ -21,7 +21,7 @@ use model::stack::Stack;
 use model::template::Gate;
 
 /// How long the new version may take to be right: the load balancer leads to it already.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause between two good rounds, so that more than one task is asked.
 const SPACING: Duration = Duration::from_millis(200);
 /// What is left of the pause when the answer is given at the latest.
@@ -47,14 +47,14 @@ pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Ph
     let Question { clients, gate, stack, base, digest, expires } = question;
     let secret = secret(clients, stack, gate).await?;
     let client = smoke::client(&context.http()?)?;
-    let mut callers = callers(context, &client, Door::Stack(clients, stack)).await?;
+    let mut callers = callers(context, &client, Access::Stack(clients, stack)).await?;
     let public = callers.visitor.clone();
     callers.visitor = callers.visitor.with(&gate.header, secret);
     let service = &context.deployment.service;
     let before = stack.image().and_then(|image| image.digest);
     let base = base.clone();
     let mut target = Target { base, service, digest: digest.clone(), before, spacing: SPACING, callers };
-    let verdict = smoke::prove(&client, &target, patience(*expires), phase).await;
+    let verdict = smoke::prove(&client, &target, timeout(*expires), phase).await;
     if let Verdict::Right { served } = &verdict {
         // Users are asked after, once: they must not have it yet.
         target.callers.visitor = public;
@@ -120,11 +120,11 @@ fn leak(users: &Verdict, served: Option<&str>, before: &Stack) -> Option<String>
     }
 }
 
-/// The usual patience, or less where the pause ends sooner.
-fn patience(expires: Option<f64>) -> Duration {
+/// The usual timeout, or less where the pause ends sooner.
+fn timeout(expires: Option<f64>) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let left = expires.map(|expires| Duration::from_secs_f64((expires - now).max(0.0)).saturating_sub(SPARE));
-    left.map_or(PATIENCE, |left| left.min(PATIENCE))
+    left.map_or(TIMEOUT, |left| left.min(TIMEOUT))
 }
 
 #[cfg(test)]
@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn the_answer_comes_before_the_pause_ends_by_itself() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-        assert_eq!(patience(None), PATIENCE);
-        assert_eq!(patience(Some(now + 1800.0)), PATIENCE);
-        assert!(patience(Some(now + 30.0)) <= Duration::from_secs(10));
-        assert_eq!(patience(Some(now - 1.0)), Duration::ZERO);
+        assert_eq!(timeout(None), TIMEOUT);
+        assert_eq!(timeout(Some(now + 1800.0)), TIMEOUT);
+        assert!(timeout(Some(now + 30.0)) <= Duration::from_secs(10));
+        assert_eq!(timeout(Some(now - 1.0)), Duration::ZERO);
     }
 }

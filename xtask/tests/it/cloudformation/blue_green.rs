@@ -83,7 +83,7 @@ pub(super) fn an_answer_that_is_refused_leaves_the_end_to_the_stack_and_is_given
         let faults = vec![Fault::of(*kind, "ContinueServiceDeployment")];
         let after = run(World { timeline: Some(timeline), faults, ..world }, &[&DEPLOY[..], &["--json"]].concat());
         assert_eq!(after.ended.code, *code, "{}", after.words());
-        let told = after.ended.stderr.lines().filter(|line| line.contains("   the answer was not taken"));
+        let told = after.ended.stderr.lines().filter(|line| line.contains("   the answer was not accepted"));
         assert_eq!(told.count(), 1, "{}", after.words());
         if *code != 0 {
             let notes = after.error()["notes"].to_string();

@@ -45,7 +45,7 @@ fn check_token_compares_a_token_with_the_trust_policy() {
     !! plan          sub: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:dev; environment: expected dev-plan; found dev
     ok release       repo:octo@7/shop@70:environment:dev, dev
     --- stderr
-    warning: the token's signature is not looked at; only AWS can say that GitHub made it
+    warning: the token's signature is not checked; only AWS can verify that GitHub issued it
     ");
     // One that may plan is as good.
     let plans = bootstrap(&sandbox, &[&GITHUB[..], &["--check-token", "plan"]].concat());
@@ -53,7 +53,7 @@ fn check_token_compares_a_token_with_the_trust_policy() {
     assert_snapshot!(bootstrap(&sandbox, &["--check-token", "good"]), @r"
     exit 3
     --- stderr
-    error: there is no trust to hold the token against
+    error: there is no trust to compare the token with
       resource: stack rest-api-dev-bootstrap
       reason: it does not exist
       next: cargo xtask bootstrap dev --github OWNER/REPO, with or without --check-token
@@ -74,7 +74,7 @@ fn check_token_compares_a_token_with_the_trust_policy() {
     --- stdout
     {"ok":false,"environment":"dev","stack":"rest-api-dev-bootstrap","checks":[{"name":"iss","ok":true,"detail":"https://token.actions.githubusercontent.com"},{"name":"aud","ok":true,"detail":"sts.amazonaws.com"},{"name":"repository_id","ok":true,"detail":"70"},{"name":"exp","ok":true,"detail":"[now]"},{"name":"read","ok":false,"detail":"sub: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging","hint":"this role is for jobs in no GitHub environment: of pull requests and of one branch"},{"name":"plan","ok":false,"detail":"sub: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging; environment: expected dev-plan; found staging","hint":"if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging"},{"name":"release","ok":false,"detail":"sub: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging; environment: expected dev; found staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"}],"seconds":0,"error":{"kind":"preflight","message":"3 things are missing","reason":"- the claim sub does not fit the read role\n  reason: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging\n  next: this role is for jobs in no GitHub environment: of pull requests and of one branch\n- the claim sub does not fit the plan role\n  reason: expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging\n  next: if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging\n- the claim sub does not fit the release role\n  reason: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging\n  next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging","problems":[{"kind":"trust","message":"the claim sub does not fit the read role","reason":"expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging","hint":"this role is for jobs in no GitHub environment: of pull requests and of one branch"},{"kind":"trust","message":"the claim sub does not fit the plan role","reason":"expected repo:octo/shop:environment:dev-plan or repo:octo@7/shop@70:environment:dev-plan; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to plan: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --plan-environment staging"},{"kind":"trust","message":"the claim sub does not fit the release role","reason":"expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo@7/shop@70:environment:staging","hint":"if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --owner-id 7 --github-environment staging"}]}}
     --- stderr
-    warning: the token's signature is not looked at; only AWS can say that GitHub made it
+    warning: the token's signature is not checked; only AWS can verify that GitHub issued it
     error: 3 things are missing
       reason: - the claim sub does not fit the read role
           reason: expected repo:octo/shop:pull_request or repo:octo@7/shop@70:pull_request or repo:octo/shop:ref:refs/heads/main or repo:octo@7/shop@70:ref:refs/heads/main; found repo:octo@7/shop@70:environment:staging

@@ -173,7 +173,7 @@ fn doctor_compares_a_token_with_the_trust_policy() {
     assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["provider"]), @"!! provider    the account does not know token.actions.githubusercontent.com: no token of a pipeline is taken without");
     // No pipeline is trusted, and a token is to be checked.
     fakes.world().parameters = BTreeMap::new();
-    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust to hold the token against: stack rest-api-dev-bootstrap trusts no pipeline");
+    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust to compare the token with: stack rest-api-dev-bootstrap trusts no pipeline");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust", "provider"]), @"");
     only_reads(&fakes);
 }

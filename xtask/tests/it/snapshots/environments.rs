@@ -159,7 +159,7 @@ fn an_image_of_another_registry() {
     assert_snapshot!(sandbox.run(&arguments).snapshot(), @r"
     exit 0
     --- stdout
-    bring stack rest-api-dev to 127.0.0.1:[port]/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
+    deploy 127.0.0.1:[port]/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 to stack rest-api-dev
     ");
 }
 
