@@ -12,7 +12,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig
 use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use config::deployment::Environment;
 
-use crate::credentials::{InTime, Source};
+use crate::credentials::{InTime, Problem, Source};
 use crate::error::{code, failure};
 use crate::github_token::Role;
 use crate::{connector, signed};
@@ -146,7 +146,7 @@ fn from(config: &SdkConfig, signed: signed::Signed) -> Clients {
 /// A failure with the login command where there are no credentials or they have ended.
 pub async fn identity(clients: &Clients, vars: &BTreeMap<String, String>) -> Result<Identity, Failure> {
     let source = &clients.source;
-    let missing = || source.lacking("there are no AWS credentials", "there is no provider".to_owned(), vars);
+    let missing = || source.lacking(Problem::Missing, "there is no provider".to_owned(), vars);
     let provider = clients.credentials.as_ref().ok_or_else(missing)?;
     let credentials = provider.provide_credentials().await.map_err(|error| source.gave_none(&error, vars))?;
     let caller = clients.sts.get_caller_identity().send().await.map_err(|error| {
@@ -154,9 +154,9 @@ pub async fn identity(clients: &Clients, vars: &BTreeMap<String, String>) -> Res
         let reason = failure.reason.clone().unwrap_or_default();
         match failure.aws.as_ref().map(|said| said.class) {
             Some(AwsClass::Expired) if code(&failure).starts_with("Expired") => {
-                source.lacking("the AWS credentials have expired", reason, vars)
+                source.lacking(Problem::Expired, reason, vars)
             }
-            Some(AwsClass::Expired) => source.lacking("AWS does not accept the credentials", reason, vars),
+            Some(AwsClass::Expired) => source.lacking(Problem::Rejected, reason, vars),
             Some(AwsClass::Skewed) => Failure { exit: Exit::Preflight, kind: FailureKind::Clock, ..failure },
             _ => failure,
         }

@@ -38,6 +38,16 @@ pub(super) enum Source {
     Machine,
 }
 
+/// Why there are no credentials that could be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    Missing,
+    Expired,
+    Rejected,
+    /// The source of the credentials did not answer in time.
+    TimedOut,
+}
+
 /// How a profile comes to its credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Kind {
@@ -116,24 +126,39 @@ impl Source {
     }
 
     /// There are no credentials, or AWS does not accept them.
-    pub(super) fn lacking(&self, message: &str, reason: String, vars: &BTreeMap<String, String>) -> Failure {
+    pub(super) fn lacking(&self, problem: Problem, reason: String, vars: &BTreeMap<String, String>) -> Failure {
         let failure =
             |message: &str| Failure::new(Exit::Preflight, FailureKind::Credentials, message).reason(reason.as_str());
         if let Some((message, hint)) = github_token::lacking(vars) {
             return failure(message).hint(hint);
         }
+        let message = self.message(problem);
         match self {
-            Self::Keys => failure(message).resource("AWS_ACCESS_KEY_ID").hint(
+            Self::Keys => failure(&message).resource("AWS_ACCESS_KEY_ID").hint(
                 "get new keys and export them, for example: eval \"$(aws configure export-credentials --format env)\"",
             ),
             Self::Profile { name, kind } => {
-                let (message, hint) = kind.advice(name, message);
+                let (message, hint) = kind.advice(name, problem, message);
                 failure(&message).resource(format!("profile {name}")).hint(hint)
             }
-            Self::Emulator | Self::Job | Self::Machine => failure(message).hint(
+            Self::Emulator | Self::Job | Self::Machine => failure(&message).hint(
                 "sign in with `aws login` or `aws configure sso`, then set AWS_PROFILE; or set AWS_ACCESS_KEY_ID and \
                  AWS_SECRET_ACCESS_KEY",
             ),
+        }
+    }
+
+    fn message(&self, problem: Problem) -> String {
+        match (problem, self) {
+            (Problem::Missing, _) => "there are no AWS credentials".to_owned(),
+            (Problem::Expired, _) => "the AWS credentials have expired".to_owned(),
+            (Problem::Rejected, _) => "AWS does not accept the credentials".to_owned(),
+            (Problem::TimedOut, Self::Profile { kind: Kind { base: Base::Process(program), .. }, .. }) => {
+                format!("the credential process {program} did not answer within {} s", LOOKUP.as_secs())
+            }
+            (Problem::TimedOut, _) => {
+                format!("the source of the AWS credentials did not answer within {} s", LOOKUP.as_secs())
+            }
         }
     }
 
@@ -141,14 +166,7 @@ impl Source {
     pub(super) fn gave_none(&self, error: &CredentialsError, vars: &BTreeMap<String, String>) -> Failure {
         let reason = words::shown(&chain(error));
         if let CredentialsError::ProviderTimedOut(_) = error {
-            let program = match self {
-                Self::Profile { kind: Kind { base: Base::Process(program), .. }, .. } => {
-                    format!("the credential process {program}")
-                }
-                _ => "the source of the AWS credentials".to_owned(),
-            };
-            let message = format!("{program} did not answer within {} s", LOOKUP.as_secs());
-            return self.lacking(&message, reason, vars);
+            return self.lacking(Problem::TimedOut, reason, vars);
         }
         if error::lacking_credentials(error).is_none() {
             return error::unanswered("sts:GetCallerIdentity", "the caller's credentials", reason);
@@ -176,7 +194,7 @@ impl Source {
             let failure = failure.resource(format!("profile {name}")).reason(reason);
             return failure.hint(format!("correct it in {}", files(vars)));
         }
-        self.lacking("there are no AWS credentials", reason, vars)
+        self.lacking(Problem::Missing, reason, vars)
     }
 }
 
@@ -212,7 +230,7 @@ impl Kind {
     }
 
     /// The message, and the next command.
-    fn advice(&self, name: &str, otherwise: &str) -> (String, String) {
+    fn advice(&self, name: &str, problem: Problem, otherwise: String) -> (String, String) {
         match &self.base {
             Base::Sso => (
                 format!("the SSO session of the AWS profile {name} has ended"),
@@ -222,15 +240,16 @@ impl Kind {
                 (format!("nobody is signed in to the AWS profile {name}"), format!("aws login --profile {name}"))
             }
             Base::Process(program) => {
-                let message = format!("the credential process {program} gave no AWS credentials");
-                let message =
-                    if otherwise.starts_with("the credential process") { otherwise.to_owned() } else { message };
+                let message = match problem {
+                    Problem::TimedOut => otherwise,
+                    _ => format!("the credential process {program} gave no AWS credentials"),
+                };
                 (message, format!("see what it says by itself: {EXPORT} --profile {name}"))
             }
             Base::Other => {
                 let hint =
                     format!("get new ones, for example: aws sso login --profile {name}, or aws login --profile {name}");
-                (otherwise.to_owned(), hint)
+                (otherwise, hint)
             }
         }
     }

@@ -14,7 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
-use crate::error::{failure, is_denied};
+use crate::error::{failure, is_denied, is_missing};
 use model::credentials::Credentials;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
@@ -83,10 +83,10 @@ impl Repository {
 /// What AWS says.
 pub async fn find(client: &Client, name: &str) -> Result<Option<Repository>> {
     let answer = client.describe_repositories().repository_names(name).send().await;
-    match answer {
+    match answer.map_err(|error| failure("ecr:DescribeRepositories", &format!("repository {name}"), &error)) {
         Ok(found) => found.repositories().first().map(read).transpose(),
-        Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(None),
-        Err(error) => Err(failure("ecr:DescribeRepositories", &format!("repository {name}"), &error).into()),
+        Err(failure) if is_missing(&failure) => Ok(None),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -162,10 +162,11 @@ pub async fn stored(client: &Client, name: &str, tag: &str) -> Result<Option<Sto
 async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Option<Stored>> {
     let resource = format!("repository {name}");
     let call = client.batch_get_image().repository_name(name).image_ids(id);
-    let answer = match call.set_accepted_media_types(Some(MANIFESTS.map(str::to_owned).into())).send().await {
+    let answer = call.set_accepted_media_types(Some(MANIFESTS.map(str::to_owned).into())).send().await;
+    let answer = match answer.map_err(|error| failure("ecr:BatchGetImage", &resource, &error)) {
         Ok(answer) => answer,
-        Err(error) if error.code() == Some("RepositoryNotFoundException") => return Ok(None),
-        Err(error) => return Err(failure("ecr:BatchGetImage", &resource, &error).into()),
+        Err(failure) if is_missing(&failure) => return Ok(None),
+        Err(failure) => return Err(failure.into()),
     };
     let other = |failure: &&ImageFailure| failure.failure_code() != Some(&ImageFailureCode::ImageNotFound);
     if let Some(refused) = answer.failures().iter().find(other) {
@@ -230,10 +231,10 @@ fn decode(token: &str) -> Result<Credentials> {
 /// # Errors
 /// What AWS says.
 pub async fn delete(client: &Client, name: &str) -> Result<()> {
-    match client.delete_repository().repository_name(name).force(true).send().await {
-        Ok(_) => Ok(()),
-        Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(()),
-        Err(error) => Err(failure("ecr:DeleteRepository", &format!("repository {name}"), &error).into()),
+    let answer = client.delete_repository().repository_name(name).force(true).send().await;
+    match answer.map_err(|error| failure("ecr:DeleteRepository", &format!("repository {name}"), &error)) {
+        Err(failure) if !is_missing(&failure) => Err(failure.into()),
+        _ => Ok(()),
     }
 }
 

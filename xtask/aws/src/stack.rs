@@ -1,6 +1,4 @@
-//! A CloudFormation stack: what it is, how it changes, and what it says meanwhile.
-//!
-//! Every reading of CloudFormation's message texts is in this file; the rest branches on types.
+//! A CloudFormation stack: its state, its resources, and the calls that change it.
 
 mod at_work;
 mod begin;
@@ -26,7 +24,7 @@ use aws_sdk_cloudformation::types::TemplateStage;
 use crate::error::failure;
 pub use begin::NotBegun;
 use model::outcome::Failure;
-use model::stack::{Resource, Stack};
+use model::stack::{Resource, Stack, texts};
 
 /// What is watched.
 #[derive(Debug)]
@@ -70,7 +68,7 @@ impl<'a> Watch<'a> {
 pub async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>> {
     let answer = match client.describe_stacks().stack_name(stack).send().await {
         Ok(answer) => answer,
-        Err(error) if is_missing(error.code(), error.message()) => return Ok(None),
+        Err(error) if texts::is_missing(error.code(), error.message()) => return Ok(None),
         Err(error) => return Err(failure("cloudformation:DescribeStacks", &format!("stack {stack}"), &error).into()),
     };
     Ok(answer.stacks().first().map(|described| {
@@ -127,7 +125,7 @@ pub async fn delete(client: &Client, stack: &Stack, role: Option<&str>, token: &
         answer.map_err(|error| {
             let failure = of(stack, "cloudformation:DeleteStack", &error);
             // It may have been switched on since anybody looked.
-            if is_protected(error.message()) { failure.hint(unprotect(&stack.name, None)) } else { failure }
+            if texts::is_protected(error.message()) { failure.hint(unprotect(&stack.name, None)) } else { failure }
         })?;
         Ok(())
     })
@@ -218,21 +216,6 @@ pub async fn continue_rollback(
         answer.map(drop).map_err(|error| of(stack, "cloudformation:ContinueUpdateRollback", &error))
     })
     .await
-}
-
-/// CloudFormation has no error code of its own for a stack that is not there.
-fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
-    code == Some("ValidationError") && message.is_some_and(|text| text.contains("does not exist"))
-}
-
-/// Why a stack is not deleted: "cannot be deleted while TerminationProtection is enabled".
-fn is_protected(message: Option<&str>) -> bool {
-    message.is_some_and(|text| text.contains("TerminationProtection"))
-}
-
-/// Both texts by which a change set says that there is nothing to change.
-fn is_empty(reason: &str) -> bool {
-    reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use aws::stack::events;
 use aws::stack::events::Mark;
 use aws::stack::follow::{Followed, Following};
 use model::outcome::{Exit, Failure, FailureKind};
-use model::stack::Stack;
+use model::stack::{Stack, texts};
 use model::status;
 use model::status::{Answer, Ending};
 use model::template::Template;
@@ -283,7 +283,9 @@ async fn after_refusal(
     let reason = failure.reason.clone().unwrap_or_default();
     match status::ending(&stack.status) {
         // An older failure may have left the same state: only new events, or the refusal's own words, tie it to this.
-        Some(ending) if ending != Ending::Done && (!events.is_empty() || reason.contains(&stack.status)) => {
+        Some(ending)
+            if ending != Ending::Done && (!events.is_empty() || texts::names_status(&reason, &stack.status)) =>
+        {
             let stack = Stack { status_reason: Some(reason), ..stack };
             Ok(Followed { ending, began: true, stack: Some(stack), events, evidence: Vec::new() }.into())
         }

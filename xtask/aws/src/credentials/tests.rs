@@ -47,7 +47,7 @@ async fn a_profile_that_is_named_and_not_there_is_an_error_where_it_would_be_use
 
 #[test]
 fn keys_that_have_expired_are_not_blamed_on_a_profile() {
-    let failure = Source::Keys.lacking("the AWS credentials have expired", String::new(), &BTreeMap::new());
+    let failure = Source::Keys.lacking(Problem::Expired, String::new(), &BTreeMap::new());
     assert_eq!(failure.resource.as_deref(), Some("AWS_ACCESS_KEY_ID"));
     assert!(failure.hint.unwrap().starts_with("get new keys and export them"));
 }

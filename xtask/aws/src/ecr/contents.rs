@@ -4,10 +4,9 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use aws_sdk_ecr::Client;
-use aws_sdk_ecr::error::ProvideErrorMetadata;
 use aws_sdk_ecr::types::{ImageDetail, ImageFailure, ImageFailureCode, ImageIdentifier};
 
-use crate::error::failure;
+use crate::error::{failure, is_missing};
 use model::attestation;
 use model::outcome::{Exit, Failure, FailureKind};
 
@@ -29,10 +28,11 @@ pub struct Listed {
 pub async fn list(client: &Client, name: &str) -> Result<Vec<Listed>> {
     let (mut images, mut next) = (Vec::new(), None);
     loop {
-        let page = match client.describe_images().repository_name(name).set_next_token(next).send().await {
+        let page = client.describe_images().repository_name(name).set_next_token(next).send().await;
+        let page = match page.map_err(|error| failure("ecr:DescribeImages", &format!("repository {name}"), &error)) {
             Ok(page) => page,
-            Err(error) if error.code() == Some("RepositoryNotFoundException") => return Ok(images),
-            Err(error) => return Err(failure("ecr:DescribeImages", &format!("repository {name}"), &error).into()),
+            Err(failure) if is_missing(&failure) => return Ok(images),
+            Err(failure) => return Err(failure.into()),
         };
         images.extend(page.image_details().iter().map(|image| Listed {
             digest: image.image_digest().unwrap_or_default().to_owned(),

@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 use aws_sdk_ecr::Client;
-use aws_sdk_ecr::error::ProvideErrorMetadata;
 use aws_sdk_ecr::types::{EnhancedImageScanFinding, ImageIdentifier, ImageScanFinding, ImageScanStatus, ScanStatus};
 
-use crate::error::failure;
+use crate::error::{failure, is_missing};
 use model::scan::{Finding, Scan, Severity};
 
 /// Asks for the findings of an image, all pages: basic scanning's, or Inspector's where the registry is scanned by it.
@@ -14,17 +13,15 @@ use model::scan::{Finding, Scan, Severity};
 /// # Errors
 /// What AWS says.
 pub async fn scan(client: &Client, repository: &str, digest: &str) -> Result<Scan> {
+    let (action, resource) = ("ecr:DescribeImageScanFindings", format!("image {digest} in repository {repository}"));
     let (mut findings, mut listed, mut next) = (Vec::new(), false, None);
     loop {
         let id = ImageIdentifier::builder().image_digest(digest).build();
         let call = client.describe_image_scan_findings().repository_name(repository).image_id(id);
-        let page = match call.set_next_token(next).send().await {
+        let page = match call.set_next_token(next).send().await.map_err(|error| failure(action, &resource, &error)) {
             Ok(page) => page,
-            Err(error) if is_missing(error.code()) => return Ok(Scan::Missing),
-            Err(error) => {
-                let resource = format!("image {digest} in repository {repository}");
-                return Err(failure("ecr:DescribeImageScanFindings", &resource, &error).into());
-            }
+            Err(failure) if is_missing(&failure) => return Ok(Scan::Missing),
+            Err(failure) => return Err(failure.into()),
         };
         if let Some(scan) = without_result(page.image_scan_status()) {
             return Ok(scan);
@@ -65,10 +62,6 @@ fn without_result(status: Option<&ImageScanStatus>) -> Option<Scan> {
         other if words.is_empty() => Some(Scan::Failed(other.as_str().to_owned())),
         other => Some(Scan::Failed(format!("{}: {words}", other.as_str()))),
     }
-}
-
-fn is_missing(code: Option<&str>) -> bool {
-    matches!(code, Some("ScanNotFoundException" | "ImageNotFoundException" | "RepositoryNotFoundException"))
 }
 
 fn basic(finding: &ImageScanFinding) -> Finding {

@@ -2,11 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::error::ProvideErrorMetadata;
 use aws_sdk_ssm::types::ParameterType;
 
 use super::{MAX_VALUE, releases_name};
-use crate::error::failure;
+use crate::error::{failure, is_missing};
 use model::record::Record;
 
 /// Longest cause that is kept, in characters.
@@ -59,10 +58,10 @@ async fn read_all(client: &Client, stack: &str, strict: bool) -> Result<Vec<Reco
     let (mut records, mut next) = (Vec::new(), None);
     loop {
         let call = client.get_parameter_history().name(&name).max_results(50).set_next_token(next);
-        let page = match call.send().await {
+        let page = match call.send().await.map_err(|error| failure("ssm:GetParameterHistory", &name, &error)) {
             Ok(page) => page,
-            Err(error) if error.code() == Some("ParameterNotFound") => return Ok(records),
-            Err(error) => return Err(failure("ssm:GetParameterHistory", &name, &error).into()),
+            Err(failure) if is_missing(&failure) => return Ok(records),
+            Err(failure) => return Err(failure.into()),
         };
         for version in page.parameters() {
             match read(version.value().unwrap_or_default(), version.version()) {

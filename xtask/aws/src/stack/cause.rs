@@ -20,6 +20,8 @@ pub struct Cause {
     pub within: Vec<String>,
     /// Whether it only followed from something else: it was cancelled, or turned back.
     pub is_consequence: bool,
+    /// Whether `reason` includes why a task stopped.
+    pub has_task: bool,
     /// The last lines of its log.
     pub log: Vec<String>,
     /// What else is known, or could not be looked at.

@@ -7,21 +7,21 @@ use std::time::Duration;
 
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
     Capability, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration, RollbackTrigger, Tag,
 };
 
 use super::begin::{self, NotBegun};
-use super::{failed, grace, is_empty};
+use super::{failed, grace};
 use crate::error;
 use crate::error::failure;
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::{Value, Watch};
 use model::progress::{Progress, Reporter};
-use model::stack::ResourceChange;
+use model::stack::{ResourceChange, texts};
 use model::template::{CONTAINER_URI, Template};
 
 /// CloudFormation works out most change sets in seconds; a large one may take minutes.
@@ -77,7 +77,8 @@ pub enum State {
 /// # Errors
 /// What AWS says.
 pub async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
-    match client.describe_change_set().stack_name(stack).change_set_name(id).send().await {
+    let answer = client.describe_change_set().stack_name(stack).change_set_name(id).send().await;
+    match answer.map_err(|error| failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error)) {
         Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(State::Available {
             image: set
                 .parameters()
@@ -90,10 +91,10 @@ pub async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
             Ok(State::Gone(format!("it cannot be executed any more, it is {status}")))
         }
         // A stack whose only change set it was may be gone with it.
-        Err(error) if is_missing(error.code()) || error.code() == Some("ValidationError") => {
+        Err(failure) if error::is_missing(&failure) || error::code(&failure) == "ValidationError" => {
             Ok(State::Gone("it is gone".to_owned()))
         }
-        Err(error) => Err(failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error).into()),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -146,14 +147,14 @@ pub async fn prepare(
     let id = id.unwrap_or_else(|| request.token.to_owned());
     let described = match interrupt.or(wait(client, &id, request, report)).await {
         Ok(described) => described,
-        Err(error) if lost.is_some() && error::code(&Failure::of(&error)).starts_with("ChangeSetNotFound") => {
+        Err(error) if lost.is_some() && error::is_missing(&Failure::of(&error)) => {
             return Err(lost.expect("it was just found").into());
         }
         Err(error) => return Err(without(client, &id, request, error).await),
     };
     if described.status() == Some(&ChangeSetStatus::Failed) {
         let reason = described.status_reason().map(str::to_owned);
-        let empty = reason.as_deref().is_some_and(is_empty);
+        let empty = reason.as_deref().is_some_and(texts::is_unchanged);
         let mut failure = refused(request, reason);
         if !empty {
             // Which property early validation did not like, only the change set's own events tell.
@@ -214,13 +215,15 @@ async fn wait(
     let resource = format!("change set {} of stack {}", request.token, request.stack);
     let deadline = tokio::time::Instant::now() + DEADLINE;
     let mut pause = Duration::from_millis(250);
-    let read = async || client.describe_change_set().stack_name(request.stack).change_set_name(id).send().await;
+    let read = async || {
+        let answer = client.describe_change_set().stack_name(request.stack).change_set_name(id).send().await;
+        answer.map_err(|error| failure("cloudformation:DescribeChangeSet", &resource, &error))
+    };
     // It was just made, and is perhaps not to be seen everywhere yet.
-    let is_there = |answer: &Result<_, SdkError<_, _>>| !answer.as_ref().is_err_and(|error| is_missing(error.code()));
+    let is_there = |answer: &Result<_, Failure>| !answer.as_ref().is_err_and(error::is_missing);
     report(Progress::Doing("the change set"));
     loop {
-        let described = grace::until_there(is_there, read).await;
-        let described = described.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
+        let described = grace::until_there(is_there, read).await?;
         let status = described.status();
         let available = described.execution_status() == Some(&ExecutionStatus::Available);
         if status == Some(&ChangeSetStatus::Failed) || (status == Some(&ChangeSetStatus::CreateComplete) && available) {
@@ -297,10 +300,6 @@ pub async fn discard(client: &Client, id: &str, stack: &str) -> Result<()> {
     let answer = client.delete_change_set().stack_name(stack).change_set_name(id).send().await;
     answer.map_err(|error| failure("cloudformation:DeleteChangeSet", &format!("stack {stack}"), &error))?;
     Ok(())
-}
-
-fn is_missing(code: Option<&str>) -> bool {
-    matches!(code, Some("ChangeSetNotFound" | "ChangeSetNotFoundException"))
 }
 
 #[cfg(test)]

@@ -11,9 +11,8 @@ use aws_sdk_cloudformation::types::{
 
 use super::grace;
 use crate::error::failure;
-use crate::stack;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::stack::{Detected, Difference, Found};
+use model::stack::{Detected, Difference, Found, texts};
 
 /// Detection takes seconds for a few resources and minutes for hundreds.
 const DEADLINE: Duration = Duration::from_secs(900);
@@ -47,7 +46,7 @@ async fn wait(client: &Client, id: &str, resource: &str) -> Result<Option<String
     let mut pause = Duration::from_millis(500);
     let read = async || client.describe_stack_drift_detection_status().stack_drift_detection_id(id).send().await;
     let is_there = |answer: &Result<_, SdkError<_, _>>| {
-        !answer.as_ref().is_err_and(|error| stack::is_missing(error.code(), error.message()))
+        !answer.as_ref().is_err_and(|error| texts::is_missing(error.code(), error.message()))
     };
     loop {
         let status = grace::until_there(is_there, read).await;

@@ -56,7 +56,7 @@ async fn instance(clients: &Clients, stack_id: &str, id: &str, cause: &mut Cause
                     }
                     Ok(_) => {}
                     // A group without this stream is none of the instance's.
-                    Err(failure) if is_absent(&failure) => {}
+                    Err(failure) if error::is_missing(&failure) => {}
                     Err(failure) => cause.notes.push(unread("the boot log", &failure)),
                 }
             }
@@ -66,7 +66,7 @@ async fn instance(clients: &Clients, stack_id: &str, id: &str, cause: &mut Cause
     if cause.log.is_empty() {
         match ec2::console_output(&clients.signed, id).await {
             Ok(text) => cause.log = last(logs::clean(&text)),
-            Err(failure) if is_absent(&failure) => {}
+            Err(failure) if error::is_missing(&failure) => {}
             Err(failure) => cause.notes.push(unread("the console", &failure)),
         }
     }
@@ -81,11 +81,12 @@ async fn stopped_task(clients: &Clients, stack_id: &str, service: &ecs::Service,
         Ok(tasks) => {
             let failed = tasks.iter().filter(|task| task.has_failed());
             if let Some(task) = failed.max_by(|one, other| one.stopped.total_cmp(&other.stopped)) {
+                cause.has_task = true;
                 cause.reason = format!("{}; task {} stopped: {}", cause.reason, task.id, task.why());
                 of_task(clients, stack_id, task, cause).await;
             }
         }
-        Err(failure) if is_absent(&failure) => {}
+        Err(failure) if error::is_missing(&failure) => {}
         Err(failure) => cause.notes.push(unread("the tasks", &failure)),
     }
 }
@@ -120,7 +121,7 @@ pub(super) async fn of_task(clients: &Clients, stack_id: &str, task: &ecs::Task,
     match logs::tail(&clients.logs, &place.group, &stream, TAIL as i32).await {
         Ok(lines) => cause.log = lines,
         // A container that never ran has no stream.
-        Err(failure) if is_absent(&failure) => {}
+        Err(failure) if error::is_missing(&failure) => {}
         Err(failure) => cause.notes.push(unread("the container's log", &failure)),
     }
 }
@@ -147,11 +148,6 @@ pub async fn log_groups(clients: &Clients, stack_id: &str) -> Result<Vec<String>
     let resources = stack::resources(&clients.cloudformation, stack_id).await.map_err(|error| Failure::of(&error))?;
     let groups = resources.into_iter().filter(|resource| resource.resource_type == LOG_GROUP_TYPE);
     Ok(groups.filter_map(|group| group.physical_id).collect())
-}
-
-/// Whether it is gone, as after a rollback, or never was: nothing to complain of.
-fn is_absent(failure: &Failure) -> bool {
-    error::code(failure).contains("NotFound")
 }
 
 /// One short line about what could not be looked at.

@@ -8,7 +8,7 @@ use aws_sdk_cloudformation::types::{EventFilter, HookFailureMode, OperationEvent
 use crate::stack::cause::Cause;
 use crate::stack::events;
 use model::outcome::Failure;
-use model::stack::Event;
+use model::stack::{Event, texts};
 use model::template::Template;
 
 /// Most pages that are read; the first failures are what counts.
@@ -63,7 +63,7 @@ pub async fn change_set_failure(
     let events = match failed(client, Of::ChangeSet(change_set_id)).await {
         Ok(events) => events,
         // Other refusals say all there is to say.
-        Err(_) if !failure.reason.as_deref().is_some_and(|reason| reason.to_lowercase().contains("validation")) => {
+        Err(_) if !failure.reason.as_deref().is_some_and(texts::is_early_validation) => {
             return failure;
         }
         Err(reason) => return failure.note(unread(&reason)),

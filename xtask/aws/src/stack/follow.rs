@@ -271,7 +271,7 @@ async fn collect(clients: &Clients, stack_id: &str, event: &Event, said: Option<
         return;
     }
     let mut cause = evidence::gather(clients, stack_id, Cause::from(event)).await;
-    if let Some(said) = said.filter(|said| !cause.reason.contains("; task ") && !cause.reason.contains(said)) {
+    if let Some(said) = said.filter(|said| !cause.has_task && !cause.reason.contains(said)) {
         cause.reason = format!("{}; ECS says: {said}", cause.reason);
     }
     match evidence.iter_mut().find(|earlier| earlier.logical_id == event.logical_id) {

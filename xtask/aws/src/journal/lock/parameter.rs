@@ -7,7 +7,7 @@ use aws_sdk_ssm::error::ProvideErrorMetadata;
 use aws_sdk_ssm::types::ParameterType;
 
 use super::holder::{Held, Holder};
-use crate::error::failure;
+use crate::error::{failure, is_missing};
 use crate::journal::lock_name;
 
 /// Who holds the lock.
@@ -20,10 +20,11 @@ pub async fn look(client: &Client, stack: &str) -> Result<Option<Held>> {
 
 /// `name` may end in a version.
 async fn read(client: &Client, name: &str) -> Result<Option<Held>> {
-    match client.get_parameter().name(name).send().await {
+    let answer = client.get_parameter().name(name).send().await;
+    match answer.map_err(|error| failure("ssm:GetParameter", name, &error)) {
         Ok(answer) => Ok(answer.parameter().map(Held::read)),
-        Err(error) if matches!(error.code(), Some("ParameterNotFound" | "ParameterVersionNotFound")) => Ok(None),
-        Err(error) => Err(failure("ssm:GetParameter", name, &error).into()),
+        Err(failure) if is_missing(&failure) => Ok(None),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -45,10 +46,10 @@ pub async fn remove(client: &Client, stack: &str, seen: &Held, beating: bool) ->
 /// Deletes the lock, whoever holds it; one that is gone is fine.
 pub(super) async fn delete(client: &Client, stack: &str) -> Result<()> {
     let name = lock_name(stack);
-    match client.delete_parameter().name(&name).send().await {
-        Ok(_) => Ok(()),
-        Err(error) if error.code() == Some("ParameterNotFound") => Ok(()),
-        Err(error) => Err(failure("ssm:DeleteParameter", &name, &error).into()),
+    let answer = client.delete_parameter().name(&name).send().await;
+    match answer.map_err(|error| failure("ssm:DeleteParameter", &name, &error)) {
+        Err(failure) if !is_missing(&failure) => Err(failure.into()),
+        _ => Ok(()),
     }
 }
 
