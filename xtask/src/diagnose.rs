@@ -7,10 +7,8 @@ use config::deployment::Environment;
 use crate::ui::Ui;
 use aws::Clients;
 use aws::stack;
-use aws::stack::cause::Cause;
-use aws::stack::events;
-use aws::stack::evidence;
-use aws::stack::failed::{Of, failed, unread};
+use aws::stack::cause::{self, Cause};
+use aws::stack::events::{self, Scope, unreadable_events};
 use aws::stack::follow::Followed;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::Stack;
@@ -45,16 +43,16 @@ pub(crate) async fn explain(
         Ok(Some((cause, owner))) if followed.evidence.is_empty() || !is_weak(&cause) => {
             let cause = match taken(&cause) {
                 Some(taken) => Cause { path: cause.path, notes: [cause.notes, taken.notes].concat(), ..taken },
-                None => evidence::gather(clients, &owner, cause).await,
+                None => cause::gather_evidence(clients, &owner, cause).await,
             };
-            cause.onto(failure, template)
+            cause.add_to(failure, template)
         }
         other => {
             let failure = match followed.evidence.first() {
-                Some(taken) => taken.clone().onto(failure, template),
+                Some(taken) => taken.clone().add_to(failure, template),
                 None => failure,
             };
-            other.err().into_iter().fold(failure, |failure, reason| failure.note(unread(&reason)))
+            other.err().into_iter().fold(failure, |failure, reason| failure.note(unreadable_events(&reason)))
         }
     }
 }
@@ -67,20 +65,20 @@ pub(crate) async fn crash(
     stack: &Stack,
     ui: &Ui,
 ) -> Failure {
-    let cause = stack::crash::crash(clients, stack, &|text| ui.line(&format!("            {text}"))).await;
+    let cause = stack::crash::watch_for_crash(clients, stack, &|text| ui.line(&format!("            {text}"))).await;
     let name = &environment.name;
     // Of the endpoint nothing else can be expected, so it counts as one that does not answer.
     let failure = Failure::new(Exit::NeedsHuman, FailureKind::NotAnswering, "the service does not stay up")
         .console(console(environment, &stack.id))
         .hint(format!("mend the cause and release again, or cargo xtask rollback {name}; cargo xtask logs {name}"));
-    cause.onto(failure, Some(template))
+    cause.add_to(failure, Some(template))
 }
 
 /// Why an earlier operation left the stack as it is: the first real cause of the newest operation that failed.
 pub(crate) async fn earlier(clients: &Clients, stack: &Stack) -> Option<Cause> {
     let events = events::last_operation(&clients.cloudformation, &stack.id).await.ok()?;
     let (cause, owner) = find(clients, &stack.id, &events).await.ok()??;
-    Some(evidence::gather(clients, &owner, cause).await)
+    Some(cause::gather_evidence(clients, &owner, cause).await)
 }
 
 /// Logical ids of the resources that could not be brought back, as a rollback that goes on can be told to skip them:
@@ -149,9 +147,9 @@ async fn find(clients: &Clients, stack_id: &str, events: &[Event]) -> Result<Opt
 /// What `DescribeEvents` names as the first failure of the operation.
 async fn asked(clients: &Clients, stack_id: &str, events: &[Event]) -> Result<Option<Event>, Failure> {
     let operation = first_cause(events, stack_id).or(events.first()).and_then(|event| event.operation.as_deref());
-    let of = operation.map_or(Of::Stack(stack_id), Of::Operation);
+    let of = operation.map_or(Scope::Stack(stack_id), Scope::Operation);
     let since = events.first().map_or(0.0, |event| event.seconds - SLACK);
-    let mut failed = failed(&clients.cloudformation, of).await?;
+    let mut failed = events::failed_events(&clients.cloudformation, of).await?;
     // A stack that is asked without an operation may tell of an older one.
     failed.retain(|event| operation.is_some() || event.seconds >= since);
     failed.retain(|event| event.is_failure() && !event.is_cancelled() && !event.is_own(stack_id));
@@ -167,7 +165,7 @@ async fn inside(clients: &Clients, stack_id: &str, event: &Event, mut cause: Cau
         let history = match events::last_operation(&clients.cloudformation, &child).await {
             Ok(history) => history,
             Err(error) => {
-                cause.notes.push(unread(&Failure::of(&error)));
+                cause.notes.push(unreadable_events(&Failure::of(&error)));
                 break;
             }
         };

@@ -128,7 +128,7 @@ impl Wanted<'_> {
 pub(crate) async fn look(clients: &Clients, environment: &Environment) -> Result<Seen> {
     let (stack, remembered) = tokio::try_join!(
         stack::describe(&clients.cloudformation, &environment.stack),
-        journal::look(&clients.ssm, &environment.stack)
+        journal::read_journal(&clients.ssm, &environment.stack)
     )?;
     Ok(Seen { stack, remembered, at: SystemTime::now() })
 }

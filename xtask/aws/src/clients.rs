@@ -12,7 +12,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig
 use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use config::deployment::Environment;
 
-use crate::credentials::{InTime, Problem, Source};
+use crate::credentials::{CredentialSource, InTime, Problem};
 use crate::error::{code, failure};
 use crate::github_token::Role;
 use crate::{connector, signed};
@@ -32,7 +32,7 @@ pub struct Clients {
     /// For services that are asked by hand.
     pub signed: signed::Signed,
     credentials: Option<SharedCredentialsProvider>,
-    source: Source,
+    source: CredentialSource,
 }
 
 /// Who calls, as STS and the credentials say.
@@ -76,7 +76,7 @@ impl Clients {
 /// A proxy or an `AWS_CA_BUNDLE` that cannot be used.
 pub async fn clients(environment: &Environment, vars: &BTreeMap<String, String>) -> Result<Clients, Failure> {
     let http = Http::of(vars)?.aws()?;
-    let source = Source::of(environment, vars).await?;
+    let source = CredentialSource::of(environment, vars).await?;
     let set = |name: &str| vars.get(name).filter(|value| !value.is_empty());
     let region = Region::new(environment.region.clone());
     let connector = connector::Connector::new(http.clone());
@@ -98,12 +98,12 @@ pub async fn clients(environment: &Environment, vars: &BTreeMap<String, String>)
         if set("AWS_ENDPOINT_URL").is_none() {
             loader = loader.endpoint_url(endpoint);
         }
-        if source == Source::Emulator {
+        if source == CredentialSource::Emulator {
             // An emulator takes any key, and must not be shown the user's own.
             loader = loader.credentials_provider(Credentials::new("test", "test", None, None, "emulator"));
         }
     }
-    if let Source::Profile { name, kind } = &source {
+    if let CredentialSource::Profile { name, kind } = &source {
         loader = loader.profile_name(name);
         if kind.is_whole() {
             // The SDK's chain would pass over a profile with a gap, and take the machine's role instead.
@@ -114,7 +114,8 @@ pub async fn clients(environment: &Environment, vars: &BTreeMap<String, String>)
         }
     }
     let mut config = loader.load().await;
-    let role = (source == Source::Job).then(|| Role::of(vars, || aws_sdk_sts::Client::new(&config))).flatten();
+    let role =
+        (source == CredentialSource::Job).then(|| Role::of(vars, || aws_sdk_sts::Client::new(&config))).flatten();
     let provider = role.map(SharedCredentialsProvider::new).or_else(|| config.credentials_provider());
     if let Some(provider) = provider {
         let provider = SharedCredentialsProvider::new(InTime(provider));
@@ -136,7 +137,7 @@ fn from(config: &SdkConfig, signed: signed::Signed) -> Clients {
         sts: aws_sdk_sts::Client::from_conf(sts),
         signed,
         credentials: config.credentials_provider(),
-        source: Source::default(),
+        source: CredentialSource::default(),
     }
 }
 

@@ -24,7 +24,7 @@ const EXPORT: &str = "aws configure export-credentials";
 
 /// Who is asked for credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum CredentialSource {
     /// Nobody: an emulator takes any key.
     Emulator,
     /// The environment has the keys.
@@ -68,7 +68,7 @@ enum Base {
     Other,
 }
 
-impl Source {
+impl CredentialSource {
     /// # Errors
     /// A choice of the user that leads nowhere.
     pub(super) async fn of(environment: &Environment, vars: &BTreeMap<String, String>) -> Result<Self, Failure> {

@@ -1,13 +1,14 @@
 //! The image repository in Amazon ECR: found or created, given its policy, asked for digests and for a token.
 
-pub mod contents;
 pub mod scan;
+
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::ProvideErrorMetadata;
 use aws_sdk_ecr::types::{
-    ImageFailure, ImageFailureCode, ImageIdentifier, ImageScanningConfiguration, ImageTagMutability,
+    ImageDetail, ImageFailure, ImageFailureCode, ImageIdentifier, ImageScanningConfiguration, ImageTagMutability,
     Repository as Described, Tag,
 };
 use base64::Engine;
@@ -15,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
 use crate::error::{failure, is_denied, is_missing};
+use model::attestation;
 use model::credentials::Credentials;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
@@ -47,13 +49,13 @@ pub struct Repository {
 
 /// An image that the registry has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredImage {
     pub digest: Digest,
     manifest: String,
     media_type: Option<String>,
 }
 
-impl Stored {
+impl StoredImage {
     /// As ECR has it; `None` where it did not give it.
     pub fn manifest(&self) -> Option<&str> {
         Some(self.manifest.as_str()).filter(|manifest| !manifest.is_empty())
@@ -81,10 +83,10 @@ impl Repository {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn find(client: &Client, name: &str) -> Result<Option<Repository>> {
+pub async fn find_repository(client: &Client, name: &str) -> Result<Option<Repository>> {
     let answer = client.describe_repositories().repository_names(name).send().await;
     match answer.map_err(|error| failure("ecr:DescribeRepositories", &format!("repository {name}"), &error)) {
-        Ok(found) => found.repositories().first().map(read).transpose(),
+        Ok(found) => found.repositories().first().map(repository).transpose(),
         Err(failure) if is_missing(&failure) => Ok(None),
         Err(failure) => Err(failure.into()),
     }
@@ -94,7 +96,7 @@ pub async fn find(client: &Client, name: &str) -> Result<Option<Repository>> {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn create(client: &Client, name: &str) -> Result<Repository> {
+pub async fn create_repository(client: &Client, name: &str) -> Result<Repository> {
     let resource = format!("repository {name}");
     let created = client
         .create_repository()
@@ -105,10 +107,12 @@ pub async fn create(client: &Client, name: &str) -> Result<Repository> {
         .send()
         .await;
     let repository = match created {
-        Ok(created) => read(created.repository().context("ECR created a repository and did not name it")?)?,
+        Ok(created) => repository(created.repository().context("ECR created a repository and did not name it")?)?,
         // Another release was faster; what it made is what we wanted.
         Err(error) if error.code() == Some("RepositoryAlreadyExistsException") => {
-            return find(client, name).await?.with_context(|| format!("{resource} exists and cannot be found"));
+            return find_repository(client, name)
+                .await?
+                .with_context(|| format!("{resource} exists and cannot be found"));
         }
         Err(error) => return Err(failure("ecr:CreateRepository", &resource, &error).into()),
     };
@@ -140,7 +144,7 @@ async fn put_policy(client: &Client, name: &str) -> Result<(), Failure> {
     }
 }
 
-fn read(described: &Described) -> Result<Repository> {
+fn repository(described: &Described) -> Result<Repository> {
     let uri = described.repository_uri().unwrap_or_default();
     let name = described.repository_name().unwrap_or_default();
     let host = uri.strip_suffix(name).and_then(|host| host.strip_suffix('/'));
@@ -153,13 +157,13 @@ fn read(described: &Described) -> Result<Repository> {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn stored(client: &Client, name: &str, tag: &str) -> Result<Option<Stored>> {
-    look_up(client, name, ImageIdentifier::builder().image_tag(tag).build()).await
+pub async fn find_image(client: &Client, name: &str, tag: &str) -> Result<Option<StoredImage>> {
+    get_image(client, name, ImageIdentifier::builder().image_tag(tag).build()).await
 }
 
 /// Asks for one image, which answers without an exception when there is none. For several at once the answer need not
 /// say which of the tags was asked for.
-async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Option<Stored>> {
+async fn get_image(client: &Client, name: &str, id: ImageIdentifier) -> Result<Option<StoredImage>> {
     let resource = format!("repository {name}");
     let call = client.batch_get_image().repository_name(name).image_ids(id);
     let answer = call.set_accepted_media_types(Some(MANIFESTS.map(str::to_owned).into())).send().await;
@@ -179,7 +183,7 @@ async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Opt
     let Some(image) = answer.images().first() else { return Ok(None) };
     let digest = image.image_id().and_then(|id| id.image_digest()).unwrap_or_default();
     let digest = digest.parse::<Digest>().map_err(anyhow::Error::msg);
-    Ok(Some(Stored {
+    Ok(Some(StoredImage {
         digest: digest.with_context(|| format!("ECR's digest of an image in {name}"))?,
         manifest: image.image_manifest().unwrap_or_default().to_owned(),
         media_type: image.image_manifest_media_type().map(str::to_owned),
@@ -190,7 +194,7 @@ async fn look_up(client: &Client, name: &str, id: ImageIdentifier) -> Result<Opt
 ///
 /// # Errors
 /// What AWS says.
-pub async fn add_tag(client: &Client, name: &str, stored: &Stored, tag: &str) -> Result<()> {
+pub async fn add_tag(client: &Client, name: &str, stored: &StoredImage, tag: &str) -> Result<()> {
     if stored.manifest.is_empty() {
         return Ok(());
     }
@@ -230,7 +234,7 @@ fn decode(token: &str) -> Result<Credentials> {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn delete(client: &Client, name: &str) -> Result<()> {
+pub async fn delete_repository(client: &Client, name: &str) -> Result<()> {
     let answer = client.delete_repository().repository_name(name).force(true).send().await;
     match answer.map_err(|error| failure("ecr:DeleteRepository", &format!("repository {name}"), &error)) {
         Err(failure) if !is_missing(&failure) => Err(failure.into()),
@@ -242,20 +246,23 @@ pub async fn delete(client: &Client, name: &str) -> Result<()> {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn has(client: &Client, image: &ImageReference) -> Result<Option<bool>> {
+pub async fn has_image(client: &Client, image: &ImageReference) -> Result<Option<bool>> {
     let Some(digest) = &image.digest else { return Ok(None) };
     let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
-    if look_up(client, &image.repository, id).await?.is_some() {
+    if get_image(client, &image.repository, id).await?.is_some() {
         return Ok(Some(true));
     }
-    Ok(find(client, &image.repository).await?.filter(|repository| repository.host == image.host).map(|_| false))
+    Ok(find_repository(client, &image.repository)
+        .await?
+        .filter(|repository| repository.host == image.host)
+        .map(|_| false))
 }
 
 /// The digest of `image`, where it has a tag only.
 ///
 /// # Errors
 /// An image that the repository does not have.
-pub async fn resolve(client: &Client, image: &ImageReference) -> Result<Stored> {
+pub async fn resolve_image(client: &Client, image: &ImageReference) -> Result<StoredImage> {
     let missing = |what: String| {
         Failure::new(Exit::Failed, FailureKind::Image, "the registry does not have the image")
             .resource(image.to_string())
@@ -269,8 +276,75 @@ pub async fn resolve(client: &Client, image: &ImageReference) -> Result<Stored> 
             (ImageIdentifier::builder().image_tag(tag), format!("tag {tag}"))
         }
     };
-    let found = look_up(client, &image.repository, id.build()).await?;
+    let found = get_image(client, &image.repository, id.build()).await?;
     found.ok_or_else(|| missing(what).into())
+}
+
+/// An image as the repository lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedImage {
+    pub digest: String,
+    pub pushed: Option<SystemTime>,
+    /// Bytes in the registry.
+    pub size: u64,
+    /// Digest of the image that it is attached to, as ECR or its tag says it.
+    pub subject: Option<String>,
+}
+
+/// Lists the images of a repository; none where there is no repository.
+///
+/// # Errors
+/// What AWS says.
+pub async fn list_images(client: &Client, name: &str) -> Result<Vec<ListedImage>> {
+    let (mut images, mut next) = (Vec::new(), None);
+    loop {
+        let page = client.describe_images().repository_name(name).set_next_token(next).send().await;
+        let page = match page.map_err(|error| failure("ecr:DescribeImages", &format!("repository {name}"), &error)) {
+            Ok(page) => page,
+            Err(failure) if is_missing(&failure) => return Ok(images),
+            Err(failure) => return Err(failure.into()),
+        };
+        images.extend(page.image_details().iter().map(|image| ListedImage {
+            digest: image.image_digest().unwrap_or_default().to_owned(),
+            pushed: image.image_pushed_at().and_then(|date| SystemTime::try_from(*date).ok()),
+            size: image.image_size_in_bytes().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            subject: subject(image),
+        }));
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(images);
+        }
+    }
+}
+
+/// What a document is attached to. The list of what is attached to an image has no such field, but a tag that says it.
+fn subject(image: &ImageDetail) -> Option<String> {
+    let tags = || image.image_tags().iter().find_map(|tag| attestation::subject(tag)).map(|digest| digest.to_string());
+    image.subject_manifest_digest().map(str::to_owned).or_else(tags)
+}
+
+/// Removes images by digest.
+///
+/// # Errors
+/// What AWS says, also of a single image.
+pub async fn delete_images(client: &Client, name: &str, digests: &[String]) -> Result<()> {
+    let resource = format!("repository {name}");
+    // A hundred a call is what ECR takes.
+    for some in digests.chunks(100) {
+        let ids = some.iter().map(|digest| ImageIdentifier::builder().image_digest(digest).build()).collect();
+        let call = client.batch_delete_image().repository_name(name).set_image_ids(Some(ids));
+        let answer = call.send().await.map_err(|error| failure("ecr:BatchDeleteImage", &resource, &error))?;
+        // Part of an index that stays, or gone already.
+        let fine = [ImageFailureCode::ImageNotFound, ImageFailureCode::ImageReferencedByManifestList];
+        let gone = |refused: &&ImageFailure| !refused.failure_code().is_some_and(|code| fine.contains(code));
+        if let Some(refused) = answer.failures().iter().find(gone) {
+            return Err(Failure::new(Exit::Failed, FailureKind::Image, "ECR did not remove an image")
+                .resource(resource)
+                .reason(refused.failure_reason().unwrap_or_default())
+                .into());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

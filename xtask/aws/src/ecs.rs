@@ -18,7 +18,7 @@ pub struct Service {
 
 /// What a service says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct State {
+pub struct ServiceState {
     pub deployments: Vec<Deployment>,
     /// Whether its deployments go through stages in which they may wait, unlike rolling ones.
     pub has_stages: bool,
@@ -75,7 +75,7 @@ pub struct Container {
 
 /// Where a container logs to CloudWatch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogPlace {
+pub struct LogTarget {
     pub container: String,
     pub group: String,
     pub prefix: Option<String>,
@@ -90,7 +90,7 @@ impl Service {
     }
 }
 
-impl State {
+impl ServiceState {
     /// The newest word since `seconds` about tasks that cannot even be started, which leave no stopped task behind.
     pub fn complaint(&self, seconds: f64) -> Option<&str> {
         let complains = |text: &str| ["unable to", "failed to"].iter().any(|words| text.contains(words));
@@ -128,7 +128,7 @@ impl Task {
     }
 
     /// The CloudWatch stream of a container, as the driver `awslogs` names it.
-    pub fn stream(&self, place: &LogPlace) -> Option<String> {
+    pub fn stream(&self, place: &LogTarget) -> Option<String> {
         let container = self.containers.iter().find(|container| container.name == place.container)?;
         match &place.prefix {
             Some(prefix) => Some(format!("{prefix}/{}/{}", container.name, self.id)),
@@ -141,11 +141,11 @@ impl Task {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn state(client: &Client, service: &Service) -> Result<State, Failure> {
+pub async fn describe_service(client: &Client, service: &Service) -> Result<ServiceState, Failure> {
     let answer = client.describe_services().cluster(&service.cluster).services(&service.name).send().await;
     let resource = format!("service {}", service.name);
     let answer = answer.map_err(|error| failure("ecs:DescribeServices", &resource, &error))?;
-    let Some(found) = answer.services().first() else { return Ok(State::default()) };
+    let Some(found) = answer.services().first() else { return Ok(ServiceState::default()) };
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let read = |deployment: &aws_sdk_ecs::types::Deployment| Deployment {
         id: text(deployment.id()),
@@ -156,7 +156,7 @@ pub async fn state(client: &Client, service: &Service) -> Result<State, Failure>
         created: seconds(deployment.created_at()),
     };
     let strategy = found.deployment_configuration().and_then(|configuration| configuration.strategy());
-    Ok(State {
+    Ok(ServiceState {
         has_stages: strategy.is_some_and(|strategy| *strategy != DeploymentStrategy::Rolling),
         deployments: found.deployments().iter().map(read).collect(),
         said: found.events().iter().map(|event| (seconds(event.created_at()), text(event.message()))).collect(),
@@ -175,20 +175,20 @@ pub async fn tasks(client: &Client, service: &Service, stopped: bool) -> Result<
     let Some(arns) = arns.filter(|arns| !arns.is_empty()) else { return Ok(Vec::new()) };
     let answer = client.describe_tasks().cluster(&service.cluster).set_tasks(Some(arns)).send().await;
     let answer = answer.map_err(|error| failure("ecs:DescribeTasks", &resource, &error))?;
-    Ok(answer.tasks().iter().map(read).collect())
+    Ok(answer.tasks().iter().map(task).collect())
 }
 
 /// Where the containers of a task definition log, as far as it is CloudWatch.
 ///
 /// # Errors
 /// What AWS says.
-pub async fn log_places(client: &Client, task_definition: &str) -> Result<Vec<LogPlace>, Failure> {
+pub async fn log_targets(client: &Client, task_definition: &str) -> Result<Vec<LogTarget>, Failure> {
     let answer = client.describe_task_definition().task_definition(task_definition).send().await;
     let answer = answer.map_err(|error| failure("ecs:DescribeTaskDefinition", task_definition, &error))?;
     let containers = answer.task_definition().map(|definition| definition.container_definitions()).unwrap_or_default();
     let place = |container: &aws_sdk_ecs::types::ContainerDefinition| {
         let options = container.log_configuration()?.options()?;
-        Some(LogPlace {
+        Some(LogTarget {
             container: container.name()?.to_owned(),
             group: options.get("awslogs-group")?.clone(),
             prefix: options.get("awslogs-stream-prefix").cloned(),
@@ -197,7 +197,7 @@ pub async fn log_places(client: &Client, task_definition: &str) -> Result<Vec<Lo
     Ok(containers.iter().filter_map(place).collect())
 }
 
-fn read(task: &Described) -> Task {
+fn task(task: &Described) -> Task {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let container = |container: &aws_sdk_ecs::types::Container| Container {
         name: text(container.name()),

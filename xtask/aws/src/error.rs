@@ -66,7 +66,7 @@ where
         SdkError::ServiceError(context) => {
             let raw = context.raw();
             let body = raw.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
-            let answer = Answer {
+            let answer = ErrorResponse {
                 status: raw.status().as_u16(),
                 code: context.err().code(),
                 message: context.err().message().unwrap_or_default(),
@@ -77,7 +77,7 @@ where
             answer.into_failure(action, resource)
         }
         SdkError::ConstructionFailure(_) => {
-            let said = said(action, None, AwsClass::Refused);
+            let said = aws_error(action, None, AwsClass::Refused);
             plain(FailureKind::Aws, action, resource, chain(error))
                 .aws(said)
                 .hint("check the values in deploy.toml: they cannot be sent to AWS")
@@ -91,7 +91,7 @@ where
 }
 
 /// An answer that says no.
-pub(super) struct Answer<'a> {
+pub(super) struct ErrorResponse<'a> {
     pub(super) status: u16,
     pub(super) code: Option<&'a str>,
     pub(super) message: &'a str,
@@ -102,7 +102,7 @@ pub(super) struct Answer<'a> {
     pub(super) repeated: bool,
 }
 
-impl Answer<'_> {
+impl ErrorResponse<'_> {
     pub(super) fn into_failure(self, action: &str, resource: &str) -> Failure {
         let off = self.clock_is_off_by();
         let class = if off.is_some() { AwsClass::Skewed } else { self.class() };
@@ -116,7 +116,7 @@ impl Answer<'_> {
             None => text,
         };
         let refused = self.code.is_some() && (400..500).contains(&self.status) && class != AwsClass::Lost;
-        let said = AwsError { refused: refused && !self.repeated, ..said(action, self.code, class) };
+        let said = AwsError { refused: refused && !self.repeated, ..aws_error(action, self.code, class) };
         plain(FailureKind::Aws, action, resource, reason).aws(said).hint(self.hint(action, class))
     }
 
@@ -184,27 +184,27 @@ const SIGN_IN: &str =
 
 /// A call that could not be signed.
 pub(super) fn unsigned(action: &str, resource: &str, reason: String) -> Failure {
-    plain(FailureKind::Aws, action, resource, reason).aws(said(action, None, AwsClass::Expired)).hint(SIGN_IN)
+    plain(FailureKind::Aws, action, resource, reason).aws(aws_error(action, None, AwsClass::Expired)).hint(SIGN_IN)
 }
 
 /// A call whose answer never came.
 pub(super) fn unanswered(action: &str, resource: &str, reason: String) -> Failure {
     plain(UNREACHABLE, action, resource, reason)
-        .aws(said(action, None, AwsClass::Lost))
+        .aws(aws_error(action, None, AwsClass::Lost))
         .hint("check the network and, with an emulator, that it runs at the endpoint")
 }
 
 /// A call whose answer cannot be read.
 pub(super) fn unclear(action: &str, resource: &str, reason: String) -> Failure {
     let hint = "this answer is not AWS's, or newer than this tool: check the proxy (HTTPS_PROXY) and the endpoint";
-    plain(FailureKind::Aws, action, resource, reason).aws(said(action, None, AwsClass::Lost)).hint(hint)
+    plain(FailureKind::Aws, action, resource, reason).aws(aws_error(action, None, AwsClass::Lost)).hint(hint)
 }
 
 fn plain(kind: FailureKind, action: &str, resource: &str, reason: String) -> Failure {
     Failure::new(Exit::Failed, kind, format!("{action} failed")).resource(resource).reason(reason)
 }
 
-fn said(action: &str, code: Option<&str>, class: AwsClass) -> AwsError {
+fn aws_error(action: &str, code: Option<&str>, class: AwsClass) -> AwsError {
     AwsError { operation: action.to_owned(), code: code.map(str::to_owned), class, refused: false }
 }
 

@@ -43,7 +43,7 @@ const TOLD: [&str; 4] = ["sub", "repository_id", "environment", "job_workflow_re
 
 /// Where a job asks for its tokens.
 #[derive(Clone)]
-pub struct Source {
+pub struct TokenSource {
     url: String,
     bearer: SecretString,
     http: Client,
@@ -53,12 +53,12 @@ pub struct Source {
 pub struct Role {
     arn: String,
     session: String,
-    source: Source,
+    source: TokenSource,
     sts: aws_sdk_sts::Client,
     held: Mutex<Option<Credentials>>,
 }
 
-impl Source {
+impl TokenSource {
     /// What this job was given; `None` outside of one, or without the permission.
     pub fn of(vars: &BTreeMap<String, String>) -> Option<Self> {
         let (url, bearer) = (set(vars, URL)?.to_owned(), set(vars, TOKEN)?.to_owned());
@@ -71,11 +71,11 @@ impl Source {
     /// # Errors
     /// Why there is none, in GitHub's words.
     pub async fn token(&self) -> Result<SecretString, String> {
-        self.patiently().await.map_err(|(reason, _)| reason)
+        self.token_with_retries().await.map_err(|(reason, _)| reason)
     }
 
     /// As [`Self::token`]; a refusal says whether it may pass.
-    async fn patiently(&self) -> Result<SecretString, (String, bool)> {
+    async fn token_with_retries(&self) -> Result<SecretString, (String, bool)> {
         let attempt = || self.ask();
         let asked = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(|(_, may_pass)| *may_pass);
         let token = http::in_time(asked).await.unwrap_or_else(|lost| Err((lost.to_string(), true)));
@@ -85,7 +85,7 @@ impl Source {
     /// One attempt; a refusal says whether another may do better.
     async fn ask(&self) -> Result<SecretString, (String, bool)> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct TokenResponse {
             value: String,
         }
         let separator = if self.url.contains('?') { '&' } else { '?' };
@@ -100,7 +100,7 @@ impl Source {
         }
         let body = http::body(answer, MAX_TOKEN).await.map_err(lost)?;
         let unread = |_| ("its answer has no token".to_owned(), true);
-        let answer: Answer = serde_json::from_slice(&body).map_err(unread)?;
+        let answer: TokenResponse = serde_json::from_slice(&body).map_err(unread)?;
         Ok(SecretString::from(answer.value))
     }
 }
@@ -111,7 +111,7 @@ impl Role {
         if !Self::is_meant(vars) {
             return None;
         }
-        let (arn, source) = (set(vars, ROLE)?.to_owned(), Source::of(vars)?);
+        let (arn, source) = (set(vars, ROLE)?.to_owned(), TokenSource::of(vars)?);
         Some(Self { arn, session: session(vars), source, sts: sts(), held: Mutex::default() })
     }
 
@@ -127,7 +127,7 @@ impl Role {
         if let Some(credentials) = held.as_ref().filter(|held| is_fresh(held)) {
             return Ok(credentials.clone());
         }
-        let token = self.source.patiently().await.map_err(|(reason, may_pass)| none(reason, may_pass))?;
+        let token = self.source.token_with_retries().await.map_err(|(reason, may_pass)| none(reason, may_pass))?;
         let call = self.sts.assume_role_with_web_identity().role_arn(&self.arn).role_session_name(&self.session);
         let taken = call.web_identity_token(token.expose_secret()).send().await.map_err(|error| {
             let code = error.code().unwrap_or("no answer").to_owned();

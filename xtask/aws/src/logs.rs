@@ -29,8 +29,8 @@ pub async fn tail(client: &Client, group: &str, stream: &str, lines: i32) -> Res
 ///
 /// # Errors
 /// What AWS says.
-pub async fn newest(client: &Client, group: &str, millis: i64, limit: usize) -> Result<Vec<Line>, Failure> {
-    let mut lines = read(client, group, millis, Some(limit)).await?;
+pub async fn newest_lines(client: &Client, group: &str, millis: i64, limit: usize) -> Result<Vec<Line>, Failure> {
+    let mut lines = read_lines(client, group, millis, Some(limit)).await?;
     lines.sort_by_key(|line| line.millis);
     Ok(lines.split_off(lines.len().saturating_sub(limit)))
 }
@@ -55,7 +55,7 @@ impl Follower {
     pub async fn fresh(&mut self, client: &Client, group: &str) -> Result<Vec<Line>, Failure> {
         let late = i64::try_from(LATE.as_millis()).expect("it is short");
         let from = self.seen.values().max().map_or(self.begin, |newest| self.begin.max(newest - late));
-        let mut lines = read(client, group, from, None).await?;
+        let mut lines = read_lines(client, group, from, None).await?;
         // What is forgotten must not come back, should the other side give more than was asked for.
         lines.retain(|line| line.millis >= from);
         lines.sort_by_key(|line| line.millis);
@@ -71,7 +71,7 @@ impl Follower {
 }
 
 /// Lines since `millis`; all of them, or at least the newest `enough`.
-async fn read(client: &Client, group: &str, millis: i64, enough: Option<usize>) -> Result<Vec<Line>, Failure> {
+async fn read_lines(client: &Client, group: &str, millis: i64, enough: Option<usize>) -> Result<Vec<Line>, Failure> {
     let (mut lines, mut token): (Vec<Line>, _) = (Vec::new(), None);
     loop {
         let request = client.filter_log_events().log_group_name(group).start_time(millis);
@@ -135,9 +135,9 @@ mod tests {
     #[tokio::test]
     async fn the_newest_lines_come_in_order_of_time_and_no_more_pages_than_needed() {
         let backwards = group(vec![vec![(5, "e"), (4, "d")], vec![(3, "c"), (2, "b")], vec![(1, "a")]], true);
-        assert_eq!(messages(&newest(&backwards, "g", 0, 3).await.unwrap()), ["c", "d", "e"]);
+        assert_eq!(messages(&newest_lines(&backwards, "g", 0, 3).await.unwrap()), ["c", "d", "e"]);
         let forwards = group(vec![vec![(1, "a"), (2, "b")], vec![(3, "c"), (4, "d")]], true);
-        assert_eq!(messages(&newest(&forwards, "g", 0, 2).await.unwrap()), ["c", "d"]);
+        assert_eq!(messages(&newest_lines(&forwards, "g", 0, 2).await.unwrap()), ["c", "d"]);
     }
 
     #[tokio::test]

@@ -3,8 +3,7 @@
 //!
 //! Answers may be secrets, so none is ever part of an error.
 
-mod address;
-mod answer;
+mod service;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -15,16 +14,19 @@ use aws_sdk_sts::config::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use backon::Retryable as _;
-use reqwest::Method;
+use reqwest::{Method, Response};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use address::Address;
-pub use answer::tag;
-use answer::{Refused, error_type, read, said};
+use crate::error;
 use machine::http;
-use machine::http::Client;
+use machine::http::{Client, Lost};
 use model::outcome::Failure;
+pub use service::{
+    ACM, API_GATEWAY, AwsService, CLOUDWATCH, COGNITO, EC2, ELASTIC_LOAD_BALANCING, IAM, SECRETS_MANAGER,
+    SERVICE_QUOTAS,
+};
+use service::{Address, Protocol};
 
 /// Attempts that a request gets where AWS is busy or does not answer.
 const ATTEMPTS: usize = 5;
@@ -33,77 +35,10 @@ const BACK_OFF: Duration = Duration::from_millis(300);
 /// Longer answers than this are none of those that are asked for.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
-/// A service that is asked by hand.
-#[derive(Debug)]
-pub struct Service {
-    /// In the host's name and in the signature.
-    name: &'static str,
-    /// The end of the variable that names another address, as in `AWS_ENDPOINT_URL_EC2`.
-    variable: &'static str,
-    /// Whether one address serves all regions of a partition.
-    global: bool,
-    protocol: Protocol,
-}
-
-/// How a service is spoken to.
-#[derive(Debug)]
-enum Protocol {
-    /// A form in, XML out.
-    Query { version: &'static str },
-    /// JSON in and out; a header names the operation.
-    Json { target: &'static str, version: &'static str },
-    /// Path and method name the operation.
-    Rest,
-}
-
-pub const ACM: Service = Service {
-    name: "acm",
-    variable: "ACM",
-    global: false,
-    protocol: Protocol::Json { target: "CertificateManager", version: "1.1" },
-};
-pub const API_GATEWAY: Service =
-    Service { name: "apigateway", variable: "API_GATEWAY", global: false, protocol: Protocol::Rest };
-pub const COGNITO: Service = Service {
-    name: "cognito-idp",
-    variable: "COGNITO_IDENTITY_PROVIDER",
-    global: false,
-    protocol: Protocol::Json { target: "AWSCognitoIdentityProviderService", version: "1.1" },
-};
-pub const CLOUDWATCH: Service = Service {
-    name: "monitoring",
-    variable: "CLOUDWATCH",
-    global: false,
-    protocol: Protocol::Query { version: "2010-08-01" },
-};
-pub const EC2: Service =
-    Service { name: "ec2", variable: "EC2", global: false, protocol: Protocol::Query { version: "2016-11-15" } };
-pub const ELASTIC_LOAD_BALANCING: Service = Service {
-    name: "elasticloadbalancing",
-    variable: "ELASTIC_LOAD_BALANCING_V2",
-    global: false,
-    protocol: Protocol::Query { version: "2015-12-01" },
-};
-pub const IAM: Service =
-    Service { name: "iam", variable: "IAM", global: true, protocol: Protocol::Query { version: "2010-05-08" } };
-pub const SECRETS_MANAGER: Service = Service {
-    name: "secretsmanager",
-    variable: "SECRETS_MANAGER",
-    global: false,
-    protocol: Protocol::Json { target: "secretsmanager", version: "1.1" },
-};
-
-pub const SERVICE_QUOTAS: Service = Service {
-    name: "servicequotas",
-    variable: "SERVICE_QUOTAS",
-    global: false,
-    protocol: Protocol::Json { target: "ServiceQuotasV20190624", version: "1.1" },
-};
-
 /// Something that is to be done, as its failure names it.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    pub service: &'a Service,
+    pub service: &'a AwsService,
     /// As IAM names it, such as `iam:GetRole`.
     pub action: &'a str,
     /// What it is asked of.
@@ -163,6 +98,11 @@ impl Signed {
         }
     }
 
+    /// Where the service is, if that is not AWS.
+    pub fn endpoint_of(&self, service: &AwsService) -> Option<&str> {
+        self.endpoints.get(service.variable).or(self.endpoint.as_ref()).map(String::as_str)
+    }
+
     /// Asks a service of the Query protocol, and answers its XML; the action's name is the operation's.
     ///
     /// # Errors
@@ -185,7 +125,7 @@ impl Signed {
         let kind = format!("application/x-amz-json-{version}");
         let headers = vec![("content-type", kind.as_str()), ("x-amz-target", target.as_str())];
         let answer = self.ask(call, Method::POST, "/", headers, input.to_string()).await?;
-        read(call, &answer)
+        parse_json(call, &answer)
     }
 
     /// Gets what is at a path, which may have a query, of a service that names things by paths.
@@ -195,7 +135,7 @@ impl Signed {
     pub async fn get(&self, call: Call<'_>, path: &str) -> Result<Value, Failure> {
         let headers = vec![("accept", "application/json")];
         let answer = self.ask(call, Method::GET, path, headers, String::new()).await?;
-        read(call, &answer)
+        parse_json(call, &answer)
     }
 
     /// The headers that prove to `service`, in the environment's region, who sends this request without a body.
@@ -216,7 +156,7 @@ impl Signed {
         headers: Vec<(&str, &str)>,
         body: String,
     ) -> Result<String, Failure> {
-        let Address { base, region } = self.address(call.service);
+        let Address { base, region } = call.service.address(&self.region, self.endpoint_of(call.service));
         let request = Unsigned { method, url: format!("{base}{path}"), headers, body };
         let mut attempts = 0;
         let attempt = || {
@@ -231,7 +171,7 @@ impl Signed {
 
     async fn attempt(
         &self,
-        service: &Service,
+        service: &AwsService,
         region: &str,
         request: &Unsigned<'_>,
         repeated: bool,
@@ -254,7 +194,7 @@ impl Signed {
         if status < 300 {
             return Ok(text);
         }
-        let (code, message) = said(&text);
+        let (code, message) = code_and_message(&text);
         Err(Refused::Said {
             status,
             code: kind.or(code),
@@ -287,6 +227,81 @@ impl Signed {
 
 fn operation<'a>(call: Call<'a>) -> &'a str {
     call.action.split_once(':').map_or(call.action, |(_, operation)| operation)
+}
+
+/// Why an attempt came to nothing.
+enum Refused {
+    /// It cannot even be sent.
+    Before(anyhow::Error),
+    /// No answer came.
+    Lost(Lost),
+    /// The service's own words, or those of a proxy.
+    Said { status: u16, code: Option<String>, message: String, date: Option<String>, body: String, repeated: bool },
+}
+
+impl Refused {
+    /// Whether the same request may succeed in a moment.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Before(_) => false,
+            Self::Lost(_) => true,
+            Self::Said { status, code, .. } => {
+                let code = code.as_deref().unwrap_or_default();
+                *status >= 500 || *status == 429 || error::is_busy(code) || error::is_broken(code)
+            }
+        }
+    }
+
+    fn into_failure(self, call: Call<'_>) -> Failure {
+        let Call { action, resource, .. } = call;
+        match self {
+            Self::Before(error) => match error::lacking_credentials(error.as_ref()) {
+                Some(reason) => error::unsigned(action, resource, error::chain(reason)),
+                None => error::unanswered(action, resource, error::chain(error.as_ref())),
+            },
+            Self::Lost(error) => error::unanswered(action, resource, error.to_string()),
+            Self::Said { status, code, message, date, body, repeated } => {
+                let (code, date) = (code.as_deref(), date.as_deref());
+                let answer = error::ErrorResponse { status, code, message: &message, date, body: &body, repeated };
+                answer.into_failure(action, resource)
+            }
+        }
+    }
+}
+
+/// The text of the first element of this name. The answers have no attributes there and no entities that matter.
+pub fn tag<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once(&format!("</{name}>"))?.0)
+}
+
+/// The answer as JSON; nothing where there is none.
+///
+/// # Errors
+/// Text that is no JSON, without the text.
+fn parse_json(call: Call<'_>, answer: &str) -> Result<Value, Failure> {
+    if answer.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    // The parser's own words would quote what may be a secret.
+    let unclear = |_| error::unclear(call.action, call.resource, "the answer is not JSON".to_owned());
+    serde_json::from_str(answer).map_err(unclear)
+}
+
+/// The code that a REST service puts into a header, `CODE:http://…`.
+fn error_type(answer: &Response) -> Option<String> {
+    let value = answer.headers().get("x-amzn-errortype")?.to_str().ok()?;
+    value.split(':').next().map(str::to_owned)
+}
+
+/// Code and message of a refusal, in either language.
+fn code_and_message(text: &str) -> (Option<String>, Option<String>) {
+    let Ok(body) = serde_json::from_str::<Value>(text) else {
+        return (tag(text, "Code").map(str::to_owned), tag(text, "Message").map(str::to_owned));
+    };
+    let field = |names: [&str; 2]| names.iter().find_map(|name| body[*name].as_str()).map(str::to_owned);
+    let code = field(["__type", "code"]).map(|code| code.rsplit('#').next().unwrap_or_default().to_owned());
+    (code, field(["message", "Message"]))
 }
 
 #[cfg(test)]

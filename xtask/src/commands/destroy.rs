@@ -58,7 +58,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     }
     let mut removed = Vec::new();
     removed.extend(stack.as_ref().map(|stack| format!("stack {}", stack.name)));
-    if arguments.images && ecr::find(&clients.ecr, repository).await?.is_some() {
+    if arguments.images && ecr::find_repository(&clients.ecr, repository).await?.is_some() {
         removed.push(format!("repository {repository}"));
     }
     if arguments.images && removed.is_empty() && inputs::is_remembered(&clients.ssm, &environment.stack).await? {
@@ -98,7 +98,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
             context.report(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }
         if arguments.images {
-            let deleted = ecr::delete(&clients.ecr, repository).await;
+            let deleted = ecr::delete_repository(&clients.ecr, repository).await;
             deleted.map_err(|error| match &stack {
                 Some(stack) => half_done(&stack.name, &error),
                 None => Failure::of(&error),

@@ -13,7 +13,7 @@ use crate::preflight::Check;
 use crate::rollout;
 use crate::rollout::{Origin, Wanted};
 use crate::ui::Ui;
-use aws::journal::record;
+use aws::journal;
 use aws::{Clients, Identity};
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
@@ -31,8 +31,9 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     let Rollback { proof, conduct, dry_run, .. } = arguments;
     let check =
         Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: false };
-    let also =
-        async |clients: &Clients, _: &Identity, _: &Template| record::list(&clients.ssm, &environment.stack).await;
+    let also = async |clients: &Clients, _: &Identity, _: &Template| {
+        journal::list_releases(&clients.ssm, &environment.stack).await
+    };
     let (ready, records) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let target = choose(&records, arguments.release, ready.seen.stack.as_ref(), environment)?.clone();
     let (image, template, inputs) =

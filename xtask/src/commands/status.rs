@@ -5,8 +5,8 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::ui::Ui;
 use crate::{preflight, rollout};
+use aws::journal;
 use aws::journal::inputs;
-use aws::journal::record;
 use model::history;
 use model::record::{Outcome, Record};
 use model::report::Release;
@@ -21,8 +21,8 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let (clients, identity) = preflight::account(context, environment).await?;
     let (seen, records, (inputs, _)) = tokio::try_join!(
         rollout::look(&clients, environment),
-        record::list(&clients.ssm, &environment.stack),
-        inputs::stored(&clients.ssm, &environment.stack)
+        journal::list_releases(&clients.ssm, &environment.stack),
+        inputs::stored_hashes(&clients.ssm, &environment.stack)
     )?;
     let mut lines = vec![
         ("environment", environment.name.clone()),

@@ -14,7 +14,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     release::note(context, environment);
     let (clients, _) = preflight::account(context, environment).await?;
-    let Some(held) = lock::look(&clients.ssm, &environment.stack).await? else {
+    let Some(held) = lock::current(&clients.ssm, &environment.stack).await? else {
         ui.result("nobody holds it");
         return Ok(());
     };

@@ -9,10 +9,10 @@ use crate::rollout;
 use crate::rollout::{Origin, Seen, Wanted};
 use aws::Clients;
 use aws::ecr;
+use aws::journal;
 use aws::journal::inputs;
 use aws::journal::inputs::Inputs;
 use aws::journal::lock::Lock;
-use aws::journal::record;
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::{Outcome, Record};
@@ -30,8 +30,8 @@ pub(crate) async fn fetch(
 ) -> Result<(ImageReference, Template, Inputs)> {
     let image: ImageReference = record.image.parse().map_err(anyhow::Error::new)?;
     let (has, inputs) = tokio::try_join!(
-        ecr::has(&clients.ecr, &image),
-        inputs::read(&clients.ssm, &environment.stack, &record.inputs)
+        ecr::has_image(&clients.ecr, &image),
+        inputs::read_inputs(&clients.ssm, &environment.stack, &record.inputs)
     )?;
     if has == Some(false) {
         return Err(Failure::new(Exit::Failed, FailureKind::NoImage, "the release's image is gone")
@@ -54,7 +54,7 @@ impl Delivery<'_> {
         if self.keep_failed || self.back_to.is_some() || !unproved || seen.settled().is_none() {
             return None;
         }
-        match record::list(&self.ready.clients.ssm, &self.wanted.environment.stack).await {
+        match journal::list_releases(&self.ready.clients.ssm, &self.wanted.environment.stack).await {
             Ok(records) => history::running(&records, seen.stack.as_ref().into()).cloned(),
             Err(error) => {
                 self.ui.warn(&format!("what ran before is not known: {:#}", Failure::of(&error)));

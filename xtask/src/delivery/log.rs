@@ -7,7 +7,6 @@ use crate::rollout::Seen;
 use aws::journal;
 use aws::journal::inputs;
 use aws::journal::inputs::Inputs;
-use aws::journal::record;
 use model::job::run_url;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Change;
@@ -30,9 +29,9 @@ impl Delivery<'_> {
         let write = async {
             // First what a record points at.
             if !stored {
-                inputs::write(client, &stack.name, &inputs).await?;
+                inputs::write_inputs(client, &stack.name, &inputs).await?;
             }
-            record::write(client, &stack.name, &record).await
+            journal::record_release(client, &stack.name, &record).await
         };
         match self.context.interrupt.or(write).await {
             Ok(number) => {
@@ -74,7 +73,7 @@ impl Delivery<'_> {
         let parts = [failure.resource.as_deref(), failure.reason.as_deref()];
         let cause: Vec<&str> = parts.into_iter().flatten().collect();
         let record = Record { cause: Some(cause.join(": ")), ..self.as_record(outcome, change, seconds) };
-        let written = record::write(&self.ready.clients.ssm, &self.wanted.environment.stack, &record).await;
+        let written = journal::record_release(&self.ready.clients.ssm, &self.wanted.environment.stack, &record).await;
         match written.context("what became of the release could not be recorded") {
             Ok(number) => self.context.report(|report| report.release = Some(number)),
             Err(error) => self.ui.warn(&format!("{:#}", Failure::of(&error))),

@@ -10,7 +10,7 @@ use model::outcome::Failure;
 /// What AWS says.
 pub(super) async fn look(place: Place<'_>) -> Result<Option<Found>, Failure> {
     let name = &place.context.deployment.service.name;
-    let found = ecr::find(&place.clients.ecr, name).await.map_err(|error| Failure::of(&error))?;
+    let found = ecr::find_repository(&place.clients.ecr, name).await.map_err(|error| Failure::of(&error))?;
     Ok(found.filter(|repository| !repository.immutable).map(|_| {
         Found::Note(
             format!("tags of {name} can be moved: a tag that names sources or an image may come to mean another one"),

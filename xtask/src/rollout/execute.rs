@@ -251,7 +251,9 @@ async fn after_loss(
     if watched.followed.began {
         return Ok(watched);
     }
-    if let Ok(change_set::State::Available { .. }) = change_set::state(client, &set.stack_id, &set.id).await {
+    if let Ok(change_set::Availability::Available { .. }) =
+        change_set::availability(client, &set.stack_id, &set.id).await
+    {
         ui.still_runs(None);
         proposal.abandon(client).await;
         return Err(failure.note("it was not executed: the change set still waited").into());

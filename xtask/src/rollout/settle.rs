@@ -165,7 +165,7 @@ async fn earlier(clients: &Clients, environment: &Environment, stack: &Stack, me
     let failure = Failure::new(Exit::NeedsHuman, FailureKind::StackState, message)
         .console(diagnose::console(environment, &stack.id));
     match diagnose::earlier(clients, stack).await {
-        Some(cause) => cause.onto(failure, None),
+        Some(cause) => cause.add_to(failure, None),
         None => failure
             .resource(format!("stack {}", stack.name))
             .reason(stack.status_reason.clone().unwrap_or_else(|| "an earlier operation failed".to_owned())),

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A source, with configuration files of this text.
-async fn source(config: &str, set: &[(&str, &str)]) -> Result<Source, Failure> {
+async fn source(config: &str, set: &[(&str, &str)]) -> Result<CredentialSource, Failure> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config");
     std::fs::write(&file, config).unwrap();
@@ -13,7 +13,7 @@ async fn source(config: &str, set: &[(&str, &str)]) -> Result<Source, Failure> {
     vars.insert("AWS_SHARED_CREDENTIALS_FILE".to_owned(), "/no/such/credentials".to_owned());
     let text = "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \"t\"\n";
     let deployment = config::deployment::Deployment::parse("deploy.toml", text).unwrap();
-    Source::of(&deployment.environments["dev"], &vars).await
+    CredentialSource::of(&deployment.environments["dev"], &vars).await
 }
 
 const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
@@ -41,13 +41,13 @@ async fn a_profile_that_is_named_and_not_there_is_an_error_where_it_would_be_use
         assert!(reason.contains("/config and /no/such/credentials have these: console, default"), "{reason}");
     }
     let with_keys = [KEYS[0], KEYS[1], ("AWS_PROFILE", "wrok")];
-    assert_eq!(source(SEVERAL, &with_keys).await.unwrap(), Source::Keys);
-    assert_eq!(source("", &[]).await.unwrap(), Source::Machine);
+    assert_eq!(source(SEVERAL, &with_keys).await.unwrap(), CredentialSource::Keys);
+    assert_eq!(source("", &[]).await.unwrap(), CredentialSource::Machine);
 }
 
 #[test]
 fn keys_that_have_expired_are_not_blamed_on_a_profile() {
-    let failure = Source::Keys.lacking(Problem::Expired, String::new(), &BTreeMap::new());
+    let failure = CredentialSource::Keys.lacking(Problem::Expired, String::new(), &BTreeMap::new());
     assert_eq!(failure.resource.as_deref(), Some("AWS_ACCESS_KEY_ID"));
     assert!(failure.hint.unwrap().starts_with("get new keys and export them"));
 }
@@ -110,7 +110,7 @@ async fn a_process_that_hangs_is_named() {
     }
     let error = InTime(SharedCredentialsProvider::new(Hanging)).provide_credentials().await.unwrap_err();
     let kind = Kind { base: Base::Process(program("keys --token hush-hush")), ..Kind::default() };
-    let source = Source::Profile { name: "program".to_owned(), kind };
+    let source = CredentialSource::Profile { name: "program".to_owned(), kind };
     let failure = source.gave_none(&error, &BTreeMap::new());
     assert_eq!(failure.message, "the credential process keys did not answer within 30 s");
     assert!(!format!("{failure:?}").contains("hush"));

@@ -12,7 +12,7 @@ use model::scan::{Finding, Scan, Severity};
 ///
 /// # Errors
 /// What AWS says.
-pub async fn scan(client: &Client, repository: &str, digest: &str) -> Result<Scan> {
+pub async fn findings(client: &Client, repository: &str, digest: &str) -> Result<Scan> {
     let (action, resource) = ("ecr:DescribeImageScanFindings", format!("image {digest} in repository {repository}"));
     let (mut findings, mut listed, mut next) = (Vec::new(), false, None);
     loop {

@@ -3,7 +3,7 @@ use aws_sdk_ecr::operation::describe_images::DescribeImagesOutput;
 use aws_sdk_ecr::operation::describe_repositories::{DescribeRepositoriesError, DescribeRepositoriesOutput};
 use aws_sdk_ecr::operation::get_authorization_token::GetAuthorizationTokenOutput;
 use aws_sdk_ecr::types::error::RepositoryNotFoundException;
-use aws_sdk_ecr::types::{AuthorizationData, Image, ImageDetail};
+use aws_sdk_ecr::types::{AuthorizationData, Image};
 use aws_smithy_mocks::{mock, mock_client};
 use secrecy::ExposeSecret;
 
@@ -21,8 +21,8 @@ async fn a_missing_repository_is_none_and_has_no_images() {
     let get =
         mock!(Client::batch_get_image).then_error(|| BatchGetImageError::RepositoryNotFoundException(not_found()));
     let client = mock_client!(aws_sdk_ecr, [&describe, &get]);
-    assert_eq!(find(&client, "rest-api").await.unwrap(), None);
-    assert_eq!(stored(&client, "rest-api", "a").await.unwrap(), None);
+    assert_eq!(find_repository(&client, "rest-api").await.unwrap(), None);
+    assert_eq!(find_image(&client, "rest-api", "a").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn the_host_comes_from_the_repositorys_uri_unless_a_registry_is_named() {
         DescribeRepositoriesOutput::builder().repositories(repository).build()
     });
     let client = mock_client!(aws_sdk_ecr, [&describe]);
-    let repository = find(&client, "team/rest-api").await.unwrap().unwrap();
+    let repository = find_repository(&client, "team/rest-api").await.unwrap().unwrap();
     let image = repository.image("v1", None);
     assert_eq!(image.to_string(), "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/team/rest-api:v1");
     assert_eq!(repository.image("v1", Some("127.0.0.1:1")).to_string(), "127.0.0.1:1/team/rest-api:v1");
@@ -52,7 +52,7 @@ async fn an_image_has_its_digest_whatever_tag_the_answer_names() {
         },
     );
     let client = mock_client!(aws_sdk_ecr, [&get]);
-    assert_eq!(stored(&client, "rest-api", "one").await.unwrap().unwrap().digest.as_str(), wanted);
+    assert_eq!(find_image(&client, "rest-api", "one").await.unwrap().unwrap().digest.as_str(), wanted);
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn an_image_that_is_not_there_is_told_with_the_command_that_lists_them() {
     let get = mock!(Client::batch_get_image).then_output(|| BatchGetImageOutput::builder().build());
     let client = mock_client!(aws_sdk_ecr, [&get]);
     let image = "example.com/rest-api:v9".parse().unwrap();
-    let failure = Failure::of(&resolve(&client, &image).await.unwrap_err());
+    let failure = Failure::of(&resolve_image(&client, &image).await.unwrap_err());
     assert_eq!(failure.reason.as_deref(), Some("repository rest-api has no tag v9"));
     assert!(failure.hint.unwrap().contains("list-images --repository-name rest-api"));
 }
@@ -93,7 +93,7 @@ async fn what_is_attached_names_its_image_by_itself_or_by_its_tag() {
     });
     let client = mock_client!(aws_sdk_ecr, [&describe]);
     let subjects: Vec<_> =
-        contents::list(&client, "rest-api").await.unwrap().into_iter().map(|image| image.subject).collect();
+        list_images(&client, "rest-api").await.unwrap().into_iter().map(|image| image.subject).collect();
     assert_eq!(subjects, [None, Some("sha256:1".to_owned()), Some(format!("sha256:{hex}"))]);
 }
 

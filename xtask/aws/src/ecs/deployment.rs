@@ -4,7 +4,7 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{
     CreatedAt, DeploymentLifecycleHookAction, DeploymentLifecycleHookDetail, DeploymentLifecycleHookStatus,
-    DeploymentLifecycleHookTargetType, ServiceDeployment, ServiceDeploymentStatus,
+    DeploymentLifecycleHookTargetType, ServiceDeployment as Described, ServiceDeploymentStatus,
 };
 
 use super::{Service, seconds};
@@ -23,7 +23,7 @@ const TAKEN_BACK: [ServiceDeploymentStatus; 6] = [
 
 /// The newest deployment of a service.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Rollout {
+pub struct ServiceDeployment {
     pub arn: String,
     /// ECS's name, such as `IN_PROGRESS` or `ROLLBACK_SUCCESSFUL`.
     pub status: String,
@@ -31,7 +31,7 @@ pub struct Rollout {
     pub stage: String,
     /// Percent of the users that the new version has.
     pub share: Option<f64>,
-    /// The hook that waits for somebody's word.
+    /// The hook that waits for an answer.
     pub hook: Option<Hook>,
     /// Why it is in its state, in ECS's words.
     pub reason: Option<String>,
@@ -49,19 +49,19 @@ pub struct Hook {
 
 /// What is said to a deployment that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum HookAction {
     Continue,
     Rollback,
 }
 
-impl Rollout {
+impl ServiceDeployment {
     /// Whether ECS has taken it back, or is about to.
     pub fn is_taken_back(&self) -> bool {
         TAKEN_BACK.iter().any(|state| state.as_str() == self.status)
     }
 
     /// Why ECS has taken it back.
-    pub fn complaint(&self) -> Option<String> {
+    pub fn rollback_reason(&self) -> Option<String> {
         if !self.is_taken_back() {
             return None;
         }
@@ -79,25 +79,29 @@ impl Rollout {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn newest(client: &Client, service: &Service, since: f64) -> Result<Option<Rollout>, Failure> {
-    newest_of(client, service, since, &[]).await
+pub async fn newest_deployment(
+    client: &Client,
+    service: &Service,
+    since: f64,
+) -> Result<Option<ServiceDeployment>, Failure> {
+    newest_in_states(client, service, since, &[]).await
 }
 
 /// Why ECS took the newest of those back that it has taken back since then; `None` where it has not.
 ///
 /// # Errors
 /// What AWS says.
-pub async fn complaint(client: &Client, service: &Service, since: f64) -> Result<Option<String>, Failure> {
-    Ok(newest_of(client, service, since, &TAKEN_BACK).await?.and_then(|rollout| rollout.complaint()))
+pub async fn newest_rollback_reason(client: &Client, service: &Service, since: f64) -> Result<Option<String>, Failure> {
+    Ok(newest_in_states(client, service, since, &TAKEN_BACK).await?.and_then(|rollout| rollout.rollback_reason()))
 }
 
 /// The newest of those in one of these states, or of all where none is named.
-async fn newest_of(
+async fn newest_in_states(
     client: &Client,
     service: &Service,
     since: f64,
     states: &[ServiceDeploymentStatus],
-) -> Result<Option<Rollout>, Failure> {
+) -> Result<Option<ServiceDeployment>, Failure> {
     let resource = format!("service {}", service.name);
     let list = client.list_service_deployments().cluster(&service.cluster).service(&service.name);
     let list = list.set_status((!states.is_empty()).then(|| states.to_vec()));
@@ -110,24 +114,24 @@ async fn newest_of(
     let Some(arn) = newest.and_then(|newest| newest.service_deployment_arn()) else { return Ok(None) };
     let answer = client.describe_service_deployments().service_deployment_arns(arn).send().await;
     let answer = answer.map_err(|error| failure("ecs:DescribeServiceDeployments", &resource, &error))?;
-    Ok(answer.service_deployments().first().map(read))
+    Ok(answer.service_deployments().first().map(service_deployment))
 }
 
 /// Answers a deployment that waits.
 ///
 /// # Errors
 /// What AWS says.
-pub async fn answer(client: &Client, deployment: &str, hook: &str, word: Word) -> Result<(), Failure> {
-    let action = match word {
-        Word::Continue => DeploymentLifecycleHookAction::Continue,
-        Word::Rollback => DeploymentLifecycleHookAction::Rollback,
+pub async fn answer_hook(client: &Client, deployment: &str, hook: &str, answer: HookAction) -> Result<(), Failure> {
+    let action = match answer {
+        HookAction::Continue => DeploymentLifecycleHookAction::Continue,
+        HookAction::Rollback => DeploymentLifecycleHookAction::Rollback,
     };
     let call = client.continue_service_deployment().service_deployment_arn(deployment).hook_id(hook).action(action);
     call.send().await.map_err(|error| failure("ecs:ContinueServiceDeployment", deployment, &error))?;
     Ok(())
 }
 
-fn read(found: &ServiceDeployment) -> Rollout {
+fn service_deployment(found: &Described) -> ServiceDeployment {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let waits = |hook: &&DeploymentLifecycleHookDetail| {
         hook.target_type() == Some(&DeploymentLifecycleHookTargetType::Pause)
@@ -137,7 +141,7 @@ fn read(found: &ServiceDeployment) -> Rollout {
     let reasons = [found.status_reason(), found.rollback().and_then(|rollback| rollback.reason())];
     let mut reasons: Vec<&str> = reasons.into_iter().flatten().filter(|reason| !reason.is_empty()).collect();
     reasons.dedup();
-    Rollout {
+    ServiceDeployment {
         arn: text(found.service_deployment_arn()),
         status: text(found.status().map(|status| status.as_str())),
         stage: text(found.lifecycle_stage().map(|stage| stage.as_str())),

@@ -19,7 +19,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{MAX_VALUE, lock_name, path, value};
+use super::{MAX_VALUE, lock_name, parameter_value, path};
 use crate::error::failure;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
@@ -102,7 +102,7 @@ fn folder(stack: &str, hash: &str) -> String {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn write(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> {
+pub async fn write_inputs(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> {
     let folder = folder(stack, &inputs.hash());
     for (name, piece) in inputs.pack()? {
         let name = format!("{folder}/{name}");
@@ -120,7 +120,7 @@ pub async fn write(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> 
 ///
 /// # Errors
 /// What AWS says, or inputs that are not there.
-pub async fn read(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
+pub async fn read_inputs(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
     let folder = folder(stack, hash);
     let missing = |reason: &str| {
         Failure::new(Exit::Failed, FailureKind::Journal, "the release's template and parameters cannot be read")
@@ -136,7 +136,7 @@ pub async fn read(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
         let page = call.send().await.map_err(|error| failure("ssm:GetParametersByPath", &folder, &error))?;
         for parameter in page.parameters() {
             let name = parameter.name().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
-            pieces.insert(name.to_owned(), value(parameter)?.to_owned());
+            pieces.insert(name.to_owned(), parameter_value(parameter)?.to_owned());
         }
         next = page.next_token.filter(|token| !token.is_empty());
         if next.is_none() {
@@ -176,7 +176,7 @@ pub async fn sweep(client: &Client, stack: &str, keep: impl Fn(&str) -> bool) ->
     let names = names(client, &format!("{}/inputs", path(stack))).await?;
     let hash = |name: &String| name.rsplit('/').nth(1).unwrap_or_default().to_owned();
     let stale: Vec<String> = names.into_iter().filter(|name| !keep(&hash(name))).collect();
-    delete(client, &stale).await?;
+    delete_parameters(client, &stale).await?;
     Ok(stale.len())
 }
 
@@ -184,7 +184,7 @@ pub async fn sweep(client: &Client, stack: &str, keep: impl Fn(&str) -> bool) ->
 ///
 /// # Errors
 /// What AWS says.
-pub async fn stored(client: &Client, stack: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
+pub async fn stored_hashes(client: &Client, stack: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
     let names = names(client, &format!("{}/inputs", path(stack))).await?;
     let folders = |names: &mut dyn Iterator<Item = &String>| {
         names.filter_map(|name| name.rsplit('/').nth(1)).map(str::to_owned).collect()
@@ -205,7 +205,7 @@ pub async fn is_remembered(client: &Client, stack: &str) -> Result<bool> {
 /// # Errors
 /// What AWS says.
 pub async fn forget(client: &Client, stack: &str) -> Result<()> {
-    delete(client, &remembered(client, stack).await?).await
+    delete_parameters(client, &remembered(client, stack).await?).await
 }
 
 async fn remembered(client: &Client, stack: &str) -> Result<Vec<String>> {
@@ -227,7 +227,7 @@ async fn names(client: &Client, path: &str) -> Result<Vec<String>> {
     }
 }
 
-async fn delete(client: &Client, names: &[String]) -> Result<()> {
+async fn delete_parameters(client: &Client, names: &[String]) -> Result<()> {
     // Ten a call is what Systems Manager takes.
     for ten in names.chunks(10) {
         let call = client.delete_parameters().set_names(Some(ten.to_vec()));

@@ -6,7 +6,6 @@
 //! A command may be dropped at any await. So every lock is on a list before its first call, each call that writes comes
 //! to its end in a task of its own, and `main` gives back what is still on the list.
 
-mod holder;
 mod parameter;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,8 +18,7 @@ use futures_util::future::join_all;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-pub use self::holder::{Held, Holder};
-pub use self::parameter::{look, remove};
+pub use self::parameter::{Held, Holder, current, remove};
 use crate::error;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
@@ -154,7 +152,7 @@ impl Lock {
             if self.write(None).await? {
                 return Ok(());
             }
-            let Some(held) = look(&self.client, &self.stack).await? else { continue };
+            let Some(held) = current(&self.client, &self.stack).await? else { continue };
             if held.holder.is(&self.holder) {
                 // The answer to our own call was lost.
                 return Ok(());
@@ -190,7 +188,7 @@ impl Lock {
         let silent = held.age().as_secs();
         report(Progress::Line(&format!("{} has been silent for {silent} s: making sure that it is dead", held.holder)));
         tokio::time::sleep(HEARTBEAT + PAUSE).await;
-        Ok(look(&self.client, &self.stack).await?.is_some_and(|now| now.version == held.version))
+        Ok(current(&self.client, &self.stack).await?.is_some_and(|now| now.version == held.version))
     }
 
     /// Writes the parameter, over what was seen or where there is none. Says whether it is ours then.
@@ -202,8 +200,8 @@ impl Lock {
         let written = tokio::spawn(async move {
             let Self { client, stack, holder, .. } = &*lock;
             let written = match over {
-                Some(seen) => parameter::overwrite(client, stack, holder, &seen).await,
-                None => parameter::create(client, stack, holder).await,
+                Some(seen) => parameter::overwrite_parameter(client, stack, holder, &seen).await,
+                None => parameter::create_parameter(client, stack, holder).await,
             };
             drop(writing);
             written
@@ -235,10 +233,10 @@ impl Lock {
 
     /// Who holds it, after it was taken; one that seems to be gone is looked for once more.
     async fn seen(&self) -> Result<Option<Held>> {
-        match look(&self.client, &self.stack).await? {
+        match current(&self.client, &self.stack).await? {
             None => {
                 tokio::time::sleep(GRACE).await;
-                look(&self.client, &self.stack).await
+                current(&self.client, &self.stack).await
             }
             found => Ok(found),
         }
@@ -271,7 +269,7 @@ impl Lock {
     async fn renew(&self) -> Result<bool> {
         match self.seen().await? {
             Some(held) if held.holder.is(&self.holder) => {
-                parameter::overwrite(&self.client, &self.stack, &self.holder, &held).await
+                parameter::overwrite_parameter(&self.client, &self.stack, &self.holder, &held).await
             }
             _ => Ok(false),
         }
@@ -285,7 +283,7 @@ impl Lock {
             heartbeat.abort();
         }
         match self.seen().await? {
-            Some(held) if held.holder.is(&self.holder) => parameter::delete(&self.client, &self.stack).await,
+            Some(held) if held.holder.is(&self.holder) => parameter::delete_parameter(&self.client, &self.stack).await,
             _ => Ok(()),
         }
     }

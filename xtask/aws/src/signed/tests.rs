@@ -5,7 +5,6 @@ use wiremock::matchers::{any, body_json, header, header_exists, method, path, qu
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::error;
 
 const SECRET: Call<'_> =
     Call { service: &SECRETS_MANAGER, action: "secretsmanager:GetSecretValue", resource: "secret proof" };
@@ -96,4 +95,12 @@ async fn an_answer_that_cannot_be_read_is_not_shown() {
 async fn nobody_there_is_said_to_be_unreachable() {
     let failure = Signed::at("http://127.0.0.1:1").json(SECRET, &json!({})).await.unwrap_err();
     assert!(!error::is_refusal(&failure), "{failure:?}");
+}
+
+#[test]
+fn the_endpoint_of_one_service_takes_precedence() {
+    let endpoints = BTreeMap::from([("IAM".to_owned(), "http://127.0.0.1:1".to_owned())]);
+    let signed = Signed { endpoint: Some("http://127.0.0.1:2".to_owned()), endpoints, ..Signed::default() };
+    assert_eq!(signed.endpoint_of(&IAM), Some("http://127.0.0.1:1"));
+    assert_eq!(signed.endpoint_of(&EC2), Some("http://127.0.0.1:2"));
 }

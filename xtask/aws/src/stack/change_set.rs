@@ -1,7 +1,5 @@
 //! Change sets: asked for, read, executed or thrown away.
 
-mod change;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,11 +8,14 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration, RollbackTrigger, Tag,
+    Capability, Change, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, ResourceAttribute,
+    ResourceChangeDetail, RollbackConfiguration, RollbackTrigger, Tag,
 };
 
-use super::begin::{self, NotBegun};
-use super::{failed, grace};
+use super::cause::Cause;
+use super::events::{self, Scope};
+use super::operation::{self, NotBegun};
+use super::until_visible;
 use crate::error;
 use crate::error::failure;
 use machine::interrupt::Interrupt;
@@ -63,7 +64,7 @@ pub enum Prepared {
 
 /// Whether a change set that was made earlier can still be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum Availability {
     Available {
         /// The image that it brings.
         image: Option<String>,
@@ -76,10 +77,10 @@ pub enum State {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
+pub async fn availability(client: &Client, stack: &str, id: &str) -> Result<Availability> {
     let answer = client.describe_change_set().stack_name(stack).change_set_name(id).send().await;
     match answer.map_err(|error| failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error)) {
-        Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(State::Available {
+        Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(Availability::Available {
             image: set
                 .parameters()
                 .iter()
@@ -88,11 +89,11 @@ pub async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
         }),
         Ok(set) => {
             let status = set.execution_status().map_or("unknown", |status| status.as_str());
-            Ok(State::Gone(format!("it cannot be executed any more, it is {status}")))
+            Ok(Availability::Gone(format!("it cannot be executed any more, it is {status}")))
         }
         // A stack whose only change set it was may be gone with it.
         Err(failure) if error::is_missing(&failure) || error::code(&failure) == "ValidationError" => {
-            Ok(State::Gone("it is gone".to_owned()))
+            Ok(Availability::Gone("it is gone".to_owned()))
         }
         Err(failure) => Err(failure.into()),
     }
@@ -145,7 +146,7 @@ pub async fn prepare(
         }
     };
     let id = id.unwrap_or_else(|| request.token.to_owned());
-    let described = match interrupt.or(wait(client, &id, request, report)).await {
+    let described = match interrupt.or(wait_until_ready(client, &id, request, report)).await {
         Ok(described) => described,
         Err(error) if lost.is_some() && error::is_missing(&Failure::of(&error)) => {
             return Err(lost.expect("it was just found").into());
@@ -158,7 +159,7 @@ pub async fn prepare(
         let mut failure = refused(request, reason);
         if !empty {
             // Which property early validation did not like, only the change set's own events tell.
-            failure = failed::change_set_failure(client, request.template, &id, failure).await;
+            failure = with_validation_events(client, request.template, &id, failure).await;
         }
         let refused = without(client, &id, request, failure.into()).await;
         return if empty { Ok(Prepared::Empty) } else { Err(refused) };
@@ -206,7 +207,7 @@ fn parameters(values: &BTreeMap<String, Value>) -> Vec<Parameter> {
 }
 
 /// Polls until the change set is available or failed.
-async fn wait(
+async fn wait_until_ready(
     client: &Client,
     id: &str,
     request: &Request<'_>,
@@ -220,10 +221,10 @@ async fn wait(
         answer.map_err(|error| failure("cloudformation:DescribeChangeSet", &resource, &error))
     };
     // It was just made, and is perhaps not to be seen everywhere yet.
-    let is_there = |answer: &Result<_, Failure>| !answer.as_ref().is_err_and(error::is_missing);
+    let is_visible = |answer: &Result<_, Failure>| !answer.as_ref().is_err_and(error::is_missing);
     report(Progress::Doing("the change set"));
     loop {
-        let described = grace::until_there(is_there, read).await?;
+        let described = until_visible(is_visible, read).await?;
         let status = described.status();
         let available = described.execution_status() == Some(&ExecutionStatus::Available);
         if status == Some(&ChangeSetStatus::Failed) || (status == Some(&ChangeSetStatus::CreateComplete) && available) {
@@ -264,13 +265,13 @@ async fn changes(
     request: &Request<'_>,
     first: DescribeChangeSetOutput,
 ) -> Result<Vec<ResourceChange>> {
-    let mut changes: Vec<ResourceChange> = first.changes().iter().filter_map(change::read).collect();
+    let mut changes: Vec<ResourceChange> = first.changes().iter().filter_map(resource_change).collect();
     let mut next = first.next_token;
     while let Some(token) = next {
         let page = client.describe_change_set().stack_name(request.stack).change_set_name(id).next_token(token);
         let resource = format!("change set {}", request.token);
         let page = page.send().await.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
-        changes.extend(page.changes().iter().filter_map(change::read));
+        changes.extend(page.changes().iter().filter_map(resource_change));
         next = page.next_token;
     }
     Ok(changes)
@@ -281,11 +282,11 @@ async fn changes(
 /// # Errors
 /// What the call itself says. Some failures of the stack come only so, and leave it rolled back.
 pub async fn execute(client: &Client, set: &ChangeSet, token: &str, interrupt: &Interrupt) -> Result<(), NotBegun> {
-    begin::begin(Some(interrupt), async || {
+    operation::begin(Some(interrupt), async || {
         let call = client.execute_change_set().stack_name(&set.stack_id).change_set_name(&set.id);
         // Always said: the API's documented default is not what its clients assume.
         let call = call.client_request_token(token).disable_rollback(false);
-        let answer = call.customize().config_override(begin::once()).send().await;
+        let answer = call.customize().config_override(operation::single_attempt()).send().await;
         answer.map_err(|error| failure("cloudformation:ExecuteChangeSet", &format!("change set {token}"), &error))?;
         Ok(())
     })
@@ -300,6 +301,55 @@ pub async fn discard(client: &Client, id: &str, stack: &str) -> Result<()> {
     let answer = client.delete_change_set().stack_name(stack).change_set_name(id).send().await;
     answer.map_err(|error| failure("cloudformation:DeleteChangeSet", &format!("stack {stack}"), &error))?;
     Ok(())
+}
+
+/// Why a change set was refused, if early validation refused it. To be asked before the change set is deleted.
+async fn with_validation_events(
+    client: &Client,
+    template: &Template,
+    change_set_id: &str,
+    failure: Failure,
+) -> Failure {
+    let events = match events::failed_events(client, Scope::ChangeSet(change_set_id)).await {
+        Ok(events) => events,
+        // Other refusals say all there is to say.
+        Err(_) if !failure.reason.as_deref().is_some_and(texts::is_early_validation) => {
+            return failure;
+        }
+        Err(reason) => return failure.note(events::unreadable_events(&reason)),
+    };
+    let mut causes = events.iter().filter(|event| event.is_failure() && !event.logical_id.is_empty()).map(Cause::from);
+    let Some(first) = causes.next() else { return failure };
+    let failure = first.add_to(failure, Some(template));
+    causes.fold(failure, |failure, other| {
+        let place = other.path.as_deref().and_then(|path| template.place_of(path));
+        let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+        failure.note(format!("also {}: {}{place}", other.resource(), other.reason))
+    })
+}
+
+/// Reads CloudFormation's own; `None` for what is no resource.
+fn resource_change(change: &Change) -> Option<ResourceChange> {
+    let change = change.resource_change()?;
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let mut properties: Vec<String> = change.details().iter().filter_map(property).collect();
+    properties.sort();
+    properties.dedup();
+    Some(ResourceChange {
+        action: text(change.action().map(|action| action.as_str())),
+        logical_id: text(change.logical_resource_id()),
+        resource_type: text(change.resource_type()),
+        replacement: change.replacement().map(|replacement| replacement.as_str().to_owned()),
+        properties,
+    })
+}
+
+fn property(detail: &ResourceChangeDetail) -> Option<String> {
+    let target = detail.target()?;
+    match (target.attribute()?, target.name()) {
+        (ResourceAttribute::Properties, Some(name)) => Some(format!("Properties.{name}")),
+        (attribute, _) => Some(attribute.as_str().to_owned()),
+    }
 }
 
 #[cfg(test)]

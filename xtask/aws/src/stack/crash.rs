@@ -3,7 +3,7 @@
 //! Only the new deployment counts, so that neither the failures of an earlier one nor the old tasks that a healthy
 //! update stops are taken for a crash.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
@@ -11,18 +11,16 @@ use tokio::time::Instant;
 
 use crate::Clients;
 use crate::ecs;
-use crate::ecs::{Deployment, Service, Task};
+use crate::ecs::{Deployment, Service, ServiceState, Task};
 use crate::error;
 use crate::stack;
-use crate::stack::at_work::{TASK_DEFINITION_TYPE, Working, working};
-use crate::stack::cause::Cause;
-use crate::stack::evidence;
-use crate::stack::evidence::SERVICE_TYPE;
+use crate::stack::cause::{self, Cause, SERVICE_TYPE};
 use machine::http::jitter;
 use model::outcome::Failure;
 use model::stack::Event;
 use model::stack::Stack;
 
+const TASK_DEFINITION_TYPE: &str = "AWS::ECS::TaskDefinition";
 /// How long a stack at rest is left alone.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Pause between two looks.
@@ -40,7 +38,7 @@ const SLACK: f64 = 5.0;
 
 /// What has been seen of a stack's services.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct CrashDetector {
     next: Instant,
     told: HashSet<String>,
     /// What ECS last said of tasks that it could not start, by the service's logical id.
@@ -52,7 +50,7 @@ pub(super) struct Guard {
     denied: bool,
 }
 
-impl Guard {
+impl CrashDetector {
     pub(super) fn new() -> Self {
         let (told, said, running) = (HashSet::new(), HashMap::new(), HashMap::new());
         Self { next: Instant::now(), told, said, running, warned: false, denied: false }
@@ -106,7 +104,7 @@ impl Guard {
         say: &impl Fn(&str),
     ) -> Result<Option<Cause>, Failure> {
         let Working { service, arn, since, .. } = working;
-        let state = match ecs::state(&clients.ecs, service).await {
+        let state = match ecs::describe_service(&clients.ecs, service).await {
             Ok(state) => state,
             Err(failure) if error::is_denied(&failure) || error::is_throttled(&failure) => return Err(failure),
             // The template's task definition tells the new tasks from the old ones too.
@@ -152,7 +150,7 @@ impl Guard {
                 ..Cause::default()
             };
             if let Some(last) = failed.last().filter(|_| !news.is_empty() || tell) {
-                evidence::of_task(clients, stack_id, last, &mut cause).await;
+                cause::add_task_log(clients, stack_id, last, &mut cause).await;
             }
             for task in news.iter().take(SHOWN) {
                 say(&format!("task {} of {logical_id} stopped: {}", task.id, task.why()));
@@ -206,7 +204,7 @@ enum Running {
 }
 
 /// Ends when a service of a stack at rest crashes again and again; as long as none does, never.
-pub async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cause {
+pub async fn watch_for_crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cause {
     let since = stack.updated.as_deref().and_then(|time| DateTime::from_str(time, DateTimeFormat::DateTime).ok());
     let since = since.map(|time| time.as_secs_f64()).unwrap_or_default();
     // An endpoint that is right proves itself sooner, and then nothing was asked in vain.
@@ -224,7 +222,7 @@ pub async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cau
             ..Event::default()
         })
         .collect();
-    let mut guard = Guard::new();
+    let mut guard = CrashDetector::new();
     loop {
         if resources.iter().all(|resource| resource.resource_type != SERVICE_TYPE) || guard.denied {
             return std::future::pending().await;
@@ -251,4 +249,63 @@ fn reason(deployment: &Deployment, failed: &[Task], count: usize, said: Option<&
     parts.extend(failed.last().map(Task::why).or_else(|| said.map(str::to_owned)));
     parts.extend(deployment.reason.clone().filter(|_| deployment.state == "FAILED"));
     parts.join("; ")
+}
+
+/// A service that is being created or updated.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Working {
+    pub(super) service: Service,
+    pub(super) arn: String,
+    pub(super) since: f64,
+    /// Whether it is new, so that nobody uses it yet.
+    pub(super) is_new: bool,
+    /// The newest task definitions of the stack.
+    task_definitions: Vec<String>,
+}
+
+impl Working {
+    /// What can be told without asking for the service.
+    pub(super) fn state(&self) -> Option<ServiceState> {
+        let deployment = |task_definition: &String| Deployment {
+            task_definition: task_definition.clone(),
+            created: self.since,
+            ..Deployment::default()
+        };
+        let deployments: Vec<Deployment> = self.task_definitions.iter().map(deployment).collect();
+        (!deployments.is_empty()).then(|| ServiceState { deployments, ..ServiceState::default() })
+    }
+}
+
+/// The services that the events leave at work, with the time at which that began.
+pub(super) fn working<'a>(events: impl Iterator<Item = &'a Event>) -> BTreeMap<String, Working> {
+    let mut working: BTreeMap<String, Working> = BTreeMap::new();
+    let mut begun: HashMap<&str, f64> = HashMap::new();
+    let mut definitions: HashMap<&str, String> = HashMap::new();
+    for event in events {
+        let at_work = matches!(event.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS");
+        match (event.resource_type.as_str(), &event.physical_id) {
+            (TASK_DEFINITION_TYPE, Some(arn)) if !event.status.starts_with("DELETE") => {
+                definitions.insert(&event.logical_id, arn.clone());
+            }
+            (SERVICE_TYPE, _) if !at_work => {
+                begun.remove(event.logical_id.as_str());
+                working.remove(&event.logical_id);
+            }
+            (SERVICE_TYPE, arn) => {
+                let since = *begun.entry(&event.logical_id).or_insert(event.seconds);
+                // The first event of a creation comes before there is anything to ask for.
+                let Some(arn) = arn.clone() else { continue };
+                if let Some(service) = Service::of_arn(&arn) {
+                    let (is_new, task_definitions) = (event.status.starts_with("CREATE"), Vec::new());
+                    let found = Working { service, arn, since, is_new, task_definitions };
+                    working.insert(event.logical_id.clone(), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    for working in working.values_mut() {
+        working.task_definitions = definitions.values().cloned().collect();
+    }
+    working
 }

@@ -9,7 +9,7 @@ use aws_sdk_cloudformation::types::{
     PropertyDifference, StackDriftDetectionStatus, StackResourceDrift, StackResourceDriftStatus,
 };
 
-use super::grace;
+use super::until_visible;
 use crate::error::failure;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::{Detected, Difference, Found, texts};
@@ -26,7 +26,7 @@ pub async fn detect(client: &Client, stack: &str) -> Result<Detected> {
     let begun = client.detect_stack_drift().stack_name(stack).send().await;
     let begun = begun.map_err(|error| failure("cloudformation:DetectStackDrift", &resource, &error))?;
     let id = begun.stack_drift_detection_id().unwrap_or_default();
-    let reason = wait(client, id, &resource).await?;
+    let reason = wait_for_detection(client, id, &resource).await?;
     let mut detected = Detected { reason, ..Detected::default() };
     let mut next = None;
     loop {
@@ -41,15 +41,15 @@ pub async fn detect(client: &Client, stack: &str) -> Result<Detected> {
 }
 
 /// Waits for the end of a detection; why it failed, if it did.
-async fn wait(client: &Client, id: &str, resource: &str) -> Result<Option<String>> {
+async fn wait_for_detection(client: &Client, id: &str, resource: &str) -> Result<Option<String>> {
     let deadline = tokio::time::Instant::now() + DEADLINE;
     let mut pause = Duration::from_millis(500);
     let read = async || client.describe_stack_drift_detection_status().stack_drift_detection_id(id).send().await;
-    let is_there = |answer: &Result<_, SdkError<_, _>>| {
+    let is_visible = |answer: &Result<_, SdkError<_, _>>| {
         !answer.as_ref().is_err_and(|error| texts::is_missing(error.code(), error.message()))
     };
     loop {
-        let status = grace::until_there(is_there, read).await;
+        let status = until_visible(is_visible, read).await;
         let status =
             status.map_err(|error| failure("cloudformation:DescribeStackDriftDetectionStatus", resource, &error))?;
         match status.detection_status() {

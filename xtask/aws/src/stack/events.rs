@@ -5,12 +5,17 @@ use std::collections::HashSet;
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_cloudformation::types::StackEvent;
+use aws_sdk_cloudformation::types::{EventFilter, HookFailureMode, OperationEvent, StackEvent};
+
+use crate::error::failure;
+use model::outcome::Failure;
 use model::stack::Event;
 use model::status;
 
 /// Most pages of a history that are read; CloudFormation gives 100 events a page.
 const PAGES: usize = 20;
+/// As many of the failed events; the first failures are what counts.
+const FAILED_PAGES: usize = 10;
 
 /// Marks the point from which events are new.
 #[derive(Debug, Default)]
@@ -80,7 +85,7 @@ pub async fn mark(client: &Client, stack_id: &str) -> Mark {
 ///
 /// # Errors
 /// What AWS says.
-pub async fn newest(client: &Client, stack_id: &str, limit: usize) -> Result<(Vec<Event>, Mark)> {
+pub async fn newest_events(client: &Client, stack_id: &str, limit: usize) -> Result<(Vec<Event>, Mark)> {
     let (mut events, mut next) = page(client, stack_id, None).await?;
     let mark = Mark::at(events.clone());
     while let Some(token) = next.take().filter(|_| events.len() < limit) {
@@ -131,7 +136,7 @@ fn operations<'a>(events: &'a [Event], stack_id: &str) -> Vec<&'a [Event]> {
 }
 
 /// Adds an older page. What happened since the page before was read has moved some of that page's events into this one.
-pub(super) fn add(events: &mut Vec<Event>, page: impl IntoIterator<Item = Event>) {
+fn add(events: &mut Vec<Event>, page: impl IntoIterator<Item = Event>) {
     for event in page {
         if event.id.is_empty() || !events.iter().any(|known| known.id == event.id) {
             events.push(event);
@@ -142,12 +147,11 @@ pub(super) fn add(events: &mut Vec<Event>, page: impl IntoIterator<Item = Event>
 /// A page of events, newest first.
 async fn page(client: &Client, stack_id: &str, token: Option<String>) -> Result<(Vec<Event>, Option<String>)> {
     let answer = client.describe_stack_events().stack_name(stack_id).set_next_token(token).send().await;
-    let answer = answer
-        .map_err(|e| crate::error::failure("cloudformation:DescribeStackEvents", &format!("stack {stack_id}"), &e))?;
-    Ok((answer.stack_events().iter().map(read).collect(), answer.next_token))
+    let answer = answer.map_err(|e| failure("cloudformation:DescribeStackEvents", &format!("stack {stack_id}"), &e))?;
+    Ok((answer.stack_events().iter().map(stack_event).collect(), answer.next_token))
 }
 
-fn read(event: &StackEvent) -> Event {
+fn stack_event(event: &StackEvent) -> Event {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let some = |part: Option<&str>| part.filter(|text| !text.is_empty()).map(str::to_owned);
     Event {
@@ -167,4 +171,76 @@ fn read(event: &StackEvent) -> Event {
 
 fn time(time: Option<&DateTime>) -> String {
     time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()).unwrap_or_default()
+}
+
+/// Whose failures are asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    Operation(&'a str),
+    /// Scope its newest operation that has any.
+    Stack(&'a str),
+    ChangeSet(&'a str),
+}
+
+/// Failed events, oldest first; none where nothing failed.
+///
+/// # Errors
+/// What AWS says; it may not know this call, or not allow it.
+pub async fn failed_events(client: &Client, of: Scope<'_>) -> Result<Vec<Event>, Failure> {
+    let (mut events, mut token) = (Vec::new(), None);
+    for _ in 0..FAILED_PAGES {
+        let request = client.describe_events().filters(EventFilter::builder().failed_events(true).build());
+        let request = match of {
+            Scope::Operation(id) => request.operation_id(id),
+            Scope::Stack(id) => request.stack_name(id),
+            Scope::ChangeSet(id) => request.change_set_name(id),
+        };
+        let answer = request.set_next_token(token).send().await;
+        let answer = answer.map_err(|error| failure("cloudformation:DescribeEvents", "events", &error))?;
+        add(&mut events, answer.operation_events().iter().map(operation_event));
+        token = answer.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    events.reverse();
+    events.sort_by(|one: &Event, other| one.seconds.total_cmp(&other.seconds));
+    if let (Scope::Stack(_), Some(last)) = (of, events.last().and_then(|event| event.operation.clone())) {
+        events.retain(|event| event.operation.as_deref() == Some(&last));
+    }
+    Ok(events)
+}
+
+/// A note that events could not be asked for.
+pub fn unreadable_events(failure: &Failure) -> String {
+    format!("events cannot be read: {failure}: {}", failure.reason.as_deref().unwrap_or_default())
+}
+
+fn operation_event(event: &OperationEvent) -> Event {
+    let some = |part: Option<&str>| part.filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let warns = [event.validation_failure_mode(), event.hook_failure_mode()].contains(&Some(&HookFailureMode::Warn));
+    let status = match (event.validation_status(), event.hook_status(), event.resource_status()) {
+        // What only warns has stopped nothing.
+        _ if warns => "WARNED".to_owned(),
+        (Some(status), _, _) => format!("VALIDATION_{}", status.as_str()),
+        (_, Some(status), _) => status.as_str().to_owned(),
+        (_, _, status) => text(status.map(|status| status.as_str())),
+    };
+    let time = event.timestamp().or(event.start_time());
+    Event {
+        id: text(event.event_id()),
+        time: time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()).unwrap_or_default(),
+        status,
+        logical_id: text(event.logical_resource_id()),
+        resource_type: text(event.resource_type()),
+        physical_id: some(event.physical_resource_id()),
+        reason: some(event.validation_status_reason())
+            .or_else(|| some(event.hook_status_reason()))
+            .or_else(|| some(event.resource_status_reason())),
+        path: some(event.validation_path()),
+        operation: some(event.operation_id()),
+        token: some(event.client_request_token()),
+        seconds: time.map(DateTime::as_secs_f64).unwrap_or_default(),
+    }
 }

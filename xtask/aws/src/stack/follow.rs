@@ -12,11 +12,10 @@ use crate::Clients;
 use crate::error;
 use crate::stack;
 use crate::stack::Watch;
-use crate::stack::cause::Cause;
-use crate::stack::consistency::{Judge, LAG, Verdict};
-use crate::stack::crash::Guard;
-use crate::stack::evidence;
-use crate::stack::pause::{Pause, Waits};
+use crate::stack::cause::{self, Cause};
+use crate::stack::crash::CrashDetector;
+use crate::stack::pause::{Pause, PauseDetector};
+use crate::stack::watch::{LAG, StateTracker, Verdict};
 use machine::http::jitter;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
@@ -68,9 +67,9 @@ pub struct Following<'a> {
     watch: Watch<'a>,
     events: Vec<Event>,
     evidence: Vec<Cause>,
-    guard: Guard,
-    waits: Waits,
-    judge: Judge,
+    guard: CrashDetector,
+    waits: PauseDetector,
+    tracker: StateTracker,
     started: Instant,
     pause: Duration,
     /// Whether the stack was seen at all.
@@ -102,9 +101,9 @@ impl<'a> Following<'a> {
             watch,
             events: Vec::new(),
             evidence: Vec::new(),
-            guard: Guard::new(),
-            waits: Waits::new(),
-            judge: Judge::new(),
+            guard: CrashDetector::new(),
+            waits: PauseDetector::new(),
+            tracker: StateTracker::new(),
             started: Instant::now(),
             pause: START,
             seen: false,
@@ -158,7 +157,7 @@ impl<'a> Following<'a> {
                     (self.seen, self.lost, self.throttled) = (true, 0, 0);
                     report(Progress::Doing(&stack.status));
                     let events = (!self.unreadable).then_some(self.events.as_slice());
-                    match self.judge.judge(&self.watch, &stack, events) {
+                    match self.tracker.assess(&self.watch, &stack, events) {
                         Verdict::Ended { ending, began } => return Ok(self.ended(ending, began, Some(stack))),
                         Verdict::AwaitsReason => {
                             report(Progress::Doing(&format!("{}, waiting for the events that say why", stack.status)));
@@ -267,10 +266,10 @@ impl<'a> Following<'a> {
 /// Takes what a failed resource leaves behind; what a look before had found stays where nothing is left. `said` is what
 /// ECS said of a service whose tasks could not be started.
 async fn collect(clients: &Clients, stack_id: &str, event: &Event, said: Option<&str>, evidence: &mut Vec<Cause>) {
-    if !event.is_failure() || event.is_cancelled() || !evidence::exists_for(&event.resource_type) {
+    if !event.is_failure() || event.is_cancelled() || !cause::has_evidence(&event.resource_type) {
         return;
     }
-    let mut cause = evidence::gather(clients, stack_id, Cause::from(event)).await;
+    let mut cause = cause::gather_evidence(clients, stack_id, Cause::from(event)).await;
     if let Some(said) = said.filter(|said| !cause.has_task && !cause.reason.contains(said)) {
         cause.reason = format!("{}; ECS says: {said}", cause.reason);
     }
@@ -293,4 +292,33 @@ fn in_words(error: &anyhow::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use aws_sdk_cloudformation::Client;
+    use aws_sdk_cloudformation::config::{BehaviorVersion, Config};
+
+    use super::*;
+    use crate::stack::events::Mark;
+    use model::outcome::{AwsClass, AwsError};
+    use model::progress::unread;
+
+    /// A look that AWS answers with this; nothing is asked.
+    fn failed(class: AwsClass) -> anyhow::Error {
+        let said = AwsError { operation: "cloudformation:DescribeStacks".to_owned(), code: None, class, refused: true };
+        Failure::new(Exit::Failed, FailureKind::Aws, "it failed").aws(said).into()
+    }
+
+    #[test]
+    fn polling_that_is_throttled_for_minutes_decides_nothing() {
+        let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        let clients = Clients::modelled(Client::from_conf(config));
+        let mut following = Following::new(&clients, Watch::of("arn:stack", None, Mark::nothing()));
+        for _ in 0..60 {
+            following.endure(failed(AwsClass::Throttled), &unread).unwrap();
+        }
+        // Every other look that fails counts.
+        for _ in 1..LOST {
+            following.endure(failed(AwsClass::Lost), &unread).unwrap();
+        }
+        following.endure(failed(AwsClass::Lost), &unread).unwrap_err();
+    }
+}

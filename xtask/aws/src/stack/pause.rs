@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use crate::Clients;
 use crate::ecs;
 use crate::ecs::deployment;
-use crate::ecs::deployment::{Hook, Rollout};
+use crate::ecs::deployment::{Hook, ServiceDeployment};
 use crate::error;
-use crate::stack::at_work::{Working, working};
+use crate::stack::crash::{Working, working};
 use machine::http::jitter;
 use model::outcome::Failure;
 use model::stack::Event;
@@ -40,7 +40,7 @@ pub struct Pause {
 
 /// What has been seen of a stack's deployments.
 #[derive(Debug)]
-pub(super) struct Waits {
+pub(super) struct PauseDetector {
     next: Instant,
     /// Services whose deployments have stages.
     staged: HashSet<String>,
@@ -53,7 +53,7 @@ pub(super) struct Waits {
     denied: bool,
 }
 
-impl Waits {
+impl PauseDetector {
     pub(super) fn new() -> Self {
         let (staged, seen) = (HashSet::new(), HashSet::new());
         Self { next: Instant::now(), staged, told: HashMap::new(), seen, warned: false, denied: false }
@@ -108,10 +108,10 @@ impl Waits {
         clients: &Clients,
         logical_id: &str,
         working: &Working,
-    ) -> Result<Option<Rollout>, Failure> {
+    ) -> Result<Option<ServiceDeployment>, Failure> {
         if !self.staged.contains(&working.arn) {
             // Whether the tasks can be seen at all is said by those who look at the tasks.
-            let state = ecs::state(&clients.ecs, &working.service).await;
+            let state = ecs::describe_service(&clients.ecs, &working.service).await;
             self.denied = state.as_ref().is_err_and(error::is_denied);
             if !state.is_ok_and(|state| state.has_stages) {
                 return Ok(None);
@@ -119,11 +119,11 @@ impl Waits {
             self.staged.insert(working.arn.clone());
             self.told.remove(logical_id);
         }
-        deployment::newest(&clients.ecs, &working.service, working.since - SLACK).await
+        deployment::newest_deployment(&clients.ecs, &working.service, working.since - SLACK).await
     }
 
-    fn tell(&mut self, logical_id: &str, rollout: &Rollout, say: &impl Fn(&str)) {
-        let Some(words) = words(rollout) else { return };
+    fn tell(&mut self, logical_id: &str, rollout: &ServiceDeployment, say: &impl Fn(&str)) {
+        let Some(words) = description(rollout) else { return };
         if self.told.get(logical_id) != Some(&words) {
             say(&format!("{logical_id}: {words}"));
             self.told.insert(logical_id.to_owned(), words);
@@ -132,8 +132,8 @@ impl Waits {
 }
 
 /// How far a deployment is, as a user would say it.
-fn words(rollout: &Rollout) -> Option<String> {
-    if let Some(complaint) = rollout.complaint() {
+fn description(rollout: &ServiceDeployment) -> Option<String> {
+    if let Some(complaint) = rollout.rollback_reason() {
         return Some(complaint);
     }
     let words = match rollout.stage.as_str() {
@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn every_stage_has_words_for_users() {
-        let at = |stage: &str, share| Rollout { stage: stage.to_owned(), share, ..Rollout::default() };
+        let at =
+            |stage: &str, share| ServiceDeployment { stage: stage.to_owned(), share, ..ServiceDeployment::default() };
         for (rollout, expected) in [
             (at("SCALE_UP", Some(0.0)), "new tasks start beside the old ones"),
             (at("TEST_TRAFFIC_SHIFT", Some(0.0)), "new tasks run, no user sees them"),
@@ -170,24 +171,24 @@ mod tests {
             (at("BAKE_TIME", Some(100.0)), "all users; bake time, in which the old tasks stay ready"),
             (at("CLEAN_UP", Some(100.0)), "the old tasks stop"),
         ] {
-            assert_eq!(words(&rollout).as_deref(), Some(expected));
+            assert_eq!(description(&rollout).as_deref(), Some(expected));
         }
-        assert_eq!(words(&at("RECONCILE_SERVICE", None)), None);
+        assert_eq!(description(&at("RECONCILE_SERVICE", None)), None);
     }
 
     #[test]
     fn what_ecs_takes_back_is_told_with_its_reason() {
-        let back = Rollout {
+        let back = ServiceDeployment {
             status: "ROLLBACK_IN_PROGRESS".to_owned(),
             stage: "BAKE_TIME".to_owned(),
             reason: Some("Service deployment rolled back because an alarm went off".to_owned()),
             alarms: vec!["rest-api-5xx".to_owned()],
-            ..Rollout::default()
+            ..ServiceDeployment::default()
         };
         let expected = "ECS took the deployment back: Service deployment rolled back because an alarm went off; alarms \
                         went off: rest-api-5xx";
-        assert_eq!(words(&back).as_deref(), Some(expected));
-        let silent = Rollout { reason: None, alarms: Vec::new(), ..back };
-        assert_eq!(words(&silent).as_deref(), Some("ECS takes the deployment back"));
+        assert_eq!(description(&back).as_deref(), Some(expected));
+        let silent = ServiceDeployment { reason: None, alarms: Vec::new(), ..back };
+        assert_eq!(description(&silent).as_deref(), Some("ECS takes the deployment back"));
     }
 }

@@ -55,7 +55,7 @@ async fn all_pages_are_read_and_the_worst_stands_first() {
             done().image_scan_findings(findings.build()).build()
         });
     let client = mock_client!(aws_sdk_ecr, RuleMode::MatchAny, [&first, &second]);
-    let Scan::Findings(found) = scan(&client, "rest-api", "sha256:1").await.unwrap() else { panic!("it is done") };
+    let Scan::Findings(found) = findings(&client, "rest-api", "sha256:1").await.unwrap() else { panic!("it is done") };
     let told: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.severity, one.package.as_deref())).collect();
     let zlib = Some("zlib");
     assert_eq!(
@@ -77,7 +77,7 @@ async fn a_scan_without_a_result_says_why() {
         DescribeImageScanFindingsError::ScanNotFoundException(ScanNotFoundException::builder().meta(meta).build())
     });
     let client = mock_client!(aws_sdk_ecr, [&missing]);
-    assert_eq!(scan(&client, "rest-api", "sha256:1").await.unwrap(), Scan::Missing);
+    assert_eq!(findings(&client, "rest-api", "sha256:1").await.unwrap(), Scan::Missing);
     let cases = [
         (ScanStatus::InProgress, "", Scan::Pending),
         (ScanStatus::UnsupportedImage, "", Scan::Unsupported("UNSUPPORTED_IMAGE".to_owned())),
@@ -97,7 +97,7 @@ async fn a_scan_without_a_result_says_why() {
     for (status, words, expected) in cases {
         let answer = mock!(Client::describe_image_scan_findings).then_output(move || ended(status.clone(), words));
         let client = mock_client!(aws_sdk_ecr, [&answer]);
-        assert_eq!(scan(&client, "rest-api", "sha256:1").await.unwrap(), expected);
+        assert_eq!(findings(&client, "rest-api", "sha256:1").await.unwrap(), expected);
     }
 }
 

@@ -1,25 +1,159 @@
-//! The parameter that is the lock. Systems Manager cannot compare before it writes or deletes; whatever can be is
-//! compared beforehand, and the version that it answers is compared afterwards.
+//! The lock as it is stored: its holder, and how the parameter is read and written.
+//!
+//! Systems Manager has no conditional write or delete: what can be compared is compared beforehand, and the version that
+//! it returns afterwards.
+
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::error::ProvideErrorMetadata;
-use aws_sdk_ssm::types::ParameterType;
+use aws_sdk_ssm::types::{Parameter, ParameterType};
+use serde::{Deserialize, Serialize};
 
-use super::holder::{Held, Holder};
+use super::LIFETIME;
 use crate::error::{failure, is_missing};
-use crate::journal::lock_name;
+use crate::journal::{lock_name, now};
+
+/// The id where a lock cannot be read.
+const UNKNOWN: &str = "unknown";
+
+/// One run of the tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// No other run has it.
+    id: String,
+    /// The caller's ARN.
+    pub by: String,
+    /// What it does, such as `release`.
+    doing: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    /// The page of the pipeline's run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// RFC 3339.
+    since: String,
+    /// Tells machines, and containers on one machine, apart; `None` where the system does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    machine: Option<String>,
+    process: u32,
+}
+
+/// A lock that was found.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pub holder: Holder,
+    pub(super) version: i64,
+    /// As it is stored.
+    pub(super) value: String,
+    /// When it was last heard of.
+    heard: SystemTime,
+}
+
+impl Holder {
+    /// This run.
+    pub fn this_run(id: &str, by: &str, doing: &str, commit: Option<&str>, run: Option<&str>) -> Self {
+        Self {
+            id: id.to_owned(),
+            by: by.to_owned(),
+            doing: doing.to_owned(),
+            commit: commit.map(str::to_owned),
+            run: run.map(str::to_owned),
+            since: now(),
+            machine: machine(),
+            process: std::process::id(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+
+    /// Whether the lock could be read.
+    pub(super) fn is_known(&self) -> bool {
+        self.id != UNKNOWN
+    }
+
+    /// Whether it ran on this machine, and its process is no more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.machine.is_some()
+            && self.machine == machine()
+            && Path::new("/proc/self").exists()
+            && !Path::new(&format!("/proc/{}", self.process)).exists()
+    }
+}
+
+/// Boot and process namespace, by which a process id means something.
+fn machine() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), namespace.display()))
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.doing, self.by)?;
+        if let Some(commit) = &self.commit {
+            write!(f, ", commit {}", commit.get(..12).unwrap_or(commit))?;
+        }
+        if let Some(run) = &self.run {
+            write!(f, ", {run}")?;
+        }
+        write!(f, ", since {}", self.since)
+    }
+}
+
+impl Held {
+    /// Reads a lock; one that cannot be understood is somebody's all the same.
+    pub fn read(parameter: &Parameter) -> Self {
+        let heard = parameter.last_modified_date().and_then(|date| SystemTime::try_from(*date).ok());
+        let holder = parameter.value().and_then(|value| serde_json::from_str(value).ok());
+        Self {
+            holder: holder.unwrap_or_else(|| Holder {
+                id: UNKNOWN.to_owned(),
+                by: "somebody unknown".to_owned(),
+                doing: "a command".to_owned(),
+                commit: None,
+                run: None,
+                since: "an unknown time".to_owned(),
+                machine: None,
+                process: 0,
+            }),
+            version: parameter.version(),
+            value: parameter.value().unwrap_or_default().to_owned(),
+            heard: heard.unwrap_or(SystemTime::UNIX_EPOCH),
+        }
+    }
+
+    /// Whether its holder is still there, as far as one look can tell.
+    pub fn lives(&self) -> bool {
+        !self.holder.is_gone() && self.age() < LIFETIME
+    }
+
+    /// How long ago it was heard of, by this machine's clock.
+    pub fn age(&self) -> Duration {
+        SystemTime::now().duration_since(self.heard).unwrap_or_default()
+    }
+}
 
 /// Who holds the lock.
 ///
 /// # Errors
 /// What AWS says.
-pub async fn look(client: &Client, stack: &str) -> Result<Option<Held>> {
-    read(client, &lock_name(stack)).await
+pub async fn current(client: &Client, stack: &str) -> Result<Option<Held>> {
+    get_parameter(client, &lock_name(stack)).await
 }
 
 /// `name` may end in a version.
-async fn read(client: &Client, name: &str) -> Result<Option<Held>> {
+async fn get_parameter(client: &Client, name: &str) -> Result<Option<Held>> {
     let answer = client.get_parameter().name(name).send().await;
     match answer.map_err(|error| failure("ssm:GetParameter", name, &error)) {
         Ok(answer) => Ok(answer.parameter().map(Held::read)),
@@ -37,14 +171,14 @@ async fn read(client: &Client, name: &str) -> Result<Option<Held>> {
 pub async fn remove(client: &Client, stack: &str, seen: &Held, beating: bool) -> Result<Option<Held>> {
     let same =
         |now: &Held| now.holder.is(&seen.holder) && (now.version == seen.version || (beating && now.holder.is_known()));
-    match look(client, stack).await? {
-        Some(now) if same(&now) => delete(client, stack).await.map(|()| None),
+    match current(client, stack).await? {
+        Some(now) if same(&now) => delete_parameter(client, stack).await.map(|()| None),
         other => Ok(other),
     }
 }
 
 /// Deletes the lock, whoever holds it; one that is gone is fine.
-pub(super) async fn delete(client: &Client, stack: &str) -> Result<()> {
+pub(super) async fn delete_parameter(client: &Client, stack: &str) -> Result<()> {
     let name = lock_name(stack);
     let answer = client.delete_parameter().name(&name).send().await;
     match answer.map_err(|error| failure("ssm:DeleteParameter", &name, &error)) {
@@ -54,26 +188,27 @@ pub(super) async fn delete(client: &Client, stack: &str) -> Result<()> {
 }
 
 /// Makes the lock; says whether there was none.
-pub(super) async fn create(client: &Client, stack: &str, holder: &Holder) -> Result<bool> {
-    Ok(put(client, stack, &text(holder)?, false).await?.is_some())
+pub(super) async fn create_parameter(client: &Client, stack: &str, holder: &Holder) -> Result<bool> {
+    Ok(put_parameter(client, stack, &text(holder)?, false).await?.is_some())
 }
 
 /// Writes over the lock that was seen, and says whether it is ours then. Where somebody else has written since, what they
 /// wrote is put back.
-pub(super) async fn overwrite(client: &Client, stack: &str, holder: &Holder, seen: &Held) -> Result<bool> {
+pub(super) async fn overwrite_parameter(client: &Client, stack: &str, holder: &Holder, seen: &Held) -> Result<bool> {
     let name = lock_name(stack);
-    let written = put(client, stack, &text(holder)?, true).await?.with_context(|| format!("{name} has no version"))?;
+    let written =
+        put_parameter(client, stack, &text(holder)?, true).await?.with_context(|| format!("{name} has no version"))?;
     if written == 1 {
         // Somebody has removed it, so there was nothing to write over.
-        return delete(client, stack).await.map(|()| false);
+        return delete_parameter(client, stack).await.map(|()| false);
     }
     // Versions begin anew where a parameter is made anew, so that the number alone does not tell.
-    match read(client, &format!("{name}:{}", written - 1)).await? {
+    match get_parameter(client, &format!("{name}:{}", written - 1)).await? {
         Some(before) if before.holder.is(&seen.holder) && before.version == seen.version => Ok(true),
         // The answer to a call of ours was lost, and it was made again.
         Some(before) if before.holder.is(holder) => Ok(true),
         Some(theirs) => {
-            put(client, stack, &theirs.value, true).await?;
+            put_parameter(client, stack, &theirs.value, true).await?;
             Ok(false)
         }
         // An emulator that keeps no versions.
@@ -86,7 +221,7 @@ fn text(holder: &Holder) -> Result<String> {
 }
 
 /// Writes the parameter and returns its version; `None` where there is one already.
-async fn put(client: &Client, stack: &str, value: &str, overwrite: bool) -> Result<Option<i64>> {
+async fn put_parameter(client: &Client, stack: &str, value: &str, overwrite: bool) -> Result<Option<i64>> {
     let name = lock_name(stack);
     let call = client.put_parameter().name(&name).r#type(ParameterType::String).overwrite(overwrite).value(value);
     match call.send().await {

@@ -262,7 +262,7 @@ async fn a_lost_answer_to_the_first_try_is_not_somebody_else() {
 async fn only_the_lock_that_was_seen_is_removed() {
     let stored = other(Duration::from_secs(10));
     let client = client(&stored);
-    let seen = look(&client, "rest-api-dev").await.unwrap().unwrap();
+    let seen = current(&client, "rest-api-dev").await.unwrap().unwrap();
     let beat = stored.lock().unwrap().versions[0].clone();
     stored.lock().unwrap().versions.push(beat);
     // One that seemed to be dead is alive.

@@ -1,4 +1,4 @@
-//! Whether the state that AWS shows is the operation's, or still the one from before it.
+//! What an operation is watched for, and whether the state that AWS shows is the operation's, or still the one from before it.
 //!
 //! The time at which AWS shows a new state and the time at which it shows the events are independent of each other, and
 //! either may be up to a minute late. So a state at rest counts as the end only if something ties it to the operation.
@@ -7,11 +7,46 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Watch;
+use super::events::Mark;
 use model::stack::Event;
 use model::stack::Stack;
 use model::status;
 use model::status::Ending;
+
+/// What is watched.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    pub stack_id: &'a str,
+    /// The stack as it was before the operation, which AWS may still show for a while.
+    pub before: Option<&'a Stack>,
+    pub mark: Mark,
+    /// The tokens of the calls that began the operation; none where another run did.
+    pub tokens: Vec<String>,
+    /// Whether it is not known that the operation has begun: then watching also ends where nothing is seen of it.
+    pub in_doubt: bool,
+    /// Whether the operation ends with no stack.
+    pub deleting: bool,
+    /// Whether watching stops when the operation can only fail.
+    pub until_hopeless: bool,
+    /// Whether watching stops when a deployment waits for its proof.
+    pub until_paused: bool,
+}
+
+impl<'a> Watch<'a> {
+    /// To the end, whatever is seen on the way.
+    pub fn of(stack_id: &'a str, before: Option<&'a Stack>, mark: Mark) -> Self {
+        Self {
+            stack_id,
+            before,
+            mark,
+            tokens: Vec::new(),
+            in_doubt: false,
+            deleting: false,
+            until_hopeless: false,
+            until_paused: false,
+        }
+    }
+}
 
 /// Longest that AWS may show the state or the events from before an operation: after as long without any sign of it,
 /// nothing more is expected.
@@ -19,7 +54,7 @@ pub(super) const LAG: Duration = Duration::from_secs(90);
 
 /// What was seen of an operation up to now.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(super) struct StateTracker {
     /// Whether anything showed that it has begun.
     began: bool,
     /// The last time that anything changed.
@@ -45,13 +80,13 @@ pub(super) enum Verdict {
     },
 }
 
-impl Judge {
+impl StateTracker {
     pub(super) fn new() -> Self {
         Self { began: false, changed: Instant::now(), status: String::new(), events: 0, at_rest: None }
     }
 
     /// Judges the state of a stack. `events` are those since the mark, or `None` where they cannot be read.
-    pub(super) fn judge(&mut self, watch: &Watch<'_>, stack: &Stack, events: Option<&[Event]>) -> Verdict {
+    pub(super) fn assess(&mut self, watch: &Watch<'_>, stack: &Stack, events: Option<&[Event]>) -> Verdict {
         let known = events.unwrap_or_default();
         if self.status != stack.status || self.events != known.len() {
             (self.status, self.events, self.changed) = (stack.status.clone(), known.len(), Instant::now());
@@ -121,7 +156,6 @@ fn newest_own<'e>(watch: &Watch<'_>, events: &'e [Event]) -> Option<&'e Event> {
 mod tests {
     use model::stack::STACK_TYPE;
 
-    use super::super::events::Mark;
     use super::*;
 
     const ID: &str = "arn:stack";
@@ -142,7 +176,7 @@ mod tests {
 
     fn verdict(before: Option<&Stack>, now: &Stack, events: &[Event]) -> Verdict {
         let watch = Watch { tokens: vec!["ours".to_owned()], ..Watch::of(ID, before, Mark::nothing()) };
-        Judge::new().judge(&watch, now, Some(events))
+        StateTracker::new().assess(&watch, now, Some(events))
     }
 
     #[tokio::test]
@@ -177,12 +211,12 @@ mod tests {
         let before = stack("UPDATE_COMPLETE", "1");
         let watch = Watch { in_doubt: true, ..Watch::of(ID, Some(&before), Mark::nothing()) };
         for status in ["UPDATE_COMPLETE", "REVIEW_IN_PROGRESS"] {
-            let mut progress = Judge::new();
-            assert_eq!(progress.judge(&watch, &stack(status, "1"), None), Verdict::GoesOn);
+            let mut progress = StateTracker::new();
+            assert_eq!(progress.assess(&watch, &stack(status, "1"), None), Verdict::GoesOn);
             tokio::time::advance(LAG / 2).await;
-            assert_eq!(progress.judge(&watch, &stack(status, "1"), None), Verdict::GoesOn);
+            assert_eq!(progress.assess(&watch, &stack(status, "1"), None), Verdict::GoesOn);
             tokio::time::advance(LAG).await;
-            let verdict = progress.judge(&watch, &stack(status, "1"), None);
+            let verdict = progress.assess(&watch, &stack(status, "1"), None);
             assert!(matches!(verdict, Verdict::Ended { began: false, .. }), "{status}: {verdict:?}");
         }
     }
@@ -192,21 +226,21 @@ mod tests {
         let before = stack("UPDATE_COMPLETE", "1");
         let watch = Watch::of(ID, Some(&before), Mark::nothing());
         let failed = stack("UPDATE_ROLLBACK_COMPLETE", "2");
-        let mut progress = Judge::new();
-        assert_eq!(progress.judge(&watch, &failed, Some(&[])), Verdict::AwaitsReason);
+        let mut progress = StateTracker::new();
+        assert_eq!(progress.assess(&watch, &failed, Some(&[])), Verdict::AwaitsReason);
         tokio::time::advance(LAG * 2).await;
         let ended = Verdict::Ended { ending: Ending::RolledBack, began: true };
-        assert_eq!(progress.judge(&watch, &failed, Some(&[])), ended);
-        assert_eq!(Judge::new().judge(&watch, &failed, None), ended, "events that cannot be read");
+        assert_eq!(progress.assess(&watch, &failed, Some(&[])), ended);
+        assert_eq!(StateTracker::new().assess(&watch, &failed, None), ended, "events that cannot be read");
     }
 
     #[tokio::test]
     async fn a_deletion_ends_in_no_other_state() {
         let before = stack("CREATE_IN_PROGRESS", "1");
         let watch = Watch { deleting: true, ..Watch::of(ID, Some(&before), Mark::nothing()) };
-        let mut progress = Judge::new();
-        assert_eq!(progress.judge(&watch, &stack("ROLLBACK_COMPLETE", "1"), Some(&[])), Verdict::GoesOn);
-        let ended = progress.judge(&watch, &stack("DELETE_COMPLETE", "1"), Some(&[]));
+        let mut progress = StateTracker::new();
+        assert_eq!(progress.assess(&watch, &stack("ROLLBACK_COMPLETE", "1"), Some(&[])), Verdict::GoesOn);
+        let ended = progress.assess(&watch, &stack("DELETE_COMPLETE", "1"), Some(&[]));
         assert_eq!(ended, Verdict::Ended { ending: Ending::Done, began: true });
     }
 }

@@ -1,0 +1,190 @@
+//! The calls that begin an operation of a stack, and whether AWS has accepted them.
+//!
+//! Only AWS's own refusal proves that nothing began: a proxy's answer, a cut connection or a timeout proves nothing.
+
+use std::time::Duration;
+
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::config::Builder;
+use aws_sdk_cloudformation::config::http::HttpResponse;
+use aws_sdk_cloudformation::config::retry::RetryConfig;
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+use tokio::time::Instant;
+
+use crate::error;
+use machine::http::jitter;
+use machine::interrupt::Interrupt;
+use model::outcome::Failure;
+use model::stack::{Stack, texts};
+
+/// Attempts whose answers may be lost. All carry the same token, so that a second one does not begin a second operation.
+const ATTEMPTS: u32 = 4;
+/// Longest that AWS may ask for patience.
+const BUSY: Duration = Duration::from_secs(60);
+/// The first pause between two attempts, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
+
+/// An operation of which AWS has not said that it has begun.
+#[derive(Debug)]
+pub struct NotBegun {
+    pub failure: Failure,
+    /// Whether it may have begun all the same: an answer was lost.
+    pub in_doubt: bool,
+}
+
+impl From<NotBegun> for anyhow::Error {
+    fn from(not_begun: NotBegun) -> Self {
+        not_begun.failure.into()
+    }
+}
+
+/// Starts the deletion of a stack, with `role` where CloudFormation is to work with one.
+///
+/// # Errors
+/// A refusal, or an answer that was lost.
+pub async fn delete(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<(), NotBegun> {
+    begin(None, async || {
+        let call = client.delete_stack().stack_name(&stack.id).client_request_token(token);
+        let call = call.set_role_arn(role.map(str::to_owned)).customize().config_override(single_attempt());
+        let answer = call.send().await;
+        answer.map_err(|error| {
+            let failure = stack_failure(stack, "cloudformation:DeleteStack", &error);
+            // It may have been switched on since anybody looked.
+            if texts::is_protected(error.message()) { failure.hint(unprotect(&stack.name, None)) } else { failure }
+        })?;
+        Ok(())
+    })
+    .await
+}
+
+/// The command that lets a stack be deleted.
+pub fn unprotect(stack: &str, region: Option<&str>) -> String {
+    let region = region.map(|region| format!(" --region {region}")).unwrap_or_default();
+    format!(
+        "aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name \
+         {stack}{region}"
+    )
+}
+
+fn stack_failure<E>(stack: &Stack, action: &str, error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    error::failure(action, &format!("stack {}", stack.name), error)
+}
+
+/// Cancels the update that is under way: the stack rolls back.
+///
+/// # Errors
+/// A refusal, or an answer that was lost.
+pub async fn cancel_update(client: &Client, stack: &Stack, token: &str) -> Result<(), NotBegun> {
+    begin(None, async || {
+        let call = client.cancel_update_stack().stack_name(&stack.id).client_request_token(token);
+        let answer = call.customize().config_override(single_attempt()).send().await;
+        answer.map(drop).map_err(|error| stack_failure(stack, "cloudformation:CancelUpdateStack", &error))
+    })
+    .await
+}
+
+/// Rolls back a stack that stopped with rollback disabled.
+///
+/// # Errors
+/// A refusal, or an answer that was lost.
+pub async fn rollback(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<(), NotBegun> {
+    begin(None, async || {
+        let call = client.rollback_stack().stack_name(&stack.id).client_request_token(token);
+        let call = call.set_role_arn(role.map(str::to_owned)).customize().config_override(single_attempt());
+        call.send().await.map(drop).map_err(|error| stack_failure(stack, "cloudformation:RollbackStack", &error))
+    })
+    .await
+}
+
+/// Goes on with a rollback that got stuck; the resources in `skip` are taken for rolled back as they are.
+///
+/// # Errors
+/// A refusal, or an answer that was lost.
+pub async fn continue_rollback(
+    client: &Client,
+    stack: &Stack,
+    role: Option<&str>,
+    skip: &[String],
+    token: &str,
+) -> Result<(), NotBegun> {
+    begin(None, async || {
+        let call = client.continue_update_rollback().stack_name(&stack.id).client_request_token(token);
+        let call = call.set_role_arn(role.map(str::to_owned));
+        let call = call.set_resources_to_skip((!skip.is_empty()).then(|| skip.to_vec()));
+        let answer = call.customize().config_override(single_attempt()).send().await;
+        answer.map(drop).map_err(|error| stack_failure(stack, "cloudformation:ContinueUpdateRollback", &error))
+    })
+    .await
+}
+
+/// The attempts are counted here: whether an earlier one was lost must be known.
+pub(super) fn single_attempt() -> Builder {
+    Builder::new().retry_config(RetryConfig::disabled())
+}
+
+/// Makes attempts until AWS has taken the call or refused it. Pauses end when the user wants to stop.
+pub(super) async fn begin(
+    interrupt: Option<&Interrupt>,
+    attempt: impl AsyncFn() -> Result<(), Failure>,
+) -> Result<(), NotBegun> {
+    let deadline = Instant::now() + BUSY;
+    let (mut lost, mut pause) = (0, PAUSE.0);
+    loop {
+        let Err(failure) = attempt().await else { return Ok(()) };
+        let is_refused = error::is_refusal(&failure);
+        lost += u32::from(!is_refused);
+        let again =
+            if is_refused { error::is_throttled(&failure) && Instant::now() < deadline } else { lost < ATTEMPTS };
+        if !again {
+            return Err(NotBegun { failure, in_doubt: lost > 0 });
+        }
+        let wait = async {
+            tokio::time::sleep(pause / 2 + jitter(pause / 2)).await;
+            Ok(())
+        };
+        let stopped = match interrupt {
+            Some(interrupt) => interrupt.or(wait).await,
+            None => wait.await,
+        };
+        if let Err(error) = stopped {
+            return Err(NotBegun { failure: Failure::of(&error), in_doubt: lost > 0 });
+        }
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudformation::operation::continue_update_rollback::ContinueUpdateRollbackOutput;
+    use aws_sdk_cloudformation::operation::delete_stack::DeleteStackOutput;
+    use aws_sdk_cloudformation::operation::rollback_stack::RollbackStackOutput;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::111122223333:role/xtask/execution";
+
+    /// A stack keeps the role that it was last given; whoever may only use one has to name it each time.
+    #[tokio::test]
+    async fn every_operation_that_takes_a_role_is_given_it() {
+        for role in [None, Some(ROLE)] {
+            let deleted = mock!(Client::delete_stack)
+                .match_requests(move |request| request.role_arn() == role)
+                .then_output(|| DeleteStackOutput::builder().build());
+            let back = mock!(Client::rollback_stack)
+                .match_requests(move |request| request.role_arn() == role)
+                .then_output(|| RollbackStackOutput::builder().build());
+            let on = mock!(Client::continue_update_rollback)
+                .match_requests(move |request| request.role_arn() == role)
+                .then_output(|| ContinueUpdateRollbackOutput::builder().build());
+            let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&deleted, &back, &on]);
+            let stack = Stack { id: "arn:stack".to_owned(), ..Stack::default() };
+            delete(&client, &stack, role, "t").await.unwrap();
+            rollback(&client, &stack, role, "t").await.unwrap();
+            continue_rollback(&client, &stack, role, &[], "t").await.unwrap();
+        }
+    }
+}
