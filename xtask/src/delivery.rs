@@ -233,7 +233,7 @@ impl Delivery<'_> {
         self.prove(stack, Duration::ZERO, None).await?;
         let recorded = rollout::is_recorded(seen, &self.wanted.template);
         // Whoever changes it right now records it.
-        let busy = seen.remembered.lock.as_ref().is_some_and(|held| held.lives());
+        let busy = seen.remembered.lock.as_ref().is_some_and(|held| held.is_alive());
         if !recorded && !busy {
             self.record(seen, stack, Change::None, 0.0).await?;
         }

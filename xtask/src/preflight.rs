@@ -106,7 +106,7 @@ pub(crate) async fn check<T>(
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
-    if let Some(held) = seen.remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
+    if let Some(held) = seen.remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
     phase.done(&describe(&identity, environment));

@@ -1,7 +1,7 @@
-//! What is remembered of a stack's releases outside this machine: parameters of AWS Systems Manager.
+//! The journal of a stack's releases, in parameters of AWS Systems Manager.
 //!
-//! Below `/xtask/STACK` lie `lock`, `releases` and `inputs/HASH/PIECE`. A release is one version of the parameter
-//! `releases`, so that Systems Manager itself counts them, says who wrote each, and keeps the last hundred
+//! Below `/xtask/STACK` are `lock`, `releases` and `inputs/HASH/PIECE`. A release is one version of the parameter
+//! `releases`, so that Systems Manager counts them, records who wrote each, and keeps the last hundred
 //! (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html>). Parameters of the
 //! standard tier are free and need nothing to be created first.
 
@@ -20,23 +20,23 @@ use model::eta;
 use model::eta::Eta;
 use model::record::Record;
 
-/// Most bytes of a parameter of the standard tier
+/// The longest value of a standard parameter, in bytes
 /// (<https://docs.aws.amazon.com/general/latest/gr/ssm.html#parameter-store>).
 const MAX_VALUE: usize = 4096;
 
-/// Longest cause that is kept, in characters.
+/// The longest cause that is recorded, in characters.
 const CAUSE: usize = 600;
 
-/// What one look finds.
+/// The lock and the newest release.
 #[derive(Debug, Clone, Default)]
 pub struct Remembered {
     pub lock: Option<Held>,
-    /// The newest release, whatever became of it.
+    /// The newest release, whatever its outcome.
     pub last: Option<Record>,
 }
 
 impl Remembered {
-    /// How long a change of this kind (`create` or `update`) took before.
+    /// How long earlier changes of this kind (`create` or `update`) took.
     pub fn eta(&self, kind: &str) -> Option<Eta> {
         let learned = self.last.as_ref().map(Record::learned).unwrap_or_default();
         let took: Vec<(&str, f64)> = learned.iter().map(|took| (took.change.as_str(), took.seconds)).collect();
@@ -44,7 +44,7 @@ impl Remembered {
     }
 }
 
-/// The path below which everything of a stack lies.
+/// The path of all parameters of a stack.
 pub fn path(stack: &str) -> String {
     format!("/xtask/{stack}")
 }
@@ -58,9 +58,6 @@ fn releases_name(stack: &str) -> String {
 }
 
 /// Reads lock and newest release in one call.
-///
-/// # Errors
-/// What AWS says.
 pub async fn read_journal(client: &Client, stack: &str) -> Result<Remembered> {
     let (lock, releases) = (lock_name(stack), releases_name(stack));
     let answer = client.get_parameters().names(&lock).names(&releases).send().await;
@@ -68,12 +65,12 @@ pub async fn read_journal(client: &Client, stack: &str) -> Result<Remembered> {
     let find = |name: &str| answer.parameters().iter().find(|parameter| parameter.name() == Some(name));
     Ok(Remembered {
         lock: find(&lock).map(Held::read),
-        // A record that cannot be read is none: the next release writes a good one.
+        // A record that cannot be read is ignored: the next release writes a new one.
         last: find(&releases).and_then(|parameter| parse_record(parameter.value()?, parameter.version()).ok()),
     })
 }
 
-/// Now, in RFC 3339 and whole seconds.
+/// The current time in RFC 3339, in whole seconds.
 pub fn now() -> String {
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).expect("zero is a valid nanosecond");
     now.format(&Rfc3339).expect("the year has four digits")
@@ -88,7 +85,7 @@ fn parse_record(value: &str, number: i64) -> Result<Record> {
     Ok(Record { number, ..record })
 }
 
-/// The text that is stored: without the number, which the parameter's version is.
+/// The text that is stored, without the number, which is the parameter's version.
 fn record_text(record: &Record) -> Result<String> {
     let cause = record.cause.as_ref().map(|cause| cause.chars().take(CAUSE).collect());
     let mut value = serde_json::to_value(Record { cause, ..record.clone() })?;
@@ -99,9 +96,6 @@ fn record_text(record: &Record) -> Result<String> {
 }
 
 /// Records a release and returns its number.
-///
-/// # Errors
-/// What AWS says.
 pub async fn record_release(client: &Client, stack: &str, record: &Record) -> Result<i64> {
     let name = releases_name(stack);
     let call =
@@ -110,18 +104,15 @@ pub async fn record_release(client: &Client, stack: &str, record: &Record) -> Re
     Ok(answer.version())
 }
 
-/// All releases that are remembered, newest first.
-///
-/// # Errors
-/// What AWS says.
+/// All recorded releases, newest first.
 pub async fn list_releases(client: &Client, stack: &str) -> Result<Vec<Record>> {
     read_releases(client, stack, false).await
 }
 
-/// As [`list_releases`], for whoever must know them all.
+/// As [`list_releases`], for callers that need every release.
 ///
 /// # Errors
-/// What AWS says, or a record that cannot be read.
+/// Also a record that cannot be read.
 pub async fn list_all_releases(client: &Client, stack: &str) -> Result<Vec<Record>> {
     read_releases(client, stack, true).await
 }
@@ -140,7 +131,7 @@ async fn read_releases(client: &Client, stack: &str, strict: bool) -> Result<Vec
             match parse_record(version.value().unwrap_or_default(), version.version()) {
                 Ok(record) => records.push(record),
                 Err(error) if strict => return Err(error.context(format!("version {} of {name}", version.version()))),
-                // Another version of this tool may have written it; the others are still good.
+                // Another version of this tool may have written it; the others are still valid.
                 Err(_) => {}
             }
         }
@@ -150,7 +141,7 @@ async fn read_releases(client: &Client, stack: &str, strict: bool) -> Result<Vec
         }
     }
     records.sort_by_key(|record: &Record| std::cmp::Reverse(record.number));
-    // One that was written again, because the answer to the first attempt was lost, is one release.
+    // A record that was written twice, because the first answer was lost, is one release.
     records.dedup_by(|older, newer| Record { number: newer.number, ..older.clone() } == *newer);
     Ok(records)
 }

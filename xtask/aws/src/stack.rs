@@ -24,15 +24,12 @@ use model::stack::{Resource, Stack, texts};
 pub use operation::{NotBegun, cancel_update, continue_rollback, delete, rollback, unprotect};
 pub use watch::Watch;
 
-/// How long AWS may say that there is no such thing.
+/// How long something that was just created may be reported as missing.
 const GRACE: Duration = Duration::from_secs(30);
 /// Pause between two reads.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Looks a stack up by name or ARN; `None` when there is none.
-///
-/// # Errors
-/// What AWS says.
+/// Describes a stack by name or ARN; `None` if it does not exist.
 pub async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>> {
     let answer = match client.describe_stacks().stack_name(stack).send().await {
         Ok(answer) => answer,
@@ -71,20 +68,14 @@ pub async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>> {
     }))
 }
 
-/// The template that the stack was last given, as it was written.
-///
-/// # Errors
-/// What AWS says.
+/// The stack's current template, as it was submitted.
 pub async fn template_body(client: &Client, stack: &str) -> Result<String> {
     let answer = client.get_template().stack_name(stack).template_stage(TemplateStage::Original).send().await;
     let answer = answer.map_err(|error| failure("cloudformation:GetTemplate", &format!("stack {stack}"), &error))?;
     Ok(answer.template_body().unwrap_or_default().to_owned())
 }
 
-/// Lists a stack's resources, those that are gone included.
-///
-/// # Errors
-/// What AWS says.
+/// Lists a stack's resources, including deleted ones.
 pub async fn resources(client: &Client, stack: &str) -> Result<Vec<Resource>> {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let (mut resources, mut next) = (Vec::new(), None);
@@ -104,10 +95,7 @@ pub async fn resources(client: &Client, stack: &str) -> Result<Vec<Resource>> {
     }
 }
 
-/// The public schema of a resource type, as JSON; `None` for a type that has none, such as a custom resource's.
-///
-/// # Errors
-/// What AWS says.
+/// The public schema of a resource type, as JSON; `None` for a type without one, such as a custom resource.
 pub async fn resource_schema(client: &Client, resource_type: &str) -> Result<Option<String>, Failure> {
     let answer = client.describe_type().r#type(RegistryType::Resource).type_name(resource_type).send().await;
     match answer.map_err(|error| failure("cloudformation:DescribeType", resource_type, &error)) {
@@ -117,7 +105,7 @@ pub async fn resource_schema(client: &Client, resource_type: &str) -> Result<Opt
     }
 }
 
-/// Reads until it is there; the last answer where it does not come.
+/// Repeats a read of something that was just created until it is visible, or returns the last answer.
 pub(super) async fn until_visible<T>(is_visible: impl Fn(&T) -> bool, read: impl AsyncFn() -> T) -> T {
     let deadline = Instant::now() + GRACE;
     loop {
@@ -136,7 +124,7 @@ mod tests {
     use model::status::{Answer, Refusal, answer, ending};
 
     #[test]
-    fn every_state_that_the_sdk_knows_has_an_answer_and_an_end() {
+    fn every_status_of_the_sdk_has_an_answer_and_an_ending() {
         for status in StackStatus::values() {
             assert_ne!(answer(Some(status)), Answer::Refuse(Refusal::Unknown), "{status}");
             let moving = status.ends_with("_IN_PROGRESS");

@@ -50,7 +50,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     let (clients, identity) = preflight::account(context, environment).await?;
     let Seen { stack, remembered, .. } = rollout::look(&clients, environment).await?;
     let wait = arguments.wait || arguments.dry_run;
-    if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
+    if let Some(held) = remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
     if arguments.images && !arguments.dry_run {

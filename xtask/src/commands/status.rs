@@ -42,7 +42,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         }
     }
     if let Some(held) = &seen.remembered.lock {
-        let dead = if held.lives() { "" } else { " (dead)" };
+        let dead = if held.is_alive() { "" } else { " (dead)" };
         lines.push(("locked by", format!("{}{dead}", held.holder)));
         context.report(|report| report.locked_by = Some(held.holder.to_string()));
     }

@@ -26,7 +26,7 @@ async fn a_missing_repository_is_none_and_has_no_images() {
 }
 
 #[tokio::test]
-async fn the_host_comes_from_the_repositorys_uri_unless_a_registry_is_named() {
+async fn the_host_comes_from_the_repository_unless_a_registry_is_set() {
     let describe = mock!(Client::describe_repositories).then_output(|| {
         let repository = Described::builder()
             .repository_name("team/rest-api")
@@ -42,7 +42,7 @@ async fn the_host_comes_from_the_repositorys_uri_unless_a_registry_is_named() {
 }
 
 #[tokio::test]
-async fn an_image_has_its_digest_whatever_tag_the_answer_names() {
+async fn the_digest_does_not_depend_on_the_tag_in_the_response() {
     let wanted = format!("sha256:{}", "a".repeat(64));
     let answer = wanted.clone();
     let get = mock!(Client::batch_get_image).match_requests(|request| request.image_ids().len() == 1).then_output(
@@ -56,7 +56,7 @@ async fn an_image_has_its_digest_whatever_tag_the_answer_names() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_there_is_told_with_the_command_that_lists_them() {
+async fn a_missing_image_is_reported_with_the_command_that_lists_them() {
     let get = mock!(Client::batch_get_image).then_output(|| BatchGetImageOutput::builder().build());
     let client = mock_client!(aws_sdk_ecr, [&get]);
     let image = "example.com/rest-api:v9".parse().unwrap();
@@ -66,7 +66,7 @@ async fn an_image_that_is_not_there_is_told_with_the_command_that_lists_them() {
 }
 
 #[tokio::test]
-async fn the_token_is_taken_apart_and_never_shown() {
+async fn the_token_is_decoded_and_never_shown() {
     let token = mock!(Client::get_authorization_token).then_output(|| {
         let data = AuthorizationData::builder().authorization_token(STANDARD.encode("AWS:s3cret")).build();
         GetAuthorizationTokenOutput::builder().authorization_data(data).build()
@@ -80,7 +80,7 @@ async fn the_token_is_taken_apart_and_never_shown() {
 }
 
 #[tokio::test]
-async fn what_is_attached_names_its_image_by_itself_or_by_its_tag() {
+async fn the_subject_comes_from_the_manifest_or_the_tag() {
     let hex = "a".repeat(64);
     let tag = format!("sha256-{hex}.sbom");
     let describe = mock!(Client::describe_images).then_output(move || {
@@ -98,7 +98,7 @@ async fn what_is_attached_names_its_image_by_itself_or_by_its_tag() {
 }
 
 #[test]
-fn the_lifecycle_policy_can_only_take_untagged_images() {
+fn the_lifecycle_policy_only_expires_untagged_images() {
     let policy: serde_json::Value = serde_json::from_str(LIFECYCLE).unwrap();
     for rule in policy["rules"].as_array().unwrap() {
         assert_eq!(rule["selection"]["tagStatus"], "untagged");

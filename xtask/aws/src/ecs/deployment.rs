@@ -1,4 +1,4 @@
-//! A service's deployment as ECS carries it out: how far it is, whether it waits, and why it was taken back.
+//! The deployments of a service: stage, hooks that wait, and why one was rolled back.
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::primitives::DateTime;
@@ -11,8 +11,8 @@ use super::{Service, seconds};
 use crate::error::failure;
 use model::outcome::Failure;
 
-/// The states of a deployment that did not come to its end.
-const TAKEN_BACK: [ServiceDeploymentStatus; 6] = [
+/// The states of a deployment that was stopped or rolled back.
+const ROLLED_BACK: [ServiceDeploymentStatus; 6] = [
     ServiceDeploymentStatus::RollbackFailed,
     ServiceDeploymentStatus::RollbackInProgress,
     ServiceDeploymentStatus::RollbackRequested,
@@ -21,7 +21,7 @@ const TAKEN_BACK: [ServiceDeploymentStatus; 6] = [
     ServiceDeploymentStatus::StopRequested,
 ];
 
-/// The newest deployment of a service.
+/// A deployment of a service.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServiceDeployment {
     pub arn: String,
@@ -29,25 +29,25 @@ pub struct ServiceDeployment {
     pub status: String,
     /// ECS's name, such as `BAKE_TIME`.
     pub stage: String,
-    /// Percent of the users that the new version has.
+    /// Percent of production traffic that the new tasks get.
     pub share: Option<f64>,
     /// The hook that waits for an answer.
     pub hook: Option<Hook>,
-    /// Why it is in its state, in ECS's words.
+    /// ECS's reason for its state.
     pub reason: Option<String>,
     /// Alarms that have gone off.
     pub alarms: Vec<String>,
 }
 
-/// A pause that ends by an answer, or by itself.
+/// A lifecycle hook that pauses the deployment until it is answered or expires.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hook {
     pub id: String,
-    /// When it ends by itself, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub expires: Option<f64>,
 }
 
-/// What is said to a deployment that waits.
+/// The answer to a deployment that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookAction {
     Continue,
@@ -55,30 +55,27 @@ pub enum HookAction {
 }
 
 impl ServiceDeployment {
-    /// Whether ECS has taken it back, or is about to.
-    pub fn is_taken_back(&self) -> bool {
-        TAKEN_BACK.iter().any(|state| state.as_str() == self.status)
+    /// Whether ECS rolls it back, or has done so.
+    pub fn is_rolled_back(&self) -> bool {
+        ROLLED_BACK.iter().any(|state| state.as_str() == self.status)
     }
 
-    /// Why ECS has taken it back.
+    /// Why ECS rolled it back.
     pub fn rollback_reason(&self) -> Option<String> {
-        if !self.is_taken_back() {
+        if !self.is_rolled_back() {
             return None;
         }
         let mut parts: Vec<String> = self.reason.iter().cloned().collect();
-        let silent = |alarm: &&String| !parts.iter().any(|part| part.contains(alarm.as_str()));
-        let alarms: Vec<&str> = self.alarms.iter().filter(silent).map(String::as_str).collect();
+        let unmentioned = |alarm: &&String| !parts.iter().any(|part| part.contains(alarm.as_str()));
+        let alarms: Vec<&str> = self.alarms.iter().filter(unmentioned).map(String::as_str).collect();
         if !alarms.is_empty() {
             parts.push(format!("alarms went off: {}", alarms.join(", ")));
         }
-        (!parts.is_empty()).then(|| format!("ECS took the deployment back: {}", parts.join("; ")))
+        (!parts.is_empty()).then(|| format!("ECS rolled the deployment back: {}", parts.join("; ")))
     }
 }
 
 /// The newest deployment that began at `since`, in seconds since 1970, or later.
-///
-/// # Errors
-/// What AWS says.
 pub async fn newest_deployment(
     client: &Client,
     service: &Service,
@@ -87,15 +84,12 @@ pub async fn newest_deployment(
     newest_in_states(client, service, since, &[]).await
 }
 
-/// Why ECS took the newest of those back that it has taken back since then; `None` where it has not.
-///
-/// # Errors
-/// What AWS says.
+/// Why ECS rolled back the newest deployment that it has rolled back since then; `None` if there is none.
 pub async fn newest_rollback_reason(client: &Client, service: &Service, since: f64) -> Result<Option<String>, Failure> {
-    Ok(newest_in_states(client, service, since, &TAKEN_BACK).await?.and_then(|rollout| rollout.rollback_reason()))
+    Ok(newest_in_states(client, service, since, &ROLLED_BACK).await?.and_then(|rollout| rollout.rollback_reason()))
 }
 
-/// The newest of those in one of these states, or of all where none is named.
+/// The newest in one of these states, or in any state if none is named.
 async fn newest_in_states(
     client: &Client,
     service: &Service,
@@ -117,10 +111,7 @@ async fn newest_in_states(
     Ok(answer.service_deployments().first().map(service_deployment))
 }
 
-/// Answers a deployment that waits.
-///
-/// # Errors
-/// What AWS says.
+/// Answers the hook of a deployment that waits.
 pub async fn answer_hook(client: &Client, deployment: &str, hook: &str, answer: HookAction) -> Result<(), Failure> {
     let action = match answer {
         HookAction::Continue => DeploymentLifecycleHookAction::Continue,

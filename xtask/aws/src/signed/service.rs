@@ -1,18 +1,18 @@
 //! The services that are called without an SDK: their protocols, and their addresses in each partition.
 
-/// A service that is asked by hand.
+/// A service that is called without an SDK.
 #[derive(Debug)]
 pub struct AwsService {
-    /// In the host's name and in the signature.
+    /// In the host name and in the signature.
     pub(super) name: &'static str,
-    /// The end of the variable that names another address, as in `AWS_ENDPOINT_URL_EC2`.
+    /// The suffix of the variable for its endpoint, as in `AWS_ENDPOINT_URL_EC2`.
     pub(super) variable: &'static str,
-    /// Whether one address serves all regions of a partition.
+    /// Whether one endpoint serves all regions of a partition.
     global: bool,
     pub(super) protocol: Protocol,
 }
 
-/// How a service is spoken to.
+/// The protocol of a service.
 #[derive(Debug)]
 pub(super) enum Protocol {
     /// A form in, XML out.
@@ -67,8 +67,8 @@ pub const SERVICE_QUOTAS: AwsService = AwsService {
     protocol: Protocol::Json { target: "ServiceQuotasV20190624", version: "1.1" },
 };
 
-/// Partitions by how the names of their regions begin: the end of their hosts' names, and the region of their global
-/// services. The first that fits counts; the last one fits all.
+/// Partitions: the prefix of their regions, their domain, and the region of their global services. The first match counts;
+/// the last one matches everything.
 const PARTITIONS: [(&str, &str, &str); 8] = [
     ("cn-", "amazonaws.com.cn", "cn-north-1"),
     ("us-gov-", "amazonaws.com", "us-gov-west-1"),
@@ -80,7 +80,7 @@ const PARTITIONS: [(&str, &str, &str); 8] = [
     ("", "amazonaws.com", "us-east-1"),
 ];
 
-/// An address, without a slash at its end.
+/// A base URL without a trailing slash, and the region to sign for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) base: String,
@@ -88,7 +88,7 @@ pub(super) struct Address {
 }
 
 impl AwsService {
-    /// Its address for callers in `region`: `endpoint` where one is set, or AWS's own host.
+    /// Its address for callers in `region`: `endpoint` if there is one, otherwise AWS's host.
     pub(super) fn address(&self, region: &str, endpoint: Option<&str>) -> Address {
         let found = PARTITIONS.iter().find(|(start, ..)| region.starts_with(start));
         let (start, suffix, home) = found.copied().unwrap_or(("", "amazonaws.com", "us-east-1"));
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn regions_lead_to_the_partitions_own_hosts() {
+    fn every_partition_has_its_own_hosts() {
         for (region, service, base, signed_for) in [
             ("eu-central-1", &EC2, "https://ec2.eu-central-1.amazonaws.com", "eu-central-1"),
             ("eu-central-1", &IAM, "https://iam.amazonaws.com", "us-east-1"),

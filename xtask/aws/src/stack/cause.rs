@@ -1,4 +1,4 @@
-//! Why something failed: its event, why its instance or task stopped, and the end of its log.
+//! Why a resource failed: its event, why its instance or task stopped, and the end of its log.
 //!
 //! Nothing here fails: what cannot be read becomes a short note.
 
@@ -16,16 +16,16 @@ const INSTANCE_TYPE: &str = "AWS::EC2::Instance";
 const LOG_GROUP_TYPE: &str = "AWS::Logs::LogGroup";
 /// Lines of a log that are shown.
 const TAIL: usize = 20;
-/// Lines of a group that are searched for those of a task.
+/// Lines of a log group in which a task's own are searched for.
 const SEARCHED: usize = 1000;
-/// Seconds since when a service's deployment is taken for the one that is explained; they last 36 hours at most.
+/// How old, in seconds, a deployment that is explained may be; deployments last 36 hours at most.
 const RECENT: f64 = 48.0 * 3600.0;
-/// How the templates' boot script names what it failed at.
+/// How the boot script in the templates begins the line that names the failed step.
 const BOOT_FAILURE: &str = "boot: FAILURE";
-/// Words for a failure that AWS gave none for.
+/// The reason of a failure for which AWS gave none.
 const NO_REASON: &str = "CloudFormation gave no reason";
 
-/// One resource that failed, and all that could be learned of it.
+/// A resource that failed, and all that is known about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cause {
     pub logical_id: String,
@@ -34,15 +34,15 @@ pub struct Cause {
     pub reason: String,
     /// The property at fault, as a path in the template.
     pub path: Option<String>,
-    /// Logical ids of the nested stacks that it is in, from the outside.
+    /// Logical ids of the nested stacks that contain it, outermost first.
     pub within: Vec<String>,
-    /// Whether it only followed from something else: it was cancelled, or turned back.
+    /// Whether it is only a consequence: cancelled, or rolled back.
     pub is_consequence: bool,
     /// Whether `reason` includes why a task stopped.
     pub has_task: bool,
     /// The last lines of its log.
     pub log: Vec<String>,
-    /// What else is known, or could not be looked at.
+    /// What else is known, or could not be read.
     pub notes: Vec<String>,
 }
 
@@ -61,13 +61,13 @@ impl From<&Event> for Cause {
 }
 
 impl Cause {
-    /// What failed, in words.
+    /// The resource as messages name it.
     pub fn resource(&self) -> String {
         let name = [self.within.as_slice(), std::slice::from_ref(&self.logical_id)].concat().join("/");
         if self.resource_type.is_empty() { name } else { format!("{name} ({})", self.resource_type) }
     }
 
-    /// Puts all of it on a failure; with the template, also the place there.
+    /// Adds all of it to a failure; with the template, also the place there.
     pub fn add_to(self, failure: Failure, template: Option<&Template>) -> Failure {
         let template = template.filter(|_| self.within.is_empty());
         let by_path = self.path.as_deref().and_then(|path| template?.place_of(path));
@@ -82,12 +82,12 @@ impl Cause {
     }
 }
 
-/// Whether a resource of this type leaves more than its event.
+/// Whether there is more than the event for a resource of this type.
 pub fn has_evidence(resource_type: &str) -> bool {
     [SERVICE_TYPE, INSTANCE_TYPE].contains(&resource_type)
 }
 
-/// Adds to a cause what its instance or service says, if it is one.
+/// Adds to a cause what its instance or service shows, if it is one.
 pub async fn gather_evidence(clients: &Clients, stack_id: &str, mut cause: Cause) -> Cause {
     let Some(physical_id) = cause.physical_id.clone() else { return cause };
     match cause.resource_type.as_str() {
@@ -95,7 +95,7 @@ pub async fn gather_evidence(clients: &Clients, stack_id: &str, mut cause: Cause
         SERVICE_TYPE => {
             if let Some(service) = ecs::Service::of_arn(&physical_id) {
                 stopped_task(clients, stack_id, &service, &mut cause).await;
-                taken_back(clients, &service, &mut cause).await;
+                rolled_back(clients, &service, &mut cause).await;
             }
         }
         _ => {}
@@ -103,7 +103,7 @@ pub async fn gather_evidence(clients: &Clients, stack_id: &str, mut cause: Cause
     cause
 }
 
-/// The boot log that the instance has put into a log group of its stack, or else its console.
+/// The instance's boot log from a log group of its stack, or else its console output.
 async fn instance(clients: &Clients, stack_id: &str, id: &str, cause: &mut Cause) {
     let stream = format!("{id}/boot");
     match log_groups(clients, stack_id).await {
@@ -115,7 +115,7 @@ async fn instance(clients: &Clients, stack_id: &str, id: &str, cause: &mut Cause
                         break;
                     }
                     Ok(_) => {}
-                    // A group without this stream is none of the instance's.
+                    // Another log group of the stack, without the instance's stream.
                     Err(failure) if is_missing(&failure) => {}
                     Err(failure) => cause.notes.push(unreadable("the boot log", &failure)),
                 }
@@ -142,7 +142,7 @@ async fn stopped_task(clients: &Clients, stack_id: &str, service: &ecs::Service,
             let failed = tasks.iter().filter(|task| task.has_failed());
             if let Some(task) = failed.max_by(|one, other| one.stopped.total_cmp(&other.stopped)) {
                 cause.has_task = true;
-                cause.reason = format!("{}; task {} stopped: {}", cause.reason, task.id, task.why());
+                cause.reason = format!("{}; task {} stopped: {}", cause.reason, task.id, task.stop_reason());
                 add_task_log(clients, stack_id, task, cause).await;
             }
         }
@@ -151,21 +151,21 @@ async fn stopped_task(clients: &Clients, stack_id: &str, service: &ecs::Service,
     }
 }
 
-/// ECS's own word on why it went back: an alarm, too many failed tasks, a pause that nobody ended.
-async fn taken_back(clients: &Clients, service: &ecs::Service, cause: &mut Cause) {
+/// ECS's reason for a rollback: an alarm, too many failed tasks, a hook that expired.
+async fn rolled_back(clients: &Clients, service: &ecs::Service, cause: &mut Cause) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     match ecs::deployment::newest_rollback_reason(&clients.ecs, service, now - RECENT).await {
         Ok(Some(said)) => cause.reason = format!("{}; {said}", cause.reason),
         Err(failure) if is_denied(&failure) => cause.notes.push(unreadable("the deployments", &failure)),
-        // It has none, or is an emulator that knows of none.
+        // There is none, or an emulator does not know the call.
         _ => {}
     }
 }
 
-/// The end of a task's log: of the container that ended with an error, if that is known.
+/// The end of a task's log: that of the container that failed, if it is known.
 pub(super) async fn add_task_log(clients: &Clients, stack_id: &str, task: &ecs::Task, cause: &mut Cause) {
-    let places = match ecs::log_targets(&clients.ecs, &task.task_definition).await {
-        Ok(places) => places,
+    let targets = match ecs::log_targets(&clients.ecs, &task.task_definition).await {
+        Ok(targets) => targets,
         Err(failure) => {
             cause.log = from_groups(clients, stack_id, task).await;
             if cause.log.is_empty() {
@@ -175,10 +175,10 @@ pub(super) async fn add_task_log(clients: &Clients, stack_id: &str, task: &ecs::
         }
     };
     let culprit = task.containers.iter().find(|container| container.exit_code.is_some_and(|code| code != 0));
-    let is_culprit = |place: &&ecs::LogTarget| culprit.is_none_or(|container| container.name == place.container);
-    let Some(place) = places.iter().find(is_culprit) else { return };
-    let Some(stream) = task.stream(place) else { return };
-    match logs::tail(&clients.logs, &place.group, &stream, TAIL as i32).await {
+    let is_culprit = |target: &&ecs::LogTarget| culprit.is_none_or(|container| container.name == target.container);
+    let Some(target) = targets.iter().find(is_culprit) else { return };
+    let Some(stream) = task.stream(target) else { return };
+    match logs::tail(&clients.logs, &target.group, &stream, TAIL as i32).await {
         Ok(lines) => cause.log = lines,
         // A container that never ran has no stream.
         Err(failure) if is_missing(&failure) => {}
@@ -186,7 +186,7 @@ pub(super) async fn add_task_log(clients: &Clients, stack_id: &str, task: &ecs::
     }
 }
 
-/// The end of a task's log, searched for in the log groups of the stack: streams end with the task's id.
+/// The end of a task's log, found in the stack's log groups: the names of streams end with the task's id.
 async fn from_groups(clients: &Clients, stack_id: &str, task: &ecs::Task) -> Vec<String> {
     let since = (task.created * 1000.0) as i64;
     for group in log_groups(clients, stack_id).await.unwrap_or_default() {
@@ -201,16 +201,13 @@ async fn from_groups(clients: &Clients, stack_id: &str, task: &ecs::Task) -> Vec
 }
 
 /// The log groups of a stack.
-///
-/// # Errors
-/// What AWS says.
 pub async fn log_groups(clients: &Clients, stack_id: &str) -> Result<Vec<String>, Failure> {
     let resources = stack::resources(&clients.cloudformation, stack_id).await.map_err(|error| Failure::of(&error))?;
     let groups = resources.into_iter().filter(|resource| resource.resource_type == LOG_GROUP_TYPE);
     Ok(groups.filter_map(|group| group.physical_id).collect())
 }
 
-/// One short line about what could not be looked at.
+/// A short note about what could not be read.
 fn unreadable(what: &str, failure: &Failure) -> String {
     let reason = failure.reason.as_deref().unwrap_or_default();
     let line = format!("{what} cannot be read: {failure}: {reason}");

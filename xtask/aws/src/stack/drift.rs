@@ -1,4 +1,4 @@
-//! Drift, as CloudFormation finds it: what of a stack is no longer as the template says.
+//! Drift detection: which resources of a stack no longer match its template.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use model::stack::{Detected, Difference, Found, texts};
 /// Detection takes seconds for a few resources and minutes for hundreds.
 const DEADLINE: Duration = Duration::from_secs(900);
 
-/// Has the stack compared with its template, waits, and reads what was found. Nothing of the stack changes.
+/// Begins a drift detection, waits for it, and reads its results. The stack does not change.
 ///
 /// # Errors
-/// What AWS says, also of a stack that is in no state to be compared.
+/// Also a stack whose status does not allow a detection.
 pub async fn detect(client: &Client, stack: &str) -> Result<Detected> {
     let resource = format!("stack {stack}");
     let begun = client.detect_stack_drift().stack_name(stack).send().await;
@@ -40,7 +40,7 @@ pub async fn detect(client: &Client, stack: &str) -> Result<Detected> {
     }
 }
 
-/// Waits for the end of a detection; why it failed, if it did.
+/// Waits for the end of a detection; returns why it failed, if it did.
 async fn wait_for_detection(client: &Client, id: &str, resource: &str) -> Result<Option<String>> {
     let deadline = tokio::time::Instant::now() + DEADLINE;
     let mut pause = Duration::from_millis(500);
@@ -60,11 +60,15 @@ async fn wait_for_detection(client: &Client, id: &str, resource: &str) -> Result
             }
             _ if tokio::time::Instant::now() > deadline => {
                 let seconds = DEADLINE.as_secs();
-                return Err(Failure::new(Exit::Failed, FailureKind::DriftDetection, "drift is not detected in time")
-                    .resource(resource)
-                    .reason(format!("the detection still goes on after {seconds} s"))
-                    .hint("repeat the command")
-                    .into());
+                return Err(Failure::new(
+                    Exit::Failed,
+                    FailureKind::DriftDetection,
+                    "drift detection did not finish in time",
+                )
+                .resource(resource)
+                .reason(format!("it is still in progress after {seconds} s"))
+                .hint("repeat the command")
+                .into());
             }
             _ => {}
         }

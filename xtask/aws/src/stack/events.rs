@@ -1,4 +1,4 @@
-//! What a stack says while it works: its events, where new ones begin, and which of them is the cause of the others.
+//! The events of a stack: new ones since a mark, the last operation, and the failed ones of an operation.
 
 use std::collections::HashSet;
 
@@ -12,41 +12,38 @@ use model::outcome::Failure;
 use model::stack::Event;
 use model::status;
 
-/// Most pages of a history that are read; CloudFormation gives 100 events a page.
+/// Pages of a history that are read at most, of 100 events each.
 const PAGES: usize = 20;
-/// As many of the failed events; the first failures are what counts.
+/// Pages of failed events that are read at most; the first failures count.
 const FAILED_PAGES: usize = 10;
 
 /// Marks the point from which events are new.
 #[derive(Debug, Default)]
 pub struct Mark {
-    /// Ids up to the mark; `None` until the history could be read.
+    /// Ids of the events up to the mark; `None` until they could be read.
     known: Option<HashSet<String>>,
-    /// What was under way at the mark, oldest first.
+    /// The newest events before the mark, oldest first.
     before: Vec<Event>,
 }
 
 impl Mark {
-    /// The beginning of a history, so that everything is new.
+    /// Before the first event, so that every event is new.
     #[cfg(test)]
     pub fn nothing() -> Self {
         Self::at(Vec::new())
     }
 
-    /// Events since the mark, oldest first; none where they cannot be read.
+    /// Events since the mark, oldest first; none if they cannot be read.
     pub async fn since(mut self, client: &Client, stack_id: &str) -> Vec<Event> {
         self.fresh(client, stack_id).await.unwrap_or_default()
     }
 
-    /// The newest events of the time before, oldest first.
+    /// The newest events before the mark, oldest first.
     pub fn before(&self) -> &[Event] {
         &self.before
     }
 
     /// New events, oldest first.
-    ///
-    /// # Errors
-    /// What AWS says.
     pub async fn fresh(&mut self, client: &Client, stack_id: &str) -> Result<Vec<Event>> {
         let mut new = Vec::new();
         let mut token = None;
@@ -57,7 +54,7 @@ impl Mark {
                 return Ok(Vec::new());
             };
             token = next;
-            // Events come newest first: a page with a known one ends the new ones.
+            // Events come newest first: a page with a known one is the last with new ones.
             let is_last = token.is_none() || page.iter().any(|event| known.contains(&event.id));
             add(&mut new, page.into_iter().filter(|event| !known.contains(&event.id)));
             if is_last {
@@ -75,16 +72,13 @@ impl Mark {
     }
 }
 
-/// Notes what has happened up to now. Where that cannot be read, the mark is set at the first time that it can: an old
+/// Marks the present end of the history. If that cannot be read, the mark is set by the first read that succeeds: an old
 /// failure must not be taken for the cause of a new one.
 pub async fn mark(client: &Client, stack_id: &str) -> Mark {
     page(client, stack_id, None).await.map(|(events, _)| Mark::at(events)).unwrap_or_default()
 }
 
-/// The newest `limit` events, oldest first, and a mark behind them.
-///
-/// # Errors
-/// What AWS says.
+/// The newest `limit` events, oldest first, and a mark after them.
 pub async fn newest_events(client: &Client, stack_id: &str, limit: usize) -> Result<(Vec<Event>, Mark)> {
     let (mut events, mut next) = page(client, stack_id, None).await?;
     let mark = Mark::at(events.clone());
@@ -99,9 +93,6 @@ pub async fn newest_events(client: &Client, stack_id: &str, limit: usize) -> Res
 }
 
 /// The newest operation of the stack in which something failed, or else the newest one; oldest event first.
-///
-/// # Errors
-/// What AWS says.
 pub async fn last_operation(client: &Client, stack_id: &str) -> Result<Vec<Event>> {
     let (mut events, mut token) = (Vec::new(), None);
     for _ in 0..PAGES {
@@ -109,7 +100,7 @@ pub async fn last_operation(client: &Client, stack_id: &str) -> Result<Vec<Event
         add(&mut events, older);
         token = next;
         let operations = operations(&events, stack_id);
-        // The last of these may go on in the next page.
+        // The last of these may continue on the next page.
         let whole = operations.len() - usize::from(token.is_some());
         if token.is_none() || operations[..whole].iter().any(|operation| has_failed(operation)) {
             break;
@@ -124,18 +115,18 @@ fn has_failed(operation: &[Event]) -> bool {
     operation.iter().any(|event| event.is_failure() && !event.is_cancelled())
 }
 
-/// Cuts a history, newest first, where the stack came to rest. Rolling back belongs to what is rolled back.
+/// Splits a history, newest first, into operations. A rollback belongs to the operation that it undoes.
 fn operations<'a>(events: &'a [Event], stack_id: &str) -> Vec<&'a [Event]> {
-    let is_rest = |event: &Event| event.is_own(stack_id) && status::ending(&event.status).is_some();
-    let mut cuts: Vec<usize> =
-        events.iter().enumerate().filter(|(_, event)| is_rest(event)).map(|(at, _)| at).collect();
+    let is_end = |event: &Event| event.is_own(stack_id) && status::ending(&event.status).is_some();
+    let mut cuts: Vec<usize> = events.iter().enumerate().filter(|(_, event)| is_end(event)).map(|(at, _)| at).collect();
     cuts.insert(0, 0);
     cuts.dedup();
     cuts.push(events.len());
     cuts.windows(2).map(|pair| &events[pair[0]..pair[1]]).filter(|operation| !operation.is_empty()).collect()
 }
 
-/// Adds an older page. What happened since the page before was read has moved some of that page's events into this one.
+/// Adds an older page. Events that arrived since the previous page was read may have moved some of that page's into this
+/// one.
 fn add(events: &mut Vec<Event>, page: impl IntoIterator<Item = Event>) {
     for event in page {
         if event.id.is_empty() || !events.iter().any(|known| known.id == event.id) {
@@ -173,19 +164,17 @@ fn time(time: Option<&DateTime>) -> String {
     time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok()).unwrap_or_default()
 }
 
-/// Whose failures are asked for.
+/// Whose failed events are read.
 #[derive(Debug, Clone, Copy)]
 pub enum Scope<'a> {
     Operation(&'a str),
-    /// Scope its newest operation that has any.
+    /// The newest operation of the stack that has any.
     Stack(&'a str),
     ChangeSet(&'a str),
 }
 
-/// Failed events, oldest first; none where nothing failed.
-///
-/// # Errors
-/// What AWS says; it may not know this call, or not allow it.
+/// The failed events of `DescribeEvents`, oldest first. Unlike the history of the stack, they include those of early
+/// validation. Emulators may not know this call, and older roles may not allow it.
 pub async fn failed_events(client: &Client, of: Scope<'_>) -> Result<Vec<Event>, Failure> {
     let (mut events, mut token) = (Vec::new(), None);
     for _ in 0..FAILED_PAGES {
@@ -211,7 +200,7 @@ pub async fn failed_events(client: &Client, of: Scope<'_>) -> Result<Vec<Event>,
     Ok(events)
 }
 
-/// A note that events could not be asked for.
+/// A note that events cannot be read.
 pub fn unreadable_events(failure: &Failure) -> String {
     format!("events cannot be read: {failure}: {}", failure.reason.as_deref().unwrap_or_default())
 }
@@ -221,7 +210,7 @@ fn operation_event(event: &OperationEvent) -> Event {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let warns = [event.validation_failure_mode(), event.hook_failure_mode()].contains(&Some(&HookFailureMode::Warn));
     let status = match (event.validation_status(), event.hook_status(), event.resource_status()) {
-        // What only warns has stopped nothing.
+        // A warning has stopped nothing.
         _ if warns => "WARNED".to_owned(),
         (Some(status), _, _) => format!("VALIDATION_{}", status.as_str()),
         (_, Some(status), _) => status.as_str().to_owned(),

@@ -17,18 +17,18 @@ use machine::interrupt::Interrupt;
 use model::outcome::Failure;
 use model::stack::{Stack, texts};
 
-/// Attempts whose answers may be lost. All carry the same token, so that a second one does not begin a second operation.
+/// Attempts whose answers may be lost. All carry the same token, so that a repetition does not begin a second operation.
 const ATTEMPTS: u32 = 4;
-/// Longest that AWS may ask for patience.
-const BUSY: Duration = Duration::from_secs(60);
+/// How long a throttled call is repeated.
+const THROTTLED: Duration = Duration::from_secs(60);
 /// The first pause between two attempts, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
 
-/// An operation of which AWS has not said that it has begun.
+/// An operation that AWS has not confirmed.
 #[derive(Debug)]
 pub struct NotBegun {
     pub failure: Failure,
-    /// Whether it may have begun all the same: an answer was lost.
+    /// Whether it may have begun nevertheless: an answer was lost.
     pub in_doubt: bool,
 }
 
@@ -38,10 +38,7 @@ impl From<NotBegun> for anyhow::Error {
     }
 }
 
-/// Starts the deletion of a stack, with `role` where CloudFormation is to work with one.
-///
-/// # Errors
-/// A refusal, or an answer that was lost.
+/// Begins the deletion of a stack, with `role` as the execution role if there is one.
 pub async fn delete(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<(), NotBegun> {
     begin(None, async || {
         let call = client.delete_stack().stack_name(&stack.id).client_request_token(token);
@@ -49,7 +46,7 @@ pub async fn delete(client: &Client, stack: &Stack, role: Option<&str>, token: &
         let answer = call.send().await;
         answer.map_err(|error| {
             let failure = stack_failure(stack, "cloudformation:DeleteStack", &error);
-            // It may have been switched on since anybody looked.
+            // It may have been enabled since the preflight.
             if texts::is_protected(error.message()) { failure.hint(unprotect(&stack.name, None)) } else { failure }
         })?;
         Ok(())
@@ -57,7 +54,7 @@ pub async fn delete(client: &Client, stack: &Stack, role: Option<&str>, token: &
     .await
 }
 
-/// The command that lets a stack be deleted.
+/// The command that disables termination protection.
 pub fn unprotect(stack: &str, region: Option<&str>) -> String {
     let region = region.map(|region| format!(" --region {region}")).unwrap_or_default();
     format!(
@@ -73,10 +70,7 @@ where
     error::failure(action, &format!("stack {}", stack.name), error)
 }
 
-/// Cancels the update that is under way: the stack rolls back.
-///
-/// # Errors
-/// A refusal, or an answer that was lost.
+/// Cancels the update in progress: the stack rolls back.
 pub async fn cancel_update(client: &Client, stack: &Stack, token: &str) -> Result<(), NotBegun> {
     begin(None, async || {
         let call = client.cancel_update_stack().stack_name(&stack.id).client_request_token(token);
@@ -87,9 +81,6 @@ pub async fn cancel_update(client: &Client, stack: &Stack, token: &str) -> Resul
 }
 
 /// Rolls back a stack that stopped with rollback disabled.
-///
-/// # Errors
-/// A refusal, or an answer that was lost.
 pub async fn rollback(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<(), NotBegun> {
     begin(None, async || {
         let call = client.rollback_stack().stack_name(&stack.id).client_request_token(token);
@@ -99,10 +90,7 @@ pub async fn rollback(client: &Client, stack: &Stack, role: Option<&str>, token:
     .await
 }
 
-/// Goes on with a rollback that got stuck; the resources in `skip` are taken for rolled back as they are.
-///
-/// # Errors
-/// A refusal, or an answer that was lost.
+/// Continues a failed rollback; the resources in `skip` count as rolled back as they are.
 pub async fn continue_rollback(
     client: &Client,
     stack: &Stack,
@@ -120,17 +108,17 @@ pub async fn continue_rollback(
     .await
 }
 
-/// The attempts are counted here: whether an earlier one was lost must be known.
+/// Disables the SDK's retries: [`begin`] must know whether the answer to an earlier attempt was lost.
 pub(super) fn single_attempt() -> Builder {
     Builder::new().retry_config(RetryConfig::disabled())
 }
 
-/// Makes attempts until AWS has taken the call or refused it. Pauses end when the user wants to stop.
+/// Repeats a call until AWS has accepted or refused it. An interruption ends the pauses.
 pub(super) async fn begin(
     interrupt: Option<&Interrupt>,
     attempt: impl AsyncFn() -> Result<(), Failure>,
 ) -> Result<(), NotBegun> {
-    let deadline = Instant::now() + BUSY;
+    let deadline = Instant::now() + THROTTLED;
     let (mut lost, mut pause) = (0, PAUSE.0);
     loop {
         let Err(failure) = attempt().await else { return Ok(()) };
@@ -167,9 +155,9 @@ mod tests {
 
     const ROLE: &str = "arn:aws:iam::111122223333:role/xtask/execution";
 
-    /// A stack keeps the role that it was last given; whoever may only use one has to name it each time.
+    /// A stack keeps its last role; a caller who may only pass a role has to name it each time.
     #[tokio::test]
-    async fn every_operation_that_takes_a_role_is_given_it() {
+    async fn every_operation_with_a_role_names_it() {
         for role in [None, Some(ROLE)] {
             let deleted = mock!(Client::delete_stack)
                 .match_requests(move |request| request.role_arn() == role)

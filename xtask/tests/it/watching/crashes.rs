@@ -201,7 +201,7 @@ fn what_ecs_takes_back_by_itself_is_told_in_its_own_words() {
     let taken_back = Some(("Service deployment rolled back because an alarm went off", "rest-api-5xx"));
     let told = Service { taken_back, ..Service::default() };
     let after = deploy_json(service(&[failed], told, End::RolledBack, 1));
-    let expected = "the deployment was rolled back; ECS took the deployment back: Service deployment rolled back \
+    let expected = "the deployment was rolled back; ECS rolled the deployment back: Service deployment rolled back \
                     because an alarm went off; alarms went off: rest-api-5xx";
     assert_eq!(after.error()["reason"], expected, "{}", after.words());
 }

@@ -22,7 +22,7 @@ fn ended(status: ScanStatus, words: &'static str) -> DescribeImageScanFindingsOu
 #[tokio::test]
 async fn all_pages_are_read_and_the_worst_stands_first() {
     let first = mock!(Client::describe_image_scan_findings)
-        .match_requests(|asked| asked.next_token().is_none())
+        .match_requests(|request| request.next_token().is_none())
         .then_output(|| {
             let attribute = |key: &str, value: &str| Attribute::builder().key(key).value(value).build().unwrap();
             let finding = ImageScanFinding::builder()
@@ -36,7 +36,7 @@ async fn all_pages_are_read_and_the_worst_stands_first() {
                 .build()
         });
     let second = mock!(Client::describe_image_scan_findings)
-        .match_requests(|asked| asked.next_token() == Some("2"))
+        .match_requests(|request| request.next_token() == Some("2"))
         .then_output(|| {
             let package = VulnerablePackage::builder().name("zlib").version("1.2").build();
             let finding = |id: &str, severity: &str, status: &str| {

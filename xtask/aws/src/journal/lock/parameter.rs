@@ -20,37 +20,37 @@ use crate::journal::{lock_name, now};
 /// The id where a lock cannot be read.
 const UNKNOWN: &str = "unknown";
 
-/// One run of the tool.
+/// A run of the tool that holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// No other run has it.
+    /// Unique for each run.
     id: String,
     /// The caller's ARN.
     pub by: String,
-    /// What it does, such as `release`.
+    /// Its command, such as `release`.
     doing: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
-    /// The page of the pipeline's run.
+    /// The URL of the pipeline run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
     /// RFC 3339.
     since: String,
-    /// Tells machines, and containers on one machine, apart; `None` where the system does not say.
+    /// Identifies the machine, or the container; `None` if the system does not provide it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     machine: Option<String>,
     process: u32,
 }
 
-/// A lock that was found.
+/// The lock as it was read.
 #[derive(Debug, Clone)]
 pub struct Held {
     pub holder: Holder,
     pub(super) version: i64,
-    /// As it is stored.
+    /// The stored text.
     pub(super) value: String,
-    /// When it was last heard of.
-    heard: SystemTime,
+    /// The time of the last heartbeat.
+    heartbeat: SystemTime,
 }
 
 impl Holder {
@@ -82,8 +82,8 @@ impl Holder {
         self.id != UNKNOWN
     }
 
-    /// Whether it ran on this machine, and its process is no more.
-    pub(super) fn is_gone(&self) -> bool {
+    /// Whether it ran on this machine, and its process has ended.
+    pub(super) fn has_ended(&self) -> bool {
         self.machine.is_some()
             && self.machine == machine()
             && Path::new("/proc/self").exists()
@@ -91,7 +91,7 @@ impl Holder {
     }
 }
 
-/// Boot and process namespace, by which a process id means something.
+/// Boot and process namespace, within which a process id is unique.
 fn machine() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
@@ -112,9 +112,9 @@ impl fmt::Display for Holder {
 }
 
 impl Held {
-    /// Reads a lock; one that cannot be understood is somebody's all the same.
+    /// Parses a lock; one that cannot be parsed has an unknown holder.
     pub fn read(parameter: &Parameter) -> Self {
-        let heard = parameter.last_modified_date().and_then(|date| SystemTime::try_from(*date).ok());
+        let heartbeat = parameter.last_modified_date().and_then(|date| SystemTime::try_from(*date).ok());
         let holder = parameter.value().and_then(|value| serde_json::from_str(value).ok());
         Self {
             holder: holder.unwrap_or_else(|| Holder {
@@ -129,25 +129,22 @@ impl Held {
             }),
             version: parameter.version(),
             value: parameter.value().unwrap_or_default().to_owned(),
-            heard: heard.unwrap_or(SystemTime::UNIX_EPOCH),
+            heartbeat: heartbeat.unwrap_or(SystemTime::UNIX_EPOCH),
         }
     }
 
-    /// Whether its holder is still there, as far as one look can tell.
-    pub fn lives(&self) -> bool {
-        !self.holder.is_gone() && self.age() < LIFETIME
+    /// Whether its holder seems to be alive.
+    pub fn is_alive(&self) -> bool {
+        !self.holder.has_ended() && self.age() < LIFETIME
     }
 
-    /// How long ago it was heard of, by this machine's clock.
+    /// The time since the last heartbeat, by this machine's clock.
     pub fn age(&self) -> Duration {
-        SystemTime::now().duration_since(self.heard).unwrap_or_default()
+        SystemTime::now().duration_since(self.heartbeat).unwrap_or_default()
     }
 }
 
-/// Who holds the lock.
-///
-/// # Errors
-/// What AWS says.
+/// The lock, if there is one.
 pub async fn current(client: &Client, stack: &str) -> Result<Option<Held>> {
     get_parameter(client, &lock_name(stack)).await
 }
@@ -162,22 +159,19 @@ async fn get_parameter(client: &Client, name: &str) -> Result<Option<Held>> {
     }
 }
 
-/// Removes the lock that was seen, and no other. `None` where nobody holds it then, or who does.
+/// Deletes the lock that was read, and no other. Returns the lock that is held instead, if there is one.
 ///
-/// The holder of one that was `beating` may have renewed it since.
-///
-/// # Errors
-/// What AWS says.
-pub async fn remove(client: &Client, stack: &str, seen: &Held, beating: bool) -> Result<Option<Held>> {
+/// The holder of one that was `alive` may have renewed it since.
+pub async fn remove(client: &Client, stack: &str, seen: &Held, alive: bool) -> Result<Option<Held>> {
     let same =
-        |now: &Held| now.holder.is(&seen.holder) && (now.version == seen.version || (beating && now.holder.is_known()));
+        |now: &Held| now.holder.is(&seen.holder) && (now.version == seen.version || (alive && now.holder.is_known()));
     match current(client, stack).await? {
         Some(now) if same(&now) => delete_parameter(client, stack).await.map(|()| None),
         other => Ok(other),
     }
 }
 
-/// Deletes the lock, whoever holds it; one that is gone is fine.
+/// Deletes the lock of any holder, if it exists.
 pub(super) async fn delete_parameter(client: &Client, stack: &str) -> Result<()> {
     let name = lock_name(stack);
     let answer = client.delete_parameter().name(&name).send().await;
@@ -187,31 +181,31 @@ pub(super) async fn delete_parameter(client: &Client, stack: &str) -> Result<()>
     }
 }
 
-/// Makes the lock; says whether there was none.
+/// Creates the lock; returns false if it exists.
 pub(super) async fn create_parameter(client: &Client, stack: &str, holder: &Holder) -> Result<bool> {
     Ok(put_parameter(client, stack, &text(holder)?, false).await?.is_some())
 }
 
-/// Writes over the lock that was seen, and says whether it is ours then. Where somebody else has written since, what they
-/// wrote is put back.
+/// Overwrites the lock that was read, and returns whether it is ours then. If another holder has written in between, their
+/// value is restored.
 pub(super) async fn overwrite_parameter(client: &Client, stack: &str, holder: &Holder, seen: &Held) -> Result<bool> {
     let name = lock_name(stack);
     let written =
         put_parameter(client, stack, &text(holder)?, true).await?.with_context(|| format!("{name} has no version"))?;
     if written == 1 {
-        // Somebody has removed it, so there was nothing to write over.
+        // It was deleted, so there was nothing to overwrite.
         return delete_parameter(client, stack).await.map(|()| false);
     }
-    // Versions begin anew where a parameter is made anew, so that the number alone does not tell.
+    // A new parameter counts its versions from 1 again, so that the number alone is not enough.
     match get_parameter(client, &format!("{name}:{}", written - 1)).await? {
         Some(before) if before.holder.is(&seen.holder) && before.version == seen.version => Ok(true),
-        // The answer to a call of ours was lost, and it was made again.
+        // The answer to our own call was lost, and it was repeated.
         Some(before) if before.holder.is(holder) => Ok(true),
         Some(theirs) => {
             put_parameter(client, stack, &theirs.value, true).await?;
             Ok(false)
         }
-        // An emulator that keeps no versions.
+        // An emulator without versions.
         None => Ok(written == seen.version + 1),
     }
 }
@@ -220,7 +214,7 @@ fn text(holder: &Holder) -> Result<String> {
     serde_json::to_string(holder).context("a holder can be written as JSON")
 }
 
-/// Writes the parameter and returns its version; `None` where there is one already.
+/// Writes the parameter and returns its version; `None` if it exists.
 async fn put_parameter(client: &Client, stack: &str, value: &str, overwrite: bool) -> Result<Option<i64>> {
     let name = lock_name(stack);
     let call = client.put_parameter().name(&name).r#type(ParameterType::String).overwrite(overwrite).value(value);
