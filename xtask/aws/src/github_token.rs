@@ -77,8 +77,8 @@ impl TokenSource {
     /// As [`Self::token`]; the error says whether a later attempt may succeed.
     async fn token_with_retries(&self) -> Result<SecretString, (String, bool)> {
         let attempt = || self.request_token();
-        let asked = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(|(_, retryable)| *retryable);
-        let token = http::in_time(asked).await.unwrap_or_else(|lost| Err((lost.to_string(), true)));
+        let token = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(|(_, retryable)| *retryable);
+        let token = http::in_time(token).await.unwrap_or_else(|lost| Err((lost.to_string(), true)));
         token.map_err(|(reason, retryable)| (format!("GitHub issued no token for this job: {reason}"), retryable))
     }
 

@@ -86,7 +86,9 @@ pub async fn newest_deployment(
 
 /// Why ECS rolled back the newest deployment that it has rolled back since then; `None` if there is none.
 pub async fn newest_rollback_reason(client: &Client, service: &Service, since: f64) -> Result<Option<String>, Failure> {
-    Ok(newest_in_states(client, service, since, &ROLLED_BACK).await?.and_then(|rollout| rollout.rollback_reason()))
+    Ok(newest_in_states(client, service, since, &ROLLED_BACK)
+        .await?
+        .and_then(|deployment| deployment.rollback_reason()))
 }
 
 /// The newest in one of these states, or in any state if none is named.

@@ -182,9 +182,9 @@ impl Lock {
         if held.age() < LIFETIME {
             return Ok(false);
         }
-        let silent = held.age().as_secs();
+        let seconds = held.age().as_secs();
         report(Progress::Line(&format!(
-            "no heartbeat for {silent} s, checking whether the holder is dead: {}",
+            "no heartbeat for {seconds} s, checking whether the holder is dead: {}",
             held.holder
         )));
         tokio::time::sleep(HEARTBEAT + PAUSE).await;

@@ -46,14 +46,14 @@ async fn a_path_and_its_query_are_sent() {
 async fn only_errors_that_may_pass_are_retried() {
     let throttled = json!({"__type": "com.amazon#ThrottlingException", "message": "slow down"});
     let denied = json!({"__type": "AccessDeniedException", "Message": "not for you"});
-    for (status, body, asked) in [(503, json!({}), 3), (400, throttled, 3), (400, denied, 1)] {
+    for (status, body, attempts) in [(503, json!({}), 3), (400, throttled, 3), (400, denied, 1)] {
         let server = MockServer::start().await;
         let bad = ResponseTemplate::new(status).set_body_json(&body);
         Mock::given(any()).respond_with(bad).up_to_n_times(2).mount(&server).await;
         let good = ResponseTemplate::new(200).set_body_json(json!({}));
         Mock::given(any()).respond_with(good).mount(&server).await;
         let answer = Signed::at(&server.uri()).json(SECRET, &json!({})).await;
-        assert_eq!(server.received_requests().await.unwrap().len(), asked, "{status} {body}");
+        assert_eq!(server.received_requests().await.unwrap().len(), attempts, "{status} {body}");
         if let Err(failure) = answer {
             assert!(error::is_denied(&failure));
             assert_eq!(failure.reason.as_deref(), Some("AccessDeniedException: not for you"));
@@ -73,9 +73,9 @@ async fn retries_are_limited() {
 #[tokio::test]
 async fn an_error_code_may_be_in_a_header() {
     let server = MockServer::start().await;
-    let gone = ResponseTemplate::new(404).insert_header("x-amzn-errortype", "NotFoundException:http://internal/");
-    let gone = gone.set_body_json(json!({"message": "Invalid API Key identifier specified"}));
-    Mock::given(any()).respond_with(gone).mount(&server).await;
+    let missing = ResponseTemplate::new(404).insert_header("x-amzn-errortype", "NotFoundException:http://internal/");
+    let missing = missing.set_body_json(json!({"message": "Invalid API Key identifier specified"}));
+    Mock::given(any()).respond_with(missing).mount(&server).await;
     let failure = Signed::at(&server.uri()).get(KEY, "/apikeys/k1").await.unwrap_err();
     assert_eq!(failure.reason.as_deref(), Some("NotFoundException: Invalid API Key identifier specified"));
     assert_eq!((failure.message.as_str(), failure.resource.as_deref()), ("apigateway:GET failed", Some("API key k1")));

@@ -155,7 +155,7 @@ async fn stopped_task(clients: &Clients, stack_id: &str, service: &ecs::Service,
 async fn rolled_back(clients: &Clients, service: &ecs::Service, cause: &mut Cause) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     match ecs::deployment::newest_rollback_reason(&clients.ecs, service, now - RECENT).await {
-        Ok(Some(said)) => cause.reason = format!("{}; {said}", cause.reason),
+        Ok(Some(reason)) => cause.reason = format!("{}; {reason}", cause.reason),
         Err(failure) if is_denied(&failure) => cause.notes.push(unreadable("the deployments", &failure)),
         // There is none, or an emulator does not know the call.
         _ => {}

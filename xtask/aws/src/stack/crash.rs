@@ -79,9 +79,9 @@ impl CrashDetector {
         if self.denied || Instant::now() < self.next {
             return None;
         }
-        for (logical_id, working) in services_in_progress(events) {
+        for (logical_id, service) in services_in_progress(events) {
             self.next = Instant::now() + PAUSE;
-            match self.check(clients, stack_id, &logical_id, &working, say).await {
+            match self.check(clients, stack_id, &logical_id, &service, say).await {
                 Ok(None) => {}
                 Ok(Some(cause)) => return Some(cause),
                 Err(failure) => {
@@ -102,15 +102,15 @@ impl CrashDetector {
         clients: &Clients,
         stack_id: &str,
         logical_id: &str,
-        working: &ServiceInProgress,
+        in_progress: &ServiceInProgress,
         say: &impl Fn(&str),
     ) -> Result<Option<Cause>, Failure> {
-        let ServiceInProgress { service, arn, since, .. } = working;
+        let ServiceInProgress { service, arn, since, .. } = in_progress;
         let state = match ecs::describe_service(&clients.ecs, service).await {
             Ok(state) => state,
             Err(failure) if error::is_denied(&failure) || error::is_throttled(&failure) => return Err(failure),
             // The stack's task definition also tells the new tasks from the old ones.
-            Err(failure) => match working.state() {
+            Err(failure) => match in_progress.state() {
                 Some(state) => {
                     if self.reported.insert(arn.clone()) {
                         let reason = failure.reason.as_deref().unwrap_or_default();
@@ -138,17 +138,17 @@ impl CrashDetector {
                     };
             let news: Vec<&Task> = failed.iter().filter(|task| self.reported.insert(task.id.clone())).collect();
             let give_up = hopeless && self.reported.insert(deployment.id.clone());
-            let said = state.start_failure(deployment.created - SLACK);
-            if let Some(said) = said
-                && self.start_failures.insert(logical_id.to_owned(), said.to_owned()).as_deref() != Some(said)
+            let start_failure = state.start_failure(deployment.created - SLACK);
+            if let Some(message) = start_failure
+                && self.start_failures.insert(logical_id.to_owned(), message.to_owned()).as_deref() != Some(message)
             {
-                say(&format!("{logical_id}: {said}"));
+                say(&format!("{logical_id}: {message}"));
             }
             let mut cause = Cause {
                 logical_id: logical_id.to_owned(),
                 resource_type: SERVICE_TYPE.to_owned(),
                 physical_id: Some(arn.clone()),
-                reason: reason(deployment, &failed, count, said),
+                reason: reason(deployment, &failed, count, start_failure),
                 ..Cause::default()
             };
             if let Some(last) = failed.last().filter(|_| !news.is_empty() || give_up) {
@@ -243,12 +243,12 @@ fn belongs(task: &Task, deployment: &Deployment) -> bool {
     if named { task.started_by == deployment.id } else { same() }
 }
 
-fn reason(deployment: &Deployment, failed: &[Task], count: usize, said: Option<&str>) -> String {
+fn reason(deployment: &Deployment, failed: &[Task], count: usize, start_failure: Option<&str>) -> String {
     let mut parts = Vec::new();
     if count > 0 {
         parts.push(format!("{count} new {} failed", if count == 1 { "task" } else { "tasks" }));
     }
-    parts.extend(failed.last().map(Task::stop_reason).or_else(|| said.map(str::to_owned)));
+    parts.extend(failed.last().map(Task::stop_reason).or_else(|| start_failure.map(str::to_owned)));
     parts.extend(deployment.reason.clone().filter(|_| deployment.state == "FAILED"));
     parts.join("; ")
 }
@@ -280,7 +280,7 @@ impl ServiceInProgress {
 
 /// The services in progress according to the events, with the time at which that began.
 pub(super) fn services_in_progress<'a>(events: impl Iterator<Item = &'a Event>) -> BTreeMap<String, ServiceInProgress> {
-    let mut working: BTreeMap<String, ServiceInProgress> = BTreeMap::new();
+    let mut services: BTreeMap<String, ServiceInProgress> = BTreeMap::new();
     let mut begun: HashMap<&str, f64> = HashMap::new();
     let mut definitions: HashMap<&str, String> = HashMap::new();
     for event in events {
@@ -291,7 +291,7 @@ pub(super) fn services_in_progress<'a>(events: impl Iterator<Item = &'a Event>) 
             }
             (SERVICE_TYPE, _) if !in_progress => {
                 begun.remove(event.logical_id.as_str());
-                working.remove(&event.logical_id);
+                services.remove(&event.logical_id);
             }
             (SERVICE_TYPE, arn) => {
                 let since = *begun.entry(&event.logical_id).or_insert(event.seconds);
@@ -300,14 +300,14 @@ pub(super) fn services_in_progress<'a>(events: impl Iterator<Item = &'a Event>) 
                 if let Some(service) = Service::of_arn(&arn) {
                     let (is_new, task_definitions) = (event.status.starts_with("CREATE"), Vec::new());
                     let found = ServiceInProgress { service, arn, since, is_new, task_definitions };
-                    working.insert(event.logical_id.clone(), found);
+                    services.insert(event.logical_id.clone(), found);
                 }
             }
             _ => {}
         }
     }
-    for working in working.values_mut() {
-        working.task_definitions = definitions.values().cloned().collect();
+    for service in services.values_mut() {
+        service.task_definitions = definitions.values().cloned().collect();
     }
-    working
+    services
 }

@@ -274,8 +274,8 @@ async fn collect(
         return;
     }
     let mut cause = cause::gather_evidence(clients, stack_id, Cause::from(event)).await;
-    if let Some(said) = start_failure.filter(|said| !cause.has_task && !cause.reason.contains(said)) {
-        cause.reason = format!("{}; ECS says: {said}", cause.reason);
+    if let Some(message) = start_failure.filter(|message| !cause.has_task && !cause.reason.contains(message)) {
+        cause.reason = format!("{}; ECS says: {message}", cause.reason);
     }
     match evidence.iter_mut().find(|earlier| earlier.logical_id == event.logical_id) {
         Some(earlier) if cause.log.is_empty() => {
@@ -307,8 +307,9 @@ mod tests {
 
     /// A failed poll.
     fn poll_error(class: AwsClass) -> anyhow::Error {
-        let said = AwsError { operation: "cloudformation:DescribeStacks".to_owned(), code: None, class, refused: true };
-        Failure::new(Exit::Failed, FailureKind::Aws, "it failed").aws(said).into()
+        let error =
+            AwsError { operation: "cloudformation:DescribeStacks".to_owned(), code: None, class, refused: true };
+        Failure::new(Exit::Failed, FailureKind::Aws, "it failed").aws(error).into()
     }
 
     #[test]

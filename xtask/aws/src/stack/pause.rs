@@ -9,8 +9,7 @@ use tokio::time::Instant;
 
 use crate::Clients;
 use crate::ecs;
-use crate::ecs::deployment;
-use crate::ecs::deployment::{Hook, ServiceDeployment};
+use crate::ecs::deployment::{Hook, ServiceDeployment, newest_deployment};
 use crate::error;
 use crate::stack::crash::{ServiceInProgress, services_in_progress};
 use machine::http::jitter;
@@ -72,19 +71,19 @@ impl PauseDetector {
         if !in_progress || self.denied || Instant::now() < self.next {
             return None;
         }
-        for (logical_id, working) in services_in_progress(events) {
+        for (logical_id, service) in services_in_progress(events) {
             self.next = Instant::now() + PAUSE;
-            match self.rollout(clients, &logical_id, &working).await {
+            match self.staged_deployment(clients, &logical_id, &service).await {
                 Ok(None) => {}
-                Ok(Some(rollout)) => {
-                    self.report(&logical_id, &rollout, say);
-                    let hook = rollout.hook.filter(|_| rollout.stage == VERIFIABLE);
+                Ok(Some(deployment)) => {
+                    self.report(&logical_id, &deployment, say);
+                    let hook = deployment.hook.filter(|_| deployment.stage == VERIFIABLE);
                     if let Some(hook) = hook.filter(|hook| self.returned.insert(hook.id.clone())) {
                         return Some(Pause {
                             logical_id,
-                            deployment: rollout.arn,
+                            deployment: deployment.arn,
                             hook,
-                            is_first: working.is_new,
+                            is_first: service.is_new,
                             goes_back: status.contains("ROLLBACK"),
                         });
                     }
@@ -103,27 +102,27 @@ impl PauseDetector {
     }
 
     /// The deployment of the service, if it has stages in which it may wait.
-    async fn rollout(
+    async fn staged_deployment(
         &mut self,
         clients: &Clients,
         logical_id: &str,
-        working: &ServiceInProgress,
+        service: &ServiceInProgress,
     ) -> Result<Option<ServiceDeployment>, Failure> {
-        if !self.staged.contains(&working.arn) {
+        if !self.staged.contains(&service.arn) {
             // The crash detector already reports that the service cannot be read.
-            let state = ecs::describe_service(&clients.ecs, &working.service).await;
+            let state = ecs::describe_service(&clients.ecs, &service.service).await;
             self.denied = state.as_ref().is_err_and(error::is_denied);
             if !state.is_ok_and(|state| state.has_stages) {
                 return Ok(None);
             }
-            self.staged.insert(working.arn.clone());
+            self.staged.insert(service.arn.clone());
             self.reported.remove(logical_id);
         }
-        deployment::newest_deployment(&clients.ecs, &working.service, working.since - SLACK).await
+        newest_deployment(&clients.ecs, &service.service, service.since - SLACK).await
     }
 
-    fn report(&mut self, logical_id: &str, rollout: &ServiceDeployment, say: &impl Fn(&str)) {
-        let Some(text) = description(rollout) else { return };
+    fn report(&mut self, logical_id: &str, deployment: &ServiceDeployment, say: &impl Fn(&str)) {
+        let Some(text) = description(deployment) else { return };
         if self.reported.get(logical_id) != Some(&text) {
             say(&format!("{logical_id}: {text}"));
             self.reported.insert(logical_id.to_owned(), text);
@@ -132,19 +131,19 @@ impl PauseDetector {
 }
 
 /// The stage of a deployment, in words for users.
-fn description(rollout: &ServiceDeployment) -> Option<String> {
-    if let Some(reason) = rollout.rollback_reason() {
+fn description(deployment: &ServiceDeployment) -> Option<String> {
+    if let Some(reason) = deployment.rollback_reason() {
         return Some(reason);
     }
-    let text = match rollout.stage.as_str() {
-        _ if rollout.is_rolled_back() => "ECS rolls the deployment back",
-        VERIFIABLE if rollout.hook.is_some() => "new tasks run, waiting for verification",
-        stage if rollout.hook.is_some() => {
+    let text = match deployment.stage.as_str() {
+        _ if deployment.is_rolled_back() => "ECS rolls the deployment back",
+        VERIFIABLE if deployment.hook.is_some() => "new tasks run, waiting for verification",
+        stage if deployment.hook.is_some() => {
             return Some(format!("waits at {stage} for another approval: this tool only verifies at {VERIFIABLE}"));
         }
         "PRE_SCALE_UP" | "SCALE_UP" => "new tasks start beside the old ones",
         "POST_SCALE_UP" | "TEST_TRAFFIC_SHIFT" | VERIFIABLE => "new tasks run, without production traffic",
-        "PRE_PRODUCTION_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT" => match rollout.share {
+        "PRE_PRODUCTION_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT" => match deployment.share {
             Some(share) if share > 0.0 => return Some(format!("{share:.0} percent of production traffic")),
             _ => "traffic shifts to the new tasks",
         },
@@ -165,7 +164,7 @@ mod tests {
     fn every_stage_is_described_for_users() {
         let staged =
             |stage: &str, share| ServiceDeployment { stage: stage.to_owned(), share, ..ServiceDeployment::default() };
-        for (rollout, expected) in [
+        for (deployment, expected) in [
             (staged("SCALE_UP", Some(0.0)), "new tasks start beside the old ones"),
             (staged("TEST_TRAFFIC_SHIFT", Some(0.0)), "new tasks run, without production traffic"),
             (staged("PRODUCTION_TRAFFIC_SHIFT", Some(10.0)), "10 percent of production traffic"),
@@ -173,7 +172,7 @@ mod tests {
             (staged("BAKE_TIME", Some(100.0)), "all production traffic; bake time, the old tasks stay available"),
             (staged("CLEAN_UP", Some(100.0)), "the old tasks stop"),
         ] {
-            assert_eq!(description(&rollout).as_deref(), Some(expected));
+            assert_eq!(description(&deployment).as_deref(), Some(expected));
         }
         assert_eq!(description(&staged("RECONCILE_SERVICE", None)), None);
     }
@@ -190,7 +189,7 @@ mod tests {
         let expected = "ECS rolled the deployment back: Service deployment rolled back because an alarm went off; alarms \
                         went off: rest-api-5xx";
         assert_eq!(description(&back).as_deref(), Some(expected));
-        let silent = ServiceDeployment { reason: None, alarms: Vec::new(), ..back };
-        assert_eq!(description(&silent).as_deref(), Some("ECS rolls the deployment back"));
+        let without_reason = ServiceDeployment { reason: None, alarms: Vec::new(), ..back };
+        assert_eq!(description(&without_reason).as_deref(), Some("ECS rolls the deployment back"));
     }
 }

@@ -177,6 +177,9 @@ fn a_rollback_that_failed_names_what_holds_it_and_what_began_it() {
     let error = looked_back("UPDATE_ROLLBACK_FAILED", &said, |world| world);
     assert_eq!(error["resource"], "Service (AWS::ECS::Service)");
     assert_eq!(error["reason"], "the old image is gone");
-    assert_eq!(error["notes"], json!(["the update that was rolled back had failed at Queue (AWS::SQS::Queue): a bad name"]));
+    assert_eq!(
+        error["notes"],
+        json!(["the update that was rolled back had failed at Queue (AWS::SQS::Queue): a bad name"])
+    );
     assert!(error["hint"].as_str().unwrap().ends_with(": here --skip Service"), "{error}");
 }

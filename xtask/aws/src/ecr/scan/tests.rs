@@ -56,10 +56,10 @@ async fn all_pages_are_read_and_the_worst_stands_first() {
         });
     let client = mock_client!(aws_sdk_ecr, RuleMode::MatchAny, [&first, &second]);
     let Scan::Findings(found) = findings(&client, "rest-api", "sha256:1").await.unwrap() else { panic!("it is done") };
-    let told: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.severity, one.package.as_deref())).collect();
+    let names: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.severity, one.package.as_deref())).collect();
     let zlib = Some("zlib");
     assert_eq!(
-        told,
+        names,
         [
             ("CVE-2026-2", Severity::Critical, zlib),
             ("CVE-2026-1", Severity::Medium, Some("openssl")),
@@ -81,11 +81,11 @@ async fn a_scan_without_a_result_says_why() {
     let cases = [
         (ScanStatus::InProgress, "", Scan::Pending),
         (ScanStatus::UnsupportedImage, "", Scan::Unsupported("UNSUPPORTED_IMAGE".to_owned())),
-        // What basic scanning says of an image without an operating system.
+        // Basic scanning of an image without an operating system.
         (ScanStatus::Failed, "UnsupportedImageError: no package manager", {
             Scan::Unsupported("UnsupportedImageError: no package manager".to_owned())
         }),
-        // Everything else is no result, whatever ECR comes to say.
+        // Any other failure is no result.
         (ScanStatus::Failed, "ScannerError: try later", Scan::Failed("FAILED: ScannerError: try later".to_owned())),
         (ScanStatus::Failed, "", Scan::Failed("FAILED".to_owned())),
         (ScanStatus::LimitExceeded, "", Scan::Failed("LIMIT_EXCEEDED".to_owned())),

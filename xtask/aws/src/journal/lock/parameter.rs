@@ -17,7 +17,7 @@ use super::LIFETIME;
 use crate::error::{failure, is_missing};
 use crate::journal::{lock_name, now};
 
-/// The id where a lock cannot be read.
+/// The id of the holder if a lock cannot be parsed.
 const UNKNOWN: &str = "unknown";
 
 /// A run of the tool that holds the lock.
@@ -119,7 +119,7 @@ impl Held {
         Self {
             holder: holder.unwrap_or_else(|| Holder {
                 id: UNKNOWN.to_owned(),
-                by: "somebody unknown".to_owned(),
+                by: "an unknown caller".to_owned(),
                 doing: "a command".to_owned(),
                 commit: None,
                 run: None,

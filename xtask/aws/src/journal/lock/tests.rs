@@ -86,7 +86,7 @@ impl Parameters {
         i64::try_from(self.versions.len()).unwrap()
     }
 
-    /// The id of the holder, where there is one.
+    /// The id of the holder, if there is one.
     fn held_by(&self) -> Option<String> {
         let holder: Holder = serde_json::from_str(self.versions.last()?).unwrap();
         Some(holder.id().to_owned())
@@ -173,10 +173,10 @@ async fn a_holder_that_only_seems_dead_keeps_the_lock() {
 #[tokio::test(start_paused = true)]
 async fn a_process_that_was_killed_on_this_machine_does_not_block_the_next_run() {
     let mine = serde_json::to_value(holder("killed")).unwrap();
-    let mut gone = mine.as_object().unwrap().clone();
-    gone.insert("process".to_owned(), u32::MAX.into());
+    let mut ended = mine.as_object().unwrap().clone();
+    ended.insert("process".to_owned(), u32::MAX.into());
     let stored = Stored::default();
-    stored.lock().unwrap().versions.push(serde_json::Value::Object(gone).to_string());
+    stored.lock().unwrap().versions.push(serde_json::Value::Object(ended).to_string());
     try_take(&Locks::default(), &stored, "me", false).await.unwrap();
 }
 
