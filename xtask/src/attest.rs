@@ -68,7 +68,9 @@ pub(crate) async fn of_environment(
 ) -> Result<Registry> {
     let host = image.host.as_str();
     let own = [named, environment.registry.as_deref()].contains(&Some(host))
-        || ecr::find(&clients.ecr, &image.repository).await?.is_some_and(|repository| repository.is_at(host));
+        || ecr::find_repository(&clients.ecr, &image.repository)
+            .await?
+            .is_some_and(|repository| repository.is_at(host));
     let credentials = if own {
         Some(credentials(context, environment, clients, host).await?)
     } else {

@@ -65,7 +65,7 @@ pub(crate) async fn observe(
     asked: &Asked,
 ) -> Result<There> {
     let (repository, provider, logging_role) = tokio::try_join!(
-        async { Ok(ecr::find(&clients.ecr, repository).await?.is_some()) },
+        async { Ok(ecr::find_repository(&clients.ecr, repository).await?.is_some()) },
         provider(clients, identity, environment),
         async { if asked.api_gateway_logs { logging_role(clients).await } else { Ok(None) } },
     )?;

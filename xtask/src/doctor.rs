@@ -173,7 +173,7 @@ fn stack(seen: &Observed, environment: &Environment) -> Result<String, Failure> 
     let name = &environment.stack;
     let status = seen.stack.as_ref().map(|stack| stack.status.as_str());
     let state = status.unwrap_or_default();
-    let held = seen.remembered.lock.as_ref().filter(|held| held.lives());
+    let held = seen.remembered.lock.as_ref().filter(|held| held.is_alive());
     let held = held.map(|held| format!("; held by {}", held.holder)).unwrap_or_default();
     match status::answer(status) {
         Answer::Create => Ok(format!("{name} will be created{held}")),

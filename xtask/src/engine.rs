@@ -26,7 +26,7 @@ use anyhow::Result;
 use aws::Clients;
 use aws::journal::lock::{self, Holder, Lock};
 use model::job;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Change;
 use model::reference::ImageReference;
 use model::report::Smoke;
@@ -251,6 +251,11 @@ impl<'a> Operation<'a> {
             return Err(plan_file::refusal(self.desired.environment, &moved).into());
         }
         let Some(Plan { proposal, cost, eta }) = self.plan(&settled, &phase).await? else {
+            if settled.stack.is_none() {
+                let message = "CloudFormation finds nothing to create";
+                let failure = Failure::new(Exit::Failed, FailureKind::ChangeSet, message);
+                return Err(failure.resource(format!("stack {}", self.stack_name())).into());
+            }
             phase.skipped(&format!("{} is already current", self.stack_name()));
             return self.stay(&settled).await;
         };
@@ -316,7 +321,7 @@ impl<'a> Operation<'a> {
         self.prove(stack, Duration::ZERO, None).await?;
         let recorded = is_recorded(observed, &self.desired.template);
         // A run that changes it right now records it.
-        let busy = observed.remembered.lock.as_ref().is_some_and(|held| held.lives());
+        let busy = observed.remembered.lock.as_ref().is_some_and(|held| held.is_alive());
         if !recorded && !busy {
             self.record(observed, stack, Change::None, 0.0).await?;
         }

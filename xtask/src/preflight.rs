@@ -105,7 +105,7 @@ pub(crate) async fn check<'a, T>(
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
-    if let Some(held) = seen.remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
+    if let Some(held) = seen.remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
     phase.done(&session.describe());

@@ -14,7 +14,7 @@ use crate::preflight::Ready;
 use crate::ui::{Phase, Ui};
 use aws::Clients;
 use aws::ecr;
-use aws::ecr::{Repository, Stored};
+use aws::ecr::{Repository, StoredImage};
 use image::artifact::Artifact;
 use image::docker::push;
 use image::docker::push::Pushed;
@@ -27,7 +27,7 @@ use model::reference::{Digest, ImageReference};
 pub(crate) struct Registry {
     pub(crate) repository: Option<Repository>,
     /// Of the image under the tag that was asked for.
-    pub(crate) stored: Option<Stored>,
+    pub(crate) stored: Option<StoredImage>,
 }
 
 /// An image that a stack can be given.
@@ -74,11 +74,11 @@ impl Known {
 /// What AWS says.
 pub(crate) async fn look(clients: &Clients, name: &str, tag: Option<&str>, known: Known) -> Result<Registry> {
     let client = &clients.ecr;
-    let stored = async { if let Some(tag) = tag { ecr::stored(client, name, tag).await } else { Ok(None) } };
+    let stored = async { if let Some(tag) = tag { ecr::find_image(client, name, tag).await } else { Ok(None) } };
     let repository = async {
         match known {
             Known::Repository(repository) => Ok(repository),
-            Known::Not => ecr::find(client, name).await,
+            Known::Not => ecr::find_repository(client, name).await,
         }
     };
     let (repository, stored) = tokio::try_join!(repository, stored)?;
@@ -231,7 +231,7 @@ async fn open(
             }
             None => {
                 let phase = ui.phase("registry");
-                let repository = ecr::create(client, name).await?;
+                let repository = ecr::create_repository(client, name).await?;
                 phase.done(&format!("repository {name} created: immutable tags, scanned on push"));
                 Ok(repository)
             }

@@ -113,7 +113,7 @@ impl Http {
 impl Client {
     /// As without a proxy and without a bundle.
     pub fn direct() -> Self {
-        Http::of(&BTreeMap::new()).unwrap().aws().unwrap()
+        Http::of(&BTreeMap::new()).and_then(|http| http.aws()).expect("an empty environment is valid")
     }
 }
 

@@ -1,5 +1,7 @@
 //! A CloudFormation stack as plain values: what it is, what happened to it, and what would change.
 
+pub mod texts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reference::ImageReference;
 use crate::template::CONTAINER_URI;
+use texts::{is_cancelled, is_summary};
 
 /// A stack that exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,18 +59,6 @@ impl Resource {
     pub fn exists(&self) -> bool {
         self.physical_id.is_some() && self.status != "DELETE_COMPLETE"
     }
-}
-
-/// A resource that stopped because another one failed: "Resource creation cancelled" and its like. Whoever else says
-/// "cancelled" may well be the cause.
-fn is_cancelled(reason: &str) -> bool {
-    let mut words = reason.split_whitespace().map(str::to_lowercase);
-    words.next().as_deref() == Some("resource") && words.nth(1).is_some_and(|word| word.starts_with("cancelled"))
-}
-
-/// What a stack says of itself when its resources say more.
-fn is_summary(reason: &str) -> bool {
-    reason.starts_with("The following resource(s) failed")
 }
 
 pub const STACK_TYPE: &str = "AWS::CloudFormation::Stack";

@@ -26,7 +26,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let proof = Proof { smoke_url: arguments.smoke_url.clone(), no_smoke: arguments.no_smoke, registry: None };
     let check = Check { context, environment, proof: &proof, wait: arguments.wait, engine: false, own_template: true };
     let there = image.clone();
-    let also = async |session: &Session<'_>, _: &_| ecr::has(&session.clients.ecr, &there).await;
+    let also = async |session: &Session<'_>, _: &_| ecr::has_image(&session.clients.ecr, &there).await;
     let (ready, has_image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let Ready { session, template, observed, .. } = &ready;
     let stack = observed.stack.as_ref();
@@ -63,8 +63,8 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let client = &session.clients.cloudformation;
     let mut set = None;
     if let (Some(id), Some(stack_id)) = (&plan.change_set, &plan.stack_id) {
-        match context.interrupt.or(change_set::state(client, stack_id, id)).await? {
-            change_set::State::Available { image } => {
+        match context.interrupt.or(change_set::availability(client, stack_id, id)).await? {
+            change_set::Availability::Available { image } => {
                 if image.as_deref() != Some(plan.image.as_str()) {
                     let other = image.unwrap_or_else(|| "no image that CloudFormation names".to_owned());
                     moved.push(format!("change set {id}: it is of {other}"));
@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
                     role: environment.execution_role.clone(),
                 });
             }
-            change_set::State::Gone(why) => moved.push(format!("change set {id}: {why}")),
+            change_set::Availability::Gone(why) => moved.push(format!("change set {id}: {why}")),
         }
     }
     if plan.change == Change::None && !current && !template.is_dynamic {

@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     let repository = &context.deployment.service.name;
     let compute = |settled: Option<&Stack>| bootstrap::parameters(environment, repository, settled, &there, &asked);
     let desired = Desired::new(&own, None, template, ParameterSource::Computed(&compute), observed.stack.as_ref());
-    let parts = bootstrap::parts(desired.parameters());
+    let parts = bootstrap::parts(&compute(observed.settled()));
     let conduct = Conduct::default();
     let mut operation = Operation {
         session: &session,

@@ -93,10 +93,10 @@ pub(super) async fn pin(
     dry_run: bool,
 ) -> Result<Pinned> {
     let (client, image) = (&clients.ecr, target.image);
-    let repository = ecr::find(client, &image.repository).await?;
+    let repository = ecr::find_repository(client, &image.repository).await?;
     let own = repository.as_ref().map(|repository| repository.image("any", None).host);
     if own.as_ref() == Some(&image.host) || (own.is_some() && registry == Some(image.host.as_str())) {
-        let stored = ecr::resolve(client, image).await?;
+        let stored = ecr::resolve_image(client, image).await?;
         let digest = &stored.digest;
         // Emulators may leave the manifest out.
         let config = stored.manifest().map(|manifest| target.check(manifest)).transpose()?.flatten();

@@ -53,7 +53,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     let Session { clients, identity, .. } = &session;
     let Observed { stack, remembered, .. } = observe(&clients, environment).await?;
     let wait = arguments.wait || arguments.dry_run;
-    if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
+    if let Some(held) = remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
     if arguments.images && !arguments.dry_run {
@@ -61,7 +61,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     }
     let mut removed = Vec::new();
     removed.extend(stack.as_ref().map(|stack| format!("stack {}", stack.name)));
-    if arguments.images && ecr::find(&clients.ecr, repository).await?.is_some() {
+    if arguments.images && ecr::find_repository(&clients.ecr, repository).await?.is_some() {
         removed.push(format!("repository {repository}"));
     }
     if arguments.images && removed.is_empty() && inputs::is_remembered(&clients.ssm, &environment.stack).await? {
@@ -101,7 +101,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
             ui.note(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }
         if arguments.images {
-            let deleted = ecr::delete(&clients.ecr, repository).await;
+            let deleted = ecr::delete_repository(&clients.ecr, repository).await;
             deleted.map_err(|error| match &stack {
                 Some(stack) => half_done(&stack.name, &error),
                 None => Failure::of(&error),

@@ -21,7 +21,7 @@ use crate::publish::Known;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::Clients;
-use aws::stack::types;
+use aws::stack;
 use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
 use model::outcome;
@@ -223,7 +223,8 @@ impl Place<'_> {
 /// The schemas of the types that change, and why some are missing.
 async fn schemas(clients: &Clients, comparison: &Comparison) -> (BTreeMap<String, Schema>, Option<String>) {
     let client = &clients.cloudformation;
-    let asked = comparison.types().into_iter().map(|kind| async move { (kind, types::schema(client, kind).await) });
+    let asked =
+        comparison.types().into_iter().map(|kind| async move { (kind, stack::resource_schema(client, kind).await) });
     let answers: Vec<_> = futures_util::stream::iter(asked).buffered(AT_ONCE).collect().await;
     let (mut schemas, mut unknown) = (BTreeMap::new(), None);
     for (kind, answer) in answers {

@@ -85,7 +85,7 @@ async fn scanned(clients: &Clients, stack: &Stack) -> Result<Option<Vec<Finding>
     let Some((image, digest)) = image.and_then(|image| Some((image.clone(), image.digest?))) else {
         return Err(format!("the image {uri} has no digest, so that its findings are not known"));
     };
-    match scan::scan(&clients.ecr, &image.repository, digest.as_str()).await {
+    match scan::findings(&clients.ecr, &image.repository, digest.as_str()).await {
         Ok(Scan::Findings(findings)) => Ok(Some(findings)),
         Ok(Scan::Unsupported(words)) => Err(format!("ECR cannot scan the image: {words}")),
         Ok(Scan::Failed(words)) => Err(format!("ECR's scan of the image has no result: {words}")),

@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
     let clients = &session.clients;
     let client = &clients.cloudformation;
     let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| missing(environment))?;
-    let (history, mark) = events::newest(client, &stack.id, arguments.limit).await?;
+    let (history, mark) = events::newest_events(client, &stack.id, arguments.limit).await?;
     if !arguments.follow {
         let lines: Vec<String> = history.iter().map(line).collect();
         ui.result(&lines.join("\n"));

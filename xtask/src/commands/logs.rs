@@ -14,7 +14,7 @@ use aws::Clients;
 use aws::logs as log;
 use aws::logs::Follower;
 use aws::stack;
-use aws::stack::evidence;
+use aws::stack::cause;
 use machine::http::jitter;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Line;
@@ -46,7 +46,7 @@ async fn show(arguments: &Logs, context: &Context, ui: &Ui) -> Result<()> {
     let stack = stack.ok_or_else(|| commands::events::missing(environment))?;
     let group = group(&clients, environment, &stack).await?;
     let begin = begin(arguments.since);
-    let mut lines = log::newest(&clients.logs, &group, begin, arguments.limit).await?;
+    let mut lines = log::newest_lines(&clients.logs, &group, begin, arguments.limit).await?;
     if !arguments.follow {
         if lines.is_empty() {
             ui.warn(&format!("{group} has no line that young; --since looks further back"));
@@ -91,7 +91,7 @@ async fn group(clients: &Clients, environment: &Environment, stack: &Stack) -> R
     if let Some(group) = stack.outputs.get(LOG_GROUP_NAME) {
         return Ok(group.clone());
     }
-    let groups = evidence::log_groups(clients, &stack.id).await?;
+    let groups = cause::log_groups(clients, &stack.id).await?;
     groups.into_iter().next().ok_or_else(|| {
         Failure::new(Exit::Failed, FailureKind::NoLogGroup, format!("stack {} has no log group", stack.name))
             .resource(&environment.template)

@@ -15,8 +15,7 @@ use crate::context::Context;
 use crate::retention;
 use crate::session::Session;
 use crate::ui::Ui;
-use aws::ecr::contents;
-use aws::ecr::contents::Listed;
+use aws::ecr::{self, ListedImage};
 use aws::journal::inputs;
 use aws::journal::lock::{Holder, Lock};
 use aws::{Clients, Identity};
@@ -94,7 +93,7 @@ async fn remove(
     neighbours: &[&Environment],
     name: &str,
     keep: usize,
-    (shown, locks): (&[Listed], &[Arc<Lock>]),
+    (shown, locks): (&[ListedImage], &[Arc<Lock>]),
     ui: &Ui,
 ) -> Result<()> {
     let phase = ui.phase("remove");
@@ -104,7 +103,7 @@ async fn remove(
     }
     let digests: Vec<String> =
         still.into_iter().filter(|image| shown.contains(image)).map(|image| image.digest).collect();
-    contents::remove(&clients.ecr, name, &digests).await?;
+    ecr::delete_images(&clients.ecr, name, &digests).await?;
     let unneeded = unneeded(clients, environment, keep).await?;
     inputs::sweep(&clients.ssm, &environment.stack, |hash| !unneeded.contains(hash)).await?;
     phase.done(&match digests.len() {
@@ -120,21 +119,22 @@ async fn stale(
     neighbours: &[&Environment],
     name: &str,
     keep: usize,
-) -> Result<(Vec<Listed>, usize)> {
+) -> Result<(Vec<ListedImage>, usize)> {
     let mut needed = BTreeSet::new();
     for other in neighbours {
         needed.extend(retention::images(clients, other, keep).await?);
     }
-    let images = contents::list(&clients.ecr, name).await?;
+    let images = ecr::list_images(&clients.ecr, name).await?;
     let all = images.len();
     Ok((unneeded_images(images, &needed, SystemTime::now() - AGE), all))
 }
 
 /// Those that are neither needed nor young. What is attached to an image stays with it, however old it is.
-fn unneeded_images(images: Vec<Listed>, needed: &BTreeSet<String>, old: SystemTime) -> Vec<Listed> {
-    let stays = |image: &&Listed| needed.contains(&image.digest) || image.pushed.is_none_or(|pushed| pushed >= old);
+fn unneeded_images(images: Vec<ListedImage>, needed: &BTreeSet<String>, old: SystemTime) -> Vec<ListedImage> {
+    let stays =
+        |image: &&ListedImage| needed.contains(&image.digest) || image.pushed.is_none_or(|pushed| pushed >= old);
     let kept: BTreeSet<String> = images.iter().filter(stays).map(|image| image.digest.clone()).collect();
-    let is_kept = |image: &Listed| {
+    let is_kept = |image: &ListedImage| {
         kept.contains(&image.digest) || image.subject.as_ref().is_some_and(|subject| kept.contains(subject))
     };
     images.into_iter().filter(|image| !is_kept(image)).collect()
@@ -144,7 +144,7 @@ fn unneeded_images(images: Vec<Listed>, needed: &BTreeSet<String>, old: SystemTi
 async fn unneeded(clients: &Clients, environment: &Environment, keep: usize) -> Result<BTreeSet<String>> {
     // Also those that are stored in part: nobody is at it who has the lock.
     let ((_, stored), needed) = tokio::try_join!(
-        inputs::stored(&clients.ssm, &environment.stack),
+        inputs::stored_hashes(&clients.ssm, &environment.stack),
         retention::inputs(clients, environment, keep)
     )?;
     Ok(stored.difference(&needed).cloned().collect())
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn what_is_attached_to_an_image_stays_and_goes_with_it() {
         let now = SystemTime::now();
-        let image = |digest: &str, age: Duration, subject: Option<&str>| Listed {
+        let image = |digest: &str, age: Duration, subject: Option<&str>| ListedImage {
             digest: digest.to_owned(),
             pushed: Some(now - age),
             size: 1,

@@ -11,7 +11,7 @@ use crate::preflight;
 use crate::preflight::Check;
 use crate::session::Session;
 use crate::ui::Ui;
-use aws::journal::record;
+use aws::journal;
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
@@ -26,7 +26,8 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let check =
         Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: false };
-    let also = async |session: &Session<'_>, _: &_| record::list(&session.clients.ssm, &environment.stack).await;
+    let also =
+        async |session: &Session<'_>, _: &_| journal::list_releases(&session.clients.ssm, &environment.stack).await;
     let (ready, records) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     let target = choose(&records, arguments.release, ready.observed.stack.as_ref(), environment)?.clone();
     let (image, template, inputs) =

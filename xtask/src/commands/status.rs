@@ -6,8 +6,8 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::session::Session;
 use crate::ui::Ui;
+use aws::journal;
 use aws::journal::inputs;
-use aws::journal::record;
 use model::history;
 use model::record::{Outcome, Record};
 use model::report::Release;
@@ -23,8 +23,8 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let Session { clients, identity, .. } = &session;
     let (seen, records, (inputs, _)) = tokio::try_join!(
         observe(&clients, environment),
-        record::list(&clients.ssm, &environment.stack),
-        inputs::stored(&clients.ssm, &environment.stack)
+        journal::list_releases(&clients.ssm, &environment.stack),
+        inputs::stored_hashes(&clients.ssm, &environment.stack)
     )?;
     let mut lines = vec![
         ("environment", environment.name.clone()),
@@ -44,7 +44,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         }
     }
     if let Some(held) = &seen.remembered.lock {
-        let dead = if held.lives() { "" } else { " (dead)" };
+        let dead = if held.is_alive() { "" } else { " (dead)" };
         lines.push(("locked by", format!("{}{dead}", held.holder)));
         ui.note(|report| report.locked_by = Some(held.holder.to_string()));
     }

@@ -14,12 +14,12 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
     let clients = &session.clients;
-    let Some(held) = lock::look(&clients.ssm, &environment.stack).await? else {
+    let Some(held) = lock::current(&clients.ssm, &environment.stack).await? else {
         ui.result("nobody holds it");
         return Ok(());
     };
     let seconds = held.age().as_secs();
-    let lives = held.lives();
+    let lives = held.is_alive();
     let state = if lives { "it seems to be at work" } else { "it seems to be dead" };
     ui.line(&format!("held by {}, last heard of {seconds} s ago; {state}", held.holder));
     if !ui.confirm(&format!("Take the lock of stack {} away?", environment.stack)).await? {

@@ -87,7 +87,7 @@ async fn judged(session: &Session<'_>, used: &Use) -> Found {
     let signed = session.clients.signed.in_region(region);
     match signed.json(call, &json!({"CertificateArn": arn})).await {
         Ok(answer) => state(used, &answer["Certificate"], OffsetDateTime::now_utc().unix_timestamp() as f64, request),
-        Err(failure) if aws::code(&failure) == "ResourceNotFoundException" => {
+        Err(failure) if aws::is_missing(&failure) => {
             Found::lacking(format!("there is no {arn}"), format!("{whom} would use it"), request)
         }
         Err(failure) => Found::unknown(&failure),

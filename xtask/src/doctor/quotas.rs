@@ -78,7 +78,7 @@ async fn quota_of(session: &Session<'_>, quota: &Quota) -> Result<(f64, Value), 
     let input = json!({"ServiceCode": quota.service, "QuotaCode": quota.code});
     let call = |action| Call { service: &SERVICE_QUOTAS, action, resource: &resource };
     let answer = match session.clients.signed.json(call("servicequotas:GetServiceQuota"), &input).await {
-        Err(failure) if aws::error::code(&failure) == "NoSuchResourceException" => {
+        Err(failure) if aws::is_missing(&failure) => {
             session.clients.signed.json(call("servicequotas:GetAWSDefaultServiceQuota"), &input).await?
         }
         other => other?,

@@ -11,7 +11,7 @@ use model::outcome::Failure;
 /// What AWS says.
 pub(super) async fn look(session: &Session<'_>) -> Result<Option<Found>, Failure> {
     let name = &session.context.deployment.service.name;
-    let found = ecr::find(&session.clients.ecr, name).await.map_err(|error| Failure::of(&error))?;
+    let found = ecr::find_repository(&session.clients.ecr, name).await.map_err(|error| Failure::of(&error))?;
     Ok(found.filter(|repository| !repository.immutable).map(|_| {
         Found::Note(
             format!("tags of {name} can be moved: a tag that names sources or an image may come to mean another one"),

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use secrecy::{ExposeSecret, SecretString};
 
-use aws::github_token::Source;
+use aws::github_token::TokenSource;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Check;
 use model::trust::{Claims, Finding, Findings, Trust};
@@ -31,7 +31,7 @@ pub(crate) async fn find(path: Option<&Path>, vars: &BTreeMap<String, String>) -
     if let Some(path) = path {
         return Ok(Token::Given(read(path)?));
     }
-    let Some(source) = Source::of(vars) else { return Ok(Token::Absent) };
+    let Some(source) = TokenSource::of(vars) else { return Ok(Token::Absent) };
     let token = source.token().await;
     let read = |token: SecretString| Claims::read(token.expose_secret()).map_err(str::to_owned);
     Ok(Token::Own(token.and_then(read)))

@@ -113,7 +113,7 @@ impl Candidate<'_> {
     async fn scan(&self, client: &Client, digest: &Digest, phase: &Phase<'_>) -> Result<Scan> {
         let begun = Instant::now();
         loop {
-            let scan = scan::scan(client, &self.image.repository, digest.as_str()).await?;
+            let scan = scan::findings(client, &self.image.repository, digest.as_str()).await?;
             let timeout = match scan {
                 Scan::Pending => TIMEOUT,
                 // Of an image that was pushed a moment ago, the scan need not have begun.

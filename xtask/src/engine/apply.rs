@@ -7,7 +7,7 @@ use aws::stack::follow::{Followed, Following};
 use aws::stack::{self, NotBegun, Watch, change_set};
 use config::deployment::Environment;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::stack::Stack;
+use model::stack::{Stack, texts};
 use model::status::{self, Answer, Ending};
 
 use super::Operation;
@@ -228,7 +228,9 @@ async fn after_loss(
     if watched.followed.began {
         return Ok(watched);
     }
-    if let Ok(change_set::State::Available { .. }) = change_set::state(client, &set.stack_id, &set.id).await {
+    if let Ok(change_set::Availability::Available { .. }) =
+        change_set::availability(client, &set.stack_id, &set.id).await
+    {
         ui.still_runs(None);
         proposal.abandon(client).await;
         return Err(failure.note("it was not executed: the change set still waited").into());
@@ -260,7 +262,9 @@ async fn after_refusal(
     let reason = failure.reason.clone().unwrap_or_default();
     match status::ending(&stack.status) {
         // An older failure may have left the same state: only new events, or the refusal's own words, tie it to this.
-        Some(ending) if ending != Ending::Done && (!events.is_empty() || reason.contains(&stack.status)) => {
+        Some(ending)
+            if ending != Ending::Done && (!events.is_empty() || texts::names_status(&reason, &stack.status)) =>
+        {
             let stack = Stack { status_reason: Some(reason), ..stack };
             Ok(Followed { ending, began: true, stack: Some(stack), events, evidence: Vec::new() }.into())
         }

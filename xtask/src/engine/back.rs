@@ -9,10 +9,10 @@ use super::record::left_by;
 use super::{Operation, ReleaseOptions};
 use aws::Clients;
 use aws::ecr;
+use aws::journal;
 use aws::journal::inputs;
 use aws::journal::inputs::Inputs;
 use aws::journal::lock::Lock;
-use aws::journal::record;
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::{Outcome, Record};
@@ -30,8 +30,8 @@ pub(crate) async fn fetch(
 ) -> Result<(ImageReference, Template, Inputs)> {
     let image: ImageReference = record.image.parse().map_err(anyhow::Error::new)?;
     let (has, inputs) = tokio::try_join!(
-        ecr::has(&clients.ecr, &image),
-        inputs::read(&clients.ssm, &environment.stack, &record.inputs)
+        ecr::has_image(&clients.ecr, &image),
+        inputs::read_inputs(&clients.ssm, &environment.stack, &record.inputs)
     )?;
     if has == Some(false) {
         return Err(Failure::new(Exit::Failed, FailureKind::NoImage, "the release's image is gone")
@@ -55,7 +55,7 @@ impl Operation<'_> {
         if release.keep_failed || release.back_to.is_some() || !unproved || observed.settled().is_none() {
             return None;
         }
-        match record::list(&self.clients().ssm, self.stack_name()).await {
+        match journal::list_releases(&self.clients().ssm, self.stack_name()).await {
             Ok(records) => history::running(&records, observed.stack.as_ref().into()).cloned(),
             Err(error) => {
                 self.ui().warn(&format!("what ran before is not known: {:#}", Failure::of(&error)));

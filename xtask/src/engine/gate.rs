@@ -8,7 +8,7 @@ use time::macros::format_description;
 
 use aws::Clients;
 use aws::ecs::deployment;
-use aws::ecs::deployment::Word;
+use aws::ecs::deployment::HookAction;
 use aws::stack::cause::Cause;
 use aws::stack::follow::{Followed, Following, Watched};
 use aws::stack::pause::Pause;
@@ -119,12 +119,12 @@ impl<'a> Gate<'a> {
         let word = match self.decide(pause, phase).await {
             Answer::Continue(why) => {
                 phase.line(&why);
-                Word::Continue
+                HookAction::Continue
             }
             Answer::Rollback(failure) => {
                 phase.line(&format!("{name} is taken back before any user sees it: {}", in_words(&failure)));
                 self.wrong = Some(*failure);
-                Word::Rollback
+                HookAction::Rollback
             }
             Answer::Leave(why) => return phase.line(&format!("{stays}: {why}")),
         };
@@ -139,9 +139,9 @@ impl<'a> Gate<'a> {
     }
 
     /// Gives the answer, again and again until ECS has taken or refused it, or the pause has ended by itself.
-    async fn send(&self, pause: &Pause, word: Word, phase: &Phase<'_>) -> Result<(), Failure> {
+    async fn send(&self, pause: &Pause, word: HookAction, phase: &Phase<'_>) -> Result<(), Failure> {
         loop {
-            let sent = deployment::answer(&self.clients.ecs, &pause.deployment, &pause.hook.id, word).await;
+            let sent = deployment::answer_hook(&self.clients.ecs, &pause.deployment, &pause.hook.id, word).await;
             let Err(failure) = sent else { return Ok(()) };
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             let is_over = pause.hook.expires.is_none_or(|expires| expires <= now);

@@ -53,7 +53,7 @@ impl Observed {
 pub(crate) async fn observe(clients: &Clients, environment: &Environment) -> Result<Observed> {
     let (stack, remembered) = tokio::try_join!(
         stack::describe(&clients.cloudformation, &environment.stack),
-        journal::look(&clients.ssm, &environment.stack)
+        journal::read_journal(&clients.ssm, &environment.stack)
     )?;
     Ok(Observed { stack, remembered, at: SystemTime::now() })
 }

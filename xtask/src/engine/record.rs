@@ -7,7 +7,6 @@ use super::observe::Observed;
 use aws::journal;
 use aws::journal::inputs;
 use aws::journal::inputs::Inputs;
-use aws::journal::record;
 use model::job::run_url;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Change;
@@ -33,9 +32,9 @@ impl Operation<'_> {
         let write = async {
             // First what a record points at.
             if !stored {
-                inputs::write(client, &stack.name, &inputs).await?;
+                inputs::write_inputs(client, &stack.name, &inputs).await?;
             }
-            record::write(client, &stack.name, &record).await
+            journal::record_release(client, &stack.name, &record).await
         };
         match self.session.context.interrupt.or(write).await {
             Ok(number) => {
@@ -78,7 +77,7 @@ impl Operation<'_> {
         let parts = [failure.resource.as_deref(), failure.reason.as_deref()];
         let cause: Vec<&str> = parts.into_iter().flatten().collect();
         let record = Record { cause: Some(cause.join(": ")), ..self.as_record(outcome, change, seconds, observed) };
-        let written = record::write(&self.clients().ssm, self.stack_name(), &record).await;
+        let written = journal::record_release(&self.clients().ssm, self.stack_name(), &record).await;
         match written.context("what became of the release could not be recorded") {
             Ok(number) => self.ui().note(|report| report.release = Some(number)),
             Err(error) => self.ui().warn(&format!("{:#}", Failure::of(&error))),

@@ -143,7 +143,7 @@ async fn earlier(session: &Session<'_>, environment: &Environment, stack: &Stack
     let failure = Failure::new(Exit::NeedsHuman, FailureKind::StackState, message)
         .console(diagnose::console(environment, &stack.id));
     match diagnose::earlier(&session.clients, stack).await {
-        Some(cause) => cause.onto(failure, None),
+        Some(cause) => cause.add_to(failure, None),
         None => failure
             .resource(format!("stack {}", stack.name))
             .reason(stack.status_reason.clone().unwrap_or_else(|| "an earlier operation failed".to_owned())),

@@ -69,10 +69,10 @@ fn a_credential_process_is_quoted_without_its_keys() {
     let ended = sandbox.with("AWS_PROFILE", "work").with("PATH", "/bin:/usr/bin").run(&["status", "--json"]);
     assert_eq!(ended.code, 3);
     let error = error(&ended);
-    assert_eq!(error["message"], "the credential process sh gave no AWS credentials");
+    assert_eq!(error["message"], "the credential process sh returned no AWS credentials");
     let reason = error["reason"].as_str().unwrap();
     assert!(reason.contains("the vault is sealed, ***") && !reason.contains("AKIA"), "{reason}");
-    assert_eq!(error["hint"], "see what it says by itself: aws configure export-credentials --profile work");
+    assert_eq!(error["hint"], "run it on its own to see its error: aws configure export-credentials --profile work");
 }
 
 #[test]

@@ -193,7 +193,7 @@ pub async fn build(
     {
         match step {
             Ok(step) => output.take(step, report),
-            Err(CallError { reason, .. }) => return Err(output.failure(reference, reason).into()),
+            Err(error) => return Err(output.failure(reference, error).into()),
         }
     }
     let image = inspect(docker, reference)
@@ -231,14 +231,14 @@ impl Output {
         }
     }
 
-    fn failure(self, reference: &str, error: String) -> Failure {
+    fn failure(self, reference: &str, error: CallError) -> Failure {
         let skip = self.lines.len().saturating_sub(TAIL);
         let mut reason = self.lines[skip..].to_vec();
-        if reason.last() != Some(&error) {
-            reason.push(error);
+        if reason.last() != Some(&error.reason) {
+            reason.push(error.reason.clone());
         }
         let text = reason.join("\n");
-        let hint = if let Some(hint) = call::hint(&text) {
+        let hint = if let Some(hint) = (CallError { reason: text.clone(), ..error }).hint() {
             hint
         } else if text.contains("failed to do request") || text.contains("failed to resolve source metadata") {
             "the base image cannot be pulled (the build takes no registry login): pull it, or name another with --builder-image"

@@ -22,9 +22,9 @@ const NOTICEABLE: Duration = Duration::from_secs(10);
 /// Why the engine did not do what it was asked.
 #[derive(Debug)]
 pub(super) struct CallError {
-    status: Option<u16>,
-    /// The engine said nothing.
-    silent: bool,
+    pub(super) status: Option<u16>,
+    /// The engine did not answer in time.
+    pub(super) silent: bool,
     pub(super) reason: String,
 }
 
@@ -35,6 +35,11 @@ impl CallError {
             _ => None,
         };
         Self { status, silent: false, reason: explain(error) }
+    }
+
+    /// What the engine or the registry said, without a status.
+    pub(super) fn said(reason: String) -> Self {
+        Self { status: None, silent: false, reason }
     }
 
     fn silent(limit: Duration) -> Self {
@@ -57,26 +62,28 @@ impl CallError {
         self.status == Some(409)
     }
 
+    /// What helps against a failure of the engine itself, whatever was asked.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        if self.silent {
+            Some("check the engine (docker info), and restart it if it does not answer: sudo systemctl restart docker")
+        } else {
+            is_disk_full(&self.reason).then_some(MAKE_ROOM)
+        }
+    }
+
     /// As a failure of what was asked, such as `cannot look up image api:1`.
     pub(super) fn failure(self, what: impl Display) -> Failure {
-        let hint = hint(&self.reason).unwrap_or("check the engine: docker info");
+        let hint = self.hint().unwrap_or("check the engine: docker info");
         Failure::new(Exit::Failed, FailureKind::Docker, what.to_string()).reason(self.reason).hint(hint)
     }
 }
 
-/// What helps against a failure of the engine itself, whatever was asked.
-pub(super) fn hint(reason: &str) -> Option<&'static str> {
+/// Whether the engine's words say that its disk is full.
+fn is_disk_full(reason: &str) -> bool {
     let lower = reason.to_lowercase();
-    if ["no space left on device", "disk quota exceeded", "not enough space on the disk"]
+    ["no space left on device", "disk quota exceeded", "not enough space on the disk"]
         .iter()
         .any(|words| lower.contains(words))
-    {
-        Some(MAKE_ROOM)
-    } else if lower.contains("the engine did not answer within") || lower.contains("the engine printed no output") {
-        Some("check the engine (docker info), and restart it if it does not answer: sudo systemctl restart docker")
-    } else {
-        None
-    }
 }
 
 /// How to make room on the engine's disk.

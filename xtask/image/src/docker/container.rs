@@ -103,8 +103,8 @@ pub struct OtherContainer {
 pub enum StartError {
     #[error("port {port} on 127.0.0.1 is not available: {reason}")]
     PortTaken { port: u16, reason: String },
-    #[error("{0}")]
-    Engine(String),
+    #[error("{reason}")]
+    Engine { reason: String, hint: Option<&'static str> },
 }
 
 impl StartError {
@@ -112,7 +112,7 @@ impl StartError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::PortTaken { .. } => None,
-            Self::Engine(reason) => call::hint(reason),
+            Self::Engine { hint, .. } => *hint,
         }
     }
 }
@@ -161,9 +161,9 @@ pub async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
 /// # Errors
 /// A port that is in use, or whatever else the engine says.
 pub async fn start(docker: &Docker, id: &str, port: Option<u16>) -> Result<(), StartError> {
-    ask(CHANGE, docker.start_container(id, None)).await.map_err(|CallError { reason, .. }| match port {
-        Some(port) if is_taken(port, &reason) => StartError::PortTaken { port, reason },
-        _ => StartError::Engine(reason),
+    ask(CHANGE, docker.start_container(id, None)).await.map_err(|error| match port {
+        Some(port) if is_taken(port, &error.reason) => StartError::PortTaken { port, reason: error.reason },
+        _ => StartError::Engine { hint: error.hint(), reason: error.reason },
     })
 }
 

@@ -11,7 +11,7 @@ use bollard::models::PushImageInfo;
 use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
 use secrecy::ExposeSecret;
 
-use super::call::{self, CHANGE, LOOKUP, ask};
+use super::call::{self, CHANGE, CallError, LOOKUP, ask};
 use super::megabytes;
 use machine::http;
 use model::credentials::Credentials;
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What engine or registry said instead of doing it.
 #[derive(Debug)]
 struct Refused {
-    reason: String,
+    error: CallError,
     /// The engine has tried again already, several times.
     retried: bool,
 }
@@ -54,11 +54,11 @@ pub async fn push(
 ) -> Result<Pushed> {
     let tag = target.tag.as_deref().context("a push needs a tag")?;
     let options = TagImageOptionsBuilder::default().repo(&target.name()).tag(tag).build();
-    ask(CHANGE, docker.tag_image(source, Some(options))).await.map_err(|error| failure(target, error.reason))?;
+    ask(CHANGE, docker.tag_image(source, Some(options))).await.map_err(|error| failure(target, error))?;
     let attempt = || once(docker, target, tag, credentials, report);
-    let again = |refused: &Refused, _| report(Progress::Doing(&format!("trying again: {}", refused.reason)));
+    let again = |refused: &Refused, _| report(Progress::Doing(&format!("trying again: {}", refused.error.reason)));
     let pushed = attempt.retry(http::retries(TRIES, PAUSE)).when(Refused::may_pass).notify(again).await;
-    pushed.map_err(|refused| failure(target, refused.reason).into())
+    pushed.map_err(|refused| failure(target, refused.error).into())
 }
 
 /// One push.
@@ -79,12 +79,12 @@ async fn once(
     while let Some(info) = call::next(&mut stream, &format!("pushing {target}"), report).await {
         match info {
             Ok(info) => progress.take(&info, report),
-            Err(error) if error.is_silence() => return Err(Refused { reason: error.reason, retried: true }),
-            Err(error) => refused = refused.or(Some(error.reason)),
+            Err(error) if error.is_silence() => return Err(Refused { error, retried: true }),
+            Err(error) => refused = refused.or(Some(error)),
         }
     }
     match refused {
-        Some(reason) => Err(Refused { reason, retried: progress.retried }),
+        Some(error) => Err(Refused { error, retried: progress.retried }),
         None => Ok(progress.pushed()),
     }
 }
@@ -92,18 +92,18 @@ async fn once(
 impl Refused {
     /// Whether a try of ours may end better than the engine's own. Those of an engine that is not logged in cannot.
     fn may_pass(&self) -> bool {
-        let in_vain = self.reason.to_lowercase().contains("authentication required");
-        (in_vain || !self.retried) && may_pass(&self.reason)
+        let in_vain = self.error.reason.to_lowercase().contains("authentication required");
+        (in_vain || !self.retried) && may_pass(&self.error)
     }
 }
 
 /// Whether another try may end better. An engine whose first question was turned away does not log in, and then says
 /// `unauthorized`, whatever the credentials are.
-fn may_pass(reason: &str) -> bool {
-    let lower = reason.to_lowercase();
+fn may_pass(error: &CallError) -> bool {
+    let lower = error.reason.to_lowercase();
     let lasting =
         ["denied", "no basic auth", "immutable", "already exists", "not found", "does not exist", "name unknown"];
-    !lasting.iter().any(|words| lower.contains(words)) && !names_expiry(reason) && call::hint(reason).is_none()
+    !lasting.iter().any(|words| lower.contains(words)) && !names_expiry(&error.reason) && error.hint().is_none()
 }
 
 /// Asks the registry, through the engine, which digest `target` has.
@@ -114,15 +114,17 @@ pub async fn digest(docker: &Docker, target: &ImageReference, credentials: &Cred
     let name = target.to_string();
     let attempt = || async {
         let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials)));
-        let refused = |reason| Refused { reason: format!("its digest cannot be read: {reason}"), retried: false };
-        ask(LOOKUP, asked).await.map_err(|error| refused(error.reason))
+        ask(LOOKUP, asked).await.map_err(|error| {
+            let reason = format!("its digest cannot be read: {}", error.reason);
+            Refused { error: CallError { reason, ..error }, retried: false }
+        })
     };
     let inspected = attempt.retry(http::retries(TRIES, PAUSE)).when(Refused::may_pass).await;
-    let inspected = inspected.map_err(|refused| failure(target, refused.reason))?;
+    let inspected = inspected.map_err(|refused| failure(target, refused.error))?;
     let digest = inspected.descriptor.digest.unwrap_or_default();
-    digest
-        .parse()
-        .map_err(|reason| failure(target, format!("the registry answered digest {digest:?}: {reason}")).into())
+    digest.parse().map_err(|reason| {
+        failure(target, CallError::said(format!("the registry answered digest {digest:?}: {reason}"))).into()
+    })
 }
 
 fn docker_credentials(target: &ImageReference, credentials: &Credentials) -> DockerCredentials {
@@ -153,12 +155,12 @@ fn names_expiry(reason: &str) -> bool {
     lower.contains("expired") && lower.contains("token")
 }
 
-fn failure(target: &ImageReference, reason: String) -> Failure {
-    let lower = reason.to_lowercase();
+fn failure(target: &ImageReference, error: CallError) -> Failure {
+    let lower = error.reason.to_lowercase();
     let denied = ["unauthorized", "denied", "no basic auth", "authentication", "401", "403"];
-    let hint = if let Some(hint) = call::hint(&reason) {
+    let hint = if let Some(hint) = error.hint() {
         hint
-    } else if names_expiry(&reason) {
+    } else if names_expiry(&error.reason) {
         "the registry refuses a new token, too: check the clocks of this machine and of the engine's"
     } else if denied.iter().any(|word| lower.contains(word)) {
         "the registry refused the credentials: check who may push there (ecr:PutImage and the upload actions on AWS)"
@@ -170,7 +172,7 @@ fn failure(target: &ImageReference, reason: String) -> Failure {
     };
     Failure::new(Exit::Failed, FailureKind::Push, "the registry did not take the image")
         .resource(target.to_string())
-        .reason(reason)
+        .reason(error.reason)
         .hint(hint)
 }
 
@@ -226,26 +228,27 @@ mod tests {
 
     #[test]
     fn what_a_registry_means_is_not_tried_again() {
+        let said = |reason: &str| CallError::said(reason.to_owned());
         for reason in [
             "denied: not authorized to perform: ecr:InitiateLayerUpload",
             "no basic auth credentials",
             "tag invalid: the image tag already exists and the repository is immutable",
             "name unknown: the repository does not exist",
         ] {
-            assert!(!may_pass(reason), "{reason}");
+            assert!(!may_pass(&said(reason)), "{reason}");
         }
-        let refused = |reason: &str, retried| Refused { reason: reason.to_owned(), retried };
+        let refused = |reason: &str, retried| Refused { error: said(reason), retried };
         assert!(!refused("toomanyrequests: Rate exceeded", true).may_pass(), "the engine has tried often enough");
         assert!(refused("unauthorized: authentication required", true).may_pass(), "it was not logged in");
         let expired = "denied: Your authorization token has expired. Reauthenticate and try again.";
         for (reason, words) in [(expired, true), ("unauthorized: The token has expired", true), ("denied", false)] {
             let target = ImageReference::tagged("r.example", "api", "1");
-            let error = failure(&target, reason.to_owned()).into();
-            assert_eq!((is_expired(&error), may_pass(reason)), (words, false), "{reason}");
+            let error = failure(&target, said(reason)).into();
+            assert_eq!((is_expired(&error), may_pass(&said(reason))), (words, false), "{reason}");
         }
-        assert!(!may_pass("write /var/lib/docker/tmp/x: no space left on device"));
+        assert!(!may_pass(&said("write /var/lib/docker/tmp/x: no space left on device")));
         for reason in ["toomanyrequests: Rate exceeded", "received unexpected HTTP status: 500", "EOF"] {
-            assert!(may_pass(reason), "{reason}");
+            assert!(may_pass(&said(reason)), "{reason}");
         }
     }
 }

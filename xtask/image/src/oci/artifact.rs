@@ -60,9 +60,10 @@ impl Registry {
     /// # Errors
     /// An image that the registry does not have, a tag that names something else, or what the registry says.
     pub async fn attach(&self, subject: &Digest, documents: Vec<Document>) -> Result<usize, Failure> {
-        let image = self.manifest(subject.as_str()).await?.ok_or_else(|| {
-            self.failure("does not have the image", &self.url(&format!("manifests/{subject}")), "HTTP 404")
-        })?;
+        let image = self
+            .manifest(subject.as_str())
+            .await?
+            .ok_or_else(|| self.not_found("does not have the image", &self.url(&format!("manifests/{subject}"))))?;
         let (mut new, mut attached, mut listed) = (0, Vec::new(), true);
         for Document { kind, tag, bytes } in documents {
             if let Some(there) = self.manifest(&tag).await? {
@@ -89,8 +90,7 @@ impl Registry {
                 Put::Taken => {}
             }
             let there = self.manifest(&tag).await?;
-            let there =
-                there.ok_or_else(|| self.failure("lost what it has just taken", &self.url(&tag), "HTTP 404"))?;
+            let there = there.ok_or_else(|| self.not_found("lost what it has just taken", &self.url(&tag)))?;
             attached.push(self.about(subject, kind, &tag, &there.bytes, there.descriptor)?);
         }
         if new > 0 && !listed {

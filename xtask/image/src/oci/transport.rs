@@ -203,14 +203,19 @@ impl Registry {
         let answer = self.client.send(request).await.map_err(|lost| fail(&lost.to_string()))?;
         let status = answer.status();
         if !status.is_success() {
-            return Err(fail(&format!("whoever gives tokens answers {status}")));
+            let reason = format!("whoever gives tokens answers {status}");
+            return Err(failure("does not let anybody in", plainly(realm), Some(status.as_u16()), reason));
         }
         let token: Token = answer.json().await.map_err(|_| fail("the token cannot be read"))?;
         token.header().ok_or_else(|| fail("the answer has no token"))
     }
 
     pub(super) fn failure(&self, what: &str, url: &str, reason: &str) -> Failure {
-        failure(what, plainly(url), reason.to_owned())
+        failure(what, plainly(url), None, reason.to_owned())
+    }
+
+    pub(super) fn not_found(&self, what: &str, url: &str) -> Failure {
+        failure(what, plainly(url), Some(404), "HTTP 404".to_owned())
     }
 }
 
@@ -240,7 +245,8 @@ impl Answer {
         if self.status == status || (status == 201 && self.status == 200) {
             return Ok(self);
         }
-        Err(failure(otherwise, plainly(url), format!("HTTP {}: {}", self.status, self.said())))
+        let reason = format!("HTTP {}: {}", self.status, self.said());
+        Err(failure(otherwise, plainly(url), Some(self.status), reason))
     }
 
     /// The registry's own words, or the first of whatever has answered.
@@ -261,14 +267,18 @@ fn plainly(url: &str) -> String {
     url.split('?').next().unwrap_or_default().to_owned()
 }
 
-fn failure(what: &str, resource: String, reason: String) -> Failure {
-    let lower = reason.to_lowercase();
-    let hint = if lower.contains("401") || lower.contains("403") || lower.contains("denied") {
-        "the registry refused the credentials: check who may push there (ecr:PutImage and the upload actions on AWS)"
-    } else if lower.starts_with("http 4") {
-        "correct what the registry names, then repeat the command"
-    } else {
-        "check that this machine reaches the registry over HTTPS, or over HTTP on its loopback; then repeat the command"
+fn failure(what: &str, resource: String, status: Option<u16>, reason: String) -> Failure {
+    // A registry may also deny access with another status.
+    let denied = matches!(status, Some(401 | 403)) || reason.to_lowercase().contains("denied");
+    let hint = match status {
+        _ if denied => {
+            "the registry refused the credentials: check who may push there (ecr:PutImage and the upload actions on AWS)"
+        }
+        Some(400..500) => "correct what the registry names, then repeat the command",
+        _ => {
+            "check that this machine reaches the registry over HTTPS, or over HTTP on its loopback; then repeat the \
+             command"
+        }
     };
     Failure::new(Exit::Failed, FailureKind::Registry, format!("the registry {what}"))
         .resource(resource)

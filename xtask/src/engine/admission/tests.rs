@@ -55,7 +55,7 @@ fn not_found() -> Rule {
 /// How an image fares; the findings as the result has them.
 async fn admitted(lines: &str, host: &str, rule: &Rule, allowed: &[&str]) -> (Result<(), Failure>, Option<usize>) {
     let context = context(lines);
-    let mut clients = Clients::modelled(mock_client!(aws_sdk_cloudformation, []));
+    let mut clients = Clients::with_cloudformation(mock_client!(aws_sdk_cloudformation, []));
     clients.ecr = mock_client!(aws_sdk_ecr, [rule]);
     let image = format!("{host}/rest-api@{DIGEST}").parse().unwrap();
     let environment = &context.deployment.environments["dev"];
@@ -123,7 +123,7 @@ async fn a_scan_that_goes_on_is_waited_for_but_not_for_ever() {
     let begun = Instant::now();
     let failure = admitted("protected = true", HOST, &rule, &[]).await.0.unwrap_err();
     assert_eq!((failure.exit, failure.message.as_str()), (Exit::Preflight, "the scan of the image takes too long"));
-    assert!((PATIENCE..PATIENCE * 2).contains(&begun.elapsed()));
+    assert!((TIMEOUT..TIMEOUT * 2).contains(&begun.elapsed()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,7 +188,7 @@ async fn an_image_without_a_digest_is_not_let_in_unseen() {
     let image = format!("{HOST}/rest-api:v1").parse().unwrap();
     let environment = &context.deployment.environments["dev"];
     let candidate = Candidate { environment, image: &image, registry: None, allowed: &[] };
-    let clients = Clients::modelled(mock_client!(aws_sdk_cloudformation, []));
+    let clients = Clients::with_cloudformation(mock_client!(aws_sdk_cloudformation, []));
     assert!(candidate.admit(&context, &clients, &Ui::silent()).await.is_err());
 }
 

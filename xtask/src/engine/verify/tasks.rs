@@ -84,7 +84,7 @@ mod tests {
             let task = aws_sdk_ecs::types::Task::builder().last_status("RUNNING").containers(container).build();
             DescribeTasksOutput::builder().tasks(task).build()
         });
-        let mut clients = Clients::modelled(mock_client!(aws_sdk_cloudformation, [&resources]));
+        let mut clients = Clients::with_cloudformation(mock_client!(aws_sdk_cloudformation, [&resources]));
         clients.ecs = mock_client!(aws_sdk_ecs, [&list, &describe]);
         let parameters = [("ContainerURI".to_owned(), image)].into();
         let stack = Stack { parameters, ..Stack::default() };

@@ -96,7 +96,7 @@ fn a_release_whose_lock_was_taken_away_at_once_changes_nothing() {
     fakes.world().journal.insert(LOCK.to_owned(), vec![lock_of("two")]);
     let ended = sandbox.end(tool);
     assert_eq!((ended.code, fakes.world().changes), (1, 0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the environment's lock was taken away"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the environment lock was lost"), "{}", ended.stderr);
     assert!(is_locked(&fakes), "it is somebody else's");
     assert!(fakes.world().proposed.is_none());
 }

@@ -177,6 +177,9 @@ fn a_failed_rollback_names_the_blocking_resource_and_the_first_cause() {
     let error = events_later("UPDATE_ROLLBACK_FAILED", &said, |world| world);
     assert_eq!(error["resource"], "Service (AWS::ECS::Service)");
     assert_eq!(error["reason"], "the old image is gone");
-    assert_eq!(error["notes"], json!(["what was rolled back had failed at Queue (AWS::SQS::Queue): a bad name"]));
+    assert_eq!(
+        error["notes"],
+        json!(["the update that was rolled back had failed at Queue (AWS::SQS::Queue): a bad name"])
+    );
     assert!(error["hint"].as_str().unwrap().ends_with(": here --skip Service"), "{error}");
 }

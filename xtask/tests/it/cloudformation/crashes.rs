@@ -201,7 +201,7 @@ fn a_rollback_by_ecs_is_reported_in_its_own_words() {
     let taken_back = Some(("Service deployment rolled back because an alarm went off", "rest-api-5xx"));
     let state = Service { taken_back, ..Service::default() };
     let after = deploy_json(service(&[failed], state, End::RolledBack, 1));
-    let expected = "the deployment was rolled back; ECS took the deployment back: Service deployment rolled back \
+    let expected = "the deployment was rolled back; ECS rolled the deployment back: Service deployment rolled back \
                     because an alarm went off; alarms went off: rest-api-5xx";
     assert_eq!(after.error()["reason"], expected, "{}", after.words());
 }

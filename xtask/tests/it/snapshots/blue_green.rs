@@ -59,7 +59,7 @@ fn a_verified_version_reaches_the_users() {
                 UPDATE_IN_PROGRESS           Service (AWS::ECS::Service)
                 UPDATE_IN_PROGRESS           Gateway (AWS::ApiGateway::RestApi)
                 UPDATE_IN_PROGRESS           rest-api-dev (AWS::CloudFormation::Stack)
-                Service: new tasks run, waiting for the proof
+                Service: new tasks run, waiting for verification
                 proved before users: http://127.0.0.1:[port]/live with X-Release-Proof runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
                 UPDATE_COMPLETE              Service (AWS::ECS::Service)
                 UPDATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
@@ -97,7 +97,7 @@ fn a_wrong_version_rolls_back_before_any_user_sees_it() {
                 UPDATE_IN_PROGRESS           Gateway (AWS::ApiGateway::RestApi)
                 UPDATE_IN_PROGRESS           rest-api-dev (AWS::CloudFormation::Stack)
                 UPDATE_IN_PROGRESS
-                Service: new tasks run, waiting for the proof
+                Service: new tasks run, waiting for verification
                 still served by sha256:6666666666666666666666666666666666666666666666666666666666666666
                 Service is taken back before any user sees it: the new tasks do not run the image that was deployed: the new tasks answer sha256:6666666666666666666666666666666666666666666666666666666666666666, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed
                 UPDATE_FAILED                Service (AWS::ECS::Service)  it was rolled back
@@ -152,8 +152,8 @@ fn a_follower_is_told_which_run_verifies() {
     assert_eq!((ended.code, fakes.world().staged.as_ref().unwrap().word.clone()), (0, None));
     assert_snapshot!(ended.stderr.lines().take(3).collect::<Vec<_>>().join("\n"), @r"
       stack     ...
-                Service: new tasks run, waiting for the proof
-                whoever released proves it; the same command once more takes that up
+                Service: new tasks run, waiting for verification
+                the command that deployed it verifies it; repeat that command to resume the verification
     ");
 }
 

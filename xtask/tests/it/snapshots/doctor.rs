@@ -210,7 +210,7 @@ fn a_job_on_github_asks_about_its_own_token() {
     runtime.block_on(server.reset());
     let refused = sandbox.run(&["doctor"]);
     assert_snapshot!(about(&refused, &["trust"]), @r"
-    ?? trust       could not be looked at: no token of this job: GitHub gives this job no token: it answers 404 Not Found
+    ?? trust       could not be looked at: no token of this job: GitHub issued no token for this job: it responded with 404 Not Found
     ");
     assert!(!refused.whole().contains("hush"), "{}", refused.whole());
 }

@@ -91,11 +91,11 @@ fn a_job_without_permissions_sees_which_are_missing() {
     let roleless = job(Sandbox::new());
     roleless.write("deploy.toml", &settings);
     let said = roleless.run(&["status", "dev"]).stderr;
-    assert!(said.contains("this job is told of no role") && said.contains("vars.AWS_ROLE_ARN"), "{said}");
+    assert!(said.contains("this job has no AWS role") && said.contains("vars.AWS_ROLE_ARN"), "{said}");
     let tokenless = job(Sandbox::new()).with("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/xtask/deploy");
     tokenless.write("deploy.toml", &settings);
     let said = tokenless.run(&["status", "dev"]).stderr;
-    assert!(said.contains("may not ask GitHub for a token") && said.contains("id-token: write"), "{said}");
+    assert!(said.contains("may not request a token from GitHub") && said.contains("id-token: write"), "{said}");
 }
 
 #[test]
