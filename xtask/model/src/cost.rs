@@ -1,4 +1,4 @@
-//! What a stack costs a month for being there, and how a release changes that.
+//! The fixed monthly cost of a stack, and how a release changes it.
 //!
 //! Pure. Only what is billed by the hour or the month is counted; traffic, storage and logs depend on use.
 
@@ -17,17 +17,17 @@ use charges::Charge;
 
 /// Changes below this are rounding.
 const CENT: f64 = 0.005;
-/// Resources that the line of text names before it says that there are more.
+/// How many resources the line of text names.
 const NAMED: usize = 3;
 
-/// The monthly price of a template with its parameters.
+/// The monthly cost of a template with its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// What costs something, by logical id.
     pub items: Vec<Item>,
-    /// What costs something that is not known.
+    /// Resources whose price is not known.
     pub unknown: Vec<Unknown>,
-    /// On what the prices rest.
+    /// Which prices these are, and what they leave out.
     pub basis: String,
 }
 
@@ -41,11 +41,15 @@ pub struct Item {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unknown {
+    /// The resource's name in the template.
     #[serde(rename = "resource")]
     pub logical_id: String,
+    /// CloudFormation's name for the kind of resource.
     #[serde(rename = "type")]
     pub resource_type: String,
+    /// Why its price is not known.
     pub reason: String,
 }
 
@@ -60,24 +64,36 @@ impl Estimate {
     }
 }
 
-/// What a change does to the monthly price. It serializes into the plan.
+/// What a change does to the monthly cost. It is part of the plan file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
+    /// What the stack costs now, in US dollars a month.
     pub before_usd: f64,
+    /// What it will cost, in US dollars a month.
     pub after_usd: f64,
+    /// How much more, in US dollars a month.
     pub difference_usd: f64,
-    /// What differs, the largest first.
+    /// What differs, the largest difference first.
     pub items: Vec<Changed>,
+    /// Resources whose price is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub unknown: Vec<Unknown>,
+    /// Which prices these are, and what they leave out.
     pub basis: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Changed {
+    /// The resource's name in the template.
     pub resource: String,
+    /// What is paid for.
     pub what: String,
+    /// What it costs now, in US dollars a month.
     pub before_usd: f64,
+    /// What it will cost, in US dollars a month.
     pub after_usd: f64,
 }
 
@@ -87,7 +103,7 @@ impl Changed {
     }
 }
 
-/// Works out what a stack of this template costs a month. What `parameters` leave out has the template's default.
+/// Estimates the monthly cost of a stack of this template. Parameters that are left out have the template's default.
 ///
 /// # Errors
 /// A template that is not YAML.
@@ -97,7 +113,7 @@ pub fn monthly(template_body: &str, parameters: &BTreeMap<String, String>, regio
     let uncertain = evaluated.uncertain.iter().map(|(logical_id, resource_type)| Unknown {
         logical_id: logical_id.clone(),
         resource_type: resource_type.clone(),
-        reason: "whether it exists is known at AWS alone".to_owned(),
+        reason: "whether it exists is only known at AWS".to_owned(),
     });
     let mut unknown: Vec<Unknown> = uncertain.collect();
     let mut items = Vec::new();
@@ -119,7 +135,7 @@ pub fn monthly(template_body: &str, parameters: &BTreeMap<String, String>, regio
     Ok(Estimate { items, unknown, basis })
 }
 
-/// Compares what runs with what shall run; `before` is `None` where there is no stack yet.
+/// Compares two estimates; `before` is `None` if there is no stack yet.
 pub fn difference(before: Option<&Estimate>, after: &Estimate) -> Difference {
     let of = |estimate: Option<&Estimate>, id: &str| estimate.and_then(|e| e.item(id)).map_or(0.0, |i| i.monthly_usd);
     let both = before.into_iter().chain([after]);
@@ -143,8 +159,8 @@ pub fn difference(before: Option<&Estimate>, after: &Estimate) -> Difference {
     }
 }
 
-/// What a stack costs more or less, if that can be worked out: templates and parameters, as they are (`None` for a new
-/// stack) and as they will be.
+/// How the monthly cost changes, if it can be estimated: from template and parameters before (`None` for a new stack) to
+/// those after.
 pub fn change(
     before: Option<(&str, &BTreeMap<String, String>)>,
     after: (&str, &BTreeMap<String, String>),
@@ -159,7 +175,7 @@ fn cents(usd: f64) -> f64 {
     (usd * 100.0).round() / 100.0
 }
 
-/// The one line that is shown before anybody consents.
+/// The one line that is shown before the confirmation.
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let approximate = if self.basis.contains("approximate") { "approximately" } else { "about" };

@@ -38,26 +38,34 @@ const SECRET: [&str; 13] = [
 
 /// A resource that is not as the template says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drift {
+    /// The resource's name in the template.
     pub resource: String,
+    /// CloudFormation's name for the kind of resource.
     #[serde(rename = "type")]
     pub resource_type: String,
-    /// Somebody has deleted it.
+    /// Whether it was deleted.
     pub deleted: bool,
+    /// The properties that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub properties: Vec<DriftedProperty>,
 }
 
 /// A property that is not as the template says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DriftedProperty {
+    /// Its path in the resource's properties.
     pub path: String,
-    /// `None` where it may be a secret. So is the next.
+    /// The value in the template. Absent where it may be a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
+    /// The value at AWS. Absent where it may be a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actual: Option<String>,
-    /// Why it is as it should be all the same; it does not count then.
+    /// Why the difference is expected, and does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known: Option<String>,
 }

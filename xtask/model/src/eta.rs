@@ -9,12 +9,19 @@ const NEWEST: usize = 10;
 
 /// What earlier releases of the same kind took.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Eta {
-    /// The median.
+    /// The median, in seconds.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub typical_seconds: f64,
+    /// The shortest, in seconds.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub shortest_seconds: f64,
+    /// The longest, in seconds.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub longest_seconds: f64,
-    /// How many it was learned from.
+    /// The number of releases it was learned from.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub releases: usize,
 }
 
