@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reference::ImageReference;
 use crate::template::CONTAINER_URI;
 
 /// A stack that exists.
@@ -30,7 +31,12 @@ impl Stack {
         self.parameters.keys().cloned().collect()
     }
 
-    /// The image that its parameters name.
+    /// The image that its parameters name; `None` also for a value that is no image reference.
+    pub fn image(&self) -> Option<ImageReference> {
+        self.container_uri()?.parse().ok()
+    }
+
+    /// The parameter of [`Stack::image`], unparsed.
     pub fn container_uri(&self) -> Option<&str> {
         self.parameters.get(CONTAINER_URI).map(String::as_str)
     }

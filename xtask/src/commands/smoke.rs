@@ -7,9 +7,10 @@ use url::Url;
 
 use crate::cli::Smoke;
 use crate::context::Context;
-use crate::proof::{Door, Manner};
+use crate::engine::verify;
+use crate::engine::verify::{Door, Manner};
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{preflight, proof};
 use aws::stack;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
@@ -35,25 +36,26 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
         (base, given, Door::Unknown)
     } else {
         let environment = context.environment(&arguments.target)?;
-        let (clients, _) = preflight::account(context, environment).await?;
+        let session = Session::open(context, environment, ui).await?;
+        let clients = session.clients;
         let stack = stack::describe(&clients.cloudformation, &environment.stack).await?.ok_or_else(|| {
             Failure::new(Exit::Failed, FailureKind::Stack, "there is nothing to prove")
                 .resource(format!("stack {}", environment.stack))
                 .reason("it does not exist")
                 .hint(format!("cargo xtask release {}", environment.name))
         })?;
-        context.report(|report| {
+        ui.note(|report| {
             report.environment = Some(environment.name.clone());
             report.stack = Some(stack.name.clone());
         });
         let runs = stack.container_uri().and_then(|uri| uri.parse::<ImageReference>().ok());
-        let base = proof::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
+        let base = verify::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
         let (clients, stack) = &*asked.insert((clients, stack));
         (base, given.or(runs.and_then(|image| image.digest)), Door::Stack(clients, stack))
     };
-    context.report(|report| report.digest = digest.as_ref().map(ToString::to_string));
+    ui.note(|report| report.digest = digest.as_ref().map(ToString::to_string));
     let manner = Manner { patience: PATIENCE, spacing: SPACING, exit: Exit::Failed, before: None };
-    proof::prove(context, base.clone(), door, digest, manner, ui).await?;
-    ui.result(&format!("{} is right", proof::shown(&base)));
+    verify::prove(context, base.clone(), door, digest, manner, ui).await?;
+    ui.result(&format!("{} is right", verify::shown(&base)));
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! What a delivery leaves in the journal.
+//! What an operation leaves in the journal.
 
 use anyhow::{Context as _, Result};
 
-use super::Delivery;
-use crate::rollout::Seen;
+use super::Operation;
+use super::observe::Observed;
 use aws::journal;
 use aws::journal::inputs;
 use aws::journal::inputs::Inputs;
@@ -14,19 +14,22 @@ use model::record::Change;
 use model::record::{Outcome, Record};
 use model::stack::Stack;
 
-impl Delivery<'_> {
+impl Operation<'_> {
     /// Records a release that one can go back to.
     ///
     /// # Errors
     /// What AWS says; the release itself is done then, and the next run records it.
-    pub(super) async fn record(&self, seen: &Seen, stack: &Stack, change: Change, seconds: f64) -> Result<()> {
-        let inputs = Inputs::of(stack, &self.wanted.template);
+    pub(super) async fn record(&self, observed: &Observed, stack: &Stack, change: Change, seconds: f64) -> Result<()> {
+        if self.release.is_none() {
+            return Ok(());
+        }
+        let inputs = Inputs::of(stack, &self.desired.template);
         let hash = inputs.hash();
-        let stored = seen.remembered.last.as_ref().is_some_and(|last| last.inputs == hash);
-        let mut record = self.as_record(Outcome::Succeeded, change, seconds);
+        let stored = observed.remembered.last.as_ref().is_some_and(|last| last.inputs == hash);
+        let mut record = self.as_record(Outcome::Succeeded, change, seconds, observed);
         record.inputs = hash;
         record.stack_updated.clone_from(&stack.updated);
-        let client = &self.ready.clients.ssm;
+        let client = &self.clients().ssm;
         let write = async {
             // First what a record points at.
             if !stored {
@@ -34,9 +37,9 @@ impl Delivery<'_> {
             }
             record::write(client, &stack.name, &record).await
         };
-        match self.context.interrupt.or(write).await {
+        match self.session.context.interrupt.or(write).await {
             Ok(number) => {
-                self.context.report(|report| report.release = Some(number));
+                self.ui().note(|report| report.release = Some(number));
                 Ok(())
             }
             Err(error) => {
@@ -62,41 +65,43 @@ impl Delivery<'_> {
         }
     }
 
-    /// What a failure leaves behind, for `status` and whoever comes next.
-    pub(super) async fn record_failure(&self, change: Change, seconds: f64, error: &anyhow::Error) {
-        let failure = Failure::of(error);
-        let Some(outcome) = left_by(&failure) else { return };
-        self.record_outcome(outcome, change, seconds, &failure).await;
-    }
-
     /// Records what became of a release that is not good. That this may fail too must not hide why.
-    pub(super) async fn record_outcome(&self, outcome: Outcome, change: Change, seconds: f64, failure: &Failure) {
+    pub(super) async fn record_failure(
+        &self,
+        change: Change,
+        seconds: f64,
+        observed: &Observed,
+        error: &anyhow::Error,
+    ) {
+        let failure = Failure::of(error);
+        let Some(outcome) = left_by(&failure).filter(|_| self.release.is_some()) else { return };
         let parts = [failure.resource.as_deref(), failure.reason.as_deref()];
         let cause: Vec<&str> = parts.into_iter().flatten().collect();
-        let record = Record { cause: Some(cause.join(": ")), ..self.as_record(outcome, change, seconds) };
-        let written = record::write(&self.ready.clients.ssm, &self.wanted.environment.stack, &record).await;
+        let record = Record { cause: Some(cause.join(": ")), ..self.as_record(outcome, change, seconds, observed) };
+        let written = record::write(&self.clients().ssm, self.stack_name(), &record).await;
         match written.context("what became of the release could not be recorded") {
-            Ok(number) => self.context.report(|report| report.release = Some(number)),
-            Err(error) => self.ui.warn(&format!("{:#}", Failure::of(&error))),
+            Ok(number) => self.ui().note(|report| report.release = Some(number)),
+            Err(error) => self.ui().warn(&format!("{:#}", Failure::of(&error))),
         }
     }
 
-    fn as_record(&self, outcome: Outcome, change: Change, seconds: f64) -> Record {
+    fn as_record(&self, outcome: Outcome, change: Change, seconds: f64, observed: &Observed) -> Record {
+        let (image, release) = (self.desired.image.as_ref(), self.release.as_ref());
         Record {
             number: 0,
             outcome,
             change,
-            image: self.wanted.image.to_string(),
+            image: image.map(ToString::to_string).unwrap_or_default(),
             inputs: String::new(),
-            commit: self.commit.clone(),
-            by: self.ready.identity.arn.clone(),
-            run: run_url(&self.context.vars),
+            commit: release.and_then(|release| release.commit.clone()),
+            by: self.session.identity.arn.clone(),
+            run: run_url(&self.session.context.vars),
             at: journal::now(),
             seconds: (seconds * 10.0).round() / 10.0,
             stack_updated: None,
-            back_to: self.back_to,
+            back_to: release.and_then(|release| release.back_to),
             cause: None,
-            took: self.ready.seen.remembered.last.as_ref().map(Record::learned).unwrap_or_default(),
+            took: observed.remembered.last.as_ref().map(Record::learned).unwrap_or_default(),
         }
     }
 }

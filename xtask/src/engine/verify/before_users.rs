@@ -16,7 +16,7 @@ use aws::Clients;
 use aws::signed::{Call, SECRETS_MANAGER};
 use aws::stack;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::reference::{Digest, ImageReference};
+use model::reference::Digest;
 use model::stack::Stack;
 use model::template::Gate;
 
@@ -51,7 +51,7 @@ pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Ph
     let public = callers.visitor.clone();
     callers.visitor = callers.visitor.with(&gate.header, secret);
     let service = &context.deployment.service;
-    let before = stack.container_uri().and_then(|image| image.parse::<ImageReference>().ok()?.digest);
+    let before = stack.image().and_then(|image| image.digest);
     let base = base.clone();
     let mut target = Target { base, service, digest: digest.clone(), before, spacing: SPACING, callers };
     let verdict = smoke::prove(&client, &target, patience(*expires), phase).await;

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::Delivery;
-use super::log::left_by;
-use crate::rollout;
-use crate::rollout::{Origin, Seen, Wanted};
+use super::desired::{Desired, ParameterSource};
+use super::observe::{Observed, observe};
+use super::record::left_by;
+use super::{Operation, ReleaseOptions};
 use aws::Clients;
 use aws::ecr;
 use aws::journal::inputs;
@@ -47,17 +47,18 @@ pub(crate) async fn fetch(
     Ok((image, template, inputs))
 }
 
-impl Delivery<'_> {
+impl Operation<'_> {
     /// The release that ran before and may be gone back to: a good one that nobody has changed since.
-    pub(super) async fn before(&self, seen: &Seen, failure: &Failure) -> Option<Record> {
+    pub(super) async fn before(&self, observed: &Observed, failure: &Failure) -> Option<Record> {
+        let release = self.release.as_ref()?;
         let unproved = left_by(failure) == Some(Outcome::Unproved);
-        if self.keep_failed || self.back_to.is_some() || !unproved || seen.settled().is_none() {
+        if release.keep_failed || release.back_to.is_some() || !unproved || observed.settled().is_none() {
             return None;
         }
-        match record::list(&self.ready.clients.ssm, &self.wanted.environment.stack).await {
-            Ok(records) => history::running(&records, seen.stack.as_ref().into()).cloned(),
+        match record::list(&self.clients().ssm, self.stack_name()).await {
+            Ok(records) => history::running(&records, observed.stack.as_ref().into()).cloned(),
             Err(error) => {
-                self.ui.warn(&format!("what ran before is not known: {:#}", Failure::of(&error)));
+                self.ui().warn(&format!("what ran before is not known: {:#}", Failure::of(&error)));
                 None
             }
         }
@@ -65,13 +66,13 @@ impl Delivery<'_> {
 
     /// Under the lock: goes back to `target`, and says how the command ends.
     pub(super) async fn take_back(&self, lock: &Lock, target: &Record, failed: Failure) -> anyhow::Error {
-        let (number, environment) = (target.number, &self.wanted.environment.name);
-        self.ui.warn(&format!("{failed}: going back to release {number}, as --keep-failed was not given"));
+        let (number, environment) = (target.number, &self.desired.environment.name);
+        self.ui().warn(&format!("{failed}: going back to release {number}, as --keep-failed was not given"));
         let mut said = (None, None);
         // What the command tells is about the release that was asked for.
-        self.context.report(|report| said = (report.smoke.take(), report.release));
+        self.ui().note(|report| said = (report.smoke.take(), report.release));
         let went = self.go_back(lock, target).await;
-        self.context.report(|report| (report.smoke, report.release) = said);
+        self.ui().note(|report| (report.smoke, report.release) = said);
         match went.as_ref().map_err(Failure::of) {
             Ok(()) => Failure { exit: Exit::RolledBack, ..failed }
                 .note(format!("release {number} serves again, and is proved"))
@@ -89,30 +90,30 @@ impl Delivery<'_> {
     }
 
     async fn go_back(&self, lock: &Lock, target: &Record) -> Result<()> {
-        let Self { context, ready, ui, .. } = self;
-        let environment = self.wanted.environment;
-        let (image, template, inputs) = context.interrupt.or(fetch(&ready.clients, target, environment)).await?;
-        let wanted = Wanted { environment, image, template, origin: Origin::Recorded(inputs.values()) };
-        let back = Delivery {
-            context,
-            ready,
-            wanted,
-            proof: self.proof,
+        let (environment, interrupt) = (self.desired.environment, &self.session.context.interrupt);
+        let Some(release) = &self.release else { anyhow::bail!("only a release can be gone back to") };
+        let (image, template, inputs) = interrupt.or(fetch(self.clients(), target, environment)).await?;
+        let phase = self.ui().phase("back");
+        let observed = interrupt.or(observe(self.clients(), environment)).await?;
+        let source = ParameterSource::Recorded(inputs.values());
+        let back = Operation {
+            session: self.session,
+            desired: Desired::new(environment, Some(image), template, source, observed.stack.as_ref()),
             conduct: self.conduct,
-            doing: self.doing.clone(),
-            commit: target.commit.clone(),
-            back_to: Some(target.origin()),
-            keep_failed: true,
+            question: None,
             planned: false,
-            ui,
+            release: Some(ReleaseOptions {
+                proof: release.proof,
+                doing: release.doing.clone(),
+                commit: target.commit.clone(),
+                back_to: Some(target.origin()),
+                keep_failed: true,
+            }),
         };
-        let phase = ui.phase("back");
-        let seen = context.interrupt.or(rollout::look(&ready.clients, environment)).await?;
         // What may be lost was allowed for the release, not for the way back from it.
-        let wish = back.wanted.wish(seen.stack.clone(), &[]);
-        let Some(proposal) = rollout::propose(context, &ready.clients, wish, &phase, ui).await? else {
+        let Some(proposal) = back.propose(&observed, &[], &phase).await? else {
             anyhow::bail!("CloudFormation says that there is nothing to go back from");
         };
-        Box::pin(back.carry(lock, &seen, &proposal, phase)).await.map(drop)
+        Box::pin(back.carry(Some(lock), &observed, &proposal, phase)).await.map(drop)
     }
 }

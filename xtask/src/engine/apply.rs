@@ -1,130 +1,107 @@
-//! Carries a proposal out and watches it to its end.
+//! Executes a proposal and follows it to its end.
 
 use anyhow::Result;
-use config::deployment::Environment;
-
-use super::conclusion::{conclude, superseded};
-use super::gate::{Asker, Course, Gate};
-use super::{Proposal, token};
-use crate::context::Context;
-use crate::diagnose;
-use crate::ui::{Phase, Ui};
 use aws::Clients;
-use aws::stack;
-use aws::stack::NotBegun;
-use aws::stack::Watch;
-use aws::stack::change_set;
-use aws::stack::events;
-use aws::stack::events::Mark;
+use aws::stack::events::{self, Mark};
 use aws::stack::follow::{Followed, Following};
+use aws::stack::{self, NotBegun, Watch, change_set};
+use config::deployment::Environment;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::Stack;
-use model::status;
-use model::status::{Answer, Ending};
-use model::template::Template;
+use model::status::{self, Answer, Ending};
 
-/// Executes the proposal of a release and returns the stack that came of it.
-///
-/// # Errors
-/// A stack that failed, with what became of it and why; or another release that was faster.
-pub(crate) async fn execute(
-    asker: Asker<'_>,
-    clients: &Clients,
-    proposal: &Proposal,
-    phase: Phase<'_>,
-    ui: &Ui,
-) -> Result<Stack> {
-    let Asker { context, wanted, .. } = asker;
-    let gate = Gate::new(clients, asker, proposal.before.as_ref(), ui);
-    let stack = carry(context, (wanted.environment, &wanted.template), proposal, gate, &phase).await?;
-    let image = &wanted.image;
-    if stack.container_uri() != Some(image.to_string().as_str()) {
-        return Err(superseded(&stack, image).into());
+use super::Operation;
+use super::conclusion::{conclude, superseded};
+use super::gate::{Course, Gate};
+use super::plan::{Proposal, token};
+use crate::diagnose;
+use crate::ui::{Phase, Ui};
+
+impl Operation<'_> {
+    /// Executes the proposal and returns the stack that came of it; the gate answers deployments that wait meanwhile.
+    ///
+    /// # Errors
+    /// A stack that failed, with what became of it and why; or another release that was faster.
+    pub(super) async fn execute(&self, proposal: &Proposal, phase: Phase<'_>) -> Result<Stack> {
+        let gate = match self.release {
+            Some(_) => Gate::new(self, proposal.before.as_ref()),
+            None => Gate::back(self.session),
+        };
+        let stack = self.follow(proposal, gate, &phase).await?;
+        if let Some(image) = self.desired.image.as_ref().filter(|image| stack.image().as_ref() != Some(image)) {
+            return Err(superseded(&stack, image).into());
+        }
+        phase.done(&format!("{} {}", stack.name, work(proposal)));
+        Ok(stack)
     }
-    phase.done(&format!("{} {}", stack.name, work(proposal)));
-    Ok(stack)
+
+    async fn follow(&self, proposal: &Proposal, mut gate: Gate<'_>, phase: &Phase<'_>) -> Result<Stack> {
+        let (clients, ui, interrupt) = (self.clients(), self.ui(), &self.session.context.interrupt);
+        let environment = self.desired.environment;
+        let (client, set) = (&clients.cloudformation, &proposal.set);
+        let mark = match interrupt.or(async { Ok(events::mark(client, &set.stack_id).await) }).await {
+            Ok(mark) => mark,
+            Err(error) => {
+                proposal.abandon(client).await;
+                return Err(error);
+            }
+        };
+        ui.still_runs(Some(format!(
+            "stack {} is being {work} and goes on without this tool; the same command follows it, cargo xtask events {name} \
+             --follow watches it, cargo xtask cancel {name} takes it back",
+            environment.stack,
+            work = work(proposal),
+            name = environment.name
+        )));
+        let token = token();
+        // This call is not left in the middle: whether it was sent must be known.
+        let executed = change_set::execute(client, set, &token, interrupt).await;
+        if let Err(NotBegun { failure, in_doubt: false }) = &executed
+            && failure.exit == Exit::Interrupted
+        {
+            ui.still_runs(None);
+            proposal.abandon(client).await;
+            return Err(failure.clone().into());
+        }
+        let execution = Execution { environment, proposal, mark, token: Some(token), in_doubt: false };
+        let carry_out = async {
+            match executed {
+                Ok(()) => Box::pin(watch(execution, &mut gate, phase)).await,
+                Err(NotBegun { failure, in_doubt: true }) => {
+                    let execution = Execution { in_doubt: true, ..execution };
+                    Box::pin(after_loss(execution, failure, &mut gate, phase)).await
+                }
+                Err(NotBegun { failure, in_doubt: false }) => {
+                    Box::pin(after_refusal(execution, failure, &mut gate, phase)).await
+                }
+            }
+        };
+        let Watched { followed, deleted } = interrupt.or(carry_out).await?;
+        ui.still_runs(None);
+        if !followed.began {
+            return Err(unseen(environment).into());
+        }
+        let gone = followed.stack.as_ref().is_none_or(|stack| stack.status == "DELETE_COMPLETE");
+        let concluded = if deleted && gone { Err(given_up(environment)) } else { conclude(environment, &followed) };
+        match concluded {
+            Ok(stack) => Ok(stack),
+            Err(failure) => {
+                let explain = diagnose::explain(
+                    clients,
+                    environment,
+                    Some(&self.desired.template),
+                    &set.stack_id,
+                    &followed,
+                    failure,
+                );
+                Err(gate.explain(explain.await).into())
+            }
+        }
+    }
 }
 
 fn work(proposal: &Proposal) -> &'static str {
     if proposal.create { "created" } else { "updated" }
-}
-
-/// Executes the proposal, whatever it is for, and returns the stack that came of it.
-///
-/// # Errors
-/// A stack that failed, with what became of it and why.
-pub(crate) async fn bring(
-    context: &Context,
-    clients: &Clients,
-    of: (&Environment, &Template),
-    proposal: &Proposal,
-    phase: &Phase<'_>,
-    ui: &Ui,
-) -> Result<Stack> {
-    carry(context, of, proposal, Gate::back(clients, ui), phase).await
-}
-
-/// Executes the proposal; the gate answers what waits meanwhile.
-async fn carry(
-    context: &Context,
-    (environment, template): (&Environment, &Template),
-    proposal: &Proposal,
-    mut gate: Gate<'_>,
-    phase: &Phase<'_>,
-) -> Result<Stack> {
-    let (clients, ui) = (gate.clients, gate.ui);
-    let (client, set) = (&clients.cloudformation, &proposal.set);
-    let mark = match context.interrupt.or(async { Ok(events::mark(client, &set.stack_id).await) }).await {
-        Ok(mark) => mark,
-        Err(error) => {
-            proposal.abandon(client).await;
-            return Err(error);
-        }
-    };
-    ui.still_runs(Some(format!(
-        "stack {} is being {work} and goes on without this tool; the same command follows it, cargo xtask events {name} \
-         --follow watches it, cargo xtask cancel {name} takes it back",
-        environment.stack,
-        work = work(proposal),
-        name = environment.name
-    )));
-    let token = token();
-    // This call is not left in the middle: whether it was sent must be known.
-    let executed = change_set::execute(client, set, &token, &context.interrupt).await;
-    if let Err(NotBegun { failure, in_doubt: false }) = &executed
-        && failure.exit == Exit::Interrupted
-    {
-        ui.still_runs(None);
-        proposal.abandon(client).await;
-        return Err(failure.clone().into());
-    }
-    let operation = Operation { environment, proposal, mark, token: Some(token), in_doubt: false };
-    let carry_out = async {
-        match executed {
-            Ok(()) => Box::pin(watch(operation, &mut gate, phase)).await,
-            Err(NotBegun { failure, in_doubt: true }) => {
-                let operation = Operation { in_doubt: true, ..operation };
-                Box::pin(after_loss(operation, failure, &mut gate, phase)).await
-            }
-            Err(NotBegun { failure, in_doubt: false }) => {
-                Box::pin(after_refusal(operation, failure, &mut gate, phase)).await
-            }
-        }
-    };
-    let Watched { followed, deleted } = context.interrupt.or(carry_out).await?;
-    ui.still_runs(None);
-    if !followed.began {
-        return Err(unseen(environment).into());
-    }
-    let gone = followed.stack.as_ref().is_none_or(|stack| stack.status == "DELETE_COMPLETE");
-    let concluded = if deleted && gone { Err(given_up(environment)) } else { conclude(environment, &followed) };
-    match concluded {
-        Ok(stack) => Ok(stack),
-        Err(failure) => {
-            let explain = diagnose::explain(clients, environment, Some(template), &set.stack_id, &followed, failure);
-            Err(gate.explain(explain.await).into())
-        }
-    }
 }
 
 /// How the operation ended, and whether it was given up by deleting the stack.
@@ -139,8 +116,8 @@ impl From<Followed> for Watched {
     }
 }
 
-/// An operation that was asked for.
-struct Operation<'a> {
+/// An execution that was asked for.
+struct Execution<'a> {
     environment: &'a Environment,
     proposal: &'a Proposal,
     mark: Mark,
@@ -151,8 +128,8 @@ struct Operation<'a> {
 }
 
 /// Watches the operation to its end. One that can only fail is turned back where the user wants that.
-async fn watch(operation: Operation<'_>, gate: &mut Gate<'_>, phase: &Phase<'_>) -> Result<Watched> {
-    let Operation { environment, proposal, mark, token, in_doubt } = operation;
+async fn watch(execution: Execution<'_>, gate: &mut Gate<'_>, phase: &Phase<'_>) -> Result<Watched> {
+    let Execution { environment, proposal, mark, token, in_doubt } = execution;
     let (clients, ui) = (gate.clients, gate.ui);
     let watch = Watch::of(&proposal.set.stack_id, proposal.before.as_ref(), mark);
     // What another run began is neither proved nor turned back here.
@@ -232,12 +209,12 @@ fn unseen(environment: &Environment) -> Failure {
 /// An execution whose answer was lost: what the stack shows tells whether it has begun. Only a change set that still
 /// waits, after the time for which AWS may show what was before, proves that it has not.
 async fn after_loss(
-    operation: Operation<'_>,
+    execution: Execution<'_>,
     failure: Failure,
     gate: &mut Gate<'_>,
     phase: &Phase<'_>,
 ) -> Result<Watched> {
-    let Operation { environment, proposal, .. } = operation;
+    let Execution { environment, proposal, .. } = execution;
     let (client, set, ui) = (&gate.clients.cloudformation, &proposal.set, gate.ui);
     let reason = failure.reason.as_deref().unwrap_or_default();
     phase.line(&format!("no answer to the execution, looking whether it has begun: {reason}"));
@@ -247,7 +224,7 @@ async fn after_loss(
         work(proposal),
         environment.name
     )));
-    let watched = watch(operation, gate, phase).await?;
+    let watched = watch(execution, gate, phase).await?;
     if watched.followed.began {
         return Ok(watched);
     }
@@ -262,12 +239,12 @@ async fn after_loss(
 /// An execution that AWS has refused, so that nothing of ours has begun. But another release may have, and some failures
 /// of a stack come only so.
 async fn after_refusal(
-    operation: Operation<'_>,
+    execution: Execution<'_>,
     failure: Failure,
     gate: &mut Gate<'_>,
     phase: &Phase<'_>,
 ) -> Result<Watched> {
-    let Operation { proposal, .. } = operation;
+    let Execution { proposal, .. } = execution;
     let (client, set, ui) = (&gate.clients.cloudformation, &proposal.set, gate.ui);
     let described = stack::describe(client, &set.stack_id).await;
     let Ok(Some(stack)) = described else {
@@ -276,10 +253,10 @@ async fn after_refusal(
         return Err(failure.into());
     };
     if stack.status != "REVIEW_IN_PROGRESS" && status::answer(Some(&stack.status)) == Answer::Wait {
-        return watch(Operation { token: None, ..operation }, gate, phase).await;
+        return watch(Execution { token: None, ..execution }, gate, phase).await;
     }
     ui.still_runs(None);
-    let events = operation.mark.since(client, &set.stack_id).await;
+    let events = execution.mark.since(client, &set.stack_id).await;
     let reason = failure.reason.clone().unwrap_or_default();
     match status::ending(&stack.status) {
         // An older failure may have left the same state: only new events, or the refusal's own words, tie it to this.

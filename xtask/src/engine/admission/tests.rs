@@ -61,8 +61,9 @@ async fn admitted(lines: &str, host: &str, rule: &Rule, allowed: &[&str]) -> (Re
     let environment = &context.deployment.environments["dev"];
     let allowed: Vec<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
     let candidate = Candidate { environment, image: &image, registry: None, allowed: &allowed };
-    let result = candidate.admit(&context, &clients, &Ui::silent()).await.map_err(|error| Failure::of(&error));
-    let findings = context.into_report().findings.map(|findings| findings.len());
+    let ui = Ui::silent();
+    let result = candidate.admit(&context, &clients, &ui).await.map_err(|error| Failure::of(&error));
+    let findings = ui.report(None).findings.map(|findings| findings.len());
     (result, findings)
 }
 

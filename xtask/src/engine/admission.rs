@@ -9,7 +9,7 @@ use aws_sdk_ecr::Client;
 use config::deployment::{Environment, Severity};
 use tokio::time::Instant;
 
-use super::Delivery;
+use super::{Operation, ReleaseOptions};
 use crate::attest;
 use crate::context::Context;
 use crate::ui::{Phase, Ui};
@@ -28,20 +28,23 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// Findings that a refusal lists; the rest is counted.
 const SHOWN: usize = 10;
 
-impl Delivery<'_> {
+impl Operation<'_> {
     /// Refuses an image that the environment does not take. What a plan has begun already is only followed, and not asked.
     ///
     /// # Errors
     /// A refusal with everything that is wrong with it, or what registry and AWS say.
-    pub(super) async fn admit(&self) -> Result<()> {
-        let Self { context, ready, wanted, conduct, proof, ui, .. } = self;
-        let candidate = Candidate {
-            environment: wanted.environment,
-            image: &wanted.image,
-            registry: proof.registry.as_deref(),
-            allowed: &conduct.allow_finding,
+    pub(crate) async fn admit(&self) -> Result<()> {
+        let (Some(image), Some(ReleaseOptions { proof, .. })) = (&self.desired.image, &self.release) else {
+            return Ok(());
         };
-        context.interrupt.or(candidate.admit(context, &ready.clients, ui)).await
+        let candidate = Candidate {
+            environment: self.desired.environment,
+            image,
+            registry: proof.registry.as_deref(),
+            allowed: &self.conduct.allow_finding,
+        };
+        let context = self.session.context;
+        context.interrupt.or(candidate.admit(context, self.clients(), self.ui())).await
     }
 }
 
@@ -68,7 +71,7 @@ impl Candidate<'_> {
     /// Looks at the image, and notes in the result what was seen.
     ///
     /// # Errors
-    /// As for [`Delivery::admit`].
+    /// As for [`Operation::admit`].
     pub(crate) async fn admit(&self, context: &Context, clients: &Clients, ui: &Ui) -> Result<()> {
         let Self { environment, image, .. } = self;
         if !environment.attested && environment.block_severity.is_none() {
@@ -87,14 +90,14 @@ impl Candidate<'_> {
             let phase = ui.phase("verify");
             let registry = attest::of_environment(context, environment, clients, image, self.registry).await?;
             let attestations = attest::verified(context, &registry, image, digest).await?;
-            context.report(|report| report.attestations = Some(attestations));
+            ui.note(|report| report.attestations = Some(attestations));
             phase.done("bill of materials and provenance are as expected");
         }
         let Some(severity) = environment.block_severity else { return Ok(()) };
         let phase = ui.phase("scan");
         let scan = self.scan(&clients.ecr, digest, &phase).await;
         if let Ok(Scan::Findings(findings)) = &scan {
-            context.report(|report| report.findings = Some(findings.clone()));
+            ui.note(|report| report.findings = Some(findings.clone()));
         }
         match self.judge(scan, digest, severity)? {
             Judged::Fine(what) => phase.done(&what),

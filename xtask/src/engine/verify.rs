@@ -85,13 +85,13 @@ pub(crate) async fn prove(
     let phase = ui.phase("smoke");
     let service = &context.deployment.service;
     let client = smoke::client(&context.http()?)?;
-    context.report(|report| report.url = Some(shown(&base)));
+    ui.note(|report| report.url = Some(shown(&base)));
     let url = shown(&base);
     let callers = callers(context, &client, door).await.map_err(|failure| Failure { exit: manner.exit, ..failure })?;
     let target = Target { base, service, digest, before: manner.before, spacing: manner.spacing, callers };
     let verdict = smoke::prove(&client, &target, manner.patience, &phase).await;
     send_away(context, ui).await;
-    context.report(|report| report.smoke = Some(verdict.report()));
+    ui.note(|report| report.smoke = Some(verdict.report()));
     if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, manner.exit) {
         return Err(failure.into());
     }
@@ -109,7 +109,7 @@ pub(crate) async fn prove(
                 Ok(Running::Right(tasks)) => (format!("; ECS runs {wanted} in its tasks: {tasks}"), None),
                 Ok(Running::Other { served, all: true }) => {
                     let verdict = Verdict::OldVersion { served };
-                    context.report(|report| report.smoke = Some(verdict.report()));
+                    ui.note(|report| report.smoke = Some(verdict.report()));
                     return Err(wrong(&verdict, Some(wanted), &url, manner.exit).expect("it is wrong").into());
                 }
                 Ok(Running::Other { served, .. }) => {

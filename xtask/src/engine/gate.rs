@@ -6,12 +6,6 @@ use anyhow::Result;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::Wanted;
-use crate::cli::Proof;
-use crate::context::Context;
-use crate::proof;
-use crate::proof::before_users;
-use crate::ui::{Phase, Ui};
 use aws::Clients;
 use aws::ecs::deployment;
 use aws::ecs::deployment::Word;
@@ -21,22 +15,19 @@ use aws::stack::pause::Pause;
 use model::outcome::{Exit, Failure};
 use model::stack::Stack;
 
+use super::verify::{self, before_users};
+use super::{Operation, ReleaseOptions};
+use crate::session::Session;
+use crate::ui::{Phase, Ui};
+
 /// Pause between two attempts to answer.
 const PAUSE: Duration = Duration::from_secs(3);
-
-/// Who wants the new version, and how it is proved.
-#[derive(Clone, Copy)]
-pub(crate) struct Asker<'a> {
-    pub(crate) context: &'a Context,
-    pub(crate) wanted: &'a Wanted<'a>,
-    pub(crate) proof: &'a Proof,
-}
 
 /// Answers for one operation of a stack.
 pub(super) struct Gate<'a> {
     pub(super) clients: &'a Clients,
-    /// Nobody, where the stack only goes back.
-    asker: Option<Asker<'a>>,
+    /// What desires the new version; `None` where the stack only goes back, or runs no image.
+    operation: Option<&'a Operation<'a>>,
     /// The stack as it was before; `None` where it is being created.
     before: Option<&'a Stack>,
     pub(super) ui: &'a Ui,
@@ -72,13 +63,13 @@ enum Answer {
 }
 
 impl<'a> Gate<'a> {
-    pub(super) fn new(clients: &'a Clients, asker: Asker<'a>, before: Option<&'a Stack>, ui: &'a Ui) -> Self {
-        Self { clients, asker: Some(asker), before, ui, wrong: None, refused: None }
+    pub(super) fn new(operation: &'a Operation<'a>, before: Option<&'a Stack>) -> Self {
+        Self { operation: Some(operation), before, ..Self::back(operation.session) }
     }
 
     /// Of an operation that only goes back.
-    pub(super) fn back(clients: &'a Clients, ui: &'a Ui) -> Self {
-        Self { clients, asker: None, before: None, ui, wrong: None, refused: None }
+    pub(super) fn back(session: &'a Session<'_>) -> Self {
+        Self { clients: &session.clients, operation: None, before: None, ui: session.ui, wrong: None, refused: None }
     }
 
     /// Watches until the operation ends, or can only fail if that is asked for, and answers each deployment that waits.
@@ -166,9 +157,12 @@ impl<'a> Gate<'a> {
         if pause.goes_back {
             return Answer::Continue("goes on: what the stack goes back to was proved before".to_owned());
         }
-        let Some(Asker { context, wanted, proof }) = self.asker else {
+        let Some((operation, ReleaseOptions { proof, .. })) =
+            self.operation.and_then(|it| Some((it, it.release.as_ref()?)))
+        else {
             return Answer::Leave("the command that released it proves it".to_owned());
         };
+        let (context, desired) = (operation.session.context, &operation.desired);
         let Some(before) = self.before.filter(|_| !pause.is_first) else {
             return Answer::Continue(
                 "goes on: a first deployment has no users yet; it is proved at the end".to_owned(),
@@ -177,14 +171,15 @@ impl<'a> Gate<'a> {
         if proof.no_smoke {
             return Answer::Continue("goes on: nothing is proved (--no-smoke)".to_owned());
         }
-        let Some(gate) = wanted.template.gate.as_ref().filter(|gate| gate.service == pause.logical_id) else {
-            return Answer::Leave(format!("{} has no Metadata.Release.Proof for it", wanted.template.path));
+        let Some(gate) = desired.template.gate.as_ref().filter(|gate| gate.service == pause.logical_id) else {
+            return Answer::Leave(format!("{} has no Metadata.Release.Proof for it", desired.template.path));
         };
-        let base = match proof::base_url(wanted.environment, before, proof.smoke_url.as_deref()) {
+        let base = match verify::base_url(desired.environment, before, proof.smoke_url.as_deref()) {
             Ok(base) => base,
             Err(failure) => return Answer::Rollback(Box::new(failure)),
         };
-        let (clients, digest, expires) = (self.clients, wanted.image.digest.clone(), pause.hook.expires);
+        let (clients, digest, expires) =
+            (self.clients, desired.image.as_ref().and_then(|image| image.digest.clone()), pause.hook.expires);
         let question = before_users::Question { clients, gate, stack: before, base, digest, expires };
         match before_users::prove(context, &question, phase, self.ui).await {
             Ok(seen) => Answer::Continue(format!("proved before users: {seen}")),

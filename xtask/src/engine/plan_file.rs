@@ -8,7 +8,8 @@ use config::deployment::Environment;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::rollout::{Proposal, Wanted};
+use super::desired::Desired;
+use super::plan::Plan;
 use aws::journal;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
@@ -69,23 +70,25 @@ struct TemplateMark {
     sha256: String,
 }
 
-/// What a plan is made of.
-pub(crate) struct Parts<'a> {
-    pub(crate) wanted: &'a Wanted<'a>,
-    pub(crate) account: &'a str,
-    pub(crate) commit: Option<String>,
-    pub(crate) before: Option<&'a Stack>,
-    /// `None` where nothing would change.
-    pub(crate) proposal: Option<&'a Proposal>,
-    pub(crate) outlook: BTreeMap<String, serde_json::Value>,
-}
-
 impl PlanFile {
-    pub(crate) fn new(parts: Parts<'_>) -> Self {
-        let Parts { wanted, account, commit, before, proposal, outlook } = parts;
-        let environment = wanted.environment;
-        let sent = wanted.parameters(before);
-        let template = &wanted.template;
+    /// The plan of an operation on a stack as it is `before`; `plan` is `None` where nothing would change.
+    pub(crate) fn new(
+        desired: &Desired<'_>,
+        account: &str,
+        commit: Option<String>,
+        before: Option<&Stack>,
+        plan: Option<&Plan>,
+    ) -> Self {
+        let environment = desired.environment;
+        let sent = desired.parameters();
+        let template = &desired.template;
+        let proposal = plan.map(|plan| &plan.proposal);
+        let outlook = plan.map(|Plan { cost, eta, .. }| {
+            let cost = cost.as_ref().map(serde_json::to_value).and_then(Result::ok);
+            let eta = eta.as_ref().map(serde_json::to_value).and_then(Result::ok);
+            let known = [("cost", cost), ("eta", eta)].into_iter();
+            known.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+        });
         Self {
             format: FORMAT,
             made: journal::now(),
@@ -98,17 +101,17 @@ impl PlanFile {
                 Some(proposal) if proposal.create => Change::Create,
                 Some(_) => Change::Update,
             },
-            image: wanted.image.to_string(),
+            image: desired.image.as_ref().map(ToString::to_string).unwrap_or_default(),
             runs: before.and_then(Stack::container_uri).map(str::to_owned),
             commit,
             template: TemplateMark { path: template.path.clone(), sha256: sha256(template.body.as_bytes()) },
-            parameters: told(template, &sent),
-            parameters_sha256: hash(&sent),
+            parameters: told(template, sent),
+            parameters_sha256: hash(sent),
             changes: proposal.map(|proposal| proposal.set.changes.clone()).unwrap_or_default(),
             change_set: proposal.map(|proposal| proposal.set.id.clone()),
             stack_id: proposal.map(|proposal| proposal.set.stack_id.clone()),
             stack_updated: before.and_then(|stack| stack.updated.clone()),
-            outlook,
+            outlook: outlook.unwrap_or_default(),
         }
     }
 
@@ -145,8 +148,8 @@ impl PlanFile {
     }
 
     /// Everything that is not as it was when the plan was made, a line each.
-    pub(crate) fn moved(&self, account: &str, wanted: &Wanted<'_>, stack: Option<&Stack>) -> Vec<String> {
-        let Wanted { environment, template, .. } = wanted;
+    pub(crate) fn moved(&self, account: &str, desired: &Desired<'_>, stack: Option<&Stack>) -> Vec<String> {
+        let Desired { environment, template, .. } = desired;
         let mut moved = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {
             if then != now {
@@ -171,9 +174,9 @@ impl PlanFile {
                 &option(&there.and_then(|s| s.updated.clone())),
             );
         }
-        let now = wanted.parameters(there);
-        if self.parameters_sha256 != hash(&now) {
-            let told = told(template, &now);
+        let now = desired.parameters();
+        if self.parameters_sha256 != hash(now) {
+            let told = told(template, now);
             let names = self.parameters.keys().chain(told.keys()).collect::<std::collections::BTreeSet<_>>();
             let differ: Vec<&str> = names
                 .into_iter()
