@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::layering::root;
+use crate::sources::root;
 
 const PATH: &str = "docs/result.schema.json";
 
