@@ -16,7 +16,7 @@ use config::deployment::Environment;
 use crate::error::{self, chain};
 use crate::github_token;
 use crate::github_token::Role;
-use machine::http::{LOOKUP, words};
+use machine::http::{LOOKUP, quote};
 use model::job::set;
 use model::outcome::{Exit, Failure, FailureKind};
 
@@ -139,7 +139,7 @@ impl Source {
 
     /// A provider gave none.
     pub(super) fn gave_none(&self, error: &CredentialsError, vars: &BTreeMap<String, String>) -> Failure {
-        let reason = words::shown(&chain(error));
+        let reason = quote::redacted(&chain(error));
         if let CredentialsError::ProviderTimedOut(_) = error {
             let program = match self {
                 Self::Profile { kind: Kind { base: Base::Process(program), .. }, .. } => {

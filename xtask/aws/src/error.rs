@@ -9,7 +9,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 use super::connector::Repeated;
-use machine::http::{Lost, words};
+use machine::http::{Lost, quote};
 use model::outcome::{AwsClass, AwsError, Exit, Failure, FailureKind};
 
 /// The kind of failure of a call whose answer never came.
@@ -107,8 +107,8 @@ impl Answer<'_> {
         let off = self.clock_is_off_by();
         let class = if off.is_some() { AwsClass::Skewed } else { self.class() };
         let text = match self.code {
-            Some(code) => format!("{code}: {}", words::visible(self.message)),
-            None => format!("HTTP {}: {}", self.status, words::first(self.body)),
+            Some(code) => format!("{code}: {}", self.message),
+            None => format!("HTTP {}: {}", self.status, quote::excerpt(self.body)),
         };
         let text = text.trim_end_matches(": ").to_owned();
         let reason = match off {

@@ -41,9 +41,9 @@ pub async fn write(workspace: Workspace<'_>, platform: Platform, image: &ImageRe
             .reason(reason)
             .hint(format!("cargo tree --locked --package {} --edges normal,no-proc-macro", cargo::SERVICE))
     };
-    let tree = child::ask(&mut command, LIMIT).await.map_err(|refusal| fail(refusal.to_string()))?;
-    let tree = tree::read(&tree, &lock).map_err(fail)?;
-    let document = document::write(&workspace.service.name, image, &tree);
+    let tree = child::run(&mut command, LIMIT).await.map_err(|refusal| fail(refusal.to_string()))?;
+    let tree = tree::parse(&tree, &lock).map_err(fail)?;
+    let document = document::compose(&workspace.service.name, image, &tree);
     Ok(document.to_string().into_bytes())
 }
 

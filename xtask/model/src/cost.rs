@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use serde_json::Value;
 
-use crate::template::evaluate::{Resource, text};
+use crate::template::evaluate::{TemplateResource, text};
 use charges::Charge;
 
 /// Changes below this are rounding.
@@ -26,7 +26,7 @@ pub struct Estimate {
     /// What costs something, by logical id.
     pub items: Vec<Item>,
     /// Resources whose price is not known.
-    pub unknown: Vec<Unknown>,
+    pub unknown: Vec<UnpricedResource>,
     /// Which prices these are, and what they leave out.
     pub basis: String,
 }
@@ -42,7 +42,7 @@ pub struct Item {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Unknown {
+pub struct UnpricedResource {
     /// The resource's name in the template.
     #[serde(rename = "resource")]
     pub logical_id: String,
@@ -67,7 +67,7 @@ impl Estimate {
 /// What a change does to the monthly cost. It is part of the plan file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Difference {
+pub struct CostDifference {
     /// What the stack costs now, in US dollars a month.
     pub before_usd: f64,
     /// What it will cost, in US dollars a month.
@@ -75,18 +75,18 @@ pub struct Difference {
     /// How much more, in US dollars a month.
     pub difference_usd: f64,
     /// What differs, the largest difference first.
-    pub items: Vec<Changed>,
+    pub items: Vec<ChangedItem>,
     /// Resources whose price is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, schemars(length(min = 1)))]
-    pub unknown: Vec<Unknown>,
+    pub unknown: Vec<UnpricedResource>,
     /// Which prices these are, and what they leave out.
     pub basis: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Changed {
+pub struct ChangedItem {
     /// The resource's name in the template.
     pub resource: String,
     /// What is paid for.
@@ -97,7 +97,7 @@ pub struct Changed {
     pub after_usd: f64,
 }
 
-impl Changed {
+impl ChangedItem {
     fn by(&self) -> f64 {
         self.after_usd - self.before_usd
     }
@@ -109,19 +109,19 @@ impl Changed {
 /// A template that is not YAML.
 pub fn monthly(template_body: &str, parameters: &BTreeMap<String, String>, region: &str) -> Result<Estimate, String> {
     let evaluated = crate::template::evaluate::evaluate(template_body, parameters, region)?;
-    let prices = prices::of(region);
-    let uncertain = evaluated.uncertain.iter().map(|(logical_id, resource_type)| Unknown {
+    let prices = prices::for_region(region);
+    let uncertain = evaluated.uncertain.iter().map(|(logical_id, resource_type)| UnpricedResource {
         logical_id: logical_id.clone(),
         resource_type: resource_type.clone(),
         reason: "whether it exists is only known at AWS".to_owned(),
     });
-    let mut unknown: Vec<Unknown> = uncertain.collect();
+    let mut unknown: Vec<UnpricedResource> = uncertain.collect();
     let mut items = Vec::new();
     for (logical_id, resource) in &evaluated.resources {
         let (logical_id, resource_type) = (logical_id.clone(), resource.kind.clone());
         match charges::charge(resource, &evaluated.resources, prices) {
             Charge::Nothing => {}
-            Charge::Unknown(reason) => unknown.push(Unknown { logical_id, resource_type, reason }),
+            Charge::Unknown(reason) => unknown.push(UnpricedResource { logical_id, resource_type, reason }),
             Charge::Parts(parts) => {
                 let monthly_usd = parts.iter().map(|(price, _)| price).sum();
                 let what = parts.into_iter().map(|(_, what)| what).collect::<Vec<_>>().join(", ");
@@ -136,20 +136,20 @@ pub fn monthly(template_body: &str, parameters: &BTreeMap<String, String>, regio
 }
 
 /// Compares two estimates; `before` is `None` if there is no stack yet.
-pub fn difference(before: Option<&Estimate>, after: &Estimate) -> Difference {
+pub fn difference(before: Option<&Estimate>, after: &Estimate) -> CostDifference {
     let of = |estimate: Option<&Estimate>, id: &str| estimate.and_then(|e| e.item(id)).map_or(0.0, |i| i.monthly_usd);
     let both = before.into_iter().chain([after]);
     let ids: BTreeSet<&str> = both.flat_map(|e| e.items.iter().map(|item| item.logical_id.as_str())).collect();
     let changed = |id: &str| {
         let item = after.item(id).or_else(|| before?.item(id))?;
         let (before_usd, after_usd) = (cents(of(before, id)), cents(of(Some(after), id)));
-        let changed = Changed { resource: id.to_owned(), what: item.what.clone(), before_usd, after_usd };
+        let changed = ChangedItem { resource: id.to_owned(), what: item.what.clone(), before_usd, after_usd };
         (changed.by().abs() > CENT).then_some(changed)
     };
-    let mut items: Vec<Changed> = ids.into_iter().filter_map(changed).collect();
+    let mut items: Vec<ChangedItem> = ids.into_iter().filter_map(changed).collect();
     items.sort_by(|left, right| right.by().abs().total_cmp(&left.by().abs()));
     let (before_usd, after_usd) = (cents(before.map_or(0.0, Estimate::total)), cents(after.total()));
-    Difference {
+    CostDifference {
         before_usd,
         after_usd,
         difference_usd: cents(after_usd - before_usd),
@@ -165,7 +165,7 @@ pub fn change(
     before: Option<(&str, &BTreeMap<String, String>)>,
     after: (&str, &BTreeMap<String, String>),
     region: &str,
-) -> Option<Difference> {
+) -> Option<CostDifference> {
     let earlier = before.and_then(|(body, parameters)| monthly(body, parameters, region).ok());
     let later = monthly(after.0, after.1, region).ok()?;
     Some(difference(earlier.as_ref(), &later))
@@ -176,7 +176,7 @@ fn cents(usd: f64) -> f64 {
 }
 
 /// The one line that is shown before the confirmation.
-impl std::fmt::Display for Difference {
+impl std::fmt::Display for CostDifference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let approximate = if self.basis.contains("approximate") { "approximately" } else { "about" };
         let total = format!("{approximate} {:.0} USD", self.after_usd);
@@ -200,7 +200,7 @@ impl std::fmt::Display for Difference {
 }
 
 /// The resource that a value refers to.
-fn referenced<'a>(value: &Value, all: &'a BTreeMap<String, Resource>) -> Option<&'a Resource> {
+fn referenced<'a>(value: &Value, all: &'a BTreeMap<String, TemplateResource>) -> Option<&'a TemplateResource> {
     all.get(value["Ref"].as_str()?)
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::attestation::Attestation;
-use crate::cost::Difference;
+use crate::cost::CostDifference;
 use crate::drift::Drift;
 use crate::eta::Eta;
 use crate::outcome::Failure;
@@ -64,7 +64,7 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What the change means for the monthly bill.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost: Option<Difference>,
+    pub cost: Option<CostDifference>,
     /// How long earlier changes of this kind took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta: Option<Eta>,

@@ -96,7 +96,7 @@ impl std::fmt::Display for Finding {
 }
 
 /// How many findings there are of each severity, the worst first: `1 critical, 2 high`; `none` for none.
-pub fn count<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
+pub fn severity_counts<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
     let mut counts = BTreeMap::<_, usize>::new();
     for finding in findings {
         *counts.entry(finding.severity).or_default() += 1;

@@ -171,10 +171,10 @@ pub struct ResourceChange {
 
 /// The result of a drift detection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Detected {
+pub struct DriftDetection {
     /// The number of resources that were compared.
     pub checked: usize,
-    pub found: Vec<Found>,
+    pub found: Vec<DriftedResource>,
     /// What could not be compared: logical id and CloudFormation's reason.
     pub unknown: Vec<(String, String)>,
     /// Why the detection as a whole did not succeed, if it did not.
@@ -183,16 +183,16 @@ pub struct Detected {
 
 /// A resource that differs from its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct DriftedResource {
     pub logical_id: String,
     pub resource_type: String,
     pub is_deleted: bool,
-    pub differences: Vec<Difference>,
+    pub differences: Vec<ValueDifference>,
 }
 
 /// A property that differs from the template, with values as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct ValueDifference {
     /// From the properties on: `/Tags/0/Value`.
     pub path: String,
     pub expected: String,

@@ -19,8 +19,8 @@ pub(crate) fn load(path: &Path) -> Result<Value> {
 
 /// Where the templates are: `model` includes this file too.
 pub(crate) fn directory() -> PathBuf {
-    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("infra"));
-    above.into_iter().find(|folder| folder.join("bootstrap.yaml").is_file()).expect("the repository has templates")
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("infra"));
+    above.find(|folder| folder.join("bootstrap.yaml").is_file()).expect("the repository has templates")
 }
 
 fn written_out(node: YamlOwned) -> Result<Value> {

@@ -13,7 +13,7 @@ use super::grace;
 use crate::error::failure;
 use crate::stack;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::stack::{Detected, Difference, Found};
+use model::stack::{DriftDetection, DriftedResource, ValueDifference};
 
 /// Detection takes seconds for a few resources and minutes for hundreds.
 const DEADLINE: Duration = Duration::from_secs(900);
@@ -22,13 +22,13 @@ const DEADLINE: Duration = Duration::from_secs(900);
 ///
 /// # Errors
 /// What AWS says, also of a stack that is in no state to be compared.
-pub async fn detect(client: &Client, stack: &str) -> Result<Detected> {
+pub async fn detect(client: &Client, stack: &str) -> Result<DriftDetection> {
     let resource = format!("stack {stack}");
     let begun = client.detect_stack_drift().stack_name(stack).send().await;
     let begun = begun.map_err(|error| failure("cloudformation:DetectStackDrift", &resource, &error))?;
     let id = begun.stack_drift_detection_id().unwrap_or_default();
     let reason = wait(client, id, &resource).await?;
-    let mut detected = Detected { reason, ..Detected::default() };
+    let mut detected = DriftDetection { reason, ..DriftDetection::default() };
     let mut next = None;
     loop {
         let page = client.describe_stack_resource_drifts().stack_name(stack).set_next_token(next).send().await;
@@ -74,10 +74,10 @@ async fn wait(client: &Client, id: &str, resource: &str) -> Result<Option<String
     }
 }
 
-fn note(drift: &StackResourceDrift, detected: &mut Detected) {
+fn note(drift: &StackResourceDrift, detected: &mut DriftDetection) {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let logical_id = text(drift.logical_resource_id());
-    let difference = |difference: &PropertyDifference| Difference {
+    let difference = |difference: &PropertyDifference| ValueDifference {
         path: text(difference.property_path()),
         expected: text(difference.expected_value()),
         actual: text(difference.actual_value()),
@@ -85,7 +85,7 @@ fn note(drift: &StackResourceDrift, detected: &mut Detected) {
     match drift.stack_resource_drift_status() {
         Some(status @ (StackResourceDriftStatus::Modified | StackResourceDriftStatus::Deleted)) => {
             detected.checked += 1;
-            detected.found.push(Found {
+            detected.found.push(DriftedResource {
                 logical_id,
                 resource_type: text(drift.resource_type()),
                 is_deleted: *status == StackResourceDriftStatus::Deleted,

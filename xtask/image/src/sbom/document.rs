@@ -23,7 +23,7 @@ pub struct Summary {
     pub packages: usize,
 }
 
-pub(super) fn write(service: &str, image: &ImageReference, tree: &Tree) -> Value {
+pub(super) fn compose(service: &str, image: &ImageReference, tree: &Tree) -> Value {
     let digest = image.digest.as_ref().map(ToString::to_string).unwrap_or_default();
     let name = image.repository.rsplit('/').next().unwrap_or_default();
     let purl = format!("pkg:oci/{name}@{}?repository_url={}", escaped(&digest), escaped(&image.name()));

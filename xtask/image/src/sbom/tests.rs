@@ -43,7 +43,7 @@ fn image() -> ImageReference {
 }
 
 fn small() -> Value {
-    document::write("rest-api", &image(), &tree::read(LINES, &locked()).unwrap())
+    document::compose("rest-api", &image(), &tree::parse(LINES, &locked()).unwrap())
 }
 
 /// The repository that this test is part of.
@@ -61,7 +61,7 @@ async fn written(root: &Path, features: &[&str]) -> anyhow::Result<Vec<u8>> {
 
 #[test]
 fn a_tree_is_read_with_the_dependencies_of_each_package() {
-    let Tree { root, dependencies } = tree::read(LINES, &locked()).unwrap();
+    let Tree { root, dependencies } = tree::parse(LINES, &locked()).unwrap();
     let of = |name: &str| {
         let (_, needed) = dependencies.iter().find(|(package, _)| package.name == name).unwrap();
         needed.iter().map(|package| package.name.as_str()).collect::<Vec<_>>()
@@ -69,7 +69,7 @@ fn a_tree_is_read_with_the_dependencies_of_each_package() {
     assert_eq!((root.name.as_str(), root.source, dependencies.len()), ("api", None, 6));
     assert_eq!((of("api"), of("config")), (vec!["bytes", "bytes", "config", "inner", "zstd-sys"], vec!["bytes"]));
     for wrong in ["", "error: no such package", "1\tbytes v1.12.1\t\t", "0\tapi\t\t", "0\tserde v1.0.0\t\t"] {
-        assert!(tree::read(wrong, &locked()).is_err(), "{wrong}");
+        assert!(tree::parse(wrong, &locked()).is_err(), "{wrong}");
     }
 }
 
@@ -111,7 +111,7 @@ fn the_same_content_gives_the_same_document_and_another_image_another_number() {
     let (one, again) = (small(), small());
     assert_eq!(one.to_string(), again.to_string());
     let other = format!("127.0.0.1:5000/team/rest-api@{}", DIGEST.replace("aa", "bb")).parse().unwrap();
-    let other = document::write("rest-api", &other, &tree::read(LINES, &locked()).unwrap());
+    let other = document::compose("rest-api", &other, &tree::parse(LINES, &locked()).unwrap());
     assert_ne!(one["serialNumber"], other["serialNumber"]);
     assert!(!one.to_string().contains("/work"), "a folder of this machine is in it");
 }

@@ -47,7 +47,7 @@ struct Locked {
 ///
 /// # Errors
 /// Text of another form, a package that is not in the lock file, or no package at all.
-pub(super) fn read(lines: &str, lock: &str) -> Result<Tree, String> {
+pub(super) fn parse(lines: &str, lock: &str) -> Result<Tree, String> {
     let lock: Lock = toml::from_str(lock).map_err(|error| error.to_string())?;
     let mut path: Vec<Package> = Vec::new();
     let mut dependencies = BTreeMap::<Package, BTreeSet<Package>>::new();
