@@ -132,7 +132,7 @@ pub(crate) async fn attach(
     }
     // Where git cannot say, it is the repository that Cargo.toml names, of no commit.
     let sources = git::origin(&context.root).await.ok().flatten();
-    let repository = provenance::repository(&context.vars, sources.as_deref());
+    let repository = provenance::source_repository(&context.vars, sources.as_deref());
     let lock = sbom::lock(context.workspace())?;
     let facts = Facts {
         image,

@@ -139,7 +139,7 @@ pub(crate) async fn publish(
     // Where the tag is taken, someone released the same content at the same moment; it names it, whoever pushed.
     let pushed = push(&target, &phase).await?;
     phase.doing("asking the registry for the digest");
-    let ask = async |credentials: Credentials| push::digest(&engine.docker, &target, &credentials).await;
+    let ask = async |credentials: Credentials| push::registry_digest(&engine.docker, &target, &credentials).await;
     let digest = login.renewed(&credentials, ask).await?;
     let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
     phase.done(&format!("{digest}, {}, {layers}", megabytes(pushed.bytes)));

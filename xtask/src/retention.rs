@@ -78,8 +78,8 @@ async fn kept(clients: &Clients, environment: &Environment, keep: usize) -> Resu
     let (seen, records) = looked.with_context(|| format!("what {} needs cannot be found out", environment.name))?;
     let stack = seen.stack.as_ref();
     // The newest ones also by number: from what runs right now, others may be the way back than later.
-    let newest = history::good(&records).take(keep);
-    let back = history::earlier(&records, stack.into()).into_iter().take(keep);
+    let newest = history::succeeded(&records).take(keep);
+    let back = history::rollback_targets(&records, stack.into()).into_iter().take(keep);
     let mut kept: Vec<Record> = newest.chain(back).cloned().collect();
     kept.extend(records.first().cloned());
     Ok((stack.and_then(Stack::container_uri).map(str::to_owned), kept))

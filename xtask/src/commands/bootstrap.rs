@@ -97,7 +97,7 @@ fn result(session: &Session<'_>, stack: &Stack, there: &There) -> Result<()> {
     if let Some(trust) = Trust::deployed(&stack.parameters) {
         lines.extend([String::new(), "the pipeline:".to_owned()]);
         lines.extend(bootstrap::commands(&trust, environment, stack, &variables));
-        if !trust.knows_numbers() {
+        if !trust.knows_ids() {
             ui.warn(
                 "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \
                  add --github-id and --owner-id, or see with --check-token",

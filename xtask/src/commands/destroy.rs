@@ -174,7 +174,8 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
     let owner = Owner::new(&context.root, service);
     let find = async || {
         let containers = container::list(&engine.docker, &owner).await?;
-        let images = if arguments.images { build::list(&engine.docker, &owner).await? } else { Images::default() };
+        let images =
+            if arguments.images { build::list_images(&engine.docker, &owner).await? } else { Images::default() };
         anyhow::Ok((containers, images))
     };
     let named = |containers: &Containers, images: &Images| -> Vec<String> {
@@ -212,7 +213,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         }
         for image in &images.own {
             phase.doing(&format!("removing image {image}"));
-            build::remove(&engine.docker, image).await?;
+            build::remove_image(&engine.docker, image).await?;
         }
         phase.done("what this checkout had on the engine");
         ui.result(&format!("removed {}", removed.join(", ")));

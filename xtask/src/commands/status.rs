@@ -49,9 +49,9 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         ui.note(|report| report.locked_by = Some(held.holder.to_string()));
     }
     print(&lines, ui);
-    let runs = history::Runs::from(seen.stack.as_ref());
+    let runs = history::StackState::from(seen.stack.as_ref());
     let running = history::running(&records, runs).map(|record| record.number);
-    let back = history::earlier(&records, runs).into_iter().filter(|record| inputs.contains(&record.inputs));
+    let back = history::rollback_targets(&records, runs).into_iter().filter(|record| inputs.contains(&record.inputs));
     let back: Vec<i64> = back.map(|record| record.number).collect();
     if !records.is_empty() {
         ui.result("\nreleases, newest first:");

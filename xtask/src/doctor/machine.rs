@@ -8,7 +8,7 @@ use tokio::process::Command;
 use super::{Finding, Found, space};
 use crate::context::Context;
 use machine::child;
-use machine::child::Refusal;
+use machine::child::ChildError;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 
@@ -36,8 +36,8 @@ async fn target(platform: Platform, context: &Context) -> Result<String, Failure
     };
     let mut rustc = Command::new("rustc");
     let rustc = rustc.args(["--print", "target-libdir", "--target", platform.triple()]).current_dir(&context.root);
-    let folder = child::ask(rustc, super::LOOK).await.map_err(|refusal| {
-        let hint = if refusal == Refusal::Missing { "install Rust: https://rustup.rs" } else { "rustc --version" };
+    let folder = child::run(rustc, super::LOOK).await.map_err(|refusal| {
+        let hint = if refusal == ChildError::NotFound { "install Rust: https://rustup.rs" } else { "rustc --version" };
         fail(format!("rustc: {refusal}"), hint.to_owned())
     })?;
     if Path::new(folder.trim()).is_dir() {

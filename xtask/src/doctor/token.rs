@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use aws::github_token::TokenSource;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Check;
-use model::trust::{Claims, Finding, Findings, Trust};
+use model::trust::{ClaimCheck, Claims, TokenCheck, Trust};
 
 /// The token that is held against the trust.
 #[derive(Debug)]
@@ -61,24 +61,24 @@ fn text(path: &Path) -> Result<String> {
 }
 
 /// Every claim that counts, against the trust, at this moment.
-pub(crate) fn check(trust: &Trust, claims: &Claims, environment: &str) -> Findings {
+pub(crate) fn check(trust: &Trust, claims: &Claims, environment: &str) -> TokenCheck {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     trust.check(claims, i64::try_from(now).unwrap_or(i64::MAX), environment)
 }
 
 /// A claim as it is shown.
-pub(crate) fn told(finding: &Finding) -> Check {
-    let Finding { claim, fits, expected, found, fix } = finding;
+pub(crate) fn told(finding: &ClaimCheck) -> Check {
+    let ClaimCheck { claim, fits, expected, found, fix } = finding;
     let detail = if *fits { found.clone() } else { format!("expected {expected}; found {found}") };
     Check { name: claim, ok: *fits, note: false, detail, hint: fix.clone() }
 }
 
 /// What keeps a token from every role; nothing where it may take one.
-pub(crate) fn problems(findings: &Findings) -> Vec<Failure> {
+pub(crate) fn problems(findings: &TokenCheck) -> Vec<Failure> {
     if findings.roles.iter().any(|(level, _)| findings.may(*level)) {
         return Vec::new();
     }
-    let wrong = |of: &[Finding]| of.iter().filter(|finding| !finding.fits).cloned().collect::<Vec<Finding>>();
+    let wrong = |of: &[ClaimCheck]| of.iter().filter(|finding| !finding.fits).cloned().collect::<Vec<ClaimCheck>>();
     let mut problems: Vec<Failure> = wrong(&findings.shared).iter().map(|finding| misfit(finding, "")).collect();
     if findings.roles.iter().all(|(_, of)| !wrong(of).is_empty()) {
         for (level, of) in &findings.roles {
@@ -90,7 +90,7 @@ pub(crate) fn problems(findings: &Findings) -> Vec<Failure> {
 }
 
 /// A claim that does not fit.
-fn misfit(finding: &Finding, role: &str) -> Failure {
+fn misfit(finding: &ClaimCheck, role: &str) -> Failure {
     Failure::new(Exit::Preflight, FailureKind::Trust, format!("the claim {} does not fit{role}", finding.claim))
         .reason(format!("expected {}; found {}", finding.expected, finding.found))
         .hint(finding.fix.clone().unwrap_or_default())

@@ -176,7 +176,7 @@ impl Candidate<'_> {
             findings.iter().filter(|one| one.severity >= bar).partition(|one| allowed.contains(&one.name));
         if blocking.is_empty() {
             let excused = if excused.is_empty() { String::new() } else { format!(", {} allowed", excused.len()) };
-            return Ok(Judged::Fine(format!("findings: {}{excused}", model::scan::count(findings))));
+            return Ok(Judged::Fine(format!("findings: {}{excused}", model::scan::severity_counts(findings))));
         }
         let mut lines: Vec<String> = blocking.iter().take(SHOWN).map(|finding| line(finding)).collect();
         if blocking.len() > SHOWN {
@@ -204,7 +204,7 @@ fn no_result(scan: &Scan) -> String {
         Scan::Failed(words) | Scan::Unsupported(words) => words.clone(),
         Scan::Pending => format!("it has not ended within {} s", TIMEOUT.as_secs()),
         Scan::Missing => "ECR has no scan of it".to_owned(),
-        Scan::Findings(findings) => format!("findings: {}", model::scan::count(findings)),
+        Scan::Findings(findings) => format!("findings: {}", model::scan::severity_counts(findings)),
     }
 }
 

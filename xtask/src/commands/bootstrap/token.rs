@@ -17,7 +17,7 @@ use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::policy::Level;
 use model::report::Check;
-use model::trust::{Finding, Trust};
+use model::trust::{ClaimCheck, Trust};
 
 /// Compares it with the trust that is asked for, or else with the stack's.
 ///
@@ -46,11 +46,11 @@ pub(super) async fn check(
 }
 
 /// Whether what one role asks for besides fits.
-fn role(level: Level, findings: &[Finding]) -> Check {
-    let misfits: Vec<&Finding> = findings.iter().filter(|finding| !finding.fits).collect();
+fn role(level: Level, findings: &[ClaimCheck]) -> Check {
+    let misfits: Vec<&ClaimCheck> = findings.iter().filter(|finding| !finding.fits).collect();
     let found: Vec<&str> = findings.iter().map(|finding| finding.found.as_str()).collect();
     let expected =
-        |finding: &&Finding| format!("{}: expected {}; found {}", finding.claim, finding.expected, finding.found);
+        |finding: &&ClaimCheck| format!("{}: expected {}; found {}", finding.claim, finding.expected, finding.found);
     Check {
         name: level.name(),
         ok: misfits.is_empty(),

@@ -155,7 +155,7 @@ fn without_github_nothing_is_published() {
     exit 2
     --- stderr
     error: GITHUB_REPOSITORY is not set
-      reason: this command speaks to GitHub, in a job's name
+      reason: this command calls GitHub on behalf of a job
       next: GitHub sets it in every job; elsewhere: export GITHUB_REPOSITORY=…
     ");
     sandbox.write("plan.md", "changes");
