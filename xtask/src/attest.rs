@@ -66,7 +66,9 @@ pub(crate) async fn environment_registry(
     let Session { context, environment, clients, .. } = session;
     let host = image.host.as_str();
     let own = [named, environment.registry.as_deref()].contains(&Some(host))
-        || ecr::find(&clients.ecr, &image.repository).await?.is_some_and(|repository| repository.is_at(host));
+        || ecr::find_repository(&clients.ecr, &image.repository)
+            .await?
+            .is_some_and(|repository| repository.is_at(host));
     let credentials =
         if own { Some(credentials(session, host).await?) } else { login::credentials(&context.vars, host).await? };
     registry(context, Some(environment), image, credentials)
@@ -121,7 +123,7 @@ pub(crate) async fn attach(
     }
     // Without git it is Cargo.toml's repository, without a commit.
     let sources = git::origin(&context.root).await.ok().flatten();
-    let repository = provenance::repository(&context.vars, sources.as_deref());
+    let repository = provenance::source_repository(&context.vars, sources.as_deref());
     let lock = sbom::lock(context.workspace())?;
     let facts = Facts {
         image,

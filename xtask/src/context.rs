@@ -45,7 +45,7 @@ impl Context {
                 .hint("go to the repository's folder")
         })?;
         if root.to_str().is_none() {
-            // Compiler and engine are told the path as text, and would be told another one.
+            // Compiler and engine get the path as text, and would get another one.
             return Err(fail("the repository's folder has a name that is not UTF-8")
                 .resource(root.display().to_string())
                 .hint("move or rename it"));
@@ -53,7 +53,7 @@ impl Context {
         let text = std::fs::read_to_string(root.join(DEPLOY_TOML))
             .map_err(|error| fail("deploy.toml cannot be read").reason(error.to_string()))?;
         let deployment = Deployment::parse(DEPLOY_TOML, &text).map_err(|invalid| {
-            fail("deploy.toml cannot be used").reason(invalid.to_string()).hint("mend deploy.toml")
+            fail("deploy.toml cannot be used").reason(invalid.to_string()).hint("fix deploy.toml")
         })?;
         Ok(Self {
             root: root.to_owned(),
@@ -151,12 +151,12 @@ impl Context {
             Failure::new(Exit::Preflight, FailureKind::Template, "the template cannot be used")
                 .resource(path)
                 .reason(reason)
-                .hint(hint.unwrap_or_else(|| format!("mend it, or environments.{section}.template in deploy.toml")))
+                .hint(hint.unwrap_or_else(|| format!("fix it, or environments.{section}.template in deploy.toml")))
         };
         let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string(), None))?;
         parse(path, body).map_err(|error| {
             let no_service = matches!(error, InvalidTemplate::NoContainerUri { .. });
-            let hint = no_service.then(|| format!("cargo xtask deploy {name} brings a template that runs no image"));
+            let hint = no_service.then(|| format!("cargo xtask deploy {name} deploys a template that runs no image"));
             fail(error.to_string(), hint)
         })
     }

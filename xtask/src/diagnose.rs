@@ -1,16 +1,14 @@
-//! Why a stack failed: the first real cause, with all that a person needs to mend it.
+//! Why a stack failed: the first real cause, with all that is needed to fix it.
 //!
-//! Nothing here fails: what cannot be looked at is a note on the failure that is being explained.
+//! Nothing here fails: what cannot be read becomes a note on the failure that is being explained.
 
 use config::deployment::Environment;
 
 use crate::ui::Ui;
 use aws::Clients;
 use aws::stack;
-use aws::stack::cause::Cause;
-use aws::stack::events;
-use aws::stack::evidence;
-use aws::stack::failed::{Of, failed, unread};
+use aws::stack::cause::{self, Cause};
+use aws::stack::events::{self, Scope, unreadable_events};
 use aws::stack::follow::Followed;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::Stack;
@@ -18,12 +16,12 @@ use model::stack::first_cause;
 use model::stack::{Event, STACK_TYPE};
 use model::template::Template;
 
-/// Deepest that nested stacks are followed.
+/// How deep nested stacks are followed.
 const DEPTH: usize = 5;
-/// A failure belongs to an operation if it is no older than this, in seconds, at its first event.
+/// How many seconds before the first event of an operation a failure may be that still belongs to it.
 const SLACK: f64 = 1.0;
 
-/// Puts the first real cause on the failure of an operation that was followed.
+/// Adds the first real cause to the failure of an operation that was followed.
 pub(crate) async fn explain(
     clients: &Clients,
     environment: &Environment,
@@ -34,32 +32,32 @@ pub(crate) async fn explain(
 ) -> Failure {
     let failure = failure.console(console(environment, stack_id));
     let found = find(clients, stack_id, &followed.events).await;
-    let taken = |cause: &Cause| {
-        let same = |taken: &&Cause| cause.within.is_empty() && taken.logical_id == cause.logical_id;
+    let collected = |cause: &Cause| {
+        let same = |other: &&Cause| cause.within.is_empty() && other.logical_id == cause.logical_id;
         followed.evidence.iter().find(same).cloned()
     };
-    // What was given up in the middle speaks of nothing but its end.
+    // An operation that was cancelled early only reports its own end.
     let is_weak =
         |cause: &Cause| cause.is_consequence || (cause.resource_type == STACK_TYPE && cause.within.is_empty());
     match found {
         Ok(Some((cause, owner))) if followed.evidence.is_empty() || !is_weak(&cause) => {
-            let cause = match taken(&cause) {
+            let cause = match collected(&cause) {
                 Some(taken) => Cause { path: cause.path, notes: [cause.notes, taken.notes].concat(), ..taken },
-                None => evidence::gather(clients, &owner, cause).await,
+                None => cause::gather_evidence(clients, &owner, cause).await,
             };
-            cause.onto(failure, template)
+            cause.add_to(failure, template)
         }
         other => {
             let failure = match followed.evidence.first() {
-                Some(taken) => taken.clone().onto(failure, template),
+                Some(taken) => taken.clone().add_to(failure, template),
                 None => failure,
             };
-            other.err().into_iter().fold(failure, |failure, reason| failure.note(unread(&reason)))
+            other.err().into_iter().fold(failure, |failure, reason| failure.note(unreadable_events(&reason)))
         }
     }
 }
 
-/// Ends when a service of a stack at rest crashes again and again; as long as none does, never.
+/// Returns when a service of a finished stack keeps crashing; never if none does.
 pub(crate) async fn crash(
     clients: &Clients,
     environment: &Environment,
@@ -67,23 +65,23 @@ pub(crate) async fn crash(
     stack: &Stack,
     ui: &Ui,
 ) -> Failure {
-    let cause = stack::crash::crash(clients, stack, &|text| ui.line(&format!("            {text}"))).await;
+    let cause = stack::crash::watch_for_crash(clients, stack, &|text| ui.line(&format!("            {text}"))).await;
     let name = &environment.name;
-    // Of the endpoint nothing else can be expected, so it counts as one that does not answer.
+    // The endpoint cannot answer then, so it is the same failure.
     let failure = Failure::new(Exit::NeedsHuman, FailureKind::NotAnswering, "the service does not stay up")
         .console(console(environment, &stack.id))
-        .hint(format!("mend the cause and release again, or cargo xtask rollback {name}; cargo xtask logs {name}"));
-    cause.onto(failure, Some(template))
+        .hint(format!("fix the cause and release again, or cargo xtask rollback {name}; cargo xtask logs {name}"));
+    cause.add_to(failure, Some(template))
 }
 
-/// Why an earlier operation left the stack as it is: the first real cause of the newest operation that failed.
+/// Why an earlier operation failed: the first real cause of the newest operation that did.
 pub(crate) async fn earlier(clients: &Clients, stack: &Stack) -> Option<Cause> {
     let events = events::last_operation(&clients.cloudformation, &stack.id).await.ok()?;
     let (cause, owner) = find(clients, &stack.id, &events).await.ok()??;
-    Some(evidence::gather(clients, &owner, cause).await)
+    Some(cause::gather_evidence(clients, &owner, cause).await)
 }
 
-/// Logical ids of the resources that could not be brought back, as a rollback that goes on can be told to skip them:
+/// Logical ids of the resources that could not be rolled back, in the format in which a continued rollback skips them:
 /// those of a nested stack as `STACK.RESOURCE`.
 pub(crate) async fn stuck_resources(clients: &Clients, stack_id: &str) -> Vec<String> {
     let mut stuck = Vec::new();
@@ -97,7 +95,7 @@ pub(crate) async fn stuck_resources(clients: &Clients, stack_id: &str) -> Vec<St
         let failed = since_rollback(&history, &id).iter().filter(|event| event.status == "UPDATE_FAILED");
         for event in failed.filter(newest).filter(|event| !event.is_cancelled() && !event.is_own(&id)) {
             match nested(event, &id).filter(|_| prefix.matches('.').count() < DEPTH) {
-                // CloudFormation wants the stack's own name here, not the logical id.
+                // CloudFormation expects the stack's name here, not the logical id.
                 Some(child) => stacks.push((child.to_owned(), format!("{}.", stack_name(child)))),
                 None => stuck.push(format!("{prefix}{}", event.logical_id)),
             }
@@ -106,7 +104,7 @@ pub(crate) async fn stuck_resources(clients: &Clients, stack_id: &str) -> Vec<St
     stuck
 }
 
-/// The page of the console that shows a stack's events; none for an emulator.
+/// The page of the AWS console with a stack's events; none for an emulator.
 pub(crate) fn console(environment: &Environment, stack_id: &str) -> Option<String> {
     if environment.endpoint.is_some() {
         return None;
@@ -121,44 +119,48 @@ pub(crate) fn console(environment: &Environment, stack_id: &str) -> Option<Strin
     Some(format!("https://{region}.console.{domain}/cloudformation/home?region={region}#/stacks/events?stackId={id}"))
 }
 
-/// The first real cause, and the stack that it is in. The events are those of the operation, as far as they are known.
+/// The first real cause, and the stack that contains it. The events are those of the operation, as far as they are known.
 async fn find(clients: &Clients, stack_id: &str, events: &[Event]) -> Result<Option<(Cause, String)>, Failure> {
     let seen = first_cause(events, stack_id);
     let end = events.iter().rfind(|event| event.is_own(stack_id));
     if end.is_some_and(|end| end.status.ends_with("ROLLBACK_FAILED"))
         && let Some(event) = first_cause(since_rollback(events, stack_id), stack_id)
     {
-        // What keeps the stack from going back must be mended first.
+        // What prevents the rollback must be fixed first.
         let mut cause = Cause::from(event);
         if let Some(first) = seen.filter(|seen| seen.id != event.id).map(Cause::from) {
-            cause.notes.push(format!("what was rolled back had failed at {}: {}", first.resource(), first.reason));
+            cause.notes.push(format!(
+                "the update that was rolled back had failed at {}: {}",
+                first.resource(),
+                first.reason
+            ));
         }
         return Ok(Some(inside(clients, stack_id, event, cause).await));
     }
-    let (asked, denied) = match asked(clients, stack_id, events).await {
+    let (described, denied) = match described_failure(clients, stack_id, events).await {
         Ok(event) => (event, None),
         Err(failure) => (None, Some(failure)),
     };
-    let Some(event) = asked.as_ref().or(seen) else { return denied.map_or(Ok(None), Err) };
+    let Some(event) = described.as_ref().or(seen) else { return denied.map_or(Ok(None), Err) };
     let mut cause = Cause::from(event);
     let same = seen.filter(|seen| seen.logical_id == event.logical_id);
     cause.physical_id = cause.physical_id.or_else(|| same?.physical_id.clone());
     Ok(Some(inside(clients, stack_id, event, cause).await))
 }
 
-/// What `DescribeEvents` names as the first failure of the operation.
-async fn asked(clients: &Clients, stack_id: &str, events: &[Event]) -> Result<Option<Event>, Failure> {
+/// The first failure of the operation according to `DescribeEvents`.
+async fn described_failure(clients: &Clients, stack_id: &str, events: &[Event]) -> Result<Option<Event>, Failure> {
     let operation = first_cause(events, stack_id).or(events.first()).and_then(|event| event.operation.as_deref());
-    let of = operation.map_or(Of::Stack(stack_id), Of::Operation);
+    let of = operation.map_or(Scope::Stack(stack_id), Scope::Operation);
     let since = events.first().map_or(0.0, |event| event.seconds - SLACK);
-    let mut failed = failed(&clients.cloudformation, of).await?;
-    // A stack that is asked without an operation may tell of an older one.
+    let mut failed = events::failed_events(&clients.cloudformation, of).await?;
+    // Without an id the events may be those of an older operation.
     failed.retain(|event| operation.is_some() || event.seconds >= since);
     failed.retain(|event| event.is_failure() && !event.is_cancelled() && !event.is_own(stack_id));
     Ok(failed.into_iter().next())
 }
 
-/// Goes down into nested stacks, as far as they can be read.
+/// Follows the cause into nested stacks, as far as they can be read.
 async fn inside(clients: &Clients, stack_id: &str, event: &Event, mut cause: Cause) -> (Cause, String) {
     let (mut event, mut owner) = (event.clone(), stack_id.to_owned());
     event.physical_id.clone_from(&cause.physical_id);
@@ -167,7 +169,7 @@ async fn inside(clients: &Clients, stack_id: &str, event: &Event, mut cause: Cau
         let history = match events::last_operation(&clients.cloudformation, &child).await {
             Ok(history) => history,
             Err(error) => {
-                cause.notes.push(unread(&Failure::of(&error)));
+                cause.notes.push(unreadable_events(&Failure::of(&error)));
                 break;
             }
         };
@@ -179,18 +181,18 @@ async fn inside(clients: &Clients, stack_id: &str, event: &Event, mut cause: Cau
     (cause, owner)
 }
 
-/// The stack that an event of `stack_id` is about, if it is another.
+/// The nested stack that an event of `stack_id` is about, if any.
 fn nested<'a>(event: &'a Event, stack_id: &str) -> Option<&'a str> {
     let id = event.physical_id.as_deref().filter(|_| event.resource_type == STACK_TYPE)?;
     (id.starts_with("arn:") && id != stack_id).then_some(id)
 }
 
-/// The name in a stack's ARN.
+/// The name in the ARN of a stack.
 fn stack_name(arn: &str) -> &str {
     arn.split('/').nth(1).unwrap_or(arn)
 }
 
-/// What happened since the stack began to roll back.
+/// The events since the stack began to roll back.
 fn since_rollback<'a>(events: &'a [Event], stack_id: &str) -> &'a [Event] {
     let start = |event: &Event| event.is_own(stack_id) && event.status.ends_with("ROLLBACK_IN_PROGRESS");
     events.iter().position(start).map_or(&[], |at| &events[at..])

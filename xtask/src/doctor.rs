@@ -16,8 +16,8 @@ use std::time::Duration;
 use config::deployment::Environment;
 
 use crate::context::Context;
-use crate::rollout;
-use crate::rollout::Seen;
+use crate::engine::observe::Observed;
+use crate::engine::observe::observe;
 use crate::session::Session;
 use crate::ui::Ui;
 use model::outcome::{Exit, Failure, FailureKind};
@@ -101,7 +101,7 @@ async fn aws_checks(
     template: &TemplateCheck,
     token: &Token,
     ui: &Ui,
-) -> (Vec<NamedResult>, Option<Seen>) {
+) -> (Vec<NamedResult>, Option<Observed>) {
     let session = match with_timeout(Session::open(context, environment, ui)).await {
         Ok(session) => session,
         Err(failure) => return (vec![("account", CheckResult::Problem(failure))], None),
@@ -109,7 +109,7 @@ async fn aws_checks(
     let session = &session;
     let mut findings = vec![("account", CheckResult::Passed(session.describe()))];
     let of_stack = async {
-        let seen = async { rollout::look(&session.clients, environment).await.map_err(|error| Failure::of(&error)) };
+        let seen = async { observe(&session.clients, environment).await.map_err(|error| Failure::of(&error)) };
         let seen = with_timeout(seen).await;
         let resources = resource_checks(session, template, seen.as_ref().ok()).await;
         (seen, resources)
@@ -129,7 +129,7 @@ async fn aws_checks(
 }
 
 /// Whether the account has what the template's resources need.
-async fn resource_checks(session: &Session<'_>, template: &TemplateCheck, seen: Option<&Seen>) -> Vec<NamedResult> {
+async fn resource_checks(session: &Session<'_>, template: &TemplateCheck, seen: Option<&Observed>) -> Vec<NamedResult> {
     let planned = match with_timeout(PlannedResources::new(session, template, seen)).await {
         Ok(Some(planned)) => planned,
         Ok(None) => return Vec::new(),
@@ -174,11 +174,11 @@ fn not_checked(failure: &Failure) -> String {
 }
 
 /// Whether a release could be deployed into the stack as it is.
-fn stack_check(seen: &Seen, environment: &Environment) -> Result<String, Failure> {
+fn stack_check(seen: &Observed, environment: &Environment) -> Result<String, Failure> {
     let name = &environment.stack;
     let status = seen.stack.as_ref().map(|stack| stack.status.as_str());
     let state = status.unwrap_or_default();
-    let held = seen.remembered.lock.as_ref().filter(|held| held.lives());
+    let held = seen.remembered.lock.as_ref().filter(|held| held.is_alive());
     let held = held.map(|held| format!("; held by {}", held.holder)).unwrap_or_default();
     match status::answer(status) {
         Answer::Create => Ok(format!("{name} will be created{held}")),

@@ -6,19 +6,16 @@ mod build;
 mod cli;
 mod commands;
 mod context;
-mod delivery;
 mod diagnose;
 mod doctor;
+mod engine;
 mod github;
 mod local;
 mod preflight;
-mod proof;
 mod publish;
 mod retention;
-mod rollout;
 mod session;
 mod smoke;
-mod supplement;
 mod ui;
 
 use std::collections::BTreeMap;
@@ -34,13 +31,13 @@ use crate::ui::{Terminal, Ui};
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
 
-/// What somebody who interrupts twice is asked to wait for a lock to be given back.
+/// How long a user who interrupts twice waits for a lock to be given back.
 const MOMENT: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let (vars, unreadable) = variables(std::env::vars_os());
-    // Only to be shown and looked through: the command line is parsed from what the system has.
+    // Only to be shown and searched: the command line is parsed from what the system has.
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let no_color = vars.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     let terminal = Terminal::detect(no_color, model::job::is_job(&vars));
@@ -129,7 +126,7 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> (Variables, Opt
     (vars, failure)
 }
 
-/// A result that nobody got. What was changed stays changed, which "failed" would deny.
+/// A result that could not be written. What was changed stays changed, which "failed" would deny.
 fn unwritten(error: &std::io::Error, changed: bool) -> Failure {
     let exit = if changed { Exit::NeedsHuman } else { Exit::Failed };
     Failure::new(exit, FailureKind::Output, "the result cannot be written")

@@ -1,5 +1,6 @@
 //! What must hold before anything expensive is done; every problem is found in one go.
 
+use crate::engine::observe::observe;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,8 +8,7 @@ use config::deployment::Environment;
 
 use crate::cli::Proof;
 use crate::context::Context;
-use crate::rollout;
-use crate::rollout::Seen;
+use crate::engine::observe::Observed;
 use crate::session::Session;
 use crate::smoke::sign_in;
 use crate::ui::Ui;
@@ -31,13 +31,13 @@ const SHORTEST_RELEASE: f64 = 60.0;
 
 /// What a release needs, checked.
 pub(crate) struct Ready<'a> {
-    /// Whoever builds or pushes needs it; an image that the registry has can be released without.
+    /// Needed to build and push; an image that the registry has can be released without.
     pub(crate) engine: Result<Engine, Failure>,
     pub(crate) session: Session<'a>,
     pub(crate) template: Template,
     pub(crate) platform: Platform,
     /// Stack and journal as they were found.
-    pub(crate) seen: Seen,
+    pub(crate) observed: Observed,
 }
 
 /// What is checked.
@@ -45,7 +45,7 @@ pub(crate) struct Check<'a> {
     pub(crate) context: &'a Context,
     pub(crate) environment: &'a Environment,
     pub(crate) proof: &'a Proof,
-    /// Whether somebody who holds the environment is waited for.
+    /// Whether to wait for the environment lock.
     pub(crate) wait: bool,
     /// Whether a Docker engine may be needed.
     pub(crate) engine: bool,
@@ -53,10 +53,10 @@ pub(crate) struct Check<'a> {
     pub(crate) own_template: bool,
 }
 
-/// Checks everything for a change of an environment, and looks at AWS meanwhile; `also` looks at what else is needed.
+/// Checks everything for a change of an environment, and reads its state at AWS meanwhile; `also` reads what else is needed.
 ///
 /// # Errors
-/// One failure that lists all problems; somebody else who holds the environment; or what AWS says.
+/// One failure that lists all problems; an environment that is locked; or a refused or lost call.
 pub(crate) async fn check<'a, T>(
     check: Check<'a>,
     also: impl AsyncFnOnce(&Session<'a>, &Template) -> Result<T>,
@@ -86,7 +86,7 @@ pub(crate) async fn check<'a, T>(
         }
     }
     if engine && account.is_err() {
-        // Whether it is needed cannot be found out, so it is told with the rest.
+        // Whether it is needed cannot be found out, so it is reported with the rest.
         problems.extend(connected.as_ref().err().cloned());
     }
     let (account, template) = (note(account, &mut problems), note(template, &mut problems));
@@ -95,7 +95,7 @@ pub(crate) async fn check<'a, T>(
         return Err(outcome::preflight(&problems).into());
     };
     phase.doing("the stack, its releases and its lock at AWS, and the image in the registry");
-    let (seen, also) = tokio::try_join!(rollout::look(&session.clients, environment), also(&session, &template))?;
+    let (seen, also) = tokio::try_join!(observe(&session.clients, environment), also(&session, &template))?;
     if own_template {
         problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
         let value = |name: &str| plan::value(environment, &template, seen.stack.as_ref().map(|s| &s.parameters), name);
@@ -105,7 +105,7 @@ pub(crate) async fn check<'a, T>(
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
-    if let Some(held) = seen.remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
+    if let Some(held) = seen.remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
     phase.done(&session.describe());
@@ -113,11 +113,11 @@ pub(crate) async fn check<'a, T>(
     if let Some(left) = session.time_left().filter(|left| *left < SHORT_CREDENTIALS) {
         ui.warn(&format!("the AWS credentials end in {} s, unless they are renewed by themselves", left.as_secs()));
     }
-    Ok((Ready { session, engine: connected, template, platform, seen }, also))
+    Ok((Ready { session, engine: connected, template, platform, observed: seen }, also))
 }
 
-/// Credentials that nobody renews and that end before a release like the last ones would.
-pub(crate) fn short_lived(session: &Session<'_>, seen: &Seen) -> Option<Failure> {
+/// Credentials that are not renewed and expire before a release like the last ones would end.
+pub(crate) fn short_lived(session: &Session<'_>, seen: &Observed) -> Option<Failure> {
     let left = session.time_left().filter(|_| session.identity.fixed)?;
     let kind = if seen.settled().is_some() { "update" } else { "create" };
     let expected = seen.remembered.eta(kind).map_or(0.0, |eta| eta.typical_seconds).max(SHORTEST_RELEASE);
@@ -173,7 +173,7 @@ fn missing_parameters(
     missing.filter(|name| !kept.contains(name)).map(|name| missing_parameter(environment, &name)).collect()
 }
 
-/// That nobody gives a parameter a value.
+/// A parameter that has no value.
 pub(crate) fn missing_parameter(environment: &Environment, name: &str) -> Failure {
     parameter_problem(environment, name)
         .reason(format!("{} has no default for it, and the stack no value", environment.template))
@@ -198,11 +198,11 @@ pub(crate) fn smoke_url_problem(
         Failure::new(
             Exit::Preflight,
             FailureKind::SmokeUrl,
-            format!("the smoke URL names an output {name} that there is not"),
+            format!("the smoke URL names an output {name} that does not exist"),
         )
         .resource(pattern)
         .reason(format!("{} has {}", template.path, template.outputs.iter().cloned().collect::<Vec<_>>().join(", ")))
-        .hint("mend smoke_url in deploy.toml, or --smoke-url"),
+        .hint("fix smoke_url in deploy.toml, or --smoke-url"),
     )
 }
 

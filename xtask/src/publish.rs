@@ -12,7 +12,7 @@ use crate::preflight::Ready;
 use crate::session::Session;
 use crate::ui::Phase;
 use aws::ecr;
-use aws::ecr::{Repository, Stored};
+use aws::ecr::{Repository, StoredImage};
 use image::artifact::Artifact;
 use image::docker::push;
 use image::docker::push::Pushed;
@@ -25,7 +25,7 @@ use model::reference::{Digest, ImageReference};
 pub(crate) struct RegistryState {
     pub(crate) repository: Option<Repository>,
     /// The image with the requested tag.
-    pub(crate) stored: Option<Stored>,
+    pub(crate) stored: Option<StoredImage>,
 }
 
 /// An image that can be deployed.
@@ -75,11 +75,11 @@ pub(crate) async fn find_image(
     known: KnownRepository,
 ) -> Result<RegistryState> {
     let (client, name) = (&session.clients.ecr, &session.context.deployment.service.name);
-    let stored = async { if let Some(tag) = tag { ecr::stored(client, name, tag).await } else { Ok(None) } };
+    let stored = async { if let Some(tag) = tag { ecr::find_image(client, name, tag).await } else { Ok(None) } };
     let repository = async {
         match known {
             KnownRepository::Yes(repository) => Ok(repository),
-            KnownRepository::No => ecr::find(client, name).await,
+            KnownRepository::No => ecr::find_repository(client, name).await,
         }
     };
     let (repository, stored) = tokio::try_join!(repository, stored)?;
@@ -139,7 +139,7 @@ pub(crate) async fn publish(
     // If the tag is taken, another run has pushed the same content at the same time.
     let pushed = push(&target, &phase).await?;
     phase.doing("asking the registry for the digest");
-    let ask = async |credentials: Credentials| push::digest(&engine.docker, &target, &credentials).await;
+    let ask = async |credentials: Credentials| push::registry_digest(&engine.docker, &target, &credentials).await;
     let digest = login.renewed(&credentials, ask).await?;
     let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
     phase.done(&format!("{digest}, {}, {layers}", megabytes(pushed.bytes)));
@@ -223,7 +223,7 @@ async fn open(found: &RegistryState, login: &RegistryLogin<'_>) -> Result<(Repos
             }
             None => {
                 let phase = ui.phase("registry");
-                let repository = ecr::create(client, name).await?;
+                let repository = ecr::create_repository(client, name).await?;
                 phase.done(&format!("repository {name} created: immutable tags, scanned on push"));
                 Ok(repository)
             }

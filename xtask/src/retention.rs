@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use config::deployment::Environment;
 
-use crate::rollout;
+use crate::engine::observe::observe;
 use crate::session::Session;
 use aws::Clients;
-use aws::journal::record;
+use aws::journal;
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Record;
@@ -71,13 +71,13 @@ pub(crate) async fn inputs(clients: &Clients, environment: &Environment, keep: u
 /// The running image, and the records that rollbacks need.
 async fn kept(clients: &Clients, environment: &Environment, keep: usize) -> Result<(Option<String>, Vec<Record>)> {
     let read =
-        tokio::try_join!(rollout::look(clients, environment), record::list_all(&clients.ssm, &environment.stack));
+        tokio::try_join!(observe(clients, environment), journal::list_all_releases(&clients.ssm, &environment.stack));
     let (seen, records) =
         read.with_context(|| format!("the images that {} needs cannot be determined", environment.name))?;
     let stack = seen.stack.as_ref();
     // Also the newest by number: after the next release, the releases to roll back to may be others.
-    let newest = history::good(&records).take(keep);
-    let back = history::earlier(&records, stack.into()).into_iter().take(keep);
+    let newest = history::succeeded(&records).take(keep);
+    let back = history::rollback_targets(&records, stack.into()).into_iter().take(keep);
     let mut kept: Vec<Record> = newest.chain(back).cloned().collect();
     kept.extend(records.first().cloned());
     Ok((stack.and_then(Stack::container_uri).map(str::to_owned), kept))

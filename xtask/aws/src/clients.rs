@@ -1,7 +1,7 @@
-//! The way to AWS: clients for one environment, and who is calling.
+//! The AWS clients of an environment, and the identity of the caller.
 //!
-//! Everything the SDK reads from its standard variables and files keeps its meaning; `deploy.toml` adds the region
-//! and, for an emulator, the endpoint.
+//! All standard variables and files of the SDK keep their meaning; `deploy.toml` adds the region and, for an emulator, the
+//! endpoint.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig
 use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use config::deployment::Environment;
 
-use crate::credentials::{InTime, Source};
+use crate::credentials::{CredentialSource, Problem, WithTimeout};
 use crate::error::{code, failure};
 use crate::github_token::Role;
 use crate::{connector, signed};
@@ -29,28 +29,28 @@ pub struct Clients {
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub ssm: aws_sdk_ssm::Client,
     pub sts: aws_sdk_sts::Client,
-    /// For services that are asked by hand.
+    /// For services that are called without an SDK.
     pub signed: signed::Signed,
     credentials: Option<SharedCredentialsProvider>,
-    source: Source,
+    source: CredentialSource,
 }
 
-/// Who calls, as STS and the credentials say.
+/// The caller, according to STS and the credentials.
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub account: String,
     pub arn: String,
-    /// When the credentials end, as far as they say.
+    /// When the credentials expire, if that is known.
     pub expiry: Option<SystemTime>,
-    /// Whether they end at all, said or not.
+    /// Whether they expire, known or not.
     pub temporary: bool,
-    /// Whether nobody renews them: they came from the environment.
+    /// Whether they are not renewed: they come from environment variables.
     pub fixed: bool,
 }
 
 #[cfg(any(test, feature = "test-util"))]
 impl Identity {
-    /// A caller whose credentials do not end.
+    /// A caller whose credentials do not expire.
     pub fn of(account: &str, arn: &str) -> Self {
         Self { account: account.to_owned(), arn: arn.to_owned(), expiry: None, temporary: false, fixed: false }
     }
@@ -58,30 +58,30 @@ impl Identity {
 
 #[cfg(any(test, feature = "test-util"))]
 impl Clients {
-    /// Only CloudFormation answers, as the test has modelled it.
-    pub fn modelled(cloudformation: aws_sdk_cloudformation::Client) -> Self {
+    /// Clients of which only CloudFormation is usable, as the test has mocked it.
+    pub fn with_cloudformation(cloudformation: aws_sdk_cloudformation::Client) -> Self {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         Self { cloudformation, ..from(&config, signed::Signed::default()) }
     }
 
-    /// What is asked by hand answers at this address.
+    /// Sends the calls without an SDK to this address.
     pub fn with_signed_at(self, endpoint: &str) -> Self {
         Self { signed: signed::Signed::at(endpoint), ..self }
     }
 }
 
-/// Makes the clients of `environment`; nothing is asked of AWS yet.
+/// Makes the clients of `environment`, without a call to AWS.
 ///
 /// # Errors
 /// A proxy or an `AWS_CA_BUNDLE` that cannot be used.
 pub async fn clients(environment: &Environment, vars: &BTreeMap<String, String>) -> Result<Clients, Failure> {
     let http = Http::of(vars)?.aws()?;
-    let source = Source::of(environment, vars).await?;
+    let source = CredentialSource::of(environment, vars).await?;
     let set = |name: &str| vars.get(name).filter(|value| !value.is_empty());
     let region = Region::new(environment.region.clone());
     let connector = connector::Connector::new(http.clone());
-    // Bursts of throttling are normal while a stack works; the SDK adds the jitter. All pauses together are shorter than
-    // a lookup may take, so that a call that ends for them says so.
+    // Bursts of throttling are normal during a deployment; the SDK adds the jitter. All pauses together are shorter than
+    // the timeout, so that a throttled call is reported as such.
     let retries = RetryConfig::standard().with_max_attempts(6).with_max_backoff(Duration::from_secs(5));
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(http::CONNECT)
@@ -98,15 +98,15 @@ pub async fn clients(environment: &Environment, vars: &BTreeMap<String, String>)
         if set("AWS_ENDPOINT_URL").is_none() {
             loader = loader.endpoint_url(endpoint);
         }
-        if source == Source::Emulator {
-            // An emulator takes any key, and must not be shown the user's own.
+        if source == CredentialSource::Emulator {
+            // An emulator accepts any key, and must not get the user's own.
             loader = loader.credentials_provider(Credentials::new("test", "test", None, None, "emulator"));
         }
     }
-    if let Source::Profile { name, kind } = &source {
+    if let CredentialSource::Profile { name, kind } = &source {
         loader = loader.profile_name(name);
-        if kind.is_whole() {
-            // The SDK's chain would pass over a profile with a gap, and take the machine's role instead.
+        if kind.has_credentials {
+            // The SDK's chain would skip an incomplete profile, and use the machine's role instead.
             let of_profile = ProviderConfig::without_region().with_region(Some(region)).with_http_client(connector);
             let of_profile = of_profile.with_retry_config(retries).with_timeout_config(timeouts);
             let provider = ProfileFileCredentialsProvider::builder().configure(&of_profile).profile_name(name);
@@ -114,17 +114,18 @@ pub async fn clients(environment: &Environment, vars: &BTreeMap<String, String>)
         }
     }
     let mut config = loader.load().await;
-    let role = (source == Source::Job).then(|| Role::of(vars, || aws_sdk_sts::Client::new(&config))).flatten();
+    let role =
+        (source == CredentialSource::Job).then(|| Role::of(vars, || aws_sdk_sts::Client::new(&config))).flatten();
     let provider = role.map(SharedCredentialsProvider::new).or_else(|| config.credentials_provider());
     if let Some(provider) = provider {
-        let provider = SharedCredentialsProvider::new(InTime(provider));
+        let provider = SharedCredentialsProvider::new(WithTimeout(provider));
         config = config.into_builder().credentials_provider(provider).build();
     }
     Ok(Clients { source, ..from(&config, signed::Signed::new(&config, vars, http)) })
 }
 
 fn from(config: &SdkConfig, signed: signed::Signed) -> Clients {
-    // The first call tells whether AWS is there at all; an endpoint that is not must not take a minute to say so.
+    // The first call shows whether AWS is reachable at all; that must not take a minute.
     let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(300));
     let sts = aws_sdk_sts::config::Builder::from(config).retry_config(retries).build();
     Clients {
@@ -136,27 +137,27 @@ fn from(config: &SdkConfig, signed: signed::Signed) -> Clients {
         sts: aws_sdk_sts::Client::from_conf(sts),
         signed,
         credentials: config.credentials_provider(),
-        source: Source::default(),
+        source: CredentialSource::default(),
     }
 }
 
-/// Asks who calls.
+/// Asks STS for the identity of the caller.
 ///
 /// # Errors
-/// A failure with the login command where there are no credentials or they have ended.
+/// With the login command if there are no credentials or they have expired.
 pub async fn identity(clients: &Clients, vars: &BTreeMap<String, String>) -> Result<Identity, Failure> {
     let source = &clients.source;
-    let missing = || source.lacking("there are no AWS credentials", "there is no provider".to_owned(), vars);
+    let missing = || source.unusable(Problem::Missing, "there is no credentials provider".to_owned(), vars);
     let provider = clients.credentials.as_ref().ok_or_else(missing)?;
-    let credentials = provider.provide_credentials().await.map_err(|error| source.gave_none(&error, vars))?;
+    let credentials = provider.provide_credentials().await.map_err(|error| source.provider_error(&error, vars))?;
     let caller = clients.sts.get_caller_identity().send().await.map_err(|error| {
         let failure = failure("sts:GetCallerIdentity", "the caller's identity", &error);
         let reason = failure.reason.clone().unwrap_or_default();
-        match failure.aws.as_ref().map(|said| said.class) {
+        match failure.aws.as_ref().map(|error| error.class) {
             Some(AwsClass::Expired) if code(&failure).starts_with("Expired") => {
-                source.lacking("the AWS credentials have expired", reason, vars)
+                source.unusable(Problem::Expired, reason, vars)
             }
-            Some(AwsClass::Expired) => source.lacking("AWS does not accept the credentials", reason, vars),
+            Some(AwsClass::Expired) => source.unusable(Problem::Rejected, reason, vars),
             Some(AwsClass::Skewed) => Failure { exit: Exit::Preflight, kind: FailureKind::Clock, ..failure },
             _ => failure,
         }
@@ -166,14 +167,14 @@ pub async fn identity(clients: &Clients, vars: &BTreeMap<String, String>) -> Res
     Ok(Identity {
         account: text(caller.account()),
         arn: text(caller.arn()),
-        expiry: credentials.expiry().or_else(|| said_expiry(vars).filter(|_| fixed)),
+        expiry: credentials.expiry().or_else(|| exported_expiry(vars).filter(|_| fixed)),
         temporary: credentials.session_token().is_some(),
         fixed,
     })
 }
 
-/// When the keys in the environment end, as `aws configure export-credentials` says it beside them.
-fn said_expiry(vars: &BTreeMap<String, String>) -> Option<SystemTime> {
+/// When the keys in the environment expire, as `aws configure export-credentials` exports it beside them.
+fn exported_expiry(vars: &BTreeMap<String, String>) -> Option<SystemTime> {
     let text = vars.get("AWS_CREDENTIAL_EXPIRATION")?;
     Some(time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?.into())
 }

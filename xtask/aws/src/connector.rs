@@ -1,4 +1,4 @@
-//! How the AWS SDK sends its requests: through the tool's own HTTP client, as everything else.
+//! The HTTP connector of the AWS SDK: the tool's own HTTP client.
 
 use std::time::Duration;
 
@@ -13,18 +13,17 @@ use aws_smithy_types::body::SdkBody;
 use machine::http;
 use machine::http::Client;
 
-/// Longer answers than this are none of those that are asked for.
+/// The longest response that is read.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// The client, and how long it may take where the SDK sets a limit: it does for an instance's metadata, which most machines
-/// have not.
+/// The client, and the SDK's timeout if it sets one: it does for the metadata of an instance, which most machines lack.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     client: Client,
     limit: Option<Duration>,
 }
 
-/// Marks an answer to an attempt that was not the first of its call.
+/// Marks the response to a repeated attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Repeated;
 
@@ -45,7 +44,7 @@ impl Connector {
         let answer = self.client.execute(request).await.map_err(lost)?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = http::body(answer, MAX_ANSWER).await.map_err(lost)?;
-        let status = status.try_into().map_err(|_| ConnectorError::other("a status that is none".into(), None))?;
+        let status = status.try_into().map_err(|_| ConnectorError::other("the HTTP status is invalid".into(), None))?;
         let mut response = HttpResponse::new(status, SdkBody::from(body));
         for (name, value) in &headers {
             if let Ok(value) = value.to_str() {

@@ -1,8 +1,8 @@
-//! Where the caller's credentials come from, and what to do where there are none.
+//! The source of the caller's credentials, and what to do if there are none.
 //!
-//! The order is the SDK's, which the AWS CLI shares: keys of the environment, then the profile, then what the machine has
-//! (a task's or an instance's role). What the user has chosen is never replaced by what comes later: a profile that is named
-//! and not there is an error as soon as it would be used. Keys of the environment win over it, as they do in every SDK.
+//! The order is that of the SDK and the AWS CLI: keys in the environment, then the profile, then the role of the machine (a
+//! task's or an instance's). An explicit choice is never replaced by a later source: a named profile that does not exist is
+//! an error as soon as it would be used. Keys in the environment take precedence over it, as in every SDK.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,35 +16,45 @@ use config::deployment::Environment;
 use crate::error::{self, chain};
 use crate::github_token;
 use crate::github_token::Role;
-use machine::http::{LOOKUP, words};
+use machine::http::{LOOKUP, quote};
 use model::job::set;
 use model::outcome::{Exit, Failure, FailureKind};
 
 const EXPORT: &str = "aws configure export-credentials";
 
-/// Who is asked for credentials.
+/// Where credentials come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Source {
-    /// Nobody: an emulator takes any key.
+pub(super) enum CredentialSource {
+    /// None are needed: an emulator accepts any key.
     Emulator,
-    /// The environment has the keys.
+    /// Keys in environment variables.
     Keys,
-    /// GitHub gives this job a token for a role.
+    /// A role that this job assumes with a token of GitHub.
     Job,
     /// A profile of the configuration files.
-    Profile { name: String, kind: Kind },
-    /// The machine, where it has a role.
+    Profile { name: String, kind: ProfileKind },
+    /// The role of the machine, if it has one.
     #[default]
     Machine,
 }
 
-/// How a profile comes to its credentials.
+/// Why there are no credentials that could be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    Missing,
+    Expired,
+    Rejected,
+    /// The source of the credentials did not answer in time.
+    TimedOut,
+}
+
+/// How a profile gets its credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Kind {
+pub(super) struct ProfileKind {
     base: Base,
-    /// Whether it says anything about credentials: else they are the machine's.
-    whole: bool,
-    /// Whether a role is assumed with a code of a second factor, for which only the AWS CLI asks.
+    /// Whether it configures credentials at all; otherwise the machine's are used.
+    pub(super) has_credentials: bool,
+    /// Whether a role requires an MFA code, for which only the AWS CLI prompts.
     mfa: bool,
 }
 
@@ -58,12 +68,12 @@ enum Base {
     Other,
 }
 
-impl Source {
+impl CredentialSource {
     /// # Errors
-    /// A choice of the user that leads nowhere.
+    /// Incomplete keys, or a profile that does not exist.
     pub(super) async fn of(environment: &Environment, vars: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let (id, secret) = (set(vars, "AWS_ACCESS_KEY_ID"), set(vars, "AWS_SECRET_ACCESS_KEY"));
-        if Role::is_meant(vars) {
+        if Role::is_configured(vars) {
             return Ok(Self::Job);
         }
         if environment.endpoint.is_some() && id.is_none() {
@@ -73,10 +83,10 @@ impl Source {
             (Some(_), Some(_)) => return Ok(Self::Keys),
             (None, None) => {}
             (id, _) => {
-                let (there, lacking) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
-                let (there, lacking) = if id.is_some() { (there, lacking) } else { (lacking, there) };
+                let (set, unset) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
+                let (set, unset) = if id.is_some() { (set, unset) } else { (unset, set) };
                 let failure = Failure::new(Exit::Preflight, FailureKind::Credentials, "the AWS keys are incomplete");
-                let failure = failure.resource(there).reason(format!("{there} is set, and {lacking} is not"));
+                let failure = failure.resource(set).reason(format!("{set} is set, and {unset} is not"));
                 return Err(failure.hint("set both, or none"));
             }
         }
@@ -111,50 +121,58 @@ impl Source {
                 )))
             };
         }
-        let kind = Kind::of(&profiles, &name);
+        let kind = ProfileKind::of(&profiles, &name);
         Ok(Self::Profile { name, kind })
     }
 
-    /// There are no credentials, or AWS does not accept them.
-    pub(super) fn lacking(&self, message: &str, reason: String, vars: &BTreeMap<String, String>) -> Failure {
+    /// The failure of credentials that are missing or not accepted.
+    pub(super) fn unusable(&self, problem: Problem, reason: String, vars: &BTreeMap<String, String>) -> Failure {
         let failure =
             |message: &str| Failure::new(Exit::Preflight, FailureKind::Credentials, message).reason(reason.as_str());
-        if let Some((message, hint)) = github_token::lacking(vars) {
+        if let Some((message, hint)) = github_token::missing_setup(vars) {
             return failure(message).hint(hint);
         }
+        let message = self.message(problem);
         match self {
-            Self::Keys => failure(message).resource("AWS_ACCESS_KEY_ID").hint(
+            Self::Keys => failure(&message).resource("AWS_ACCESS_KEY_ID").hint(
                 "get new keys and export them, for example: eval \"$(aws configure export-credentials --format env)\"",
             ),
             Self::Profile { name, kind } => {
-                let (message, hint) = kind.advice(name, message);
+                let (message, hint) = kind.advice(name, problem, message);
                 failure(&message).resource(format!("profile {name}")).hint(hint)
             }
-            Self::Emulator | Self::Job | Self::Machine => failure(message).hint(
+            Self::Emulator | Self::Job | Self::Machine => failure(&message).hint(
                 "sign in with `aws login` or `aws configure sso`, then set AWS_PROFILE; or set AWS_ACCESS_KEY_ID and \
                  AWS_SECRET_ACCESS_KEY",
             ),
         }
     }
 
-    /// A provider gave none.
-    pub(super) fn gave_none(&self, error: &CredentialsError, vars: &BTreeMap<String, String>) -> Failure {
-        let reason = words::shown(&chain(error));
-        if let CredentialsError::ProviderTimedOut(_) = error {
-            let program = match self {
-                Self::Profile { kind: Kind { base: Base::Process(program), .. }, .. } => {
-                    format!("the credential process {program}")
-                }
-                _ => "the source of the AWS credentials".to_owned(),
-            };
-            let message = format!("{program} did not answer within {} s", LOOKUP.as_secs());
-            return self.lacking(&message, reason, vars);
+    fn message(&self, problem: Problem) -> String {
+        match (problem, self) {
+            (Problem::Missing, _) => "there are no AWS credentials".to_owned(),
+            (Problem::Expired, _) => "the AWS credentials have expired".to_owned(),
+            (Problem::Rejected, _) => "AWS does not accept the credentials".to_owned(),
+            (Problem::TimedOut, Self::Profile { kind: ProfileKind { base: Base::Process(program), .. }, .. }) => {
+                format!("the credential process {program} did not answer within {} s", LOOKUP.as_secs())
+            }
+            (Problem::TimedOut, _) => {
+                format!("the source of the AWS credentials did not answer within {} s", LOOKUP.as_secs())
+            }
         }
-        if error::lacking_credentials(error).is_none() {
-            return error::unanswered("sts:GetCallerIdentity", "the caller's credentials", reason);
+    }
+
+    /// The failure of a provider that returned no credentials.
+    pub(super) fn provider_error(&self, error: &CredentialsError, vars: &BTreeMap<String, String>) -> Failure {
+        let reason = quote::redacted(&chain(error));
+        if let CredentialsError::ProviderTimedOut(_) = error {
+            return self.unusable(Problem::TimedOut, reason, vars);
+        }
+        if error::credentials_error(error).is_none() {
+            return error::no_response("sts:GetCallerIdentity", "the caller's credentials", reason);
         }
         if let Self::Profile { name, kind } = self
-            && is_of_a_role(error)
+            && is_role_error(error)
         {
             let failure = Failure::new(
                 Exit::Preflight,
@@ -162,13 +180,13 @@ impl Source {
                 "the role of the AWS profile cannot be assumed",
             );
             let hint = if kind.mfa {
-                format!("it demands MFA: eval \"$({EXPORT} --profile {name} --format env)\" asks for the code")
+                format!("it requires MFA: eval \"$({EXPORT} --profile {name} --format env)\" asks for the code")
             } else {
-                format!("check role_arn and source_profile of {name}, and whom the role trusts")
+                format!("check role_arn and source_profile of {name}, and the role's trust policy")
             };
             return failure.resource(format!("profile {name}")).reason(reason).hint(hint);
         }
-        if let Self::Profile { name, kind: Kind { whole: true, .. } } = self
+        if let Self::Profile { name, kind: ProfileKind { has_credentials: true, .. } } = self
             && matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
         {
             let failure =
@@ -176,23 +194,18 @@ impl Source {
             let failure = failure.resource(format!("profile {name}")).reason(reason);
             return failure.hint(format!("correct it in {}", files(vars)));
         }
-        self.lacking("there are no AWS credentials", reason, vars)
+        self.unusable(Problem::Missing, reason, vars)
     }
 }
 
-impl Kind {
-    /// Whether the credentials are the profile's own, and nobody else's.
-    pub(super) fn is_whole(&self) -> bool {
-        self.whole
-    }
-
+impl ProfileKind {
     fn of(profiles: &ProfileSet, name: &str) -> Self {
         let (mut kind, mut next) = (Self::default(), Some(name));
         let keys = ["aws_access_key_id", "credential_process", "credential_source", "login_session", "role_arn"];
         let sso = ["source_profile", "sso_account_id", "sso_session", "sso_start_url", "web_identity_token_file"];
         let has = |key: &&str| profiles.get_profile(name).is_some_and(|profile| profile.get(key).is_some());
-        kind.whole = keys.iter().chain(&sso).any(has);
-        // No chain of profiles is longer than there are.
+        kind.has_credentials = keys.iter().chain(&sso).any(has);
+        // A chain of profiles is not longer than their number.
         for _ in profiles.profiles() {
             let Some(profile) = next.and_then(|name| profiles.get_profile(name)) else { break };
             let has = |key: &str| profile.get(key).is_some();
@@ -212,36 +225,37 @@ impl Kind {
     }
 
     /// The message, and the next command.
-    fn advice(&self, name: &str, otherwise: &str) -> (String, String) {
+    fn advice(&self, name: &str, problem: Problem, otherwise: String) -> (String, String) {
         match &self.base {
             Base::Sso => (
                 format!("the SSO session of the AWS profile {name} has ended"),
                 format!("aws sso login --profile {name}"),
             ),
             Base::Login => {
-                (format!("nobody is signed in to the AWS profile {name}"), format!("aws login --profile {name}"))
+                (format!("the AWS profile {name} has no sign-in session"), format!("aws login --profile {name}"))
             }
             Base::Process(program) => {
-                let message = format!("the credential process {program} gave no AWS credentials");
-                let message =
-                    if otherwise.starts_with("the credential process") { otherwise.to_owned() } else { message };
-                (message, format!("see what it says by itself: {EXPORT} --profile {name}"))
+                let message = match problem {
+                    Problem::TimedOut => otherwise,
+                    _ => format!("the credential process {program} returned no AWS credentials"),
+                };
+                (message, format!("run it on its own to see its error: {EXPORT} --profile {name}"))
             }
             Base::Other => {
                 let hint =
                     format!("get new ones, for example: aws sso login --profile {name}, or aws login --profile {name}");
-                (otherwise.to_owned(), hint)
+                (otherwise, hint)
             }
         }
     }
 }
 
-/// The profile that the user has named.
+/// The profile that the user has chosen.
 pub(super) fn chosen(vars: &BTreeMap<String, String>) -> Option<&str> {
     set(vars, "AWS_PROFILE").or_else(|| set(vars, "AWS_DEFAULT_PROFILE"))
 }
 
-/// The files that are searched.
+/// The configuration files.
 fn files(vars: &BTreeMap<String, String>) -> String {
     let file = |name: &str, otherwise: &str| set(vars, name).unwrap_or(otherwise).to_owned();
     let config = file("AWS_CONFIG_FILE", "~/.aws/config");
@@ -254,8 +268,8 @@ fn program(command: &str) -> String {
     quoted.map_or(command.split_whitespace().next().unwrap_or_default(), |(program, _)| program).to_owned()
 }
 
-/// Whether it is a role that cannot be assumed.
-fn is_of_a_role(error: &CredentialsError) -> bool {
+/// Whether the cause is a role that cannot be assumed.
+fn is_role_error(error: &CredentialsError) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if error.downcast_ref::<AssumeRoleError>().is_some() {
@@ -266,11 +280,11 @@ fn is_of_a_role(error: &CredentialsError) -> bool {
     false
 }
 
-/// A source that gives up in time: a program that gives credentials may hang.
+/// A provider with a timeout: a credential process may hang.
 #[derive(Debug)]
-pub(super) struct InTime(pub(super) SharedCredentialsProvider);
+pub(super) struct WithTimeout(pub(super) SharedCredentialsProvider);
 
-impl ProvideCredentials for InTime {
+impl ProvideCredentials for WithTimeout {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

@@ -3,19 +3,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::signed::{Call, EC2, Signed, tag};
 use crate::error;
+use crate::signed::{Call, EC2, Signed, tag};
 use model::outcome::{Exit, Failure, FailureKind};
 
-/// What the instance has written to its console, as fresh as it can be had; empty where it has written nothing.
-///
-/// # Errors
-/// What AWS says, or why it cannot be asked.
+/// The latest console output of an instance; empty if there is none.
 pub async fn console_output(signed: &Signed, instance: &str) -> Result<String, Failure> {
     let call = Call { service: &EC2, action: "ec2:GetConsoleOutput", resource: instance };
     let of = ("InstanceId", instance);
     let answer = match signed.query(call, &[of, ("Latest", "true")]).await {
-        // Only some instance types show the latest; the others what was seen at boot.
+        // Only some instance types return the latest output; the others only that of the boot.
         Err(failure) if error::code(&failure).starts_with("UnsupportedOperation") => signed.query(call, &[of]).await,
         other => other,
     }?;
@@ -35,7 +32,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_console_is_read_even_of_an_instance_that_shows_only_its_boot() {
+    async fn an_instance_that_returns_only_its_boot_is_read_too() {
         let server = MockServer::start().await;
         let refusal = "<Response><Errors><Error><Code>UnsupportedOperation</Code></Error></Errors></Response>";
         Mock::given(body_string_contains("Latest=true"))

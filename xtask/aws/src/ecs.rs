@@ -1,4 +1,4 @@
-//! What ECS says about a service: its deployments, and why its tasks stopped.
+//! ECS services: their deployments, their events, and why their tasks stopped.
 
 pub mod deployment;
 
@@ -16,22 +16,22 @@ pub struct Service {
     pub name: String,
 }
 
-/// What a service says of itself.
+/// The state of a service.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct State {
+pub struct ServiceState {
     pub deployments: Vec<Deployment>,
     /// Whether its deployments go through stages in which they may wait, unlike rolling ones.
     pub has_stages: bool,
     /// Its events, newest first, each with its time in seconds since 1970.
-    pub said: Vec<(f64, String)>,
+    pub events: Vec<(f64, String)>,
 }
 
-/// One attempt to bring a service to a task definition.
+/// A deployment as its service lists it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Deployment {
     pub id: String,
     pub task_definition: String,
-    /// Tasks that failed one after the other, as ECS counts them; a healthy one sets it back.
+    /// Consecutive failed tasks, as ECS counts them; a healthy one resets the count.
     pub failed: i32,
     /// `IN_PROGRESS`, `COMPLETED` or `FAILED`.
     pub state: String,
@@ -65,9 +65,9 @@ pub struct Container {
     pub name: String,
     /// As the task definition names it.
     pub image: String,
-    /// Of the manifest that it was started from; empty before it is pulled.
+    /// Digest of the manifest that it was started from; empty before the image is pulled.
     pub digest: String,
-    /// The engine's id, by which streams without a prefix are named.
+    /// The container engine's id, which names log streams without a prefix.
     pub runtime_id: String,
     pub exit_code: Option<i32>,
     pub reason: Option<String>,
@@ -75,14 +75,14 @@ pub struct Container {
 
 /// Where a container logs to CloudWatch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogPlace {
+pub struct LogTarget {
     pub container: String,
     pub group: String,
     pub prefix: Option<String>,
 }
 
 impl Service {
-    /// Reads an ARN; one of the old form, without the cluster, names none that could be asked.
+    /// Parses an ARN; `None` for the old format, which lacks the cluster.
     pub fn of_arn(arn: &str) -> Option<Self> {
         let (_, path) = arn.split_once(":service/")?;
         let (cluster, name) = path.split_once('/')?;
@@ -90,18 +90,17 @@ impl Service {
     }
 }
 
-impl State {
-    /// The newest word since `seconds` about tasks that cannot even be started, which leave no stopped task behind.
-    pub fn complaint(&self, seconds: f64) -> Option<&str> {
-        let complains = |text: &str| ["unable to", "failed to"].iter().any(|words| text.contains(words));
-        let found = self.said.iter().find(|(time, text)| *time >= seconds && complains(text));
+impl ServiceState {
+    /// The newest event since `seconds` about tasks that could not be started, which leave no stopped task.
+    pub fn start_failure(&self, seconds: f64) -> Option<&str> {
+        let found = self.events.iter().find(|(time, text)| *time >= seconds && is_start_failure(text));
         found.map(|(_, text)| text.as_str())
     }
 }
 
 impl Task {
     /// Why it stopped, with the exit codes of its containers.
-    pub fn why(&self) -> String {
+    pub fn stop_reason(&self) -> String {
         let mut parts = vec![self.stopped_reason.clone()];
         for container in &self.containers {
             let reason = container.reason.as_ref().filter(|reason| !self.stopped_reason.contains(reason.as_str()));
@@ -118,17 +117,16 @@ impl Task {
         if parts.is_empty() { "ECS gave no reason".to_owned() } else { parts.join("; ") }
     }
 
-    /// Whether it stopped because it does not work, rather than because it was no longer wanted.
+    /// Whether it stopped because it failed, rather than because it was no longer needed.
     pub fn has_failed(&self) -> bool {
         match self.stop_code.as_str() {
             "EssentialContainerExited" | "TaskFailedToStart" => true,
-            // "Task failed ELB health checks in (…)", "Task failed container health checks".
-            _ => self.stopped_reason.contains("failed") && self.stopped_reason.contains("health check"),
+            _ => is_failed_health_check(&self.stopped_reason),
         }
     }
 
     /// The CloudWatch stream of a container, as the driver `awslogs` names it.
-    pub fn stream(&self, place: &LogPlace) -> Option<String> {
+    pub fn stream(&self, place: &LogTarget) -> Option<String> {
         let container = self.containers.iter().find(|container| container.name == place.container)?;
         match &place.prefix {
             Some(prefix) => Some(format!("{prefix}/{}/{}", container.name, self.id)),
@@ -137,15 +135,12 @@ impl Task {
     }
 }
 
-/// The deployments and events of a service; none where there is no such service.
-///
-/// # Errors
-/// What AWS says.
-pub async fn state(client: &Client, service: &Service) -> Result<State, Failure> {
+/// The deployments and events of a service; none if it does not exist.
+pub async fn describe_service(client: &Client, service: &Service) -> Result<ServiceState, Failure> {
     let answer = client.describe_services().cluster(&service.cluster).services(&service.name).send().await;
     let resource = format!("service {}", service.name);
     let answer = answer.map_err(|error| failure("ecs:DescribeServices", &resource, &error))?;
-    let Some(found) = answer.services().first() else { return Ok(State::default()) };
+    let Some(found) = answer.services().first() else { return Ok(ServiceState::default()) };
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let read = |deployment: &aws_sdk_ecs::types::Deployment| Deployment {
         id: text(deployment.id()),
@@ -156,17 +151,14 @@ pub async fn state(client: &Client, service: &Service) -> Result<State, Failure>
         created: seconds(deployment.created_at()),
     };
     let strategy = found.deployment_configuration().and_then(|configuration| configuration.strategy());
-    Ok(State {
+    Ok(ServiceState {
         has_stages: strategy.is_some_and(|strategy| *strategy != DeploymentStrategy::Rolling),
         deployments: found.deployments().iter().map(read).collect(),
-        said: found.events().iter().map(|event| (seconds(event.created_at()), text(event.message()))).collect(),
+        events: found.events().iter().map(|event| (seconds(event.created_at()), text(event.message()))).collect(),
     })
 }
 
-/// The tasks of a service that run, or those that stopped within the last hour or so. The newest hundred are enough.
-///
-/// # Errors
-/// What AWS says.
+/// The running tasks of a service, or those that stopped within about the last hour. The newest hundred are enough.
 pub async fn tasks(client: &Client, service: &Service, stopped: bool) -> Result<Vec<Task>, Failure> {
     let resource = format!("service {}", service.name);
     let status = if stopped { DesiredStatus::Stopped } else { DesiredStatus::Running };
@@ -175,20 +167,17 @@ pub async fn tasks(client: &Client, service: &Service, stopped: bool) -> Result<
     let Some(arns) = arns.filter(|arns| !arns.is_empty()) else { return Ok(Vec::new()) };
     let answer = client.describe_tasks().cluster(&service.cluster).set_tasks(Some(arns)).send().await;
     let answer = answer.map_err(|error| failure("ecs:DescribeTasks", &resource, &error))?;
-    Ok(answer.tasks().iter().map(read).collect())
+    Ok(answer.tasks().iter().map(task).collect())
 }
 
-/// Where the containers of a task definition log, as far as it is CloudWatch.
-///
-/// # Errors
-/// What AWS says.
-pub async fn log_places(client: &Client, task_definition: &str) -> Result<Vec<LogPlace>, Failure> {
+/// Where the containers of a task definition log to CloudWatch.
+pub async fn log_targets(client: &Client, task_definition: &str) -> Result<Vec<LogTarget>, Failure> {
     let answer = client.describe_task_definition().task_definition(task_definition).send().await;
     let answer = answer.map_err(|error| failure("ecs:DescribeTaskDefinition", task_definition, &error))?;
     let containers = answer.task_definition().map(|definition| definition.container_definitions()).unwrap_or_default();
     let place = |container: &aws_sdk_ecs::types::ContainerDefinition| {
         let options = container.log_configuration()?.options()?;
-        Some(LogPlace {
+        Some(LogTarget {
             container: container.name()?.to_owned(),
             group: options.get("awslogs-group")?.clone(),
             prefix: options.get("awslogs-stream-prefix").cloned(),
@@ -197,7 +186,17 @@ pub async fn log_places(client: &Client, task_definition: &str) -> Result<Vec<Lo
     Ok(containers.iter().filter_map(place).collect())
 }
 
-fn read(task: &Described) -> Task {
+/// ECS reports only in a service event's words that it could not start tasks.
+fn is_start_failure(event: &str) -> bool {
+    ["unable to", "failed to"].iter().any(|words| event.contains(words))
+}
+
+/// ECS reports only in words that a task failed its health checks.
+fn is_failed_health_check(stopped_reason: &str) -> bool {
+    stopped_reason.contains("failed") && stopped_reason.contains("health check")
+}
+
+fn task(task: &Described) -> Task {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let container = |container: &aws_sdk_ecs::types::Container| Container {
         name: text(container.name()),
@@ -224,4 +223,25 @@ fn read(task: &Described) -> Task {
 
 fn seconds(time: Option<&DateTime>) -> f64 {
     time.map(DateTime::as_secs_f64).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_ecs_are_recognized() {
+        for event in [
+            "(service api) was unable to place a task because no container instance met all of its requirements.",
+            "(service api) failed to launch a task with (error ECS was unable to assume the role).",
+        ] {
+            assert!(is_start_failure(event), "{event}");
+        }
+        assert!(!is_start_failure("(service api) has reached a steady state."));
+        for reason in ["Task failed ELB health checks in (target-group arn:tg)", "Task failed container health checks"]
+        {
+            assert!(is_failed_health_check(reason), "{reason}");
+        }
+        assert!(!is_failed_health_check("Scaling activity initiated by (deployment ecs-svc/1)"));
+    }
 }

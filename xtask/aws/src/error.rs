@@ -1,4 +1,4 @@
-//! What a failed call to AWS means: AWS's code decides, and an answer without one is not AWS's.
+//! The class of a failed call to AWS: AWS's error code decides, and a response without one is not from AWS.
 
 use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,55 +9,53 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 use super::connector::Repeated;
-use machine::http::{Lost, words};
+use machine::http::{Lost, quote};
 use model::outcome::{AwsClass, AwsError, Exit, Failure, FailureKind};
 
-/// The kind of failure of a call whose answer never came.
-const UNREACHABLE: FailureKind = FailureKind::AwsUnreachable;
-/// AWS takes signatures of up to five minutes ago.
+/// AWS accepts signatures whose time is up to five minutes off.
 const TOLERANCE: i64 = 300;
 
-/// AWS's code; empty where AWS has sent none.
+/// AWS's error code; empty if there is none.
 pub fn code(failure: &Failure) -> &str {
-    failure.aws.as_ref().and_then(|said| said.code.as_deref()).unwrap_or_default()
+    failure.aws.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default()
 }
 
-/// Whether AWS asks for a pause.
+/// Whether AWS throttles the caller.
 pub fn is_throttled(failure: &Failure) -> bool {
     class(failure) == Some(AwsClass::Throttled)
 }
 
-/// Whether AWS says that there is no such thing.
+/// Whether the resource does not exist.
 pub fn is_missing(failure: &Failure) -> bool {
     class(failure) == Some(AwsClass::Absent)
 }
 
-/// Whether AWS will say the same however often it is asked.
+/// Whether the caller lacks a permission, so that repeating the call is pointless.
 pub fn is_denied(failure: &Failure) -> bool {
     class(failure) == Some(AwsClass::Denied)
 }
 
-/// Whether every further call will be refused, too, until somebody signs in again or corrects the clock.
+/// Whether every further call will be refused, too, until the user signs in again or corrects the clock.
 pub fn is_expired(failure: &Failure) -> bool {
     matches!(class(failure), Some(AwsClass::Expired | AwsClass::Skewed))
 }
 
-/// Whether no answer of AWS came, so that nobody knows what became of the call.
+/// Whether the result of the call is unknown: AWS did not answer, or failed internally.
 pub fn is_lost(failure: &Failure) -> bool {
     class(failure) == Some(AwsClass::Lost)
 }
 
-/// Whether AWS has surely not done what was asked: it said so itself. A proxy's answer, a failure inside AWS and an
-/// answer that never came leave that open.
+/// Whether AWS itself refused the call, so that it had no effect. A proxy's response, a failure inside AWS and a lost
+/// answer leave that open.
 pub fn is_refusal(failure: &Failure) -> bool {
-    failure.aws.as_ref().is_some_and(|said| said.refused)
+    failure.aws.as_ref().is_some_and(|error| error.refused)
 }
 
 fn class(failure: &Failure) -> Option<AwsClass> {
-    failure.aws.as_ref().map(|said| said.class)
+    failure.aws.as_ref().map(|error| error.class)
 }
 
-/// Turns an SDK error into a failure that names the action, its object and what AWS said.
+/// Turns an SDK error into a failure that names the action, its resource and AWS's error.
 pub fn failure<E>(action: &str, resource: &str, error: &SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -66,7 +64,7 @@ where
         SdkError::ServiceError(context) => {
             let raw = context.raw();
             let body = raw.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
-            let answer = Answer {
+            let response = ErrorResponse {
                 status: raw.status().as_u16(),
                 code: context.err().code(),
                 message: context.err().message().unwrap_or_default(),
@@ -74,59 +72,58 @@ where
                 body: &body,
                 repeated: raw.extension::<Repeated>().is_some(),
             };
-            answer.into_failure(action, resource)
+            response.into_failure(action, resource)
         }
-        SdkError::ConstructionFailure(_) => {
-            let said = said(action, None, AwsClass::Refused);
-            plain(FailureKind::Aws, action, resource, chain(error))
-                .aws(said)
-                .hint("check the values in deploy.toml: they cannot be sent to AWS")
-        }
-        SdkError::ResponseError(_) => unclear(action, resource, chain(error)),
-        _ => match lacking_credentials(error) {
-            Some(reason) => unsigned(action, resource, chain(reason)),
-            None => unanswered(action, resource, lost(error).map_or_else(|| chain(error), ToString::to_string)),
+        SdkError::ConstructionFailure(_) => plain(FailureKind::Aws, action, resource, chain(error))
+            .aws(aws_error(action, None, AwsClass::Refused))
+            .hint("check the values in deploy.toml: they cannot be sent to AWS"),
+        SdkError::ResponseError(_) => unreadable_response(action, resource, chain(error)),
+        _ => match credentials_error(error) {
+            Some(reason) => not_signed(action, resource, chain(reason)),
+            None => {
+                no_response(action, resource, lost_response(error).map_or_else(|| chain(error), ToString::to_string))
+            }
         },
     }
 }
 
-/// An answer that says no.
-pub(super) struct Answer<'a> {
+/// An error response.
+pub(super) struct ErrorResponse<'a> {
     pub(super) status: u16,
     pub(super) code: Option<&'a str>,
     pub(super) message: &'a str,
     /// The header `Date`.
     pub(super) date: Option<&'a str>,
     pub(super) body: &'a str,
-    /// Whether it answers another attempt than the first: AWS may have done an earlier one, whose answer was lost.
+    /// Whether it answers a repeated attempt: an earlier one, whose answer was lost, may have succeeded.
     pub(super) repeated: bool,
 }
 
-impl Answer<'_> {
+impl ErrorResponse<'_> {
     pub(super) fn into_failure(self, action: &str, resource: &str) -> Failure {
-        let off = self.clock_is_off_by();
-        let class = if off.is_some() { AwsClass::Skewed } else { self.class() };
+        let offset = self.clock_offset();
+        let class = if offset.is_some() { AwsClass::Skewed } else { self.class() };
         let text = match self.code {
-            Some(code) => format!("{code}: {}", words::visible(self.message)),
-            None => format!("HTTP {}: {}", self.status, words::first(self.body)),
+            Some(code) => format!("{code}: {}", self.message),
+            None => format!("HTTP {}: {}", self.status, quote::excerpt(self.body)),
         };
         let text = text.trim_end_matches(": ").to_owned();
-        let reason = match off {
+        let reason = match offset {
             Some(seconds) => format!("this machine's clock is {}; {text}", in_minutes(seconds)),
             None => text,
         };
         let refused = self.code.is_some() && (400..500).contains(&self.status) && class != AwsClass::Lost;
-        let said = AwsError { refused: refused && !self.repeated, ..said(action, self.code, class) };
-        plain(FailureKind::Aws, action, resource, reason).aws(said).hint(self.hint(action, class))
+        let error = AwsError { refused: refused && !self.repeated, ..aws_error(action, self.code, class) };
+        plain(FailureKind::Aws, action, resource, reason).aws(error).hint(self.hint(action, class))
     }
 
     fn class(&self) -> AwsClass {
         match self.code {
             None if self.status == 429 => AwsClass::Throttled,
             None => AwsClass::Lost,
-            Some(code) if is_busy(code) => AwsClass::Throttled,
-            Some(code) if self.status >= 500 || is_broken(code) => AwsClass::Lost,
-            Some(code) if is_unaccepted(code) => AwsClass::Expired,
+            Some(code) if is_throttling(code) => AwsClass::Throttled,
+            Some(code) if self.status >= 500 || is_internal_error(code) => AwsClass::Lost,
+            Some(code) if rejects_credentials(code) => AwsClass::Expired,
             Some(code) if ["AccessDenied", "Unauthorized", "NotAuthorized"].iter().any(|part| code.contains(part)) => {
                 AwsClass::Denied
             }
@@ -147,20 +144,20 @@ impl Answer<'_> {
             (AwsClass::Denied, _) => format!("allow {action} for this role or user"),
             (AwsClass::Throttled, _) => "AWS throttles this account: wait a minute, then repeat the command".to_owned(),
             (AwsClass::Lost, None) if self.status < 500 => {
-                "this answer is not from AWS: check the proxy (HTTPS_PROXY, NO_PROXY) and the endpoint".to_owned()
+                "this response is not from AWS: check the proxy (HTTPS_PROXY, NO_PROXY) and the endpoint".to_owned()
             }
             (AwsClass::Lost, _) => {
-                "AWS, or a proxy on the way to it, has a failure: repeat the command in a few minutes".to_owned()
+                "AWS or a proxy has an internal error: repeat the command in a few minutes".to_owned()
             }
             (AwsClass::Refused | AwsClass::Absent, _) => {
-                "correct what AWS names, then repeat the command; cargo xtask doctor shows what can be checked beforehand"
+                "correct what AWS reports, then repeat the command; cargo xtask doctor shows what can be checked in advance"
                     .to_owned()
             }
         }
     }
 
-    /// By how many seconds this machine's clock is ahead, where that is why AWS refuses.
-    fn clock_is_off_by(&self) -> Option<i64> {
+    /// By how many seconds this machine's clock is ahead, if that is why AWS refuses.
+    fn clock_offset(&self) -> Option<i64> {
         let code = self.code?;
         if !matches!(
             code,
@@ -168,58 +165,58 @@ impl Answer<'_> {
         ) {
             return None;
         }
-        // AWS names the time of the signature first, and its own last.
+        // AWS names the time of the signature first, and its own time last.
         if let [signed, .., now] = times(self.message).as_slice() {
             return Some(signed - now);
         }
         let now = DateTime::from_str(self.date?, Format::HttpDate).ok()?.secs();
         let own = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-        let off = i64::try_from(own).ok()? - now;
-        (off.abs() > TOLERANCE).then_some(off)
+        let offset = i64::try_from(own).ok()? - now;
+        (offset.abs() > TOLERANCE).then_some(offset)
     }
 }
 
 const SIGN_IN: &str =
-    "sign in again (aws sso login, or aws login), then repeat the command: it continues where this one stopped";
+    "sign in again (aws sso login, or aws login), then repeat the command: it resumes where this one stopped";
 
 /// A call that could not be signed.
-pub(super) fn unsigned(action: &str, resource: &str, reason: String) -> Failure {
-    plain(FailureKind::Aws, action, resource, reason).aws(said(action, None, AwsClass::Expired)).hint(SIGN_IN)
+pub(super) fn not_signed(action: &str, resource: &str, reason: String) -> Failure {
+    plain(FailureKind::Aws, action, resource, reason).aws(aws_error(action, None, AwsClass::Expired)).hint(SIGN_IN)
 }
 
-/// A call whose answer never came.
-pub(super) fn unanswered(action: &str, resource: &str, reason: String) -> Failure {
-    plain(UNREACHABLE, action, resource, reason)
-        .aws(said(action, None, AwsClass::Lost))
+/// A call without a response.
+pub(super) fn no_response(action: &str, resource: &str, reason: String) -> Failure {
+    plain(FailureKind::AwsUnreachable, action, resource, reason)
+        .aws(aws_error(action, None, AwsClass::Lost))
         .hint("check the network and, with an emulator, that it runs at the endpoint")
 }
 
-/// A call whose answer cannot be read.
-pub(super) fn unclear(action: &str, resource: &str, reason: String) -> Failure {
-    let hint = "this answer is not AWS's, or newer than this tool: check the proxy (HTTPS_PROXY) and the endpoint";
-    plain(FailureKind::Aws, action, resource, reason).aws(said(action, None, AwsClass::Lost)).hint(hint)
+/// A call whose response cannot be parsed.
+pub(super) fn unreadable_response(action: &str, resource: &str, reason: String) -> Failure {
+    let hint = "this response is not from AWS, or newer than this tool: check the proxy (HTTPS_PROXY) and the endpoint";
+    plain(FailureKind::Aws, action, resource, reason).aws(aws_error(action, None, AwsClass::Lost)).hint(hint)
 }
 
 fn plain(kind: FailureKind, action: &str, resource: &str, reason: String) -> Failure {
     Failure::new(Exit::Failed, kind, format!("{action} failed")).resource(resource).reason(reason)
 }
 
-fn said(action: &str, code: Option<&str>, class: AwsClass) -> AwsError {
+fn aws_error(action: &str, code: Option<&str>, class: AwsClass) -> AwsError {
     AwsError { operation: action.to_owned(), code: code.map(str::to_owned), class, refused: false }
 }
 
-/// Whether this code asks for a pause.
-pub(super) fn is_busy(code: &str) -> bool {
+/// Whether this code means throttling.
+pub(super) fn is_throttling(code: &str) -> bool {
     code.contains("Throttl") || matches!(code, "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown")
 }
 
-/// Whether this code is of a failure inside AWS, whatever its status.
-pub(super) fn is_broken(code: &str) -> bool {
+/// Whether this code means a failure inside AWS, whatever the HTTP status.
+pub(super) fn is_internal_error(code: &str) -> bool {
     ["Internal", "ServiceUnavailable", "RequestTimeout"].iter().any(|start| code.starts_with(start))
 }
 
 /// Whether this code refuses the credentials themselves.
-fn is_unaccepted(code: &str) -> bool {
+fn rejects_credentials(code: &str) -> bool {
     code.starts_with("ExpiredToken")
         || matches!(
             code,
@@ -233,12 +230,12 @@ fn is_unaccepted(code: &str) -> bool {
         )
 }
 
-/// Why there were no credentials to sign with, unless that is for want of a network.
-pub(super) fn lacking_credentials<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
+/// Why there were no credentials to sign with, unless the network is the reason.
+pub(super) fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
     let (mut found, mut cause) = (None, Some(error));
     while let Some(error) = cause {
         found = found.or_else(|| error.downcast_ref::<CredentialsError>());
-        // That a machine has none of its own is found out by asking at addresses that are not there.
+        // A machine without a role is recognized by metadata addresses that do not answer.
         if let Some(CredentialsError::CredentialsNotLoaded(_)) = found {
             break;
         }
@@ -250,12 +247,12 @@ pub(super) fn lacking_credentials<'a>(error: &'a (dyn Error + 'static)) -> Optio
     found.filter(|error| !matches!(error, CredentialsError::ProviderTimedOut(_)))
 }
 
-/// Why no answer came, in the words of the tool's own client.
-fn lost<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Lost> {
-    error.downcast_ref().or_else(|| lost(error.source()?))
+/// Why no response came, as the tool's own client reports it.
+fn lost_response<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Lost> {
+    error.downcast_ref().or_else(|| lost_response(error.source()?))
 }
 
-/// The moments that a text names, as `20261127T091003Z` or `2026-11-27T09:10:03Z`, in seconds since 1970.
+/// The times in a text, as `20261127T091003Z` or `2026-11-27T09:10:03Z`, in seconds since 1970.
 fn times(text: &str) -> Vec<i64> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-:.".contains(c);
     let moment = |word: &str| {
@@ -279,7 +276,7 @@ fn in_minutes(seconds: i64) -> String {
     format!("{minutes} minute{} {}", if minutes == 1 { "" } else { "s" }, if seconds > 0 { "ahead" } else { "behind" })
 }
 
-/// What an error and its causes say, each once. Never their debug text, which holds whole responses.
+/// The messages of an error and its causes, each once. Never their debug text, which contains whole responses.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut cause = Some(error);

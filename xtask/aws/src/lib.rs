@@ -1,4 +1,4 @@
-//! What the release tool asks of AWS, a service a module.
+//! The AWS services that the release tool uses, one module for each.
 
 mod clients;
 mod connector;

@@ -1,4 +1,4 @@
-//! Lines from CloudWatch Logs: the end of one stream, the newest of a group, and what is new in it.
+//! Lines from CloudWatch Logs: the end of a stream, the newest lines of a group, and its new lines.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::error::failure;
 use model::outcome::Failure;
 use model::report::Line;
 
-/// Lines come late: so far back is looked for them again and again.
+/// How late lines may arrive: so far back each poll reads again.
 const LATE: Duration = Duration::from_secs(60);
 
 /// The last lines of a stream.
 ///
 /// # Errors
-/// What AWS says; also that there is no such stream.
+/// Also a stream that does not exist.
 pub async fn tail(client: &Client, group: &str, stream: &str, lines: i32) -> Result<Vec<String>, Failure> {
     let request = client.get_log_events().log_group_name(group).log_stream_name(stream);
     let answer = request.limit(lines).start_from_head(false).send().await;
@@ -26,19 +26,16 @@ pub async fn tail(client: &Client, group: &str, stream: &str, lines: i32) -> Res
 }
 
 /// The newest `limit` lines of a group since `millis`, oldest first.
-///
-/// # Errors
-/// What AWS says.
-pub async fn newest(client: &Client, group: &str, millis: i64, limit: usize) -> Result<Vec<Line>, Failure> {
-    let mut lines = read(client, group, millis, Some(limit)).await?;
+pub async fn newest_lines(client: &Client, group: &str, millis: i64, limit: usize) -> Result<Vec<Line>, Failure> {
+    let mut lines = read_lines(client, group, millis, Some(limit)).await?;
     lines.sort_by_key(|line| line.millis);
     Ok(lines.split_off(lines.len().saturating_sub(limit)))
 }
 
-/// Knows which lines of a group have been shown.
+/// Remembers which lines of a group have been shown.
 #[derive(Debug)]
 pub struct Follower {
-    /// Milliseconds since 1970, before which nothing is wanted.
+    /// Milliseconds since 1970; older lines are not shown.
     begin: i64,
     seen: HashMap<String, i64>,
 }
@@ -48,15 +45,12 @@ impl Follower {
         Self { begin, seen: HashMap::new() }
     }
 
-    /// Lines that were not there before, oldest first.
-    ///
-    /// # Errors
-    /// What AWS says.
+    /// New lines, oldest first.
     pub async fn fresh(&mut self, client: &Client, group: &str) -> Result<Vec<Line>, Failure> {
         let late = i64::try_from(LATE.as_millis()).expect("it is short");
         let from = self.seen.values().max().map_or(self.begin, |newest| self.begin.max(newest - late));
-        let mut lines = read(client, group, from, None).await?;
-        // What is forgotten must not come back, should the other side give more than was asked for.
+        let mut lines = read_lines(client, group, from, None).await?;
+        // Forgotten lines must not come back if the response contains more than requested.
         lines.retain(|line| line.millis >= from);
         lines.sort_by_key(|line| line.millis);
         self.note(&mut lines);
@@ -64,21 +58,21 @@ impl Follower {
         Ok(lines)
     }
 
-    /// Remembers these lines, and takes out those that were known.
+    /// Remembers these lines, and removes the known ones.
     pub fn note(&mut self, lines: &mut Vec<Line>) {
         lines.retain(|line| self.seen.insert(line.id.clone(), line.millis).is_none());
     }
 }
 
-/// Lines since `millis`; all of them, or at least the newest `enough`.
-async fn read(client: &Client, group: &str, millis: i64, enough: Option<usize>) -> Result<Vec<Line>, Failure> {
+/// Lines since `millis`: all, or at least the newest `enough`.
+async fn read_lines(client: &Client, group: &str, millis: i64, enough: Option<usize>) -> Result<Vec<Line>, Failure> {
     let (mut lines, mut token): (Vec<Line>, _) = (Vec::new(), None);
     loop {
         let request = client.filter_log_events().log_group_name(group).start_time(millis);
         let request = request.set_start_from_head(enough.map(|_| false)).set_next_token(token);
         let answer = request.send().await.map_err(|error| failure("logs:FilterLogEvents", group, &error))?;
         let page: Vec<Line> = answer.events().iter().map(line).collect();
-        // Emulators may begin with the oldest whatever they are told; then the newest are on the last page.
+        // Emulators may always begin with the oldest; the newest are then on the last page.
         let backwards = page.first().zip(page.last()).is_none_or(|(first, last)| first.millis >= last.millis);
         lines.extend(page);
         token = answer.next_token;
@@ -97,7 +91,7 @@ fn line(event: &FilteredLogEvent) -> Line {
     Line { time, stream, message: message.trim_end().to_owned(), id, millis }
 }
 
-/// Text from elsewhere as lines that do nothing to a terminal.
+/// Foreign text as lines without control characters.
 pub fn clean(text: &str) -> Vec<String> {
     let visible = |c: &char| !c.is_control() || *c == '\t';
     text.lines().map(|line| line.chars().filter(visible).collect::<String>().trim_end().to_owned()).collect()
@@ -112,7 +106,7 @@ mod tests {
 
     type Page = Vec<(i64, &'static str)>;
 
-    /// A group whose calls answer with one page after the other.
+    /// A group with these pages.
     fn group(pages: Vec<Page>, linked: bool) -> Client {
         let rules = pages.iter().enumerate().map(|(at, page)| {
             let event = |(millis, text): &(i64, &str)| {
@@ -133,17 +127,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_newest_lines_come_in_order_of_time_and_no_more_pages_than_needed() {
+    async fn the_newest_lines_are_sorted_and_no_more_pages_are_read_than_needed() {
         let backwards = group(vec![vec![(5, "e"), (4, "d")], vec![(3, "c"), (2, "b")], vec![(1, "a")]], true);
-        assert_eq!(messages(&newest(&backwards, "g", 0, 3).await.unwrap()), ["c", "d", "e"]);
+        assert_eq!(messages(&newest_lines(&backwards, "g", 0, 3).await.unwrap()), ["c", "d", "e"]);
         let forwards = group(vec![vec![(1, "a"), (2, "b")], vec![(3, "c"), (4, "d")]], true);
-        assert_eq!(messages(&newest(&forwards, "g", 0, 2).await.unwrap()), ["c", "d"]);
+        assert_eq!(messages(&newest_lines(&forwards, "g", 0, 2).await.unwrap()), ["c", "d"]);
     }
 
     #[tokio::test]
-    async fn following_neither_repeats_nor_loses_a_line_even_when_it_comes_late() {
-        let looks = vec![vec![(1, "a"), (3, "c")], vec![(1, "a"), (2, "late"), (3, "c")], vec![(3, "c"), (3, "same")]];
-        let client = group(looks, false);
+    async fn following_neither_repeats_nor_loses_late_lines() {
+        let polls = vec![vec![(1, "a"), (3, "c")], vec![(1, "a"), (2, "late"), (3, "c")], vec![(3, "c"), (3, "same")]];
+        let client = group(polls, false);
         let mut follower = Follower::new(0);
         assert_eq!(messages(&follower.fresh(&client, "g").await.unwrap()), ["a", "c"]);
         assert_eq!(messages(&follower.fresh(&client, "g").await.unwrap()), ["late"]);

@@ -1,10 +1,9 @@
-//! Requests that are signed and sent by hand, to services that are asked one or two things: an SDK crate for each would
-//! be compiled by everybody for that alone.
+//! Signed calls without an SDK, for services of which the tool needs one or two operations: an SDK crate for each would
+//! only cost build time.
 //!
-//! Answers may be secrets, so none is ever part of an error.
+//! Responses may be secrets, so an error never contains one.
 
-mod address;
-mod answer;
+mod service;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -15,116 +14,52 @@ use aws_sdk_sts::config::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use backon::Retryable as _;
-use reqwest::Method;
+use reqwest::{Method, Response};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use address::Address;
-pub use answer::tag;
-use answer::{Refused, error_type, read, said};
+use crate::error;
 use machine::http;
-use machine::http::Client;
+use machine::http::{Client, Lost};
 use model::outcome::Failure;
+pub use service::{
+    ACM, API_GATEWAY, AwsService, CLOUDWATCH, COGNITO, EC2, ELASTIC_LOAD_BALANCING, IAM, SECRETS_MANAGER,
+    SERVICE_QUOTAS,
+};
+use service::{Address, Protocol};
 
-/// Attempts that a request gets where AWS is busy or does not answer.
+/// Attempts of a call if AWS throttles it or does not answer.
 const ATTEMPTS: usize = 5;
 const BACK_OFF: Duration = Duration::from_millis(300);
 
-/// Longer answers than this are none of those that are asked for.
+/// The longest response that is read.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
-/// A service that is asked by hand.
-#[derive(Debug)]
-pub struct Service {
-    /// In the host's name and in the signature.
-    name: &'static str,
-    /// The end of the variable that names another address, as in `AWS_ENDPOINT_URL_EC2`.
-    variable: &'static str,
-    /// Whether one address serves all regions of a partition.
-    global: bool,
-    protocol: Protocol,
-}
-
-/// How a service is spoken to.
-#[derive(Debug)]
-enum Protocol {
-    /// A form in, XML out.
-    Query { version: &'static str },
-    /// JSON in and out; a header names the operation.
-    Json { target: &'static str, version: &'static str },
-    /// Path and method name the operation.
-    Rest,
-}
-
-pub const ACM: Service = Service {
-    name: "acm",
-    variable: "ACM",
-    global: false,
-    protocol: Protocol::Json { target: "CertificateManager", version: "1.1" },
-};
-pub const API_GATEWAY: Service =
-    Service { name: "apigateway", variable: "API_GATEWAY", global: false, protocol: Protocol::Rest };
-pub const COGNITO: Service = Service {
-    name: "cognito-idp",
-    variable: "COGNITO_IDENTITY_PROVIDER",
-    global: false,
-    protocol: Protocol::Json { target: "AWSCognitoIdentityProviderService", version: "1.1" },
-};
-pub const CLOUDWATCH: Service = Service {
-    name: "monitoring",
-    variable: "CLOUDWATCH",
-    global: false,
-    protocol: Protocol::Query { version: "2010-08-01" },
-};
-pub const EC2: Service =
-    Service { name: "ec2", variable: "EC2", global: false, protocol: Protocol::Query { version: "2016-11-15" } };
-pub const ELASTIC_LOAD_BALANCING: Service = Service {
-    name: "elasticloadbalancing",
-    variable: "ELASTIC_LOAD_BALANCING_V2",
-    global: false,
-    protocol: Protocol::Query { version: "2015-12-01" },
-};
-pub const IAM: Service =
-    Service { name: "iam", variable: "IAM", global: true, protocol: Protocol::Query { version: "2010-05-08" } };
-pub const SECRETS_MANAGER: Service = Service {
-    name: "secretsmanager",
-    variable: "SECRETS_MANAGER",
-    global: false,
-    protocol: Protocol::Json { target: "secretsmanager", version: "1.1" },
-};
-
-pub const SERVICE_QUOTAS: Service = Service {
-    name: "servicequotas",
-    variable: "SERVICE_QUOTAS",
-    global: false,
-    protocol: Protocol::Json { target: "ServiceQuotasV20190624", version: "1.1" },
-};
-
-/// Something that is to be done, as its failure names it.
+/// An operation of a service, as its failure names it.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    pub service: &'a Service,
+    pub service: &'a AwsService,
     /// As IAM names it, such as `iam:GetRole`.
     pub action: &'a str,
-    /// What it is asked of.
+    /// The resource in the failure.
     pub resource: &'a str,
 }
 
-/// Whoever signs: the caller's credentials, and how AWS is reached.
+/// A client that signs with the caller's credentials.
 #[derive(Debug, Clone, Default)]
 pub struct Signed {
     region: String,
-    /// For every service.
+    /// For all services.
     endpoint: Option<String>,
-    /// By the variable's end.
+    /// By the suffix of the variable, such as `EC2`.
     endpoints: BTreeMap<String, String>,
     credentials: Option<SharedCredentialsProvider>,
-    /// `None` where nothing can be asked.
+    /// `None` in a client that sends nothing.
     http: Option<Client>,
 }
 
 /// A request before it is signed.
-struct Unsigned<'a> {
+struct UnsignedRequest<'a> {
     method: Method,
     url: String,
     headers: Vec<(&'a str, &'a str)>,
@@ -144,12 +79,12 @@ impl Signed {
         }
     }
 
-    /// The same caller in another region.
+    /// The same client for another region.
     pub fn in_region(&self, region: &str) -> Self {
         Self { region: region.to_owned(), ..self.clone() }
     }
 
-    /// All services at this address, for whoever calls.
+    /// A client for tests, with all services at this address.
     #[cfg(any(test, feature = "test-util"))]
     pub fn at(endpoint: &str) -> Self {
         let session = Some("session".to_owned());
@@ -163,52 +98,49 @@ impl Signed {
         }
     }
 
-    /// Asks a service of the Query protocol, and answers its XML; the action's name is the operation's.
-    ///
-    /// # Errors
-    /// What AWS says, or why it cannot be asked.
+    /// The configured endpoint of a service, if there is one.
+    pub fn endpoint_of(&self, service: &AwsService) -> Option<&str> {
+        self.endpoints.get(service.variable).or(self.endpoint.as_ref()).map(String::as_str)
+    }
+
+    /// Calls a service of the Query protocol and returns its XML.
     pub async fn query(&self, call: Call<'_>, fields: &[(&str, &str)]) -> Result<String, Failure> {
         let Protocol::Query { version } = call.service.protocol else { unreachable!("{:?} has forms", call.service) };
         let mut form = Serializer::new(String::new());
         form.append_pair("Action", operation(call)).append_pair("Version", version).extend_pairs(fields);
         let headers = vec![("content-type", "application/x-www-form-urlencoded")];
-        self.ask(call, Method::POST, "/", headers, form.finish()).await
+        self.send(call, Method::POST, "/", headers, form.finish()).await
     }
 
-    /// Asks a service of the JSON protocol; the action's name is the operation's.
-    ///
-    /// # Errors
-    /// What AWS says, or why it cannot be asked.
+    /// Calls a service of the JSON protocol.
     pub async fn json(&self, call: Call<'_>, input: &Value) -> Result<Value, Failure> {
         let Protocol::Json { target, version } = call.service.protocol else { unreachable!("{:?} has JSON", call) };
         let target = format!("{target}.{}", operation(call));
         let kind = format!("application/x-amz-json-{version}");
         let headers = vec![("content-type", kind.as_str()), ("x-amz-target", target.as_str())];
-        let answer = self.ask(call, Method::POST, "/", headers, input.to_string()).await?;
-        read(call, &answer)
+        let answer = self.send(call, Method::POST, "/", headers, input.to_string()).await?;
+        parse_json(call, &answer)
     }
 
-    /// Gets what is at a path, which may have a query, of a service that names things by paths.
-    ///
-    /// # Errors
-    /// What AWS says, or why it cannot be asked.
+    /// Reads a path, with its query, of a REST service.
     pub async fn get(&self, call: Call<'_>, path: &str) -> Result<Value, Failure> {
         let headers = vec![("accept", "application/json")];
-        let answer = self.ask(call, Method::GET, path, headers, String::new()).await?;
-        read(call, &answer)
+        let answer = self.send(call, Method::GET, path, headers, String::new()).await?;
+        parse_json(call, &answer)
     }
 
-    /// The headers that prove to `service`, in the environment's region, who sends this request without a body.
+    /// The signature headers of a GET request to `service` in the environment's region.
     ///
     /// # Errors
-    /// Credentials that there are not, or that have ended.
+    /// Credentials that are missing or expired.
     pub async fn headers(&self, service: &str, url: &str) -> Result<Vec<(String, String)>> {
-        let request = Unsigned { method: Method::GET, url: url.to_owned(), headers: Vec::new(), body: String::new() };
+        let request =
+            UnsignedRequest { method: Method::GET, url: url.to_owned(), headers: Vec::new(), body: String::new() };
         self.signature(service, &self.region, &request).await
     }
 
-    /// Asks until there is an answer that asking again would not change.
-    async fn ask(
+    /// Sends a request, with retries.
+    async fn send(
         &self,
         call: Call<'_>,
         method: Method,
@@ -216,29 +148,29 @@ impl Signed {
         headers: Vec<(&str, &str)>,
         body: String,
     ) -> Result<String, Failure> {
-        let Address { base, region } = self.address(call.service);
-        let request = Unsigned { method, url: format!("{base}{path}"), headers, body };
+        let Address { base, region } = call.service.address(&self.region, self.endpoint_of(call.service));
+        let request = UnsignedRequest { method, url: format!("{base}{path}"), headers, body };
         let mut attempts = 0;
         let attempt = || {
             attempts += 1;
             self.attempt(call.service, &region, &request, attempts > 1)
         };
-        let asked = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(Refused::may_pass);
+        let response = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(AttemptError::is_retryable);
         // On the heap: this future is part of many others.
-        let answer = http::in_time(Box::pin(asked)).await.map_err(Refused::Lost).flatten();
-        answer.map_err(|refused| refused.into_failure(call))
+        let answer = http::in_time(Box::pin(response)).await.map_err(AttemptError::Lost).flatten();
+        answer.map_err(|error| error.into_failure(call))
     }
 
     async fn attempt(
         &self,
-        service: &Service,
+        service: &AwsService,
         region: &str,
-        request: &Unsigned<'_>,
+        request: &UnsignedRequest<'_>,
         repeated: bool,
-    ) -> Result<String, Refused> {
-        // Signed anew each time: a signature is of its moment.
-        let signature = self.signature(service.name, region, request).await.map_err(Refused::Before)?;
-        let client = self.http.as_ref().context("there is no HTTP client").map_err(Refused::Before)?;
+    ) -> Result<String, AttemptError> {
+        // Signed for each attempt: a signature contains the time.
+        let signature = self.signature(service.name, region, request).await.map_err(AttemptError::NotSent)?;
+        let client = self.http.as_ref().context("there is no HTTP client").map_err(AttemptError::NotSent)?;
         let mut sent = client.request(request.method.clone(), &request.url);
         for (name, value) in &request.headers {
             sent = sent.header(*name, *value);
@@ -246,16 +178,16 @@ impl Signed {
         for (name, value) in signature {
             sent = sent.header(name, value);
         }
-        let answer = client.send(sent.body(request.body.clone())).await.map_err(Refused::Lost)?;
+        let answer = client.send(sent.body(request.body.clone())).await.map_err(AttemptError::Lost)?;
         let (status, kind) = (answer.status().as_u16(), error_type(&answer));
         let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
-        let text = http::body(answer, MAX_ANSWER).await.map_err(Refused::Lost)?;
+        let text = http::body(answer, MAX_ANSWER).await.map_err(AttemptError::Lost)?;
         let text = String::from_utf8_lossy(&text).into_owned();
         if status < 300 {
             return Ok(text);
         }
-        let (code, message) = said(&text);
-        Err(Refused::Said {
+        let (code, message) = code_and_message(&text);
+        Err(AttemptError::Response {
             status,
             code: kind.or(code),
             message: message.unwrap_or_default(),
@@ -265,7 +197,12 @@ impl Signed {
         })
     }
 
-    async fn signature(&self, name: &str, region: &str, request: &Unsigned<'_>) -> Result<Vec<(String, String)>> {
+    async fn signature(
+        &self,
+        name: &str,
+        region: &str,
+        request: &UnsignedRequest<'_>,
+    ) -> Result<Vec<(String, String)>> {
         let provider = self.credentials.as_ref().context("there are no AWS credentials")?;
         let identity = provider.provide_credentials().await?.into();
         let parameters = v4::SigningParams::builder()
@@ -287,6 +224,81 @@ impl Signed {
 
 fn operation<'a>(call: Call<'a>) -> &'a str {
     call.action.split_once(':').map_or(call.action, |(_, operation)| operation)
+}
+
+/// Why an attempt failed.
+enum AttemptError {
+    /// The request could not be signed or sent.
+    NotSent(anyhow::Error),
+    /// There was no response.
+    Lost(Lost),
+    /// An error response, of the service or of a proxy.
+    Response { status: u16, code: Option<String>, message: String, date: Option<String>, body: String, repeated: bool },
+}
+
+impl AttemptError {
+    /// Whether a repetition may succeed.
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::NotSent(_) => false,
+            Self::Lost(_) => true,
+            Self::Response { status, code, .. } => {
+                let code = code.as_deref().unwrap_or_default();
+                *status >= 500 || *status == 429 || error::is_throttling(code) || error::is_internal_error(code)
+            }
+        }
+    }
+
+    fn into_failure(self, call: Call<'_>) -> Failure {
+        let Call { action, resource, .. } = call;
+        match self {
+            Self::NotSent(error) => match error::credentials_error(error.as_ref()) {
+                Some(reason) => error::not_signed(action, resource, error::chain(reason)),
+                None => error::no_response(action, resource, error::chain(error.as_ref())),
+            },
+            Self::Lost(error) => error::no_response(action, resource, error.to_string()),
+            Self::Response { status, code, message, date, body, repeated } => {
+                let (code, date) = (code.as_deref(), date.as_deref());
+                let answer = error::ErrorResponse { status, code, message: &message, date, body: &body, repeated };
+                answer.into_failure(action, resource)
+            }
+        }
+    }
+}
+
+/// The text of the first element with this name. The responses have neither attributes nor entities there.
+pub fn tag<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once(&format!("</{name}>"))?.0)
+}
+
+/// The response as JSON; null if it is empty.
+///
+/// # Errors
+/// Text that is not JSON, without the text.
+fn parse_json(call: Call<'_>, answer: &str) -> Result<Value, Failure> {
+    if answer.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    // The parser's message could quote a secret.
+    let unreadable = |_| error::unreadable_response(call.action, call.resource, "the answer is not JSON".to_owned());
+    serde_json::from_str(answer).map_err(unreadable)
+}
+
+/// The error code in the header of a REST service, `CODE:http://…`.
+fn error_type(answer: &Response) -> Option<String> {
+    let value = answer.headers().get("x-amzn-errortype")?.to_str().ok()?;
+    value.split(':').next().map(str::to_owned)
+}
+
+/// Code and message of an error response, in JSON or XML.
+fn code_and_message(text: &str) -> (Option<String>, Option<String>) {
+    let Ok(body) = serde_json::from_str::<Value>(text) else {
+        return (tag(text, "Code").map(str::to_owned), tag(text, "Message").map(str::to_owned));
+    };
+    let field = |names: [&str; 2]| names.iter().find_map(|name| body[*name].as_str()).map(str::to_owned);
+    let code = field(["__type", "code"]).map(|code| code.rsplit('#').next().unwrap_or_default().to_owned());
+    (code, field(["message", "Message"]))
 }
 
 #[cfg(test)]

@@ -1,76 +1,39 @@
-//! A CloudFormation stack: what it is, how it changes, and what it says meanwhile.
-//!
-//! Every reading of CloudFormation's message texts is in this file; the rest branches on types.
+//! A CloudFormation stack: its state, its resources, and the calls that change it.
 
-mod at_work;
-mod begin;
 pub mod cause;
 pub mod change_set;
-mod consistency;
 pub mod crash;
 pub mod drift;
 pub mod events;
-pub mod evidence;
-pub mod failed;
 pub mod follow;
-mod grace;
+mod operation;
 pub mod pause;
-pub mod types;
+mod watch;
+
+use std::time::Duration;
 
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::config::http::HttpResponse;
-use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_cloudformation::types::TemplateStage;
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_cloudformation::types::{RegistryType, TemplateStage};
+use tokio::time::Instant;
 
-use crate::error::failure;
-pub use begin::NotBegun;
+use crate::error::{failure, is_missing};
 use model::outcome::Failure;
-use model::stack::{Resource, Stack};
+use model::stack::{Resource, Stack, texts};
+pub use operation::{NotBegun, cancel_update, continue_rollback, delete, rollback, unprotect};
+pub use watch::Watch;
 
-/// What is watched.
-#[derive(Debug)]
-pub struct Watch<'a> {
-    pub stack_id: &'a str,
-    /// The stack as it was before the operation, which AWS may still show for a while.
-    pub before: Option<&'a Stack>,
-    pub mark: events::Mark,
-    /// The tokens of the calls that began the operation; none where another run did.
-    pub tokens: Vec<String>,
-    /// Whether it is not known that the operation has begun: then watching also ends where nothing is seen of it.
-    pub in_doubt: bool,
-    /// Whether the operation ends with no stack.
-    pub deleting: bool,
-    /// Whether watching stops when the operation can only fail.
-    pub until_hopeless: bool,
-    /// Whether watching stops when a deployment waits for its proof.
-    pub until_paused: bool,
-}
+/// How long something that was just created may be reported as missing.
+const GRACE: Duration = Duration::from_secs(30);
+/// Pause between two reads.
+const PAUSE: Duration = Duration::from_secs(1);
 
-impl<'a> Watch<'a> {
-    /// To the end, whatever is seen on the way.
-    pub fn of(stack_id: &'a str, before: Option<&'a Stack>, mark: events::Mark) -> Self {
-        Self {
-            stack_id,
-            before,
-            mark,
-            tokens: Vec::new(),
-            in_doubt: false,
-            deleting: false,
-            until_hopeless: false,
-            until_paused: false,
-        }
-    }
-}
-
-/// Looks a stack up by name or ARN; `None` when there is none.
-///
-/// # Errors
-/// What AWS says.
+/// Describes a stack by name or ARN; `None` if it does not exist.
 pub async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>> {
     let answer = match client.describe_stacks().stack_name(stack).send().await {
         Ok(answer) => answer,
-        Err(error) if is_missing(error.code(), error.message()) => return Ok(None),
+        Err(error) if texts::is_missing(error.code(), error.message()) => return Ok(None),
         Err(error) => return Err(failure("cloudformation:DescribeStacks", &format!("stack {stack}"), &error).into()),
     };
     Ok(answer.stacks().first().map(|described| {
@@ -105,55 +68,14 @@ pub async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>> {
     }))
 }
 
-/// The template that the stack was last given, as it was written.
-///
-/// # Errors
-/// What AWS says.
+/// The stack's current template, as it was submitted.
 pub async fn template_body(client: &Client, stack: &str) -> Result<String> {
     let answer = client.get_template().stack_name(stack).template_stage(TemplateStage::Original).send().await;
     let answer = answer.map_err(|error| failure("cloudformation:GetTemplate", &format!("stack {stack}"), &error))?;
     Ok(answer.template_body().unwrap_or_default().to_owned())
 }
 
-/// Starts the deletion of a stack, with `role` where CloudFormation is to work with one.
-///
-/// # Errors
-/// A refusal, or an answer that was lost.
-pub async fn delete(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<(), NotBegun> {
-    begin::begin(None, async || {
-        let call = client.delete_stack().stack_name(&stack.id).client_request_token(token);
-        let call = call.set_role_arn(role.map(str::to_owned)).customize().config_override(begin::once());
-        let answer = call.send().await;
-        answer.map_err(|error| {
-            let failure = of(stack, "cloudformation:DeleteStack", &error);
-            // It may have been switched on since anybody looked.
-            if is_protected(error.message()) { failure.hint(unprotect(&stack.name, None)) } else { failure }
-        })?;
-        Ok(())
-    })
-    .await
-}
-
-/// The command that lets a stack be deleted.
-pub fn unprotect(stack: &str, region: Option<&str>) -> String {
-    let region = region.map(|region| format!(" --region {region}")).unwrap_or_default();
-    format!(
-        "aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name \
-         {stack}{region}"
-    )
-}
-
-fn of<E>(stack: &Stack, action: &str, error: &SdkError<E, HttpResponse>) -> Failure
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    failure(action, &format!("stack {}", stack.name), error)
-}
-
-/// Lists a stack's resources, those that are gone included.
-///
-/// # Errors
-/// What AWS says.
+/// Lists a stack's resources, including deleted ones.
 pub async fn resources(client: &Client, stack: &str) -> Result<Vec<Resource>> {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let (mut resources, mut next) = (Vec::new(), None);
@@ -173,67 +95,40 @@ pub async fn resources(client: &Client, stack: &str) -> Result<Vec<Resource>> {
     }
 }
 
-/// Cancels the update that is under way: the stack rolls back.
-///
-/// # Errors
-/// A refusal, or an answer that was lost.
-pub async fn cancel_update(client: &Client, stack: &Stack, token: &str) -> Result<(), NotBegun> {
-    begin::begin(None, async || {
-        let call = client.cancel_update_stack().stack_name(&stack.id).client_request_token(token);
-        let answer = call.customize().config_override(begin::once()).send().await;
-        answer.map(drop).map_err(|error| of(stack, "cloudformation:CancelUpdateStack", &error))
-    })
-    .await
+/// The public schema of a resource type, as JSON; `None` for a type without one, such as a custom resource.
+pub async fn resource_schema(client: &Client, resource_type: &str) -> Result<Option<String>, Failure> {
+    let answer = client.describe_type().r#type(RegistryType::Resource).type_name(resource_type).send().await;
+    match answer.map_err(|error| failure("cloudformation:DescribeType", resource_type, &error)) {
+        Ok(answer) => Ok(answer.schema),
+        Err(failure) if is_missing(&failure) => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
-/// Rolls back a stack that stopped with rollback disabled.
-///
-/// # Errors
-/// A refusal, or an answer that was lost.
-pub async fn rollback(client: &Client, stack: &Stack, role: Option<&str>, token: &str) -> Result<(), NotBegun> {
-    begin::begin(None, async || {
-        let call = client.rollback_stack().stack_name(&stack.id).client_request_token(token);
-        let call = call.set_role_arn(role.map(str::to_owned)).customize().config_override(begin::once());
-        call.send().await.map(drop).map_err(|error| of(stack, "cloudformation:RollbackStack", &error))
-    })
-    .await
-}
-
-/// Goes on with a rollback that got stuck; the resources in `skip` are taken for rolled back as they are.
-///
-/// # Errors
-/// A refusal, or an answer that was lost.
-pub async fn continue_rollback(
-    client: &Client,
-    stack: &Stack,
-    role: Option<&str>,
-    skip: &[String],
-    token: &str,
-) -> Result<(), NotBegun> {
-    begin::begin(None, async || {
-        let call = client.continue_update_rollback().stack_name(&stack.id).client_request_token(token);
-        let call = call.set_role_arn(role.map(str::to_owned));
-        let call = call.set_resources_to_skip((!skip.is_empty()).then(|| skip.to_vec()));
-        let answer = call.customize().config_override(begin::once()).send().await;
-        answer.map(drop).map_err(|error| of(stack, "cloudformation:ContinueUpdateRollback", &error))
-    })
-    .await
-}
-
-/// CloudFormation has no error code of its own for a stack that is not there.
-fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
-    code == Some("ValidationError") && message.is_some_and(|text| text.contains("does not exist"))
-}
-
-/// Why a stack is not deleted: "cannot be deleted while TerminationProtection is enabled".
-fn is_protected(message: Option<&str>) -> bool {
-    message.is_some_and(|text| text.contains("TerminationProtection"))
-}
-
-/// Both texts by which a change set says that there is nothing to change.
-fn is_empty(reason: &str) -> bool {
-    reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
+/// Repeats a read of something that was just created until it is visible, or returns the last answer.
+pub(super) async fn until_visible<T>(is_visible: impl Fn(&T) -> bool, read: impl AsyncFn() -> T) -> T {
+    let deadline = Instant::now() + GRACE;
+    loop {
+        let answer = read().await;
+        if is_visible(&answer) || Instant::now() > deadline {
+            return answer;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use aws_sdk_cloudformation::types::StackStatus;
+
+    use model::status::{Answer, Refusal, answer, ending};
+
+    #[test]
+    fn every_status_of_the_sdk_has_an_answer_and_an_ending() {
+        for status in StackStatus::values() {
+            assert_ne!(answer(Some(status)), Answer::Refuse(Refusal::Unknown), "{status}");
+            let moving = status.ends_with("_IN_PROGRESS");
+            assert_eq!(ending(status).is_none(), moving, "{status}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use model::attestation::{Attestation, Kind};
 use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::provenance;
-use model::provenance::Told;
+use model::provenance::Provenance;
 use model::reference::{Digest, ImageReference};
 
 /// The checks, by name.
@@ -53,7 +53,7 @@ pub(crate) async fn checks(
                 Some(repository) => Ok(repository.to_owned()),
                 None => {
                     let origin = git::origin(&context.root).await;
-                    origin.map(|origin| provenance::repository(&context.vars, origin.as_deref()))
+                    origin.map(|origin| provenance::source_repository(&context.vars, origin.as_deref()))
                 }
             };
             let run = told.run.as_ref().map(|run| format!(", {run}")).unwrap_or_default();
@@ -133,7 +133,7 @@ fn check_sbom(attached: &Attached, context: &Context, digest: &Digest) -> Result
     Ok(summary)
 }
 
-fn check_statement(attached: &Attached, digest: &Digest) -> Result<Told, Failure> {
+fn check_statement(attached: &Attached, digest: &Digest) -> Result<Provenance, Failure> {
     let fail = |message: &str| fail(message.to_owned(), Some(attached));
     let told = provenance::read(&attached.bytes).ok_or_else(|| fail("the provenance is not SLSA version 1"))?;
     let wanted = digest.as_str().trim_start_matches("sha256:");
@@ -145,7 +145,7 @@ fn check_statement(attached: &Attached, digest: &Digest) -> Result<Told, Failure
 }
 
 /// Whether sources and builder belong to the expected repository. A build on a developer's machine has no builder address.
-fn built_from(told: &Told, wanted: &str) -> Result<String, Failure> {
+fn built_from(told: &Provenance, wanted: &str) -> Result<String, Failure> {
     let fail = |found: &str| {
         fail("the image was built from another repository".to_owned(), None)
             .resource(found)
@@ -155,7 +155,7 @@ fn built_from(told: &Told, wanted: &str) -> Result<String, Failure> {
     if !provenance::is_same(&told.repository, wanted) {
         return Err(fail(&told.repository));
     }
-    let page = provenance::plain(wanted).unwrap_or_else(|| wanted.to_owned());
+    let page = provenance::page(wanted).unwrap_or_else(|| wanted.to_owned());
     let of_repository = |builder: &str| {
         let (builder, wanted) = (builder.to_lowercase(), page.to_lowercase());
         builder.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('/'))
@@ -167,7 +167,7 @@ fn built_from(told: &Told, wanted: &str) -> Result<String, Failure> {
 }
 
 /// Whether the clone has the commit. A failure of git or a shallow history does not count as a yes.
-async fn known_commit(context: &Context, told: &Told) -> Result<String, Failure> {
+async fn known_commit(context: &Context, told: &Provenance) -> Result<String, Failure> {
     let Some(commit) = &told.commit else {
         return Err(fail("the image was built from a work tree with uncommitted changes".to_owned(), None)
             .reason("its provenance names no commit")

@@ -39,7 +39,7 @@ async fn ecrs_password_goes_to_the_environments_own_registry_only() {
         })
         .repeatedly()
         .build();
-    let mut clients = Clients::modelled(mock_client!(aws_sdk_cloudformation, []));
+    let mut clients = Clients::with_cloudformation(mock_client!(aws_sdk_cloudformation, []));
     clients.ecr = mock_client!(aws_sdk_ecr, aws_smithy_mocks::RuleMode::MatchAny, [&find, &token]);
     let text = "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \"t\"\n";
     let deployment = config::deployment::Deployment::parse("deploy.toml", text).unwrap();

@@ -7,18 +7,16 @@ use config::deployment::Environment;
 
 use crate::bootstrap;
 use crate::bootstrap::{Asked, There};
-use crate::cli::Bootstrap;
+use crate::cli::{Bootstrap, Conduct};
 use crate::context::Context;
-use crate::rollout;
-use crate::rollout::Manners;
+use crate::engine::Operation;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::observe::Observed;
 use crate::session::Session;
-use crate::supplement::Supplement;
 use crate::ui::Ui;
 use aws::stack;
-use aws::{Clients, Identity};
 use model::outcome::{Failure, FailureKind};
 use model::stack::Stack;
-use model::template::Template;
 use model::trust::{Pipeline, Trust};
 
 pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Result<()> {
@@ -42,26 +40,32 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
         let session = Session::open(context, environment, ui).await?;
         let found = stack::describe(&session.clients.cloudformation, &own.stack);
         let repository = &context.deployment.service.name;
-        let there = bootstrap::look(&session.clients, &session.identity, environment, repository, &asked);
+        let there = bootstrap::observe(&session.clients, &session.identity, environment, repository, &asked);
         let (found, there) = tokio::try_join!(found, there)?;
         phase.done(&session.describe());
-        Ok((template, session, found, there))
+        Ok((template, session, Observed::without_journal(found), there))
     };
-    let (template, session, found, there) = context.interrupt.or(begun).await?;
-    let work = Work {
-        context,
-        environment,
-        own: &own,
-        template,
-        clients: session.clients,
-        identity: session.identity,
-        there,
-        asked,
-        ui,
+    let (template, session, observed, there) = context.interrupt.or(begun).await?;
+    let repository = &context.deployment.service.name;
+    let compute = |settled: Option<&Stack>| bootstrap::parameters(environment, repository, settled, &there, &asked);
+    let desired = Desired::new(&own, None, template, ParameterSource::Computed(&compute), observed.stack.as_ref());
+    let parts = bootstrap::parts(&compute(observed.settled()));
+    let conduct = Conduct::default();
+    let mut operation = Operation {
+        session: &session,
+        desired,
+        conduct: &conduct,
+        question: Some(question),
+        planned: false,
+        release: None,
     };
-    let brought = work.carry_out(found, &question, arguments.dry_run).await;
-    match brought.map_err(|error| work.in_own_words(&error))? {
-        Some(stack) => work.tell(&stack),
+    let stack = if arguments.dry_run {
+        operation.dry_run(&observed, parts).await
+    } else {
+        operation.run(&observed).await.map(Some)
+    };
+    match stack.map_err(|error| in_own_words(&error, &own, ui))? {
+        Some(stack) => result(&session, &stack, &there),
         None => Ok(()),
     }
 }
@@ -84,87 +88,51 @@ fn asked(arguments: &Bootstrap, environment: &Environment) -> Asked {
     Asked { trust, api_gateway_logs: arguments.api_gateway_logs, service_actions }
 }
 
-/// All that the parts of the command share.
-struct Work<'a> {
-    context: &'a Context,
-    /// The one that releases go to.
-    environment: &'a Environment,
-    /// The stack before it.
-    own: &'a Environment,
-    template: Template,
-    clients: Clients,
-    identity: Identity,
-    there: There,
-    asked: Asked,
-    ui: &'a Ui,
+/// Prints what to do with the stack's outputs.
+fn result(session: &Session<'_>, stack: &Stack, there: &There) -> Result<()> {
+    let Session { environment, identity, ui, .. } = session;
+    let variables = bootstrap::variables(environment, stack);
+    let mut lines = vec!["deploy.toml:".to_owned()];
+    lines.extend(bootstrap::settings(environment, identity, stack));
+    if let Some(trust) = Trust::deployed(&stack.parameters) {
+        lines.extend([String::new(), "the pipeline:".to_owned()]);
+        lines.extend(bootstrap::commands(&trust, environment, stack, &variables));
+        if !trust.knows_ids() {
+            ui.warn(
+                "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \
+                 add --github-id and --owner-id, or see with --check-token",
+            );
+        }
+    }
+    if let Some(role) = &there.logging_role {
+        ui.line(&format!("API Gateway logs with {role} already"));
+    }
+    ui.result(&lines.join("\n"));
+    ui.note(|report| {
+        report.outputs = Some(stack.outputs.clone());
+        report.variables = Some(variables);
+    });
+    Ok(())
 }
 
-impl Work<'_> {
-    /// Brings the stack there, or says what would be done; the stack as it then is.
-    async fn carry_out(&self, found: Option<Stack>, question: &str, dry_run: bool) -> Result<Option<Stack>> {
-        let Self { context, environment, own, template, clients, there, asked, ui, .. } = self;
-        let repository = &context.deployment.service.name;
-        let parameters =
-            |settled: Option<&Stack>| bootstrap::parameters(environment, repository, settled, there, asked);
-        let supplement = Supplement {
-            context,
-            clients,
-            environment: own,
-            template,
-            parameters: &parameters,
-            manners: Manners { follow: true, recreate: true, allow: &[], asker: None },
-            question: Some(question),
-            ui,
-        };
-        if dry_run {
-            let parts = bootstrap::parts(&parameters(rollout::existing(found.as_ref())));
-            return supplement.foretell(found.as_ref(), parts).await;
-        }
-        supplement.bring(found).await
+/// A failure of this stack: what helps where a release failed would be done to the wrong one.
+fn in_own_words(error: &anyhow::Error, own: &Environment, ui: &Ui) -> Failure {
+    let failure = Failure::of(error);
+    if ui.what_still_runs().is_some() {
+        let goes_on = format!("stack {} goes on without this tool; the same command follows it", own.stack);
+        ui.still_runs(Some(goes_on));
+        return failure;
     }
-
-    /// Says what to do with what there is now.
-    fn tell(&self, stack: &Stack) -> Result<()> {
-        let Self { environment, identity, ui, .. } = self;
-        let variables = bootstrap::variables(environment, stack);
-        let mut lines = vec!["deploy.toml:".to_owned()];
-        lines.extend(bootstrap::settings(environment, identity, stack));
-        if let Some(trust) = Trust::deployed(&stack.parameters) {
-            lines.extend([String::new(), "the pipeline:".to_owned()]);
-            lines.extend(bootstrap::told(&trust, environment, stack, &variables));
-            if !trust.knows_numbers() {
-                ui.warn(
-                    "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \
-                     add --github-id and --owner-id, or see with --check-token",
-                );
-            }
-        }
-        if let Some(role) = &self.there.logging_role {
-            ui.line(&format!("API Gateway logs with {role} already"));
-        }
-        ui.result(&lines.join("\n"));
-        ui.note(|report| {
-            report.outputs = Some(stack.outputs.clone());
-            report.variables = Some(variables);
-        });
-        Ok(())
-    }
-
-    /// A failure of this stack: what helps where a release failed would be done to the wrong one.
-    fn in_own_words(&self, error: &anyhow::Error) -> Failure {
-        let (failure, own) = (Failure::of(error), self.own);
-        if self.ui.what_still_runs().is_some() {
-            let goes_on = format!("stack {} goes on without this tool; the same command follows it", own.stack);
-            self.ui.still_runs(Some(goes_on));
-            return failure;
-        }
-        match failure.kind {
-            FailureKind::Gone | FailureKind::InProgress | FailureKind::RolledBack | FailureKind::StackState | FailureKind::Stuck => failure.hint(format!(
-                "mend the cause, then repeat cargo xtask bootstrap {}; aws cloudformation describe-stack-events --region \
-                 {} --stack-name {} shows the whole of it",
-                own.name, own.region, own.stack
-            )),
-            _ => failure,
-        }
+    match failure.kind {
+        FailureKind::Gone
+        | FailureKind::InProgress
+        | FailureKind::RolledBack
+        | FailureKind::StackState
+        | FailureKind::Stuck => failure.hint(format!(
+            "fix the cause, then repeat cargo xtask bootstrap {}; aws cloudformation describe-stack-events --region \
+             {} --stack-name {} shows the whole of it",
+            own.name, own.region, own.stack
+        )),
+        _ => failure,
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::rollout;
+use crate::engine::turn_back;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
@@ -28,7 +28,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         .into());
     };
     if stack.status == "CREATE_IN_PROGRESS" {
-        rollout::check_deletable(environment, &stack)?;
+        turn_back::check_deletable(environment, &stack)?;
     }
     let question = if stack.status == "CREATE_IN_PROGRESS" {
         format!("Delete stack {}, which is being created?", stack.name)
@@ -47,7 +47,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     if !agreed? {
         return Err(outcome::declined("the operation continues", format!("stack {}", stack.name)).into());
     }
-    let status = rollout::turn_back(&session.clients, environment, &stack, ui).await?;
+    let status = turn_back::turn_back(&session, environment, &stack).await?;
     ui.note(|report| report.stack_status = Some(status.clone()));
     ui.result(&format!("stack {} is {status}", environment.stack));
     Ok(())

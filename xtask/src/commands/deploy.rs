@@ -9,12 +9,11 @@ use anyhow::Result;
 use crate::attest;
 use crate::cli::Deploy;
 use crate::context::Context;
-use crate::delivery;
-use crate::delivery::Delivery;
+use crate::engine::consent;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::{Operation, ReleaseOptions};
 use crate::preflight;
-use crate::preflight::Check;
-use crate::rollout;
-use crate::rollout::{Origin, Wanted};
+use crate::preflight::{Check, Ready};
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::Clients;
@@ -34,10 +33,9 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         Failure::new(Exit::Usage, FailureKind::Image, error.to_string())
     })?;
     ui.about(environment);
-    if environment.protected && !arguments.dry_run {
-        ui.require_confirmation_possible(&rollout::question(environment))?;
-    }
     let Deploy { proof, conduct, dry_run, .. } = arguments;
+    let question = consent::question(environment);
+    consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
     let check =
         Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: true };
@@ -54,28 +52,29 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     };
     let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     if *dry_run {
-        let step = format!("bring stack {} to {image}", environment.stack);
+        let step = format!("deploy {image} to stack {}", environment.stack);
         ui.result(&step);
         ui.note(|report| report.plan = Some(vec![step]));
         return Ok(());
     }
-    let origin = Origin::Settings(&context.deployment.service);
-    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
-    let doing = "deploy".to_owned();
-    let delivery = Delivery {
-        context,
-        ready: &ready,
-        wanted,
+    let Ready { session, template, observed, .. } = &ready;
+    let source = ParameterSource::Settings(&context.deployment.service);
+    let release = ReleaseOptions {
         proof,
-        conduct,
-        doing,
+        doing: "deploy".to_owned(),
         commit: None,
         back_to: None,
         keep_failed: arguments.keep_failed,
-        planned: false,
-        ui,
     };
-    delivery::deliver(&delivery).await
+    let mut operation = Operation {
+        session,
+        desired: Desired::new(environment, Some(image), template.clone(), source, observed.stack.as_ref()),
+        conduct,
+        question,
+        planned: false,
+        release: Some(release),
+    };
+    operation.run(observed).await.map(drop)
 }
 
 /// An image by digest.
@@ -85,7 +84,7 @@ pub(super) struct Pinned {
     config: Option<Descriptor>,
 }
 
-/// The image by digest. In the environment's own registry it is looked up, and refused where it cannot run; elsewhere a
+/// The image by digest. In the environment's own registry it is resolved, and refused if it cannot run; elsewhere a
 /// digest is taken as it is.
 pub(super) async fn pin(
     clients: &Clients,
@@ -94,10 +93,10 @@ pub(super) async fn pin(
     dry_run: bool,
 ) -> Result<Pinned> {
     let (client, image) = (&clients.ecr, target.image);
-    let repository = ecr::find(client, &image.repository).await?;
+    let repository = ecr::find_repository(client, &image.repository).await?;
     let own = repository.as_ref().map(|repository| repository.image("any", None).host);
     if own.as_ref() == Some(&image.host) || (own.is_some() && registry == Some(image.host.as_str())) {
-        let stored = ecr::resolve(client, image).await?;
+        let stored = ecr::resolve_image(client, image).await?;
         let digest = &stored.digest;
         // Emulators may leave the manifest out.
         let config = stored.manifest().map(|manifest| target.check(manifest)).transpose()?.flatten();

@@ -4,11 +4,13 @@ use anyhow::Result;
 
 use crate::cli::Destroy;
 use crate::context::Context;
+use crate::engine;
+use crate::engine::observe::Observed;
+use crate::engine::observe::observe;
+use crate::engine::turn_back;
 use crate::local;
 use crate::local::CheckoutLock;
 use crate::retention;
-use crate::rollout;
-use crate::rollout::Seen;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::ecr;
@@ -47,9 +49,9 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     }
     let session = Session::open(context, environment, ui).await?;
     let clients = &session.clients;
-    let Seen { stack, remembered, .. } = rollout::look(clients, environment).await?;
+    let Observed { stack, remembered, .. } = observe(clients, environment).await?;
     let wait = arguments.wait || arguments.dry_run;
-    if let Some(held) = remembered.lock.as_ref().filter(|held| held.lives() && !wait) {
+    if let Some(held) = remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
     if arguments.images && !arguments.dry_run {
@@ -57,7 +59,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     }
     let mut removed = Vec::new();
     removed.extend(stack.as_ref().map(|stack| format!("stack {}", stack.name)));
-    if arguments.images && ecr::find(&clients.ecr, repository).await?.is_some() {
+    if arguments.images && ecr::find_repository(&clients.ecr, repository).await?.is_some() {
         removed.push(format!("repository {repository}"));
     }
     if arguments.images && removed.is_empty() && inputs::is_remembered(&clients.ssm, &environment.stack).await? {
@@ -70,7 +72,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         ui.result(&format!("would remove {}", removed.join(" and ")));
     } else {
         if let Some(stack) = &stack {
-            rollout::check_deletable(environment, stack)?;
+            turn_back::check_deletable(environment, stack)?;
         }
         // Refused before the question, not after it.
         let in_progress = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_in_progress(stack));
@@ -82,7 +84,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         }
         let phase = ui.phase("lock");
         let run = model::job::run_url(&context.vars);
-        let holder = Holder::this_run(&rollout::token(), &session.identity.arn, "destroy", None, run.as_deref());
+        let holder = Holder::this_run(&engine::token(), &session.identity.arn, "destroy", None, run.as_deref());
         let lock =
             context.locks.take(&clients.ssm, environment, holder, arguments.wait, &|step| phase.report(step)).await?;
         // It may have changed before it was locked.
@@ -93,11 +95,11 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         lock.check(&|step| phase.report(step)).await?;
         phase.done(&environment.stack);
         if let Some(stack) = &stack {
-            rollout::tear_down(clients, environment, stack, ui).await?;
+            turn_back::tear_down(&session, environment, stack).await?;
             ui.note(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }
         if arguments.images {
-            let deleted = ecr::delete(&clients.ecr, repository).await;
+            let deleted = ecr::delete_repository(&clients.ecr, repository).await;
             deleted.map_err(|error| match &stack {
                 Some(stack) => partly_removed(&stack.name, &error),
                 None => Failure::of(&error),
@@ -166,7 +168,8 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
     let owner = Owner::new(&context.root, service);
     let find = async || {
         let containers = container::list(&engine.docker, &owner).await?;
-        let images = if arguments.images { build::list(&engine.docker, &owner).await? } else { Images::default() };
+        let images =
+            if arguments.images { build::list_images(&engine.docker, &owner).await? } else { Images::default() };
         anyhow::Ok((containers, images))
     };
     let named = |containers: &Containers, images: &Images| -> Vec<String> {
@@ -208,7 +211,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         }
         for image in &images.own {
             phase.doing(&format!("removing image {image}"));
-            build::remove(&engine.docker, image).await?;
+            build::remove_image(&engine.docker, image).await?;
         }
         phase.done("removed from the engine");
         ui.result(&format!("removed {}", removed.join(", ")));

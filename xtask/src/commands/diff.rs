@@ -10,20 +10,20 @@ use super::deploy;
 use crate::build;
 use crate::cli::Diff;
 use crate::context::Context;
+use crate::engine::desired::{Desired, ParameterSource, effective};
+use crate::engine::observe::{Observed, base, deployed_body, observe};
+use crate::engine::plan::TAG;
 use crate::preflight;
 use crate::publish;
 use crate::publish::KnownRepository;
-use crate::rollout;
-use crate::rollout::{Origin, Seen, TAG, Wanted};
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::Clients;
-use aws::stack::types;
+use aws::stack;
 use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
 use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::parameters as plan;
 use model::parameters::Value;
 use model::record::Change;
 use model::reference::ImageReference;
@@ -42,11 +42,11 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     ui.about(environment);
     let template = template(context, environment)?;
     let session = Session::open(context, environment, ui).await?;
-    let seen = rollout::look(&session.clients, environment);
+    let seen = observe(&session.clients, environment);
     let image = release_image(arguments, &session, &template);
     let (seen, image, commit) = tokio::join!(seen, image, build::commit_for_record(context, ui));
     let (seen, image) = (seen?, image?);
-    let problems = preflight::parameter_problems(context, environment, &template, stack_to_update(&seen));
+    let problems = preflight::parameter_problems(context, environment, &template, base(seen.stack.as_ref()));
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
@@ -76,13 +76,6 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
 fn template(context: &Context, environment: &Environment) -> Result<Template, Failure> {
     let template = context.other_template(environment)?;
     if template.declares(CONTAINER_URI) { context.template(environment) } else { Ok(template) }
-}
-
-/// The stack that a release would update; `None` if it would be created or recreated.
-fn stack_to_update(seen: &Seen) -> Option<&Stack> {
-    let found = seen.stack.as_ref()?;
-    let gone = matches!(status::answer(Some(&found.status)), Answer::Create | Answer::Recreate);
-    (!gone).then_some(found)
 }
 
 /// The image that a release would deploy, and whether the registry has it.
@@ -127,16 +120,18 @@ async fn release_image(arguments: &Diff, session: &Session<'_>, template: &Templ
 struct Difference<'a> {
     session: &'a Session<'a>,
     template: &'a Template,
-    seen: &'a Seen,
+    seen: &'a Observed,
 }
 
 impl Difference<'_> {
     async fn summary(&self, image: Option<Sent>) -> Result<Summary> {
-        let Self { session: Session { clients, environment, .. }, template, seen } = *self;
-        let there = stack_to_update(seen);
-        let sent = self.sent(image.as_ref(), there);
-        let after = rollout::effective(sent.clone(), there);
-        let body = rollout::deployed_body(clients, there, seen, template).await?;
+        let Self { session: Session { context, environment, clients, .. }, template, seen } = *self;
+        let there = base(seen.stack.as_ref());
+        let source = ParameterSource::Settings(&context.deployment.service);
+        let wanted = image.as_ref().map(|(image, _)| image.clone());
+        let desired = Desired::new(environment, wanted, template.clone(), source, there);
+        let after = effective(desired.parameters(), there);
+        let body = deployed_body(clients, there, seen, template).await?;
         let before = body.as_deref().zip(there).map(|(body, stack)| Side { body, parameters: &stack.parameters });
         let now = Side { body: &template.body, parameters: &after };
         let region = &environment.region;
@@ -145,7 +140,7 @@ impl Difference<'_> {
                 .resource(format!("stack {}", environment.stack))
                 .reason(reason)
         })?;
-        let mut notes = self.notes(there, &sent, &comparison);
+        let mut notes = self.notes(there, desired.parameters(), &comparison);
         let (schemas, unknown) = schemas(clients, &comparison).await;
         let changes = comparison.changes(&schemas);
         notes.extend(unknown.filter(|_| changes.iter().any(|change| change.replacement.is_some())));
@@ -185,18 +180,6 @@ impl Difference<'_> {
         })
     }
 
-    /// The parameters that a release would send.
-    fn sent(&self, image: Option<&Sent>, there: Option<&Stack>) -> BTreeMap<String, Value> {
-        let Self { session: Session { context, environment, .. }, template, .. } = *self;
-        if let Some((image, _)) = image {
-            let origin = Origin::Settings(&context.deployment.service);
-            return Wanted { environment, image: image.clone(), template: template.clone(), origin }.parameters(there);
-        }
-        let mut values = plan::kept(template, &there.map(Stack::parameter_names).unwrap_or_default());
-        values.extend(plan::given(environment));
-        values
-    }
-
     /// Notes for the reader.
     fn notes(&self, there: Option<&Stack>, sent: &BTreeMap<String, Value>, comparison: &Comparison) -> Vec<String> {
         let Self { session: Session { environment, .. }, template, seen } = *self;
@@ -230,7 +213,8 @@ impl Difference<'_> {
 /// The schemas of the types that change, and a note if some are missing.
 async fn schemas(clients: &Clients, comparison: &Comparison) -> (BTreeMap<String, Schema>, Option<String>) {
     let client = &clients.cloudformation;
-    let asked = comparison.types().into_iter().map(|kind| async move { (kind, types::schema(client, kind).await) });
+    let asked =
+        comparison.types().into_iter().map(|kind| async move { (kind, stack::resource_schema(client, kind).await) });
     let answers: Vec<_> = futures_util::stream::iter(asked).buffered(AT_ONCE).collect().await;
     let (mut schemas, mut unknown) = (BTreeMap::new(), None);
     for (kind, answer) in answers {

@@ -10,11 +10,11 @@ use aws::Clients;
 use aws::ecr::scan;
 use aws::stack;
 use aws::stack::drift;
-use model::drift::{Deployed, Drift};
+use model::drift::{DeployedTemplate, Drift};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 use model::scan::{Finding, Scan, Severity};
-use model::stack::Detected;
+use model::stack::DriftDetection;
 use model::stack::Stack;
 use model::status;
 use model::status::Answer;
@@ -31,14 +31,14 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let stack = comparable_stack(environment, stack::describe(client, &environment.stack).await?)?;
     let phase = ui.phase("drift");
     let body = stack::template_body(client, &stack.id).await?;
-    let deployed = Deployed::read(&body, &stack.parameters, &environment.region);
+    let deployed = DeployedTemplate::read(&body, &stack.parameters, &environment.region);
     let (detected, scanned) = tokio::join!(drift::detect(client, &stack.id), image_findings(clients, &stack));
     let detected = detected?;
     let compared = Compared::of(&detected);
     let mut notes: Vec<String> =
         detected.unknown.iter().map(|(id, reason)| format!("{id} could not be compared: {reason}")).collect();
     notes.extend(detected.reason.map(|reason| format!("drift detection is incomplete: {reason}")));
-    let drifts = deployed.judge(detected.found);
+    let drifts = deployed.classify(detected.found);
     phase.done(&format!("{} resources of {} were compared", detected.checked, stack.name));
     let findings = match scanned {
         Ok(findings) => findings,
@@ -85,7 +85,7 @@ async fn image_findings(clients: &Clients, stack: &Stack) -> Result<Option<Vec<F
     let Some((image, digest)) = image.and_then(|image| Some((image.clone(), image.digest?))) else {
         return Err(format!("the image {uri} has no digest, so its findings are unknown"));
     };
-    match scan::scan(&clients.ecr, &image.repository, digest.as_str()).await {
+    match scan::findings(&clients.ecr, &image.repository, digest.as_str()).await {
         Ok(Scan::Findings(findings)) => Ok(Some(findings)),
         Ok(Scan::Unsupported(words)) => Err(format!("ECR cannot scan the image: {words}")),
         Ok(Scan::Failed(words)) => Err(format!("ECR's scan of the image failed: {words}")),
@@ -110,7 +110,7 @@ enum Compared {
 }
 
 impl Compared {
-    fn of(detected: &Detected) -> Self {
+    fn of(detected: &DriftDetection) -> Self {
         match (detected.reason.is_none() && detected.unknown.is_empty(), detected.checked) {
             (true, _) => Self::All,
             (false, 0) => Self::Nothing,
@@ -150,7 +150,7 @@ fn drift_text(
         });
     }
     if let Some(findings) = findings {
-        lines.push(format!("findings of the image: {}", model::scan::count(findings)));
+        lines.push(format!("findings of the image: {}", model::scan::severity_counts(findings)));
         lines.extend(findings.iter().take(SHOWN).map(|finding| format!("  {finding}")));
     }
     lines.extend(notes.iter().map(|note| format!("note: {note}")));
@@ -162,7 +162,7 @@ fn verdict(environment: &Environment, stack: &Stack, drifts: &[Drift], findings:
     let drifted: Vec<&Drift> = drifts.iter().filter(|drift| drift.counts()).collect();
     let bad: Vec<&Finding> = findings.iter().filter(|finding| finding.severity >= Severity::High).collect();
     let resources = if drifted.len() == 1 { "1 resource".to_owned() } else { format!("{} resources", drifted.len()) };
-    let findings = format!("the running image has {}", model::scan::count(bad.iter().copied()));
+    let findings = format!("the running image has {}", model::scan::severity_counts(bad.iter().copied()));
     let names: Vec<&str> = drifted.iter().map(|drift| drift.resource.as_str()).collect();
     let names = (!names.is_empty()).then(|| format!("different from the template: {}", names.join(", ")));
     let lines = names.into_iter().chain(bad.iter().map(ToString::to_string));

@@ -5,9 +5,10 @@ use config::deployment::Environment;
 
 use crate::cli::Events;
 use crate::context::Context;
+use crate::diagnose;
+use crate::engine::conclusion;
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{diagnose, rollout};
 use aws::stack;
 use aws::stack::Watch;
 use aws::stack::events;
@@ -24,7 +25,7 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
     let session = Session::open(context, environment, ui).await?;
     let client = &session.clients.cloudformation;
     let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| no_stack(environment))?;
-    let (history, mark) = events::newest(client, &stack.id, arguments.limit).await?;
+    let (history, mark) = events::newest_events(client, &stack.id, arguments.limit).await?;
     if !arguments.follow {
         let lines: Vec<String> = history.iter().map(event_line).collect();
         ui.result(&lines.join("\n"));
@@ -84,7 +85,7 @@ async fn follow_events(session: &Session<'_>, stack: &Stack, mark: Mark) -> Resu
 
 async fn explain_failure(session: &Session<'_>, stack_id: &str, followed: &mut Followed) -> Result<()> {
     let Session { context, environment, clients, .. } = session;
-    let Err(failure) = rollout::conclude(environment, followed) else { return Ok(()) };
+    let Err(failure) = conclusion::conclude(environment, followed) else { return Ok(()) };
     // The cause may be older than the events that were followed.
     if let Ok(whole) = events::last_operation(&clients.cloudformation, stack_id).await {
         followed.events = whole;

@@ -12,7 +12,7 @@ use crate::ui::Ui;
 use aws::logs as log;
 use aws::logs::Follower;
 use aws::stack;
-use aws::stack::evidence;
+use aws::stack::cause;
 use machine::http::jitter;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Line;
@@ -43,7 +43,7 @@ async fn show_logs(arguments: &Logs, context: &Context, ui: &Ui) -> Result<()> {
     let stack = stack.ok_or_else(|| commands::events::no_stack(environment))?;
     let group = log_group(&session, &stack).await?;
     let begin = begin(arguments.since);
-    let mut lines = log::newest(&session.clients.logs, &group, begin, arguments.limit).await?;
+    let mut lines = log::newest_lines(&session.clients.logs, &group, begin, arguments.limit).await?;
     if !arguments.follow {
         if lines.is_empty() {
             ui.warn(&format!("{group} has no line in this period; --since AGE reads further back"));
@@ -89,7 +89,7 @@ async fn log_group(session: &Session<'_>, stack: &Stack) -> Result<String, Failu
     if let Some(group) = stack.outputs.get(LOG_GROUP_NAME) {
         return Ok(group.clone());
     }
-    let groups = evidence::log_groups(&session.clients, &stack.id).await?;
+    let groups = cause::log_groups(&session.clients, &stack.id).await?;
     groups.into_iter().next().ok_or_else(|| {
         Failure::new(Exit::Failed, FailureKind::NoLogGroup, format!("stack {} has no log group", stack.name))
             .resource(&session.environment.template)

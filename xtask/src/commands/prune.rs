@@ -13,9 +13,8 @@ use crate::cli::Prune;
 use crate::context::Context;
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{retention, rollout};
-use aws::ecr::contents;
-use aws::ecr::contents::Listed;
+use crate::{engine, retention};
+use aws::ecr::{self, ListedImage};
 use aws::journal::inputs;
 use aws::journal::lock::{Holder, Lock};
 use image::docker;
@@ -73,7 +72,7 @@ async fn lock_all(session: &Session<'_>, neighbours: &[&Environment]) -> Result<
     let run = model::job::run_url(&context.vars);
     let mut locks = Vec::new();
     for other in neighbours {
-        let holder = Holder::this_run(&rollout::token(), &identity.arn, "prune", None, run.as_deref());
+        let holder = Holder::this_run(&engine::token(), &identity.arn, "prune", None, run.as_deref());
         locks.push(context.locks.take(&clients.ssm, other, holder, false, &|step| phase.report(step)).await?);
     }
     phase.done(&format!("{} environments", locks.len()));
@@ -84,7 +83,7 @@ async fn remove_unneeded(
     session: &Session<'_>,
     neighbours: &[&Environment],
     keep: usize,
-    shown: &[Listed],
+    shown: &[ListedImage],
     locks: &[Arc<Lock>],
 ) -> Result<()> {
     let clients = &session.clients;
@@ -95,7 +94,7 @@ async fn remove_unneeded(
     }
     let digests: Vec<String> =
         still.into_iter().filter(|image| shown.contains(image)).map(|image| image.digest).collect();
-    contents::remove(&clients.ecr, &session.context.deployment.service.name, &digests).await?;
+    ecr::delete_images(&clients.ecr, &session.context.deployment.service.name, &digests).await?;
     let unneeded = unneeded_inputs(session, keep).await?;
     inputs::sweep(&clients.ssm, &session.environment.stack, |hash| !unneeded.contains(hash)).await?;
     phase.done(&match digests.len() {
@@ -106,22 +105,27 @@ async fn remove_unneeded(
 }
 
 /// The images that no environment needs and that are older than [`AGE`], and the number of all images.
-async fn stale_images(session: &Session<'_>, neighbours: &[&Environment], keep: usize) -> Result<(Vec<Listed>, usize)> {
+async fn stale_images(
+    session: &Session<'_>,
+    neighbours: &[&Environment],
+    keep: usize,
+) -> Result<(Vec<ListedImage>, usize)> {
     let Session { context, clients, .. } = session;
     let mut needed = BTreeSet::new();
     for other in neighbours {
         needed.extend(retention::images(clients, other, keep).await?);
     }
-    let images = contents::list(&clients.ecr, &context.deployment.service.name).await?;
+    let images = ecr::list_images(&clients.ecr, &context.deployment.service.name).await?;
     let all = images.len();
     Ok((select_stale(images, &needed, SystemTime::now() - AGE), all))
 }
 
 /// Those that are neither needed nor recent. Attachments are kept as long as their image, whatever their age.
-fn select_stale(images: Vec<Listed>, needed: &BTreeSet<String>, old: SystemTime) -> Vec<Listed> {
-    let stays = |image: &&Listed| needed.contains(&image.digest) || image.pushed.is_none_or(|pushed| pushed >= old);
+fn select_stale(images: Vec<ListedImage>, needed: &BTreeSet<String>, old: SystemTime) -> Vec<ListedImage> {
+    let stays =
+        |image: &&ListedImage| needed.contains(&image.digest) || image.pushed.is_none_or(|pushed| pushed >= old);
     let kept: BTreeSet<String> = images.iter().filter(stays).map(|image| image.digest.clone()).collect();
-    let is_kept = |image: &Listed| {
+    let is_kept = |image: &ListedImage| {
         kept.contains(&image.digest) || image.subject.as_ref().is_some_and(|subject| kept.contains(subject))
     };
     images.into_iter().filter(|image| !is_kept(image)).collect()
@@ -132,7 +136,7 @@ async fn unneeded_inputs(session: &Session<'_>, keep: usize) -> Result<BTreeSet<
     let Session { environment, clients, .. } = session;
     // Includes partly stored ones: under the lock nothing is being stored.
     let ((_, stored), needed) = tokio::try_join!(
-        inputs::stored(&clients.ssm, &environment.stack),
+        inputs::stored_hashes(&clients.ssm, &environment.stack),
         retention::inputs(clients, environment, keep)
     )?;
     Ok(stored.difference(&needed).cloned().collect())
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn what_is_attached_to_an_image_stays_and_goes_with_it() {
         let now = SystemTime::now();
-        let image = |digest: &str, age: Duration, subject: Option<&str>| Listed {
+        let image = |digest: &str, age: Duration, subject: Option<&str>| ListedImage {
             digest: digest.to_owned(),
             pushed: Some(now - age),
             size: 1,

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::cli::Recover;
 use crate::context::Context;
-use crate::rollout;
+use crate::engine::turn_back;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
@@ -47,7 +47,7 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
     if !ui.confirm(&(question + "?")).await? {
         return Err(outcome::declined("the stack was not changed", format!("stack {}", stack.name)).into());
     }
-    let status = rollout::recover(&session.clients, environment, &stack, halted, skip, ui).await?;
+    let status = turn_back::recover(&session, environment, &stack, halted, skip).await?;
     ui.note(|report| report.stack_status = Some(status.clone()));
     ui.result(&format!("stack {} is {status}", environment.stack));
     Ok(())

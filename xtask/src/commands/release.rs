@@ -8,18 +8,19 @@ use config::deployment::Environment;
 use crate::build;
 use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
-use crate::delivery;
-use crate::delivery::Delivery;
+use crate::engine::consent;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::verify;
+use crate::engine::verify::{Access, VerifyOptions};
+use crate::engine::{self, Operation};
 use crate::local::{CheckoutLock, Local};
 use crate::preflight;
 use crate::preflight::{Check, Ready};
-use crate::proof::{Door, Manner};
 use crate::publish;
 use crate::publish::KnownRepository;
-use crate::rollout::{Origin, Wanted};
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{attest, proof, smoke};
+use crate::{attest, smoke};
 use image::docker::Owner;
 use image::{artifact, git};
 use model::outcome::{Exit, Failure, FailureKind};
@@ -30,36 +31,36 @@ use model::status;
 use model::template::Template;
 
 /// How long the local endpoint may take to be right; its health is already known.
-const LOCAL_PATIENCE: Duration = Duration::from_secs(15);
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Releases to an environment.
 pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
-    if environment.protected && !arguments.dry_run {
-        ui.require_confirmation_possible(&crate::rollout::question(environment))?;
-    }
     let Release { proof, conduct, source, dry_run, .. } = arguments;
+    let question = consent::question(environment);
+    consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let wait = conduct.wait || *dry_run;
     let order = Order { environment, proof, source, wait, dry_run: *dry_run };
     let Some(Published { ready, image, commit }) = published(&order, context, ui).await? else { return Ok(()) };
-    let origin = Origin::Settings(&context.deployment.service);
-    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
-    let doing = "release".to_owned();
-    delivery::deliver(&Delivery {
-        context,
-        ready: &ready,
-        wanted,
+    let Ready { session, template, observed, .. } = &ready;
+    let source = ParameterSource::Settings(&context.deployment.service);
+    let release = engine::ReleaseOptions {
         proof,
-        conduct,
-        doing,
+        doing: "release".to_owned(),
         commit,
         back_to: None,
         keep_failed: arguments.keep_failed,
+    };
+    let mut operation = Operation {
+        session,
+        desired: Desired::new(environment, Some(image), template.clone(), source, observed.stack.as_ref()),
+        conduct,
+        question,
         planned: false,
-        ui,
-    })
-    .await
+        release: Some(release),
+    };
+    operation.run(observed).await.map(drop)
 }
 
 /// An image that is wanted in the registry.
@@ -67,7 +68,7 @@ pub(super) struct Order<'a> {
     pub(super) environment: &'a Environment,
     pub(super) proof: &'a Proof,
     pub(super) source: &'a Source,
-    /// Whether somebody who holds the environment is waited for.
+    /// Whether to wait for the environment lock.
     pub(super) wait: bool,
     pub(super) dry_run: bool,
 }
@@ -159,7 +160,7 @@ async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui
 }
 
 /// Whether an image of the registry can be used as it is. One that lacks what the environment demands is compiled once
-/// more, since whoever has compiled it may attach that.
+/// more, since only the run that compiled it can attach that.
 async fn has_what_is_demanded(order: &Order<'_>, ready: &Ready<'_>, image: &ImageReference) -> Result<bool> {
     let Some(digest) = image.digest.as_ref().filter(|_| order.environment.attested) else { return Ok(true) };
     let named = order.proof.registry.as_deref();
@@ -175,7 +176,7 @@ fn foresee(context: &Context, ready: &Ready<'_>, order: &Order<'_>, image: &str,
         steps.push(format!("create repository {}", context.deployment.service.name));
     }
     steps.push(image.to_owned());
-    let state = ready.seen.stack.as_ref().map(|stack| stack.status.as_str());
+    let state = ready.observed.stack.as_ref().map(|stack| stack.status.as_str());
     let (answer, stack, template) = (status::answer(state), &environment.stack, &ready.template.path);
     let state = state.unwrap_or_default();
     steps.push(match answer {
@@ -241,8 +242,9 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     if !arguments.proof.no_smoke {
         let digest = image.id.parse().ok();
         let base = url.parse()?;
-        let manner = Manner { patience: LOCAL_PATIENCE, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
-        interrupt.or(proof::prove(context, base, Door::None, digest, manner, ui)).await?;
+        let options =
+            VerifyOptions { timeout: LOCAL_TIMEOUT, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
+        interrupt.or(verify::prove(context, base, Access::Local, digest, options, ui)).await?;
     }
     if running.change == Change::None && !built {
         ui.line("nothing to do: this release was already running");

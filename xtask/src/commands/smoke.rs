@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::cli::Smoke;
 use crate::context::Context;
-use crate::proof;
-use crate::proof::{Door, Manner};
+use crate::engine::verify;
+use crate::engine::verify::{Access, VerifyOptions};
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
     })?;
     if arguments.target.contains("://") {
         let base = parse_url(&arguments.target)?;
-        return test(context, base, Door::Unknown, given, ui).await;
+        return test(context, base, Access::Unknown, given, ui).await;
     }
     let environment = context.environment(&arguments.target)?;
     let session = Session::open(context, environment, ui).await?;
@@ -38,8 +38,8 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
     ui.about(environment);
     let image = stack.container_uri().and_then(|uri| uri.parse::<ImageReference>().ok());
     let digest = given.or(image.and_then(|image| image.digest));
-    let base = proof::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
-    test(context, base, Door::Stack(clients, &stack), digest, ui).await
+    let base = verify::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
+    test(context, base, Access::Stack(clients, &stack), digest, ui).await
 }
 
 fn parse_url(target: &str) -> Result<Url, Failure> {
@@ -54,10 +54,10 @@ fn parse_url(target: &str) -> Result<Url, Failure> {
     }
 }
 
-async fn test(context: &Context, base: Url, door: Door<'_>, digest: Option<Digest>, ui: &Ui) -> Result<()> {
+async fn test(context: &Context, base: Url, access: Access<'_>, digest: Option<Digest>, ui: &Ui) -> Result<()> {
     ui.note(|report| report.digest = digest.as_ref().map(ToString::to_string));
-    let manner = Manner { patience: TIMEOUT, spacing: SPACING, exit: Exit::Failed, before: None };
-    proof::prove(context, base.clone(), door, digest, manner, ui).await?;
-    ui.result(&format!("{} answers correctly", proof::shown(&base)));
+    let options = VerifyOptions { timeout: TIMEOUT, spacing: SPACING, exit: Exit::Failed, before: None };
+    verify::prove(context, base.clone(), access, digest, options, ui).await?;
+    ui.result(&format!("{} answers correctly", verify::shown(&base)));
     Ok(())
 }

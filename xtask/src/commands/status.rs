@@ -3,11 +3,11 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::rollout;
+use crate::engine::observe::observe;
 use crate::session::Session;
 use crate::ui::Ui;
+use aws::journal;
 use aws::journal::inputs;
-use aws::journal::record;
 use model::history;
 use model::record::{Outcome, Record};
 use model::report::Release;
@@ -22,9 +22,9 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let session = Session::open(context, environment, ui).await?;
     let clients = &session.clients;
     let (seen, records, (inputs, _)) = tokio::try_join!(
-        rollout::look(clients, environment),
-        record::list(&clients.ssm, &environment.stack),
-        inputs::stored(&clients.ssm, &environment.stack)
+        observe(clients, environment),
+        journal::list_releases(&clients.ssm, &environment.stack),
+        inputs::stored_hashes(&clients.ssm, &environment.stack)
     )?;
     let mut lines = vec![
         ("environment", environment.name.clone()),
@@ -44,14 +44,14 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         }
     }
     if let Some(held) = &seen.remembered.lock {
-        let dead = if held.lives() { "" } else { " (stale)" };
+        let dead = if held.is_alive() { "" } else { " (stale)" };
         lines.push(("locked by", format!("{}{dead}", held.holder)));
         ui.note(|report| report.locked_by = Some(held.holder.to_string()));
     }
     print_table(&lines, ui);
-    let runs = history::Runs::from(seen.stack.as_ref());
+    let runs = history::StackState::from(seen.stack.as_ref());
     let running = history::running(&records, runs).map(|record| record.number);
-    let back = history::earlier(&records, runs).into_iter().filter(|record| inputs.contains(&record.inputs));
+    let back = history::rollback_targets(&records, runs).into_iter().filter(|record| inputs.contains(&record.inputs));
     let back: Vec<i64> = back.map(|record| record.number).collect();
     if !records.is_empty() {
         ui.result("\nreleases, newest first:");

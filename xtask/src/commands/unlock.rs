@@ -14,12 +14,12 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
     let client = &session.clients.ssm;
-    let Some(held) = lock::look(client, &environment.stack).await? else {
+    let Some(held) = lock::current(client, &environment.stack).await? else {
         ui.result("the environment is not locked");
         return Ok(());
     };
     let seconds = held.age().as_secs();
-    let lives = held.lives();
+    let lives = held.is_alive();
     let state = if lives { "its holder seems to be active" } else { "its holder seems to have stopped" };
     ui.line(&format!("held by {}, last heartbeat {seconds} s ago; {state}", held.holder));
     if !ui.confirm(&format!("Remove the lock of stack {}?", environment.stack)).await? {

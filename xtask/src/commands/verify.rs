@@ -8,7 +8,7 @@ use crate::attest;
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::doctor::CheckResult;
-use crate::rollout;
+use crate::engine::observe::observe;
 use crate::session::Session;
 use crate::ui::Ui;
 use image::docker::login;
@@ -46,7 +46,7 @@ pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Resul
 async fn running_image(context: &Context, environment: &Environment, ui: &Ui) -> Result<(ImageReference, Registry)> {
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let seen = rollout::look(&session.clients, environment).await?;
+    let seen = observe(&session.clients, environment).await?;
     let image = seen.stack.as_ref().and_then(Stack::container_uri).ok_or_else(|| {
         Failure::new(Exit::Failed, FailureKind::Stack, "the environment runs no image")
             .resource(format!("stack {}", environment.stack))

@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &NextVersion, context: &Context, ui: &Ui) -> Result
     let current = current_version(&context.root)?;
     let text = read_file(&context.root, CHANGELOG)?;
     let log = Changelog(&text);
-    let Some((level, why)) = log.level() else {
+    let Some((level, why)) = log.bump() else {
         return Err(Failure::new(Exit::Failed, FailureKind::Version, "there is nothing to release")
             .resource(CHANGELOG)
             .reason("the section Unreleased is empty")

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::template::PlannedResources;
 use super::{CheckResult, NamedResult};
-use crate::rollout::Seen;
+use crate::engine::observe::Observed;
 use crate::session::Session;
 use crate::{bootstrap, preflight};
 use aws::ecr;
@@ -12,7 +12,7 @@ use aws::signed::{Call, IAM};
 use model::outcome::Failure;
 
 /// Checks the kind and lifetime of the credentials, and whether deploy.toml names the account.
-pub(super) fn caller(session: &Session<'_>, seen: Option<&Seen>) -> Vec<NamedResult> {
+pub(super) fn caller(session: &Session<'_>, seen: Option<&Observed>) -> Vec<NamedResult> {
     let mut findings = vec![("credentials", credentials_check(session, seen))];
     if session.environment.account.is_none() && !session.is_emulator() {
         let (name, account) = (&session.environment.name, &session.identity.account);
@@ -28,7 +28,7 @@ pub(super) fn caller(session: &Session<'_>, seen: Option<&Seen>) -> Vec<NamedRes
     findings
 }
 
-fn credentials_check(session: &Session<'_>, seen: Option<&Seen>) -> CheckResult {
+fn credentials_check(session: &Session<'_>, seen: Option<&Observed>) -> CheckResult {
     let identity = &session.identity;
     if let Some(failure) = seen.and_then(|seen| preflight::short_lived(session, seen)) {
         return CheckResult::Problem(failure);
@@ -75,7 +75,7 @@ fn credentials_kind(arn: &str) -> &'static str {
 /// A call to ECR fails.
 pub(super) async fn repository(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let name = &session.context.deployment.service.name;
-    let found = ecr::find(&session.clients.ecr, name).await.map_err(|error| Failure::of(&error))?;
+    let found = ecr::find_repository(&session.clients.ecr, name).await.map_err(|error| Failure::of(&error))?;
     Ok(found.filter(|repository| !repository.immutable).map(|_| {
         CheckResult::Note(
             format!("tags of {name} are mutable: a tag may come to name another image"),

@@ -104,7 +104,7 @@ async fn check_certificate(session: &Session<'_>, used: &CertificateUse) -> Chec
         Ok(answer) => {
             certificate_state(used, &answer["Certificate"], OffsetDateTime::now_utc().unix_timestamp() as f64, request)
         }
-        Err(failure) if aws::code(&failure) == "ResourceNotFoundException" => {
+        Err(failure) if aws::is_missing(&failure) => {
             CheckResult::problem(format!("{arn} does not exist"), format!("{user} uses it"), request)
         }
         Err(failure) => CheckResult::unknown(&failure),

@@ -10,7 +10,7 @@ use crate::context::Context;
 use image::docker;
 use image::docker::{About, Engine, MAKE_ROOM, megabytes};
 use machine::child;
-use machine::child::Refusal;
+use machine::child::ChildError;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 
@@ -91,8 +91,8 @@ async fn compile_target(platform: Platform, context: &Context) -> Result<String,
     };
     let mut rustc = Command::new("rustc");
     let rustc = rustc.args(["--print", "target-libdir", "--target", platform.triple()]).current_dir(&context.root);
-    let folder = child::ask(rustc, super::CHECK_TIMEOUT).await.map_err(|refusal| {
-        let hint = if refusal == Refusal::Missing { "install Rust: https://rustup.rs" } else { "rustc --version" };
+    let folder = child::run(rustc, super::CHECK_TIMEOUT).await.map_err(|refusal| {
+        let hint = if refusal == ChildError::NotFound { "install Rust: https://rustup.rs" } else { "rustc --version" };
         fail(format!("rustc: {refusal}"), hint.to_owned())
     })?;
     if Path::new(folder.trim()).is_dir() {

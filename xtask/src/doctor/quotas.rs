@@ -30,11 +30,11 @@ struct Quota {
 #[derive(Debug)]
 enum Used {
     /// By counting this element in EC2's list.
-    Listed {
+    ListedImage {
         action: &'static str,
         item: &'static str,
     },
-    /// As `Listed`, but for the whole region, while the quota applies to each zone.
+    /// As `ListedImage`, but for the whole region, while the quota applies to each zone.
     AtMost {
         action: &'static str,
         item: &'static str,
@@ -58,14 +58,14 @@ const QUOTAS: [Quota; 8] = [
         name: "VPCs per Region",
         service: "vpc",
         code: "L-F678F1CE",
-        used: Used::Listed { action: "ec2:DescribeVpcs", item: "vpcId" },
+        used: Used::ListedImage { action: "ec2:DescribeVpcs", item: "vpcId" },
         needed: |planned| number_of(planned, "AWS::EC2::VPC"),
     },
     Quota {
         name: "Internet gateways per Region",
         service: "vpc",
         code: "L-A4707A72",
-        used: Used::Listed { action: "ec2:DescribeInternetGateways", item: "internetGatewayId" },
+        used: Used::ListedImage { action: "ec2:DescribeInternetGateways", item: "internetGatewayId" },
         needed: |planned| number_of(planned, "AWS::EC2::InternetGateway"),
     },
     Quota {
@@ -80,14 +80,14 @@ const QUOTAS: [Quota; 8] = [
         name: "VPC security groups per Region",
         service: "vpc",
         code: "L-E79EC296",
-        used: Used::Listed { action: "ec2:DescribeSecurityGroups", item: "groupDescription" },
+        used: Used::ListedImage { action: "ec2:DescribeSecurityGroups", item: "groupDescription" },
         needed: |planned| number_of(planned, "AWS::EC2::SecurityGroup"),
     },
     Quota {
         name: "EC2-VPC Elastic IPs",
         service: "ec2",
         code: "L-0263D0A3",
-        used: Used::Listed { action: "ec2:DescribeAddresses", item: "publicIp" },
+        used: Used::ListedImage { action: "ec2:DescribeAddresses", item: "publicIp" },
         needed: |planned| number_of(planned, "AWS::EC2::EIP"),
     },
     Quota {
@@ -178,7 +178,7 @@ async fn quota_of(session: &Session<'_>, quota: &Quota) -> Result<(f64, Value), 
     let input = json!({"ServiceCode": quota.service, "QuotaCode": quota.code});
     let call = |action| Call { service: &SERVICE_QUOTAS, action, resource: &resource };
     let answer = match session.clients.signed.json(call("servicequotas:GetServiceQuota"), &input).await {
-        Err(failure) if aws::error::code(&failure) == "NoSuchResourceException" => {
+        Err(failure) if aws::is_missing(&failure) => {
             session.clients.signed.json(call("servicequotas:GetAWSDefaultServiceQuota"), &input).await?
         }
         other => other?,
@@ -194,7 +194,7 @@ async fn quota_of(session: &Session<'_>, quota: &Quota) -> Result<(f64, Value), 
 async fn used(session: &Session<'_>, quota: &Quota, usage: &Value) -> Result<Option<f64>, Failure> {
     let signed = &session.clients.signed;
     match quota.used {
-        Used::Listed { action, item } | Used::AtMost { action, item } => {
+        Used::ListedImage { action, item } | Used::AtMost { action, item } => {
             let call = Call { service: &EC2, action, resource: quota.name };
             let answer = signed.query(call, &[]).await?;
             Ok(Some(count(&answer, item)))

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{CheckResult, NamedResult};
 use crate::context::Context;
+use crate::engine::observe::Observed;
 use crate::preflight;
-use crate::rollout::Seen;
 use crate::session::Session;
 use aws::stack;
 use model::outcome;
@@ -95,10 +95,10 @@ impl PlannedResources {
     pub(super) async fn new(
         session: &Session<'_>,
         template: &TemplateCheck,
-        seen: Option<&Seen>,
+        seen: Option<&Observed>,
     ) -> Result<Option<Self>, Failure> {
         let Ok(template) = &template.template else { return Ok(None) };
-        let stack = seen.and_then(Seen::settled);
+        let stack = seen.and_then(Observed::settled);
         let existing = match stack {
             Some(stack) => stack::resources(&session.clients.cloudformation, &stack.id).await,
             None => Ok(Vec::new()),

@@ -79,7 +79,7 @@ impl World {
         let cloudformation = aws_sdk_cloudformation::Client::from_conf(
             aws_sdk_cloudformation::Config::builder().behavior_version_latest().build(),
         );
-        let clients = Clients::modelled(cloudformation).with_signed_at(&server.uri());
+        let clients = Clients::with_cloudformation(cloudformation).with_signed_at(&server.uri());
         Self { server, context, ui: Ui::silent(), clients, identity: Identity::of("111122223333", arn), asked }
     }
 

@@ -8,10 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use secrecy::{ExposeSecret, SecretString};
 
-use aws::github_token::Source;
+use aws::github_token::TokenSource;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Check;
-use model::trust::{Claims, Finding, Findings, Trust};
+use model::trust::{ClaimCheck, Claims, TokenCheck, Trust};
 
 /// The token to compare with the trust policy.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) async fn find_token(path: Option<&Path>, vars: &BTreeMap<String, Stri
     if let Some(path) = path {
         return Ok(Token::Given(read_claims(path)?));
     }
-    let Some(source) = Source::of(vars) else { return Ok(Token::Absent) };
+    let Some(source) = TokenSource::of(vars) else { return Ok(Token::Absent) };
     let token = source.token().await;
     let read = |token: SecretString| Claims::read(token.expose_secret()).map_err(str::to_owned);
     Ok(Token::Own(token.and_then(read)))
@@ -61,24 +61,24 @@ fn read_input(path: &Path) -> Result<String> {
 }
 
 /// Compares every relevant claim with the trust policy, at the current time.
-pub(crate) fn check_claims(trust: &Trust, claims: &Claims, environment: &str) -> Findings {
+pub(crate) fn check_claims(trust: &Trust, claims: &Claims, environment: &str) -> TokenCheck {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     trust.check(claims, i64::try_from(now).unwrap_or(i64::MAX), environment)
 }
 
 /// The line that is shown for a claim.
-pub(crate) fn claim_check(finding: &Finding) -> Check {
-    let Finding { claim, fits, expected, found, fix } = finding;
+pub(crate) fn claim_check(finding: &ClaimCheck) -> Check {
+    let ClaimCheck { claim, fits, expected, found, fix } = finding;
     let detail = if *fits { found.clone() } else { format!("expected {expected}; found {found}") };
     Check { name: claim, ok: *fits, note: false, detail, hint: fix.clone() }
 }
 
 /// What keeps a token from assuming any role; empty if it may assume one.
-pub(crate) fn problems(findings: &Findings) -> Vec<Failure> {
+pub(crate) fn problems(findings: &TokenCheck) -> Vec<Failure> {
     if findings.roles.iter().any(|(level, _)| findings.may(*level)) {
         return Vec::new();
     }
-    let wrong = |of: &[Finding]| of.iter().filter(|finding| !finding.fits).cloned().collect::<Vec<Finding>>();
+    let wrong = |of: &[ClaimCheck]| of.iter().filter(|finding| !finding.fits).cloned().collect::<Vec<ClaimCheck>>();
     let mut problems: Vec<Failure> = wrong(&findings.shared).iter().map(|finding| mismatch(finding, "")).collect();
     if findings.roles.iter().all(|(_, of)| !wrong(of).is_empty()) {
         for (level, of) in &findings.roles {
@@ -90,7 +90,7 @@ pub(crate) fn problems(findings: &Findings) -> Vec<Failure> {
 }
 
 /// The failure for a claim that does not match.
-fn mismatch(finding: &Finding, role: &str) -> Failure {
+fn mismatch(finding: &ClaimCheck, role: &str) -> Failure {
     Failure::new(Exit::Preflight, FailureKind::Trust, format!("the claim {} does not match{role}", finding.claim))
         .reason(format!("expected {}; found {}", finding.expected, finding.found))
         .hint(finding.fix.clone().unwrap_or_default())

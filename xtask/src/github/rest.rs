@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use machine::http;
-use machine::http::{Client, Http, words};
+use machine::http::{Client, Http, quote};
 use model::job::{needed, repository, set};
 use model::outcome::{Exit, Failure, FailureKind};
 
@@ -151,7 +151,7 @@ impl Api {
             return Ok(json);
         }
         let said =
-            json["message"].as_str().map_or_else(|| words::first(&String::from_utf8_lossy(&body)), words::visible);
+            json["message"].as_str().map_or_else(|| quote::excerpt(&String::from_utf8_lossy(&body)), str::to_owned);
         let failure = match status {
             StatusCode::NOT_FOUND => refused(FailureKind::Missing).hint("check the repository and the number"),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => refused(FailureKind::Denied).hint(

@@ -65,7 +65,7 @@ async fn a_denied_call_names_action_and_reason() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_not_there_is_told_in_plain_words() {
+async fn an_unreachable_endpoint_is_reported_in_plain_words() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -75,23 +75,23 @@ async fn an_endpoint_that_is_not_there_is_told_in_plain_words() {
 }
 
 #[tokio::test]
-async fn a_bundle_of_authorities_that_cannot_be_read_is_an_error() {
+async fn an_unreadable_ca_bundle_is_an_error() {
     let vars = BTreeMap::from([("AWS_CA_BUNDLE".to_owned(), "/no/such/file".to_owned())]);
     let failure = clients(&environment("http://127.0.0.1:1"), &vars).await.unwrap_err();
     assert!(failure.reason.unwrap().contains("/no/such/file"));
 }
 
-/// Nobody answers there; time is paused, and jumps to the next limit.
+/// The endpoint never answers; paused time jumps to the next timeout.
 #[tokio::test(start_paused = true)]
-async fn a_lookup_that_gets_no_answer_ends_after_thirty_seconds() {
+async fn a_call_without_an_answer_ends_after_thirty_seconds() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let clients = clients_at(&endpoint).await;
     let begun = tokio::time::Instant::now();
     let failure = identity(&clients, &BTreeMap::new()).await.unwrap_err();
-    let by_hand = signed::Call { service: &signed::IAM, action: "iam:GetRole", resource: "role deploy" };
+    let call = signed::Call { service: &signed::IAM, action: "iam:GetRole", resource: "role deploy" };
     let took = begun.elapsed();
-    let other = signed::Signed::at(&endpoint).query(by_hand, &[]).await.unwrap_err();
+    let other = signed::Signed::at(&endpoint).query(call, &[]).await.unwrap_err();
     for (failure, took) in [(failure, took), (other, begun.elapsed() - took)] {
         assert!(is_lost(&failure) && !is_refusal(&failure), "{failure:?}");
         assert!(took <= http::LOOKUP + Duration::from_secs(1), "{took:?}");

@@ -1,30 +1,24 @@
-//! What ECR knows of the vulnerabilities of an image.
+//! The vulnerability scan of an image in ECR.
 
 use anyhow::Result;
 use aws_sdk_ecr::Client;
-use aws_sdk_ecr::error::ProvideErrorMetadata;
 use aws_sdk_ecr::types::{EnhancedImageScanFinding, ImageIdentifier, ImageScanFinding, ImageScanStatus, ScanStatus};
 
-use crate::error::failure;
+use crate::error::{failure, is_missing};
 use model::scan::{Finding, Scan, Severity};
 
-/// Asks for the findings of an image, all pages: basic scanning's, or Inspector's where the registry is scanned by it.
-/// Those that somebody has suppressed at Inspector are left out.
-///
-/// # Errors
-/// What AWS says.
-pub async fn scan(client: &Client, repository: &str, digest: &str) -> Result<Scan> {
+/// All findings of an image, of basic scanning or of Amazon Inspector. Findings that are suppressed in Inspector are left
+/// out.
+pub async fn findings(client: &Client, repository: &str, digest: &str) -> Result<Scan> {
+    let (action, resource) = ("ecr:DescribeImageScanFindings", format!("image {digest} in repository {repository}"));
     let (mut findings, mut listed, mut next) = (Vec::new(), false, None);
     loop {
         let id = ImageIdentifier::builder().image_digest(digest).build();
         let call = client.describe_image_scan_findings().repository_name(repository).image_id(id);
-        let page = match call.set_next_token(next).send().await {
+        let page = match call.set_next_token(next).send().await.map_err(|error| failure(action, &resource, &error)) {
             Ok(page) => page,
-            Err(error) if is_missing(error.code()) => return Ok(Scan::Missing),
-            Err(error) => {
-                let resource = format!("image {digest} in repository {repository}");
-                return Err(failure("ecr:DescribeImageScanFindings", &resource, &error).into());
-            }
+            Err(failure) if is_missing(&failure) => return Ok(Scan::Missing),
+            Err(failure) => return Err(failure.into()),
         };
         if let Some(scan) = without_result(page.image_scan_status()) {
             return Ok(scan);
@@ -32,7 +26,7 @@ pub async fn scan(client: &Client, repository: &str, digest: &str) -> Result<Sca
         if let Some(found) = page.image_scan_findings() {
             listed = true;
             findings.extend(found.findings().iter().map(basic));
-            findings.extend(found.enhanced_findings().iter().filter(|finding| counts(finding)).map(enhanced));
+            findings.extend(found.enhanced_findings().iter().filter(|finding| is_active(finding)).map(enhanced));
         }
         next = page.next_token.filter(|token| !token.is_empty());
         if next.is_none() {
@@ -47,28 +41,24 @@ pub async fn scan(client: &Client, repository: &str, digest: &str) -> Result<Sca
     }
 }
 
-/// What became of a scan that has no result; `None` for one that is done.
+/// The outcome of a scan without findings; `None` for a complete scan.
 fn without_result(status: Option<&ImageScanStatus>) -> Option<Scan> {
-    /// How basic scanning begins its words about an image whose operating system it does not know
+    /// How basic scanning begins its message about an image whose operating system it does not support
     /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-troubleshooting.html>).
     const UNSUPPORTED: &str = "UnsupportedImageError";
-    let words = status.and_then(|status| status.description()).unwrap_or_default();
+    let description = status.and_then(|status| status.description()).unwrap_or_default();
     let Some(status) = status.and_then(|status| status.status()) else {
-        return Some(Scan::Failed("ECR does not say what became of the scan".to_owned()));
+        return Some(Scan::Failed("ECR returned no status of the scan".to_owned()));
     };
-    let told = || if words.is_empty() { status.as_str().to_owned() } else { words.to_owned() };
+    let reason = || if description.is_empty() { status.as_str().to_owned() } else { description.to_owned() };
     match status {
         ScanStatus::Active | ScanStatus::Complete => None,
         ScanStatus::InProgress | ScanStatus::Pending => Some(Scan::Pending),
-        ScanStatus::UnsupportedImage => Some(Scan::Unsupported(told())),
-        ScanStatus::Failed if words.starts_with(UNSUPPORTED) => Some(Scan::Unsupported(told())),
-        other if words.is_empty() => Some(Scan::Failed(other.as_str().to_owned())),
-        other => Some(Scan::Failed(format!("{}: {words}", other.as_str()))),
+        ScanStatus::UnsupportedImage => Some(Scan::Unsupported(reason())),
+        ScanStatus::Failed if description.starts_with(UNSUPPORTED) => Some(Scan::Unsupported(reason())),
+        other if description.is_empty() => Some(Scan::Failed(other.as_str().to_owned())),
+        other => Some(Scan::Failed(format!("{}: {description}", other.as_str()))),
     }
-}
-
-fn is_missing(code: Option<&str>) -> bool {
-    matches!(code, Some("ScanNotFoundException" | "ImageNotFoundException" | "RepositoryNotFoundException"))
 }
 
 fn basic(finding: &ImageScanFinding) -> Finding {
@@ -86,9 +76,9 @@ fn basic(finding: &ImageScanFinding) -> Finding {
     }
 }
 
-/// Whether a finding of Inspector's is neither mended nor suppressed
+/// Whether a finding of Inspector is neither closed nor suppressed
 /// (<https://docs.aws.amazon.com/inspector/latest/user/findings-understanding.html>).
-fn counts(finding: &EnhancedImageScanFinding) -> bool {
+fn is_active(finding: &EnhancedImageScanFinding) -> bool {
     !matches!(finding.status(), Some("CLOSED" | "SUPPRESSED"))
 }
 

@@ -3,7 +3,7 @@ use aws_sdk_ecr::operation::describe_images::DescribeImagesOutput;
 use aws_sdk_ecr::operation::describe_repositories::{DescribeRepositoriesError, DescribeRepositoriesOutput};
 use aws_sdk_ecr::operation::get_authorization_token::GetAuthorizationTokenOutput;
 use aws_sdk_ecr::types::error::RepositoryNotFoundException;
-use aws_sdk_ecr::types::{AuthorizationData, Image, ImageDetail};
+use aws_sdk_ecr::types::{AuthorizationData, Image};
 use aws_smithy_mocks::{mock, mock_client};
 use secrecy::ExposeSecret;
 
@@ -21,12 +21,12 @@ async fn a_missing_repository_is_none_and_has_no_images() {
     let get =
         mock!(Client::batch_get_image).then_error(|| BatchGetImageError::RepositoryNotFoundException(not_found()));
     let client = mock_client!(aws_sdk_ecr, [&describe, &get]);
-    assert_eq!(find(&client, "rest-api").await.unwrap(), None);
-    assert_eq!(stored(&client, "rest-api", "a").await.unwrap(), None);
+    assert_eq!(find_repository(&client, "rest-api").await.unwrap(), None);
+    assert_eq!(find_image(&client, "rest-api", "a").await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn the_host_comes_from_the_repositorys_uri_unless_a_registry_is_named() {
+async fn the_host_comes_from_the_repository_unless_a_registry_is_set() {
     let describe = mock!(Client::describe_repositories).then_output(|| {
         let repository = Described::builder()
             .repository_name("team/rest-api")
@@ -35,14 +35,14 @@ async fn the_host_comes_from_the_repositorys_uri_unless_a_registry_is_named() {
         DescribeRepositoriesOutput::builder().repositories(repository).build()
     });
     let client = mock_client!(aws_sdk_ecr, [&describe]);
-    let repository = find(&client, "team/rest-api").await.unwrap().unwrap();
+    let repository = find_repository(&client, "team/rest-api").await.unwrap().unwrap();
     let image = repository.image("v1", None);
     assert_eq!(image.to_string(), "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/team/rest-api:v1");
     assert_eq!(repository.image("v1", Some("127.0.0.1:1")).to_string(), "127.0.0.1:1/team/rest-api:v1");
 }
 
 #[tokio::test]
-async fn an_image_has_its_digest_whatever_tag_the_answer_names() {
+async fn the_digest_does_not_depend_on_the_tag_in_the_response() {
     let wanted = format!("sha256:{}", "a".repeat(64));
     let answer = wanted.clone();
     let get = mock!(Client::batch_get_image).match_requests(|request| request.image_ids().len() == 1).then_output(
@@ -52,21 +52,21 @@ async fn an_image_has_its_digest_whatever_tag_the_answer_names() {
         },
     );
     let client = mock_client!(aws_sdk_ecr, [&get]);
-    assert_eq!(stored(&client, "rest-api", "one").await.unwrap().unwrap().digest.as_str(), wanted);
+    assert_eq!(find_image(&client, "rest-api", "one").await.unwrap().unwrap().digest.as_str(), wanted);
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_there_is_told_with_the_command_that_lists_them() {
+async fn a_missing_image_is_reported_with_the_command_that_lists_them() {
     let get = mock!(Client::batch_get_image).then_output(|| BatchGetImageOutput::builder().build());
     let client = mock_client!(aws_sdk_ecr, [&get]);
     let image = "example.com/rest-api:v9".parse().unwrap();
-    let failure = Failure::of(&resolve(&client, &image).await.unwrap_err());
+    let failure = Failure::of(&resolve_image(&client, &image).await.unwrap_err());
     assert_eq!(failure.reason.as_deref(), Some("repository rest-api has no tag v9"));
     assert!(failure.hint.unwrap().contains("list-images --repository-name rest-api"));
 }
 
 #[tokio::test]
-async fn the_token_is_taken_apart_and_never_shown() {
+async fn the_token_is_decoded_and_never_shown() {
     let token = mock!(Client::get_authorization_token).then_output(|| {
         let data = AuthorizationData::builder().authorization_token(STANDARD.encode("AWS:s3cret")).build();
         GetAuthorizationTokenOutput::builder().authorization_data(data).build()
@@ -80,7 +80,7 @@ async fn the_token_is_taken_apart_and_never_shown() {
 }
 
 #[tokio::test]
-async fn what_is_attached_names_its_image_by_itself_or_by_its_tag() {
+async fn the_subject_comes_from_the_manifest_or_the_tag() {
     let hex = "a".repeat(64);
     let tag = format!("sha256-{hex}.sbom");
     let describe = mock!(Client::describe_images).then_output(move || {
@@ -93,12 +93,12 @@ async fn what_is_attached_names_its_image_by_itself_or_by_its_tag() {
     });
     let client = mock_client!(aws_sdk_ecr, [&describe]);
     let subjects: Vec<_> =
-        contents::list(&client, "rest-api").await.unwrap().into_iter().map(|image| image.subject).collect();
+        list_images(&client, "rest-api").await.unwrap().into_iter().map(|image| image.subject).collect();
     assert_eq!(subjects, [None, Some("sha256:1".to_owned()), Some(format!("sha256:{hex}"))]);
 }
 
 #[test]
-fn the_lifecycle_policy_can_only_take_untagged_images() {
+fn the_lifecycle_policy_only_expires_untagged_images() {
     let policy: serde_json::Value = serde_json::from_str(LIFECYCLE).unwrap();
     for rule in policy["rules"].as_array().unwrap() {
         assert_eq!(rule["selection"]["tagStatus"], "untagged");

@@ -1,18 +1,18 @@
-//! A service's deployment as ECS carries it out: how far it is, whether it waits, and why it was taken back.
+//! The deployments of a service: stage, hooks that wait, and why one was rolled back.
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{
     CreatedAt, DeploymentLifecycleHookAction, DeploymentLifecycleHookDetail, DeploymentLifecycleHookStatus,
-    DeploymentLifecycleHookTargetType, ServiceDeployment, ServiceDeploymentStatus,
+    DeploymentLifecycleHookTargetType, ServiceDeployment as Described, ServiceDeploymentStatus,
 };
 
 use super::{Service, seconds};
 use crate::error::failure;
 use model::outcome::Failure;
 
-/// The states of a deployment that did not come to its end.
-const TAKEN_BACK: [ServiceDeploymentStatus; 6] = [
+/// The states of a deployment that was stopped or rolled back.
+const ROLLED_BACK: [ServiceDeploymentStatus; 6] = [
     ServiceDeploymentStatus::RollbackFailed,
     ServiceDeploymentStatus::RollbackInProgress,
     ServiceDeploymentStatus::RollbackRequested,
@@ -21,83 +21,83 @@ const TAKEN_BACK: [ServiceDeploymentStatus; 6] = [
     ServiceDeploymentStatus::StopRequested,
 ];
 
-/// The newest deployment of a service.
+/// A deployment of a service.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Rollout {
+pub struct ServiceDeployment {
     pub arn: String,
     /// ECS's name, such as `IN_PROGRESS` or `ROLLBACK_SUCCESSFUL`.
     pub status: String,
     /// ECS's name, such as `BAKE_TIME`.
     pub stage: String,
-    /// Percent of the users that the new version has.
+    /// Percent of production traffic that the new tasks get.
     pub share: Option<f64>,
-    /// The hook that waits for somebody's word.
+    /// The hook that waits for an answer.
     pub hook: Option<Hook>,
-    /// Why it is in its state, in ECS's words.
+    /// ECS's reason for its state.
     pub reason: Option<String>,
     /// Alarms that have gone off.
     pub alarms: Vec<String>,
 }
 
-/// A pause that ends by an answer, or by itself.
+/// A lifecycle hook that pauses the deployment until it is answered or expires.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hook {
     pub id: String,
-    /// When it ends by itself, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub expires: Option<f64>,
 }
 
-/// What is said to a deployment that waits.
+/// The answer to a deployment that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum HookAction {
     Continue,
     Rollback,
 }
 
-impl Rollout {
-    /// Whether ECS has taken it back, or is about to.
-    pub fn is_taken_back(&self) -> bool {
-        TAKEN_BACK.iter().any(|state| state.as_str() == self.status)
+impl ServiceDeployment {
+    /// Whether ECS rolls it back, or has done so.
+    pub fn is_rolled_back(&self) -> bool {
+        ROLLED_BACK.iter().any(|state| state.as_str() == self.status)
     }
 
-    /// Why ECS has taken it back.
-    pub fn complaint(&self) -> Option<String> {
-        if !self.is_taken_back() {
+    /// Why ECS rolled it back.
+    pub fn rollback_reason(&self) -> Option<String> {
+        if !self.is_rolled_back() {
             return None;
         }
         let mut parts: Vec<String> = self.reason.iter().cloned().collect();
-        let silent = |alarm: &&String| !parts.iter().any(|part| part.contains(alarm.as_str()));
-        let alarms: Vec<&str> = self.alarms.iter().filter(silent).map(String::as_str).collect();
+        let unmentioned = |alarm: &&String| !parts.iter().any(|part| part.contains(alarm.as_str()));
+        let alarms: Vec<&str> = self.alarms.iter().filter(unmentioned).map(String::as_str).collect();
         if !alarms.is_empty() {
             parts.push(format!("alarms went off: {}", alarms.join(", ")));
         }
-        (!parts.is_empty()).then(|| format!("ECS took the deployment back: {}", parts.join("; ")))
+        (!parts.is_empty()).then(|| format!("ECS rolled the deployment back: {}", parts.join("; ")))
     }
 }
 
 /// The newest deployment that began at `since`, in seconds since 1970, or later.
-///
-/// # Errors
-/// What AWS says.
-pub async fn newest(client: &Client, service: &Service, since: f64) -> Result<Option<Rollout>, Failure> {
-    newest_of(client, service, since, &[]).await
+pub async fn newest_deployment(
+    client: &Client,
+    service: &Service,
+    since: f64,
+) -> Result<Option<ServiceDeployment>, Failure> {
+    newest_in_states(client, service, since, &[]).await
 }
 
-/// Why ECS took the newest of those back that it has taken back since then; `None` where it has not.
-///
-/// # Errors
-/// What AWS says.
-pub async fn complaint(client: &Client, service: &Service, since: f64) -> Result<Option<String>, Failure> {
-    Ok(newest_of(client, service, since, &TAKEN_BACK).await?.and_then(|rollout| rollout.complaint()))
+/// Why ECS rolled back the newest deployment that it has rolled back since then; `None` if there is none.
+pub async fn newest_rollback_reason(client: &Client, service: &Service, since: f64) -> Result<Option<String>, Failure> {
+    Ok(newest_in_states(client, service, since, &ROLLED_BACK)
+        .await?
+        .and_then(|deployment| deployment.rollback_reason()))
 }
 
-/// The newest of those in one of these states, or of all where none is named.
-async fn newest_of(
+/// The newest in one of these states, or in any state if none is named.
+async fn newest_in_states(
     client: &Client,
     service: &Service,
     since: f64,
     states: &[ServiceDeploymentStatus],
-) -> Result<Option<Rollout>, Failure> {
+) -> Result<Option<ServiceDeployment>, Failure> {
     let resource = format!("service {}", service.name);
     let list = client.list_service_deployments().cluster(&service.cluster).service(&service.name);
     let list = list.set_status((!states.is_empty()).then(|| states.to_vec()));
@@ -110,24 +110,21 @@ async fn newest_of(
     let Some(arn) = newest.and_then(|newest| newest.service_deployment_arn()) else { return Ok(None) };
     let answer = client.describe_service_deployments().service_deployment_arns(arn).send().await;
     let answer = answer.map_err(|error| failure("ecs:DescribeServiceDeployments", &resource, &error))?;
-    Ok(answer.service_deployments().first().map(read))
+    Ok(answer.service_deployments().first().map(service_deployment))
 }
 
-/// Answers a deployment that waits.
-///
-/// # Errors
-/// What AWS says.
-pub async fn answer(client: &Client, deployment: &str, hook: &str, word: Word) -> Result<(), Failure> {
-    let action = match word {
-        Word::Continue => DeploymentLifecycleHookAction::Continue,
-        Word::Rollback => DeploymentLifecycleHookAction::Rollback,
+/// Answers the hook of a deployment that waits.
+pub async fn answer_hook(client: &Client, deployment: &str, hook: &str, answer: HookAction) -> Result<(), Failure> {
+    let action = match answer {
+        HookAction::Continue => DeploymentLifecycleHookAction::Continue,
+        HookAction::Rollback => DeploymentLifecycleHookAction::Rollback,
     };
     let call = client.continue_service_deployment().service_deployment_arn(deployment).hook_id(hook).action(action);
     call.send().await.map_err(|error| failure("ecs:ContinueServiceDeployment", deployment, &error))?;
     Ok(())
 }
 
-fn read(found: &ServiceDeployment) -> Rollout {
+fn service_deployment(found: &Described) -> ServiceDeployment {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let waits = |hook: &&DeploymentLifecycleHookDetail| {
         hook.target_type() == Some(&DeploymentLifecycleHookTargetType::Pause)
@@ -137,7 +134,7 @@ fn read(found: &ServiceDeployment) -> Rollout {
     let reasons = [found.status_reason(), found.rollback().and_then(|rollback| rollback.reason())];
     let mut reasons: Vec<&str> = reasons.into_iter().flatten().filter(|reason| !reason.is_empty()).collect();
     reasons.dedup();
-    Rollout {
+    ServiceDeployment {
         arn: text(found.service_deployment_arn()),
         status: text(found.status().map(|status| status.as_str())),
         stage: text(found.lifecycle_stage().map(|stage| stage.as_str())),

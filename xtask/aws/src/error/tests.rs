@@ -1,4 +1,4 @@
-//! Which answer means what, as AWS and what stands before it send them.
+//! The classes of responses, as AWS and proxies send them.
 
 use aws_sdk_sts::Client;
 use wiremock::matchers::any;
@@ -7,12 +7,12 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::*;
 use crate::clients::tests::clients_at;
 
-/// What becomes of a call whose every attempt gets this answer.
-async fn of(answer: ResponseTemplate) -> Failure {
+/// The failure of a call that gets this response.
+async fn failure_of(response: ResponseTemplate) -> Failure {
     let server = MockServer::start().await;
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let clients = clients_at(&server.uri()).await;
-    // One attempt: pauses would take most of the time.
+    // A single attempt, without pauses.
     let once = aws_config::retry::RetryConfig::disabled();
     let config = clients.sts.config().to_builder().retry_config(once).build();
     let error = Client::from_conf(config).get_caller_identity().send().await.unwrap_err();
@@ -43,7 +43,7 @@ async fn only_aws_itself_refuses() {
         (ResponseTemplate::new(403).set_body_string("<h1>Blocked</h1>"), Lost, false),
         (ResponseTemplate::new(500), Lost, false),
     ] {
-        let failure = of(answer).await;
+        let failure = failure_of(answer).await;
         assert_eq!((failure.aws.as_ref().unwrap().class, is_refusal(&failure)), (class, refused), "{failure:?}");
         assert_eq!(is_expired(&failure), class == Expired);
     }
@@ -70,20 +70,20 @@ async fn a_refusal_after_a_lost_answer_does_not_say_that_nothing_was_done() {
 #[tokio::test]
 async fn an_answer_that_is_not_from_aws_shows_status_and_first_words() {
     let page = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>proxy\u{1b}[2J of AKIAIOSFODNN7EXAMPLE";
-    let failure = of(ResponseTemplate::new(502).set_body_string(page)).await;
+    let failure = failure_of(ResponseTemplate::new(502).set_body_string(page)).await;
     assert_eq!(failure.reason.as_deref(), Some("HTTP 502: 502 Bad Gateway proxy\\u{1b}[2J of ***"));
     assert_eq!(code(&failure), "");
     assert!(failure.hint.unwrap().contains("in a few minutes"));
-    let failure = of(ResponseTemplate::new(500)).await;
+    let failure = failure_of(ResponseTemplate::new(500)).await;
     assert_eq!(failure.reason.as_deref(), Some("HTTP 500"));
-    let long = of(ResponseTemplate::new(503).set_body_string("busy ".repeat(100_000))).await.reason.unwrap();
+    let long = failure_of(ResponseTemplate::new(503).set_body_string("busy ".repeat(100_000))).await.reason.unwrap();
     assert!(long.ends_with('…') && long.chars().count() < 200, "{long}");
 }
 
 #[tokio::test]
-async fn what_aws_forbids_is_not_worth_repeating() {
-    let failure = of(refusal(400, "ValidationError", "Parameters: [Size] must have values")).await;
-    assert!(failure.hint.unwrap().starts_with("correct what AWS names, then"));
+async fn a_refusal_asks_for_a_correction() {
+    let failure = failure_of(refusal(400, "ValidationError", "Parameters: [Size] must have values")).await;
+    assert!(failure.hint.unwrap().starts_with("correct what AWS reports, then"));
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_wrong_clock_is_not_taken_for_expired_credentials() {
         ("InvalidSignatureException", early, "40 minutes ahead"),
         ("RequestExpired", named, "26 minutes behind"),
     ] {
-        let failure = of(refusal(403, code, message)).await;
+        let failure = failure_of(refusal(403, code, message)).await;
         let reason = failure.reason.clone().unwrap();
         assert!(reason.starts_with(&format!("this machine's clock is {off}; {code}: ")), "{reason}");
         assert!(failure.hint.as_deref().unwrap().starts_with("correct the clock"), "{failure:?}");
@@ -107,12 +107,12 @@ async fn a_wrong_clock_is_not_taken_for_expired_credentials() {
 }
 
 #[tokio::test]
-async fn where_aws_names_no_times_the_date_of_its_answer_tells() {
+async fn without_times_in_the_message_the_date_header_decides() {
     let skewed = || refusal(403, "RequestTimeTooSkewed", "The difference is too large.");
-    let failure = of(skewed().insert_header("date", "Fri, 27 Nov 2020 09:10:03 GMT")).await;
+    let failure = failure_of(skewed().insert_header("date", "Fri, 27 Nov 2020 09:10:03 GMT")).await;
     assert!(failure.reason.unwrap().contains(" minutes ahead; RequestTimeTooSkewed"));
     let wrong_key = "The request signature we calculated does not match the signature you provided.";
-    let failure = of(refusal(403, "SignatureDoesNotMatch", wrong_key)).await;
+    let failure = failure_of(refusal(403, "SignatureDoesNotMatch", wrong_key)).await;
     assert_eq!(failure.aws.as_ref().unwrap().class, AwsClass::Expired);
     assert!(failure.hint.unwrap().starts_with("check the secret access key"));
 }

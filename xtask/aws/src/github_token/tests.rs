@@ -33,7 +33,7 @@ async fn role(server: &MockServer) -> Role {
     Role::of(&vars(server), || aws_sdk_sts::Client::new(&config)).unwrap()
 }
 
-/// GitHub, which gives a token `times` times.
+/// A fake of GitHub that issues `times` tokens.
 async fn github(server: &MockServer, times: u64) {
     let token = ResponseTemplate::new(200).set_body_json(serde_json::json!({"value": token()}));
     let asked =
@@ -52,7 +52,7 @@ fn given(key: &str, seconds: i64) -> ResponseTemplate {
 }
 
 #[tokio::test]
-async fn credentials_are_asked_for_once_while_they_last() {
+async fn credentials_are_cached_until_they_expire() {
     let server = MockServer::start().await;
     github(&server, 1).await;
     let asked = Mock::given(method("POST")).and(path("/")).and(body_string_contains("RoleSessionName=run-42-1-apply"));
@@ -66,7 +66,7 @@ async fn credentials_are_asked_for_once_while_they_last() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_about_to_end_are_renewed_with_another_token() {
+async fn credentials_that_are_about_to_expire_are_renewed_with_another_token() {
     let server = MockServer::start().await;
     github(&server, 2).await;
     Mock::given(method("POST")).respond_with(given("first", 60)).up_to_n_times(1).mount(&server).await;
@@ -77,7 +77,7 @@ async fn credentials_that_are_about_to_end_are_renewed_with_another_token() {
 }
 
 #[tokio::test]
-async fn a_refusal_tells_whose_token_it_was_and_nothing_of_the_token() {
+async fn a_refusal_names_the_claims_and_not_the_token() {
     let server = MockServer::start().await;
     github(&server, 1).await;
     let refusal = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>Not authorized to perform \
@@ -91,7 +91,7 @@ async fn a_refusal_tells_whose_token_it_was_and_nothing_of_the_token() {
 }
 
 #[tokio::test]
-async fn github_is_asked_again_where_it_stumbles_and_not_where_it_refuses() {
+async fn github_is_retried_after_an_error_and_not_after_a_refusal() {
     let server = MockServer::start().await;
     Mock::given(path("/token")).respond_with(ResponseTemplate::new(502)).up_to_n_times(2).mount(&server).await;
     github(&server, 1).await;
@@ -104,7 +104,7 @@ async fn github_is_asked_again_where_it_stumbles_and_not_where_it_refuses() {
 }
 
 #[tokio::test]
-async fn other_credentials_come_first() {
+async fn other_credentials_take_precedence() {
     let server = MockServer::start().await;
     let none = || unreachable!("no client is needed");
     for (name, value) in [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"), (ROLE, "")] {
@@ -115,20 +115,20 @@ async fn other_credentials_come_first() {
 }
 
 #[test]
-fn a_session_has_a_name_that_sts_takes() {
+fn a_session_name_is_valid_for_sts() {
     let vars =
         [("GITHUB_RUN_ID", "42"), ("GITHUB_JOB", "a b/c{}")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(session(&vars.into()), "run-42-0-abc");
-    assert_eq!(session(&[("GITHUB_JOB".to_owned(), "x".repeat(80))].into()).len(), 64);
+    assert_eq!(session_name(&vars.into()), "run-42-0-abc");
+    assert_eq!(session_name(&[("GITHUB_JOB".to_owned(), "x".repeat(80))].into()).len(), 64);
     assert!(EARLY > Duration::from_secs(60));
 }
 
 #[test]
-fn a_job_is_told_what_it_lacks() {
+fn a_job_is_told_what_is_missing() {
     let job = [("GITHUB_ACTIONS", "true"), (ROLE, ARN), (URL, "https://github.example/token")];
     let lacking = |without: &[&str]| {
         let vars = job.iter().filter(|(name, _)| !without.contains(name));
-        super::lacking(&vars.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        super::missing_setup(&vars.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     };
     assert_eq!(lacking(&["GITHUB_ACTIONS"]), None);
     assert!(lacking(&[ROLE]).unwrap().1.contains("vars.AWS_ROLE_ARN"));

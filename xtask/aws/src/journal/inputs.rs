@@ -1,8 +1,8 @@
-//! Template and parameters of a release, kept under a name that is their hash.
+//! Template and parameters of a release, stored under their hash.
 //!
-//! They change seldom and are too long for one parameter, so each pair is stored once, compressed, in pieces. The pieces'
-//! names begin with a hash of all that is in them together, so that pieces of two attempts never mix: the same pair is
-//! packed otherwise where the template has another path.
+//! They rarely change and are too long for one parameter, so each pair is stored once, compressed, in pieces. The names of
+//! the pieces begin with a hash of their joined content, so that pieces of two attempts never mix: the same pair packed
+//! with another template path differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
@@ -19,7 +19,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{MAX_VALUE, lock_name, path, value};
+use super::{MAX_VALUE, lock_name, parameter_value, path};
 use crate::error::failure;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
@@ -28,45 +28,45 @@ use model::stack::Stack;
 use model::template::HIDDEN;
 use model::template::{CONTAINER_URI, Template};
 
-/// Most bytes that are unpacked: a template's limit and its parameters', generously.
+/// The most bytes that are unpacked: generously above the limits of a template and its parameters.
 const MAX_UNPACKED: u64 = 4 * 1024 * 1024;
 
-/// What a stack is made from, besides the image.
+/// What a stack is made of, besides the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
     /// The template's path, relative to `deploy.toml`.
     pub path: String,
     pub template: String,
-    /// All parameters but the image.
+    /// All parameters except the image.
     pub parameters: BTreeMap<String, String>,
 }
 
 impl Inputs {
-    /// What `stack` was made from.
+    /// The inputs of `stack`.
     pub fn of(stack: &Stack, template: &Template) -> Self {
         let mut parameters = stack.parameters.clone();
         parameters.remove(CONTAINER_URI);
         Self { path: template.path.clone(), template: template.body.clone(), parameters }
     }
 
-    /// Their name: the SHA-256 of them, in hexadecimal digits.
+    /// Their SHA-256 in hexadecimal digits, under which they are stored.
     pub fn hash(&self) -> String {
         let text = serde_json::to_vec(&(self.template.trim(), &self.parameters)).expect("text can be written as JSON");
         hex(&Sha256::digest(text))
     }
 
-    /// The values to send for them.
+    /// The parameter values to send.
     pub fn values(&self) -> BTreeMap<String, Value> {
         let value = |value: &String| if value == HIDDEN { Value::Previous } else { Value::Is(value.clone()) };
         self.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect()
     }
 
-    /// Parameters whose values nobody remembers.
+    /// Parameters whose values are not known.
     pub fn hidden(&self) -> Vec<&str> {
         self.parameters.iter().filter(|(_, value)| *value == HIDDEN).map(|(name, _)| name.as_str()).collect()
     }
 
-    /// Pieces by the names under which they are stored, in the order in which they are written.
+    /// The pieces and the names under which they are stored, in the order in which they are written.
     fn pack(&self) -> Result<Vec<(String, String)>> {
         let mut packed = GzEncoder::new(Vec::new(), Compression::best());
         packed.write_all(&serde_json::to_vec(self)?)?;
@@ -88,21 +88,18 @@ impl Inputs {
     }
 }
 
-/// Digits in a name that an earlier version gave.
-const EARLIER: usize = 16;
-/// How the name of the last piece ends. It is written last: without it the others are what was left by an attempt that
-/// was cut short.
+/// Digits of a hash in records of earlier versions.
+const SHORT_HASH: usize = 16;
+/// The end of the name of the last piece. It is written last: without it the others are the remains of an interrupted
+/// attempt.
 const END: &str = "end";
 
 fn folder(stack: &str, hash: &str) -> String {
     format!("{}/inputs/{hash}", path(stack))
 }
 
-/// Stores the inputs. A piece that is there already has the same content, as its name says.
-///
-/// # Errors
-/// What AWS says.
-pub async fn write(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> {
+/// Stores the inputs. A piece that exists has the same content, as its name contains the hash.
+pub async fn write_inputs(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> {
     let folder = folder(stack, &inputs.hash());
     for (name, piece) in inputs.pack()? {
         let name = format!("{folder}/{name}");
@@ -116,11 +113,11 @@ pub async fn write(client: &Client, stack: &str, inputs: &Inputs) -> Result<()> 
     Ok(())
 }
 
-/// Reads the inputs of this name.
+/// Reads the inputs with this hash.
 ///
 /// # Errors
-/// What AWS says, or inputs that are not there.
-pub async fn read(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
+/// Also inputs that are not stored, or not completely.
+pub async fn read_inputs(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
     let folder = folder(stack, hash);
     let missing = |reason: &str| {
         Failure::new(Exit::Failed, FailureKind::Journal, "the release's template and parameters cannot be read")
@@ -136,7 +133,7 @@ pub async fn read(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
         let page = call.send().await.map_err(|error| failure("ssm:GetParametersByPath", &folder, &error))?;
         for parameter in page.parameters() {
             let name = parameter.name().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
-            pieces.insert(name.to_owned(), value(parameter)?.to_owned());
+            pieces.insert(name.to_owned(), parameter_value(parameter)?.to_owned());
         }
         next = page.next_token.filter(|token| !token.is_empty());
         if next.is_none() {
@@ -146,15 +143,15 @@ pub async fn read(client: &Client, stack: &str, hash: &str) -> Result<Inputs> {
     joined(&pieces, hash).map_err(|reason| missing(&reason).into())
 }
 
-/// The first complete attempt whose pieces are what the name says.
+/// The first complete attempt whose content matches the hash.
 fn joined(pieces: &BTreeMap<String, String>, hash: &str) -> Result<Inputs, String> {
     let mut wrong = "they are not stored, or not completely".to_owned();
     for attempt in pieces.keys().filter_map(|name| name.strip_suffix(END)) {
-        // Before there were attempts, pieces had no more than their number for a name.
+        // Earlier versions named pieces only by their number.
         let of_it = |name: &&String| name.rfind('-').map_or("", |dash| &name[..=dash]) == attempt;
         let packed: String = pieces.iter().filter(|(name, _)| of_it(name)).map(|(_, piece)| piece.as_str()).collect();
         match Inputs::unpack(&packed) {
-            Ok(inputs) if is_named(&inputs, hash) => return Ok(inputs),
+            Ok(inputs) if has_hash(&inputs, hash) => return Ok(inputs),
             Ok(_) => "they are not what their name says".clone_into(&mut wrong),
             Err(error) => wrong = format!("their pieces do not belong together: {error}"),
         }
@@ -162,29 +159,23 @@ fn joined(pieces: &BTreeMap<String, String>, hash: &str) -> Result<Inputs, Strin
     Err(wrong)
 }
 
-/// Whether this is the name of the inputs. Records of earlier versions name them by the first 16 digits.
-fn is_named(inputs: &Inputs, name: &str) -> bool {
+/// Whether this is the hash of the inputs. Records of earlier versions have only its first 16 digits.
+fn has_hash(inputs: &Inputs, name: &str) -> bool {
     let hash = inputs.hash();
-    name == hash || (name.len() == EARLIER && hash.starts_with(name))
+    name == hash || (name.len() == SHORT_HASH && hash.starts_with(name))
 }
 
-/// Removes the inputs of a stack that `keep` does not name. Returns how many parameters went.
-///
-/// # Errors
-/// What AWS says.
+/// Deletes the inputs of a stack that are not to be kept. Returns how many parameters were deleted.
 pub async fn sweep(client: &Client, stack: &str, keep: impl Fn(&str) -> bool) -> Result<usize> {
     let names = names(client, &format!("{}/inputs", path(stack))).await?;
     let hash = |name: &String| name.rsplit('/').nth(1).unwrap_or_default().to_owned();
     let stale: Vec<String> = names.into_iter().filter(|name| !keep(&hash(name))).collect();
-    delete(client, &stale).await?;
+    delete_parameters(client, &stale).await?;
     Ok(stale.len())
 }
 
-/// The names of the inputs that are stored completely for a stack, and those of all of which something is stored.
-///
-/// # Errors
-/// What AWS says.
-pub async fn stored(client: &Client, stack: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
+/// The hashes of the inputs that are stored completely for a stack, and the hashes of all inputs with any piece.
+pub async fn stored_hashes(client: &Client, stack: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
     let names = names(client, &format!("{}/inputs", path(stack))).await?;
     let folders = |names: &mut dyn Iterator<Item = &String>| {
         names.filter_map(|name| name.rsplit('/').nth(1)).map(str::to_owned).collect()
@@ -192,20 +183,14 @@ pub async fn stored(client: &Client, stack: &str) -> Result<(BTreeSet<String>, B
     Ok((folders(&mut names.iter().filter(|name| name.ends_with(END))), folders(&mut names.iter())))
 }
 
-/// Whether anything is remembered of a stack, besides who has its lock.
-///
-/// # Errors
-/// What AWS says.
+/// Whether the journal of a stack has anything besides the lock.
 pub async fn is_remembered(client: &Client, stack: &str) -> Result<bool> {
     Ok(!remembered(client, stack).await?.is_empty())
 }
 
-/// Removes everything that is remembered of a stack. Its lock stays with the command that has it.
-///
-/// # Errors
-/// What AWS says.
+/// Deletes the journal of a stack, except the lock, which its holder keeps.
 pub async fn forget(client: &Client, stack: &str) -> Result<()> {
-    delete(client, &remembered(client, stack).await?).await
+    delete_parameters(client, &remembered(client, stack).await?).await
 }
 
 async fn remembered(client: &Client, stack: &str) -> Result<Vec<String>> {
@@ -227,8 +212,8 @@ async fn names(client: &Client, path: &str) -> Result<Vec<String>> {
     }
 }
 
-async fn delete(client: &Client, names: &[String]) -> Result<()> {
-    // Ten a call is what Systems Manager takes.
+async fn delete_parameters(client: &Client, names: &[String]) -> Result<()> {
+    // Systems Manager accepts ten per call.
     for ten in names.chunks(10) {
         let call = client.delete_parameters().set_names(Some(ten.to_vec()));
         call.send().await.map_err(|error| failure("ssm:DeleteParameters", &ten[0], &error))?;
@@ -241,7 +226,7 @@ mod tests {
     use super::*;
 
     fn inputs() -> Inputs {
-        // Text that hardly compresses, so that there are several pieces.
+        // Text that hardly compresses, for several pieces.
         let noise: String = (0..400_u32).map(|number| hex(&Sha256::digest(number.to_be_bytes()))).collect();
         let parameters = [("Zone", "a"), ("Password", HIDDEN)];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -249,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_are_what_they_were_after_packing() {
+    fn packed_inputs_are_unpacked_unchanged() {
         let pieces = inputs().pack().unwrap();
         assert!(pieces.len() > 2 && pieces.iter().all(|(_, piece)| piece.len() <= MAX_VALUE));
         assert!(pieces.last().unwrap().0.ends_with(END));
@@ -263,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_was_cut_short_does_not_mix_with_the_one_of_a_template_that_was_renamed() {
+    fn an_interrupted_attempt_does_not_mix_with_that_of_a_renamed_template() {
         let renamed = Inputs { path: "infra/renamed.yaml".to_owned(), ..inputs() };
         assert_eq!(renamed.hash(), inputs().hash());
         let mut stored: BTreeMap<String, String> = inputs().pack().unwrap().into_iter().collect();
@@ -273,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_earlier_versions_stored_is_read_and_a_mix_of_theirs_is_told() {
+    fn inputs_of_earlier_versions_are_read_and_mixed_ones_are_refused() {
         let old = |inputs: &Inputs| -> BTreeMap<String, String> {
             let plain = |name: &str| name.rsplit('-').next().unwrap().to_owned();
             inputs.pack().unwrap().into_iter().map(|(name, piece)| (plain(&name), piece)).collect()
@@ -291,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_follows_template_and_parameters() {
+    fn the_hash_depends_on_template_and_parameters() {
         let (one, mut other) = (inputs(), inputs());
         other.path = "elsewhere.yaml".to_owned();
         assert_eq!(one.hash(), other.hash());
@@ -300,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_value_is_sent_as_what_the_stack_has() {
+    fn a_hidden_value_keeps_that_of_the_stack() {
         let values = inputs().values();
         assert_eq!(values["Password"], Value::Previous);
         assert_eq!(values["Zone"], Value::Is("a".to_owned()));

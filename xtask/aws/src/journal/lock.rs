@@ -1,12 +1,11 @@
-//! Who may change a stack: one holder at a time, seen by all, and never for ever.
+//! The environment lock: one holder may change a stack, visible to everyone, and it expires.
 //!
-//! Made by a call that fails where there is one already. The holder renews it every half minute; a lock that has been
-//! silent for two minutes may be taken over, at once where its process is known to be gone.
+//! It is created by a call that fails if it exists. The holder sends a heartbeat every half minute; a lock without one for
+//! two minutes may be taken over, at once if its process is known to have ended.
 //!
-//! A command may be dropped at any await. So every lock is on a list before its first call, each call that writes comes
-//! to its end in a task of its own, and `main` gives back what is still on the list.
+//! A command may be dropped at any await. So every lock is on a list before its first call, each writing call runs to its
+//! end in a task of its own, and `main` gives back what is still on the list.
 
-mod holder;
 mod parameter;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,32 +18,31 @@ use futures_util::future::join_all;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-pub use self::holder::{Held, Holder};
-pub use self::parameter::{look, remove};
+pub use self::parameter::{Held, Holder, current, remove};
 use crate::error;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
 
-/// How often the holder renews it.
+/// The interval of heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How long a silent lock counts.
+/// How long a lock is valid after its last heartbeat.
 pub const LIFETIME: Duration = Duration::from_secs(120);
-/// Pause between two looks of somebody who waits, and before a call that failed is made again.
+/// The pause between two polls while waiting, and before a failed call is repeated.
 const PAUSE: Duration = Duration::from_secs(5);
-/// What was written just now need not be seen at once.
+/// How long a new parameter may be invisible.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long giving it back may take; after that it ends by itself.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// How long giving it back may take; after that it expires.
+const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The locks that this process holds, or may hold because a call that takes one has not been answered.
+/// The locks that this process holds, or may hold because the call that takes one has not been answered.
 #[derive(Debug, Default)]
 pub struct Locks {
     held: Mutex<Vec<Arc<Lock>>>,
-    /// Those that could not be given back, in words.
+    /// Messages about locks that could not be given back.
     left: Mutex<Vec<String>>,
 }
 
-/// A lock that is ours until it is given back.
+/// A lock that this process holds until it is given back.
 #[derive(Debug)]
 pub struct Lock {
     client: Client,
@@ -57,10 +55,10 @@ pub struct Lock {
 }
 
 impl Locks {
-    /// Takes the lock of `environment`, or waits for it when told to.
+    /// Takes the lock of `environment`; with `wait`, waits for it.
     ///
     /// # Errors
-    /// Somebody else holds it, with who and since when; or what AWS says.
+    /// Another holder, with who and since when.
     pub async fn take(
         &self,
         client: &Client,
@@ -77,17 +75,17 @@ impl Locks {
             writing: Arc::default(),
             heartbeat: Mutex::default(),
         });
-        // Before the first call: its answer may never be seen.
+        // Before the first call: its answer may be lost.
         locked(&self.held).push(Arc::clone(&lock));
         match lock.acquire(environment, wait, report).await {
             Ok(()) => {
-                let heartbeat = tokio::spawn(Arc::clone(&lock).keep()).abort_handle();
+                let heartbeat = tokio::spawn(Arc::clone(&lock).send_heartbeats()).abort_handle();
                 *locked(&lock.heartbeat) = Some(heartbeat);
                 Ok(lock)
             }
             Err(error) => {
                 let failure = Failure::of(&error);
-                if failure.kind == REFUSED || error::is_refusal(&failure) {
+                if failure.kind == FailureKind::Locked || error::is_refusal(&failure) {
                     self.forget(&lock);
                 }
                 Err(error)
@@ -95,10 +93,10 @@ impl Locks {
         }
     }
 
-    /// Gives a lock back. One that cannot be given back ends by itself, and is told among [`Locks::left`].
+    /// Gives a lock back. One that cannot be given back expires, and is listed by [`Locks::left`].
     pub async fn give_back(&self, lock: &Arc<Lock>) {
         let removed = tokio::spawn(Arc::clone(lock).remove());
-        let reason = match tokio::time::timeout(FAREWELL, removed).await {
+        let reason = match tokio::time::timeout(GIVE_BACK_TIMEOUT, removed).await {
             Ok(Ok(Ok(()))) => None,
             Ok(Ok(Err(error))) => {
                 let failure = Failure::of(&error);
@@ -110,13 +108,13 @@ impl Locks {
         self.forget(lock);
     }
 
-    /// Gives back what is still held.
+    /// Gives back all locks that are still held.
     pub async fn give_all_back(&self) {
         let held = locked(&self.held).clone();
         join_all(held.iter().map(|lock| self.give_back(lock))).await;
     }
 
-    /// What could not be given back, or not yet, in words.
+    /// Messages about locks that could not be given back, or not yet.
     pub fn left(&self) -> Vec<String> {
         let held = locked(&self.held);
         let held = held.iter().map(|lock| lock.left_behind("there was no time to remove it"));
@@ -132,36 +130,33 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder panics")
 }
 
-/// The kind of the failure of somebody who finds the environment locked.
-const REFUSED: FailureKind = FailureKind::Locked;
-
-/// What somebody is told who does not wait.
+/// The failure of a command that does not wait for the lock.
 pub fn refusal(environment: &Environment, held: &Held) -> Failure {
-    Failure::new(Exit::Failed, REFUSED, "somebody else is changing the environment")
+    Failure::new(Exit::Failed, FailureKind::Locked, "the environment is locked by another command")
         .resource(format!("stack {}", environment.stack))
-        .reason(format!("{}, last heard of {} s ago", held.holder, held.age().as_secs()))
+        .reason(format!("{}, last heartbeat {} s ago", held.holder, held.age().as_secs()))
         .hint(format!(
-            "repeat the command with --wait; a dead holder's lock ends by itself after two minutes, and cargo xtask \
-             unlock {} takes it away",
+            "repeat the command with --wait; the lock of a dead holder expires after two minutes, and cargo xtask \
+             unlock {} removes it",
             environment.name
         ))
 }
 
 impl Lock {
     async fn acquire(self: &Arc<Self>, environment: &Environment, wait: bool, report: Reporter<'_>) -> Result<()> {
-        let mut told = false;
+        let mut reported = false;
         loop {
             if self.write(None).await? {
                 return Ok(());
             }
-            let Some(held) = look(&self.client, &self.stack).await? else { continue };
+            let Some(held) = current(&self.client, &self.stack).await? else { continue };
             if held.holder.is(&self.holder) {
                 // The answer to our own call was lost.
                 return Ok(());
             }
-            if self.may_be_taken(&held, report).await? {
+            if self.is_dead(&held, report).await? {
                 if self.write(Some(held.clone())).await? {
-                    report(Progress::Line(&format!("the lock of {} is taken over: it is dead", held.holder)));
+                    report(Progress::Line(&format!("took over the lock of a dead holder: {}", held.holder)));
                     return Ok(());
                 }
                 continue;
@@ -169,57 +164,60 @@ impl Lock {
             if !wait {
                 return Err(refusal(environment, &held).into());
             }
-            if !told {
+            if !reported {
                 report(Progress::Line(&format!("waiting for {}", held.holder)));
-                told = true;
+                reported = true;
             }
             report(Progress::Doing(&format!("the environment lock: {}", held.holder)));
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Whether the holder is dead: its process is gone from this machine, or it has been silent for too long. As clocks
-    /// differ, one that seems silent is watched for another heartbeat.
-    async fn may_be_taken(&self, held: &Held, report: Reporter<'_>) -> Result<bool> {
-        if held.holder.is_gone() {
+    /// Whether the holder is dead: its process on this machine has ended, or its heartbeat is overdue. As clocks differ, an
+    /// overdue one gets the time of another heartbeat.
+    async fn is_dead(&self, held: &Held, report: Reporter<'_>) -> Result<bool> {
+        if held.holder.has_ended() {
             return Ok(true);
         }
         if held.age() < LIFETIME {
             return Ok(false);
         }
-        let silent = held.age().as_secs();
-        report(Progress::Line(&format!("{} has been silent for {silent} s: making sure that it is dead", held.holder)));
+        let seconds = held.age().as_secs();
+        report(Progress::Line(&format!(
+            "no heartbeat for {seconds} s, checking whether the holder is dead: {}",
+            held.holder
+        )));
         tokio::time::sleep(HEARTBEAT + PAUSE).await;
-        Ok(look(&self.client, &self.stack).await?.is_some_and(|now| now.version == held.version))
+        Ok(current(&self.client, &self.stack).await?.is_some_and(|now| now.version == held.version))
     }
 
-    /// Writes the parameter, over what was seen or where there is none. Says whether it is ours then.
+    /// Writes the parameter, over the lock that was read or as a new one. Returns whether the lock is ours then.
     ///
-    /// The call comes to its end even if this future is dropped.
+    /// The call runs to its end even if this future is dropped.
     async fn write(self: &Arc<Self>, over: Option<Held>) -> Result<bool> {
         let writing = Arc::clone(&self.writing).lock_owned().await;
         let lock = Arc::clone(self);
         let written = tokio::spawn(async move {
             let Self { client, stack, holder, .. } = &*lock;
             let written = match over {
-                Some(seen) => parameter::overwrite(client, stack, holder, &seen).await,
-                None => parameter::create(client, stack, holder).await,
+                Some(seen) => parameter::overwrite_parameter(client, stack, holder, &seen).await,
+                None => parameter::create_parameter(client, stack, holder).await,
             };
             drop(writing);
             written
         });
-        written.await.context("the call was not waited for")?
+        written.await.context("the call was aborted")?
     }
 
-    /// Makes sure that it is still ours, right before what must not be done twice. Where AWS does not answer it is asked
-    /// again, for as long as nobody may take the lock over.
+    /// Checks that the lock is still ours, right before a step that must not happen twice. If AWS does not answer, the check
+    /// is repeated for as long as no one may take the lock over.
     ///
     /// # Errors
-    /// Somebody has taken it over meanwhile, or it cannot be found out.
+    /// The lock was taken over, or that cannot be checked.
     pub async fn check(&self, report: Reporter<'_>) -> Result<()> {
         let deadline = Instant::now() + LIFETIME;
         loop {
-            let error = match self.seen().await {
+            let error = match self.current_holder().await {
                 Ok(Some(held)) if held.holder.is(&self.holder) => return Ok(()),
                 Ok(found) => return Err(self.lost(found.as_ref()).into()),
                 Err(error) => error,
@@ -233,29 +231,28 @@ impl Lock {
         }
     }
 
-    /// Who holds it, after it was taken; one that seems to be gone is looked for once more.
-    async fn seen(&self) -> Result<Option<Held>> {
-        match look(&self.client, &self.stack).await? {
+    /// The holder after the lock was taken; a missing lock is read once more.
+    async fn current_holder(&self) -> Result<Option<Held>> {
+        match current(&self.client, &self.stack).await? {
             None => {
                 tokio::time::sleep(GRACE).await;
-                look(&self.client, &self.stack).await
+                current(&self.client, &self.stack).await
             }
             found => Ok(found),
         }
     }
 
     fn lost(&self, found: Option<&Held>) -> Failure {
-        let now =
-            found.map_or_else(|| "there is none any more".to_owned(), |held| format!("now it is {}", held.holder));
-        Failure::new(Exit::Failed, REFUSED, "the environment's lock was taken away")
+        let now = found.map_or_else(|| "now there is none".to_owned(), |held| format!("now it is {}", held.holder));
+        Failure::new(Exit::Failed, FailureKind::Locked, "the environment lock was lost")
             .resource(format!("stack {}", self.stack))
-            .reason(format!("this command was silent for too long, or somebody unlocked the environment; {now}"))
+            .reason(format!("its heartbeat was overdue, or someone unlocked the environment; {now}"))
             .hint(format!("cargo xtask status {} shows who holds it; then repeat the command", self.environment))
     }
 
-    /// Says again and again that the holder lives, until somebody else has the lock. Where AWS does not answer it goes
-    /// on: the lock stays ours until somebody else takes it.
-    async fn keep(self: Arc<Self>) {
+    /// Sends heartbeats until another holder has the lock. It continues if AWS does not answer: the lock is ours until it
+    /// is taken over.
+    async fn send_heartbeats(self: Arc<Self>) {
         let mut pause = HEARTBEAT;
         loop {
             tokio::time::sleep(pause).await;
@@ -269,31 +266,31 @@ impl Lock {
     }
 
     async fn renew(&self) -> Result<bool> {
-        match self.seen().await? {
+        match self.current_holder().await? {
             Some(held) if held.holder.is(&self.holder) => {
-                parameter::overwrite(&self.client, &self.stack, &self.holder, &held).await
+                parameter::overwrite_parameter(&self.client, &self.stack, &self.holder, &held).await
             }
             _ => Ok(false),
         }
     }
 
-    /// Removes it, unless it is somebody else's by now.
+    /// Deletes it, unless another holder has it by now.
     async fn remove(self: Arc<Self>) -> Result<()> {
-        // Whatever call is under way comes to its end first; the heartbeat waits here, or sleeps.
+        // A call in progress ends first; the heartbeat waits here, or sleeps.
         let _writing = self.writing.lock().await;
         if let Some(heartbeat) = locked(&self.heartbeat).take() {
             heartbeat.abort();
         }
-        match self.seen().await? {
-            Some(held) if held.holder.is(&self.holder) => parameter::delete(&self.client, &self.stack).await,
+        match self.current_holder().await? {
+            Some(held) if held.holder.is(&self.holder) => parameter::delete_parameter(&self.client, &self.stack).await,
             _ => Ok(()),
         }
     }
 
     fn left_behind(&self, reason: &str) -> String {
         format!(
-            "the lock of {} is left behind ({reason}); it ends by itself after two minutes, and cargo xtask unlock {} \
-             takes it away",
+            "the lock of {} is left behind ({reason}); it expires after two minutes, and cargo xtask unlock {} \
+             removes it",
             self.stack, self.environment
         )
     }

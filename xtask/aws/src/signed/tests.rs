@@ -1,11 +1,10 @@
-//! What is sent, what is sent again, and what an answer leaves in errors: nothing.
+//! Requests, retries, and errors that never contain a response.
 
 use serde_json::json;
 use wiremock::matchers::{any, body_json, header, header_exists, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::error;
 
 const SECRET: Call<'_> =
     Call { service: &SECRETS_MANAGER, action: "secretsmanager:GetSecretValue", resource: "secret proof" };
@@ -31,7 +30,7 @@ async fn json_names_its_operation_and_is_signed() {
 }
 
 #[tokio::test]
-async fn a_path_and_its_query_are_asked_for() {
+async fn a_path_and_its_query_are_sent() {
     let server = MockServer::start().await;
     Mock::given(method("GET"))
         .and(path("/apikeys/k1"))
@@ -44,17 +43,17 @@ async fn a_path_and_its_query_are_asked_for() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
+async fn only_errors_that_may_pass_are_retried() {
     let throttled = json!({"__type": "com.amazon#ThrottlingException", "message": "slow down"});
     let denied = json!({"__type": "AccessDeniedException", "Message": "not for you"});
-    for (status, body, asked) in [(503, json!({}), 3), (400, throttled, 3), (400, denied, 1)] {
+    for (status, body, attempts) in [(503, json!({}), 3), (400, throttled, 3), (400, denied, 1)] {
         let server = MockServer::start().await;
         let bad = ResponseTemplate::new(status).set_body_json(&body);
         Mock::given(any()).respond_with(bad).up_to_n_times(2).mount(&server).await;
         let good = ResponseTemplate::new(200).set_body_json(json!({}));
         Mock::given(any()).respond_with(good).mount(&server).await;
         let answer = Signed::at(&server.uri()).json(SECRET, &json!({})).await;
-        assert_eq!(server.received_requests().await.unwrap().len(), asked, "{status} {body}");
+        assert_eq!(server.received_requests().await.unwrap().len(), attempts, "{status} {body}");
         if let Err(failure) = answer {
             assert!(error::is_denied(&failure));
             assert_eq!(failure.reason.as_deref(), Some("AccessDeniedException: not for you"));
@@ -64,7 +63,7 @@ async fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
 }
 
 #[tokio::test]
-async fn asking_again_comes_to_an_end() {
+async fn retries_are_limited() {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(500)).expect(ATTEMPTS as u64).mount(&server).await;
     let failure = Signed::at(&server.uri()).get(KEY, "/account").await.unwrap_err();
@@ -72,18 +71,18 @@ async fn asking_again_comes_to_an_end() {
 }
 
 #[tokio::test]
-async fn a_refusal_may_stand_in_a_header() {
+async fn an_error_code_may_be_in_a_header() {
     let server = MockServer::start().await;
-    let gone = ResponseTemplate::new(404).insert_header("x-amzn-errortype", "NotFoundException:http://internal/");
-    let gone = gone.set_body_json(json!({"message": "Invalid API Key identifier specified"}));
-    Mock::given(any()).respond_with(gone).mount(&server).await;
+    let missing = ResponseTemplate::new(404).insert_header("x-amzn-errortype", "NotFoundException:http://internal/");
+    let missing = missing.set_body_json(json!({"message": "Invalid API Key identifier specified"}));
+    Mock::given(any()).respond_with(missing).mount(&server).await;
     let failure = Signed::at(&server.uri()).get(KEY, "/apikeys/k1").await.unwrap_err();
     assert_eq!(failure.reason.as_deref(), Some("NotFoundException: Invalid API Key identifier specified"));
     assert_eq!((failure.message.as_str(), failure.resource.as_deref()), ("apigateway:GET failed", Some("API key k1")));
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_is_not_shown() {
+async fn an_unreadable_response_is_not_shown() {
     let server = MockServer::start().await;
     let broken = ResponseTemplate::new(200).set_body_string("{\"SecretString\": \"hush-hush");
     Mock::given(any()).respond_with(broken).mount(&server).await;
@@ -93,7 +92,15 @@ async fn an_answer_that_cannot_be_read_is_not_shown() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_said_to_be_unreachable() {
+async fn an_unreachable_service_is_no_refusal() {
     let failure = Signed::at("http://127.0.0.1:1").json(SECRET, &json!({})).await.unwrap_err();
     assert!(!error::is_refusal(&failure), "{failure:?}");
+}
+
+#[test]
+fn the_endpoint_of_one_service_takes_precedence() {
+    let endpoints = BTreeMap::from([("IAM".to_owned(), "http://127.0.0.1:1".to_owned())]);
+    let signed = Signed { endpoint: Some("http://127.0.0.1:2".to_owned()), endpoints, ..Signed::default() };
+    assert_eq!(signed.endpoint_of(&IAM), Some("http://127.0.0.1:1"));
+    assert_eq!(signed.endpoint_of(&EC2), Some("http://127.0.0.1:2"));
 }

@@ -1,44 +1,45 @@
-//! Change sets: asked for, read, executed or thrown away.
-
-mod change;
+//! Change sets: created, read, executed or deleted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, RollbackConfiguration, RollbackTrigger, Tag,
+    Capability, Change, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, ResourceAttribute,
+    ResourceChangeDetail, RollbackConfiguration, RollbackTrigger, Tag,
 };
 
-use super::begin::{self, NotBegun};
-use super::{failed, grace, is_empty};
+use super::cause::Cause;
+use super::events::{self, Scope};
+use super::operation::{self, NotBegun};
+use super::until_visible;
 use crate::error;
 use crate::error::failure;
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::{Value, Watch};
 use model::progress::{Progress, Reporter};
-use model::stack::ResourceChange;
+use model::stack::{ResourceChange, texts};
 use model::template::{CONTAINER_URI, Template};
 
-/// CloudFormation works out most change sets in seconds; a large one may take minutes.
+/// Most change sets are ready within seconds; a large one may take minutes.
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// What is wanted of a stack.
+/// The change set to create.
 #[derive(Debug)]
 pub struct Request<'a> {
     pub stack: &'a str,
     pub create: bool,
-    /// ARN of the role that CloudFormation works with, where it is not to be the caller's permissions.
+    /// ARN of the execution role; `None` for the caller's own permissions.
     pub role: Option<&'a str>,
     pub template: &'a Template,
     pub parameters: &'a BTreeMap<String, Value>,
-    /// What an update is watched by; a creation has no alarms yet.
+    /// The alarms that roll an update back; a creation has none yet.
     pub watch: Watch,
-    /// All tags of the stack: what is left out is taken away.
+    /// All tags of the stack: others are removed.
     pub tags: &'a BTreeMap<String, String>,
     /// Names the change set and makes its calls idempotent: `[a-zA-Z][-a-zA-Z0-9]*`, at most 128.
     pub token: &'a str,
@@ -53,7 +54,7 @@ pub struct ChangeSet {
     pub role: Option<String>,
 }
 
-/// What CloudFormation made of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub enum Prepared {
     /// Nothing would change; the change set is deleted.
@@ -61,24 +62,22 @@ pub enum Prepared {
     Ready(ChangeSet),
 }
 
-/// Whether a change set that was made earlier can still be executed.
+/// Whether a change set that was created earlier can still be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum Availability {
     Available {
-        /// The image that it brings.
+        /// The image that it deploys.
         image: Option<String>,
     },
     /// Why not.
     Gone(String),
 }
 
-/// Looks at a change set that was made earlier.
-///
-/// # Errors
-/// What AWS says.
-pub async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
-    match client.describe_change_set().stack_name(stack).change_set_name(id).send().await {
-        Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(State::Available {
+/// Reads whether a change set that was created earlier can be executed.
+pub async fn availability(client: &Client, stack: &str, id: &str) -> Result<Availability> {
+    let answer = client.describe_change_set().stack_name(stack).change_set_name(id).send().await;
+    match answer.map_err(|error| failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error)) {
+        Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(Availability::Available {
             image: set
                 .parameters()
                 .iter()
@@ -87,20 +86,20 @@ pub async fn state(client: &Client, stack: &str, id: &str) -> Result<State> {
         }),
         Ok(set) => {
             let status = set.execution_status().map_or("unknown", |status| status.as_str());
-            Ok(State::Gone(format!("it cannot be executed any more, it is {status}")))
+            Ok(Availability::Gone(format!("it cannot be executed any more, it is {status}")))
         }
-        // A stack whose only change set it was may be gone with it.
-        Err(error) if is_missing(error.code()) || error.code() == Some("ValidationError") => {
-            Ok(State::Gone("it is gone".to_owned()))
+        // If it was the only change set of a new stack, the stack may be gone, too.
+        Err(failure) if error::is_missing(&failure) || error::code(&failure) == "ValidationError" => {
+            Ok(Availability::Gone("it is gone".to_owned()))
         }
-        Err(error) => Err(failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error).into()),
+        Err(failure) => Err(failure.into()),
     }
 }
 
-/// Asks for a change set and waits until it is worked out. Whatever it ends with besides one that is ready leaves none.
+/// Creates a change set and waits until it is ready. With any other result it leaves no change set behind.
 ///
 /// # Errors
-/// A refusal, from the call or as the change set's own status; or an interruption.
+/// A refusal, by the call or as the status of the change set; or an interruption.
 pub async fn prepare(
     client: &Client,
     request: &Request<'_>,
@@ -111,7 +110,7 @@ pub async fn prepare(
     let kind = if request.create { ChangeSetType::Create } else { ChangeSetType::Update };
     let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
     let mut lost = None;
-    // This call is not left in the middle: a change set that is made after it was taken back would stay.
+    // This call is not interrupted: a change set that is created after the clean-up would stay.
     let created = client
         .create_change_set()
         .stack_name(request.stack)
@@ -129,41 +128,41 @@ pub async fn prepare(
         .await;
     let (id, made_in) = match created {
         Ok(created) => (created.id, created.stack_id),
-        // Nobody else makes one of this name: the answer to an earlier attempt was lost.
+        // No one else uses this name: the answer to an earlier attempt was lost.
         Err(error) if error.code() == Some("AlreadyExistsException") => (None, None),
         Err(error) => {
             let failure = failure("cloudformation:CreateChangeSet", &resource, &error);
             if error::is_refusal(&failure) {
-                // Faults of template and parameters come so, long before there is a change set to fail.
+                // Errors in template and parameters are reported here, before a change set exists.
                 let of_template = error.code() == Some("ValidationError");
                 return Err(if of_template { refused(request, failure.reason) } else { failure }.into());
             }
-            // The answer was lost; the change set may have been made all the same.
+            // The answer was lost; the change set may exist nevertheless.
             lost = Some(failure);
             (None, None)
         }
     };
     let id = id.unwrap_or_else(|| request.token.to_owned());
-    let described = match interrupt.or(wait(client, &id, request, report)).await {
+    let described = match interrupt.or(wait_until_ready(client, &id, request, report)).await {
         Ok(described) => described,
-        Err(error) if lost.is_some() && error::code(&Failure::of(&error)).starts_with("ChangeSetNotFound") => {
-            return Err(lost.expect("it was just found").into());
+        Err(error) if lost.is_some() && error::is_missing(&Failure::of(&error)) => {
+            return Err(lost.expect("the guard has checked it").into());
         }
         Err(error) => return Err(without(client, &id, request, error).await),
     };
     if described.status() == Some(&ChangeSetStatus::Failed) {
         let reason = described.status_reason().map(str::to_owned);
-        let empty = reason.as_deref().is_some_and(is_empty);
+        let empty = reason.as_deref().is_some_and(texts::is_unchanged);
         let mut failure = refused(request, reason);
         if !empty {
-            // Which property early validation did not like, only the change set's own events tell.
-            failure = failed::change_set_failure(client, request.template, &id, failure).await;
+            // Only the change set's own events name the property that early validation refused.
+            failure = with_validation_events(client, request.template, &id, failure).await;
         }
         let refused = without(client, &id, request, failure.into()).await;
         return if empty { Ok(Prepared::Empty) } else { Err(refused) };
     }
     let stack_id = described.stack_id().or(made_in.as_deref()).unwrap_or(request.stack).to_owned();
-    // By its ARN, where it was asked for by name.
+    // From here on by its ARN, not by its name.
     let id = described.change_set_id().map_or(id, str::to_owned);
     match interrupt.or(changes(client, &id, request, described)).await {
         Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes, role: request.role.map(str::to_owned) })),
@@ -171,7 +170,7 @@ pub async fn prepare(
     }
 }
 
-/// Takes the change set away before its failure is told. That this may fail too must not hide the cause.
+/// Deletes the change set before its failure is reported. That this may fail, too, must not hide the cause.
 async fn without(client: &Client, id: &str, request: &Request<'_>, error: anyhow::Error) -> anyhow::Error {
     drop(discard(client, id, request.stack).await);
     error
@@ -181,13 +180,13 @@ fn refused(request: &Request<'_>, reason: Option<String>) -> Failure {
     Failure::new(Exit::Failed, FailureKind::ChangeSet, "CloudFormation refused the change")
         .resource(format!("stack {}", request.stack))
         .reason(reason.unwrap_or_else(|| "CloudFormation gave no reason".to_owned()))
-        .hint(format!("mend {} or the parameters in deploy.toml", request.template.path))
+        .hint(format!("fix {} or the parameters in deploy.toml", request.template.path))
 }
 
-/// What CloudFormation has replaced it removes only after the monitoring time, alarms or none; an alarm that goes off
-/// until then rolls the update back
-/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-rollback-triggers.html>). The setting
-/// stays with the stack, so none is said too: no minutes, and an empty list.
+/// CloudFormation deletes replaced resources only after the monitoring time, with or without alarms; an alarm that goes
+/// off until then rolls the update back
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-rollback-triggers.html>). The setting stays
+/// with the stack, so it is cleared explicitly: no minutes, and an empty list.
 fn monitoring(watch: &Watch) -> RollbackConfiguration {
     let trigger = |arn: &String| RollbackTrigger::builder().arn(arn).r#type("AWS::CloudWatch::Alarm").build();
     RollbackConfiguration::builder()
@@ -205,7 +204,7 @@ fn parameters(values: &BTreeMap<String, Value>) -> Vec<Parameter> {
 }
 
 /// Polls until the change set is available or failed.
-async fn wait(
+async fn wait_until_ready(
     client: &Client,
     id: &str,
     request: &Request<'_>,
@@ -214,13 +213,15 @@ async fn wait(
     let resource = format!("change set {} of stack {}", request.token, request.stack);
     let deadline = tokio::time::Instant::now() + DEADLINE;
     let mut pause = Duration::from_millis(250);
-    let read = async || client.describe_change_set().stack_name(request.stack).change_set_name(id).send().await;
-    // It was just made, and is perhaps not to be seen everywhere yet.
-    let is_there = |answer: &Result<_, SdkError<_, _>>| !answer.as_ref().is_err_and(|error| is_missing(error.code()));
+    let read = async || {
+        let answer = client.describe_change_set().stack_name(request.stack).change_set_name(id).send().await;
+        answer.map_err(|error| failure("cloudformation:DescribeChangeSet", &resource, &error))
+    };
+    // It is new, and may not be visible everywhere yet.
+    let is_visible = |answer: &Result<_, Failure>| !answer.as_ref().is_err_and(error::is_missing);
     report(Progress::Doing("the change set"));
     loop {
-        let described = grace::until_there(is_there, read).await;
-        let described = described.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
+        let described = until_visible(is_visible, read).await?;
         let status = described.status();
         let available = described.execution_status() == Some(&ExecutionStatus::Available);
         if status == Some(&ChangeSetStatus::Failed) || (status == Some(&ChangeSetStatus::CreateComplete) && available) {
@@ -230,7 +231,7 @@ async fn wait(
             return Err(Failure::new(
                 Exit::Failed,
                 FailureKind::Superseded,
-                "the stack was changed while the change set was made",
+                "the stack was changed while the change set was created",
             )
             .resource(resource)
             .reason("another release was faster")
@@ -238,7 +239,7 @@ async fn wait(
             .into());
         }
         if tokio::time::Instant::now() > deadline {
-            return Err(Failure::new(Exit::Failed, FailureKind::ChangeSet, "the change set is not worked out in time")
+            return Err(Failure::new(Exit::Failed, FailureKind::ChangeSet, "the change set was not ready in time")
                 .resource(resource)
                 .reason(format!(
                     "its status is {} after {} s",
@@ -261,13 +262,13 @@ async fn changes(
     request: &Request<'_>,
     first: DescribeChangeSetOutput,
 ) -> Result<Vec<ResourceChange>> {
-    let mut changes: Vec<ResourceChange> = first.changes().iter().filter_map(change::read).collect();
+    let mut changes: Vec<ResourceChange> = first.changes().iter().filter_map(resource_change).collect();
     let mut next = first.next_token;
     while let Some(token) = next {
         let page = client.describe_change_set().stack_name(request.stack).change_set_name(id).next_token(token);
         let resource = format!("change set {}", request.token);
         let page = page.send().await.map_err(|e| failure("cloudformation:DescribeChangeSet", &resource, &e))?;
-        changes.extend(page.changes().iter().filter_map(change::read));
+        changes.extend(page.changes().iter().filter_map(resource_change));
         next = page.next_token;
     }
     Ok(changes)
@@ -276,31 +277,73 @@ async fn changes(
 /// Executes a change set; a failure of the stack rolls it back.
 ///
 /// # Errors
-/// What the call itself says. Some failures of the stack come only so, and leave it rolled back.
+/// A refusal or a lost answer. Some failures of the stack are reported only here, and leave it rolled back.
 pub async fn execute(client: &Client, set: &ChangeSet, token: &str, interrupt: &Interrupt) -> Result<(), NotBegun> {
-    begin::begin(Some(interrupt), async || {
+    operation::begin(Some(interrupt), async || {
         let call = client.execute_change_set().stack_name(&set.stack_id).change_set_name(&set.id);
-        // Always said: the API's documented default is not what its clients assume.
+        // Always explicit: the documented default of the API is not what its clients assume.
         let call = call.client_request_token(token).disable_rollback(false);
-        let answer = call.customize().config_override(begin::once()).send().await;
+        let answer = call.customize().config_override(operation::single_attempt()).send().await;
         answer.map_err(|error| failure("cloudformation:ExecuteChangeSet", &format!("change set {token}"), &error))?;
         Ok(())
     })
     .await
 }
 
-/// Deletes a change set that is not executed.
-///
-/// # Errors
-/// What AWS says.
+/// Deletes a change set that will not be executed.
 pub async fn discard(client: &Client, id: &str, stack: &str) -> Result<()> {
     let answer = client.delete_change_set().stack_name(stack).change_set_name(id).send().await;
     answer.map_err(|error| failure("cloudformation:DeleteChangeSet", &format!("stack {stack}"), &error))?;
     Ok(())
 }
 
-fn is_missing(code: Option<&str>) -> bool {
-    matches!(code, Some("ChangeSetNotFound" | "ChangeSetNotFoundException"))
+/// Adds the reasons of early validation, if it refused the change set. They are gone with the change set.
+async fn with_validation_events(
+    client: &Client,
+    template: &Template,
+    change_set_id: &str,
+    failure: Failure,
+) -> Failure {
+    let events = match events::failed_events(client, Scope::ChangeSet(change_set_id)).await {
+        Ok(events) => events,
+        // Other refusals need no events.
+        Err(_) if !failure.reason.as_deref().is_some_and(texts::is_early_validation) => {
+            return failure;
+        }
+        Err(reason) => return failure.note(events::unreadable_events(&reason)),
+    };
+    let mut causes = events.iter().filter(|event| event.is_failure() && !event.logical_id.is_empty()).map(Cause::from);
+    let Some(first) = causes.next() else { return failure };
+    let failure = first.add_to(failure, Some(template));
+    causes.fold(failure, |failure, other| {
+        let place = other.path.as_deref().and_then(|path| template.place_of(path));
+        let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+        failure.note(format!("also {}: {}{place}", other.resource(), other.reason))
+    })
+}
+
+/// The change of a resource; `None` for any other change.
+fn resource_change(change: &Change) -> Option<ResourceChange> {
+    let change = change.resource_change()?;
+    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let mut properties: Vec<String> = change.details().iter().filter_map(property).collect();
+    properties.sort();
+    properties.dedup();
+    Some(ResourceChange {
+        action: text(change.action().map(|action| action.as_str())),
+        logical_id: text(change.logical_resource_id()),
+        resource_type: text(change.resource_type()),
+        replacement: change.replacement().map(|replacement| replacement.as_str().to_owned()),
+        properties,
+    })
+}
+
+fn property(detail: &ResourceChangeDetail) -> Option<String> {
+    let target = detail.target()?;
+    match (target.attribute()?, target.name()) {
+        (ResourceAttribute::Properties, Some(name)) => Some(format!("Properties.{name}")),
+        (attribute, _) => Some(attribute.as_str().to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Notices, while a stack still works, that a service of it can only fail: its new tasks stop as soon as they start.
+//! Detects, while a stack is still in progress, that one of its services can only fail: its new tasks stop as soon as
+//! they start.
 //!
-//! Only the new deployment counts, so that neither the failures of an earlier one nor the old tasks that a healthy
-//! update stops are taken for a crash.
+//! Only the new deployment counts: neither failures of an earlier one nor the old tasks that a healthy update stops are
+//! crashes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
@@ -11,65 +12,64 @@ use tokio::time::Instant;
 
 use crate::Clients;
 use crate::ecs;
-use crate::ecs::{Deployment, Service, Task};
+use crate::ecs::{Deployment, Service, ServiceState, Task};
 use crate::error;
 use crate::stack;
-use crate::stack::at_work::{TASK_DEFINITION_TYPE, Working, working};
-use crate::stack::cause::Cause;
-use crate::stack::evidence;
-use crate::stack::evidence::SERVICE_TYPE;
+use crate::stack::cause::{self, Cause, SERVICE_TYPE};
 use machine::http::jitter;
 use model::outcome::Failure;
 use model::stack::Event;
 use model::stack::Stack;
 
-/// How long a stack at rest is left alone.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Pause between two looks.
+const TASK_DEFINITION_TYPE: &str = "AWS::ECS::TaskDefinition";
+/// How long a finished stack is not polled.
+const INITIAL_DELAY: Duration = Duration::from_secs(3);
+/// The pause between two polls.
 const PAUSE: Duration = Duration::from_secs(3);
-/// Failures after which a deployment is given up while none of its tasks runs: one may be chance.
+/// Failed tasks after which a deployment is given up if none of its tasks runs: a single one may be chance.
 const FAILURES: usize = 2;
-/// As many, while some have only just started.
+/// The same if some tasks have only just started.
 const MANY: usize = 4;
-/// Stopped tasks that are told in one look.
+/// Stopped tasks that one poll reports.
 const SHOWN: usize = 2;
-/// A task that runs for longer than this has not crashed at its start, unless others took longer to.
+/// A task that runs longer than this many seconds has not crashed at its start, unless others took longer to.
 const HOLDS: f64 = 30.0;
-/// A deployment begins after the event of its service; clocks may differ a little.
+/// A deployment begins after the event of its service; clocks may differ by this many seconds.
 const SLACK: f64 = 5.0;
 
-/// What has been seen of a stack's services.
+/// What has been observed of a stack's services.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct CrashDetector {
     next: Instant,
-    told: HashSet<String>,
-    /// What ECS last said of tasks that it could not start, by the service's logical id.
-    said: HashMap<String, String>,
-    /// Since when each running task has been seen.
+    /// Ids of tasks and deployments that have been reported.
+    reported: HashSet<String>,
+    /// ECS's last message about tasks that it could not start, by the service's logical id.
+    start_failures: HashMap<String, String>,
+    /// When each running task was seen first.
     running: HashMap<String, Instant>,
     warned: bool,
-    /// Whether asking is not allowed, and so in vain.
+    /// Whether the calls are denied, so that repeating them is pointless.
     denied: bool,
 }
 
-impl Guard {
+impl CrashDetector {
     pub(super) fn new() -> Self {
-        let (told, said, running) = (HashSet::new(), HashMap::new(), HashMap::new());
-        Self { next: Instant::now(), told, said, running, warned: false, denied: false }
+        let (reported, start_failures, running) = (HashSet::new(), HashMap::new(), HashMap::new());
+        Self { next: Instant::now(), reported, start_failures, running, warned: false, denied: false }
     }
 
-    /// What ECS last said of a service whose tasks it could not start.
-    pub(super) fn said(&self, logical_id: &str) -> Option<&str> {
-        self.said.get(logical_id).map(String::as_str)
+    /// ECS's last message about tasks of a service that it could not start.
+    pub(super) fn start_failure(&self, logical_id: &str) -> Option<&str> {
+        self.start_failures.get(logical_id).map(String::as_str)
     }
 
-    /// Whether nobody may look at the services.
+    /// Whether reading the services is denied.
     pub(super) fn is_denied(&self) -> bool {
         self.denied
     }
 
-    /// Looks at the services that are at work, and tells each stopped task once. `events` are oldest first.
-    pub(super) async fn look(
+    /// Checks the services in progress, and reports each stopped task once. `events` are oldest first.
+    pub(super) async fn poll(
         &mut self,
         clients: &Clients,
         stack_id: &str,
@@ -79,9 +79,9 @@ impl Guard {
         if self.denied || Instant::now() < self.next {
             return None;
         }
-        for (logical_id, working) in working(events) {
+        for (logical_id, service) in services_in_progress(events) {
             self.next = Instant::now() + PAUSE;
-            match self.judge(clients, stack_id, &logical_id, &working, say).await {
+            match self.check(clients, stack_id, &logical_id, &service, say).await {
                 Ok(None) => {}
                 Ok(Some(cause)) => return Some(cause),
                 Err(failure) => {
@@ -97,25 +97,25 @@ impl Guard {
         None
     }
 
-    async fn judge(
+    async fn check(
         &mut self,
         clients: &Clients,
         stack_id: &str,
         logical_id: &str,
-        working: &Working,
+        in_progress: &ServiceInProgress,
         say: &impl Fn(&str),
     ) -> Result<Option<Cause>, Failure> {
-        let Working { service, arn, since, .. } = working;
-        let state = match ecs::state(&clients.ecs, service).await {
+        let ServiceInProgress { service, arn, since, .. } = in_progress;
+        let state = match ecs::describe_service(&clients.ecs, service).await {
             Ok(state) => state,
             Err(failure) if error::is_denied(&failure) || error::is_throttled(&failure) => return Err(failure),
-            // The template's task definition tells the new tasks from the old ones too.
-            Err(failure) => match working.state() {
+            // The stack's task definition also tells the new tasks from the old ones.
+            Err(failure) => match in_progress.state() {
                 Some(state) => {
-                    if self.told.insert(arn.clone()) {
+                    if self.reported.insert(arn.clone()) {
                         let reason = failure.reason.as_deref().unwrap_or_default();
                         say(&format!(
-                            "ECS's answer on {logical_id} cannot be read, its tasks are told by their task definition: \
+                            "the state of {logical_id} cannot be read, its tasks are identified by their task definition: \
                              {failure}: {reason}"
                         ));
                     }
@@ -133,38 +133,38 @@ impl Guard {
                 || count >= FAILURES
                     && match self.running(clients, service, deployment, &failed).await? {
                         Running::None => true,
-                        Running::Young => count >= MANY,
-                        Running::Well => false,
+                        Running::Starting => count >= MANY,
+                        Running::Stable => false,
                     };
-            let news: Vec<&Task> = failed.iter().filter(|task| self.told.insert(task.id.clone())).collect();
-            let tell = hopeless && self.told.insert(deployment.id.clone());
-            let said = state.complaint(deployment.created - SLACK);
-            if let Some(said) = said
-                && self.said.insert(logical_id.to_owned(), said.to_owned()).as_deref() != Some(said)
+            let news: Vec<&Task> = failed.iter().filter(|task| self.reported.insert(task.id.clone())).collect();
+            let give_up = hopeless && self.reported.insert(deployment.id.clone());
+            let start_failure = state.start_failure(deployment.created - SLACK);
+            if let Some(message) = start_failure
+                && self.start_failures.insert(logical_id.to_owned(), message.to_owned()).as_deref() != Some(message)
             {
-                say(&format!("{logical_id}: {said}"));
+                say(&format!("{logical_id}: {message}"));
             }
             let mut cause = Cause {
                 logical_id: logical_id.to_owned(),
                 resource_type: SERVICE_TYPE.to_owned(),
                 physical_id: Some(arn.clone()),
-                reason: reason(deployment, &failed, count, said),
+                reason: reason(deployment, &failed, count, start_failure),
                 ..Cause::default()
             };
-            if let Some(last) = failed.last().filter(|_| !news.is_empty() || tell) {
-                evidence::of_task(clients, stack_id, last, &mut cause).await;
+            if let Some(last) = failed.last().filter(|_| !news.is_empty() || give_up) {
+                cause::add_task_log(clients, stack_id, last, &mut cause).await;
             }
             for task in news.iter().take(SHOWN) {
-                say(&format!("task {} of {logical_id} stopped: {}", task.id, task.why()));
+                say(&format!("task {} of {logical_id} stopped: {}", task.id, task.stop_reason()));
             }
             if news.len() > SHOWN {
-                say(&format!("so did {} more", news.len() - SHOWN));
+                say(&format!("{} more tasks stopped", news.len() - SHOWN));
             }
-            // Its log once, for they all say the same.
+            // The log once: they are all alike.
             if !news.is_empty() && news.len() == failed.len() {
                 cause.log.iter().for_each(|line| say(&format!("  | {line}")));
             }
-            if tell {
+            if give_up {
                 say(&format!("{logical_id} can only fail: {}", cause.reason));
                 return Ok(Some(cause));
             }
@@ -172,7 +172,7 @@ impl Guard {
         Ok(None)
     }
 
-    /// How the tasks of the deployment do that run in spite of earlier failures.
+    /// The state of the tasks that run in spite of earlier failures.
     async fn running(
         &mut self,
         clients: &Clients,
@@ -189,31 +189,31 @@ impl Guard {
             let seen = self.running.entry(task.id).or_insert_with(Instant::now).elapsed().as_secs_f64();
             let started = if task.started > 0.0 { now - task.started } else { 0.0 };
             if task.is_healthy || seen.max(started) >= enough {
-                return Ok(Running::Well);
+                return Ok(Running::Stable);
             }
-            running = Running::Young;
+            running = Running::Starting;
         }
         Ok(running)
     }
 }
 
-/// The tasks of a deployment that run.
+/// The running tasks of a deployment.
 enum Running {
     None,
-    /// They may crash yet.
-    Young,
-    Well,
+    /// They may still crash.
+    Starting,
+    Stable,
 }
 
-/// Ends when a service of a stack at rest crashes again and again; as long as none does, never.
-pub async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cause {
+/// Returns when a service of a finished stack keeps crashing; never if none does.
+pub async fn watch_for_crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cause {
     let since = stack.updated.as_deref().and_then(|time| DateTime::from_str(time, DateTimeFormat::DateTime).ok());
     let since = since.map(|time| time.as_secs_f64()).unwrap_or_default();
-    // An endpoint that is right proves itself sooner, and then nothing was asked in vain.
-    tokio::time::sleep(PATIENCE).await;
+    // A healthy endpoint is verified sooner than this, which saves the calls.
+    tokio::time::sleep(INITIAL_DELAY).await;
     let resources = stack::resources(&clients.cloudformation, &stack.id).await.unwrap_or_default();
-    let is_wanted = |resource_type: &str| [SERVICE_TYPE, TASK_DEFINITION_TYPE].contains(&resource_type);
-    let resources = resources.into_iter().filter(|resource| is_wanted(&resource.resource_type));
+    let is_relevant = |resource_type: &str| [SERVICE_TYPE, TASK_DEFINITION_TYPE].contains(&resource_type);
+    let resources = resources.into_iter().filter(|resource| is_relevant(&resource.resource_type));
     let resources: Vec<Event> = resources
         .map(|resource| Event {
             status: "UPDATE_IN_PROGRESS".to_owned(),
@@ -224,12 +224,12 @@ pub async fn crash(clients: &Clients, stack: &Stack, say: &impl Fn(&str)) -> Cau
             ..Event::default()
         })
         .collect();
-    let mut guard = Guard::new();
+    let mut detector = CrashDetector::new();
     loop {
-        if resources.iter().all(|resource| resource.resource_type != SERVICE_TYPE) || guard.denied {
+        if resources.iter().all(|resource| resource.resource_type != SERVICE_TYPE) || detector.denied {
             return std::future::pending().await;
         }
-        if let Some(cause) = guard.look(clients, &stack.id, resources.iter(), say).await {
+        if let Some(cause) = detector.poll(clients, &stack.id, resources.iter(), say).await {
             return cause;
         }
         tokio::time::sleep(PAUSE).await;
@@ -243,12 +243,71 @@ fn belongs(task: &Task, deployment: &Deployment) -> bool {
     if named { task.started_by == deployment.id } else { same() }
 }
 
-fn reason(deployment: &Deployment, failed: &[Task], count: usize, said: Option<&str>) -> String {
+fn reason(deployment: &Deployment, failed: &[Task], count: usize, start_failure: Option<&str>) -> String {
     let mut parts = Vec::new();
     if count > 0 {
         parts.push(format!("{count} new {} failed", if count == 1 { "task" } else { "tasks" }));
     }
-    parts.extend(failed.last().map(Task::why).or_else(|| said.map(str::to_owned)));
+    parts.extend(failed.last().map(Task::stop_reason).or_else(|| start_failure.map(str::to_owned)));
     parts.extend(deployment.reason.clone().filter(|_| deployment.state == "FAILED"));
     parts.join("; ")
+}
+
+/// A service that is being created or updated.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ServiceInProgress {
+    pub(super) service: Service,
+    pub(super) arn: String,
+    pub(super) since: f64,
+    /// Whether it is being created, so that it has no users yet.
+    pub(super) is_new: bool,
+    /// The newest task definitions of the stack.
+    task_definitions: Vec<String>,
+}
+
+impl ServiceInProgress {
+    /// What is known without describing the service.
+    pub(super) fn state(&self) -> Option<ServiceState> {
+        let deployment = |task_definition: &String| Deployment {
+            task_definition: task_definition.clone(),
+            created: self.since,
+            ..Deployment::default()
+        };
+        let deployments: Vec<Deployment> = self.task_definitions.iter().map(deployment).collect();
+        (!deployments.is_empty()).then(|| ServiceState { deployments, ..ServiceState::default() })
+    }
+}
+
+/// The services in progress according to the events, with the time at which that began.
+pub(super) fn services_in_progress<'a>(events: impl Iterator<Item = &'a Event>) -> BTreeMap<String, ServiceInProgress> {
+    let mut services: BTreeMap<String, ServiceInProgress> = BTreeMap::new();
+    let mut begun: HashMap<&str, f64> = HashMap::new();
+    let mut definitions: HashMap<&str, String> = HashMap::new();
+    for event in events {
+        let in_progress = matches!(event.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS");
+        match (event.resource_type.as_str(), &event.physical_id) {
+            (TASK_DEFINITION_TYPE, Some(arn)) if !event.status.starts_with("DELETE") => {
+                definitions.insert(&event.logical_id, arn.clone());
+            }
+            (SERVICE_TYPE, _) if !in_progress => {
+                begun.remove(event.logical_id.as_str());
+                services.remove(&event.logical_id);
+            }
+            (SERVICE_TYPE, arn) => {
+                let since = *begun.entry(&event.logical_id).or_insert(event.seconds);
+                // The first event of a creation comes before the service exists.
+                let Some(arn) = arn.clone() else { continue };
+                if let Some(service) = Service::of_arn(&arn) {
+                    let (is_new, task_definitions) = (event.status.starts_with("CREATE"), Vec::new());
+                    let found = ServiceInProgress { service, arn, since, is_new, task_definitions };
+                    services.insert(event.logical_id.clone(), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    for service in services.values_mut() {
+        service.task_definitions = definitions.values().cloned().collect();
+    }
+    services
 }

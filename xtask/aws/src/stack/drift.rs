@@ -1,4 +1,4 @@
-//! Drift, as CloudFormation finds it: what of a stack is no longer as the template says.
+//! Drift detection: which resources of a stack no longer match its template.
 
 use std::time::Duration;
 
@@ -9,26 +9,25 @@ use aws_sdk_cloudformation::types::{
     PropertyDifference, StackDriftDetectionStatus, StackResourceDrift, StackResourceDriftStatus,
 };
 
-use super::grace;
+use super::until_visible;
 use crate::error::failure;
-use crate::stack;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::stack::{Detected, Difference, Found};
+use model::stack::{DriftDetection, DriftedResource, ValueDifference, texts};
 
 /// Detection takes seconds for a few resources and minutes for hundreds.
 const DEADLINE: Duration = Duration::from_secs(900);
 
-/// Has the stack compared with its template, waits, and reads what was found. Nothing of the stack changes.
+/// Begins a drift detection, waits for it, and reads its results. The stack does not change.
 ///
 /// # Errors
-/// What AWS says, also of a stack that is in no state to be compared.
-pub async fn detect(client: &Client, stack: &str) -> Result<Detected> {
+/// Also a stack whose status does not allow a detection.
+pub async fn detect(client: &Client, stack: &str) -> Result<DriftDetection> {
     let resource = format!("stack {stack}");
     let begun = client.detect_stack_drift().stack_name(stack).send().await;
     let begun = begun.map_err(|error| failure("cloudformation:DetectStackDrift", &resource, &error))?;
     let id = begun.stack_drift_detection_id().unwrap_or_default();
-    let reason = wait(client, id, &resource).await?;
-    let mut detected = Detected { reason, ..Detected::default() };
+    let reason = wait_for_detection(client, id, &resource).await?;
+    let mut detected = DriftDetection { reason, ..DriftDetection::default() };
     let mut next = None;
     loop {
         let page = client.describe_stack_resource_drifts().stack_name(stack).set_next_token(next).send().await;
@@ -41,16 +40,16 @@ pub async fn detect(client: &Client, stack: &str) -> Result<Detected> {
     }
 }
 
-/// Waits for the end of a detection; why it failed, if it did.
-async fn wait(client: &Client, id: &str, resource: &str) -> Result<Option<String>> {
+/// Waits for the end of a detection; returns why it failed, if it did.
+async fn wait_for_detection(client: &Client, id: &str, resource: &str) -> Result<Option<String>> {
     let deadline = tokio::time::Instant::now() + DEADLINE;
     let mut pause = Duration::from_millis(500);
     let read = async || client.describe_stack_drift_detection_status().stack_drift_detection_id(id).send().await;
-    let is_there = |answer: &Result<_, SdkError<_, _>>| {
-        !answer.as_ref().is_err_and(|error| stack::is_missing(error.code(), error.message()))
+    let is_visible = |answer: &Result<_, SdkError<_, _>>| {
+        !answer.as_ref().is_err_and(|error| texts::is_missing(error.code(), error.message()))
     };
     loop {
-        let status = grace::until_there(is_there, read).await;
+        let status = until_visible(is_visible, read).await;
         let status =
             status.map_err(|error| failure("cloudformation:DescribeStackDriftDetectionStatus", resource, &error))?;
         match status.detection_status() {
@@ -61,11 +60,15 @@ async fn wait(client: &Client, id: &str, resource: &str) -> Result<Option<String
             }
             _ if tokio::time::Instant::now() > deadline => {
                 let seconds = DEADLINE.as_secs();
-                return Err(Failure::new(Exit::Failed, FailureKind::DriftDetection, "drift is not detected in time")
-                    .resource(resource)
-                    .reason(format!("the detection still goes on after {seconds} s"))
-                    .hint("repeat the command")
-                    .into());
+                return Err(Failure::new(
+                    Exit::Failed,
+                    FailureKind::DriftDetection,
+                    "drift detection did not finish in time",
+                )
+                .resource(resource)
+                .reason(format!("it is still in progress after {seconds} s"))
+                .hint("repeat the command")
+                .into());
             }
             _ => {}
         }
@@ -74,10 +77,10 @@ async fn wait(client: &Client, id: &str, resource: &str) -> Result<Option<String
     }
 }
 
-fn note(drift: &StackResourceDrift, detected: &mut Detected) {
+fn note(drift: &StackResourceDrift, detected: &mut DriftDetection) {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let logical_id = text(drift.logical_resource_id());
-    let difference = |difference: &PropertyDifference| Difference {
+    let difference = |difference: &PropertyDifference| ValueDifference {
         path: text(difference.property_path()),
         expected: text(difference.expected_value()),
         actual: text(difference.actual_value()),
@@ -85,7 +88,7 @@ fn note(drift: &StackResourceDrift, detected: &mut Detected) {
     match drift.stack_resource_drift_status() {
         Some(status @ (StackResourceDriftStatus::Modified | StackResourceDriftStatus::Deleted)) => {
             detected.checked += 1;
-            detected.found.push(Found {
+            detected.found.push(DriftedResource {
                 logical_id,
                 resource_type: text(drift.resource_type()),
                 is_deleted: *status == StackResourceDriftStatus::Deleted,

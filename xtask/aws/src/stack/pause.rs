@@ -1,6 +1,6 @@
-//! Sees, while a stack works, how far the deployment of a service is, and when it waits for somebody's word.
+//! Reports, while a stack is in progress, the stage of a service's deployment, and when it waits for verification.
 //!
-//! It only looks. Whoever watches decides what is said.
+//! It only reads: the answer to a waiting deployment is the caller's.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -9,82 +9,81 @@ use tokio::time::Instant;
 
 use crate::Clients;
 use crate::ecs;
-use crate::ecs::deployment;
-use crate::ecs::deployment::{Hook, Rollout};
+use crate::ecs::deployment::{Hook, ServiceDeployment, newest_deployment};
 use crate::error;
-use crate::stack::at_work::{Working, working};
+use crate::stack::crash::{ServiceInProgress, services_in_progress};
 use machine::http::jitter;
 use model::outcome::Failure;
 use model::stack::Event;
 
-/// Pause between two looks.
+/// The pause between two polls.
 const PAUSE: Duration = Duration::from_secs(3);
-/// A deployment begins after the event of its service; clocks may differ a little.
+/// A deployment begins after the event of its service; clocks may differ by this many seconds.
 const SLACK: f64 = 5.0;
-/// The stage in which the new tasks run and only those see them who ask by the test listener.
-const PROVABLE: &str = "POST_TEST_TRAFFIC_SHIFT";
+/// The stage in which the new tasks run and are reachable only by the test listener.
+const VERIFIABLE: &str = "POST_TEST_TRAFFIC_SHIFT";
 
-/// A deployment that waits for its proof.
+/// A deployment that waits for verification.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pause {
-    /// The service's.
+    /// Of the service.
     pub logical_id: String,
     /// The deployment's ARN.
     pub deployment: String,
     pub hook: Hook,
     /// Whether the service is new, so that it has no users and no earlier version.
     pub is_first: bool,
-    /// Whether the stack is on its way back, to what was proved before.
+    /// Whether the stack is rolling back, to what was verified before.
     pub goes_back: bool,
 }
 
-/// What has been seen of a stack's deployments.
+/// What has been observed of a stack's deployments.
 #[derive(Debug)]
-pub(super) struct Waits {
+pub(super) struct PauseDetector {
     next: Instant,
     /// Services whose deployments have stages.
     staged: HashSet<String>,
-    /// What was last said of each service.
-    told: HashMap<String, String>,
-    /// Pauses that were handed over.
-    seen: HashSet<String>,
+    /// What was last reported of each service.
+    reported: HashMap<String, String>,
+    /// Ids of the pauses that were returned.
+    returned: HashSet<String>,
     warned: bool,
-    /// Whether asking is not allowed, and so in vain.
+    /// Whether the calls are denied, so that repeating them is pointless.
     denied: bool,
 }
 
-impl Waits {
+impl PauseDetector {
     pub(super) fn new() -> Self {
-        let (staged, seen) = (HashSet::new(), HashSet::new());
-        Self { next: Instant::now(), staged, told: HashMap::new(), seen, warned: false, denied: false }
+        let (staged, returned) = (HashSet::new(), HashSet::new());
+        Self { next: Instant::now(), staged, reported: HashMap::new(), returned, warned: false, denied: false }
     }
 
-    /// Looks at the services that are at work, tells each change once, and hands over each pause once. `events` are
-    /// oldest first.
-    pub(super) async fn look(
+    /// Checks the services in progress, reports each change once, and returns each pause once. `events` are oldest
+    /// first.
+    pub(super) async fn poll(
         &mut self,
         clients: &Clients,
         status: &str,
         events: impl Iterator<Item = &Event>,
         say: &impl Fn(&str),
     ) -> Option<Pause> {
-        let is_at_work = matches!(status, "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "UPDATE_ROLLBACK_IN_PROGRESS");
-        if !is_at_work || self.denied || Instant::now() < self.next {
+        let in_progress = matches!(status, "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "UPDATE_ROLLBACK_IN_PROGRESS");
+        if !in_progress || self.denied || Instant::now() < self.next {
             return None;
         }
-        for (logical_id, working) in working(events) {
+        for (logical_id, service) in services_in_progress(events) {
             self.next = Instant::now() + PAUSE;
-            match self.rollout(clients, &logical_id, &working).await {
+            match self.staged_deployment(clients, &logical_id, &service).await {
                 Ok(None) => {}
-                Ok(Some(rollout)) => {
-                    self.tell(&logical_id, &rollout, say);
-                    let hook = rollout.hook.filter(|_| rollout.stage == PROVABLE);
-                    if let Some(hook) = hook.filter(|hook| self.seen.insert(hook.id.clone())) {
+                Ok(Some(deployment)) => {
+                    self.report(&logical_id, &deployment, say);
+                    let hook = deployment.hook.filter(|_| deployment.stage == VERIFIABLE);
+                    if let Some(hook) = hook.filter(|hook| self.returned.insert(hook.id.clone())) {
                         return Some(Pause {
                             logical_id,
-                            deployment: rollout.arn,
+                            deployment: deployment.arn,
                             hook,
-                            is_first: working.is_new,
+                            is_first: service.is_new,
                             goes_back: status.contains("ROLLBACK"),
                         });
                     }
@@ -94,7 +93,7 @@ impl Waits {
                     self.next += jitter(PAUSE);
                     if !std::mem::replace(&mut self.warned, true) {
                         let reason = failure.reason.as_deref().unwrap_or_default();
-                        say(&format!("whether {logical_id} waits for its proof cannot be seen: {failure}: {reason}"));
+                        say(&format!("whether {logical_id} waits for verification is unknown: {failure}: {reason}"));
                     }
                 }
             }
@@ -102,57 +101,59 @@ impl Waits {
         None
     }
 
-    /// The deployment of the service, if it is one that may wait.
-    async fn rollout(
+    /// The deployment of the service, if it has stages in which it may wait.
+    async fn staged_deployment(
         &mut self,
         clients: &Clients,
         logical_id: &str,
-        working: &Working,
-    ) -> Result<Option<Rollout>, Failure> {
-        if !self.staged.contains(&working.arn) {
-            // Whether the tasks can be seen at all is said by those who look at the tasks.
-            let state = ecs::state(&clients.ecs, &working.service).await;
+        service: &ServiceInProgress,
+    ) -> Result<Option<ServiceDeployment>, Failure> {
+        if !self.staged.contains(&service.arn) {
+            // The crash detector already reports that the service cannot be read.
+            let state = ecs::describe_service(&clients.ecs, &service.service).await;
             self.denied = state.as_ref().is_err_and(error::is_denied);
             if !state.is_ok_and(|state| state.has_stages) {
                 return Ok(None);
             }
-            self.staged.insert(working.arn.clone());
-            self.told.remove(logical_id);
+            self.staged.insert(service.arn.clone());
+            self.reported.remove(logical_id);
         }
-        deployment::newest(&clients.ecs, &working.service, working.since - SLACK).await
+        newest_deployment(&clients.ecs, &service.service, service.since - SLACK).await
     }
 
-    fn tell(&mut self, logical_id: &str, rollout: &Rollout, say: &impl Fn(&str)) {
-        let Some(words) = words(rollout) else { return };
-        if self.told.get(logical_id) != Some(&words) {
-            say(&format!("{logical_id}: {words}"));
-            self.told.insert(logical_id.to_owned(), words);
+    fn report(&mut self, logical_id: &str, deployment: &ServiceDeployment, say: &impl Fn(&str)) {
+        let Some(text) = description(deployment) else { return };
+        if self.reported.get(logical_id) != Some(&text) {
+            say(&format!("{logical_id}: {text}"));
+            self.reported.insert(logical_id.to_owned(), text);
         }
     }
 }
 
-/// How far a deployment is, as a user would say it.
-fn words(rollout: &Rollout) -> Option<String> {
-    if let Some(complaint) = rollout.complaint() {
-        return Some(complaint);
+/// The stage of a deployment, in words for users.
+fn description(deployment: &ServiceDeployment) -> Option<String> {
+    if let Some(reason) = deployment.rollback_reason() {
+        return Some(reason);
     }
-    let words = match rollout.stage.as_str() {
-        _ if rollout.is_taken_back() => "ECS takes the deployment back",
-        PROVABLE if rollout.hook.is_some() => "new tasks run, waiting for the proof",
-        stage if rollout.hook.is_some() => {
-            return Some(format!("waits at {stage} for somebody else: this tool only proves at {PROVABLE}"));
+    let text = match deployment.stage.as_str() {
+        _ if deployment.is_rolled_back() => "ECS rolls the deployment back",
+        VERIFIABLE if deployment.hook.is_some() => "new tasks run, waiting for verification",
+        stage if deployment.hook.is_some() => {
+            return Some(format!("waits at {stage} for another approval: this tool only verifies at {VERIFIABLE}"));
         }
         "PRE_SCALE_UP" | "SCALE_UP" => "new tasks start beside the old ones",
-        "POST_SCALE_UP" | "TEST_TRAFFIC_SHIFT" | PROVABLE => "new tasks run, no user sees them",
-        "PRE_PRODUCTION_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT" => match rollout.share {
-            Some(share) if share > 0.0 => return Some(format!("{share:.0} percent of the users")),
-            _ => "users are led to the new tasks",
+        "POST_SCALE_UP" | "TEST_TRAFFIC_SHIFT" | VERIFIABLE => "new tasks run, without production traffic",
+        "PRE_PRODUCTION_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT" => match deployment.share {
+            Some(share) if share > 0.0 => return Some(format!("{share:.0} percent of production traffic")),
+            _ => "traffic shifts to the new tasks",
         },
-        "POST_PRODUCTION_TRAFFIC_SHIFT" | "BAKE_TIME" => "all users; bake time, in which the old tasks stay ready",
+        "POST_PRODUCTION_TRAFFIC_SHIFT" | "BAKE_TIME" => {
+            "all production traffic; bake time, the old tasks stay available"
+        }
         "CLEAN_UP" => "the old tasks stop",
         _ => return None,
     };
-    Some(words.to_owned())
+    Some(text.to_owned())
 }
 
 #[cfg(test)]
@@ -160,34 +161,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_stage_has_words_for_users() {
-        let at = |stage: &str, share| Rollout { stage: stage.to_owned(), share, ..Rollout::default() };
-        for (rollout, expected) in [
-            (at("SCALE_UP", Some(0.0)), "new tasks start beside the old ones"),
-            (at("TEST_TRAFFIC_SHIFT", Some(0.0)), "new tasks run, no user sees them"),
-            (at("PRODUCTION_TRAFFIC_SHIFT", Some(10.0)), "10 percent of the users"),
-            (at("PRODUCTION_TRAFFIC_SHIFT", None), "users are led to the new tasks"),
-            (at("BAKE_TIME", Some(100.0)), "all users; bake time, in which the old tasks stay ready"),
-            (at("CLEAN_UP", Some(100.0)), "the old tasks stop"),
+    fn every_stage_is_described_for_users() {
+        let staged =
+            |stage: &str, share| ServiceDeployment { stage: stage.to_owned(), share, ..ServiceDeployment::default() };
+        for (deployment, expected) in [
+            (staged("SCALE_UP", Some(0.0)), "new tasks start beside the old ones"),
+            (staged("TEST_TRAFFIC_SHIFT", Some(0.0)), "new tasks run, without production traffic"),
+            (staged("PRODUCTION_TRAFFIC_SHIFT", Some(10.0)), "10 percent of production traffic"),
+            (staged("PRODUCTION_TRAFFIC_SHIFT", None), "traffic shifts to the new tasks"),
+            (staged("BAKE_TIME", Some(100.0)), "all production traffic; bake time, the old tasks stay available"),
+            (staged("CLEAN_UP", Some(100.0)), "the old tasks stop"),
         ] {
-            assert_eq!(words(&rollout).as_deref(), Some(expected));
+            assert_eq!(description(&deployment).as_deref(), Some(expected));
         }
-        assert_eq!(words(&at("RECONCILE_SERVICE", None)), None);
+        assert_eq!(description(&staged("RECONCILE_SERVICE", None)), None);
     }
 
     #[test]
-    fn what_ecs_takes_back_is_told_with_its_reason() {
-        let back = Rollout {
+    fn a_rollback_by_ecs_is_reported_with_its_reason() {
+        let back = ServiceDeployment {
             status: "ROLLBACK_IN_PROGRESS".to_owned(),
             stage: "BAKE_TIME".to_owned(),
             reason: Some("Service deployment rolled back because an alarm went off".to_owned()),
             alarms: vec!["rest-api-5xx".to_owned()],
-            ..Rollout::default()
+            ..ServiceDeployment::default()
         };
-        let expected = "ECS took the deployment back: Service deployment rolled back because an alarm went off; alarms \
+        let expected = "ECS rolled the deployment back: Service deployment rolled back because an alarm went off; alarms \
                         went off: rest-api-5xx";
-        assert_eq!(words(&back).as_deref(), Some(expected));
-        let silent = Rollout { reason: None, alarms: Vec::new(), ..back };
-        assert_eq!(words(&silent).as_deref(), Some("ECS takes the deployment back"));
+        assert_eq!(description(&back).as_deref(), Some(expected));
+        let without_reason = ServiceDeployment { reason: None, alarms: Vec::new(), ..back };
+        assert_eq!(description(&without_reason).as_deref(), Some("ECS rolls the deployment back"));
     }
 }

@@ -17,9 +17,9 @@ use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::policy::Level;
 use model::report::Check;
-use model::trust::{Finding, Trust};
+use model::trust::{ClaimCheck, Trust};
 
-/// Holds it against the trust that is asked for, or else that the stack has.
+/// Compares it with the trust that is asked for, or else with the stack's.
 ///
 /// # Errors
 /// A token that cannot be read, or claims that do not fit.
@@ -36,7 +36,7 @@ pub(super) async fn check(
         None => deployed(environment, context, ui).await?,
     };
     let findings = token::check_claims(&trust, &claims, &environment.name);
-    ui.warn("the token's signature is not looked at; only AWS can say that GitHub made it");
+    ui.warn("the token's signature is not checked; only AWS can verify that GitHub issued it");
     let shared = findings.shared.iter().map(token::claim_check);
     let checks: Vec<Check> = shared.chain(findings.roles.iter().map(|(level, of)| role(*level, of))).collect();
     doctor::print_checks(&checks, ui);
@@ -46,11 +46,11 @@ pub(super) async fn check(
 }
 
 /// Whether what one role asks for besides fits.
-fn role(level: Level, findings: &[Finding]) -> Check {
-    let misfits: Vec<&Finding> = findings.iter().filter(|finding| !finding.fits).collect();
+fn role(level: Level, findings: &[ClaimCheck]) -> Check {
+    let misfits: Vec<&ClaimCheck> = findings.iter().filter(|finding| !finding.fits).collect();
     let found: Vec<&str> = findings.iter().map(|finding| finding.found.as_str()).collect();
     let expected =
-        |finding: &&Finding| format!("{}: expected {}; found {}", finding.claim, finding.expected, finding.found);
+        |finding: &&ClaimCheck| format!("{}: expected {}; found {}", finding.claim, finding.expected, finding.found);
     Check {
         name: level.name(),
         ok: misfits.is_empty(),
@@ -70,7 +70,7 @@ async fn deployed(environment: &Environment, context: &Context, ui: &Ui) -> Resu
     let clients = &session.clients;
     let stack = stack::describe(&clients.cloudformation, &own.stack).await?;
     stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)).ok_or_else(|| {
-        Failure::new(Exit::Preflight, FailureKind::Trust, "there is no trust to hold the token against")
+        Failure::new(Exit::Preflight, FailureKind::Trust, "there is no trust to compare the token with")
             .resource(format!("stack {}", own.stack))
             .reason(if stack.is_some() { "it trusts no pipeline" } else { "it does not exist" })
             .hint(format!(

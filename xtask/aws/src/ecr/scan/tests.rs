@@ -22,7 +22,7 @@ fn ended(status: ScanStatus, words: &'static str) -> DescribeImageScanFindingsOu
 #[tokio::test]
 async fn all_pages_are_read_and_the_worst_stands_first() {
     let first = mock!(Client::describe_image_scan_findings)
-        .match_requests(|asked| asked.next_token().is_none())
+        .match_requests(|request| request.next_token().is_none())
         .then_output(|| {
             let attribute = |key: &str, value: &str| Attribute::builder().key(key).value(value).build().unwrap();
             let finding = ImageScanFinding::builder()
@@ -36,7 +36,7 @@ async fn all_pages_are_read_and_the_worst_stands_first() {
                 .build()
         });
     let second = mock!(Client::describe_image_scan_findings)
-        .match_requests(|asked| asked.next_token() == Some("2"))
+        .match_requests(|request| request.next_token() == Some("2"))
         .then_output(|| {
             let package = VulnerablePackage::builder().name("zlib").version("1.2").build();
             let finding = |id: &str, severity: &str, status: &str| {
@@ -55,19 +55,19 @@ async fn all_pages_are_read_and_the_worst_stands_first() {
             done().image_scan_findings(findings.build()).build()
         });
     let client = mock_client!(aws_sdk_ecr, RuleMode::MatchAny, [&first, &second]);
-    let Scan::Findings(found) = scan(&client, "rest-api", "sha256:1").await.unwrap() else { panic!("it is done") };
-    let told: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.severity, one.package.as_deref())).collect();
+    let Scan::Findings(found) = findings(&client, "rest-api", "sha256:1").await.unwrap() else { panic!("it is done") };
+    let names: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.severity, one.package.as_deref())).collect();
     let zlib = Some("zlib");
     assert_eq!(
-        told,
+        names,
         [
             ("CVE-2026-2", Severity::Critical, zlib),
             ("CVE-2026-1", Severity::Medium, Some("openssl")),
             ("CVE-2026-4", Severity::Undefined, zlib)
         ]
     );
-    assert_eq!(model::scan::count(&found), "1 critical, 1 medium, 1 undefined");
-    assert_eq!(model::scan::count(&[]), "none");
+    assert_eq!(model::scan::severity_counts(&found), "1 critical, 1 medium, 1 undefined");
+    assert_eq!(model::scan::severity_counts(&[]), "none");
 }
 
 #[tokio::test]
@@ -77,15 +77,15 @@ async fn a_scan_without_a_result_says_why() {
         DescribeImageScanFindingsError::ScanNotFoundException(ScanNotFoundException::builder().meta(meta).build())
     });
     let client = mock_client!(aws_sdk_ecr, [&missing]);
-    assert_eq!(scan(&client, "rest-api", "sha256:1").await.unwrap(), Scan::Missing);
+    assert_eq!(findings(&client, "rest-api", "sha256:1").await.unwrap(), Scan::Missing);
     let cases = [
         (ScanStatus::InProgress, "", Scan::Pending),
         (ScanStatus::UnsupportedImage, "", Scan::Unsupported("UNSUPPORTED_IMAGE".to_owned())),
-        // What basic scanning says of an image without an operating system.
+        // Basic scanning of an image without an operating system.
         (ScanStatus::Failed, "UnsupportedImageError: no package manager", {
             Scan::Unsupported("UnsupportedImageError: no package manager".to_owned())
         }),
-        // Everything else is no result, whatever ECR comes to say.
+        // Any other failure is no result.
         (ScanStatus::Failed, "ScannerError: try later", Scan::Failed("FAILED: ScannerError: try later".to_owned())),
         (ScanStatus::Failed, "", Scan::Failed("FAILED".to_owned())),
         (ScanStatus::LimitExceeded, "", Scan::Failed("LIMIT_EXCEEDED".to_owned())),
@@ -97,7 +97,7 @@ async fn a_scan_without_a_result_says_why() {
     for (status, words, expected) in cases {
         let answer = mock!(Client::describe_image_scan_findings).then_output(move || ended(status.clone(), words));
         let client = mock_client!(aws_sdk_ecr, [&answer]);
-        assert_eq!(scan(&client, "rest-api", "sha256:1").await.unwrap(), expected);
+        assert_eq!(findings(&client, "rest-api", "sha256:1").await.unwrap(), expected);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A Systems Manager of one parameter, and those who want it.
+//! A fake of Systems Manager with one parameter, and several holders.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ struct Parameters {
     age: Duration,
     /// Whether Systems Manager does not answer.
     is_down: bool,
-    /// What somebody else writes right before the next call that overwrites, after deleting the parameter or not.
+    /// What another holder writes right before the next overwriting call, after deleting the parameter or not.
     rival: Option<(bool, String)>,
 }
 
@@ -86,7 +86,7 @@ impl Parameters {
         i64::try_from(self.versions.len()).unwrap()
     }
 
-    /// The id of the holder, where there is one.
+    /// The id of the holder, if there is one.
     fn held_by(&self) -> Option<String> {
         let holder: Holder = serde_json::from_str(self.versions.last()?).unwrap();
         Some(holder.id().to_owned())
@@ -115,14 +115,14 @@ fn value(id: &str) -> String {
     serde_json::to_string(&holder(id)).unwrap()
 }
 
-/// Somebody on another machine, who was last heard of `age` ago.
+/// A holder on another machine, whose last heartbeat was `age` ago.
 fn other(age: Duration) -> Stored {
     let value = value("other").replace("\"machine\":\"", "\"machine\":\"far away ");
     Arc::new(Mutex::new(Parameters { versions: vec![value; 3], age, ..Parameters::default() }))
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_second_sees_who_holds_the_environment_and_stops() {
+async fn the_second_command_sees_the_holder_and_stops() {
     let stored = other(Duration::from_secs(40));
     let failure = Failure::of(&try_take(&Locks::default(), &stored, "me", false).await.err().unwrap());
     assert_eq!((failure.exit, failure.kind), (Exit::Failed, FailureKind::Locked));
@@ -134,7 +134,7 @@ async fn the_second_sees_who_holds_the_environment_and_stops() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_gets_it_when_it_is_given_back() {
+async fn a_waiting_command_gets_the_lock_when_it_is_given_back() {
     let (stored, locks) = (Stored::default(), Locks::default());
     let first = try_take(&locks, &stored, "first", false).await.unwrap();
     let waiting = tokio::spawn({
@@ -156,14 +156,14 @@ async fn a_dead_holders_lock_expires() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_holder_that_only_seems_dead_keeps_it() {
+async fn a_holder_that_only_seems_dead_keeps_the_lock() {
     let stored = other(LIFETIME * 2);
-    let beating = Arc::clone(&stored);
+    let alive = Arc::clone(&stored);
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_secs(10)).await;
-        // Its clock, or ours, is wrong; but it lives.
-        let again = beating.lock().unwrap().versions[0].clone();
-        beating.lock().unwrap().versions.push(again);
+        // Its clock, or ours, is wrong; but it is alive.
+        let again = alive.lock().unwrap().versions[0].clone();
+        alive.lock().unwrap().versions.push(again);
     });
     let failure = Failure::of(&try_take(&Locks::default(), &stored, "me", false).await.err().unwrap());
     assert_eq!(failure.kind, FailureKind::Locked);
@@ -173,15 +173,15 @@ async fn a_holder_that_only_seems_dead_keeps_it() {
 #[tokio::test(start_paused = true)]
 async fn a_process_that_was_killed_on_this_machine_does_not_block_the_next_run() {
     let mine = serde_json::to_value(holder("killed")).unwrap();
-    let mut gone = mine.as_object().unwrap().clone();
-    gone.insert("process".to_owned(), u32::MAX.into());
+    let mut ended = mine.as_object().unwrap().clone();
+    ended.insert("process".to_owned(), u32::MAX.into());
     let stored = Stored::default();
-    stored.lock().unwrap().versions.push(serde_json::Value::Object(gone).to_string());
+    stored.lock().unwrap().versions.push(serde_json::Value::Object(ended).to_string());
     try_take(&Locks::default(), &stored, "me", false).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_holder_keeps_it_alive_and_notices_its_loss() {
+async fn the_holder_sends_heartbeats_and_notices_the_loss() {
     let (stored, locks) = (Stored::default(), Locks::default());
     let lock = try_take(&locks, &stored, "me", false).await.unwrap();
     tokio::time::sleep(Duration::from_secs(95)).await;
@@ -191,7 +191,7 @@ async fn the_holder_keeps_it_alive_and_notices_its_loss() {
     tokio::time::sleep(Duration::from_secs(40)).await;
     let failure = Failure::of(&check(&lock).await.unwrap_err());
     assert!(failure.kind == FailureKind::Locked && failure.reason.unwrap().contains("now it is release of"));
-    // What is somebody else's stays.
+    // The lock of another holder stays.
     locks.give_back(&lock).await;
     assert_eq!(stored.lock().unwrap().held_by().as_deref(), Some("thief"));
     assert_eq!(locks.left(), <[&str; 0]>::default());
@@ -199,7 +199,7 @@ async fn the_holder_keeps_it_alive_and_notices_its_loss() {
 
 /// Field case A5: within the first seconds, too.
 #[tokio::test(start_paused = true)]
-async fn a_lock_that_was_taken_away_at_once_is_not_ours() {
+async fn a_lock_that_was_lost_at_once_is_not_ours() {
     let (stored, locks) = (Stored::default(), Locks::default());
     let lock = try_take(&locks, &stored, "me", false).await.unwrap();
     stored.lock().unwrap().versions = vec![value("thief")];
@@ -208,9 +208,9 @@ async fn a_lock_that_was_taken_away_at_once_is_not_ours() {
     assert_eq!(stored.lock().unwrap().held_by().as_deref(), Some("thief"));
 }
 
-/// Field case A4: Systems Manager is not there for longer than a silent lock counts.
+/// Field case A4: Systems Manager does not answer for longer than a lock is valid.
 #[tokio::test(start_paused = true)]
-async fn a_holder_that_cannot_be_heard_keeps_its_lock_while_nobody_takes_it() {
+async fn a_holder_without_heartbeat_keeps_its_lock_until_it_is_taken_over() {
     let (stored, locks) = (Stored::default(), Locks::default());
     let lock = try_take(&locks, &stored, "me", false).await.unwrap();
     stored.lock().unwrap().is_down = true;
@@ -224,7 +224,7 @@ async fn a_holder_that_cannot_be_heard_keeps_its_lock_while_nobody_takes_it() {
     let before = stored.lock().unwrap().version();
     tokio::time::sleep(Duration::from_secs(70)).await;
     assert!(stored.lock().unwrap().version() >= before + 2, "it is renewed again");
-    // Where it cannot be found out, that is what is said.
+    // A check that fails is reported as such.
     stored.lock().unwrap().is_down = true;
     assert_eq!(Failure::of(&check(&lock).await.unwrap_err()).message, "ssm:GetParameter failed");
     locks.give_back(&lock).await;
@@ -244,7 +244,7 @@ async fn of_two_that_take_over_the_first_has_it() {
 async fn a_heartbeat_does_not_take_a_lock_away() {
     let (stored, locks) = (Stored::default(), Locks::default());
     let lock = try_take(&locks, &stored, "me", false).await.unwrap();
-    // Somebody unlocks it between the holder's look and its writing, and somebody else takes it.
+    // Someone unlocks it between the holder's read and write, and another holder takes it.
     stored.lock().unwrap().rival = Some((true, value("next")));
     tokio::time::sleep(Duration::from_secs(40)).await;
     assert_eq!(stored.lock().unwrap().held_by().as_deref(), Some("next"));
@@ -252,20 +252,20 @@ async fn a_heartbeat_does_not_take_a_lock_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_to_the_first_try_is_not_somebody_else() {
+async fn a_lost_answer_to_the_first_attempt_is_not_another_holder() {
     let stored = Stored::default();
     stored.lock().unwrap().versions.push(value("me"));
     try_take(&Locks::default(), &stored, "me", false).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_lock_that_was_seen_is_removed() {
+async fn only_the_lock_that_was_read_is_deleted() {
     let stored = other(Duration::from_secs(10));
     let client = client(&stored);
-    let seen = look(&client, "rest-api-dev").await.unwrap().unwrap();
-    let beat = stored.lock().unwrap().versions[0].clone();
-    stored.lock().unwrap().versions.push(beat);
-    // One that seemed to be dead is alive.
+    let seen = current(&client, "rest-api-dev").await.unwrap().unwrap();
+    let again = stored.lock().unwrap().versions[0].clone();
+    stored.lock().unwrap().versions.push(again);
+    // A holder that seemed dead is alive.
     assert!(remove(&client, "rest-api-dev", &seen, false).await.unwrap().is_some());
     stored.lock().unwrap().versions.push(value("next"));
     assert!(remove(&client, "rest-api-dev", &seen, true).await.unwrap().is_some());
@@ -300,7 +300,7 @@ async fn a_command_that_is_dropped_at_any_await_leaves_no_lock() {
     }
 }
 
-/// Polls a future so many times and drops it; says whether it came to its end. The tasks beside it go on in between.
+/// Polls a future so many times and drops it; returns whether it ended. Other tasks run in between.
 async fn polled(future: impl Future<Output = ()>, times: usize) -> bool {
     let mut future = std::pin::pin!(future);
     for _ in 0..times {

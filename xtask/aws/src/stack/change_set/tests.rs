@@ -1,4 +1,4 @@
-//! What a change set is asked for with.
+//! What the call for a change set contains.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,11 +11,11 @@ use model::progress::unread;
 
 /// The rollback configuration that CloudFormation gets: minutes and triggers, each type and ARN.
 async fn sent(create: bool, watch: Watch) -> Option<(Option<i32>, Vec<String>)> {
-    let heard = Arc::new(Mutex::new(None));
-    let listener = Arc::clone(&heard);
+    let received = Arc::new(Mutex::new(None));
+    let recorder = Arc::clone(&received);
     let created = mock!(Client::create_change_set)
         .match_requests(move |input| {
-            *listener.lock().unwrap() = input.rollback_configuration().cloned();
+            *recorder.lock().unwrap() = input.rollback_configuration().cloned();
             true
         })
         .then_output(|| CreateChangeSetOutput::builder().id("set").stack_id("stack").build());
@@ -41,10 +41,10 @@ async fn sent(create: bool, watch: Watch) -> Option<(Option<i32>, Vec<String>)> 
     };
     let interrupt = Interrupt::never();
     assert!(matches!(prepare(&client, &request, &interrupt, &unread).await.unwrap(), Prepared::Ready(_)));
-    let heard = heard.lock().unwrap().clone()?;
-    let triggers = heard.rollback_triggers.expect("a list that is left out keeps the stack's old triggers");
+    let received = received.lock().unwrap().clone()?;
+    let triggers = received.rollback_triggers.expect("a missing list keeps the old triggers of the stack");
     let triggers = triggers.iter().map(|t| format!("{} {}", t.r#type().unwrap(), t.arn().unwrap())).collect();
-    Some((heard.monitoring_time_in_minutes, triggers))
+    Some((received.monitoring_time_in_minutes, triggers))
 }
 
 #[tokio::test]
@@ -60,12 +60,12 @@ async fn an_update_without_alarms_clears_those_of_the_stack() {
 }
 
 #[tokio::test]
-async fn a_creation_is_not_watched() {
+async fn a_creation_has_no_rollback_alarms() {
     assert_eq!(sent(true, Watch { minutes: 15, alarms: vec!["arn:a".to_owned()] }).await, None);
 }
 
 #[tokio::test]
-async fn a_change_set_whose_answer_was_lost_is_gone_on_with() {
+async fn a_change_set_whose_answer_was_lost_is_used() {
     let taken = mock!(Client::create_change_set).match_requests(|request| request.role_arn() == Some("arn:role"));
     let taken = taken.then_error(|| {
         CreateChangeSetError::generic(ErrorMetadata::builder().code("AlreadyExistsException").message("it is").build())

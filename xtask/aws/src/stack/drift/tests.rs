@@ -40,15 +40,15 @@ fn drift(id: &str, status: StackResourceDriftStatus) -> StackResourceDrift {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_detection_is_awaited_and_every_page_is_read() {
+async fn the_end_is_awaited_and_every_page_is_read() {
     use StackDriftDetectionStatus::{DetectionComplete, DetectionInProgress};
-    let goes_on = mock!(Client::describe_stack_drift_detection_status)
+    let in_progress = mock!(Client::describe_stack_drift_detection_status)
         .sequence()
         .output(|| status(DetectionInProgress))
         .times(3)
         .output(|| status(DetectionComplete))
         .build();
-    let first = mock!(Client::describe_stack_resource_drifts).match_requests(|asked| asked.next_token().is_none());
+    let first = mock!(Client::describe_stack_resource_drifts).match_requests(|request| request.next_token().is_none());
     let first = first.then_output(|| {
         DescribeStackResourceDriftsOutput::builder()
             .stack_resource_drifts(drift("Calm", StackResourceDriftStatus::InSync))
@@ -56,7 +56,8 @@ async fn the_detection_is_awaited_and_every_page_is_read() {
             .next_token("2")
             .build()
     });
-    let second = mock!(Client::describe_stack_resource_drifts).match_requests(|asked| asked.next_token() == Some("2"));
+    let second =
+        mock!(Client::describe_stack_resource_drifts).match_requests(|request| request.next_token() == Some("2"));
     let second = second.then_output(|| {
         DescribeStackResourceDriftsOutput::builder()
             .stack_resource_drifts(drift("Queue", StackResourceDriftStatus::Modified))
@@ -64,17 +65,18 @@ async fn the_detection_is_awaited_and_every_page_is_read() {
             .build()
     });
     let begun = begun();
-    let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&begun, &goes_on, &first, &second]);
+    let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&begun, &in_progress, &first, &second]);
     let detected = detect(&client, "s").await.unwrap();
     assert_eq!((detected.checked, detected.reason, detected.unknown.len()), (3, None, 0));
     let found: Vec<_> = detected.found.iter().map(|found| (found.logical_id.as_str(), found.is_deleted)).collect();
     assert_eq!(found, [("Queue", false), ("Gone", true)]);
-    let expected = Difference { path: "/DelaySeconds".to_owned(), expected: "0".to_owned(), actual: "5".to_owned() };
+    let expected =
+        ValueDifference { path: "/DelaySeconds".to_owned(), expected: "0".to_owned(), actual: "5".to_owned() };
     assert_eq!(detected.found[0].differences, [expected]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_read_is_told_beside_what_was_found() {
+async fn unreadable_resources_are_reported_beside_the_drift() {
     let failed = mock!(Client::describe_stack_drift_detection_status)
         .then_output(|| status(StackDriftDetectionStatus::DetectionFailed));
     let drifts = mock!(Client::describe_stack_resource_drifts).then_output(|| {
@@ -92,11 +94,11 @@ async fn what_could_not_be_read_is_told_beside_what_was_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_detection_without_an_end_is_given_up() {
-    let goes_on = mock!(Client::describe_stack_drift_detection_status)
+async fn a_detection_that_does_not_end_is_given_up() {
+    let in_progress = mock!(Client::describe_stack_drift_detection_status)
         .then_output(|| status(StackDriftDetectionStatus::DetectionInProgress));
     let begun = begun();
-    let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&begun, &goes_on]);
+    let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&begun, &in_progress]);
     let failure = Failure::of(&detect(&client, "s").await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::DriftDetection);
 }

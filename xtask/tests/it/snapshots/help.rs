@@ -1,0 +1,111 @@
+//! Help, of the tool and of every command.
+
+mod automation;
+mod pipeline;
+mod releases;
+mod stacks;
+
+use insta::assert_snapshot;
+
+use crate::sandbox::Sandbox;
+
+fn help(arguments: &[&str]) -> String {
+    let ended = Sandbox::new().run(arguments);
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    ended.stdout
+}
+
+/// A command's help, without the options that every command has.
+fn of(command: &str, flag: &str) -> String {
+    const GLOBAL: &str = "\nGlobal options:\n";
+    let text = help(&[command, flag]);
+    let (own, global) = text.split_once(GLOBAL).unwrap_or_else(|| panic!("no global options: {text}"));
+    let tool = help(&["--help"]);
+    let (_, expected) = tool.split_once(GLOBAL).unwrap();
+    // The same words; a command with a long help has them on more lines.
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<String>>();
+    assert!(words(expected).starts_with(&words(global)), "{command} has other global options:\n{global}");
+    own.lines().map(str::trim_end).collect::<Vec<&str>>().join("\n")
+}
+
+#[test]
+fn of_the_tool() {
+    assert_snapshot!(help(&["--help"]), @r"
+    Release the service: build its image, push it, deploy its stack, verify the result
+
+    Usage: cargo xtask [OPTIONS] <COMMAND>
+
+    Commands:
+      doctor       Check everything that a release needs, and report all problems at once
+      build        Compile the service and build its image
+      release      Compile, build, push, deploy, and verify that the endpoint runs the pushed image
+      plan         Publish the image and write what a release would do to a plan file for review
+      diff         Show what a release would change, without changing anything
+      apply        Apply a plan file exactly, or refuse if the environment has changed
+      deploy       Deploy an existing image and verify it, or deploy a template that runs no image
+      rollback     Return to an earlier release: its image, template and parameters, without rebuilding
+      smoke        Verify that an endpoint answers correctly, and which image answers
+      verify       Check an image's SBOM and provenance
+      status       Show the stack's state, the running image and the releases that can be rolled back to
+      drift        Show drift from the template, and vulnerabilities of the running image
+      events       Show the stack's events, or follow an operation in progress
+      logs         Show the service's log
+      cancel       Cancel the update in progress, or delete the stack that is being created
+      recover      Roll back a stack whose update or rollback is stuck
+      unlock       Remove the environment lock
+      prune        Remove images and release records that are neither in use nor needed for a rollback
+      destroy      Delete the stack, or what `release --local` started
+      bootstrap    Create what a first release needs: repository, roles, and access for GitHub Actions
+      iam-policy   Print the least-privilege IAM policy that this tool needs for an environment
+      comment      Post a comment on a pull request, or update the existing one
+      version      Print the next version, as the changelog's Unreleased section determines it
+      announce     Publish a GitHub release of this repository, with notes from the changelog
+      completions  Print a completion script
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Global options:
+          --json          Print exactly one JSON object on stdout, also on failure
+      -q, --quiet         Print results and errors only
+      -y, --yes           Answer yes to every question
+          --color <WHEN>  When to use colors; NO_COLOR is respected [default: auto] [possible values:
+                          auto, always, never]
+      -v, --verbose       Show the output of the compiler, the Docker engine and AWS as it arrives
+
+    Exit codes:
+      0    done, or nothing to do
+      1    failed; no stack was changed
+      2    usage
+      3    preflight: something is missing, all of it is listed
+      4    failed and rolled back
+      5    needs a human
+      130  interrupted; says what still runs and how to re-attach
+    ");
+}
+
+#[test]
+fn of_a_command_is_the_same_both_ways() {
+    assert_eq!(help(&["release", "--help"]), help(&["help", "release"]));
+    assert!(help(&["--version"]).starts_with("cargo xtask "));
+}
+
+#[test]
+fn every_command_has_a_snapshot_here() {
+    let tool = help(&["--help"]);
+    let list = tool.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    let here = [
+        include_str!("help/automation.rs"),
+        include_str!("help/pipeline.rs"),
+        include_str!("help/releases.rs"),
+        include_str!("help/stacks.rs"),
+    ];
+    for name in names.iter().filter(|name| **name != "help") {
+        let call = format!("of(\"{name}\", ");
+        assert!(here.iter().any(|file| file.contains(&call)), "the help of {name} has no snapshot");
+    }
+}

@@ -1,0 +1,58 @@
+//! Commands for machines, with their long help.
+
+use insta::assert_snapshot;
+
+use super::of;
+
+#[test]
+fn of_iam_policy() {
+    assert_snapshot!(of("iam-policy", "--help"), @r"
+    Print the least-privilege IAM policy that this tool needs for an environment
+
+    It covers the calls that the tool itself makes. The permissions with which CloudFormation creates
+    the template's resources are separate: they come from the caller or from an execution role.
+
+    Usage: cargo xtask iam-policy [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]
+              An environment of deploy.toml
+
+              [default: dev]
+
+    Options:
+          --for <LEVEL>
+              Permissions to read only, to publish and plan as well, or to release as well
+
+              Possible values:
+              - read:    Look: no log line, no secret, nothing that writes
+              - plan:    Publish an image and have change sets made, without executing one
+              - release: Everything that this tool does
+
+              [default: release]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}
+
+#[test]
+fn of_completions() {
+    assert_snapshot!(of("completions", "--help"), @r"
+    Print a completion script
+
+    It completes the command `xtask`; define it in bash or zsh with: alias xtask='cargo xtask'
+
+    Usage: cargo xtask completions [OPTIONS] <SHELL>
+
+    Arguments:
+      <SHELL>
+              The shell
+
+              [possible values: bash, elvish, fish, powershell, zsh]
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}
