@@ -215,7 +215,7 @@ impl Place<'_> {
         if template.is_dynamic {
             notes.push("AWS looks some values up at each update; what they come to is not known here".to_owned());
         }
-        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is known at AWS alone")));
+        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is only known at AWS")));
         notes
     }
 }

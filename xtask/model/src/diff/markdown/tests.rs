@@ -43,7 +43,7 @@ fn a_comment_has_all_of_it() {
 
     ⚠️ **the change would lose data or identity: Users would be replaced; --allow Users**
 
-    | ResourceChange | Resource | Type | What changes |
+    | Change | Resource | Type | What changes |
     | --- | --- | --- | --- |
     | Add | New | AWS::ECS::Service |  |
     | Modify, ⚠️ **replaced** | Service | AWS::ECS::Service | Properties.A, Properties.B.0, Properties.C, Properties.D and 1 more |
@@ -53,7 +53,7 @@ fn a_comment_has_all_of_it() {
     - Image: a new one; the registry has none of these sources
     - Note: stack rest\_api is UPDATE\_IN\_PROGRESS
 
-    <sub>Worked out from the templates, by reading only. `cargo xtask diff production` shows the same; `cargo xtask plan production --out plan.json` asks CloudFormation.</sub>
+    <sub>Computed from the templates, by reading only. `cargo xtask diff production` shows the same; `cargo xtask plan production --out plan.json` asks CloudFormation.</sub>
     ");
 }
 
