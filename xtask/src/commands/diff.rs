@@ -205,7 +205,7 @@ impl Difference<'_> {
         if template.is_dynamic {
             notes.push("AWS resolves some values at each update; they are not known here".to_owned());
         }
-        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is known only at AWS")));
+        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is only known at AWS")));
         notes
     }
 }

@@ -1,4 +1,4 @@
-//! What one resource costs for being there, by its type and the properties that set the price.
+//! The fixed cost of one resource, by its type and properties.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,21 @@ use super::prices::{self, Prices};
 use super::{is, number, referenced};
 use crate::template::evaluate::{TemplateResource, text};
 
-/// GiB of the root volume of Amazon Linux, where a template does not say.
+/// GiB of the root volume of Amazon Linux, the default.
 const ROOT_VOLUME: f64 = 8.0;
 
 /// What a resource costs.
 #[derive(Debug, PartialEq)]
 pub(super) enum Charge {
-    /// Nothing that does not depend on use.
+    /// No fixed cost.
     Nothing,
-    /// Parts of the price, each with its words.
+    /// Parts of the price, each with a description.
     Parts(Vec<(f64, String)>),
-    /// It costs something; why it is not known how much.
+    /// It has a cost: why that is not known.
     Unknown(String),
 }
 
-/// Types without a price of their own: billed by use, or not at all. An ending `::` names all of a service.
+/// Types without a price of their own: billed by use, or not at all. A trailing `::` stands for all types of a service.
 const FREE: &[&str] = &[
     "AWS::ApiGateway::",
     "AWS::ApiGatewayV2::",
@@ -110,7 +110,7 @@ pub(super) fn charge(resource: &TemplateResource, all: &BTreeMap<String, Templat
         "AWS::CloudWatch::CompositeAlarm" => one(prices::COMPOSITE_ALARM, "composite alarm"),
         "AWS::CloudWatch::Dashboard" => one(prices::DASHBOARD, "dashboard"),
         "AWS::Cognito::UserPoolClient" if serves_machines(properties) => {
-            one(prices::MACHINE_CLIENT, "client of machines")
+            one(prices::MACHINE_CLIENT, "machine-to-machine client")
         }
         "AWS::ECS::Cluster" if watches_containers(properties) => {
             Charge::Unknown("Container Insights is billed by metric".to_owned())
@@ -146,7 +146,7 @@ fn parts(result: Result<Vec<(f64, String)>, String>) -> Charge {
     }
 }
 
-/// An instance with its volumes and its public address, also where a launch template says them.
+/// An instance with its volumes and its public address, also from its launch template.
 fn machine(
     properties: &Value,
     all: &BTreeMap<String, TemplateResource>,
@@ -162,7 +162,7 @@ fn machine(
     let disks: Vec<&Value> = mappings.into_iter().flatten().map(|m| &m["Ebs"]).filter(|ebs| ebs.is_object()).collect();
     if disks.is_empty() {
         let price = prices.volume("gp3", ROOT_VOLUME).ok_or("no price for gp3")?;
-        parts.push((price, format!("{ROOT_VOLUME} GB for its system")));
+        parts.push((price, format!("{ROOT_VOLUME} GB root volume")));
     }
     for disk in disks {
         parts.push(volume(disk, prices)?);
@@ -176,7 +176,7 @@ fn machine(
     Ok(parts)
 }
 
-/// As many as an Auto Scaling group starts with.
+/// The instances that an Auto Scaling group starts with.
 fn machines(
     properties: &Value,
     all: &BTreeMap<String, TemplateResource>,
@@ -188,7 +188,7 @@ fn machines(
     Ok(each.into_iter().map(|(price, what)| (price * wanted, format!("{wanted} × {what}"))).collect())
 }
 
-/// A volume, in the words of an EBS block device or of a volume of its own.
+/// A volume: an EBS block device or an `AWS::EC2::Volume`.
 fn volume(disk: &Value, prices: &Prices) -> Result<(f64, String), String> {
     let size = number(&disk["VolumeSize"]).or_else(|| number(&disk["Size"])).unwrap_or(ROOT_VOLUME);
     let kind = text(&disk["VolumeType"]).unwrap_or_else(|| "gp2".to_owned());
@@ -196,7 +196,7 @@ fn volume(disk: &Value, prices: &Prices) -> Result<(f64, String), String> {
     Ok((price, format!("{size} GB {kind}")))
 }
 
-/// Gateway endpoints are free; the others cost in each subnet that they stand in.
+/// Gateway endpoints are free; the others are billed in each of their subnets.
 fn endpoint(properties: &Value, prices: &Prices) -> Charge {
     let subnets = properties["SubnetIds"].as_array().map_or(0, Vec::len);
     if subnets == 0 || is(&properties["VpcEndpointType"], "Gateway") {
@@ -206,7 +206,7 @@ fn endpoint(properties: &Value, prices: &Prices) -> Charge {
     Charge::Parts(vec![(prices.interface_endpoint() * float(subnets), what)])
 }
 
-/// The balancer, and a public address in each subnet where it faces the internet. Its capacity units are traffic.
+/// The load balancer, with a public address in each subnet if it faces the internet. Its capacity units depend on traffic.
 fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
     let kind = text(&properties["Type"]).unwrap_or_else(|| "application".to_owned());
     if kind == "gateway" {
@@ -221,7 +221,7 @@ fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
     Charge::Parts(parts)
 }
 
-/// Each metric of an alarm counts.
+/// Alarms are billed by metric.
 fn alarm(properties: &Value) -> Charge {
     let metrics = metrics(properties);
     let fast = number(&properties["Period"]).is_some_and(|seconds| seconds < 60.0);
@@ -229,7 +229,7 @@ fn alarm(properties: &Value) -> Charge {
     Charge::Parts(vec![(each * float(metrics), "alarm".to_owned())])
 }
 
-/// Target tracking works by two alarms that it makes itself: one to have more, one to have less.
+/// Target tracking creates two alarms itself: one to scale out, one to scale in.
 fn tracking(properties: &Value) -> Charge {
     let tracked = &properties["TargetTrackingScalingPolicyConfiguration"];
     if !tracked.is_object() {
@@ -239,7 +239,7 @@ fn tracking(properties: &Value) -> Charge {
     Charge::Parts(vec![(2.0 * prices::ALARM * float(metrics), "two alarms of its own".to_owned())])
 }
 
-/// How many metrics are looked at.
+/// How many metrics are evaluated.
 fn metrics(specification: &Value) -> usize {
     let all = specification["Metrics"].as_array();
     all.map_or(1, |all| all.iter().filter(|metric| metric["MetricStat"].is_object()).count().max(1))

@@ -1,4 +1,4 @@
-//! What the tasks of an ECS service cost on Fargate.
+//! The cost of an ECS service's tasks on Fargate.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::prices::{self, Prices};
 use super::{is, number, referenced};
 use crate::template::evaluate::TemplateResource;
 
-/// The parts of a service's price; none where its tasks run on machines that are counted themselves.
+/// The parts of a service's price; none if its tasks run on instances, which are counted themselves.
 ///
 /// # Errors
-/// Why the price cannot be told.
+/// Why the price is not known.
 pub(super) fn service(
     properties: &Value,
     all: &BTreeMap<String, TemplateResource>,
@@ -42,12 +42,12 @@ pub(super) fn service(
     Ok(parts)
 }
 
-/// The share of tasks on spare capacity; `None` where they do not run on Fargate.
+/// The share of tasks on Spot; `None` if they do not run on Fargate.
 fn spot(properties: &Value) -> Option<f64> {
     let strategy = properties["CapacityProviderStrategy"].as_array().map_or(&[][..], Vec::as_slice);
     let weight = |name: &str| -> f64 {
         let of_name = strategy.iter().filter(|item| is(&item["CapacityProvider"], name));
-        // Where none is given a weight counts 0, but a provider that is alone takes all.
+        // The default weight is 0, but a single provider gets all tasks.
         let alone = if strategy.len() == 1 { 1.0 } else { 0.0 };
         of_name.map(|item| number(&item["Weight"]).unwrap_or(alone)).sum()
     };
@@ -59,7 +59,7 @@ fn spot(properties: &Value) -> Option<f64> {
     }
 }
 
-/// With auto scaling a template leaves the number out; the least there may be is what it surely costs.
+/// The minimum of auto scaling, for templates that leave the number out.
 fn scaled(all: &BTreeMap<String, TemplateResource>) -> Option<f64> {
     let targets = all.values().filter(|resource| resource.kind == "AWS::ApplicationAutoScaling::ScalableTarget");
     let mut of_ecs = targets.filter(|target| is(&target.properties["ServiceNamespace"], "ecs"));

@@ -1,6 +1,6 @@
-//! What CloudFormation reads to compare a stack with what there is.
+//! What CloudFormation reads to detect drift.
 
-/// Of the templates' resources whose names AWS chooses. Not the rules of a listener, which show a secret header.
+/// For the templates' resources whose names AWS chooses. Without the rules of a listener, which show a secret header.
 pub(super) const CONFIGURATION: &[&str] = &[
     "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:DescribeScalingPolicies",

@@ -1,4 +1,4 @@
-//! Who needs which action: the table of all that the tool calls.
+//! The table of all actions that the tool calls, with their access levels.
 
 use super::Level;
 use super::configuration::CONFIGURATION;
@@ -7,7 +7,7 @@ use super::scope::Scope;
 /// Actions that go together. A `Sid` has letters and digits only.
 pub(super) struct Grant {
     pub(super) sid: &'static str,
-    /// Who needs it, and whoever may do more.
+    /// The lowest level that has it.
     pub(super) level: Level,
     pub(super) scope: Scope,
     pub(super) actions: &'static [&'static str],
@@ -17,8 +17,7 @@ pub(super) const ALL: &[Grant] = &[
     Grant {
         sid: "WhoCalls",
         level: Level::Read,
-        // A caller's identity belongs to no resource. (AWS answers without any permission; emulators that check
-        // permissions do not.)
+        // Supports no resource. (AWS needs no permission for it; emulators that check permissions do.)
         scope: Scope::Any,
         actions: &["sts:GetCallerIdentity"],
     },
@@ -63,9 +62,9 @@ pub(super) const ALL: &[Grant] = &[
         ],
     },
     Grant { sid: "TaskList", level: Level::Read, scope: Scope::Cluster, actions: &["ecs:ListTasks"] },
-    // Task definitions cannot be told apart by a policy.
+    // Policies cannot restrict task definitions.
     Grant { sid: "TaskDefinition", level: Level::Read, scope: Scope::Any, actions: &["ecs:DescribeTaskDefinition"] },
-    // CloudFormation compares a stack with what there is by what whoever asks may see. Most of it gets its name from AWS.
+    // CloudFormation detects drift with the caller's permissions. AWS chooses most of the names.
     Grant { sid: "Configuration", level: Level::Read, scope: Scope::Region, actions: CONFIGURATION },
     Grant { sid: "GatewayConfiguration", level: Level::Read, scope: Scope::Gateway, actions: &["apigateway:GET"] },
     Grant {
@@ -80,7 +79,7 @@ pub(super) const ALL: &[Grant] = &[
             "iam:ListRolePolicies",
         ],
     },
-    // Integrations and the rules of a listener show the header by which a backend knows its API: no metadata.
+    // Integrations and the rules of a listener show the secret header between API and backend.
     Grant { sid: "Integrations", level: Level::Plan, scope: Scope::RestApis, actions: &["apigateway:GET"] },
     Grant {
         sid: "ListenerRules",
@@ -88,12 +87,12 @@ pub(super) const ALL: &[Grant] = &[
         scope: Scope::Region,
         actions: &["elasticloadbalancing:DescribeRules"],
     },
-    // A registry's token belongs to no resource either.
+    // Supports no resource either.
     Grant { sid: "SignIn", level: Level::Plan, scope: Scope::Any, actions: &["ecr:GetAuthorizationToken"] },
     Grant {
         sid: "Push",
         level: Level::Plan,
-        // The engine asks these of the registry, with the token.
+        // The engine makes these calls, with the token.
         scope: Scope::Repository,
         actions: &[
             "ecr:BatchCheckLayerAvailability",
@@ -163,8 +162,8 @@ pub(super) const ALL: &[Grant] = &[
         scope: Scope::Tasks,
         actions: &["ecs:ContinueServiceDeployment"],
     },
-    // The rest is asked only where the stack has such a thing: a deployment that waits for its proof, an API that wants
-    // to know who asks.
+    // The rest is called only if the stack has such a resource: a deployment that waits for its verification, an API that
+    // requires authentication.
     Grant {
         sid: "ProofHeader",
         level: Level::Release,
@@ -195,6 +194,6 @@ pub(super) const ALL: &[Grant] = &[
     Grant { sid: "ApiAccount", level: Level::Release, scope: Scope::ApiAccount, actions: &["apigateway:GET"] },
 ];
 
-/// What whoever has an execution role may do besides: hand it to CloudFormation.
+/// Passing the execution role to CloudFormation, in an environment that has one.
 pub(super) const PASS: Grant =
     Grant { sid: "PassTheExecutionRole", level: Level::Plan, scope: Scope::ExecutionRole, actions: &["iam:PassRole"] };

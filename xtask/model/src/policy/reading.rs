@@ -1,4 +1,4 @@
-//! What is read besides, to tell what a release would change, what has drifted and what is wrong with an image.
+//! What `diff`, `drift` and the image's scan read.
 
 use super::Level;
 use super::grants::Grant;
@@ -6,7 +6,7 @@ use super::scope::Scope;
 
 pub(super) const GRANTS: &[Grant] = &[
     Grant { sid: "Scan", level: Level::Read, scope: Scope::Repository, actions: &["ecr:DescribeImageScanFindings"] },
-    // Public schemas, and the state of a detection that only its number names.
+    // Public schemas, and the state of a detection, which only has an id.
     Grant {
         sid: "Types",
         level: Level::Read,
@@ -24,7 +24,7 @@ pub(super) const GRANTS: &[Grant] = &[
         actions: &[
             "cloudformation:DescribeStackResourceDrifts",
             "cloudformation:DetectStackDrift",
-            // CloudFormation asks for it too when it looks at each resource.
+            // CloudFormation requires it too, for each resource.
             "cloudformation:DetectStackResourceDrift",
         ],
     },

@@ -87,7 +87,7 @@ fn missing_or_foreign_resources_are_reported_before_any_change() {
     !! preflight not finished ([time])
     error: the template cannot be used
       resource: infra/users.yaml
-      reason: infra/users.yaml has no parameter ContainerURI, through which the image is given to it
+      reason: infra/users.yaml has no parameter ContainerURI, which receives the image
       next: cargo xtask deploy dev deploys a template that runs no image
     ");
     assert_snapshot!(fakes.sandbox().run(&["deploy"]).snapshot(), @r"

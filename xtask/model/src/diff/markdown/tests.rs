@@ -53,7 +53,7 @@ fn a_comment_has_all_of_it() {
     - Image: a new one; the registry has none of these sources
     - Note: stack rest\_api is UPDATE\_IN\_PROGRESS
 
-    <sub>Worked out from the templates, by reading only. `cargo xtask diff production` shows the same; `cargo xtask plan production --out plan.json` asks CloudFormation.</sub>
+    <sub>Computed from the templates, by reading only. `cargo xtask diff production` shows the same; `cargo xtask plan production --out plan.json` asks CloudFormation.</sub>
     ");
 }
 
