@@ -1,5 +1,5 @@
 //! What an environment needs before its first release: which parts of `infra/bootstrap.yaml` this account lacks, and what
-//! whoever releases has to know of the rest.
+//! a user who releases has to know of the rest.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ const TEMPLATE: &str = "infra/bootstrap.yaml";
 pub(crate) struct There {
     pub(crate) repository: bool,
     pub(crate) provider: bool,
-    /// The role that API Gateway logs with; not looked at unless it is asked for.
+    /// The role that API Gateway logs with; only read if it is asked for.
     pub(crate) logging_role: Option<String>,
 }
 
@@ -53,11 +53,11 @@ pub(crate) fn environment(of: &Environment) -> Environment {
     }
 }
 
-/// Looks for what there can be only one of.
+/// Reads what an account can have only one of.
 ///
 /// # Errors
 /// What AWS says, or an identity provider that does not take AWS's tokens.
-pub(crate) async fn look(
+pub(crate) async fn observe(
     clients: &Clients,
     identity: &Identity,
     environment: &Environment,
@@ -72,7 +72,7 @@ pub(crate) async fn look(
     Ok(There { repository, provider, logging_role })
 }
 
-/// The parameters of the template. What the stack has made itself it goes on to make, whoever sees it there.
+/// The parameters of the template. What the stack has created itself stays its own.
 pub(crate) fn parameters(
     environment: &Environment,
     repository: &str,
@@ -112,7 +112,7 @@ pub(crate) fn parts(parameters: &BTreeMap<String, Value>) -> Vec<String> {
     let made = |name: &str| if says(name) == "true" { "made by this stack" } else { "as it is" };
     let trusted = |name: &str| match parameters.get(name) {
         Some(Value::Is(subjects)) if !subjects.is_empty() => subjects.replace(',', " and "),
-        Some(Value::Previous) => "whom the stack trusts already".to_owned(),
+        Some(Value::Previous) => "the trust that the stack has".to_owned(),
         _ => "nobody".to_owned(),
     };
     let stacks = says("EnvironmentStack");
@@ -128,7 +128,7 @@ pub(crate) fn parts(parameters: &BTreeMap<String, Value>) -> Vec<String> {
     ]
 }
 
-/// Whether the account knows GitHub as somebody who vouches for others.
+/// Whether the account has GitHub as an identity provider.
 ///
 /// # Errors
 /// A provider that takes no tokens for AWS, or what AWS says.
@@ -165,7 +165,7 @@ pub(crate) async fn logging_role(clients: &Clients) -> Result<Option<String>> {
     Ok(account["cloudwatchRoleArn"].as_str().filter(|arn| !arn.is_empty()).map(str::to_owned))
 }
 
-/// What the pipeline has to be told, by the names of its variables.
+/// The variables of the pipeline.
 pub(crate) fn variables(environment: &Environment, stack: &Stack) -> BTreeMap<String, String> {
     let output = |name: &str| stack.outputs.get(name).cloned();
     let read = read_variable(environment);
@@ -173,14 +173,14 @@ pub(crate) fn variables(environment: &Environment, stack: &Stack) -> BTreeMap<St
     variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-/// The variable of the role that looks. It is the repository's, which several environments share, so it names its own.
+/// The variable of the role that reads. It is the repository's, which several environments share, so it names its own.
 fn read_variable(environment: &Environment) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("AWS_READ_ROLE_ARN_{}", environment.name.chars().map(letter).collect::<String>())
 }
 
-/// The commands that make the environments on GitHub and tell them, and the repository, their variables.
-pub(crate) fn told(
+/// The commands that create the environments on GitHub and set their variables and the repository's.
+pub(crate) fn commands(
     trust: &Trust,
     environment: &Environment,
     stack: &Stack,

@@ -65,7 +65,7 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Comment(arguments) => interrupt.or(comment::run(&arguments, context, ui)).await,
         Command::Version(arguments) => version::run(&arguments, context, ui),
         Command::Announce(arguments) => interrupt.or(announce::run(&arguments, context, ui)).await,
-        Command::Completions { shell } => completions::run(shell, context, ui),
+        Command::Completions { shell } => completions::run(shell, ui),
         Command::Destroy(arguments) => interrupt.or(destroy::run(&arguments, context, ui)).await,
     }
 }

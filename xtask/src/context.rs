@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use config::deployment::{Deployment, Environment};
 
@@ -13,7 +13,6 @@ use image::workspace::Workspace;
 use machine::http::Http;
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::report::Report;
 use model::template::{InvalidTemplate, Template};
 
 /// The file that marks the repository's root.
@@ -31,7 +30,6 @@ pub(crate) struct Context {
     pub(crate) locks: Locks,
     /// The instance of an environment that this run is about, if it is about one.
     instance: OnceLock<Environment>,
-    report: Mutex<Report>,
 }
 
 impl Context {
@@ -47,7 +45,7 @@ impl Context {
                 .hint("go to the repository's folder")
         })?;
         if root.to_str().is_none() {
-            // Compiler and engine are told the path as text, and would be told another one.
+            // Compiler and engine get the path as text, and would get another one.
             return Err(fail("the repository's folder has a name that is not UTF-8")
                 .resource(root.display().to_string())
                 .hint("move or rename it"));
@@ -55,7 +53,7 @@ impl Context {
         let text = std::fs::read_to_string(root.join(DEPLOY_TOML))
             .map_err(|error| fail("deploy.toml cannot be read").reason(error.to_string()))?;
         let deployment = Deployment::parse(DEPLOY_TOML, &text).map_err(|invalid| {
-            fail("deploy.toml cannot be used").reason(invalid.to_string()).hint("mend deploy.toml")
+            fail("deploy.toml cannot be used").reason(invalid.to_string()).hint("fix deploy.toml")
         })?;
         Ok(Self {
             root: root.to_owned(),
@@ -65,7 +63,6 @@ impl Context {
             guests: Guests::default(),
             locks: Locks::default(),
             instance: OnceLock::new(),
-            report: Mutex::default(),
         })
     }
 
@@ -74,7 +71,7 @@ impl Context {
     pub(crate) fn of(deployment: Deployment, interrupt: Interrupt) -> Self {
         let (vars, guests, locks) = (BTreeMap::new(), Guests::default(), Locks::default());
         let (root, instance) = (PathBuf::new(), OnceLock::new());
-        Self { root, deployment, vars, interrupt, guests, locks, instance, report: Mutex::default() }
+        Self { root, deployment, vars, interrupt, guests, locks, instance }
     }
 
     /// The environment of this name, or an instance of one: `NAME/pr-12`.
@@ -154,12 +151,12 @@ impl Context {
             Failure::new(Exit::Preflight, FailureKind::Template, "the template cannot be used")
                 .resource(path)
                 .reason(reason)
-                .hint(hint.unwrap_or_else(|| format!("mend it, or environments.{section}.template in deploy.toml")))
+                .hint(hint.unwrap_or_else(|| format!("fix it, or environments.{section}.template in deploy.toml")))
         };
         let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string(), None))?;
         parse(path, body).map_err(|error| {
             let no_service = matches!(error, InvalidTemplate::NoContainerUri { .. });
-            let hint = no_service.then(|| format!("cargo xtask deploy {name} brings a template that runs no image"));
+            let hint = no_service.then(|| format!("cargo xtask deploy {name} deploys a template that runs no image"));
             fail(error.to_string(), hint)
         })
     }
@@ -167,16 +164,6 @@ impl Context {
     /// The token that the user has given for smoke tests.
     pub(crate) fn smoke_token(&self) -> Option<&str> {
         self.vars.get(sign_in::TOKEN).map(String::as_str).filter(|token| !token.is_empty())
-    }
-
-    /// Notes something for the result.
-    pub(crate) fn report(&self, note: impl FnOnce(&mut Report)) {
-        note(&mut self.report.lock().expect("no holder panics"));
-    }
-
-    /// Takes what was noted.
-    pub(crate) fn into_report(self) -> Report {
-        self.report.into_inner().expect("no holder panics")
     }
 
     /// What is compiled.

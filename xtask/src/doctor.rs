@@ -16,15 +16,15 @@ mod space;
 pub(crate) mod token;
 mod wanted;
 
+use crate::engine::observe::observe;
 use std::time::Duration;
 
 use config::deployment::Environment;
 
 use crate::context::Context;
-use crate::preflight;
-use crate::rollout;
-use crate::rollout::Seen;
-use aws::{Clients, Identity};
+use crate::engine::observe::Observed;
+use crate::session::Session;
+use crate::ui::Ui;
 use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Check;
@@ -47,22 +47,6 @@ pub(crate) enum Found {
 
 /// What was looked at, and what was found.
 pub(crate) type Finding = (&'static str, Found);
-
-/// The environment at AWS, for those who look.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    context: &'a Context,
-    environment: &'a Environment,
-    clients: &'a Clients,
-    identity: &'a Identity,
-}
-
-impl Place<'_> {
-    /// Whether it is no AWS: it has neither quotas nor roles of AWS's own.
-    fn is_emulator(&self) -> bool {
-        self.environment.endpoint.is_some()
-    }
-}
 
 impl Found {
     /// Something that a release would fail for.
@@ -97,9 +81,9 @@ impl From<Result<String, Failure>> for Found {
 }
 
 /// Looks at everything, at the same time.
-pub(crate) async fn look(context: &Context, environment: &Environment, token: &Token) -> Vec<Finding> {
+pub(crate) async fn look(context: &Context, environment: &Environment, token: &Token, ui: &Ui) -> Vec<Finding> {
     let read = Read::new(context, environment);
-    let (here, there) = tokio::join!(here(context, &read), there(context, environment, &read, token));
+    let (here, there) = tokio::join!(here(context, &read), there(context, environment, &read, token, ui));
     let (engine, machine) = here;
     let known = there.seen.as_ref().and_then(|seen| seen.stack.as_ref());
     let template = read.findings(context, environment, known);
@@ -116,47 +100,47 @@ async fn here(context: &Context, read: &Read) -> (Vec<Finding>, Vec<Finding>) {
 /// What was found at AWS.
 struct There {
     findings: Vec<Finding>,
-    seen: Option<Seen>,
+    seen: Option<Observed>,
 }
 
-async fn there(context: &Context, environment: &Environment, read: &Read, token: &Token) -> There {
-    let (clients, identity) = match bounded(preflight::account(context, environment)).await {
-        Ok(account) => account,
+async fn there(context: &Context, environment: &Environment, read: &Read, token: &Token, ui: &Ui) -> There {
+    let session = match bounded(Session::open(context, environment, ui)).await {
+        Ok(session) => session,
         Err(failure) => return There { findings: vec![("account", Found::Lacking(failure))], seen: None },
     };
-    let place = Place { context, environment, clients: &clients, identity: &identity };
-    let mut findings = vec![("account", Found::Fine(preflight::describe(&identity, environment)))];
+    let session = &session;
+    let mut findings = vec![("account", Found::Fine(session.describe()))];
     let of_stack = async {
-        let look = async { rollout::look(&clients, environment).await.map_err(|error| Failure::of(&error)) };
+        let look = async { observe(&session.clients, environment).await.map_err(|error| Failure::of(&error)) };
         let seen = bounded(look).await;
-        let rest = of_template(place, read, seen.as_ref().ok()).await;
+        let rest = of_template(session, read, seen.as_ref().ok()).await;
         (seen, rest)
     };
     let ((seen, of_template), permissions, role, repository, pipeline) = tokio::join!(
         of_stack,
-        one("permissions", permissions::look(place)),
-        one("execution role", permissions::execution_role(place)),
-        one("repository", repository::look(place)),
-        pipeline::look(place, token),
+        one("permissions", permissions::look(session)),
+        one("execution role", permissions::execution_role(session)),
+        one("repository", repository::look(session)),
+        pipeline::look(session, token),
     );
-    findings.extend(caller::look(place, seen.as_ref().ok()));
+    findings.extend(caller::look(session, seen.as_ref().ok()));
     findings.push(("stack", seen.as_ref().map_err(Clone::clone).and_then(|seen| stack(seen, environment)).into()));
     findings.extend([permissions, role, repository, of_template, pipeline].into_iter().flatten());
     There { findings, seen: seen.ok() }
 }
 
 /// What the resources of the template ask of the account.
-async fn of_template(place: Place<'_>, read: &Read, seen: Option<&Seen>) -> Vec<Finding> {
-    let wanted = match bounded(Wanted::new(place, read, seen)).await {
+async fn of_template(session: &Session<'_>, read: &Read, seen: Option<&Observed>) -> Vec<Finding> {
+    let wanted = match bounded(Wanted::new(session, read, seen)).await {
         Ok(Some(wanted)) => wanted,
         Ok(None) => return Vec::new(),
         Err(failure) => return vec![("quotas", Found::unknown(&failure))],
     };
     let (quotas, roles, logs, certificates) = tokio::join!(
-        several("quotas", quotas::look(place, &wanted)),
-        several("service roles", linked_roles::look(place, &wanted)),
-        one("gateway logs", gateway::look(place, &wanted)),
-        several("certificate", certificates::look(place, &wanted)),
+        several("quotas", quotas::look(session, &wanted)),
+        several("service roles", linked_roles::look(session, &wanted)),
+        one("gateway logs", gateway::look(session, &wanted)),
+        several("certificate", certificates::look(session, &wanted)),
     );
     [quotas, roles, logs, certificates].concat()
 }
@@ -185,7 +169,7 @@ fn unseen(failure: &Failure) -> String {
 }
 
 /// Whether a release could be deployed into the stack as it is.
-fn stack(seen: &Seen, environment: &Environment) -> Result<String, Failure> {
+fn stack(seen: &Observed, environment: &Environment) -> Result<String, Failure> {
     let name = &environment.stack;
     let status = seen.stack.as_ref().map(|stack| stack.status.as_str());
     let state = status.unwrap_or_default();

@@ -6,18 +6,16 @@ mod build;
 mod cli;
 mod commands;
 mod context;
-mod delivery;
 mod diagnose;
 mod doctor;
+mod engine;
 mod github;
 mod local;
 mod preflight;
-mod proof;
 mod publish;
 mod retention;
-mod rollout;
+mod session;
 mod smoke;
-mod supplement;
 mod ui;
 
 use std::collections::BTreeMap;
@@ -32,15 +30,14 @@ use crate::context::Context;
 use crate::ui::{Terminal, Ui};
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::report::Report;
 
-/// What somebody who interrupts twice is asked to wait for a lock to be given back.
+/// How long a user who interrupts twice waits for a lock to be given back.
 const MOMENT: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let (vars, unreadable) = variables(std::env::vars_os());
-    // Only to be shown and looked through: the command line is parsed from what the system has.
+    // Only to be shown and searched: the command line is parsed from what the system has.
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let no_color = vars.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     let terminal = Terminal::detect(no_color, model::job::is_job(&vars));
@@ -62,7 +59,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
         let folder = std::env::current_dir().map_err(|error| Failure::of(&error.into()))?;
         Context::load(&folder, vars, interrupt)
     });
-    let (result, report) = match context {
+    let result = match context {
         Ok(context) => {
             let work = Box::pin(async {
                 let result = tokio::select! {
@@ -78,22 +75,24 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
                 ended = work => ended,
                 never = ui.tell_waits() => match never {},
             };
-            (result.map_err(|error| with_what_is_left(Failure::of(&error), &left, ui)), context.into_report())
+            result.map_err(|error| with_what_is_left(Failure::of(&error), &left, ui))
         }
-        Err(failure) => (Err(failure), Report::default()),
+        Err(failure) => Err(failure),
     };
-    let failure = result.err().or_else(|| ui.unwritten().map(|error| unwritten(&error, &report)));
+    let mut changed = false;
+    ui.note(|report| changed = report.changed());
+    let failure = result.err().or_else(|| ui.unwritten().map(|error| unwritten(&error, changed)));
     let exit = failure.as_ref().map_or(Exit::Done, |failure| failure.exit);
     if let Some(failure) = &failure {
         ui.failure(failure);
     }
-    let report = Report { ok: failure.is_none(), phases: ui.phases(), seconds: ui.seconds(), error: failure, ..report };
+    let report = ui.report(failure);
     github::told::tell(&format!("cargo xtask {}", words.join(" ")), &report, &job, ui);
     ui.object(&report);
     match ui.unwritten().filter(|_| exit == Exit::Done) {
         None => exit,
         Some(error) => {
-            let failure = unwritten(&error, &report);
+            let failure = unwritten(&error, changed);
             ui.failure(&failure);
             failure.exit
         }
@@ -127,9 +126,9 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> (Variables, Opt
     (vars, failure)
 }
 
-/// A result that nobody got. What was changed stays changed, which "failed" would deny.
-fn unwritten(error: &std::io::Error, report: &Report) -> Failure {
-    let exit = if report.changed() { Exit::NeedsHuman } else { Exit::Failed };
+/// A result that could not be written. What was changed stays changed, which "failed" would deny.
+fn unwritten(error: &std::io::Error, changed: bool) -> Failure {
+    let exit = if changed { Exit::NeedsHuman } else { Exit::Failed };
     Failure::new(exit, FailureKind::Output, "the result cannot be written")
         .resource("standard output")
         .reason(error.to_string())
@@ -191,7 +190,7 @@ fn usage(error: &clap::Error, words: &[String], terminal: Terminal) -> Exit {
         let message = lines.collect::<Vec<_>>().join(" ");
         let failure = Failure::new(Exit::Usage, FailureKind::Usage, message).hint("cargo xtask --help");
         ui.failure(&failure);
-        ui.object(&Report { error: Some(failure), seconds: ui.seconds(), ..Report::default() });
+        ui.object(&ui.report(Some(failure)));
     } else {
         drop(error.print());
     }

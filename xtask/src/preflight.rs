@@ -1,18 +1,18 @@
 //! What must hold before anything expensive is done; every problem is found in one go.
 
-use std::time::{Duration, SystemTime};
+use crate::engine::observe::observe;
+use std::time::Duration;
 
 use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::cli::Proof;
 use crate::context::Context;
-use crate::rollout;
-use crate::rollout::Seen;
+use crate::engine::observe::Observed;
+use crate::session::Session;
 use crate::smoke::sign_in;
 use crate::ui::Ui;
 use aws::journal::lock;
-use aws::{Clients, Identity};
 use image::docker;
 use image::docker::Engine;
 use model::outcome;
@@ -30,15 +30,14 @@ pub(crate) const SHORT_CREDENTIALS: Duration = Duration::from_secs(15 * 60);
 const SHORTEST_RELEASE: f64 = 60.0;
 
 /// What a release needs, checked.
-pub(crate) struct Ready {
-    /// Whoever builds or pushes needs it; an image that the registry has can be released without.
+pub(crate) struct Ready<'a> {
+    /// Needed to build and push; an image that the registry has can be released without.
     pub(crate) engine: Result<Engine, Failure>,
-    pub(crate) clients: Clients,
-    pub(crate) identity: Identity,
+    pub(crate) session: Session<'a>,
     pub(crate) template: Template,
     pub(crate) platform: Platform,
     /// Stack and journal as they were found.
-    pub(crate) seen: Seen,
+    pub(crate) observed: Observed,
 }
 
 /// What is checked.
@@ -46,7 +45,7 @@ pub(crate) struct Check<'a> {
     pub(crate) context: &'a Context,
     pub(crate) environment: &'a Environment,
     pub(crate) proof: &'a Proof,
-    /// Whether somebody who holds the environment is waited for.
+    /// Whether to wait for the environment lock.
     pub(crate) wait: bool,
     /// Whether a Docker engine may be needed.
     pub(crate) engine: bool,
@@ -54,15 +53,15 @@ pub(crate) struct Check<'a> {
     pub(crate) own_template: bool,
 }
 
-/// Checks everything for a change of an environment, and looks at AWS meanwhile; `also` looks at what else is needed.
+/// Checks everything for a change of an environment, and reads its state at AWS meanwhile; `also` reads what else is needed.
 ///
 /// # Errors
-/// One failure that lists all problems; somebody else who holds the environment; or what AWS says.
-pub(crate) async fn check<T>(
-    check: Check<'_>,
-    also: impl AsyncFnOnce(&Clients, &Identity, &Template) -> Result<T>,
-    ui: &Ui,
-) -> Result<(Ready, T)> {
+/// One failure that lists all problems; an environment that is locked; or a refused or lost call.
+pub(crate) async fn check<'a, T>(
+    check: Check<'a>,
+    also: impl AsyncFnOnce(&Session<'a>, &Template) -> Result<T>,
+    ui: &'a Ui,
+) -> Result<(Ready<'a>, T)> {
     let Check { context, environment, proof, wait, engine, own_template } = check;
     let phase = ui.phase("preflight");
     let connect = async {
@@ -73,7 +72,7 @@ pub(crate) async fn check<T>(
         docker::connect(&context.vars).await
     };
     phase.doing("AWS, which account the credentials are of");
-    let (connected, account) = tokio::join!(connect, account(context, environment));
+    let (connected, account) = tokio::join!(connect, Session::open(context, environment, ui));
     let template = context.template(environment);
     let platform = template.as_ref().ok().map(|template| platform(environment, template));
     let mut problems = Vec::new();
@@ -87,44 +86,44 @@ pub(crate) async fn check<T>(
         }
     }
     if engine && account.is_err() {
-        // Whether it is needed cannot be found out, so it is told with the rest.
+        // Whether it is needed cannot be found out, so it is reported with the rest.
         problems.extend(connected.as_ref().err().cloned());
     }
     let (account, template) = (note(account, &mut problems), note(template, &mut problems));
     let platform = platform.and_then(|platform| note(platform, &mut problems));
-    let (Some((clients, identity)), Some(template), Some(platform)) = (account, template, platform) else {
+    let (Some(session), Some(template), Some(platform)) = (account, template, platform) else {
         return Err(outcome::preflight(&problems).into());
     };
     phase.doing("the stack, its releases and its lock at AWS, and the image in the registry");
-    let (seen, also) = tokio::try_join!(rollout::look(&clients, environment), also(&clients, &identity, &template))?;
+    let (seen, also) = tokio::try_join!(observe(&session.clients, environment), also(&session, &template))?;
     if own_template {
         problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
         let value = |name: &str| plan::value(environment, &template, seen.stack.as_ref().map(|s| &s.parameters), name);
         problems.extend(sign_in_problem(context, value).filter(|_| !proof.no_smoke));
     }
-    problems.extend(short_lived(&identity, &seen));
+    problems.extend(short_lived(&session, &seen));
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
     if let Some(held) = seen.remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
-    phase.done(&describe(&identity, environment));
+    phase.done(&session.describe());
     connected.iter().flat_map(|engine| &engine.warnings).for_each(|warning| ui.warn(warning));
-    if let Some(left) = time_left(&identity).filter(|left| *left < SHORT_CREDENTIALS) {
+    if let Some(left) = session.time_left().filter(|left| *left < SHORT_CREDENTIALS) {
         ui.warn(&format!("the AWS credentials end in {} s, unless they are renewed by themselves", left.as_secs()));
     }
-    Ok((Ready { engine: connected, clients, identity, template, platform, seen }, also))
+    Ok((Ready { session, engine: connected, template, platform, observed: seen }, also))
 }
 
-/// Credentials that nobody renews and that end before a release like the last ones would.
-pub(crate) fn short_lived(identity: &Identity, seen: &Seen) -> Option<Failure> {
-    let left = time_left(identity).filter(|_| identity.fixed)?;
+/// Credentials that are not renewed and expire before a release like the last ones would end.
+pub(crate) fn short_lived(session: &Session<'_>, seen: &Observed) -> Option<Failure> {
+    let left = session.time_left().filter(|_| session.identity.fixed)?;
     let kind = if seen.settled().is_some() { "update" } else { "create" };
     let expected = seen.remembered.eta(kind).map_or(0.0, |eta| eta.typical_seconds).max(SHORTEST_RELEASE);
     (left.as_secs_f64() < expected).then(|| {
         Failure::new(Exit::Preflight, FailureKind::Credentials, "the AWS credentials end before the release would")
-            .resource(&identity.arn)
+            .resource(&session.identity.arn)
             .reason(format!("they end in {} s, and it may take {expected:.0} s", left.as_secs()))
             .hint("get new ones, for example: aws sso login, then aws configure export-credentials --format env")
     })
@@ -136,47 +135,6 @@ fn no_engine() -> Failure {
 
 fn note<T>(result: Result<T, Failure>, problems: &mut Vec<Failure>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
-}
-
-/// Clients, and a caller that may be used for `environment`.
-///
-/// # Errors
-/// No or ended credentials, or another account than the environment allows.
-pub(crate) async fn account(context: &Context, environment: &Environment) -> Result<(Clients, Identity), Failure> {
-    if model::job::is_job(&context.vars) && environment.account.is_none() && environment.endpoint.is_none() {
-        return Err(Failure::new(
-            Exit::Preflight,
-            FailureKind::Account,
-            "a pipeline has to be told which account it may change",
-        )
-        .resource(format!("environment {}", environment.name))
-        .reason("whoever sets the job's variables would decide where it releases to")
-        .hint(format!("account = \"…\" under [environments.{}] in deploy.toml", environment.name)));
-    }
-    let clients = aws::clients(environment, &context.vars).await?;
-    let identity = aws::identity(&clients, &context.vars).await?;
-    if let Some(allowed) = environment.account.as_ref().filter(|allowed| **allowed != identity.account) {
-        return Err(Failure::new(Exit::Preflight, FailureKind::Account, "this is not the environment's account")
-            .resource(format!("environment {}", environment.name))
-            .reason(format!("deploy.toml allows {allowed}; {} is in {}", identity.arn, identity.account))
-            .hint("choose the right AWS_PROFILE"));
-    }
-    Ok((clients, identity))
-}
-
-/// How long the credentials last, as far as they say.
-pub(crate) fn time_left(identity: &Identity) -> Option<Duration> {
-    identity.expiry.map(|expiry| expiry.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-/// Account, caller, region and how long the credentials last, in one line.
-pub(crate) fn describe(identity: &Identity, environment: &Environment) -> String {
-    let left = match time_left(identity) {
-        Some(left) => format!("credentials for {} min", left.as_secs() / 60),
-        None if identity.temporary => "credentials whose end is not known".to_owned(),
-        None => "credentials without an end".to_owned(),
-    };
-    format!("account {} in {}, {}, {left}", identity.account, environment.region, identity.arn)
 }
 
 /// What is wrong with the parameters of deploy.toml. A value that an existing stack has need not stand there.
@@ -215,7 +173,7 @@ fn missing_parameters(
     missing.filter(|name| !kept.contains(name)).map(|name| missing_parameter(environment, &name)).collect()
 }
 
-/// That nobody gives a parameter a value.
+/// A parameter that has no value.
 pub(crate) fn missing_parameter(environment: &Environment, name: &str) -> Failure {
     parameter_problem(environment, name)
         .reason(format!("{} has no default for it, and the stack no value", environment.template))
@@ -240,11 +198,11 @@ pub(crate) fn smoke_url_problem(
         Failure::new(
             Exit::Preflight,
             FailureKind::SmokeUrl,
-            format!("the smoke URL names an output {name} that there is not"),
+            format!("the smoke URL names an output {name} that does not exist"),
         )
         .resource(pattern)
         .reason(format!("{} has {}", template.path, template.outputs.iter().cloned().collect::<Vec<_>>().join(", ")))
-        .hint("mend smoke_url in deploy.toml, or --smoke-url"),
+        .hint("fix smoke_url in deploy.toml, or --smoke-url"),
     )
 }
 

@@ -95,7 +95,7 @@ pub(crate) async fn look(clients: &Clients, name: &str, tag: Option<&str>, known
 /// What engine, registry or AWS say.
 pub(crate) async fn publish(
     context: &Context,
-    ready: &Ready,
+    ready: &Ready<'_>,
     source: Source<'_>,
     found: Registry,
     registry: Option<&str>,
@@ -105,7 +105,7 @@ pub(crate) async fn publish(
     let Source { environment, artifact, source_tag, commit } = source;
     let tag = artifact.tag.clone();
     let origin = Origin { platform: ready.platform, commit, content: &tag };
-    let login = RegistryLogin { context, environment, clients: &ready.clients, registry };
+    let login = RegistryLogin { context, environment, clients: &ready.session.clients, registry };
     if let (Some(repository), Some(stored)) = (&found.repository, &found.stored) {
         let image = repository.image(&tag, registry).pinned(&stored.digest);
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
@@ -114,7 +114,7 @@ pub(crate) async fn publish(
         attach(context, environment, &image, &stored.digest, credentials, &origin, ui).await?;
         if let Some(tag) = source_tag {
             // Other sources, the same image: next time nobody need compile to know that.
-            ecr::add_tag(&ready.clients.ecr, name, stored, tag).await?;
+            ecr::add_tag(&ready.session.clients.ecr, name, stored, tag).await?;
         }
         ui.phase("push").skipped(stored.digest.as_str());
         return Ok(Published { image, pushed: Pushed::default() });
@@ -213,13 +213,13 @@ impl RegistryLogin<'_> {
 
 /// The repository, made if need be, with a lifecycle policy; and a password for it.
 async fn open(
-    ready: &Ready,
+    ready: &Ready<'_>,
     name: &str,
     found: &Registry,
     login: &RegistryLogin<'_>,
     ui: &Ui,
 ) -> Result<(Repository, Credentials)> {
-    let client = &ready.clients.ecr;
+    let client = &ready.session.clients.ecr;
     let repository = async {
         match &found.repository {
             Some(repository) => {

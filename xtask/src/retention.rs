@@ -1,12 +1,12 @@
 //! What environments need: the images and inputs that they run, or that one can go back to.
 
+use crate::engine::observe::observe;
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use config::deployment::Environment;
 
 use crate::context::Context;
-use crate::rollout;
 use aws::journal;
 use aws::{Clients, Identity};
 use model::history;
@@ -73,10 +73,8 @@ pub(crate) async fn inputs(clients: &Clients, environment: &Environment, keep: u
 
 /// What runs, and the records that are needed for going back.
 async fn kept(clients: &Clients, environment: &Environment, keep: usize) -> Result<(Option<String>, Vec<Record>)> {
-    let looked = tokio::try_join!(
-        rollout::look(clients, environment),
-        journal::list_all_releases(&clients.ssm, &environment.stack)
-    );
+    let looked =
+        tokio::try_join!(observe(clients, environment), journal::list_all_releases(&clients.ssm, &environment.stack));
     let (seen, records) = looked.with_context(|| format!("what {} needs cannot be found out", environment.name))?;
     let stack = seen.stack.as_ref();
     // The newest ones also by number: from what runs right now, others may be the way back than later.

@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use config::deployment::Environment;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -21,7 +22,7 @@ use tokio::sync::oneshot;
 use crate::cli::{Color, Global};
 use foreign::{visible, without_commands};
 use model::outcome::{Exit, Failure, FailureKind};
-use model::report::PhaseRecord;
+use model::report::Report;
 pub(crate) use phase::Phase;
 pub(crate) use waits::Waiting;
 use waits::{Telling, Waits};
@@ -62,7 +63,7 @@ pub(crate) struct Ui {
     job: bool,
     /// The live display; `None` where every change of state is a plain line.
     live: Option<MultiProgress>,
-    phases: Mutex<Vec<PhaseRecord>>,
+    report: Mutex<Report>,
     still_runs: Mutex<Option<String>>,
     waits: Waits,
     /// Why a result could not be written, the first time.
@@ -89,7 +90,7 @@ impl Ui {
             can_ask: terminal.stdin && terminal.stderr,
             job: terminal.job,
             live,
-            phases: Mutex::default(),
+            report: Mutex::default(),
             still_runs: Mutex::default(),
             waits: Waits::new(),
             unwritten: Mutex::default(),
@@ -256,13 +257,23 @@ impl Ui {
         self.still_runs.lock().expect("no holder panics").clone()
     }
 
-    pub(crate) fn phases(&self) -> Vec<PhaseRecord> {
-        self.phases.lock().expect("no holder panics").clone()
+    /// Notes which environment the command is about.
+    pub(crate) fn about(&self, environment: &Environment) {
+        self.note(|report| {
+            report.environment = Some(environment.name.clone());
+            report.stack = Some(environment.stack.clone());
+        });
     }
 
-    /// Seconds since the tool started.
-    pub(crate) fn seconds(&self) -> f64 {
-        phase::seconds(self.started)
+    /// Notes something for the result.
+    pub(crate) fn note(&self, note: impl FnOnce(&mut Report)) {
+        note(&mut self.report.lock().expect("no holder panics"));
+    }
+
+    /// Takes what was noted, for a command that has ended with this failure or well.
+    pub(crate) fn report(&self, error: Option<Failure>) -> Report {
+        let noted = std::mem::take(&mut *self.report.lock().expect("no holder panics"));
+        Report { ok: error.is_none(), seconds: phase::seconds(self.started), error, ..noted }
     }
 
     pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {

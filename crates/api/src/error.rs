@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::NameTooLong;
 use crate::ids::OutOfIds;
+use crate::telemetry::with_causes;
 
 /// When to ask again where the service cannot answer for the moment.
 const RETRY_SECONDS: u16 = 1;
@@ -114,17 +115,6 @@ pub(crate) fn tell_options(mut response: HttpResponse, method: &Method) -> HttpR
 pub(crate) fn chain(response: &HttpResponse) -> Option<String> {
     let error = response.error().filter(|_| response.status().is_server_error())?;
     Some(error.as_error::<Error>().map_or_else(|| error.to_string(), |error| with_causes(error)))
-}
-
-/// An error with everything that caused it.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn detail(response: &HttpResponse) -> String {

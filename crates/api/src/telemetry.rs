@@ -23,6 +23,17 @@ pub fn init(format: LogFormat, level: LogLevel) {
     }));
 }
 
+/// An error with everything that caused it.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// What the libraries below have to say at `info` repeats what the service says itself.
 fn filter(level: LogLevel) -> Targets {
     let level = match level {

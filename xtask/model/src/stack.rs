@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reference::ImageReference;
 use crate::template::CONTAINER_URI;
 use texts::{is_cancelled, is_summary};
 
@@ -33,7 +34,12 @@ impl Stack {
         self.parameters.keys().cloned().collect()
     }
 
-    /// The image it was told to run.
+    /// The image that it was told to run; `None` also where it was told something that is no image's name.
+    pub fn image(&self) -> Option<ImageReference> {
+        self.container_uri()?.parse().ok()
+    }
+
+    /// As [`Stack::image`], as it was sent.
     pub fn container_uri(&self) -> Option<&str> {
         self.parameters.get(CONTAINER_URI).map(String::as_str)
     }

@@ -26,7 +26,7 @@ const STRICT: &str = "REQUIRE_PROGRAMS";
 /// The folder in cargo's target folder in which `.ci/programs` installs.
 const INSTALLED: &str = "ci-programs";
 
-/// A test binary's view of the machine. Each requirement is looked for once.
+/// A test binary's view of the machine. Each requirement is searched for once.
 #[derive(Debug, Clone)]
 pub struct Suite {
     strict: bool,
@@ -34,7 +34,7 @@ pub struct Suite {
     known: Arc<Mutex<BTreeMap<&'static str, Result<PathBuf, String>>>>,
 }
 
-/// Where programs are looked for.
+/// Where programs are searched for.
 #[derive(Debug)]
 struct Places {
     installed: Option<PathBuf>,
@@ -60,7 +60,7 @@ impl Suite {
     }
 
     /// A test that runs where all requirements are met.
-    pub fn trial<E: Debug>(
+    pub fn test<E: Debug>(
         &self,
         name: &str,
         requirements: &[Requirement],

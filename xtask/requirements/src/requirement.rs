@@ -158,7 +158,7 @@ fn interpreter(program: &Path) -> Option<PathBuf> {
     }
     let text = fs::read(program).ok()?;
     let line = String::from_utf8_lossy(text.split(|byte| *byte == b'\n').next()?).into_owned();
-    // A wrapper of another kind does not tell what it starts.
+    // A wrapper of another kind does not show what it starts.
     Some(PathBuf::from(line.strip_prefix("#!")?.trim())).filter(|path| is_python(path))
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Res
     let text = read(&context.root, CHANGELOG)?;
     let notes = Changelog(&text).notes(&version.to_string()).filter(|notes| !notes.is_empty());
     let notes = notes.ok_or_else(|| wrong(format!("{CHANGELOG} has nothing under {version}")))?;
-    context.report(|report| report.version = Some(version.to_string()));
+    ui.note(|report| report.version = Some(version.to_string()));
     if arguments.dry_run {
         ui.result(notes);
         return Ok(());
@@ -33,6 +33,6 @@ pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Res
     let published = Api::of(&context.vars)?.release(&release).await?;
     ui.line(if published.updated { "the release was brought up to date" } else { "the release is published" });
     ui.result(&published.url);
-    context.report(|report| report.url = Some(published.url));
+    ui.note(|report| report.url = Some(published.url));
     Ok(())
 }

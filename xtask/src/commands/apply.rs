@@ -2,17 +2,15 @@
 
 use anyhow::Result;
 
-use super::release;
 use crate::cli::{Apply, Conduct, Proof};
 use crate::context::Context;
-use crate::delivery;
-use crate::delivery::Delivery;
-use crate::delivery::plan_file;
-use crate::delivery::plan_file::PlanFile;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::plan::Proposal;
+use crate::engine::plan_file::{self, PlanFile};
+use crate::engine::{Operation, ReleaseOptions, consent};
 use crate::preflight;
-use crate::preflight::Check;
-use crate::rollout;
-use crate::rollout::{Origin, Proposal, Wanted};
+use crate::preflight::{Check, Ready};
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::ecr;
 use aws::stack::change_set;
@@ -23,44 +21,46 @@ use model::status::Answer;
 pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result<()> {
     let plan = PlanFile::read(&arguments.plan)?;
     let environment = context.environment(&plan.environment)?;
-    release::note(context, environment);
+    ui.about(environment);
     let image = plan.image()?;
     let proof = Proof { smoke_url: arguments.smoke_url.clone(), no_smoke: arguments.no_smoke, registry: None };
     let check = Check { context, environment, proof: &proof, wait: arguments.wait, engine: false, own_template: true };
     let there = image.clone();
-    let also = async |clients: &aws::Clients, _: &_, _: &_| ecr::has_image(&clients.ecr, &there).await;
+    let also = async |session: &Session<'_>, _: &_| ecr::has_image(&session.clients.ecr, &there).await;
     let (ready, has_image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
-    let origin = Origin::Settings(&context.deployment.service);
-    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
+    let Ready { session, template, observed, .. } = &ready;
+    let stack = observed.stack.as_ref();
     let Apply { wait, allow_finding, .. } = arguments;
     let conduct = Conduct { wait: *wait, allow_finding: allow_finding.clone(), ..Conduct::default() };
-    let delivery = Delivery {
-        context,
-        ready: &ready,
-        wanted,
+    let release = ReleaseOptions {
         proof: &proof,
-        conduct: &conduct,
         doing: format!("apply {}", arguments.plan.display()),
         commit: plan.commit.clone(),
         back_to: None,
         keep_failed: true,
-        planned: true,
-        ui,
     };
-    let (wanted, stack) = (&delivery.wanted, ready.seen.stack.as_ref());
-    let current = context.interrupt.or(rollout::is_current(&ready.clients, wanted, &ready.seen)).await?;
+    let source = ParameterSource::Settings(&context.deployment.service);
+    let mut operation = Operation {
+        session,
+        desired: Desired::new(environment, Some(image.clone()), template.clone(), source, stack),
+        conduct: &conduct,
+        question: consent::question(environment),
+        planned: true,
+        release: Some(release),
+    };
+    let current = operation.is_current(observed).await?;
     let begun = stack.is_some_and(|stack| {
-        status::answer(Some(&stack.status)) == Answer::Wait && stack.container_uri() == Some(plan.image.as_str())
+        status::answer(Some(&stack.status)) == Answer::Wait && stack.image().as_ref() == Some(&image)
     });
     if plan.change != Change::None && (current || begun) {
         // It was applied before, perhaps by a run that was cut short: it is followed, proved and recorded.
-        return delivery::deliver(&delivery).await;
+        return operation.run(observed).await.map(drop);
     }
-    let mut moved = plan.moved(&ready.identity.account, wanted, stack);
+    let mut moved = plan.moved(&session.identity.account, &operation.desired, stack);
     if has_image == Some(false) {
         moved.push(format!("image: the registry has no {} any more", plan.image));
     }
-    let client = &ready.clients.cloudformation;
+    let client = &session.clients.cloudformation;
     let mut set = None;
     if let (Some(id), Some(stack_id)) = (&plan.change_set, &plan.stack_id) {
         match context.interrupt.or(change_set::availability(client, stack_id, id)).await? {
@@ -79,7 +79,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
             change_set::Availability::Gone(why) => moved.push(format!("change set {id}: {why}")),
         }
     }
-    if plan.change == Change::None && !current && !ready.template.is_dynamic {
+    if plan.change == Change::None && !current && !template.is_dynamic {
         moved.push("the stack: it is not any more what the plan found it to be".to_owned());
     }
     if !moved.is_empty() {
@@ -87,10 +87,10 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     }
     let Some(set) = set else {
         // Nothing was to change, and nothing has moved: it is proved all the same.
-        return delivery::confirm(&delivery).await;
+        return operation.confirm(observed).await.map(drop);
     };
     let create = plan.change == Change::Create;
-    let before = ready.seen.stack.clone().filter(|_| !create);
-    context.interrupt.or(rollout::consent(environment, ui)).await?;
-    delivery::carry_out(&delivery, &Proposal { set, create, before, planned: true }).await
+    let before = observed.stack.clone().filter(|_| !create);
+    context.interrupt.or(consent::consent(operation.question.as_deref(), environment, ui)).await?;
+    operation.carry_out(observed, &Proposal { set, create, before, planned: true }).await.map(drop)
 }

@@ -5,27 +5,24 @@ mod token;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::bootstrap;
 use crate::bootstrap::{Asked, There};
-use crate::cli::Bootstrap;
+use crate::cli::{Bootstrap, Conduct};
 use crate::context::Context;
-use crate::preflight;
-use crate::rollout;
-use crate::rollout::Manners;
-use crate::supplement::Supplement;
+use crate::engine::Operation;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::observe::Observed;
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
-use aws::{Clients, Identity};
 use model::outcome::{Failure, FailureKind};
 use model::stack::Stack;
-use model::template::Template;
 use model::trust::{Pipeline, Trust};
 
 pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.section(&arguments.environment)?;
     let own = bootstrap::environment(environment);
-    release::note(context, &own);
+    ui.about(&own);
     let asked = asked(arguments, environment);
     if let Some(path) = &arguments.check_token {
         return context.interrupt.or(token::check(path, &asked, environment, context, ui)).await;
@@ -40,19 +37,35 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     let begun = async {
         let phase = ui.phase("preflight");
         let template = context.other_template(&own)?;
-        let (clients, identity) = preflight::account(context, environment).await?;
-        let found = stack::describe(&clients.cloudformation, &own.stack);
+        let session = Session::open(context, environment, ui).await?;
+        let found = stack::describe(&session.clients.cloudformation, &own.stack);
         let repository = &context.deployment.service.name;
-        let there = bootstrap::look(&clients, &identity, environment, repository, &asked);
+        let there = bootstrap::observe(&session.clients, &session.identity, environment, repository, &asked);
         let (found, there) = tokio::try_join!(found, there)?;
-        phase.done(&preflight::describe(&identity, environment));
-        Ok((template, clients, identity, found, there))
+        phase.done(&session.describe());
+        Ok((template, session, Observed::without_journal(found), there))
     };
-    let (template, clients, identity, found, there) = context.interrupt.or(begun).await?;
-    let work = Work { context, environment, own: &own, template, clients, identity, there, asked, ui };
-    let brought = work.carry_out(found, &question, arguments.dry_run).await;
-    match brought.map_err(|error| work.in_own_words(&error))? {
-        Some(stack) => work.tell(&stack),
+    let (template, session, observed, there) = context.interrupt.or(begun).await?;
+    let repository = &context.deployment.service.name;
+    let compute = |settled: Option<&Stack>| bootstrap::parameters(environment, repository, settled, &there, &asked);
+    let desired = Desired::new(&own, None, template, ParameterSource::Computed(&compute), observed.stack.as_ref());
+    let parts = bootstrap::parts(desired.parameters());
+    let conduct = Conduct::default();
+    let mut operation = Operation {
+        session: &session,
+        desired,
+        conduct: &conduct,
+        question: Some(question),
+        planned: false,
+        release: None,
+    };
+    let stack = if arguments.dry_run {
+        operation.dry_run(&observed, parts).await
+    } else {
+        operation.run(&observed).await.map(Some)
+    };
+    match stack.map_err(|error| in_own_words(&error, &own, ui))? {
+        Some(stack) => result(&session, &stack, &there),
         None => Ok(()),
     }
 }
@@ -75,87 +88,51 @@ fn asked(arguments: &Bootstrap, environment: &Environment) -> Asked {
     Asked { trust, api_gateway_logs: arguments.api_gateway_logs, service_actions }
 }
 
-/// All that the parts of the command share.
-struct Work<'a> {
-    context: &'a Context,
-    /// The one that releases go to.
-    environment: &'a Environment,
-    /// The stack before it.
-    own: &'a Environment,
-    template: Template,
-    clients: Clients,
-    identity: Identity,
-    there: There,
-    asked: Asked,
-    ui: &'a Ui,
+/// Prints what to do with the stack's outputs.
+fn result(session: &Session<'_>, stack: &Stack, there: &There) -> Result<()> {
+    let Session { environment, identity, ui, .. } = session;
+    let variables = bootstrap::variables(environment, stack);
+    let mut lines = vec!["deploy.toml:".to_owned()];
+    lines.extend(bootstrap::settings(environment, identity, stack));
+    if let Some(trust) = Trust::deployed(&stack.parameters) {
+        lines.extend([String::new(), "the pipeline:".to_owned()]);
+        lines.extend(bootstrap::commands(&trust, environment, stack, &variables));
+        if !trust.knows_numbers() {
+            ui.warn(
+                "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \
+                 add --github-id and --owner-id, or see with --check-token",
+            );
+        }
+    }
+    if let Some(role) = &there.logging_role {
+        ui.line(&format!("API Gateway logs with {role} already"));
+    }
+    ui.result(&lines.join("\n"));
+    ui.note(|report| {
+        report.outputs = Some(stack.outputs.clone());
+        report.variables = Some(variables);
+    });
+    Ok(())
 }
 
-impl Work<'_> {
-    /// Brings the stack there, or says what would be done; the stack as it then is.
-    async fn carry_out(&self, found: Option<Stack>, question: &str, dry_run: bool) -> Result<Option<Stack>> {
-        let Self { context, environment, own, template, clients, there, asked, ui, .. } = self;
-        let repository = &context.deployment.service.name;
-        let parameters =
-            |settled: Option<&Stack>| bootstrap::parameters(environment, repository, settled, there, asked);
-        let supplement = Supplement {
-            context,
-            clients,
-            environment: own,
-            template,
-            parameters: &parameters,
-            manners: Manners { follow: true, recreate: true, allow: &[], asker: None },
-            question: Some(question),
-            ui,
-        };
-        if dry_run {
-            let parts = bootstrap::parts(&parameters(rollout::existing(found.as_ref())));
-            return supplement.foretell(found.as_ref(), parts).await;
-        }
-        supplement.bring(found).await
+/// A failure of this stack: what helps where a release failed would be done to the wrong one.
+fn in_own_words(error: &anyhow::Error, own: &Environment, ui: &Ui) -> Failure {
+    let failure = Failure::of(error);
+    if ui.what_still_runs().is_some() {
+        let goes_on = format!("stack {} goes on without this tool; the same command follows it", own.stack);
+        ui.still_runs(Some(goes_on));
+        return failure;
     }
-
-    /// Says what to do with what there is now.
-    fn tell(&self, stack: &Stack) -> Result<()> {
-        let Self { environment, identity, ui, context, .. } = self;
-        let variables = bootstrap::variables(environment, stack);
-        let mut lines = vec!["deploy.toml:".to_owned()];
-        lines.extend(bootstrap::settings(environment, identity, stack));
-        if let Some(trust) = Trust::deployed(&stack.parameters) {
-            lines.extend([String::new(), "the pipeline:".to_owned()]);
-            lines.extend(bootstrap::told(&trust, environment, stack, &variables));
-            if !trust.knows_numbers() {
-                ui.warn(
-                    "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \
-                     add --github-id and --owner-id, or see with --check-token",
-                );
-            }
-        }
-        if let Some(role) = &self.there.logging_role {
-            ui.line(&format!("API Gateway logs with {role} already"));
-        }
-        ui.result(&lines.join("\n"));
-        context.report(|report| {
-            report.outputs = Some(stack.outputs.clone());
-            report.variables = Some(variables);
-        });
-        Ok(())
-    }
-
-    /// A failure of this stack: what helps where a release failed would be done to the wrong one.
-    fn in_own_words(&self, error: &anyhow::Error) -> Failure {
-        let (failure, own) = (Failure::of(error), self.own);
-        if self.ui.what_still_runs().is_some() {
-            let goes_on = format!("stack {} goes on without this tool; the same command follows it", own.stack);
-            self.ui.still_runs(Some(goes_on));
-            return failure;
-        }
-        match failure.kind {
-            FailureKind::Gone | FailureKind::InProgress | FailureKind::RolledBack | FailureKind::StackState | FailureKind::Stuck => failure.hint(format!(
-                "mend the cause, then repeat cargo xtask bootstrap {}; aws cloudformation describe-stack-events --region \
-                 {} --stack-name {} shows the whole of it",
-                own.name, own.region, own.stack
-            )),
-            _ => failure,
-        }
+    match failure.kind {
+        FailureKind::Gone
+        | FailureKind::InProgress
+        | FailureKind::RolledBack
+        | FailureKind::StackState
+        | FailureKind::Stuck => failure.hint(format!(
+            "fix the cause, then repeat cargo xtask bootstrap {}; aws cloudformation describe-stack-events --region \
+             {} --stack-name {} shows the whole of it",
+            own.name, own.region, own.stack
+        )),
+        _ => failure,
     }
 }

@@ -16,7 +16,7 @@ pub(super) async fn run(arguments: &Build, context: &Context, ui: &Ui) -> Result
     let artifact = build::compile(context, platform, &arguments.source, ui).await?;
     let owner = Owner::new(&context.root, &context.deployment.service.name);
     let (image, _) = build::image(artifact, &engine, &owner, ui).await?;
-    context.report(|report| {
+    ui.note(|report| {
         report.image = Some(image.reference.clone());
         report.platform = Some(image.platform.clone());
         report.size = Some(image.size);

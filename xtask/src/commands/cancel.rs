@@ -1,11 +1,10 @@
 //! `cancel`: turn back what is under way.
 
+use crate::engine::turn_back;
 use anyhow::Result;
 
-use super::release;
 use crate::context::Context;
-use crate::preflight;
-use crate::rollout;
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
 use model::outcome;
@@ -13,8 +12,9 @@ use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
-    release::note(context, environment);
-    let (clients, _) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
     let Some(stack) =
         stack.filter(|stack| ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"].contains(&stack.status.as_str()))
@@ -29,7 +29,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         .into());
     };
     if stack.status == "CREATE_IN_PROGRESS" {
-        rollout::check_deletable(environment, &stack)?;
+        turn_back::check_deletable(environment, &stack)?;
     }
     let question = if stack.status == "CREATE_IN_PROGRESS" {
         format!("Delete stack {}, which is being created?", stack.name)
@@ -48,8 +48,8 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     if !agreed? {
         return Err(outcome::declined("the operation goes on", format!("stack {}", stack.name)).into());
     }
-    let status = rollout::turn_back(&clients, environment, &stack, ui).await?;
-    context.report(|report| report.stack_status = Some(status.clone()));
+    let status = turn_back::turn_back(&session, environment, &stack).await?;
+    ui.note(|report| report.stack_status = Some(status.clone()));
     ui.result(&format!("stack {} is {status}", environment.stack));
     Ok(())
 }

@@ -26,6 +26,6 @@ pub(super) async fn run(arguments: &Comment, context: &Context, ui: &Ui) -> Resu
     let published = api.comment(number, &mark, &text).await?;
     ui.line(if published.updated { "the comment was brought up to date" } else { "a comment was added" });
     ui.result(&published.url);
-    context.report(|report| report.url = Some(published.url));
+    ui.note(|report| report.url = Some(published.url));
     Ok(())
 }

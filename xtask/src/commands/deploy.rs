@@ -6,19 +6,18 @@ mod supplement;
 
 use anyhow::Result;
 
-use super::release;
 use crate::attest;
 use crate::cli::Deploy;
 use crate::context::Context;
-use crate::delivery;
-use crate::delivery::Delivery;
+use crate::engine::consent;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::{Operation, ReleaseOptions};
 use crate::preflight;
-use crate::preflight::Check;
-use crate::rollout;
-use crate::rollout::{Origin, Wanted};
+use crate::preflight::{Check, Ready};
+use crate::session::Session;
 use crate::ui::Ui;
+use aws::Clients;
 use aws::ecr;
-use aws::{Clients, Identity};
 use image::oci::Descriptor;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
@@ -33,15 +32,15 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let image: ImageReference = image.parse().map_err(|error: model::reference::InvalidReference| {
         Failure::new(Exit::Usage, FailureKind::Image, error.to_string())
     })?;
-    release::note(context, environment);
-    if environment.protected && !arguments.dry_run {
-        ui.must_be_able_to_ask(&rollout::question(environment))?;
-    }
+    ui.about(environment);
     let Deploy { proof, conduct, dry_run, .. } = arguments;
+    let question = consent::question(environment);
+    consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
     let check =
         Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: true };
-    let also = async |clients: &Clients, _: &Identity, template: &Template| {
+    let also = async |session: &Session<'_>, template: &Template| {
+        let clients = &session.clients;
         let platform = preflight::platform(environment, template)?;
         let target = Target { image: &image, environment: &environment.name, platform };
         let pinned = pin(clients, target, registry, *dry_run).await?;
@@ -53,28 +52,29 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     };
     let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     if *dry_run {
-        let step = format!("bring stack {} to {image}", environment.stack);
+        let step = format!("deploy {image} to stack {}", environment.stack);
         ui.result(&step);
-        context.report(|report| report.plan = Some(vec![step]));
+        ui.note(|report| report.plan = Some(vec![step]));
         return Ok(());
     }
-    let origin = Origin::Settings(&context.deployment.service);
-    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
-    let doing = "deploy".to_owned();
-    let delivery = Delivery {
-        context,
-        ready: &ready,
-        wanted,
+    let Ready { session, template, observed, .. } = &ready;
+    let source = ParameterSource::Settings(&context.deployment.service);
+    let release = ReleaseOptions {
         proof,
-        conduct,
-        doing,
+        doing: "deploy".to_owned(),
         commit: None,
         back_to: None,
         keep_failed: arguments.keep_failed,
-        planned: false,
-        ui,
     };
-    delivery::deliver(&delivery).await
+    let mut operation = Operation {
+        session,
+        desired: Desired::new(environment, Some(image), template.clone(), source, observed.stack.as_ref()),
+        conduct,
+        question,
+        planned: false,
+        release: Some(release),
+    };
+    operation.run(observed).await.map(drop)
 }
 
 /// An image by digest.
@@ -84,7 +84,7 @@ pub(super) struct Pinned {
     config: Option<Descriptor>,
 }
 
-/// The image by digest. In the environment's own registry it is looked up, and refused where it cannot run; elsewhere a
+/// The image by digest. In the environment's own registry it is resolved, and refused if it cannot run; elsewhere a
 /// digest is taken as it is.
 pub(super) async fn pin(
     clients: &Clients,

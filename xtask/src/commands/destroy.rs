@@ -1,17 +1,19 @@
 //! `destroy`: remove a stack, or what `release --local` started.
 
+use crate::engine;
+use crate::engine::observe::observe;
+use crate::engine::turn_back;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::cli::Destroy;
 use crate::context::Context;
+use crate::engine::observe::Observed;
 use crate::local;
 use crate::local::Turn;
-use crate::rollout;
-use crate::rollout::Seen;
+use crate::retention;
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{preflight, retention};
 use aws::ecr;
 use aws::journal::inputs;
 use aws::journal::lock;
@@ -37,7 +39,7 @@ pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Resu
 
 async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
-    release::note(context, environment);
+    ui.about(environment);
     let repository = &context.deployment.service.name;
     let mut question = format!("Delete stack {} in {} with all it holds", environment.stack, environment.region);
     if arguments.images {
@@ -47,8 +49,9 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     if !arguments.dry_run {
         ui.must_be_able_to_ask(&question)?;
     }
-    let (clients, identity) = preflight::account(context, environment).await?;
-    let Seen { stack, remembered, .. } = rollout::look(&clients, environment).await?;
+    let session = Session::open(context, environment, ui).await?;
+    let Session { clients, identity, .. } = &session;
+    let Observed { stack, remembered, .. } = observe(&clients, environment).await?;
     let wait = arguments.wait || arguments.dry_run;
     if let Some(held) = remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
@@ -71,7 +74,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         ui.result(&format!("would remove {}", removed.join(" and ")));
     } else {
         if let Some(stack) = &stack {
-            rollout::check_deletable(environment, stack)?;
+            turn_back::check_deletable(environment, stack)?;
         }
         // Nobody is asked about what would then be refused.
         let at_work = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_at_work(stack));
@@ -83,7 +86,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         }
         let phase = ui.phase("lock");
         let run = model::job::run_url(&context.vars);
-        let holder = Holder::this_run(&rollout::token(), &identity.arn, "destroy", None, run.as_deref());
+        let holder = Holder::this_run(&engine::token(), &identity.arn, "destroy", None, run.as_deref());
         let lock =
             context.locks.take(&clients.ssm, environment, holder, arguments.wait, &|step| phase.report(step)).await?;
         // Others may have changed it until it was locked.
@@ -94,8 +97,8 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         lock.check(&|step| phase.report(step)).await?;
         phase.done(&environment.stack);
         if let Some(stack) = &stack {
-            rollout::tear_down(&clients, environment, stack, ui).await?;
-            context.report(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
+            turn_back::tear_down(&session, environment, stack).await?;
+            ui.note(|report| report.removed = Some(vec![format!("stack {}", stack.name)]));
         }
         if arguments.images {
             let deleted = ecr::delete_repository(&clients.ecr, repository).await;
@@ -112,7 +115,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         context.locks.give_back(&lock).await;
         ui.result(&format!("removed {}", removed.join(" and ")));
     }
-    context.report(|report| report.removed = Some(removed));
+    ui.note(|report| report.removed = Some(removed));
     Ok(())
 }
 
@@ -154,14 +157,14 @@ fn half_done(stack: &str, error: &anyhow::Error) -> Failure {
 }
 
 fn busy(stack: &Stack, environment: &str) -> Failure {
-    Failure::new(Exit::Failed, FailureKind::InProgress, "the stack is at work")
+    Failure::new(Exit::Failed, FailureKind::InProgress, "an operation of the stack is in progress")
         .resource(format!("stack {}", stack.name))
         .reason(format!("it is {}", stack.status))
         .hint(format!("wait for its end (cargo xtask status {environment}), then repeat the command"))
 }
 
 async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
-    context.report(|report| report.environment = Some("local".to_owned()));
+    ui.note(|report| report.environment = Some("local".to_owned()));
     let service = &context.deployment.service.name;
     let question = format!("Remove the local containers of {service}?");
     if !arguments.dry_run {
@@ -214,6 +217,6 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         phase.done("what this checkout had on the engine");
         ui.result(&format!("removed {}", removed.join(", ")));
     }
-    context.report(|report| report.removed = Some(removed));
+    ui.note(|report| report.removed = Some(removed));
     Ok(())
 }

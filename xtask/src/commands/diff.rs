@@ -1,20 +1,24 @@
 //! `diff`: what a release of this work tree would change, by reading only.
 
+use crate::engine::observe::deployed_body;
+use crate::engine::observe::observe;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use config::deployment::Environment;
 use futures_util::StreamExt;
 
-use super::{deploy, release};
+use super::deploy;
 use crate::build;
 use crate::cli::Diff;
 use crate::context::Context;
+use crate::engine::desired::{Desired, ParameterSource, effective};
+use crate::engine::observe::{Observed, base};
+use crate::engine::plan::TAG;
 use crate::preflight;
 use crate::publish;
 use crate::publish::Known;
-use crate::rollout;
-use crate::rollout::{Origin, Seen, TAG, Wanted};
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::Clients;
 use aws::stack;
@@ -22,7 +26,6 @@ use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
 use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::parameters as plan;
 use model::parameters::Value;
 use model::record::Change;
 use model::reference::ImageReference;
@@ -38,14 +41,15 @@ const AT_ONCE: usize = 4;
 
 pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    release::note(context, environment);
+    ui.about(environment);
     let template = read(context, environment)?;
-    let (clients, _) = preflight::account(context, environment).await?;
-    let look = rollout::look(&clients, environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
+    let look = observe(&clients, environment);
     let image = image(arguments, environment, &template, &clients, context, ui);
     let (seen, image, commit) = tokio::join!(look, image, build::noted_commit(context, ui));
     let (seen, image) = (seen?, image?);
-    let problems = preflight::parameter_problems(context, environment, &template, there(&seen));
+    let problems = preflight::parameter_problems(context, environment, &template, base(seen.stack.as_ref()));
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
@@ -56,7 +60,7 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
         written.with_context(|| format!("the difference cannot be written to {}", out.display()))?;
     }
     ui.result(&summary.text());
-    context.report(|report| {
+    ui.note(|report| {
         report.change = Some(summary.change);
         report.plan_file = arguments.out.as_ref().map(|out| out.display().to_string());
         if let Some(Image::Runs(image) | Image::Stored(image)) = &summary.image {
@@ -75,13 +79,6 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
 fn read(context: &Context, environment: &Environment) -> Result<Template, Failure> {
     let template = context.other_template(environment)?;
     if template.declares(CONTAINER_URI) { context.template(environment) } else { Ok(template) }
-}
-
-/// The stack that a release would start from, in whatever state; one that is dead would be made anew.
-fn there(seen: &Seen) -> Option<&Stack> {
-    let found = seen.stack.as_ref()?;
-    let gone = matches!(status::answer(Some(&found.status)), Answer::Create | Answer::Recreate);
-    (!gone).then_some(found)
 }
 
 /// An image that a release would send, and whether the registry has it.
@@ -134,16 +131,18 @@ struct Place<'a> {
     clients: &'a Clients,
     environment: &'a Environment,
     template: &'a Template,
-    seen: &'a Seen,
+    seen: &'a Observed,
 }
 
 impl Place<'_> {
     async fn summary(&self, image: Option<Sent>) -> Result<Summary> {
-        let Self { clients, environment, template, seen, .. } = *self;
-        let there = there(seen);
-        let sent = self.sent(image.as_ref(), there);
-        let after = rollout::effective(sent.clone(), there);
-        let body = rollout::deployed_body(clients, there, seen, template).await?;
+        let Self { context, clients, environment, template, seen } = *self;
+        let there = base(seen.stack.as_ref());
+        let (source, wanted) = (ParameterSource::Settings(&context.deployment.service), image.as_ref());
+        let wanted = wanted.map(|(image, _)| image.clone());
+        let desired = Desired::new(environment, wanted, template.clone(), source, there);
+        let after = effective(desired.parameters(), there);
+        let body = deployed_body(clients, there, seen, template).await?;
         let before = body.as_deref().zip(there).map(|(body, stack)| Side { body, parameters: &stack.parameters });
         let now = Side { body: &template.body, parameters: &after };
         let region = &environment.region;
@@ -152,7 +151,7 @@ impl Place<'_> {
                 .resource(format!("stack {}", environment.stack))
                 .reason(reason)
         })?;
-        let mut notes = self.notes(there, &sent, &comparison);
+        let mut notes = self.notes(there, desired.parameters(), &comparison);
         let (schemas, unknown) = schemas(clients, &comparison).await;
         let changes = comparison.changes(&schemas);
         notes.extend(unknown.filter(|_| changes.iter().any(|change| change.replacement.is_some())));
@@ -189,18 +188,6 @@ impl Place<'_> {
             warnings,
             notes,
         })
-    }
-
-    /// The parameters that a release would send.
-    fn sent(&self, image: Option<&Sent>, there: Option<&Stack>) -> BTreeMap<String, Value> {
-        let Self { context, environment, template, .. } = *self;
-        if let Some((image, _)) = image {
-            let origin = Origin::Settings(&context.deployment.service);
-            return Wanted { environment, image: image.clone(), template: template.clone(), origin }.parameters(there);
-        }
-        let mut values = plan::kept(template, &there.map(Stack::parameter_names).unwrap_or_default());
-        values.extend(plan::given(environment));
-        values
     }
 
     /// What else is worth knowing.

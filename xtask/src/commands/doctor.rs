@@ -13,12 +13,12 @@ use model::report::Check;
 
 pub(super) async fn run(arguments: &Doctor, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment)?;
-    context.report(|report| report.environment = Some(environment.name.clone()));
+    ui.note(|report| report.environment = Some(environment.name.clone()));
     let token = token::find(arguments.token.as_deref(), &context.vars).await?;
-    let findings = doctor::look(context, environment, &token).await;
+    let findings = doctor::look(context, environment, &token, ui).await;
     let checks: Vec<Check> = findings.iter().map(|(name, found)| found.told(name)).collect();
     show(&checks, ui);
-    context.report(|report| report.checks = Some(checks));
+    ui.note(|report| report.checks = Some(checks));
     let problem = |(_, found)| match found {
         Found::Lacking(failure) => Some(failure),
         Found::Fine(_) | Found::Note(..) => None,

@@ -3,9 +3,8 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::context::Context;
-use crate::preflight;
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::Clients;
 use aws::ecr::scan;
@@ -25,8 +24,9 @@ const SHOWN: usize = 10;
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
-    release::note(context, environment);
-    let (clients, _) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let client = &clients.cloudformation;
     let stack = settled(environment, stack::describe(client, &environment.stack).await?)?;
     let phase = ui.phase("drift");
@@ -51,7 +51,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let reasons = notes.join("; ");
     let ended = verdict(environment, &stack, &drifts, findings.as_deref().unwrap_or_default());
     let ended = ended.and_then(|()| compared.check(environment, &stack, reasons));
-    context.report(|report| {
+    ui.note(|report| {
         report.stack_status = Some(stack.status.clone());
         report.image = stack.container_uri().map(str::to_owned);
         report.drift = Some(drifts);

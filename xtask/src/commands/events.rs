@@ -1,13 +1,14 @@
 //! `events`: what a stack says of its operations; with `--follow` until the one that is under way comes to rest.
 
+use crate::engine::conclusion;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::cli::Events;
 use crate::context::Context;
+use crate::diagnose;
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{diagnose, preflight, rollout};
 use aws::Clients;
 use aws::stack;
 use aws::stack::Watch;
@@ -21,15 +22,16 @@ use model::status;
 
 pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    release::note(context, environment);
-    let (clients, _) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let client = &clients.cloudformation;
     let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| missing(environment))?;
     let (history, mark) = events::newest_events(client, &stack.id, arguments.limit).await?;
     if !arguments.follow {
         let lines: Vec<String> = history.iter().map(line).collect();
         ui.result(&lines.join("\n"));
-        context.report(|report| {
+        ui.note(|report| {
             report.stack_status = Some(stack.status.clone());
             report.events = Some(history);
         });
@@ -43,7 +45,7 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
     } else {
         stack.status.clone()
     };
-    context.report(|report| report.stack_status = Some(end));
+    ui.note(|report| report.stack_status = Some(end));
     Ok(())
 }
 
@@ -96,7 +98,7 @@ async fn conclude(
     stack_id: &str,
     followed: &mut Followed,
 ) -> Result<()> {
-    let Err(failure) = rollout::conclude(environment, followed) else { return Ok(()) };
+    let Err(failure) = conclusion::conclude(environment, followed) else { return Ok(()) };
     // What failed may have failed before anyone looked.
     if let Ok(whole) = events::last_operation(&clients.cloudformation, stack_id).await {
         followed.events = whole;

@@ -14,7 +14,7 @@ pub(super) fn run(arguments: &IamPolicy, context: &Context, ui: &Ui) -> Result<(
     let policy = policy::policy(&context.deployment.service, environment, arguments.level);
     ui.result(&serde_json::to_string_pretty(&policy).context("a policy is text and lists")?);
     let policy = serde_json::to_value(policy).context("a policy is text and lists")?;
-    context.report(|report| {
+    ui.note(|report| {
         report.environment = Some(environment.name.clone());
         report.policy = Some(policy);
     });

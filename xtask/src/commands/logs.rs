@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::cli::Logs;
+use crate::commands;
 use crate::context::Context;
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{commands, preflight};
 use aws::Clients;
 use aws::logs as log;
 use aws::logs::Follower;
@@ -39,8 +39,9 @@ pub(super) async fn run(arguments: &Logs, context: &Context, ui: &Ui) -> Result<
 
 async fn show(arguments: &Logs, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    release::note(context, environment);
-    let (clients, _) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
     let stack = stack.ok_or_else(|| commands::events::missing(environment))?;
     let group = group(&clients, environment, &stack).await?;
@@ -52,7 +53,7 @@ async fn show(arguments: &Logs, context: &Context, ui: &Ui) -> Result<()> {
         } else {
             ui.result(&lines.iter().map(text).collect::<Vec<_>>().join("\n"));
         }
-        context.report(|report| report.logs = Some(lines));
+        ui.note(|report| report.logs = Some(lines));
         return Ok(());
     }
     // What the limit has left out stays out.

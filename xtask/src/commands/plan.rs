@@ -4,34 +4,32 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use model::outcome::{Exit, Failure};
+
 use super::release;
 use crate::cli::Plan;
 use crate::context::Context;
-use crate::delivery::admission::Candidate;
-use crate::delivery::plan_file::{Parts, PlanFile};
-use crate::rollout;
-use crate::rollout::{Manners, Origin, Outlook, Wanted};
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::plan_file::PlanFile;
+use crate::engine::{Operation, ReleaseOptions};
+use crate::preflight::Ready;
 use crate::ui::Ui;
-use model::outcome::{Exit, Failure};
 
 pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment)?;
-    release::note(context, environment);
+    ui.about(environment);
     let Plan { proof, conduct, source, .. } = arguments;
-    // A plan changes nothing that runs, so nobody has to be waited for.
+    // A plan changes nothing that runs, so it need not wait for the lock.
     let order = release::Order { environment, proof, source, wait: true, dry_run: false };
     let release::Published { ready, image, commit } =
         release::published(&order, context, ui).await?.expect("no dry run");
-    let origin = Origin::Settings(&context.deployment.service);
-    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
-    // Whoever reviews the plan shall see what would keep it from being applied; to publish and to plan is no harm.
-    let candidate = Candidate {
-        environment,
-        image: &wanted.image,
-        registry: proof.registry.as_deref(),
-        allowed: &conduct.allow_finding,
-    };
-    if let Err(error) = context.interrupt.or(candidate.admit(context, &ready.clients, ui)).await {
+    let Ready { session, template, observed, .. } = &ready;
+    let source = ParameterSource::Settings(&context.deployment.service);
+    let desired = Desired::new(environment, Some(image), template.clone(), source, observed.stack.as_ref());
+    let release = ReleaseOptions { proof, doing: "plan".to_owned(), commit: None, back_to: None, keep_failed: true };
+    let mut operation = Operation { session, desired, conduct, question: None, planned: false, release: Some(release) };
+    // A reviewer shall see what would keep the plan from being applied; to publish and to plan is no harm.
+    if let Err(error) = operation.admit().await {
         let failure = Failure::of(&error);
         if failure.exit != Exit::Preflight {
             return Err(error);
@@ -40,49 +38,30 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
         ui.warn(&format!("it could not be applied: {failure}{reason}"));
     }
     let phase = ui.phase("plan");
-    let current = context.interrupt.or(rollout::is_current(&ready.clients, &wanted, &ready.seen)).await?;
-    let manners = Manners { follow: !conduct.no_follow, recreate: false, allow: &conduct.allow, asker: None };
-    let found = ready.seen.stack.clone();
-    let before = rollout::settle(context, &ready.clients, environment, found, manners, ui).await?;
-    let proposal = if current {
-        None
-    } else {
-        let wish = wanted.wish(before.clone(), &conduct.allow);
-        rollout::propose(context, &ready.clients, wish, &phase, ui).await?
-    };
-    let outlook = match &proposal {
-        Some(proposal) => Outlook::of(&ready.clients, &wanted, proposal, &ready.seen).await,
-        None => Outlook::default(),
-    };
-    outlook.show(&phase);
-    let parts = Parts {
-        wanted: &wanted,
-        account: &ready.identity.account,
-        commit,
-        before: before.as_ref().filter(|stack| stack.status != "REVIEW_IN_PROGRESS"),
-        proposal: proposal.as_ref(),
-        outlook: outlook.told(),
-    };
-    let plan = PlanFile::new(parts);
+    let current = operation.is_current(observed).await?;
+    let settled = operation.settle(observed, false, false).await?;
+    let proposed = if current { None } else { operation.plan(&settled, &phase).await? };
+    let before = settled.stack.as_ref().filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
+    let desired = &operation.desired;
+    let plan = PlanFile::new(desired, &session.identity.account, commit, before, proposed.as_ref());
     let out = &arguments.out;
     if let Err(error) = written(out, &plan.text()) {
-        if let Some(proposal) = &proposal {
-            proposal.abandon(&ready.clients.cloudformation).await;
+        if let Some(proposed) = &proposed {
+            proposed.proposal.abandon(&session.clients.cloudformation).await;
         }
         return Err(error).with_context(|| format!("the plan cannot be written to {}", out.display()));
     }
-    phase.done(&match (&proposal, plan.changes.len()) {
+    phase.done(&match (&proposed, plan.changes.len()) {
         (None, _) => "nothing would change".to_owned(),
         (Some(_), 1) => "1 change".to_owned(),
         (Some(_), changes) => format!("{changes} changes"),
     });
-    context.report(|report| {
+    ui.note(|report| {
         report.image = Some(plan.image.clone());
-        report.digest = wanted.image.digest.as_ref().map(ToString::to_string);
+        report.digest = desired.image.as_ref().and_then(|image| Some(image.digest.as_ref()?.to_string()));
         report.change = Some(plan.change);
         report.changes = Some(plan.changes.clone());
-        report.cost = outlook.cost;
-        report.eta = outlook.eta;
+        (report.cost, report.eta) = proposed.map(|plan| (plan.cost, plan.eta)).unwrap_or_default();
         report.plan_file = Some(out.display().to_string());
     });
     ui.result(&out.display().to_string());

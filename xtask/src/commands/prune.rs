@@ -2,6 +2,7 @@
 //!
 //! The registry's own lifecycle policy cannot know what is deployed, so it never takes a tagged image; this does.
 
+use crate::engine;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,11 +10,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::cli::Prune;
 use crate::context::Context;
+use crate::retention;
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{preflight, retention, rollout};
 use aws::ecr::{self, ListedImage};
 use aws::journal::inputs;
 use aws::journal::lock::{Holder, Lock};
@@ -26,8 +27,9 @@ const AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    release::note(context, environment);
-    let (clients, identity) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let Session { clients, identity, .. } = &session;
     let neighbours = retention::neighbours(context, environment, &identity)?;
     let keep = usize::from(arguments.keep);
     let name = &context.deployment.service.name;
@@ -62,7 +64,7 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
         context.locks.give_all_back().await;
         ui.result(&format!("removed {what}"));
     }
-    context.report(|report| report.removed = Some(removed));
+    ui.note(|report| report.removed = Some(removed));
     Ok(())
 }
 
@@ -78,7 +80,7 @@ async fn lock_all(
     let run = model::job::run_url(&context.vars);
     let mut locks = Vec::new();
     for other in neighbours {
-        let holder = Holder::this_run(&rollout::token(), &identity.arn, "prune", None, run.as_deref());
+        let holder = Holder::this_run(&engine::token(), &identity.arn, "prune", None, run.as_deref());
         locks.push(context.locks.take(&clients.ssm, other, holder, false, &|step| phase.report(step)).await?);
     }
     phase.done(&format!("{} environments", locks.len()));

@@ -1,12 +1,12 @@
 //! `recover`: bring a stack that is stuck half-way back to where it was.
 
+use crate::engine::turn_back;
 use anyhow::Result;
 
-use super::release;
 use crate::cli::Recover;
 use crate::context::Context;
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{preflight, rollout};
 use aws::stack;
 use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
@@ -15,8 +15,9 @@ use model::status::{Answer, Refusal};
 
 pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    release::note(context, environment);
-    let (clients, _) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let found = stack::describe(&clients.cloudformation, &environment.stack).await?;
     let answer = status::answer(found.as_ref().map(|stack| stack.status.as_str()));
     let (stack, halted) = match (found, answer) {
@@ -46,8 +47,8 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
     if !ui.confirm(&(question + "?")).await? {
         return Err(outcome::declined("the stack was left as it is", format!("stack {}", stack.name)).into());
     }
-    let status = rollout::recover(&clients, environment, &stack, halted, skip, ui).await?;
-    context.report(|report| report.stack_status = Some(status.clone()));
+    let status = turn_back::recover(&session, environment, &stack, halted, skip).await?;
+    ui.note(|report| report.stack_status = Some(status.clone()));
     ui.result(&format!("stack {} is {status}", environment.stack));
     Ok(())
 }

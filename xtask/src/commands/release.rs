@@ -8,18 +8,19 @@ use config::deployment::Environment;
 use crate::build;
 use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
-use crate::delivery;
-use crate::delivery::Delivery;
+use crate::engine::consent;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::verify;
+use crate::engine::verify::{Access, VerifyOptions};
+use crate::engine::{self, Operation};
 use crate::local::{Local, Turn};
 use crate::preflight;
 use crate::preflight::{Check, Ready};
-use crate::proof::{Door, Manner};
 use crate::publish;
 use crate::publish::Known;
-use crate::rollout::{Origin, Wanted};
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{attest, proof, smoke};
-use aws::{Clients, Identity};
+use crate::{attest, smoke};
 use image::docker::Owner;
 use image::{artifact, git};
 use model::outcome::{Exit, Failure, FailureKind};
@@ -30,44 +31,36 @@ use model::status;
 use model::template::Template;
 
 /// How long the local endpoint may take to be right; its health is already known.
-const LOCAL_PATIENCE: Duration = Duration::from_secs(15);
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Releases to an environment.
 pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    note(context, environment);
-    if environment.protected && !arguments.dry_run {
-        ui.must_be_able_to_ask(&crate::rollout::question(environment))?;
-    }
+    ui.about(environment);
     let Release { proof, conduct, source, dry_run, .. } = arguments;
+    let question = consent::question(environment);
+    consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let wait = conduct.wait || *dry_run;
     let order = Order { environment, proof, source, wait, dry_run: *dry_run };
     let Some(Published { ready, image, commit }) = published(&order, context, ui).await? else { return Ok(()) };
-    let origin = Origin::Settings(&context.deployment.service);
-    let wanted = Wanted { environment, image, template: ready.template.clone(), origin };
-    let doing = "release".to_owned();
-    delivery::deliver(&Delivery {
-        context,
-        ready: &ready,
-        wanted,
+    let Ready { session, template, observed, .. } = &ready;
+    let source = ParameterSource::Settings(&context.deployment.service);
+    let release = engine::ReleaseOptions {
         proof,
-        conduct,
-        doing,
+        doing: "release".to_owned(),
         commit,
         back_to: None,
         keep_failed: arguments.keep_failed,
+    };
+    let mut operation = Operation {
+        session,
+        desired: Desired::new(environment, Some(image), template.clone(), source, observed.stack.as_ref()),
+        conduct,
+        question,
         planned: false,
-        ui,
-    })
-    .await
-}
-
-/// Puts into the result what every command on an environment knows from the start.
-pub(super) fn note(context: &Context, environment: &Environment) {
-    context.report(|report| {
-        report.environment = Some(environment.name.clone());
-        report.stack = Some(environment.stack.clone());
-    });
+        release: Some(release),
+    };
+    operation.run(observed).await.map(drop)
 }
 
 /// An image that is wanted in the registry.
@@ -75,14 +68,14 @@ pub(super) struct Order<'a> {
     pub(super) environment: &'a Environment,
     pub(super) proof: &'a Proof,
     pub(super) source: &'a Source,
-    /// Whether somebody who holds the environment is waited for.
+    /// Whether to wait for the environment lock.
     pub(super) wait: bool,
     pub(super) dry_run: bool,
 }
 
 /// An image in the registry, and what was found on the way.
-pub(super) struct Published {
-    pub(super) ready: Ready,
+pub(super) struct Published<'a> {
+    pub(super) ready: Ready<'a>,
     pub(super) image: ImageReference,
     /// The commit of a clean work tree.
     pub(super) commit: Option<String>,
@@ -92,15 +85,19 @@ pub(super) struct Published {
 ///
 /// # Errors
 /// What is missing, code that does not compile, or what engine, registry and AWS say.
-pub(super) async fn published(order: &Order<'_>, context: &Context, ui: &Ui) -> Result<Option<Published>> {
+pub(super) async fn published<'a>(
+    order: &Order<'a>,
+    context: &'a Context,
+    ui: &'a Ui,
+) -> Result<Option<Published<'a>>> {
     context.interrupt.or(publish_in_turn(order, context, ui)).await
 }
 
-async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Result<Option<Published>> {
+async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui) -> Result<Option<Published<'a>>> {
     let Order { environment, proof, source, wait, dry_run } = *order;
     let name = &context.deployment.service.name;
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
-    let also = async |clients: &Clients, _: &Identity, template: &Template| {
+    let also = async |session: &Session<'a>, template: &Template| {
         let tag = async {
             match preflight::platform(environment, template) {
                 Ok(platform) => artifact::source_tag(context.workspace(), platform, &source.compiler()).await,
@@ -110,7 +107,7 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
         let (tag, commit) = tokio::join!(tag, build::noted_commit(context, ui));
         // Where the registry's host is said, the repository need not be asked for it.
         let known = Known::at(registry, name);
-        let found = publish::look(clients, name, tag.as_deref(), known).await?;
+        let found = publish::look(&session.clients, name, tag.as_deref(), known).await?;
         Ok((tag, commit, found))
     };
     let check = Check { context, environment, proof, wait, engine: true, own_template: true };
@@ -127,7 +124,7 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
         ui.phase("compile").skipped("these sources were compiled before");
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
         ui.phase("push").skipped(stored.digest.as_str());
-        context.report(|report| report.pushed_bytes = Some(0));
+        ui.note(|report| report.pushed_bytes = Some(0));
         if dry_run {
             foresee(context, &ready, order, &format!("use the image {name}:{tag} in the registry"), true, ui);
             return Ok(None);
@@ -141,7 +138,7 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
     let artifact = build::compile(context, ready.platform, source, ui).await?;
     // At a host that was only said, there may be no such repository yet.
     let known = if registry.is_some() { Known::Not } else { Known::Repository(found.repository) };
-    let found = publish::look(&ready.clients, name, Some(&artifact.tag), known).await?;
+    let found = publish::look(&ready.session.clients, name, Some(&artifact.tag), known).await?;
     if dry_run {
         let verb = if found.stored.is_some() { "use the image in the registry" } else { "build and push the image" };
         let image = format!("{verb} {name}:{} ({})", artifact.tag, ready.platform.oci());
@@ -159,33 +156,33 @@ async fn publish_in_turn(order: &Order<'_>, context: &Context, ui: &Ui) -> Resul
     let source =
         publish::Source { environment, artifact, source_tag: source_tag.as_deref(), commit: commit.as_deref() };
     let published = publish::publish(context, &ready, source, found, registry, ui).await?;
-    context.report(|report| report.pushed_bytes = Some(published.pushed.bytes));
+    ui.note(|report| report.pushed_bytes = Some(published.pushed.bytes));
     Ok(Some(Published { ready, image: published.image, commit }))
 }
 
 /// Whether an image of the registry can be used as it is. One that lacks what the environment demands is compiled once
-/// more, since whoever has compiled it may attach that.
+/// more, since only the run that compiled it can attach that.
 async fn has_what_is_demanded(
     order: &Order<'_>,
     context: &Context,
-    ready: &Ready,
+    ready: &Ready<'_>,
     image: &ImageReference,
 ) -> Result<bool> {
     let Some(digest) = image.digest.as_ref().filter(|_| order.environment.attested) else { return Ok(true) };
     let named = order.proof.registry.as_deref();
-    let registry = attest::of_environment(context, order.environment, &ready.clients, image, named).await?;
+    let registry = attest::of_environment(context, order.environment, &ready.session.clients, image, named).await?;
     attest::is_attested(&registry, digest).await
 }
 
 /// Says what a release would do; nothing but reading has been asked of AWS.
-fn foresee(context: &Context, ready: &Ready, order: &Order<'_>, image: &str, has_repository: bool, ui: &Ui) {
+fn foresee(context: &Context, ready: &Ready<'_>, order: &Order<'_>, image: &str, has_repository: bool, ui: &Ui) {
     let Order { environment, proof, .. } = order;
     let mut steps = Vec::new();
     if !has_repository {
         steps.push(format!("create repository {}", context.deployment.service.name));
     }
     steps.push(image.to_owned());
-    let state = ready.seen.stack.as_ref().map(|stack| stack.status.as_str());
+    let state = ready.observed.stack.as_ref().map(|stack| stack.status.as_str());
     let (answer, stack, template) = (status::answer(state), &environment.stack, &ready.template.path);
     let state = state.unwrap_or_default();
     steps.push(match answer {
@@ -201,12 +198,12 @@ fn foresee(context: &Context, ready: &Ready, order: &Order<'_>, image: &str, has
         steps.push("prove the endpoint".to_owned());
     }
     ui.result(&steps.join("\n"));
-    context.report(|report| report.plan = Some(steps));
+    ui.note(|report| report.plan = Some(steps));
 }
 
 /// Releases to this machine's engine.
 pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
-    context.report(|report| report.environment = Some("local".to_owned()));
+    ui.note(|report| report.environment = Some("local".to_owned()));
     let interrupt = &context.interrupt;
     let platform = Platform::host().ok_or_else(|| {
         Failure::new(Exit::Preflight, FailureKind::Platform, "the service is not built for this machine's processor")
@@ -225,14 +222,14 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         let reference = artifact.reference(&service.name);
         let steps = vec![format!("build {reference} unless it is there"), "run it in place of the old one".to_owned()];
         ui.result(&steps.join("\n"));
-        context.report(|report| report.plan = Some(steps));
+        ui.note(|report| report.plan = Some(steps));
         return Ok(());
     }
     let owner = Owner::new(&context.root, &service.name);
     let (image, built) = interrupt.or(build::image(artifact, &engine, &owner, ui)).await?;
     // Held until the end: another release would take the proof's container away.
     let _turn = Turn::take(&context.root, interrupt, ui).await?;
-    context.report(|report| {
+    ui.note(|report| {
         report.image = Some(image.reference.clone());
         report.digest = Some(image.id.clone());
         report.pushed_bytes = Some(0);
@@ -242,7 +239,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     let place = Local { docker: &engine.docker, owner: &owner, service, http: &http, interrupt };
     let running = place.run(&image, &phase).await?;
     let url = format!("http://127.0.0.1:{}", running.port);
-    context.report(|report| report.change = Some(running.change));
+    ui.note(|report| report.change = Some(running.change));
     match running.change {
         Change::None => phase.skipped("this image runs already; nothing was started"),
         Change::Create => phase.done("healthy"),
@@ -251,13 +248,14 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     if !arguments.proof.no_smoke {
         let digest = image.id.parse().ok();
         let base = url.parse()?;
-        let manner = Manner { patience: LOCAL_PATIENCE, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
-        interrupt.or(proof::prove(context, base, Door::None, digest, manner, ui)).await?;
+        let options =
+            VerifyOptions { timeout: LOCAL_TIMEOUT, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
+        interrupt.or(verify::prove(context, base, Access::Local, digest, options, ui)).await?;
     }
     if running.change == Change::None && !built {
         ui.line("nothing to do: this release was already running");
     }
-    context.report(|report| report.url = Some(url.clone()));
+    ui.note(|report| report.url = Some(url.clone()));
     ui.result(&url);
     Ok(())
 }

@@ -3,47 +3,41 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::release;
 use crate::cli::Rollback;
 use crate::context::Context;
-use crate::delivery;
-use crate::delivery::Delivery;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::{Operation, ReleaseOptions, back, consent};
 use crate::preflight;
 use crate::preflight::Check;
-use crate::rollout;
-use crate::rollout::{Origin, Wanted};
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::journal;
-use aws::{Clients, Identity};
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::record::{Outcome, Record};
 use model::stack::Stack;
-use model::template::Template;
 
 pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
-    release::note(context, environment);
-    if environment.protected && !arguments.dry_run {
-        ui.must_be_able_to_ask(&rollout::question(environment))?;
-    }
+    ui.about(environment);
     let Rollback { proof, conduct, dry_run, .. } = arguments;
+    let question = consent::question(environment);
+    consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let check =
         Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: false };
-    let also = async |clients: &Clients, _: &Identity, _: &Template| {
-        journal::list_releases(&clients.ssm, &environment.stack).await
-    };
+    let also =
+        async |session: &Session<'_>, _: &_| journal::list_releases(&session.clients.ssm, &environment.stack).await;
     let (ready, records) = context.interrupt.or(preflight::check(check, also, ui)).await?;
-    let target = choose(&records, arguments.release, ready.seen.stack.as_ref(), environment)?.clone();
+    let target = choose(&records, arguments.release, ready.observed.stack.as_ref(), environment)?.clone();
     let (image, template, inputs) =
-        context.interrupt.or(delivery::back::fetch(&ready.clients, &target, environment)).await?;
+        context.interrupt.or(back::fetch(&ready.session.clients, &target, environment)).await?;
     if !proof.no_smoke
         && let Some(problem) = preflight::smoke_url_problem(environment, &template, proof.smoke_url.as_deref())
     {
         return Err(problem.into());
     }
-    let stack = ready.seen.stack.as_ref();
+    let stack = ready.observed.stack.as_ref();
     let value = |name: &str| match inputs.values().remove(name)? {
         Value::Is(value) => Some(value),
         Value::Previous => stack?.parameters.get(name).cloned(),
@@ -59,24 +53,26 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     ui.line(&step);
     if *dry_run {
         ui.result(&step);
-        context.report(|report| report.plan = Some(vec![step]));
+        ui.note(|report| report.plan = Some(vec![step]));
         return Ok(());
     }
-    let wanted = Wanted { environment, image, template, origin: Origin::Recorded(inputs.values()) };
-    let delivery = Delivery {
-        context,
-        ready: &ready,
-        wanted,
+    let release = ReleaseOptions {
         proof,
-        conduct,
         doing: format!("rollback to release {}", target.number),
         commit: target.commit.clone(),
         back_to: Some(target.origin()),
         keep_failed: true,
-        planned: false,
-        ui,
     };
-    delivery::deliver(&delivery).await
+    let source = ParameterSource::Recorded(inputs.values());
+    let mut operation = Operation {
+        session: &ready.session,
+        desired: Desired::new(environment, Some(image), template, source, stack),
+        conduct,
+        question,
+        planned: false,
+        release: Some(release),
+    };
+    operation.run(&ready.observed).await.map(drop)
 }
 
 /// The release to go back to.

@@ -1,10 +1,11 @@
 //! `status`: what an environment's stack is, which image it was told to run, and what one can go back to.
 
+use crate::engine::observe::observe;
 use anyhow::Result;
 
 use crate::context::Context;
+use crate::session::Session;
 use crate::ui::Ui;
-use crate::{preflight, rollout};
 use aws::journal;
 use aws::journal::inputs;
 use model::history;
@@ -17,16 +18,17 @@ const SHOWN: usize = 10;
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
-    super::release::note(context, environment);
-    let (clients, identity) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let Session { clients, identity, .. } = &session;
     let (seen, records, (inputs, _)) = tokio::try_join!(
-        rollout::look(&clients, environment),
+        observe(&clients, environment),
         journal::list_releases(&clients.ssm, &environment.stack),
         inputs::stored_hashes(&clients.ssm, &environment.stack)
     )?;
     let mut lines = vec![
         ("environment", environment.name.clone()),
-        ("account", identity.account),
+        ("account", identity.account.clone()),
         ("region", environment.region.clone()),
         ("stack", environment.stack.clone()),
     ];
@@ -38,13 +40,13 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             lines.extend(stack.updated.clone().map(|updated| ("updated", updated)));
             lines.extend(stack.container_uri().map(|uri| ("image", uri.to_owned())));
             lines.extend(stack.outputs.iter().map(|(name, value)| (name.as_str(), value.clone())));
-            note(context, stack);
+            note(ui, stack);
         }
     }
     if let Some(held) = &seen.remembered.lock {
         let dead = if held.is_alive() { "" } else { " (dead)" };
         lines.push(("locked by", format!("{}{dead}", held.holder)));
-        context.report(|report| report.locked_by = Some(held.holder.to_string()));
+        ui.note(|report| report.locked_by = Some(held.holder.to_string()));
     }
     print(&lines, ui);
     let runs = history::Runs::from(seen.stack.as_ref());
@@ -62,12 +64,12 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         can_go_back: back.contains(&record.number),
         record,
     });
-    context.report(|report| report.releases = Some(releases.collect()));
+    ui.note(|report| report.releases = Some(releases.collect()));
     Ok(())
 }
 
-fn note(context: &Context, stack: &Stack) {
-    context.report(|report| {
+fn note(ui: &Ui, stack: &Stack) {
+    ui.note(|report| {
         report.image = stack.container_uri().map(str::to_owned);
         report.digest = stack.container_uri().and_then(|uri| Some(uri.split_once('@')?.1.to_owned()));
         report.stack_status = Some(stack.status.clone());

@@ -2,9 +2,8 @@
 
 use anyhow::Result;
 
-use super::release;
 use crate::context::Context;
-use crate::preflight;
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::journal::lock;
 use model::outcome;
@@ -12,8 +11,9 @@ use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
-    release::note(context, environment);
-    let (clients, _) = preflight::account(context, environment).await?;
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let Some(held) = lock::current(&clients.ssm, &environment.stack).await? else {
         ui.result("nobody holds it");
         return Ok(());
@@ -32,7 +32,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             .hint(format!("cargo xtask unlock {name} shows it, and asks again"))
             .into());
     }
-    context.report(|report| report.removed = Some(vec![format!("lock of {}", held.holder)]));
+    ui.note(|report| report.removed = Some(vec![format!("lock of {}", held.holder)]));
     ui.result(&format!("taken away from {}", held.holder));
     Ok(())
 }

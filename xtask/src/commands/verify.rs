@@ -1,5 +1,6 @@
 //! `verify`: what an image brings along, held against what is expected, without changing anything.
 
+use crate::engine::observe::observe;
 use anyhow::Result;
 use config::deployment::Environment;
 
@@ -8,8 +9,7 @@ use crate::attest;
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::doctor::Found;
-use crate::preflight;
-use crate::rollout;
+use crate::session::Session;
 use crate::ui::Ui;
 use image::docker::login;
 use image::oci::Registry;
@@ -21,8 +21,8 @@ use model::stack::Stack;
 pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Result<()> {
     let target = &arguments.target;
     let (image, registry) = match context.deployment.environments.get(target) {
-        Some(environment) => running(context, environment).await?,
-        None if target.contains('/') => named(context, target).await?,
+        Some(environment) => running(context, environment, ui).await?,
+        None if target.contains('/') => named(context, target, ui).await?,
         None => return context.environment(target).map(drop).map_err(Into::into),
     };
     let digest = pin(&registry, &image).await?;
@@ -32,7 +32,7 @@ pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Resul
     let mut checks = vec![Found::Fine(image.to_string()).told("image")];
     checks.extend(checked.iter().map(|(name, finding)| Found::from(finding.clone()).told(name)));
     doctor::show(&checks, ui);
-    context.report(|report| {
+    ui.note(|report| {
         report.image = Some(image.to_string());
         report.digest = Some(digest.to_string());
         report.checks = Some(checks);
@@ -43,13 +43,11 @@ pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Resul
 }
 
 /// What the environment's stack runs.
-async fn running(context: &Context, environment: &Environment) -> Result<(ImageReference, Registry)> {
-    context.report(|report| {
-        report.environment = Some(environment.name.clone());
-        report.stack = Some(environment.stack.clone());
-    });
-    let (clients, _) = preflight::account(context, environment).await?;
-    let seen = rollout::look(&clients, environment).await?;
+async fn running(context: &Context, environment: &Environment, ui: &Ui) -> Result<(ImageReference, Registry)> {
+    ui.about(environment);
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
+    let seen = observe(&clients, environment).await?;
     let image = seen.stack.as_ref().and_then(Stack::container_uri).ok_or_else(|| {
         Failure::new(Exit::Failed, FailureKind::Stack, "the environment runs no image")
             .resource(format!("stack {}", environment.stack))
@@ -62,14 +60,15 @@ async fn running(context: &Context, environment: &Environment) -> Result<(ImageR
 
 /// An image by its name. ECR's password comes from the environment whose registry it is in, any other's from where the
 /// engine's command line keeps it.
-async fn named(context: &Context, name: &str) -> Result<(ImageReference, Registry)> {
+async fn named(context: &Context, name: &str, ui: &Ui) -> Result<(ImageReference, Registry)> {
     let image: ImageReference = name
         .parse()
         .map_err(|error: InvalidReference| Failure::new(Exit::Usage, FailureKind::Image, error.to_string()))?;
     let environment = context.deployment.environments.values().find(|environment| is_at(environment, &image.host));
     let registry = match environment {
         Some(environment) => {
-            let (clients, _) = preflight::account(context, environment).await?;
+            let session = Session::open(context, environment, ui).await?;
+            let clients = &session.clients;
             attest::of_environment(context, environment, &clients, &image, None).await?
         }
         None => attest::registry(context, None, &image, login::credentials(&context.vars, &image.host).await?)?,

@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &NextVersion, context: &Context, ui: &Ui) -> Result
         ui.line(&format!("{current} is followed by {next}: {why}; --write writes it down"));
     }
     ui.result(&next.to_string());
-    context.report(|report| report.version = Some(next.to_string()));
+    ui.note(|report| report.version = Some(next.to_string()));
     Ok(())
 }
 

@@ -1,30 +1,31 @@
 //! Who calls: what kind of credentials, for how long, and whether deploy.toml names the account.
 
-use super::{Finding, Found, Place};
+use super::{Finding, Found};
+use crate::engine::observe::Observed;
 use crate::preflight;
-use crate::rollout::Seen;
+use crate::session::Session;
 
-pub(super) fn look(place: Place<'_>, seen: Option<&Seen>) -> Vec<Finding> {
-    let mut findings = vec![("credentials", credentials(place, seen))];
-    if place.environment.account.is_none() && !place.is_emulator() {
-        let (name, account) = (&place.environment.name, &place.identity.account);
+pub(super) fn look(session: &Session<'_>, seen: Option<&Observed>) -> Vec<Finding> {
+    let mut findings = vec![("credentials", credentials(session, seen))];
+    if session.environment.account.is_none() && !session.is_emulator() {
+        let (name, account) = (&session.environment.name, &session.identity.account);
         let advice = format!("account = \"{account}\" in [environments.{name}] of deploy.toml");
         findings.push(("guard", Found::Note("a release would go to any account".to_owned(), Some(advice))));
     }
     findings
 }
 
-fn credentials(place: Place<'_>, seen: Option<&Seen>) -> Found {
-    let identity = place.identity;
-    if let Some(failure) = seen.and_then(|seen| preflight::short_lived(identity, seen)) {
+fn credentials(session: &Session<'_>, seen: Option<&Observed>) -> Found {
+    let identity = &session.identity;
+    if let Some(failure) = seen.and_then(|seen| preflight::short_lived(session, seen)) {
         return Found::Lacking(failure);
     }
     let (kind, whole) = (kind(&identity.arn), identity.arn.ends_with(":root"));
-    if whole && !place.is_emulator() {
+    if whole && !session.is_emulator() {
         let hint = "sign in as somebody with a role of their own: https://docs.aws.amazon.com/singlesignon/";
         return Found::Note("of the account's root user, whom nothing limits".to_owned(), Some(hint.to_owned()));
     }
-    match preflight::time_left(identity).filter(|left| *left < preflight::SHORT_CREDENTIALS) {
+    match session.time_left().filter(|left| *left < preflight::SHORT_CREDENTIALS) {
         Some(left) => {
             let hint = "get new ones, for example: aws sso login".to_owned();
             Found::Note(format!("{kind}; they end in {} s, unless they are renewed", left.as_secs()), Some(hint))

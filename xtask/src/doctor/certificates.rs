@@ -4,8 +4,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::Found;
 use super::wanted::Wanted;
-use super::{Found, Place};
+use crate::session::Session;
 use aws::signed::{ACM, Call};
 use model::outcome::Failure;
 
@@ -27,9 +28,9 @@ struct Use {
 ///
 /// # Errors
 /// None; what AWS refuses is told of the certificate.
-pub(super) async fn look(place: Place<'_>, wanted: &Wanted) -> Result<Vec<Found>, Failure> {
-    let uses = uses(wanted, &place.environment.region);
-    Ok(join_all(uses.iter().map(|used| judged(place, used))).await)
+pub(super) async fn look(session: &Session<'_>, wanted: &Wanted) -> Result<Vec<Found>, Failure> {
+    let uses = uses(wanted, &session.environment.region);
+    Ok(join_all(uses.iter().map(|used| judged(session, used))).await)
 }
 
 /// Every certificate of ACM that the template names.
@@ -64,7 +65,7 @@ fn uses(wanted: &Wanted, region: &str) -> Vec<Use> {
     uses
 }
 
-async fn judged(place: Place<'_>, used: &Use) -> Found {
+async fn judged(session: &Session<'_>, used: &Use) -> Found {
     let Use { arn, names, region, whom } = used;
     let name = names.first().map_or("NAME", String::as_str);
     let request = format!("aws acm request-certificate --region {region} --validation-method DNS --domain-name {name}");
@@ -78,12 +79,12 @@ async fn judged(place: Place<'_>, used: &Use) -> Found {
     if of_region != region {
         return Found::lacking(format!("{arn} is in {of_region}"), format!("{whom} takes one of {region}"), request);
     }
-    if account != place.identity.account && !place.is_emulator() {
-        let reason = format!("{whom} takes one of its own, {}", place.identity.account);
+    if account != session.identity.account && !session.is_emulator() {
+        let reason = format!("{whom} takes one of its own, {}", session.identity.account);
         return Found::lacking(format!("{arn} is of account {account}"), reason, request);
     }
     let call = Call { service: &ACM, action: "acm:DescribeCertificate", resource: arn };
-    let signed = place.clients.signed.in_region(region);
+    let signed = session.clients.signed.in_region(region);
     match signed.json(call, &json!({"CertificateArn": arn})).await {
         Ok(answer) => state(used, &answer["Certificate"], OffsetDateTime::now_utc().unix_timestamp() as f64, request),
         Err(failure) if aws::is_missing(&failure) => {

@@ -2,26 +2,27 @@
 
 use serde_json::Value;
 
+use super::Found;
 use super::wanted::Wanted;
-use super::{Found, Place};
 use crate::bootstrap;
+use crate::session::Session;
 use model::outcome::Failure;
 
 /// Looks for it where the template has a stage that logs.
 ///
 /// # Errors
 /// What AWS says.
-pub(super) async fn look(place: Place<'_>, wanted: &Wanted) -> Result<Option<Found>, Failure> {
-    if place.is_emulator() || !wanted.all("AWS::ApiGateway::Stage").any(logs) {
+pub(super) async fn look(session: &Session<'_>, wanted: &Wanted) -> Result<Option<Found>, Failure> {
+    if session.is_emulator() || !wanted.all("AWS::ApiGateway::Stage").any(logs) {
         return Ok(None);
     }
-    let role = bootstrap::logging_role(place.clients).await.map_err(|error| Failure::of(&error))?;
+    let role = bootstrap::logging_role(&session.clients).await.map_err(|error| Failure::of(&error))?;
     Ok(Some(match role {
         Some(role) => Found::Fine(format!("API Gateway logs with {role}")),
         None => Found::lacking(
             "API Gateway has no role to log with",
-            format!("the template's stage logs, and {} has none set for the account", place.environment.region),
-            format!("cargo xtask bootstrap {} --api-gateway-logs", place.environment.name),
+            format!("the template's stage logs, and {} has none set for the account", session.environment.region),
+            format!("cargo xtask bootstrap {} --api-gateway-logs", session.environment.name),
         ),
     }))
 }

@@ -1,7 +1,8 @@
 //! AWS's own roles, which a service's first use in an account makes. (They are called service-linked.)
 
+use super::Found;
 use super::wanted::Wanted;
-use super::{Found, Place};
+use crate::session::Session;
 use aws::signed::{Call, IAM};
 use model::outcome::Failure;
 
@@ -53,13 +54,13 @@ const LINKED: [Linked; 5] = [
 ///
 /// # Errors
 /// What AWS says, other than that there is no such role.
-pub(super) async fn look(place: Place<'_>, wanted: &Wanted) -> Result<Vec<Found>, Failure> {
-    if place.is_emulator() {
+pub(super) async fn look(session: &Session<'_>, wanted: &Wanted) -> Result<Vec<Found>, Failure> {
+    if session.is_emulator() {
         return Ok(Vec::new());
     }
     let is_wanted = |linked: &&Linked| linked.types.iter().any(|kind| wanted.new_ones(kind).next().is_some());
     let needed: Vec<&Linked> = LINKED.iter().filter(is_wanted).collect();
-    let looks = needed.iter().map(|linked| is_there(place, linked.role));
+    let looks = needed.iter().map(|linked| is_there(session, linked.role));
     let there = futures_util::future::try_join_all(looks).await?;
     let missing: Vec<Found> =
         needed.iter().zip(&there).filter(|(_, there)| !**there).map(|(l, _)| l.missing()).collect();
@@ -82,9 +83,9 @@ impl Linked {
     }
 }
 
-async fn is_there(place: Place<'_>, role: &str) -> Result<bool, Failure> {
+async fn is_there(session: &Session<'_>, role: &str) -> Result<bool, Failure> {
     let call = Call { service: &IAM, action: "iam:GetRole", resource: role };
-    match place.clients.signed.query(call, &[("RoleName", role)]).await {
+    match session.clients.signed.query(call, &[("RoleName", role)]).await {
         Ok(_) => Ok(true),
         Err(failure) if aws::is_missing(&failure) => Ok(false),
         Err(failure) => Err(failure),

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Found, Place};
+use super::Found;
+use crate::session::Session;
 use aws::signed::{Call, IAM, tag};
 use model::outcome::{Failure, FailureKind};
 use model::policy;
@@ -18,18 +19,18 @@ const AT_ONCE: usize = 4;
 ///
 /// # Errors
 /// What AWS says; mostly that the caller may not ask.
-pub(super) async fn look(place: Place<'_>) -> Result<Option<Found>, Failure> {
-    let caller = &place.identity.arn;
+pub(super) async fn look(session: &Session<'_>) -> Result<Option<Found>, Failure> {
+    let caller = &session.identity.arn;
     if caller.ends_with(":root") {
         return Ok(Some(Found::Fine("all of them, as the root user".to_owned())));
     }
-    let Some(principal) = principal(place).await? else {
+    let Some(principal) = principal(session).await? else {
         return Ok(Some(Found::Note(format!("could not be looked at: nothing says what {caller} may do"), None)));
     };
-    let policy = policy::policy(&place.context.deployment.service, place.environment, Level::Release);
-    let questions = policy.questions(place.environment, &place.identity.account);
+    let policy = policy::policy(&session.context.deployment.service, session.environment, Level::Release);
+    let questions = policy.questions(session.environment, &session.identity.account);
     let asked = questions.iter().map(|question| question.actions.len()).sum::<usize>();
-    let denied = stream::iter(questions.iter().map(|question| denied(place, &principal, question)));
+    let denied = stream::iter(questions.iter().map(|question| denied(session, &principal, question)));
     let denied: Vec<Denied> = denied.buffered(AT_ONCE).try_collect().await?;
     let actions: BTreeSet<&str> = denied.iter().flat_map(|denied| denied.actions.iter().copied()).collect();
     if actions.is_empty() {
@@ -44,17 +45,17 @@ pub(super) async fn look(place: Place<'_>) -> Result<Option<Found>, Failure> {
             reason.push_str(&format!("; {by}"));
         }
     }
-    let hint = format!("cargo xtask iam-policy {} prints what {principal} needs", place.environment.name);
+    let hint = format!("cargo xtask iam-policy {} prints what {principal} needs", session.environment.name);
     Ok(Some(Found::lacking("the caller may not do all that a release does", reason, hint)))
 }
 
 /// The user or role that the caller is; a session names its role without the path.
-async fn principal(place: Place<'_>) -> Result<Option<String>, Failure> {
-    let arn = &place.identity.arn;
-    let session = arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split('/').next());
-    let Some(role) = session else { return Ok(arn.contains(":user/").then(|| arn.clone())) };
+async fn principal(session: &Session<'_>) -> Result<Option<String>, Failure> {
+    let arn = &session.identity.arn;
+    let assumed = arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split('/').next());
+    let Some(role) = assumed else { return Ok(arn.contains(":user/").then(|| arn.clone())) };
     let call = Call { service: &IAM, action: "iam:GetRole", resource: role };
-    let answer = place.clients.signed.query(call, &[("RoleName", role)]).await?;
+    let answer = session.clients.signed.query(call, &[("RoleName", role)]).await?;
     Ok(tag(&answer, "Arn").map(str::to_owned))
 }
 
@@ -65,7 +66,7 @@ struct Denied<'a> {
     by_boundary: bool,
 }
 
-async fn denied<'a>(place: Place<'_>, principal: &str, question: &'a Question) -> Result<Denied<'a>, Failure> {
+async fn denied<'a>(session: &Session<'_>, principal: &str, question: &'a Question) -> Result<Denied<'a>, Failure> {
     let mut allowed = BTreeSet::new();
     let (mut by_organization, mut by_boundary) = (false, false);
     // Some actions of a statement know only one of its resources; being allowed on one of them will do.
@@ -73,7 +74,7 @@ async fn denied<'a>(place: Place<'_>, principal: &str, question: &'a Question) -
         let fields = fields(principal, question, resource);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let call = Call { service: &IAM, action: "iam:SimulatePrincipalPolicy", resource: principal };
-        let answer = place.clients.signed.query(call, &fields).await?;
+        let answer = session.clients.signed.query(call, &fields).await?;
         let decisions = decisions(&answer);
         if question.actions.iter().any(|action| !decisions.iter().any(|(asked, _)| asked == action)) {
             let reason = "the answer does not say so of every action";
@@ -120,18 +121,18 @@ fn decisions(answer: &str) -> Vec<(&str, &str)> {
 ///
 /// # Errors
 /// What AWS says, other than that there is no such role.
-pub(super) async fn execution_role(place: Place<'_>) -> Result<Option<Found>, Failure> {
-    let Some(arn) = &place.environment.execution_role else { return Ok(None) };
+pub(super) async fn execution_role(session: &Session<'_>) -> Result<Option<Found>, Failure> {
+    let Some(arn) = &session.environment.execution_role else { return Ok(None) };
     let hint =
-        format!("cargo xtask bootstrap {} makes one, and prints its line of deploy.toml", place.environment.name);
+        format!("cargo xtask bootstrap {} makes one, and prints its line of deploy.toml", session.environment.name);
     let account = arn.split(':').nth(4).unwrap_or_default();
-    if account != place.identity.account && !place.is_emulator() {
-        let reason = format!("it is in {account}, the environment in {}", place.identity.account);
+    if account != session.identity.account && !session.is_emulator() {
+        let reason = format!("it is in {account}, the environment in {}", session.identity.account);
         return Ok(Some(Found::lacking(format!("{arn} is another account's"), reason, hint)));
     }
     let name = arn.rsplit('/').next().unwrap_or_default();
     let call = Call { service: &IAM, action: "iam:GetRole", resource: arn };
-    let answer = match place.clients.signed.query(call, &[("RoleName", name)]).await {
+    let answer = match session.clients.signed.query(call, &[("RoleName", name)]).await {
         Ok(answer) => answer,
         Err(failure) if aws::is_missing(&failure) => {
             return Ok(Some(Found::lacking(

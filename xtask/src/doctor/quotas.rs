@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::wanted::Wanted;
-use super::{Found, Place, unseen};
+use super::{Found, unseen};
+use crate::session::Session;
 use aws::signed::{CLOUDWATCH, Call, EC2, ELASTIC_LOAD_BALANCING, SERVICE_QUOTAS, tag};
 use model::outcome::{Failure, FailureKind};
 use need::{Need, Quota, Used};
@@ -19,12 +20,12 @@ use need::{Need, Quota, Used};
 ///
 /// # Errors
 /// What AWS says where the first quota cannot be asked for.
-pub(super) async fn look(place: Place<'_>, wanted: &Wanted) -> Result<Vec<Found>, Failure> {
-    if place.is_emulator() {
+pub(super) async fn look(session: &Session<'_>, wanted: &Wanted) -> Result<Vec<Found>, Failure> {
+    if session.is_emulator() {
         return Ok(Vec::new());
     }
     let needs = need::needs(wanted);
-    let looked = try_join_all(needs.iter().map(|need| compare(place, need))).await?;
+    let looked = try_join_all(needs.iter().map(|need| compare(session, need))).await?;
     let (fine, mut rest): (Vec<Found>, Vec<Found>) =
         looked.into_iter().partition(|found| matches!(found, Found::Fine(_)));
     // Who may not ask for one quota may mostly ask for none: that is told once.
@@ -35,13 +36,13 @@ pub(super) async fn look(place: Place<'_>, wanted: &Wanted) -> Result<Vec<Found>
     Ok(fine.into_iter().chain(rest).collect())
 }
 
-async fn compare(place: Place<'_>, need: &Need) -> Result<Found, Failure> {
+async fn compare(session: &Session<'_>, need: &Need) -> Result<Found, Failure> {
     let Need { quota, count } = need;
-    let (limit, usage) = match quota_of(place, quota).await {
+    let (limit, usage) = match quota_of(session, quota).await {
         Ok(found) => found,
         Err(failure) => return Ok(Found::unknown(&failure)),
     };
-    let used = match used(place, quota, &usage).await {
+    let used = match used(session, quota, &usage).await {
         Ok(used) => used,
         // Even alone it may be too much.
         Err(failure) if *count <= limit => {
@@ -50,7 +51,7 @@ async fn compare(place: Place<'_>, need: &Need) -> Result<Found, Failure> {
         }
         Err(_) => None,
     };
-    Ok(judged(quota, *count, used, limit, &place.environment.region))
+    Ok(judged(quota, *count, used, limit, &session.environment.region))
 }
 
 fn judged(quota: &Quota, count: f64, used: Option<f64>, limit: f64, region: &str) -> Found {
@@ -72,13 +73,13 @@ fn judged(quota: &Quota, count: f64, used: Option<f64>, limit: f64, region: &str
 }
 
 /// The quota's value, and the metric by which AWS counts what is in use. What was never changed has the default.
-async fn quota_of(place: Place<'_>, quota: &Quota) -> Result<(f64, Value), Failure> {
+async fn quota_of(session: &Session<'_>, quota: &Quota) -> Result<(f64, Value), Failure> {
     let resource = format!("{} ({} {})", quota.name, quota.service, quota.code);
     let input = json!({"ServiceCode": quota.service, "QuotaCode": quota.code});
     let call = |action| Call { service: &SERVICE_QUOTAS, action, resource: &resource };
-    let answer = match place.clients.signed.json(call("servicequotas:GetServiceQuota"), &input).await {
+    let answer = match session.clients.signed.json(call("servicequotas:GetServiceQuota"), &input).await {
         Err(failure) if aws::is_missing(&failure) => {
-            place.clients.signed.json(call("servicequotas:GetAWSDefaultServiceQuota"), &input).await?
+            session.clients.signed.json(call("servicequotas:GetAWSDefaultServiceQuota"), &input).await?
         }
         other => other?,
     };
@@ -90,8 +91,8 @@ async fn quota_of(place: Place<'_>, quota: &Quota) -> Result<(f64, Value), Failu
 }
 
 /// How much of it is in use; `None` where nobody counts.
-async fn used(place: Place<'_>, quota: &Quota, usage: &Value) -> Result<Option<f64>, Failure> {
-    let signed = &place.clients.signed;
+async fn used(session: &Session<'_>, quota: &Quota, usage: &Value) -> Result<Option<f64>, Failure> {
+    let signed = &session.clients.signed;
     match quota.used {
         Used::Listed { action, item } | Used::AtMost { action, item } => {
             let call = Call { service: &EC2, action, resource: quota.name };
@@ -104,7 +105,7 @@ async fn used(place: Place<'_>, quota: &Quota, usage: &Value) -> Result<Option<f
             let answer = signed.query(call, &[]).await?;
             Ok(Some(answer.matches("<Type>application</Type>").count() as f64))
         }
-        Used::Metric => metric(place, quota, usage).await,
+        Used::Metric => metric(session, quota, usage).await,
     }
 }
 
@@ -114,7 +115,7 @@ fn count(answer: &str, item: &str) -> f64 {
 }
 
 /// The newest value of the metric that counts the quota's use.
-async fn metric(place: Place<'_>, quota: &Quota, usage: &Value) -> Result<Option<f64>, Failure> {
+async fn metric(session: &Session<'_>, quota: &Quota, usage: &Value) -> Result<Option<f64>, Failure> {
     let (Some(namespace), Some(name)) = (usage["MetricNamespace"].as_str(), usage["MetricName"].as_str()) else {
         return Ok(None);
     };
@@ -139,7 +140,7 @@ async fn metric(place: Place<'_>, quota: &Quota, usage: &Value) -> Result<Option
     }
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let call = Call { service: &CLOUDWATCH, action: "cloudwatch:GetMetricStatistics", resource: quota.name };
-    let answer = place.clients.signed.query(call, &fields).await?;
+    let answer = session.clients.signed.query(call, &fields).await?;
     let points = answer
         .split("<member>")
         .skip(1)

@@ -9,7 +9,10 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
+use crate::session::Session;
+use crate::ui::Ui;
 use ::machine::interrupt::Interrupt;
+use aws::{Clients, Identity};
 
 const SETTINGS: &str = "[service]\nname = \"api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"one\"\n\
     template = \"t.yaml\"\nexecution_role = \"arn:aws:iam::111122223333:role/xtask/execution\"\n";
@@ -24,6 +27,7 @@ type Asked = Vec<(String, BTreeMap<String, String>)>;
 pub(super) struct World {
     server: MockServer,
     context: Context,
+    ui: Ui,
     clients: Clients,
     identity: Identity,
     asked: Arc<Mutex<Asked>>,
@@ -76,12 +80,13 @@ impl World {
             aws_sdk_cloudformation::Config::builder().behavior_version_latest().build(),
         );
         let clients = Clients::with_cloudformation(cloudformation).with_signed_at(&server.uri());
-        Self { server, context, clients, identity: Identity::of("111122223333", arn), asked }
+        Self { server, context, ui: Ui::silent(), clients, identity: Identity::of("111122223333", arn), asked }
     }
 
-    pub(super) fn place(&self) -> Place<'_> {
+    pub(super) fn session(&self) -> Session<'_> {
         let environment = &self.context.deployment.environments["dev"];
-        Place { context: &self.context, environment, clients: &self.clients, identity: &self.identity }
+        let (clients, identity) = (self.clients.clone(), self.identity.clone());
+        Session { context: &self.context, environment, clients, identity, ui: &self.ui }
     }
 
     /// The actions that were asked for; everything that a look may do reads.
@@ -125,12 +130,12 @@ const CLUSTER: &str = "Resources: {Cluster: {Type: AWS::ECS::Cluster}, Link: {Ty
 async fn a_service_role_that_is_missing_is_told_with_its_command() {
     let role = says("<Role><Arn>arn</Arn></Role>");
     let world = World::of(USER, &[("GetRole", role)]).await;
-    let found = linked_roles::look(world.place(), &wanted(CLUSTER, &[])).await.unwrap();
+    let found = linked_roles::look(&world.session(), &wanted(CLUSTER, &[])).await.unwrap();
     assert_eq!(lines(&found), ["ok the 2 that the template needs are there"]);
     assert_eq!(world.asked().len(), 2);
 
     let world = World::of(USER, &[("GetRole", refusal("NoSuchEntity"))]).await;
-    let found = linked_roles::look(world.place(), &wanted(CLUSTER, &[])).await.unwrap();
+    let found = linked_roles::look(&world.session(), &wanted(CLUSTER, &[])).await.unwrap();
     assert_eq!(
         lines(&found),
         [
@@ -146,11 +151,12 @@ async fn a_service_role_that_is_missing_is_told_with_its_command() {
 #[tokio::test]
 async fn what_may_not_be_looked_at_is_said_and_hides_nothing() {
     let world = World::of(USER, &[]).await;
-    let place = world.place();
+    let session = world.session();
+    let session = &session;
     let wanted = wanted(CLUSTER, &[]);
     let (roles, permissions) = tokio::join!(
-        several("service roles", linked_roles::look(place, &wanted)),
-        one("permissions", permissions::look(place)),
+        several("service roles", linked_roles::look(session, &wanted)),
+        one("permissions", permissions::look(session)),
     );
     let found: Vec<Found> = roles.into_iter().chain(permissions).map(|(_, found)| found).collect();
     assert_eq!(
@@ -177,7 +183,7 @@ async fn a_stage_that_logs_needs_the_accounts_role() {
         "Resources: {Stage: {Type: AWS::ApiGateway::Stage, Properties: {AccessLogSetting: {Format: x}}}}";
     let none = says(&json!({"throttleSettings": {}}).to_string());
     let world = World::of(USER, &[("/account", none)]).await;
-    let found = gateway::look(world.place(), &wanted(STAGE, &[])).await.unwrap();
+    let found = gateway::look(&world.session(), &wanted(STAGE, &[])).await.unwrap();
     assert_eq!(
         lines(&found.into_iter().collect::<Vec<_>>()),
         ["!! API Gateway has no role to log with: the template's stage logs, and eu-central-1 has none set for the \
@@ -185,8 +191,8 @@ async fn a_stage_that_logs_needs_the_accounts_role() {
     );
     let set = says(&json!({"cloudwatchRoleArn": "arn:aws:iam::111122223333:role/logs"}).to_string());
     let world = World::of(USER, &[("/account", set)]).await;
-    let found = gateway::look(world.place(), &wanted(STAGE, &[])).await.unwrap();
+    let found = gateway::look(&world.session(), &wanted(STAGE, &[])).await.unwrap();
     assert!(matches!(found, Some(Found::Fine(_))));
-    let found = gateway::look(world.place(), &wanted("Resources: {}", &[])).await.unwrap();
+    let found = gateway::look(&world.session(), &wanted("Resources: {}", &[])).await.unwrap();
     assert!(found.is_none() && world.asked().len() == 1);
 }

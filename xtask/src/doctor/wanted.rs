@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::deployment::Environment;
 use serde_json::Value;
 
-use super::{Finding, Found, Place};
+use super::{Finding, Found};
 use crate::context::Context;
+use crate::engine::observe::Observed;
 use crate::preflight;
-use crate::rollout::Seen;
+use crate::session::Session;
 use aws::stack;
 use model::outcome;
 use model::outcome::Failure;
@@ -82,19 +83,23 @@ impl Wanted {
     ///
     /// # Errors
     /// What AWS says when it is asked what the stack has.
-    pub(super) async fn new(place: Place<'_>, read: &Read, seen: Option<&Seen>) -> Result<Option<Self>, Failure> {
+    pub(super) async fn new(
+        session: &Session<'_>,
+        read: &Read,
+        seen: Option<&Observed>,
+    ) -> Result<Option<Self>, Failure> {
         let Ok(template) = &read.template else { return Ok(None) };
-        let stack = seen.and_then(Seen::settled);
+        let stack = seen.and_then(Observed::settled);
         let there = match stack {
-            Some(stack) => stack::resources(&place.clients.cloudformation, &stack.id).await,
+            Some(stack) => stack::resources(&session.clients.cloudformation, &stack.id).await,
             None => Ok(Vec::new()),
         };
         let there = there.map_err(|error| Failure::of(&error))?;
         let there = there.into_iter().filter(Resource::exists).map(|resource| resource.logical_id).collect();
         let before = stack.map(|stack| &stack.parameters);
-        let value = |name: &String| Some((name.clone(), plan::value(place.environment, template, before, name)?));
+        let value = |name: &String| Some((name.clone(), plan::value(session.environment, template, before, name)?));
         let given = template.parameters.keys().filter_map(value).collect();
-        Ok(Self::of(&template.body, &given, &place.environment.region, there))
+        Ok(Self::of(&template.body, &given, &session.environment.region, there))
     }
 
     /// What this text comes to; `None` where it is no YAML.

@@ -79,7 +79,7 @@ impl<'a> Phase<'a> {
         let seconds = seconds(self.started);
         let mark = self.ui.paint(paint, mark);
         self.ui.line(&format!("{mark} {:<9} {summary} ({seconds:.1} s)", self.name));
-        self.ui.phases.lock().expect("no holder panics").push(PhaseRecord { name: self.name, seconds, skipped });
+        self.ui.note(|report| report.phases.push(PhaseRecord { name: self.name, seconds, skipped }));
     }
 }
 

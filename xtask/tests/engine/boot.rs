@@ -1,8 +1,8 @@
 //! The user data of `infra/api-backend.yaml`, run: real engine, real registry, real nginx.
 //!
-//! Only `dnf`, `systemctl`, the metadata service and the AWS CLI are stood in for. Nothing on the machine changes.
+//! Only `dnf`, `systemctl`, the metadata service and the AWS CLI are replaced. Nothing on the machine changes.
 
-mod images;
+pub(crate) mod images;
 mod instance;
 #[path = "../infra/resolve.rs"]
 pub(crate) mod resolve;
@@ -30,13 +30,13 @@ const REPORTED: &str = "i-0123456789abcdef0 EC2Instance arn:aws:cloudformation:e
 const NEEDED: [Requirement; 11] =
     [ENGINE, NAMESPACES, UNSHARE, BASH, CURL, DOCKER, DOCKER_REGISTRY, HTPASSWD, NGINX, PYTHON, TAR];
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     vec![
-        suite.trial("boot::a_healthy_container_serves_behind_the_header", &NEEDED, healthy),
-        suite.trial("boot::a_missing_image_fails_at_once", &NEEDED, missing_image),
-        suite.trial("boot::a_container_that_exits_fails_at_once", &NEEDED, exits),
-        suite.trial("boot::an_unhealthy_container_fails", &NEEDED, unhealthy),
-        suite.trial("boot::the_user_data_is_clean_for_shellcheck", &[SHELLCHECK], shellcheck),
+        suite.test("boot::a_healthy_container_serves_behind_the_header", &NEEDED, healthy),
+        suite.test("boot::a_missing_image_fails_at_once", &NEEDED, missing_image),
+        suite.test("boot::a_container_that_exits_fails_at_once", &NEEDED, exits),
+        suite.test("boot::an_unhealthy_container_fails", &NEEDED, unhealthy),
+        suite.test("boot::the_user_data_is_clean_for_shellcheck", &[SHELLCHECK], shellcheck),
     ]
 }
 

@@ -18,7 +18,7 @@ static FOLDER: Mutex<()> = Mutex::new(());
 /// Where `deploy.toml` expects the emulator.
 const REHEARSAL: &str = "127.0.0.1:4570";
 
-/// The copy, held by one trial at a time.
+/// The copy, held by one test at a time.
 pub(crate) struct Checkout {
     root: PathBuf,
     target: PathBuf,
@@ -68,7 +68,7 @@ impl Checkout {
         fs::write(file, text.replace(from, to)).with_context(|| format!("cannot write {path}"))
     }
 
-    /// What the trial that holds it may use.
+    /// What the test that holds it may use.
     pub(crate) fn programs(&self) -> &Programs {
         &self.programs
     }

@@ -1,4 +1,4 @@
-//! Asks over HTTP as a user of the service would: once, or all the while.
+//! HTTP requests: one, or a loop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,13 +84,13 @@ pub(crate) fn send(method: &str, url: &str, body: &Value) -> Result<Answer> {
     runtime()?.block_on(ask(request, &[]))
 }
 
-/// A user who asks for the version all the while, on a new connection each time.
+/// A client that requests the version in a loop, on a new connection each time.
 pub(crate) struct Steady {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<Tally>>,
 }
 
-/// What a steady user saw.
+/// What it got.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) asked: usize,

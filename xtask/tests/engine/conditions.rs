@@ -1,4 +1,4 @@
-//! What these suites need of the machine that is no program.
+//! Requirements of these suites that are not programs.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -17,13 +17,13 @@ pub(crate) const NAMESPACES: Requirement =
     Requirement::condition("right to make mount namespaces", namespaces, "repeat as root, on Linux");
 
 /// An engine that is well answers at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn engine() -> Result<(), String> {
-    match on_engine(async |docker: &Docker| Ok(timeout(PATIENCE, docker.ping()).await)) {
+    match on_engine(async |docker: &Docker| Ok(timeout(TIMEOUT, docker.ping()).await)) {
         Ok(Ok(Ok(_))) => Ok(()),
         Ok(Ok(Err(error))) => Err(error.to_string()),
-        Ok(Err(_)) => Err(format!("it does not answer within {PATIENCE:?}")),
+        Ok(Err(_)) => Err(format!("it does not answer within {TIMEOUT:?}")),
         Err(error) => Err(format!("{error:#}")),
     }
 }

@@ -26,18 +26,18 @@ const EDITS: [(&str, &str, &str); 6] = [
     ("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#),
 ];
 /// Edits in place of what others name. The emulator has no schemas to read, so the tool takes such a change for one that may
-/// replace, and tells of those others too; a change set knows better.
+/// replace, and reports those others too; a change set knows better.
 const IN_PLACE: [(&str, &str, &str); 2] = [
     (TEMPLATE, "idle_timeout.timeout_seconds, Value: '60'", "idle_timeout.timeout_seconds, Value: '61'"),
     (TEMPLATE, "To the tasks, from API Gateway", "To the tasks, from a gateway"),
 ];
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let name = "difference::diff_says_what_a_change_set_says_and_drift_what_was_done_by_hand";
-    vec![suite.trial(name, &needed(Names::Machine, &[]), |programs| prepared(programs, Names::Machine, trial))]
+    vec![suite.test(name, &needed(Names::Machine, &[]), |programs| prepared(programs, Names::Machine, test))]
 }
 
-fn trial(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
+fn test(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let first = checkout.xtask(&["diff", ENVIRONMENT])?.well()?;
     ensure!(first["change"] == "create" && changes(&first)?.len() > 20, "everything is new: {first}");
     let released = release(checkout, &[])?;

@@ -1,5 +1,5 @@
-//! `doctor` on an emulator that enforces permissions: in an account that has everything, and as somebody who may hardly
-//! anything in one that has nothing.
+//! `doctor` on an emulator that enforces permissions: in an account that has everything, and in an empty one as a caller with
+//! hardly any permission.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,17 +18,17 @@ use crate::signed::Caller;
 const ECS: &str = "AWSServiceRoleForECS";
 const SCALING: &str = "AWSServiceRoleForApplicationAutoScaling_ECSService";
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
-    let name = "doctor::it_tells_what_a_role_and_an_account_lack_and_changes_neither";
-    vec![suite.trial(name, ministack::needed(Names::Machine), trial)]
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
+    let name = "doctor::it_reports_what_a_role_and_an_account_lack_and_changes_neither";
+    vec![suite.test(name, ministack::needed(Names::Machine), test)]
 }
 
-fn trial(programs: &Programs) -> Result<()> {
+fn test(programs: &Programs) -> Result<()> {
     let emulator = Ministack::enforcing(programs)?;
-    told(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
+    reports(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
 }
 
-fn told(emulator: &Ministack) -> Result<()> {
+fn reports(emulator: &Ministack) -> Result<()> {
     let endpoint = format!("http://{}", emulator.authority());
     let root = Caller { endpoint, id: "test".to_owned(), secret: "test".to_owned(), session: None };
     let folder = tempfile::tempdir()?;

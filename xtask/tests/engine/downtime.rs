@@ -1,7 +1,7 @@
 //! Replacements under load: what users lose while a new version takes over, which has to be nothing.
 //!
 //! First on the emulator, whose load balancer knows no health check and stops tasks early. Then with haproxy in the
-//! load balancer's place, which is told the target group's own numbers, in front of real containers of the service.
+//! load balancer's place, configured with the target group's own numbers, in front of real containers of the service.
 
 mod balancer;
 mod failing;
@@ -15,7 +15,7 @@ use libtest_mimic::Trial;
 use requirements::{DOCKER, HAPROXY, Programs, Suite};
 
 use crate::checkout::Checkout;
-use crate::load::{Aim, Load, Seen};
+use crate::load::{Load, Outcome, Target};
 use crate::ministack::{Ministack, Names};
 use crate::rehearsal::{needed, prepared, release, settled, smoke_base, text};
 use balancer::Balancer;
@@ -36,18 +36,18 @@ const SLOWEST: Duration = Duration::from_secs(1);
 const EMULATOR_SLOWEST: Duration = Duration::from_secs(5);
 const TASKS: usize = 2;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let needed = needed(Names::Machine, &[HAPROXY, DOCKER]);
-    let trial = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
-        suite.trial(name, &needed, move |programs| prepared(programs, Names::Machine, run))
+    let test = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
+        suite.test(name, &needed, move |programs| prepared(programs, Names::Machine, run))
     };
     vec![
-        trial("downtime::three_replacements_and_three_more_lose_nobody", nobody_is_lost),
-        trial("downtime::releases_that_fail_lose_nobody_and_leave_the_old_one", failing::the_old_one_serves),
+        test("downtime::three_replacements_and_three_more_lose_no_request", no_request_is_lost),
+        test("downtime::failed_releases_lose_no_request_and_keep_the_old_version", failing::the_old_one_serves),
     ]
 }
 
-fn nobody_is_lost(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
+fn no_request_is_lost(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let asked = std::env::var(COUNT).ok();
     let count = match &asked {
         Some(count) => count.parse().with_context(|| format!("{COUNT} is no number"))?,
@@ -79,11 +79,11 @@ fn nobody_is_lost(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
 }
 
 /// The service's version behind a base URL.
-fn version_at(base: &str, rate: u32) -> Result<Aim> {
+fn version_at(base: &str, rate: u32) -> Result<Target> {
     let url = url::Url::parse(&format!("{base}/version"))?;
     let authority =
         format!("{}:{}", url.host_str().context("no host")?, url.port_or_known_default().context("no port")?);
-    Ok(Aim { authority, path: url.path().to_owned(), rate })
+    Ok(Target { authority, path: url.path().to_owned(), rate })
 }
 
 /// The same program in an image of its own: nothing is compiled, and it has another digest all the same.
@@ -128,6 +128,6 @@ fn behind_haproxy(programs: &Programs, numbers: &Numbers, images: &[String], dig
 }
 
 #[expect(clippy::print_stderr, reason = "figures that whoever runs the suite wants to see")]
-fn report(way: &str, seen: &Seen) {
+fn report(way: &str, seen: &Outcome) {
     eprintln!("{way}: {seen}");
 }

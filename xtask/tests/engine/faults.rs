@@ -1,15 +1,15 @@
 //! What every fault of every step does to a release: the finished tool against an emulator that fails on purpose.
 //!
 //! The cases run side by side, because most of their time is waiting before another attempt. Each has its own stack and
-//! access key, by which the rules of faults are told apart.
+//! access key, by which the rules of faults are distinguished.
 
-mod burst;
 mod calls;
 mod case;
-mod door;
-mod left;
+mod leftovers;
+mod link;
+mod microburst;
 mod service;
-mod stage;
+mod setup;
 mod table;
 
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::ministack::{self, Names};
 use calls::{ASIDE, CALLS, Call, FAULTS, Fault};
-use stage::{Place, Stage};
+use setup::{Place, Setup};
 use table::Row;
 
 /// Names cases to run alone, as `PHASE` or `FAULT` or a part of either; the table is then not compared.
@@ -32,16 +32,16 @@ const WORKERS: usize = 32;
 /// Fewest cases of the table.
 const LEAST: usize = 60;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let needed = [ministack::needed(Names::Machine), &[MICROBURST, DOCKER_REGISTRY, HTPASSWD]].concat();
-    vec![suite.trial("faults::every_step_under_every_fault_is_as_published", &needed, every)]
+    vec![suite.test("faults::every_step_under_every_fault_is_as_published", &needed, every)]
 }
 
 fn every(programs: &Programs) -> Result<()> {
     let cases: Vec<(&Call, Fault)> = CALLS
         .iter()
         .flat_map(|call| FAULTS.map(|fault| (call, fault)))
-        .filter(|(call, fault)| fault.befalls(call))
+        .filter(|(call, fault)| fault.applies_to(call))
         .collect();
     assert!(cases.len() >= LEAST, "only {} cases", cases.len());
     let only = std::env::var(ONLY).ok();
@@ -55,10 +55,10 @@ fn every(programs: &Programs) -> Result<()> {
             })
         })
         .collect();
-    let stage = Stage::set(programs)?;
+    let setup = Setup::set(programs)?;
     let shared = format!("faults-{}", std::process::id());
-    let seeds = seed(&stage, &shared)?;
-    let rows = side_by_side(&stage, &shared, chosen);
+    let seeds = seed(&setup, &shared)?;
+    let rows = side_by_side(&setup, &shared, chosen);
     drop(seeds);
     match (only, rows?) {
         (Some(_), _) => Ok(()),
@@ -67,19 +67,19 @@ fn every(programs: &Programs) -> Result<()> {
 }
 
 /// Brings both images that the cases release into the registry, and sees that the table has every call of a release.
-fn seed(stage: &Stage, shared: &str) -> Result<Vec<Place>> {
+fn seed(setup: &Setup, shared: &str) -> Result<Vec<Place>> {
     let mut places = Vec::new();
     let named: BTreeSet<String> = CALLS.iter().map(Call::name).chain(ASIDE.map(str::to_owned)).collect();
     for (number, content) in [(9000, 0), (9001, 1)] {
-        let place = Place::new(stage, number, shared, true, &stage.ministack.authority())?;
+        let place = Place::new(setup, number, shared, true, &setup.ministack.authority())?;
         place.content(content, content)?;
-        let all = stage.burst.add(&place.key, json!({ "service": "*", "latency": 0.01 }))?;
+        let all = setup.microburst.add(&place.key, json!({ "service": "*", "latency": 0.01 }))?;
         // Created, updated, and left as it is.
         for content in [content, 1 - content, 1 - content] {
             place.content(content, content)?;
-            place.well(&["release", "dev"], stage::UNDISTURBED)?;
+            place.well(&["release", "dev"], setup::UNDISTURBED)?;
         }
-        let calls = stage.burst.calls(all)?;
+        let calls = setup.microburst.calls(all)?;
         let missing: Vec<&String> = calls.difference(&named).collect();
         ensure!(calls.len() > 5 && missing.is_empty(), "no case is about {missing:?} of {calls:?}");
         places.push(place);
@@ -88,7 +88,7 @@ fn seed(stage: &Stage, shared: &str) -> Result<Vec<Place>> {
 }
 
 /// Runs the cases, those that may take longest first.
-fn side_by_side(stage: &Stage, shared: &str, mut cases: Vec<(usize, &Call, Fault)>) -> Result<Vec<Row>> {
+fn side_by_side(setup: &Setup, shared: &str, mut cases: Vec<(usize, &Call, Fault)>) -> Result<Vec<Row>> {
     cases.sort_by_key(|(_, call, _)| call.deadline);
     let (waiting, ended) = (Mutex::new(cases), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -97,7 +97,7 @@ fn side_by_side(stage: &Stage, shared: &str, mut cases: Vec<(usize, &Call, Fault
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
                     let Some((number, call, fault)) = next else { break };
-                    let row = case::run(stage, shared, number, call, fault);
+                    let row = case::run(setup, shared, number, call, fault);
                     let named = (number, format!("{}, {}, {}", call.phase, call.name(), fault.name(call)), row);
                     ended.lock().unwrap_or_else(PoisonError::into_inner).push(named);
                 }

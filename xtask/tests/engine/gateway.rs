@@ -2,15 +2,13 @@
 
 mod sign_in;
 
-use std::path::Path;
-use std::process::Command;
-
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use requirements::{DOCKER, Programs, Suite, TAR};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::boot::images;
 use crate::checkout::Checkout;
 use crate::client::{self, Reply, ask_for};
 use crate::ministack::{Ministack, Names};
@@ -22,15 +20,15 @@ const ORIGIN: &str = "https://app.example.com";
 /// Where `deploy.toml` takes more parameters of the rehearsal.
 const LAST_PARAMETER: &str = r#"DirectAccessCidr = "127.0.0.1/32""#;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let needed = needed(Names::Own, &[DOCKER, TAR]);
-    let trial = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
-        suite.trial(name, &needed, move |programs| prepared(programs, Names::Own, run))
+    let test = |name: &str, run: fn(&Checkout, &Ministack) -> Result<()>| {
+        suite.test(name, &needed, move |programs| prepared(programs, Names::Own, run))
     };
     vec![
-        trial("gateway::what_is_asked_arrives_as_it_was_and_so_does_the_answer", arrives),
-        trial("gateway::a_page_of_ours_may_ask_and_only_who_has_signed_in_is_answered", signed_in),
-        trial("gateway::a_token_needs_the_scope_and_a_request_the_key", keys_and_scopes),
+        test("gateway::requests_and_answers_pass_unchanged", arrives),
+        test("gateway::an_allowed_origin_may_call_and_only_signed_in_users_are_answered", signed_in),
+        test("gateway::a_token_needs_the_scope_and_a_request_the_key", keys_and_scopes),
     ]
 }
 
@@ -79,21 +77,14 @@ fn arrives(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     Ok(())
 }
 
-/// Puts the echo into the emulator's registry, and answers with its name by digest.
+/// Puts a service that echoes into the emulator's registry, and answers with its name by digest.
 fn echo(programs: &Programs, emulator: &Ministack) -> Result<String> {
     let folder = TempDir::new()?;
     let tagged = format!("{}/rest-api:echo", emulator.authority());
     let endpoint = format!("http://{}", emulator.authority());
     let action = "AmazonEC2ContainerRegistry_V20150921.CreateRepository";
     client::call(&endpoint, "ecr", action, &json!({"repositoryName": "rest-api"}))?;
-    run(Command::new("rustc")
-        .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"])
-        .arg(folder.path().join("echo"))
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/gateway/echo.rs")))?;
-    let archive = folder.path().join("image.tar");
-    run(programs.command(TAR).arg("-C").arg(folder.path()).arg("-cf").arg(&archive).arg("echo"))?;
-    let entry = r#"ENTRYPOINT ["/echo"]"#;
-    run(programs.command(DOCKER).args(["import", "--change", entry]).arg(&archive).arg(&tagged))?;
+    images::build(programs, folder.path(), "serves", &tagged)?;
     run(programs.command(DOCKER).args(["push", "--quiet", &tagged]))?;
     let digest = run(programs.command(DOCKER).args(["inspect", "--format", "{{index .RepoDigests 0}}", &tagged]))?;
     Ok(digest.trim().to_owned())
@@ -139,7 +130,7 @@ fn signed_in(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     Ok(())
 }
 
-/// A browser's question before it sends what nobody has asked it to.
+/// A browser's preflight request.
 fn preflight(url: &str) -> Result<Reply> {
     let headers = [
         ("origin", ORIGIN),

@@ -1,4 +1,4 @@
-//! A steady crowd: so many requests a second, whether or not the earlier ones have been answered.
+//! A load generator with a constant rate: it does not wait for earlier answers.
 //!
 //! Each request is measured from the moment at which it was meant to be sent, so that a pause of the other side counts
 //! for everybody who would have asked in it. Nothing is asked twice: whatever is not the right answer is lost. One thing
@@ -16,8 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Longer than any answer may take; then it is lost.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Emulator and proxies close idle connections after some seconds; nobody here waits that long.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Emulator and proxies close idle connections after some seconds; no client here waits that long.
 const IDLE: Duration = Duration::from_secs(1);
 /// How long a task that was taken for healthy too early may take until it listens.
 const STARTING: Duration = Duration::from_secs(3);
@@ -26,7 +26,7 @@ const KEPT: usize = 10;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub(crate) struct Aim {
+pub(crate) struct Target {
     /// `HOST:PORT`.
     pub(crate) authority: String,
     /// Leads to the service's `/version`.
@@ -37,7 +37,7 @@ pub(crate) struct Aim {
 
 /// What the crowd saw.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Outcome {
     pub(crate) asked: usize,
     pub(crate) lost: usize,
     /// Those that the emulator sent to a new task before that listened; AWS's load balancer asks for its health first.
@@ -60,8 +60,8 @@ pub(crate) struct Load {
 }
 
 struct Shared {
-    aim: Aim,
-    seen: Mutex<Seen>,
+    aim: Target,
+    seen: Mutex<Outcome>,
     /// Connections that wait for the next request, the last used on top.
     idle: Mutex<Vec<(TcpStream, Instant)>>,
     open: AtomicUsize,
@@ -69,7 +69,7 @@ struct Shared {
 
 impl Load {
     /// Starts to ask, and asks at least `least` times before it ends.
-    pub(crate) fn start(aim: Aim, least: usize) -> Self {
+    pub(crate) fn start(aim: Target, least: usize) -> Self {
         let shared = Shared { aim, seen: Mutex::default(), idle: Mutex::default(), open: AtomicUsize::new(0) };
         let (stop, shared) = (Arc::new(AtomicBool::new(false)), Arc::new(shared));
         let thread = std::thread::spawn({
@@ -84,7 +84,7 @@ impl Load {
     }
 
     /// Ends it once enough has been asked, and says what was seen.
-    pub(crate) fn finish(self) -> Result<Seen> {
+    pub(crate) fn finish(self) -> Result<Outcome> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the load's thread panicked"))??;
         let mut seen = std::mem::take(&mut *self.shared.seen.lock().map_err(|_| anyhow!("the load panicked"))?);
@@ -94,7 +94,7 @@ impl Load {
     }
 }
 
-impl Seen {
+impl Outcome {
     /// The time within which this share of the answers came.
     pub(crate) fn within(&self, share: f64) -> Duration {
         let last = self.took.len().saturating_sub(1);
@@ -124,7 +124,7 @@ impl Seen {
     }
 }
 
-impl std::fmt::Display for Seen {
+impl std::fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let rate = self.asked as f64 / self.seconds.max(0.001);
         write!(formatter, "{} requests in {:.0} s ({rate:.0}/s), {} lost", self.asked, self.seconds, self.lost)?;
@@ -149,8 +149,8 @@ async fn ask_on(stop: &AtomicBool, shared: &Arc<Shared>, least: usize) {
         // Every second one comes anew, as half of the users do.
         let anew = number % 2 == 0;
         tokio::spawn(async move {
-            let answer = tokio::time::timeout(PATIENCE, shared.ask(anew)).await;
-            let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {PATIENCE:?}")));
+            let answer = tokio::time::timeout(TIMEOUT, shared.ask(anew)).await;
+            let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {TIMEOUT:?}")));
             let took = intended.elapsed();
             let answer = match answer {
                 Err(error) if was_early(&format!("{error:#}")).await => Ok(None),
@@ -193,7 +193,7 @@ impl Shared {
             None => TcpStream::connect(&self.aim.authority).await.context("cannot connect")?,
         };
         stream.set_nodelay(true)?;
-        let Aim { authority, path, .. } = &self.aim;
+        let Target { authority, path, .. } = &self.aim;
         let manner = if anew { "close" } else { "keep-alive" };
         let head = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: {manner}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.context("cannot send")?;

@@ -11,13 +11,13 @@ mod faults;
 mod gateway;
 mod load;
 mod local;
-mod materials;
 mod ministack;
 mod permissions;
 mod pipeline;
 mod push;
 mod registry;
 mod rehearsal;
+mod sbom;
 mod sign_in;
 mod signed;
 
@@ -31,20 +31,20 @@ fn main() -> ExitCode {
     // They share one engine, and most of them compile.
     arguments.test_threads.get_or_insert(1);
     let suite = Suite::new();
-    let trials = [
-        local::trials(&suite),
-        push::trials(&suite),
-        boot::trials(&suite),
-        rehearsal::trials(&suite),
-        difference::trials(&suite),
-        materials::trials(&suite),
-        permissions::trials(&suite),
-        pipeline::trials(&suite),
-        doctor::trials(&suite),
-        sign_in::trials(&suite),
-        downtime::trials(&suite),
-        gateway::trials(&suite),
-        faults::trials(&suite),
+    let tests = [
+        local::tests(&suite),
+        push::tests(&suite),
+        boot::tests(&suite),
+        rehearsal::tests(&suite),
+        difference::tests(&suite),
+        sbom::tests(&suite),
+        permissions::tests(&suite),
+        pipeline::tests(&suite),
+        doctor::tests(&suite),
+        sign_in::tests(&suite),
+        downtime::tests(&suite),
+        gateway::tests(&suite),
+        faults::tests(&suite),
     ];
-    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+    libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }

@@ -1,4 +1,4 @@
-//! An AWS emulator of one's own: ministack as a process on loopback, gone without a trace when it is dropped.
+//! An AWS emulator for one test: ministack as a process on loopback, gone without a trace when it is dropped.
 //!
 //! It runs ECS tasks as containers of the Docker engine. Each instance has a name that its containers carry as a label,
 //! and a registry address that its images carry in their names: only those are removed.
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use crate::conditions::{ENGINE, NAMESPACES};
 
-/// The label by which ministack tells its own containers from those of other instances.
+/// The label that ministack puts on its own containers.
 const OWNER_LABEL: &str = "ministack.instance";
 const START: Duration = Duration::from_secs(60);
 /// Stopping waits for tasks to end, five seconds each.
@@ -59,7 +59,7 @@ impl Ministack {
         Self::launch(programs, names, false)
     }
 
-    /// Starts one that looks at signatures and permissions.
+    /// Starts one that checks signatures and permissions.
     pub(crate) fn enforcing(programs: &Programs) -> Result<Self> {
         Self::launch(programs, Names::Machine, true)
     }

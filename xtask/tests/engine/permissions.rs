@@ -1,5 +1,5 @@
 //! IAM from both sides, on an emulator that enforces it: the roles of the templates are made there, and each makes the
-//! calls that it needs and those that it must not make. What the emulator does not look at is left to the evaluator, which
+//! calls that it needs and those that it must not make. What the emulator does not check is left to the evaluator, which
 //! has to agree with it on all the rest.
 
 mod attempt;
@@ -28,12 +28,12 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 const EVERYBODY: [Who; 7] =
     [Who::Reader, Who::Planner, Who::Pipeline, Who::CloudFormation, Who::Task, Who::TaskExecution, Who::Instance];
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let name = "permissions::every_role_does_what_it_has_to_and_is_refused_the_rest";
     let needed = ministack::needed(Names::Machine);
     vec![
-        suite.trial(name, needed, enforced),
-        suite.trial("permissions::bootstrap_makes_everything_and_then_nothing", needed, bootstrap::trial),
+        suite.test(name, needed, enforced),
+        suite.test("permissions::bootstrap_makes_everything_and_then_nothing", needed, bootstrap::test),
     ]
 }
 
@@ -74,8 +74,8 @@ fn tried(root: &Caller, roles: &Roles, prefix: &str, cases: Vec<Case>) -> Result
     Ok(seen)
 }
 
-/// Makes the role and takes it. Its own trust is left out, since nobody here is GitHub or a service of AWS; the evaluator
-/// looks at that.
+/// Makes the role and takes it. Its own trust policy is left out, since there is no GitHub or AWS service here; the evaluator
+/// checks it.
 pub(crate) fn taken(root: &Caller, name: &str, role: &Role) -> Result<Caller> {
     let everybody = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}},
@@ -99,7 +99,7 @@ pub(crate) fn taken(root: &Caller, name: &str, role: &Role) -> Result<Caller> {
         iam(root, "PutRolePolicy", &fields)?;
     }
     let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
-    let fields = [("Action", "AssumeRole"), ("Version", "2011-06-15"), ("RoleArn", &arn), ("RoleSessionName", "trial")];
+    let fields = [("Action", "AssumeRole"), ("Version", "2011-06-15"), ("RoleArn", &arn), ("RoleSessionName", "suite")];
     let answer = well(root.form("sts", &fields)?, "AssumeRole")?;
     let part = |name: &str| {
         let (_, rest) = answer.split_once(&format!("<{name}>"))?;

@@ -21,15 +21,15 @@ use trigger::{MAIN, Trigger};
 use workflow::Ended;
 
 const RELEASE: &str = "release.yml";
-/// What a pull request is told by.
+/// The comment on a pull request.
 const COMMENTS: &[&str] = &["plan", "comment"];
 
 type Jobs = BTreeMap<String, Ended>;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     // What `.ci/run` does not find it would install.
     let needed = rehearsal::needed(Names::Machine, &[BASH, SHELLCHECK]);
-    vec![suite.trial("pipeline::from_a_fork_to_a_release_and_back", &needed, |programs| {
+    vec![suite.test("pipeline::from_a_fork_to_a_release_and_back", &needed, |programs| {
         programs.assert_named(SHELLCHECK);
         let fork = Fork::new(programs)?;
         whole(&fork).with_context(|| format!("the emulator's last words:\n{}", fork.emulator.log()))
@@ -57,18 +57,18 @@ fn whole(fork: &Fork) -> Result<()> {
     Ok(())
 }
 
-/// main → dev: planned by one role, applied by another, proved; both say so.
+/// main → dev: planned by one role, applied by another, verified; both say so.
 fn first_release(fork: &Fork) -> Result<Jobs> {
     let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
     let (plan, apply) = (good(&jobs, "plan")?, good(&jobs, "apply")?);
     ensure!(!jobs["announce"].ran, "a push is no release of the repository");
-    told(plan, &["dev", "LoadBalancer", "fixed monthly cost", "sha256:"])?;
-    told(apply, &["dev", "digest", "served digest", "| smoke |"])?;
+    summarised(plan, &["dev", "LoadBalancer", "fixed monthly cost", "sha256:"])?;
+    summarised(apply, &["dev", "digest", "served digest", "| smoke |"])?;
     ensure!(apply.url.starts_with("http://") && apply.url.contains("/_alb/"), "its environment has a URL: {apply:?}");
     Ok(jobs)
 }
 
-/// A pull request is told what it would change, by a role that can only read; once, however often it is pushed to.
+/// A pull request gets one comment with what it would change, by a role that can only read, however often it is pushed to.
 fn pull_request(fork: &Fork) -> Result<Jobs> {
     fork.checkout.edit("deploy.toml", "MaxTasks = 2\n", "MaxTasks = 2\nLogRetentionDays = 14\n")?;
     fork.checkout.commit("Keep the logs for a shorter time")?;
@@ -97,7 +97,7 @@ fn second_release(fork: &Fork) -> Result<Jobs> {
     fork.checkout.edit("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
     fork.checkout.commit("Change the service")?;
     let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
-    told(good(&jobs, "apply")?, &["update", "LogGroup"])?;
+    summarised(good(&jobs, "apply")?, &["update", "LogGroup"])?;
     Ok(jobs)
 }
 
@@ -105,7 +105,7 @@ fn second_release(fork: &Fork) -> Result<Jobs> {
 fn rollback(fork: &Fork) -> Result<Jobs> {
     let inputs = json!({"environment": "dev", "release": ""});
     let jobs = fork.run("rollback.yml", &Trigger::by_hand(inputs))?;
-    told(good(&jobs, "rollback")?, &["update", "served digest"])?;
+    summarised(good(&jobs, "rollback")?, &["update", "served digest"])?;
     let inputs = json!({"environment": "dev", "release": "2"});
     let forward = fork.run("rollback.yml", &Trigger::by_hand(inputs))?;
     good(&forward, "rollback")?;
@@ -120,7 +120,7 @@ fn tag(fork: &Fork) -> Result<Jobs> {
     let wrong = fork.run(RELEASE, &Trigger::push("refs/tags/v9.9.9"))?;
     ensure!(wrong["plan"].failed && !wrong["apply"].ran, "a tag that is no version is released: {wrong:?}");
     let jobs = fork.run(RELEASE, &Trigger::push(&format!("refs/tags/v{version}")))?;
-    told(good(&jobs, "apply")?, &["production", "create"])?;
+    summarised(good(&jobs, "apply")?, &["production", "create"])?;
     good(&jobs, "announce")?;
     let releases = fork.github.releases();
     ensure!(
@@ -130,12 +130,12 @@ fn tag(fork: &Fork) -> Result<Jobs> {
     Ok(jobs)
 }
 
-/// At night: both environments are looked at.
+/// At night: both environments are checked.
 fn drift(fork: &Fork) -> Result<Jobs> {
     let jobs = fork.run("drift.yml", &Trigger::clock())?;
     for name in ["dev", "production"] {
         ensure!(jobs[name].ran, "{name} was not looked at");
-        told(&jobs[name], &[&format!("cargo xtask drift {name}"), "| drift |"])?;
+        summarised(&jobs[name], &[&format!("cargo xtask drift {name}"), "| drift |"])?;
     }
     Ok(jobs)
 }
@@ -150,7 +150,7 @@ fn preview(fork: &Fork) -> Result<Jobs> {
     };
     let preview = |action| fork.run("preview.yml", &Trigger::pull_request(event(action)));
     let mut jobs = preview("labeled")?;
-    told(good(&jobs, "release")?, &["preview/pr-12", "rest-api-preview-pr-12", "served digest"])?;
+    summarised(good(&jobs, "release")?, &["preview/pr-12", "rest-api-preview-pr-12", "served digest"])?;
     ensure!(!jobs["remove"].ran, "it is not removed at once");
     let mut closed = preview("closed")?;
     good(&closed, "remove")?;
@@ -167,7 +167,7 @@ fn failure(fork: &Fork) -> Result<Jobs> {
     let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
     let apply = &jobs["apply"];
     ensure!(apply.ran && apply.failed, "it should fail: {apply:?}");
-    told(apply, &["failed", "exit code", template])?;
+    summarised(apply, &["failed", "exit code", template])?;
     ensure!(apply.log.contains(&format!("::error file={template},line=")), "no line is annotated: {}", apply.log);
     Ok(jobs)
 }
@@ -180,7 +180,7 @@ fn good<'a>(jobs: &'a Jobs, name: &str) -> Result<&'a Ended> {
 }
 
 /// Whether a job's summary says all this, and neither it nor the log a secret.
-fn told(job: &Ended, parts: &[&str]) -> Result<()> {
+fn summarised(job: &Ended, parts: &[&str]) -> Result<()> {
     for part in parts {
         ensure!(job.summary.contains(part), "{part:?} is not in the summary:\n{}\n{}", job.summary, job.log);
     }

@@ -16,11 +16,11 @@ use crate::registry::{Registry, USER, run};
 /// The password in the emulator's authorization token.
 const PASSWORD: &str = "ministack-auth-token";
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let needed = [ministack::needed(Names::Machine), &[GIT, DOCKER, DOCKER_REGISTRY, HTPASSWD]].concat();
     vec![
-        suite.trial("push::the_right_password_lands_the_digest_that_is_printed", &needed, right),
-        suite.trial("push::a_wrong_password_is_one_clear_error", &needed, wrong),
+        suite.test("push::the_right_password_lands_the_digest_that_is_printed", &needed, right),
+        suite.test("push::a_wrong_password_is_one_clear_error", &needed, wrong),
     ]
 }
 
@@ -64,7 +64,7 @@ fn right(programs: &Programs) -> Result<()> {
     Ok(())
 }
 
-/// Removes what is in the registry from this engine, under whatever name: what a pull brings then comes from there.
+/// Removes what is in the registry from this engine, under whatever name, so that a pull downloads it from there.
 fn forget(programs: &Programs, registry: &Registry) -> Result<()> {
     let name = format!("{}/rest-api", registry.host());
     let ids = run(programs.command(DOCKER).args(["images", "--quiet", "--no-trunc", &name]))?;

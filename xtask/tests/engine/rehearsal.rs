@@ -19,15 +19,15 @@ const ORIGIN_HEADER: &str = "X-Origin-Verify";
 /// Largest image that the project allows itself; a changed layer cannot be larger.
 const IMAGE_LIMIT: u64 = 4_000_000;
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
-    let trial = |name: &str, names: Names, run: fn(&Checkout, &Ministack) -> Result<()>| {
-        suite.trial(name, &needed(names, &[]), move |programs| prepared(programs, names, run))
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
+    let test = |name: &str, names: Names, run: fn(&Checkout, &Ministack) -> Result<()>| {
+        suite.test(name, &needed(names, &[]), move |programs| prepared(programs, names, run))
     };
     vec![
-        trial("rehearsal::nothing_then_everything_then_the_change_only", Names::Machine, releases),
-        trial("rehearsal::a_service_that_crashes_is_told_within_seconds_and_its_fix_is_not", Names::Machine, crash),
-        trial("rehearsal::an_attested_image_is_deployed_and_no_other", Names::Machine, attested),
-        trial("rehearsal::the_gateway_leads_to_the_tasks_and_nothing_else_does", Names::Own, gateway),
+        test("rehearsal::nothing_then_everything_then_the_change_only", Names::Machine, releases),
+        test("rehearsal::a_service_that_crashes_is_reported_within_seconds_and_its_fix_is_not", Names::Machine, crash),
+        test("rehearsal::an_attested_image_is_deployed_and_no_other", Names::Machine, attested),
+        test("rehearsal::the_gateway_leads_to_the_tasks_and_nothing_else_does", Names::Own, gateway),
     ]
 }
 
@@ -124,12 +124,12 @@ fn crash(checkout: &Checkout, _: &Ministack) -> Result<()> {
     // The old tasks go on crashing until the new ones are there.
     checkout.edit(template, bad, good)?;
     checkout.commit("Mend it")?;
-    let mended = release(checkout, &[])?;
-    ensure!(mended["smoke"]["status"] == "right", "the fix is proved: {mended}");
+    let fixed = release(checkout, &[])?;
+    ensure!(fixed["smoke"]["status"] == "right", "the fix is proved: {fixed}");
     Ok(())
 }
 
-/// An environment that takes nothing but images that bring their bill of materials and provenance.
+/// An environment that accepts only images with an SBOM and a provenance.
 fn attested(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let stack = "stack = \"rest-api-rehearsal\"";
     checkout.edit("deploy.toml", stack, &format!("{stack}\nattested = true\nblock_severity = \"high\""))?;
@@ -160,7 +160,7 @@ fn attested(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     ensure!(said.contains("no bill of materials") && said.contains("no provenance"), "all of it is told: {said}");
     ensure!(checkout.xtask(&["status", ENVIRONMENT])?.well()?.get("locked_by").is_none(), "a lock is left");
 
-    // The source tag is there, and does not spare the compiling: whoever compiles the same may attach what is missing.
+    // The source tag is there, and does not save the compilation: compiling the same sources again may attach what is missing.
     let healed = release(checkout, &[])?;
     ensure!(healed["digest"] == digest && healed["change"] == "update", "the same image is deployed: {healed}");
     both(&healed)?;
@@ -172,7 +172,7 @@ fn attested(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     Ok(())
 }
 
-/// That a bill of materials and provenance were seen.
+/// That an SBOM and a provenance were verified.
 fn both(result: &Value) -> Result<()> {
     let attestations = result["attestations"].as_array().into_iter().flatten();
     let kinds: Vec<&str> = attestations.filter_map(|one| one["kind"].as_str()).collect();
@@ -206,7 +206,7 @@ fn gateway(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let greeting = get(&format!("{gateway}/api/greeting?name=Rehearsal"), &[])?;
     ensure!(greeting.body.contains("Hello, Rehearsal!"), "the query arrives: {greeting:?}");
 
-    // As it is on AWS: nobody gets in without the header. Another level of logging rolls the tasks by the way.
+    // As it is on AWS: there is no access without the header. Another level of logging rolls the tasks by the way.
     checkout.edit(
         "deploy.toml",
         r#"DirectAccessCidr = "127.0.0.1/32""#,
@@ -243,7 +243,7 @@ pub(crate) fn settled(emulator: &Ministack, release: &Value) -> Result<()> {
     let mut answer = Value::Null;
     for _ in 0..120 {
         answer = client::call(&endpoint, "ecs", action, &json!({"cluster": cluster, "services": [service]}))?;
-        // One that failed stays in the list, for whoever wants to know why.
+        // A failed one stays in the list.
         let deployments = answer.pointer("/services/0/deployments").and_then(Value::as_array);
         let deployments: Option<Vec<&Value>> =
             deployments.map(|all| all.iter().filter(|one| one["rolloutState"] != "FAILED").collect());

@@ -18,9 +18,9 @@ use crate::ministack::{self, Ministack, Names};
 
 const IMAGE: &str = "registry.example/api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
-    let trial = |name: &str, start: fn(&Programs) -> Result<Ministack>, run: fn(&Ministack, &Path) -> Result<()>| {
-        suite.trial(name, ministack::needed(Names::Machine), move |programs| {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
+    let test = |name: &str, start: fn(&Programs) -> Result<Ministack>, run: fn(&Ministack, &Path) -> Result<()>| {
+        suite.test(name, ministack::needed(Names::Machine), move |programs| {
             let (emulator, folder) = (start(programs)?, tempfile::tempdir()?);
             prepare(&folder, &emulator, &serve()?)?;
             run(&emulator, folder.path()).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
@@ -28,9 +28,9 @@ pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
     };
     let plain = |programs: &Programs| Ministack::start(programs, Names::Machine);
     vec![
-        trial("sign_in::a_user_of_the_moment_a_client_and_a_key_get_in", plain, tokens),
-        trial("sign_in::a_signature_that_is_checked_gets_in", Ministack::enforcing, signature),
-        trial("sign_in::an_api_that_should_be_closed_and_is_open_is_a_failure", plain, open),
+        test("sign_in::a_temporary_user_a_client_and_a_key_sign_in", plain, tokens),
+        test("sign_in::a_valid_signature_is_accepted", Ministack::enforcing, signature),
+        test("sign_in::an_api_that_should_be_closed_and_is_open_is_a_failure", plain, open),
     ]
 }
 
@@ -60,7 +60,7 @@ fn open(_: &Ministack, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Deployed and proved, and proved once more by itself.
+/// Deployed and verified, and then verified on its own.
 fn proved(folder: &Path, environment: &str) -> Result<Value> {
     let deploy = ["deploy", environment, "--image", IMAGE, "--yes"];
     let deployed = xtask(folder, &deploy)?.well().with_context(|| environment.to_owned())?;

@@ -1,4 +1,4 @@
-//! Calls AWS as a caller of one's own, with a signature that counts.
+//! Calls AWS with given credentials and a valid signature.
 
 use std::time::SystemTime;
 

@@ -100,7 +100,7 @@ fn pipeline(roles: &Roles) -> Vec<Case> {
         may("ec2:GetConsoleOutput", "ec2", "instance/i-1").with(TAG, STACK),
         may("logs:FilterLogEvents", "logs", &format!("log-group:{STACK}-LogGroup-1")),
         may("logs:GetLogEvents", "logs", &format!("log-group:{STACK}-LogGroup-1:log-stream:api")),
-        // Nobody's identity, and nobody else's role.
+        // No identities, and no other role.
         may_not("iam:CreateUser", "iam", "user/intruder"),
         may_not("iam:CreateAccessKey", "iam", "user/intruder"),
         may_not("iam:CreateRole", "iam", &format!("role/{STACK}-own")),

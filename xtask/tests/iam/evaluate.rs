@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Something that somebody tries.
+/// An attempted call.
 #[derive(Debug, Clone)]
 pub(crate) struct Request<'a> {
     pub(crate) action: &'a str,

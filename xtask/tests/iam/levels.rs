@@ -1,12 +1,12 @@
-//! What those who look and those who plan have to be able to do, and what they may not; and who has one of many stacks.
+//! What the reading and the planning role must be able to do, and what they may not; and roles for one of many stacks.
 
 use super::super::roles::{EXECUTION, MANY, ONE, REGION, Roles, STACK};
 use super::{Case, PASSED, ROLE, TAG, Who, case, named};
 
 /// Attempts of readers and planners.
 pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
-    let mut cases = looking(roles, Who::Reader);
-    cases.extend(looking(roles, Who::Planner));
+    let mut cases = reading(roles, Who::Reader);
+    cases.extend(reading(roles, Who::Planner));
     cases.extend(writing(roles, Who::Reader));
     cases.extend(writing(roles, Who::Planner));
     cases.extend(publishing(roles, Who::Reader, false));
@@ -15,7 +15,7 @@ pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
 }
 
 /// What both may see, and what neither may.
-fn looking(roles: &Roles, who: Who) -> Vec<Case> {
+fn reading(roles: &Roles, who: Who) -> Vec<Case> {
     let of = |allowed, action, service, resource: &str| case(who, allowed, action, roles.arn(service, resource));
     let stack = format!("stack/{STACK}/1");
     let memory = format!("parameter/xtask/{STACK}");

@@ -1,4 +1,4 @@
-//! checkov over every rendered combination, its findings held against `infra/tests/checkov.yaml`.
+//! checkov over every rendered combination, its findings compared with `infra/tests/checkov.yaml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +20,8 @@ struct Explanation {
     gone: Option<Vec<Demands>>,
 }
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
-    vec![suite.trial("checkov::every_finding_is_explained_and_every_explanation_is_needed", &[CHECKOV], findings)]
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
+    vec![suite.test("checkov::every_finding_is_explained_and_every_explanation_is_needed", &[CHECKOV], findings)]
 }
 
 fn findings(programs: &Programs) -> Result<()> {

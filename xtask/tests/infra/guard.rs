@@ -9,13 +9,13 @@ use libtest_mimic::Trial;
 use requirements::{CFN_GUARD, Programs, Suite};
 use serde_json::Value;
 
-use super::{rendered, template, trial};
+use super::{rendered, template, test};
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     vec![
-        trial("guard::every_rule_has_what_keeps_and_what_breaks_it", examples),
-        suite.trial("guard::every_rule_tells_them_apart", &[CFN_GUARD], told_apart),
-        suite.trial("guard::every_rule_applies_to_a_combination_and_none_breaks_it", &[CFN_GUARD], every_combination),
+        test("guard::every_rule_has_examples_that_pass_and_fail", examples),
+        suite.test("guard::every_rule_passes_and_fails_on_its_examples", &[CFN_GUARD], examples_pass_and_fail),
+        suite.test("guard::every_rule_applies_to_a_combination_and_none_breaks_it", &[CFN_GUARD], every_combination),
     ]
 }
 
@@ -57,7 +57,7 @@ fn examples() -> Result<()> {
     Ok(())
 }
 
-fn told_apart(programs: &Programs) -> Result<()> {
+fn examples_pass_and_fail(programs: &Programs) -> Result<()> {
     for file in files()? {
         let (rules, cases) = (format!("{file}.guard"), format!("tests/{file}_tests.yaml"));
         let output = programs

@@ -8,8 +8,8 @@ use requirements::{CFN_LINT, Programs, Suite};
 
 use super::rendered::{self, Rendered};
 
-pub(crate) fn trials(suite: &Suite) -> Vec<Trial> {
-    vec![suite.trial("cfn-lint::every_combination_is_clean", &[CFN_LINT], every_combination)]
+pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
+    vec![suite.test("cfn-lint::every_combination_is_clean", &[CFN_LINT], every_combination)]
 }
 
 /// One process a region: starting it takes longer than a template.

@@ -1,4 +1,4 @@
-//! The templates, proved without an account: every combination of the matrix rendered, linted and held against a policy.
+//! The templates without an account: every combination of the matrix rendered, linted and checked against a policy.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -9,9 +9,9 @@ mod linter;
 mod pairs;
 mod render;
 mod rendered;
+mod renderer;
 mod resolve;
 mod template;
-mod workings;
 
 use std::process::ExitCode;
 
@@ -21,17 +21,12 @@ use requirements::Suite;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let suite = Suite::new();
-    let trials = [
-        workings::trials(),
-        rendered::trials(),
-        linter::trials(&suite),
-        guard::trials(&suite),
-        checkov::trials(&suite),
-    ];
-    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+    let tests =
+        [renderer::tests(), rendered::tests(), linter::tests(&suite), guard::tests(&suite), checkov::tests(&suite)];
+    libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }
 
-/// A trial that needs no program.
-fn trial(name: &str, run: fn() -> anyhow::Result<()>) -> Trial {
+/// A test that needs no program.
+fn test(name: &str, run: fn() -> anyhow::Result<()>) -> Trial {
     Trial::test(name, move || run().map_err(|error| Failed::from(format!("{error:?}"))))
 }

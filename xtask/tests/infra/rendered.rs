@@ -10,7 +10,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::combinations::{self, Combination, Demands, Matrix, Parameters};
-use super::{render, template, trial};
+use super::{render, template, test};
 
 /// A template of one combination.
 pub(crate) struct Rendered {
@@ -25,11 +25,11 @@ pub(crate) struct Rendered {
     pub(crate) path: PathBuf,
 }
 
-pub(crate) fn trials() -> Vec<Trial> {
+pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        trial("matrix::every_template_has_a_matrix", every_template),
-        trial("matrix::every_combination_renders", || all().map(drop)),
-        trial("matrix::what_is_not_always_there_is_where_the_matrix_says", existence),
+        test("matrix::every_template_has_a_matrix", every_template),
+        test("matrix::every_combination_renders", || all().map(drop)),
+        test("matrix::what_is_not_always_there_is_where_the_matrix_says", existence),
     ]
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn met(alternatives: &[Demands], parameters: &Parameters) -> Result<b
 
 fn written() -> Result<Vec<Rendered>> {
     let mut all = Vec::new();
-    // What an earlier run wrote of a combination that is gone would be looked at again.
+    // What an earlier run wrote of a combination that is gone would be checked again.
     drop(fs::remove_dir_all(root()));
     for matrix in combinations::all()? {
         let body = template::load(&template::directory().join(&matrix.file))?;

@@ -1,6 +1,6 @@
 //! What CloudFormation makes of a value: parameters, conditions and intrinsic functions resolved.
 //!
-//! What only a created resource can tell, such as its address, stays a function. Whatever else is not known, a function,
+//! What only a created resource has, such as its address, stays a function. Whatever else is not known, a function,
 //! a name or a missing value, is an error; nothing is guessed.
 
 use std::collections::BTreeMap;
@@ -199,7 +199,7 @@ pub(crate) fn function(value: &Value) -> Option<(&str, &Value)> {
     is_function.then_some((name, argument))
 }
 
-/// Whether only AWS can tell what this comes to.
+/// Whether only AWS knows the value.
 fn is_open(value: &Value) -> bool {
     function(value).is_some()
 }

@@ -1,18 +1,19 @@
-//! `docs/behaviours.md`: every required behaviour has tests, and those that it names exist.
+//! The tests that documents name exist, and every required behaviour of `docs/behaviours.md` has one.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::layering::root;
-use crate::layering::source;
+use crate::sources::{self, root};
 
-const PATH: &str = "docs/behaviours.md";
+const BEHAVIOURS: &str = "docs/behaviours.md";
 const POINTS: usize = 19;
+/// Fewest words of a test's name; other names in the documents are shorter.
+const WORDS: usize = 4;
 
 #[test]
-fn every_behaviour_is_held_by_tests_that_exist() {
-    let text = fs::read_to_string(root().join(PATH)).unwrap();
-    let sources: String = source::all().into_iter().map(|source| source.text).collect();
+fn every_behaviour_names_tests() {
+    let text = fs::read_to_string(root().join(BEHAVIOURS)).unwrap();
+    let sources = sources();
     let mut points = BTreeSet::new();
     for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| #")) {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
@@ -20,11 +21,34 @@ fn every_behaviour_is_held_by_tests_that_exist() {
         points.insert(number.parse::<usize>().unwrap());
         let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
         assert!(!names.is_empty(), "point {number} has no test");
-        for name in names {
-            // A function of that name, or a trial.
-            let there = sources.contains(&format!("fn {name}(")) || sources.contains(&format!("::{name}\""));
-            assert!(there, "point {number} names {name}, which there is not");
-        }
+        names
+            .iter()
+            .for_each(|name| assert!(is_test(name, &sources), "point {number} names {name}, which there is not"));
     }
     assert_eq!(points, (1..=POINTS).collect());
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let sources = sources();
+    let documents = sources::files(&root().join("docs")).into_iter().chain([root().join("ARCHITECTURE.md")]);
+    for path in documents.filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let looks_like_one = |name: &&str| {
+            let is_name = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            is_name && name.split('_').count() >= WORDS
+        };
+        for name in text.split('`').skip(1).step_by(2).filter(looks_like_one) {
+            assert!(is_test(name, &sources), "{} names {name}, which there is not", path.display());
+        }
+    }
+}
+
+fn sources() -> String {
+    sources::all().into_iter().map(|source| source.text).collect()
+}
+
+/// Whether there is a function of that name, or a named test of a suite without a harness.
+fn is_test(name: &str, sources: &str) -> bool {
+    sources.contains(&format!("fn {name}(")) || sources.contains(&format!("::{name}\""))
 }

@@ -1,12 +1,11 @@
 //! Ctrl-C at every request of every command that changes something.
 //!
-//! Each command runs once to the end, which tells how many requests it makes. Then it starts anew for each of them, and the
+//! Each command runs once to the end, which shows how many requests it makes. Then it starts anew for each of them, and the
 //! signal arrives while that request is being answered. What is left must be known, and the same command once more must
-//! bring the world to where it would have been.
+//! have the result of an uninterrupted run.
 #![cfg(target_os = "linux")]
 
 mod cases;
-mod local;
 mod locks;
 
 use std::collections::BTreeSet;
@@ -19,8 +18,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::counterparts::timing::Watched;
-use crate::counterparts::{Counterparts, World};
+use crate::fakes::timing::Watched;
+use crate::fakes::{Fakes, World};
 use crate::sandbox::{Ended, Sandbox};
 
 /// How many of a command's runs go on at the same time; most of a run is waiting.
@@ -32,9 +31,9 @@ pub(crate) struct Case {
     pub(crate) world: World,
     /// What is written into the sandbox beforehand: paths and texts.
     pub(crate) files: Vec<(&'static str, String)>,
-    /// Whether somebody else's lock is there before the command.
+    /// Whether another holder's lock is there before the command.
     pub(crate) is_locked: bool,
-    /// Whether a change set that waits is somebody's plan.
+    /// Whether a pending change set belongs to a plan.
     pub(crate) is_planned: bool,
     /// How it ends without an interruption.
     pub(crate) code: i32,
@@ -45,8 +44,8 @@ impl Case {
         Self { arguments, world, files: Vec::new(), is_locked: false, is_planned: false, code: 0 }
     }
 
-    fn start(&self, watched: Option<Watched>) -> (Counterparts, Sandbox) {
-        let counterparts = Counterparts::start(World {
+    fn start(&self, watched: Option<Watched>) -> (Fakes, Sandbox) {
+        let fakes = Fakes::start(World {
             watched,
             slow: true,
             requests: Vec::new(),
@@ -54,20 +53,18 @@ impl Case {
             asked: Vec::new(),
             ..self.world.clone()
         });
-        let sandbox = counterparts.sandbox();
-        let address = counterparts.url().parse::<url::Url>().unwrap();
-        let port = address.port().unwrap().to_string();
-        self.files.iter().for_each(|(path, text)| sandbox.write(path, &text.replace("{port}", &port)));
-        (counterparts, sandbox)
+        let sandbox = fakes.sandbox();
+        self.files.iter().for_each(|(path, text)| sandbox.write(path, text));
+        (fakes, sandbox)
     }
 
     /// Interrupts the command at each of its requests.
     pub(crate) fn at_every_request(&self) {
-        let (counterparts, sandbox) = self.start(None);
+        let (fakes, sandbox) = self.start(None);
         let whole = sandbox.run(self.arguments);
         assert_eq!(whole.code, self.code, "{}", whole.stderr);
         let (requests, wanted) = {
-            let world = counterparts.world();
+            let world = fakes.world();
             (world.requests.len(), Facts::of(&world))
         };
         assert!(requests >= 3 && !wanted.is_locked && wanted.stack != "under way", "{requests}: {wanted:?}");
@@ -95,7 +92,7 @@ impl Case {
     /// Interrupts the command at one request, and runs it again.
     fn at(&self, number: usize, wanted: &Facts) -> Result<(), String> {
         let (arrived, arrival) = mpsc::channel();
-        let (counterparts, sandbox) = self.start(Some(Watched { number, arrived }));
+        let (fakes, sandbox) = self.start(Some(Watched { number, arrived }));
         let mut tool = sandbox.start(self.arguments);
         let request = loop {
             match arrival.recv_timeout(Duration::from_millis(20)) {
@@ -108,14 +105,14 @@ impl Case {
         kill_process(Pid::from_child(&tool), Signal::INT).ok();
         let ended = sandbox.end(tool);
         let fail = |what: String| Err(format!("{request}: {what}\n{}", ended.stderr));
-        if let Err(what) = self.is_left_well(&ended, number, &counterparts.world()) {
+        if let Err(what) = self.is_left_well(&ended, number, &fakes.world()) {
             return fail(what);
         }
         let again = sandbox.run(self.arguments);
         if again.code != self.code {
             return fail(format!("the same command again ends with {}: {}", again.code, again.stderr));
         }
-        let facts = Facts::of(&counterparts.world());
+        let facts = Facts::of(&fakes.world());
         if facts != *wanted {
             return fail(format!("it is not as without an interruption: {facts:?}\nbut should be {wanted:?}"));
         }
@@ -131,10 +128,6 @@ impl Case {
         }
         if world.proposed.is_some() && !self.is_planned {
             return Err("a change set is left".to_owned());
-        }
-        let is_serving = |world: &World| world.containers.iter().any(|container| container.running);
-        if is_serving(&self.world) && !is_serving(world) {
-            return Err("nothing serves any more".to_owned());
         }
         let (at_work, says_so) = (world.under_way.is_some(), ended.stderr.contains("goes on"));
         if ended.code != 130 {
@@ -166,8 +159,6 @@ struct Facts {
     /// The parameters of Systems Manager, without hashes.
     parameters: BTreeSet<String>,
     last_release: Option<String>,
-    /// The images of the engine's containers, and whether each runs.
-    containers: Vec<(String, bool)>,
     old_images: Vec<String>,
     change_set: bool,
     is_locked: bool,
@@ -197,7 +188,6 @@ impl Facts {
             attached: world.attached.keys().filter(|name| !name.starts_with("sha256:")).count(),
             parameters: world.journal.keys().map(place).collect(),
             last_release: last.map(|record| format!("{} {}", record["outcome"], record["image"])),
-            containers: world.containers.iter().map(|one| (one.image().to_owned(), one.running)).collect(),
             old_images: world.old_images.clone(),
             change_set: world.proposed.is_some(),
             is_locked: world.journal.keys().any(|name| name.ends_with("/lock")),

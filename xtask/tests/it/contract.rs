@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::counterparts::{Counterparts, Ending, World};
+use crate::fakes::{Ending, Fakes, World};
 use crate::sandbox::Sandbox;
 
 /// What a release may say, at most.
@@ -26,10 +26,9 @@ const RELEASE: [&str; 16] = [
     "seconds",
     "error",
 ];
-const ERROR: [&str; 5] = ["kind", "message", "resource", "reason", "hint"];
 
 #[test]
-fn several_problems_are_told_one_by_one() {
+fn several_problems_are_listed_one_by_one() {
     let sandbox = Sandbox::new();
     sandbox.remove("infra/backend.yaml");
     for command in ["release", "doctor"] {
@@ -51,9 +50,9 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_release_says_all_of_it_but_an_error() {
-    let counterparts = Counterparts::start(World::default());
-    let sandbox = counterparts.sandbox();
+fn a_release_reports_everything_but_an_error() {
+    let fakes = Fakes::start(World::default());
+    let sandbox = fakes.sandbox();
     for (change, nothing_to_do) in [("create", false), ("none", true)] {
         let object = sandbox.run(&["release", "--json"]).json();
         let unsaid = |key: &&str| *key == "error" || (nothing_to_do && ["changes", "cost", "release"].contains(key));
@@ -74,25 +73,16 @@ fn a_release_says_all_of_it_but_an_error() {
 }
 
 #[test]
-fn a_failure_says_nothing_else_and_what_was_known_by_then() {
-    let broken = Counterparts::start(World { ending: Ending::RolledBack, ..World::default() });
+fn a_failed_release_reports_what_was_known_by_then() {
+    let broken = Fakes::start(World { ending: Ending::RolledBack, ..World::default() });
     let refused =
-        Counterparts::start(World { push_refusal: Some("no basic auth credentials".to_owned()), ..World::default() });
+        Fakes::start(World { push_refusal: Some("no basic auth credentials".to_owned()), ..World::default() });
     for (sandbox, known) in
         [(broken.sandbox(), "digest"), (refused.sandbox(), "phases"), (Sandbox::new(), "environment")]
     {
         let object = sandbox.run(&["release", "--json"]).json();
-        assert!(keys(&object).is_subset(&RELEASE.into()), "{object}");
         assert!(object.get(known).is_some(), "no {known}: {object}");
     }
-}
-
-#[test]
-fn numbers_are_numbers_and_absent_is_not_null() {
-    let object = Sandbox::new().run(&["release", "staging", "--json"]).json();
-    assert!(object["seconds"].is_f64(), "{object}");
-    assert_eq!(keys(&object), BTreeSet::from(["ok", "seconds", "error"]));
-    assert_eq!(keys(&object["error"]), ERROR.into());
 }
 
 #[test]

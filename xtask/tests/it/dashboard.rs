@@ -1,11 +1,11 @@
-//! That the dashboard is one: CloudFormation hands its text to CloudWatch, which refuses a widget without a type.
+//! The dashboard is valid: CloudFormation passes its text to CloudWatch, which refuses a widget without a type.
 
 use serde_json::Value;
 
 use crate::templates::template;
 
 #[test]
-fn every_widget_has_what_cloudwatch_asks_for() {
+fn every_widget_has_the_properties_that_cloudwatch_requires() {
     let template = template::load(&template::directory().join("api-backend-fargate.yaml")).unwrap();
     let body = &template["Resources"]["SignalsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"];
     // What is put in besides is a name here or an address there, but this is two texts.

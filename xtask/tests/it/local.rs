@@ -1,4 +1,4 @@
-//! `release --local` and `destroy --local` at an engine that remembers its containers, also where they are killed at any
+//! `release --local` and `destroy --local` with a fake engine that keeps containers, also where they are killed at any
 //! call, meet the user's own containers, or other checkouts.
 
 mod engine;
@@ -16,7 +16,7 @@ use engine::{BAD, Engine, NEW, OLD};
 const RELEASE: [&str; 4] = ["release", "--local", "--no-smoke", "--json"];
 const DESTROY: [&str; 4] = ["destroy", "--local", "--yes", "--json"];
 
-/// A port that nobody has, below those that the system gives away, so that nobody gets it while it changes hands.
+/// A free port below the ephemeral range, so that no other process gets it during a handover.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(20_000);
     loop {
@@ -73,11 +73,11 @@ fn scene(image: &'static str, call: usize, signal: Signal) -> Option<(Engine, Sa
 }
 
 #[test]
-fn a_release_that_is_killed_at_any_call_leaves_what_the_next_one_completes() {
+fn a_release_killed_at_any_call_is_completed_by_the_next_one() {
     let mut calls = Vec::new();
     for call in 1.. {
         let Some((engine, sandbox, port, _, at)) = scene(NEW, call, Signal::KILL) else { break };
-        // A published port cannot be moved, so between these two nobody can answer.
+        // A published port cannot be moved, so between these two calls nothing answers.
         assert!(serves(port) || at.ends_with("/stop"), "killed at call {call}, {at}: nobody serves");
         calls.push(at.clone());
         let again = well(&sandbox.run(&RELEASE));
@@ -92,7 +92,7 @@ fn a_release_that_is_killed_at_any_call_leaves_what_the_next_one_completes() {
 }
 
 #[test]
-fn nor_does_a_bad_image_whose_release_is_killed_cost_the_service_that_served() {
+fn killing_the_release_of_a_bad_image_keeps_the_old_service() {
     for call in 1.. {
         let Some((engine, sandbox, port, _, at)) = scene(BAD, call, Signal::KILL) else { break };
         assert!(serves(port), "killed at call {call}, {at}");
@@ -110,7 +110,7 @@ fn a_release_that_is_interrupted_at_any_call_ends_with_one_container_that_serves
         assert!(serves(port), "interrupted at call {call}, {at}: nobody serves");
         let left: Vec<String> = engine.state().ours().into_iter().map(|(image, _)| image).collect();
         let expected = if code == Some(0) { NEW } else { OLD };
-        // The engine may carry out a call that nobody waits for any more; the next run removes what came of it.
+        // The engine may carry out a call that was abandoned; the next run removes what came of it.
         assert!(left.iter().any(|image| image == expected), "interrupted at call {call}, {at}: {left:?}");
         well(&sandbox.run(&RELEASE));
         assert_eq!(engine.state().ours(), [(NEW.to_owned(), Some(port))], "interrupted at call {call}, {at}");
@@ -118,7 +118,18 @@ fn a_release_that_is_interrupted_at_any_call_ends_with_one_container_that_serves
 }
 
 #[test]
-fn a_handover_of_which_the_new_half_fails_gives_the_port_back() {
+fn a_first_release_that_is_interrupted_at_any_call_is_completed_by_the_next_one() {
+    for call in 1.. {
+        let (engine, port) = (Engine::start(), free_port());
+        let sandbox = checkout(&engine, port);
+        let (_, Some(at)) = interrupted(&engine, &sandbox, call, Signal::INT) else { break };
+        well(&sandbox.run(&RELEASE));
+        assert_eq!(engine.state().ours(), [(OLD.to_owned(), Some(port))], "interrupted at call {call}, {at}");
+    }
+}
+
+#[test]
+fn a_failed_handover_returns_the_port_to_the_old_container() {
     let (engine, port) = (Engine::start(), free_port());
     let sandbox = checkout(&engine, port);
     engine.state().image = OLD;
@@ -137,7 +148,7 @@ fn a_handover_of_which_the_new_half_fails_gives_the_port_back() {
 }
 
 #[test]
-fn the_users_own_containers_under_our_names_stay() {
+fn containers_of_the_user_with_our_names_stay() {
     let (engine, port) = (Engine::start(), free_port());
     let sandbox = checkout(&engine, port);
     well(&sandbox.run(&RELEASE));
@@ -211,7 +222,7 @@ fn a_wait_for_another_release_is_announced_and_can_be_interrupted() {
 }
 
 #[test]
-fn a_busy_port_is_passed_by_in_the_words_of_every_engine() {
+fn a_busy_port_is_skipped_whatever_the_engines_message() {
     for words in [
         "driver failed programming external connectivity: Bind for 127.0.0.1:8080 failed: port is already allocated",
         "Ports are not available: exposing port TCP 127.0.0.1:8080 -> 0.0.0.0:0: listen tcp 127.0.0.1:8080: bind: An \
@@ -224,7 +235,7 @@ fn a_busy_port_is_passed_by_in_the_words_of_every_engine() {
         assert_ne!(released["url"], format!("http://127.0.0.1:{port}"), "{words}");
         assert_eq!(engine.state().ours().len(), 1, "{words}");
     }
-    // In words that nobody knows, but the port is taken.
+    // An unknown message, but the port is taken.
     let (engine, held) = (Engine::start(), TcpListener::bind(("127.0.0.1", 0)).unwrap());
     let port = held.local_addr().unwrap().port();
     engine.state().refuse_port(port, "the port driver is not amused");
@@ -232,7 +243,7 @@ fn a_busy_port_is_passed_by_in_the_words_of_every_engine() {
 }
 
 #[test]
-fn a_full_disk_of_the_engine_names_what_makes_room() {
+fn a_full_disk_of_the_engine_is_reported_with_the_command_that_frees_space() {
     let (engine, port) = (Engine::start(), free_port());
     engine.state().refuse_creation = Some("mkdir /var/lib/docker/overlay2/1: no space left on device");
     let failed = checkout(&engine, port).run(&RELEASE);
@@ -243,7 +254,7 @@ fn a_full_disk_of_the_engine_names_what_makes_room() {
 }
 
 #[test]
-fn images_of_others_stay() {
+fn images_used_by_other_checkouts_stay() {
     let (engine, port) = (Engine::start(), free_port());
     let (one, two) = (checkout(&engine, port), checkout(&engine, port));
     let images = ["destroy", "--local", "--images", "--yes", "--json"];

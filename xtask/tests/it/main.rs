@@ -1,12 +1,13 @@
-//! What holds without a network: the layers, the templates, and the finished release tool beside faked counterparts.
+//! What holds without a network: the layers, the templates, and the finished release tool beside faked fakes.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod behaviours;
 mod cancellation;
+mod cloudformation;
 mod contract;
-mod counterparts;
 mod dashboard;
+mod fakes;
 mod layering;
 #[cfg(target_os = "linux")]
 mod local;
@@ -20,7 +21,7 @@ mod roles;
 mod sandbox;
 mod schema;
 mod secrets;
+mod snapshots;
+mod sources;
 mod templates;
-mod transcripts;
-mod watching;
 mod workflows;

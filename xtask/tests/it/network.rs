@@ -3,19 +3,19 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::counterparts::{Counterparts, World, proxy};
+use crate::fakes::{Fakes, World, proxy};
 
 /// A name that no resolver knows: only a proxy leads there.
 const AWS: &str = "http://aws.invalid";
 
 #[test]
 fn a_release_goes_through_the_proxy_with_everything_it_asks() {
-    let counterparts = Counterparts::start(World::default());
-    let proxy = proxy::Proxy::start(counterparts.address(), None);
-    counterparts.world().url = "http://service.invalid/live".to_owned();
+    let fakes = Fakes::start(World::default());
+    let proxy = proxy::Proxy::start(fakes.address(), None);
+    fakes.world().url = "http://service.invalid/live".to_owned();
     for (name, other) in [("HTTP_PROXY", "NO_PROXY"), ("all_proxy", "no_proxy")] {
-        counterparts.world().stack.clear();
-        let sandbox = counterparts.sandbox().with("AWS_ENDPOINT_URL", AWS).with(name, &proxy.url).with(other, "other");
+        fakes.world().stack.clear();
+        let sandbox = fakes.sandbox().with("AWS_ENDPOINT_URL", AWS).with(name, &proxy.url).with(other, "other");
         let before = proxy.seen().len();
         let ended = sandbox.run(&["release"]);
         assert_eq!(ended.code, 0, "{}", ended.stderr);
@@ -29,17 +29,17 @@ fn a_release_goes_through_the_proxy_with_everything_it_asks() {
 }
 
 #[test]
-fn what_no_proxy_names_is_asked_directly() {
-    let counterparts = Counterparts::start(World::default());
+fn hosts_in_no_proxy_are_reached_directly() {
+    let fakes = Fakes::start(World::default());
     // Leads to this machine, and is none of its loopback addresses.
-    let direct = format!("http://0.0.0.0:{}", counterparts.address().port());
-    let proxy = proxy::Proxy::start(counterparts.address(), None);
-    let sandbox = counterparts.sandbox().with("AWS_ENDPOINT_URL", &direct).with("HTTP_PROXY", &proxy.url);
+    let direct = format!("http://0.0.0.0:{}", fakes.address().port());
+    let proxy = proxy::Proxy::start(fakes.address(), None);
+    let sandbox = fakes.sandbox().with("AWS_ENDPOINT_URL", &direct).with("HTTP_PROXY", &proxy.url);
     assert_eq!(sandbox.run(&["status"]).code, 0);
     let proxied = proxy.seen().len();
     assert!(proxied > 0);
     for none in ["0.0.0.0", "example.com, 0.0.0.0/8", "*"] {
-        let sandbox = counterparts.sandbox().with("AWS_ENDPOINT_URL", &direct).with("HTTP_PROXY", &proxy.url);
+        let sandbox = fakes.sandbox().with("AWS_ENDPOINT_URL", &direct).with("HTTP_PROXY", &proxy.url);
         let ended = sandbox.with("NO_PROXY", none).run(&["status"]);
         assert_eq!(ended.code, 0, "{}", ended.stderr);
         assert_eq!(proxy.seen().len(), proxied, "{none}");
@@ -48,8 +48,8 @@ fn what_no_proxy_names_is_asked_directly() {
 
 #[test]
 fn a_dead_proxy_is_named_without_its_password() {
-    let counterparts = Counterparts::start(World::default());
-    let sandbox = counterparts.sandbox().with("AWS_ENDPOINT_URL", "https://aws.invalid");
+    let fakes = Fakes::start(World::default());
+    let sandbox = fakes.sandbox().with("AWS_ENDPOINT_URL", "https://aws.invalid");
     let ended = sandbox.with("HTTPS_PROXY", "http://ann:hush-hush@127.0.0.1:1").run(&["status"]);
     let reason = "the proxy http://127.0.0.1:1 from HTTPS_PROXY refuses connections";
     assert!(ended.stderr.contains(reason), "{}", ended.stderr);
@@ -58,11 +58,11 @@ fn a_dead_proxy_is_named_without_its_password() {
 
 #[test]
 fn an_authority_of_the_users_own_is_trusted_by_everything() {
-    let counterparts = Counterparts::start(World::default());
-    let (tls, pem) = proxy::tls("aws.invalid", counterparts.address());
-    let proxy = proxy::Proxy::start(counterparts.address(), Some(tls));
+    let fakes = Fakes::start(World::default());
+    let (tls, pem) = proxy::tls("aws.invalid", fakes.address());
+    let proxy = proxy::Proxy::start(fakes.address(), Some(tls));
     let sandbox = || {
-        let sandbox = counterparts.sandbox().with("AWS_ENDPOINT_URL", "https://aws.invalid");
+        let sandbox = fakes.sandbox().with("AWS_ENDPOINT_URL", "https://aws.invalid");
         sandbox.with("https_proxy", &proxy.url)
     };
     let ended = sandbox().run(&["status"]);
@@ -77,24 +77,24 @@ fn an_authority_of_the_users_own_is_trusted_by_everything() {
     assert!(proxy.seen().iter().all(|asked| asked == "CONNECT aws.invalid:443"), "{:?}", proxy.seen());
     // IAM is asked by hand.
     let ended = trusting.run(&["doctor"]);
-    assert!(counterparts.world().asked.iter().any(|action| action.starts_with("iam:")), "{}", ended.stderr);
+    assert!(fakes.world().asked.iter().any(|action| action.starts_with("iam:")), "{}", ended.stderr);
 }
 
 #[test]
 fn an_answer_of_a_proxy_is_not_taken_for_one_of_aws() {
-    let counterparts = Counterparts::start(World::default());
-    let proxy = proxy::Proxy::start(counterparts.address(), None);
+    let fakes = Fakes::start(World::default());
+    let proxy = proxy::Proxy::start(fakes.address(), None);
     // Its tunnels lead nowhere.
-    let sandbox = counterparts.sandbox().with("AWS_ENDPOINT_URL", "https://aws.invalid");
+    let sandbox = fakes.sandbox().with("AWS_ENDPOINT_URL", "https://aws.invalid");
     let ended = sandbox.with("https_proxy", &proxy.url).run(&["status"]);
     assert!(ended.stderr.contains("from https_proxy does not lead to aws.invalid"), "{}", ended.stderr);
 }
 
 #[test]
 fn an_engine_behind_tls_is_reached_as_its_context_says() {
-    let counterparts = Counterparts::start(World::default());
-    let (tls, authority) = proxy::tls("127.0.0.1", counterparts.address());
-    let sandbox = counterparts.sandbox().without("DOCKER_HOST");
+    let fakes = Fakes::start(World::default());
+    let (tls, authority) = proxy::tls("127.0.0.1", fakes.address());
+    let sandbox = fakes.sandbox().without("DOCKER_HOST");
     let id: String = Sha256::digest("far").iter().map(|byte| format!("{byte:02x}")).collect();
     let meta = format!(r#"{{"Name":"far","Endpoints":{{"docker":{{"Host":"tcp://{tls}"}}}}}}"#);
     sandbox.write("home/.docker/config.json", r#"{"currentContext":"far"}"#);

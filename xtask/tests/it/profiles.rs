@@ -1,19 +1,17 @@
-//! Who the finished tool takes its user for, on a machine that has several answers.
+//! Which credentials the finished tool uses, on a machine that has several.
 #![cfg(target_os = "linux")]
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use wiremock::matchers::{any, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::{MockServer, ResponseTemplate};
 
-use crate::counterparts::{Counterparts, World};
+use crate::fakes::{Fakes, World, serve};
 use crate::sandbox::{Ended, Sandbox};
 
 /// A sandbox with configuration files, and no keys in its environment.
-fn sandbox(counterparts: &Counterparts, config: &str) -> Sandbox {
-    let sandbox = counterparts.sandbox().without("AWS_ACCESS_KEY_ID").without("AWS_SECRET_ACCESS_KEY");
+fn sandbox(fakes: &Fakes, config: &str) -> Sandbox {
+    let sandbox = fakes.sandbox().without("AWS_ACCESS_KEY_ID").without("AWS_SECRET_ACCESS_KEY");
     sandbox.write("home/.aws/config", config);
     sandbox
 }
@@ -22,26 +20,19 @@ fn error(ended: &Ended) -> Value {
     ended.json()["error"].clone()
 }
 
-/// Somebody who gives every container credentials, as ECS does.
-fn container() -> (MockServer, SocketAddr) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let server = MockServer::builder().start().await;
-        let keys = json!({
-            "AccessKeyId": "AKIDMACHINE", "SecretAccessKey": "machine", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"
-        });
-        Mock::given(path("/keys")).respond_with(ResponseTemplate::new(200).set_body_json(keys)).mount(&server).await;
-        let address = *server.address();
-        (server, address)
-    })
+/// A credentials endpoint, as ECS gives it to containers.
+fn container() -> MockServer {
+    serve(ResponseTemplate::new(200).set_body_json(json!({
+        "AccessKeyId": "AKIDMACHINE", "SecretAccessKey": "machine", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"
+    })))
 }
 
 #[test]
-fn a_profile_that_is_not_there_is_never_replaced_by_the_machines_own_role() {
-    let counterparts = Counterparts::start(World::default());
-    let (_container, address) = container();
-    let given = format!("http://{address}/keys");
-    let on_machine = sandbox(&counterparts, "[profile work]\nregion = eu-central-1\n");
+fn a_missing_profile_is_never_replaced_by_the_machines_role() {
+    let fakes = Fakes::start(World::default());
+    let container = container();
+    let given = format!("{}/keys", container.uri());
+    let on_machine = sandbox(&fakes, "[profile work]\nregion = eu-central-1\n");
     let on_machine = on_machine.with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &given);
     assert_eq!(on_machine.run(&["status"]).code, 0, "without a choice, the machine's role is taken");
     let ended = on_machine.with("AWS_PROFILE", "wrok").run(&["status", "--json"]);
@@ -54,15 +45,15 @@ fn a_profile_that_is_not_there_is_never_replaced_by_the_machines_own_role() {
 
 #[test]
 fn a_profile_with_a_gap_is_not_passed_over() {
-    let counterparts = Counterparts::start(World::default());
-    let (_container, address) = container();
-    let given = format!("http://{address}/keys");
+    let fakes = Fakes::start(World::default());
+    let container = container();
+    let given = format!("{}/keys", container.uri());
     for (config, gap) in [
         ("[profile work]\nrole_arn = arn:aws:iam::111122223333:role/deploy\nsource_profile = wrok\n", "wrok"),
         ("[profile work]\nsso_account_id = 111122223333\nsso_role_name = a\nsso_region = eu-west-1\n", "sso_start_url"),
         ("[profile work]\naws_access_key_id = AKIDEXAMPLE\n", "aws_secret_access_key"),
     ] {
-        let on_machine = sandbox(&counterparts, config).with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &given);
+        let on_machine = sandbox(&fakes, config).with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &given);
         let ended = on_machine.with("AWS_PROFILE", "work").run(&["status", "--json"]);
         let error = error(&ended);
         assert_eq!((ended.code, &error["message"]), (3, &json!("the AWS profile work has an error")), "{error}");
@@ -72,9 +63,9 @@ fn a_profile_with_a_gap_is_not_passed_over() {
 
 #[test]
 fn a_credential_process_is_quoted_without_its_keys() {
-    let counterparts = Counterparts::start(World::default());
+    let fakes = Fakes::start(World::default());
     let process = "sh -c \"echo the vault is sealed, AKIAIOSFODNN7EXAMPLE >&2; exit 7\"";
-    let sandbox = sandbox(&counterparts, &format!("[profile work]\ncredential_process = {process}\n"));
+    let sandbox = sandbox(&fakes, &format!("[profile work]\ncredential_process = {process}\n"));
     let ended = sandbox.with("AWS_PROFILE", "work").with("PATH", "/bin:/usr/bin").run(&["status", "--json"]);
     assert_eq!(ended.code, 3);
     let error = error(&ended);
@@ -86,8 +77,8 @@ fn a_credential_process_is_quoted_without_its_keys() {
 
 #[test]
 fn a_credential_process_that_hangs_comes_to_an_end() {
-    let counterparts = Counterparts::start(World::default());
-    let sandbox = sandbox(&counterparts, "[profile work]\ncredential_process = sleep 40\n");
+    let fakes = Fakes::start(World::default());
+    let sandbox = sandbox(&fakes, "[profile work]\ncredential_process = sleep 40\n");
     let begun = Instant::now();
     let ended = sandbox.with("AWS_PROFILE", "work").with("PATH", "/bin:/usr/bin").run(&["status", "--json"]);
     assert!(begun.elapsed() < Duration::from_secs(38), "{:?}", begun.elapsed());
@@ -96,32 +87,27 @@ fn a_credential_process_that_hangs_comes_to_an_end() {
 }
 
 #[test]
-fn who_has_not_signed_in_gets_the_command_for_it() {
-    let counterparts = Counterparts::start(World::default());
+fn an_expired_session_is_reported_with_the_login_command() {
+    let fakes = Fakes::start(World::default());
     let sso = "[profile work]\nsso_session = company\nsso_account_id = 111122223333\nsso_role_name = deploy\n\
                [sso-session company]\nsso_start_url = https://company.example/start\nsso_region = eu-central-1\n";
     let login = "[profile work]\nlogin_session = arn:aws:iam::111122223333:user/ann\n";
     for (config, hint) in [(sso, "aws sso login --profile work"), (login, "aws login --profile work")] {
-        let ended = sandbox(&counterparts, config).with("AWS_PROFILE", "work").run(&["status", "--json"]);
+        let ended = sandbox(&fakes, config).with("AWS_PROFILE", "work").run(&["status", "--json"]);
         assert_eq!((ended.code, &error(&ended)["hint"]), (3, &json!(hint)), "{}", ended.stdout);
     }
 }
 
 #[test]
 fn a_role_with_a_second_factor_gets_the_command_that_asks_for_it() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime.block_on(async {
-        let server = MockServer::builder().start().await;
-        let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>MFA is \
-                      demanded</Message></Error></ErrorResponse>";
-        Mock::given(any()).respond_with(ResponseTemplate::new(403).set_body_string(denied)).mount(&server).await;
-        server
-    });
-    let counterparts = Counterparts::start(World::default());
+    let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>MFA is \
+                  demanded</Message></Error></ErrorResponse>";
+    let server = serve(ResponseTemplate::new(403).set_body_string(denied));
+    let fakes = Fakes::start(World::default());
     let config = "[profile work]\nrole_arn = arn:aws:iam::111122223333:role/deploy\nsource_profile = keys\n\
                   mfa_serial = arn:aws:iam::111122223333:mfa/ann\nregion = eu-central-1\n\
                   [profile keys]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n";
-    let sandbox = sandbox(&counterparts, config).with("AWS_ENDPOINT_URL", &server.uri()).with("AWS_PROFILE", "work");
+    let sandbox = sandbox(&fakes, config).with("AWS_ENDPOINT_URL", &server.uri()).with("AWS_PROFILE", "work");
     let ended = sandbox.run(&["status", "--json"]);
     let error = error(&ended);
     assert_eq!(ended.code, 3, "{error}");
@@ -130,18 +116,13 @@ fn a_role_with_a_second_factor_gets_the_command_that_asks_for_it() {
 }
 
 #[test]
-fn a_wrong_clock_is_told_with_its_minutes() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime.block_on(async {
-        let server = MockServer::builder().start().await;
-        let skewed = "<ErrorResponse><Error><Type>Sender</Type><Code>RequestExpired</Code><Message>Request has expired. \
-                      Timestamp date is 2026-11-27T09:10:00Z. Current date is 2026-11-27T09:35:00Z</Message></Error>\
-                      </ErrorResponse>";
-        Mock::given(any()).respond_with(ResponseTemplate::new(400).set_body_string(skewed)).mount(&server).await;
-        server
-    });
-    let counterparts = Counterparts::start(World::default());
-    let ended = counterparts.sandbox().with("AWS_ENDPOINT_URL", &server.uri()).run(&["status", "--json"]);
+fn a_wrong_clock_is_reported_in_minutes() {
+    let skewed = "<ErrorResponse><Error><Type>Sender</Type><Code>RequestExpired</Code><Message>Request has expired. \
+                  Timestamp date is 2026-11-27T09:10:00Z. Current date is 2026-11-27T09:35:00Z</Message></Error>\
+                  </ErrorResponse>";
+    let server = serve(ResponseTemplate::new(400).set_body_string(skewed));
+    let fakes = Fakes::start(World::default());
+    let ended = fakes.sandbox().with("AWS_ENDPOINT_URL", &server.uri()).run(&["status", "--json"]);
     let error = error(&ended);
     assert_eq!((ended.code, &error["kind"]), (3, &json!("clock")), "{error}");
     assert!(error["reason"].as_str().unwrap().starts_with("this machine's clock is 25 minutes behind"), "{error}");

@@ -1,4 +1,4 @@
-//! That a parameter which changes what an API is has the API copied to its stage, and only such a one.
+//! Parameters that change the API, and only those, make a new deployment.
 
 use std::collections::BTreeSet;
 

@@ -1,15 +1,15 @@
-//! No test starts a program by its name that a machine with Rust may be without.
+//! No test starts a program by its name that may be missing on a machine with Rust.
 
-use crate::layering::source;
+use crate::sources;
 
 /// What comes with Rust, or with every Unix.
 const ALWAYS: [&str; 6] = ["cargo", "grep", "kill", "nice", "rustc", "sh"];
-/// What looks for programs, and what asks whether something holds that takes one.
+/// What searches for programs, and conditions that need one.
 const SEARCH: [&str; 2] = ["xtask/requirements/", "xtask/tests/engine/conditions.rs"];
 
 #[test]
 fn every_other_program_is_a_requirement_that_its_test_names() {
-    let sources = source::all();
+    let sources = sources::all();
     let tests = sources.iter().filter(|source| source.path.contains("/tests/") || source.path.ends_with("/tests.rs"));
     let mut seen = 0;
     for source in tests.filter(|source| !SEARCH.iter().any(|path| source.path.starts_with(path))) {

@@ -5,8 +5,6 @@
 mod cases;
 #[path = "../iam/evaluate.rs"]
 mod evaluate;
-#[path = "../iam/handlers.rs"]
-mod handlers;
 mod limits;
 #[path = "../infra/resolve.rs"]
 mod resolve;
@@ -161,7 +159,7 @@ fn job<'a>(sub: &'a str, environment: &'a str, changed: &[(&'a str, &'a str)]) -
 }
 
 #[test]
-fn a_token_of_another_job_is_not_let_in() {
+fn a_token_of_another_job_is_refused() {
     let roles = roles();
     let doors = [("read", &roles.read.trust), ("plan", &roles.plan.trust), ("release", &roles.deploy.trust)];
     for (what, environment, role) in [
@@ -203,7 +201,7 @@ fn a_token_of_another_job_is_not_let_in() {
 }
 
 #[test]
-fn a_trust_names_nobody_by_a_pattern() {
+fn a_trust_policy_contains_no_wildcards() {
     let roles = roles();
     for role in [&roles.read, &roles.plan, &roles.deploy] {
         let text = role.trust.to_string();

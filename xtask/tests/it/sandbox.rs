@@ -1,4 +1,4 @@
-//! A folder with a repository's settings and stand-ins for the programs beside the tool, and the finished tool run in it
+//! A folder with a repository's settings and fakes of the programs beside the tool, and the finished tool run in it
 //! with no environment but what a case gives.
 
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ impl Sandbox {
             .with("HOME", path.join("home").to_str().unwrap())
             // No case may reach the engine of the machine.
             .with("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-            // Else the SDK looks for credentials at a link-local address.
+            // Else the SDK asks a link-local address for credentials.
             .with("AWS_EC2_METADATA_DISABLED", "true")
     }
 
@@ -179,10 +179,23 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Exit code and both streams, without what differs from run to run.
-    pub(crate) fn transcript(&self) -> String {
+    /// Exit code and both streams, without what differs from run to run, and without the phases before a stack is touched
+    /// where they went well: `a_first_release_and_then_one_with_nothing_to_do` shows those.
+    pub(crate) fn snapshot(&self) -> String {
+        let last =
+            ["ok preflight ", "ok name "].iter().filter_map(|phase| self.stderr.rfind(&format!("\n{phase}"))).max();
+        let rest = last.map_or(self.stderr.as_str(), |at| self.stderr[at + 1..].split_once('\n').unwrap_or_default().1);
+        self.shown(rest)
+    }
+
+    /// As [`Ended::snapshot`], with every phase.
+    pub(crate) fn whole(&self) -> String {
+        self.shown(&self.stderr)
+    }
+
+    fn shown(&self, stderr: &str) -> String {
         let mut text = format!("exit {}\n", self.code);
-        for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+        for (name, stream) in [("stdout", self.stdout.as_str()), ("stderr", stderr)] {
             if !stream.is_empty() {
                 text.push_str(&format!("--- {name}\n{}\n", redact(stream, &self.folder).trim_end()));
             }
@@ -231,7 +244,7 @@ fn redact(text: &str, folder: &Path) -> String {
     seconds(&now(&free(&text)))
 }
 
-/// Replaces moments of this run, in RFC 3339; those that the counterparts tell are of another year's first days.
+/// Replaces moments of this run, in RFC 3339; those of the fakes are excepted.
 fn now(text: &str) -> String {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
     let fits = |part: &[u8]| {

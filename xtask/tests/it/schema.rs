@@ -7,27 +7,11 @@ use std::sync::OnceLock;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::layering::root;
+use crate::sources::{self, Source, root};
 
 const PATH: &str = "docs/result.schema.json";
 
-/// The files whose types make up the object.
-const TYPES: [&str; 12] = [
-    "xtask/src/attest.rs",
-    "xtask/src/aws/log.rs",
-    "xtask/src/cost.rs",
-    "xtask/src/drift.rs",
-    "xtask/src/ecr/scan.rs",
-    "xtask/src/eta.rs",
-    "xtask/src/journal/record.rs",
-    "xtask/src/outcome.rs",
-    "xtask/src/report.rs",
-    "xtask/src/stack/change_set/change.rs",
-    "xtask/src/stack/events.rs",
-    "xtask/src/ui/phase.rs",
-];
-
-/// Words by which a description tells what a number counts.
+/// Units that a number's description must name.
 const UNITS: [&str; 5] = ["seconds", "bytes", "number", "percent", "us dollars"];
 
 fn schema() -> &'static Value {
@@ -60,7 +44,7 @@ fn the_schema_is_one() {
 }
 
 #[test]
-fn what_does_not_keep_to_it_is_found() {
+fn violations_of_the_schema_are_found() {
     let good = json!({"ok": true, "seconds": 0.5, "change": "none"});
     check(&good);
     for (key, value) in [
@@ -83,19 +67,19 @@ fn what_does_not_keep_to_it_is_found() {
 #[test]
 fn schema_and_types_have_the_same_keys() {
     let types = types();
-    assert!(types.len() > 4, "only {:?} were found", types.keys());
-    for (name, fields) in &types {
-        let place = if name == "report" { "" } else { &format!("/$defs/{name}") };
-        let described = schema().pointer(place).unwrap_or_else(|| panic!("{PATH} has no {place}"));
+    let parts = schema()["$defs"].as_object().unwrap().iter().filter(|(_, part)| part["properties"].is_object());
+    let parts = parts.map(|(name, part)| (name.as_str(), part)).chain([("report", schema())]);
+    for (name, described) in parts {
+        let fields = types.get(name).unwrap_or_else(|| panic!("{PATH}: {name} is no type of the tool"));
         let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
         let properties: BTreeSet<String> = keys(&described["properties"]);
         let names: BTreeSet<String> = fields.keys().cloned().collect();
-        assert_eq!(properties, names, "left: {PATH}{place}; right: the type");
-        assert_eq!(described["additionalProperties"], false, "{place}");
+        assert_eq!(properties, names, "left: {PATH}, {name}; right: the type");
+        assert_eq!(described["additionalProperties"], false, "{name}");
         let always = fields.iter().filter(|(_, always)| **always).map(|(name, _)| name.clone());
         let required = described["required"].as_array().unwrap().iter();
         let required: BTreeSet<String> = required.map(|name| name.as_str().unwrap().to_owned()).collect();
-        assert_eq!(required, always.collect(), "required: {PATH}{place}; right: the type");
+        assert_eq!(required, always.collect(), "required: {PATH}, {name}; right: the type");
     }
 }
 
@@ -122,23 +106,23 @@ fn every_key_is_described_and_every_number_has_its_unit() {
 /// Fields of one type, and whether they are always there.
 type Fields = BTreeMap<String, bool>;
 
-/// Fields by type, in the schema's spelling. Enums are none of these: the validation of real results checks their words.
+/// Fields of the tool's types by name, in the schema's spelling. Enums are none of these: the validation of real results
+/// checks their words.
 fn types() -> BTreeMap<String, Fields> {
     let mut types = BTreeMap::new();
     let mut flattened = Vec::new();
-    for path in TYPES {
-        let text = fs::read_to_string(root().join(path)).unwrap();
-        for part in text.split("#[derive(").skip(1) {
+    for Source { path, text } in sources::all().iter().filter(|source| source.is_production()) {
+        for part in text.split("#[derive(").skip(1).filter(|_| path.starts_with("xtask/")) {
             let derived = part.split(')').next().unwrap_or_default();
-            let Some(item) = part.split("struct ").nth(1).filter(|_| derived.contains("Serialize")) else { continue };
-            let (name, body) = item.split_once(" {").unwrap();
+            let item = part.split("struct ").nth(1).filter(|_| derived.contains("Serialize"));
+            let Some((name, body)) = item.and_then(|item| item.split_once(" {")) else { continue };
             let (fields, inner) = fields(body.split("\n}").next().unwrap());
             flattened.extend(inner.map(|inner| (snake(name), inner)));
             types.insert(snake(name), fields);
         }
     }
     for (outer, inner) in flattened {
-        let fields = types.remove(&inner).unwrap_or_else(|| panic!("{inner} is in none of {TYPES:?}"));
+        let fields = types.remove(&inner).unwrap_or_else(|| panic!("there is no type {inner}"));
         types.get_mut(&outer).unwrap().extend(fields);
     }
     types
@@ -152,7 +136,7 @@ fn fields(body: &str) -> (Fields, Option<String>) {
             attributes.push_str(line);
             continue;
         }
-        let field = line.strip_prefix("pub(crate) ").unwrap_or(line).split_once(": ");
+        let field = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ").split_once(": ");
         if let Some((name, kind)) = field.filter(|_| !line.starts_with("//")) {
             if attributes.contains("serde(flatten)") {
                 flattened = Some(snake(kind.trim_end_matches(',')));

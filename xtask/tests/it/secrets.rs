@@ -1,9 +1,9 @@
-//! What must never be seen: neither in an output, however talkative, nor in a file.
+//! Secrets appear in no output, not even with --verbose, and in no file.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::counterparts::{Counterparts, REPOSITORY, World};
+use crate::fakes::{Fakes, REPOSITORY, World};
 use crate::sandbox::Sandbox;
 
 const KEY: &str = "wJalrXUtnFEMI-marker-of-the-key";
@@ -23,18 +23,18 @@ fn check(sandbox: &Sandbox, arguments: &[&str], code: i32) {
     }
 }
 
-fn with_secrets(counterparts: &Counterparts) -> Sandbox {
-    counterparts.sandbox().with("AWS_SECRET_ACCESS_KEY", KEY).with("AWS_SESSION_TOKEN", SESSION)
+fn with_secrets(fakes: &Fakes) -> Sandbox {
+    fakes.sandbox().with("AWS_SECRET_ACCESS_KEY", KEY).with("AWS_SESSION_TOKEN", SESSION)
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_release_keeps_its_secrets() {
-    let counterparts = Counterparts::start(World { password: PASSWORD.to_owned(), ..World::default() });
-    let sandbox = with_secrets(&counterparts);
+fn a_release_shows_no_secrets() {
+    let fakes = Fakes::start(World { password: PASSWORD.to_owned(), ..World::default() });
+    let sandbox = with_secrets(&fakes);
     check(&sandbox, &["release", "dev"], 0);
     // The password did come all the way to the engine, so that it could have been shown.
-    assert!(counterparts.world().logins.iter().any(|login| login.contains(PASSWORD)));
+    assert!(fakes.world().logins.iter().any(|login| login.contains(PASSWORD)));
     check(&sandbox, &["doctor", "dev"], 0);
     check(&sandbox, &["status", "dev"], 0);
     check(&sandbox, &["deploy", "dev", "--image", &format!("{REPOSITORY}:commit-0123456789ab")], 0);
@@ -43,18 +43,18 @@ fn a_release_keeps_its_secrets() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_failure_keeps_them_too() {
+fn a_failed_release_shows_no_secrets() {
     let refusal = Some("unauthorized: authentication required".to_owned());
     let world = World { password: PASSWORD.to_owned(), push_refusal: refusal, ..World::default() };
-    let counterparts = Counterparts::start(world);
-    check(&with_secrets(&counterparts), &["release", "dev"], 1);
-    assert!(counterparts.world().logins.iter().any(|login| login.contains(PASSWORD)));
+    let fakes = Fakes::start(world);
+    check(&with_secrets(&fakes), &["release", "dev"], 1);
+    assert!(fakes.world().logins.iter().any(|login| login.contains(PASSWORD)));
 }
 
 #[test]
-fn an_endpoint_that_does_not_answer_is_told_without_them() {
-    let counterparts = Counterparts::start(World::default());
-    let sandbox = with_secrets(&counterparts).with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+fn an_unreachable_endpoint_is_reported_without_secrets() {
+    let fakes = Fakes::start(World::default());
+    let sandbox = with_secrets(&fakes).with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     check(&sandbox, &["status", "dev"], 1);
     check(&sandbox, &["deploy", "dev", "--image", &format!("{REPOSITORY}:v1")], 3);
 }

@@ -1,4 +1,4 @@
-//! What every template in `infra/` has to keep, whoever edits it.
+//! What every template in `infra/` has to fulfil.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 #[path = "../infra/template.rs"]
 pub(crate) mod template;
 
-/// What a Deployment freezes; a change here reaches nobody without a new Deployment.
+/// What a Deployment freezes; a change here has no effect without a new Deployment.
 const API_DEFINITION: [&str; 7] = [
     "AWS::ApiGateway::Authorizer",
     "AWS::ApiGateway::GatewayResponse",
@@ -112,9 +112,9 @@ fn a_new_port_of_the_container_makes_no_new_target_group() {
     }
 }
 
-/// The tool has CloudFormation turn an update back at these; one that is on where nobody asks would block every release.
+/// The tool has CloudFormation roll back an update at these; one that goes off without traffic would block every release.
 #[test]
-fn an_alarm_to_turn_back_at_is_quiet_while_nobody_asks() {
+fn a_rollback_alarm_is_quiet_without_traffic() {
     for (name, template) in services() {
         let outputs = template["Outputs"].as_object().unwrap();
         let alarms: Vec<_> = outputs.iter().filter(|(output, _)| output.starts_with("RollbackAlarm")).collect();

@@ -1,11 +1,11 @@
-//! What the workflows promise and no linter knows.
+//! Promises of the workflows that no linter checks.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
 
-use crate::layering::root;
+use crate::sources::root;
 use crate::templates::template;
 
 /// Each workflow with its name.
@@ -31,7 +31,7 @@ fn actions(job: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn nothing_is_permitted_that_is_not_said() {
+fn every_job_declares_its_permissions() {
     for (name, workflow) in workflows() {
         assert_eq!(workflow["permissions"], serde_json::json!({}), "{name}");
     }
@@ -56,7 +56,7 @@ fn every_action_is_a_commit() {
     }
 }
 
-/// What wrote a cache had fewer to answer to than whoever may change an environment.
+/// A job that wrote a cache needed less approval than one that may change an environment.
 #[test]
 fn a_job_that_may_change_something_restores_no_cache_and_is_not_cut_off() {
     let mut seen = 0;

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let shared = Arc::new(OnceLock::new());
     let trial = |(name, run): &NamedTrial| {
         let (shared, run) = (Arc::clone(&shared), *run);
-        suite.trial(name, &[MINISTACK], move |programs| {
+        suite.test(name, &[MINISTACK], move |programs| {
             run(shared.get_or_init(|| Emulator::start(programs)));
             Ok::<(), Infallible>(())
         })

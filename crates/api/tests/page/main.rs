@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(1);
     let suite = Suite::new();
     let trial = |(name, run): NamedTrial| {
-        suite.trial(name, &[CHROMIUM, CHROMEDRIVER], move |programs| {
+        suite.test(name, &[CHROMIUM, CHROMEDRIVER], move |programs| {
             run(programs);
             Ok::<(), Infallible>(())
         })

@@ -12,7 +12,7 @@ pub fn changes(changes: &[ResourceChange]) -> String {
     if changes.is_empty() {
         return String::new();
     }
-    let mut table = "| ResourceChange | Resource | Type | What changes |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut table = "| Change | Resource | Type | What changes |\n| --- | --- | --- | --- |\n".to_owned();
     for change in changes.iter().take(ROWS) {
         let replaced = match replaced(change) {
             Some("replaced") => ", ⚠️ **replaced**",

@@ -10,7 +10,7 @@ use crate::bootstrap::Asked;
 use crate::commands::doctor;
 use crate::context::Context;
 use crate::doctor::token;
-use crate::preflight;
+use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
 use model::outcome;
@@ -19,7 +19,7 @@ use model::policy::Level;
 use model::report::Check;
 use model::trust::{Finding, Trust};
 
-/// Holds it against the trust that is asked for, or else that the stack has.
+/// Compares it with the trust that is asked for, or else with the stack's.
 ///
 /// # Errors
 /// A token that cannot be read, or claims that do not fit.
@@ -33,14 +33,14 @@ pub(super) async fn check(
     let claims = token::read(path)?;
     let trust = match &asked.trust {
         Some(trust) => trust.clone(),
-        None => deployed(environment, context).await?,
+        None => deployed(environment, context, ui).await?,
     };
     let findings = token::check(&trust, &claims, &environment.name);
-    ui.warn("the token's signature is not looked at; only AWS can say that GitHub made it");
+    ui.warn("the token's signature is not checked; only AWS can verify that GitHub issued it");
     let shared = findings.shared.iter().map(token::told);
     let checks: Vec<Check> = shared.chain(findings.roles.iter().map(|(level, of)| role(*level, of))).collect();
     doctor::show(&checks, ui);
-    context.report(|report| report.checks = Some(checks));
+    ui.note(|report| report.checks = Some(checks));
     let problems = token::problems(&findings);
     if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
 }
@@ -64,12 +64,13 @@ fn role(level: Level, findings: &[Finding]) -> Check {
     }
 }
 
-async fn deployed(environment: &Environment, context: &Context) -> Result<Trust> {
+async fn deployed(environment: &Environment, context: &Context, ui: &Ui) -> Result<Trust> {
     let own = bootstrap::environment(environment);
-    let (clients, _) = preflight::account(context, environment).await?;
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
     let stack = stack::describe(&clients.cloudformation, &own.stack).await?;
     stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)).ok_or_else(|| {
-        Failure::new(Exit::Preflight, FailureKind::Trust, "there is no trust to hold the token against")
+        Failure::new(Exit::Preflight, FailureKind::Trust, "there is no trust to compare the token with")
             .resource(format!("stack {}", own.stack))
             .reason(if stack.is_some() { "it trusts no pipeline" } else { "it does not exist" })
             .hint(format!(

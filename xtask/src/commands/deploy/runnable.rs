@@ -1,4 +1,4 @@
-//! Whether an environment can run what a manifest describes, before a stack is told to.
+//! Whether an environment can run what a manifest describes, before a stack gets it.
 
 use serde::Deserialize;
 
@@ -53,7 +53,7 @@ impl Target<'_> {
         match manifest {
             Manifest { artifact_type: Some(kind), .. } => Err(self.refusal(format!("it is {kind}, and no image"))),
             Manifest { manifests: Some(parts), .. } => {
-                let of = |part: Part| part.platform.map(|place| place.told());
+                let of = |part: Part| part.platform.map(|place| place.text());
                 let there: Vec<String> = parts.into_iter().filter_map(of).collect();
                 if there.iter().any(|one| one == self.platform.oci()) { Ok(None) } else { Err(self.other(&there)) }
             }
@@ -74,7 +74,7 @@ impl Target<'_> {
     pub(super) fn check_configuration(self, bytes: &[u8]) -> Result<(), Failure> {
         let place: Place = serde_json::from_slice(bytes)
             .map_err(|error| self.refusal(format!("its configuration does not say what it is for: {error}")))?;
-        let there = place.told();
+        let there = place.text();
         if there == self.platform.oci() { Ok(()) } else { Err(self.other(&[there])) }
     }
 
@@ -95,7 +95,7 @@ impl Target<'_> {
 }
 
 impl Place {
-    fn told(self) -> String {
+    fn text(self) -> String {
         format!("{}/{}", self.os, self.architecture)
     }
 }

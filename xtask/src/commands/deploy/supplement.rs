@@ -1,62 +1,51 @@
 //! `deploy` of a template that runs no image, such as users or what stands in front of an API: no image to prove, and so
 //! no release.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
+use aws::stack;
 use config::deployment::Environment;
+use model::outcome::{self, Exit, Failure, FailureKind};
+use model::parameters;
+use model::template::{CONTAINER_URI, Template};
 
 use crate::cli::Deploy;
 use crate::context::Context;
+use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::observe::Observed;
+use crate::engine::{Operation, consent};
 use crate::preflight;
-use crate::rollout;
-use crate::rollout::Manners;
-use crate::supplement::Supplement;
+use crate::session::Session;
 use crate::ui::Ui;
-use aws::stack;
-use model::outcome;
-use model::outcome::{Exit, Failure, FailureKind};
-use model::parameters as plan;
-use model::parameters::Value;
-use model::stack::Stack;
-use model::template::{CONTAINER_URI, Template};
 
 pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: &Context, ui: &Ui) -> Result<()> {
     let Deploy { conduct, dry_run, .. } = arguments;
-    super::release::note(context, environment);
-    let question = environment.protected.then(|| rollout::question(environment));
-    if let Some(question) = question.as_ref().filter(|_| !dry_run) {
-        ui.must_be_able_to_ask(question)?;
-    }
+    ui.about(environment);
+    let question = consent::question(environment);
+    consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let begun = async {
         let phase = ui.phase("preflight");
         let template = checked(context, environment)?;
-        let (clients, identity) = preflight::account(context, environment).await?;
-        let found = stack::describe(&clients.cloudformation, &environment.stack).await?;
-        let missing = missing(environment, &template, rollout::existing(found.as_ref()));
+        let session = Session::open(context, environment, ui).await?;
+        let found = stack::describe(&session.clients.cloudformation, &environment.stack).await?;
+        let source = ParameterSource::Settings(&context.deployment.service);
+        let desired = Desired::new(environment, None, template, source, found.as_ref());
+        let missing = parameters::without_value(&desired.template, desired.parameters());
+        let missing: Vec<Failure> =
+            missing.iter().map(|name| preflight::missing_parameter(environment, name)).collect();
         if !missing.is_empty() {
             return Err(outcome::preflight(&missing).into());
         }
-        phase.done(&preflight::describe(&identity, environment));
-        Ok((template, clients, found))
+        phase.done(&session.describe());
+        Ok((session, desired, Observed::without_journal(found)))
     };
-    let (template, clients, found) = context.interrupt.or(begun).await?;
-    let supplement = Supplement {
-        context,
-        clients: &clients,
-        environment,
-        template: &template,
-        parameters: &|existing| parameters(environment, &template, existing),
-        manners: Manners { follow: !conduct.no_follow, recreate: true, allow: &conduct.allow, asker: None },
-        question: question.as_deref(),
-        ui,
-    };
-    let brought =
-        if *dry_run { supplement.foretell(found.as_ref(), Vec::new()).await? } else { supplement.bring(found).await? };
-    if let Some(stack) = brought {
+    let (session, desired, observed) = context.interrupt.or(begun).await?;
+    let mut operation = Operation { session: &session, desired, conduct, question, planned: false, release: None };
+    let stack =
+        if *dry_run { operation.dry_run(&observed, Vec::new()).await? } else { Some(operation.run(&observed).await?) };
+    if let Some(stack) = stack {
         let outputs: Vec<String> = stack.outputs.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         ui.result(&outputs.join("\n"));
-        context.report(|report| report.outputs = Some(stack.outputs));
+        ui.note(|report| report.outputs = Some(stack.outputs));
     }
     Ok(())
 }
@@ -73,17 +62,4 @@ fn checked(context: &Context, environment: &Environment) -> Result<Template> {
     }
     let problems = preflight::misplaced_parameters(environment, &template);
     if problems.is_empty() { Ok(template) } else { Err(outcome::preflight(&problems).into()) }
-}
-
-fn parameters(environment: &Environment, template: &Template, existing: Option<&Stack>) -> BTreeMap<String, Value> {
-    let previous = existing.map(Stack::parameter_names).unwrap_or_default();
-    let mut values = plan::kept(template, &previous);
-    values.extend(plan::given(environment));
-    values
-}
-
-/// Parameters that nobody gives a value.
-fn missing(environment: &Environment, template: &Template, existing: Option<&Stack>) -> Vec<Failure> {
-    let missing = plan::without_value(template, &parameters(environment, template, existing));
-    missing.iter().map(|name| preflight::missing_parameter(environment, name)).collect()
 }

@@ -1,4 +1,4 @@
-//! Certificates of the wrong place, and what ACM says of the others.
+//! Certificates of the wrong session, and what ACM says of the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 

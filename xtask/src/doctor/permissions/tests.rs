@@ -30,7 +30,7 @@ fn simulated(denied: &[&str]) -> String {
 #[tokio::test]
 async fn a_denied_action_is_told_once_with_the_policy_that_has_it() {
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says(&simulated(&[])))]).await;
-    let found = look(world.place()).await.unwrap().unwrap();
+    let found = look(&world.session()).await.unwrap().unwrap();
     assert!(
         matches!(&found, Found::Fine(text) if text.ends_with(" actions of a release are allowed, as IAM simulates them")),
         "{found:?}"
@@ -45,7 +45,7 @@ async fn a_denied_action_is_told_once_with_the_policy_that_has_it() {
 
     let answer = simulated(&["ecr:PutImage", "ssm:PutParameter"]);
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says(&answer))]).await;
-    let found = look(world.place()).await.unwrap().unwrap();
+    let found = look(&world.session()).await.unwrap().unwrap();
     assert_eq!(
         lines(&[found]),
         [
@@ -60,7 +60,7 @@ async fn a_session_is_asked_about_as_its_role_with_the_path() {
     let role = says("<Role><Arn>arn:aws:iam::111122223333:role/xtask/deploy</Arn></Role>");
     let world =
         World::of(SESSION, &[("GetRole deploy", role), ("SimulatePrincipalPolicy", says(&simulated(&[])))]).await;
-    assert!(matches!(look(world.place()).await, Ok(Some(Found::Fine(_)))));
+    assert!(matches!(look(&world.session()).await, Ok(Some(Found::Fine(_)))));
     let (_, form) = world.asked().pop().unwrap();
     assert_eq!(form["PolicySourceArn"], "arn:aws:iam::111122223333:role/xtask/deploy");
 }
@@ -68,7 +68,7 @@ async fn a_session_is_asked_about_as_its_role_with_the_path() {
 #[tokio::test]
 async fn an_answer_that_leaves_something_out_is_not_taken_for_a_yes() {
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says("<EvaluationResults/>"))]).await;
-    let failure = look(world.place()).await.unwrap_err();
+    let failure = look(&world.session()).await.unwrap_err();
     assert_eq!(failure.message, "the simulation cannot be read");
 }
 
@@ -88,7 +88,7 @@ async fn the_execution_role_is_there_and_cloudformation_may_take_it() {
         (refusal("NoSuchEntity"), format!("!! there is no {ARN}: deploy.toml names it")),
     ] {
         let world = World::of(USER, &[("GetRole execution", answer)]).await;
-        let found = execution_role(world.place()).await.unwrap().unwrap();
+        let found = execution_role(&world.session()).await.unwrap().unwrap();
         let [line] = lines(&[found]).try_into().unwrap();
         assert!(line.starts_with(&expected), "{line}");
         assert_eq!(world.asked().len(), 1);

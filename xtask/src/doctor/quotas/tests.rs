@@ -58,7 +58,7 @@ async fn a_quota_that_is_full_is_told_with_the_request_for_more() {
         ],
     )
     .await;
-    let found = look(world.place(), &wanted(TWO, &[])).await.unwrap();
+    let found = look(&world.session(), &wanted(TWO, &[])).await.unwrap();
     assert_eq!(
         lines(&found),
         [
@@ -82,7 +82,7 @@ async fn one_quota_that_may_not_be_read_hides_no_other() {
         ],
     )
     .await;
-    let found = look(world.place(), &wanted(TWO, &[])).await.unwrap();
+    let found = look(&world.session(), &wanted(TWO, &[])).await.unwrap();
     let told = lines(&found);
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].starts_with("?? could not be looked at: servicequotas:GetServiceQuota failed: AccessDenied"));
@@ -100,7 +100,7 @@ async fn processors_in_use_are_the_newest_value_of_the_quotas_metric() {
     };
     let points = says(&[point(10, 2.0), point(15, 12.0), point(5, 16.0)].concat());
     let world = World::of(USER, &[("GetServiceQuota", quota), ("GetMetricStatistics", points)]).await;
-    let found = look(world.place(), &wanted(INSTANCE, &[])).await.unwrap();
+    let found = look(&world.session(), &wanted(INSTANCE, &[])).await.unwrap();
     assert!(lines(&found)[0].starts_with("!! Running On-Demand Standard instances (vCPU): 8 more of 16, 12 in use"));
     let (_, form) = world.asked().pop().unwrap();
     assert_eq!(

@@ -24,15 +24,7 @@ pub(crate) fn push(programs: &Programs, registry: &Registry, folder: &Path, mode
         docker.env("DOCKER_CONFIG", folder.join("docker"));
         docker
     };
-    run(Command::new("rustc")
-        .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"])
-        .arg(folder.join("service"))
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/boot/service.rs")))?;
-    run(programs.command(TAR).arg("-C").arg(folder).arg("-cf").arg(folder.join("image.tar")).arg("service"))?;
-    run(docker()
-        .args(["import", "--change", &format!(r#"ENTRYPOINT ["/service","{mode}"]"#), "--change", "USER 65532"])
-        .arg(folder.join("image.tar"))
-        .arg(&tagged))?;
+    build(programs, folder, mode, &tagged)?;
     let mut login = docker()
         .args(["login", "--username", "AWS", "--password-stdin", registry.host()])
         .stdin(Stdio::piped())
@@ -45,4 +37,17 @@ pub(crate) fn push(programs: &Programs, registry: &Registry, folder: &Path, mode
     let digest = run(docker().args(["inspect", "--format", "{{index .RepoDigests 0}}", &tagged]))?;
     run(docker().args(["rmi", &tagged]))?;
     Ok(digest.trim().to_owned())
+}
+
+/// Compiles the test service and makes an image of it.
+pub(crate) fn build(programs: &Programs, folder: &Path, mode: &str, tagged: &str) -> Result<()> {
+    run(Command::new("rustc")
+        .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"])
+        .arg(folder.join("service"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/boot/service.rs")))?;
+    run(programs.command(TAR).arg("-C").arg(folder).arg("-cf").arg(folder.join("image.tar")).arg("service"))?;
+    let entry = format!(r#"ENTRYPOINT ["/service","{mode}"]"#);
+    let mut import = programs.command(DOCKER);
+    import.args(["import", "--change", &entry, "--change", "USER 65532"]).arg(folder.join("image.tar")).arg(tagged);
+    run(&mut import).map(drop)
 }

@@ -1,8 +1,8 @@
-//! The container of the boot tests, compiled on the spot: healthy, unhealthy or gone at once, as its argument says.
-//! Any other path answers with the request's own head.
+//! The container of the suites, compiled on the spot: healthy, unhealthy or gone at once, as its argument says. It
+//! answers a body with the same body, and a request without one with the request's own head.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 fn main() {
     let mode = std::env::args().nth(1).unwrap_or_default();
@@ -13,16 +13,30 @@ fn main() {
     let port: u16 = std::env::var("API_PORT").expect("API_PORT").parse().expect("a port");
     let listener = TcpListener::bind(("0.0.0.0", port)).expect("a free port");
     println!("listening");
-    for connection in listener.incoming() {
-        let Ok(mut connection) = connection else { continue };
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") && matches!(connection.read(&mut byte), Ok(1)) {
-            head.push(byte[0]);
-        }
-        let status = if mode == "unhealthy" && head.starts_with(b"GET /health") { "503 Down" } else { "200 OK" };
-        let length = head.len();
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-        let _ = connection.write_all(answer.as_bytes()).and_then(|()| connection.write_all(&head));
+    for connection in listener.incoming().flatten() {
+        let is_unhealthy = mode == "unhealthy";
+        std::thread::spawn(move || drop(answer(connection, is_unhealthy)));
     }
+}
+
+fn answer(mut connection: TcpStream, is_unhealthy: bool) -> std::io::Result<()> {
+    let mut reader = BufReader::new(connection.try_clone()?);
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = number.trim().parse().expect("a length");
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let status = if is_unhealthy && head.starts_with("GET /health") { "503 Down" } else { "200 OK" };
+    let body = if length == 0 { head.as_bytes() } else { &body };
+    let kind = "Content-Type: application/octet-stream\r\nConnection: close";
+    write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n{kind}\r\n\r\n", body.len())?;
+    connection.write_all(body)
 }

@@ -87,7 +87,7 @@ impl Balancer {
         let places = self.add(tasks)?;
         let deadline = Instant::now() + self.patience;
         while !self.are_up(&places)? {
-            ensure!(Instant::now() < deadline, "the new targets are not healthy: {}", self.tell("show stat")?);
+            ensure!(Instant::now() < deadline, "the new targets are not healthy: {}", self.command("show stat")?);
             sleep(Duration::from_millis(100));
         }
         Ok(())
@@ -98,11 +98,11 @@ impl Balancer {
         let taken = tasks.iter().map(|task| {
             let place = self.place(None, Some(&task.address.to_string()))?;
             let server = format!("targets/place{place}");
-            self.tell(&format!("set server {server} addr {} port {}", task.address, task.port))?;
+            self.command(&format!("set server {server} addr {} port {}", task.address, task.port))?;
             // Checked, but not used, and not trusted to begin with: haproxy alone would send requests at once.
-            self.tell(&format!("set server {server} state drain"))?;
-            self.tell(&format!("set server {server} health down"))?;
-            self.tell(&format!("set server {server} state ready"))?;
+            self.command(&format!("set server {server} state drain"))?;
+            self.command(&format!("set server {server} health down"))?;
+            self.command(&format!("set server {server} state ready"))?;
             Ok(format!("place{place}"))
         });
         taken.collect()
@@ -110,7 +110,7 @@ impl Balancer {
 
     /// Whether all of these get requests.
     pub(crate) fn are_up(&self, places: &[String]) -> Result<bool> {
-        let table = self.tell("show stat")?;
+        let table = self.command("show stat")?;
         let up = places.iter().map(|place| {
             let row = table.lines().find(|line| line.starts_with(&format!("targets,{place},")));
             Ok(row.with_context(|| format!("no {place} in {table}"))?.split(',').any(|field| field.starts_with("UP")))
@@ -123,7 +123,7 @@ impl Balancer {
         for task in tasks {
             let place = self.place(Some(&task.address.to_string()), None)?;
             // Those that are still asked something keep their connections.
-            self.tell(&format!("set server targets/place{place} state maint"))?;
+            self.command(&format!("set server targets/place{place} state maint"))?;
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Balancer {
         Ok(found + 1)
     }
 
-    fn tell(&self, command: &str) -> Result<String> {
+    fn command(&self, command: &str) -> Result<String> {
         let path: PathBuf = self.folder.path().join("admin");
         let mut socket = UnixStream::connect(path).context("haproxy is gone")?;
         writeln!(socket, "{command}")?;

@@ -1,4 +1,4 @@
-//! Releases that fail under load: nobody is lost, it is told soon, and the old version serves in the end.
+//! Releases that fail under load: no request is lost, the failure is reported soon, and the old version serves in the end.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> R
     seen.whole(EMULATOR_SLOWEST, &[&digest, NO_DIGEST])?;
     came_back(checkout, &wrong, &base, &digest)?;
 
-    // One that ends at once. The emulator takes it for a target as soon as it is started, so nobody asks meanwhile.
+    // One that ends at once. The emulator takes it for a target as soon as it is started, so there is no load meanwhile.
     checkout.edit(TEMPLATE, &format!("IMAGE_DIGEST, Value: '{NO_DIGEST}'"), DIGEST)?;
     checkout.edit("docker/Dockerfile", r#"ENTRYPOINT ["/api"]"#, r#"ENTRYPOINT ["/api", "no-such-argument"]"#)?;
     let (crash, _) = failing(checkout)?;

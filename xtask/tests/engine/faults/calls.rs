@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::door::Way;
-use super::service::Manner;
+use super::link::Way;
+use super::service::Behaviour;
 
 /// What there is when the release begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +22,14 @@ pub(crate) enum Start {
     Other,
 }
 
-/// Whom a call is for, and how it is told from others.
+/// Where a call goes, and how it is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum To {
     /// AWS: service and operation as microburst calls them, and what the body must hold (JMESPath).
     Aws(&'static str, &'static str, Option<&'static str>),
     /// The engine sends a layer to the registry.
     Registry,
-    /// The proof asks the endpoint.
+    /// The smoke test calls the endpoint.
     Endpoint,
 }
 
@@ -42,14 +42,14 @@ pub(crate) struct Call {
     /// Whether it changes something, so that its answer can be lost.
     pub(crate) changes: bool,
     /// Whether the tool waits much longer than the suite can for what may pass.
-    pub(crate) patient: bool,
+    pub(crate) slow: bool,
     /// Longest that a run may take: the SDK's six attempts, or what the tool and the engine say that they wait.
     pub(crate) deadline: Duration,
 }
 
 const fn aws(phase: &'static str, service: &'static str, operation: &'static str, start: Start) -> Call {
     let to = To::Aws(service, operation, None);
-    Call { phase, to, start, changes: false, patient: false, deadline: Duration::from_secs(60) }
+    Call { phase, to, start, changes: false, slow: false, deadline: Duration::from_secs(60) }
 }
 
 impl Call {
@@ -57,8 +57,8 @@ impl Call {
         Self { changes: true, ..self }
     }
 
-    const fn patient(self) -> Self {
-        Self { patient: true, ..self }
+    const fn slow(self) -> Self {
+        Self { slow: true, ..self }
     }
 
     const fn within(self, seconds: u64) -> Self {
@@ -115,7 +115,7 @@ pub(crate) const CALLS: [Call; 24] = [
     aws("execution", STACKS, "ExecuteChangeSet", Start::Other).changing().within(DOUBT),
     aws("following", STACKS, "DescribeStacks", Start::Image)
         .where_body("starts_with(StackName, 'arn:')")
-        .patient()
+        .slow()
         .within(WATCHED),
     aws("following", STACKS, "DescribeStackEvents", Start::Image).within(WATCHED),
     aws("smoke", "", "", Start::Image).to(To::Endpoint).within(WATCHED),
@@ -171,9 +171,9 @@ impl Fault {
     pub(crate) fn name(self, call: &Call) -> &'static str {
         match self {
             Self::Killed => "killed",
-            Self::Cut if call.patient => "network cut for 15 attempts",
-            Self::Throttled(Strength::Always) if call.patient => "throttled for 15 attempts",
-            Self::ServerError(Strength::Always) if call.patient => "500 for 15 attempts",
+            Self::Cut if call.slow => "network cut for 15 attempts",
+            Self::Throttled(Strength::Always) if call.slow => "throttled for 15 attempts",
+            Self::ServerError(Strength::Always) if call.slow => "500 for 15 attempts",
             Self::Cut => "network cut",
             Self::AnswerLost => "answer lost once",
             Self::Throttled(Strength::Twice) => "throttled twice",
@@ -187,7 +187,7 @@ impl Fault {
     }
 
     /// Whether it can happen to a call.
-    pub(crate) fn befalls(self, call: &Call) -> bool {
+    pub(crate) fn applies_to(self, call: &Call) -> bool {
         match self {
             Self::AnswerLost => call.changes,
             Self::ExpiredForGood => matches!(call.to, To::Aws(..)),
@@ -200,7 +200,7 @@ impl Fault {
         match self {
             Self::Throttled(Strength::Twice) | Self::ServerError(Strength::Twice) => 2,
             Self::AnswerLost => 1,
-            Self::Cut | Self::Throttled(_) | Self::ServerError(_) if call.patient => 15,
+            Self::Cut | Self::Throttled(_) | Self::ServerError(_) if call.slow => 15,
             _ => 1_000_000,
         }
     }
@@ -246,7 +246,7 @@ impl Fault {
         Some(rule)
     }
 
-    /// What befalls every call to AWS once the first one has been refused.
+    /// What happens to every call to AWS once the first one has been refused.
     pub(crate) fn rule_for_all_later(self) -> Option<Value> {
         (self == Self::ExpiredForGood)
             .then(|| json!({ "service": "*", "error": { "code": "ExpiredToken", "status": 403, "message": EXPIRED } }))
@@ -267,14 +267,14 @@ impl Fault {
     }
 
     /// At the endpoint.
-    pub(crate) fn manner(self) -> Manner {
+    pub(crate) fn behaviour(self) -> Behaviour {
         match self {
-            Self::Killed => Manner::Silent,
-            Self::Cut | Self::AnswerLost => Manner::HangsUp,
-            Self::Throttled(_) => Manner::Status(429),
-            Self::ServerError(_) => Manner::Status(500),
-            Self::Denied => Manner::Status(403),
-            Self::Expired | Self::ExpiredForGood => Manner::Status(401),
+            Self::Killed => Behaviour::Silent,
+            Self::Cut | Self::AnswerLost => Behaviour::HangsUp,
+            Self::Throttled(_) => Behaviour::Status(429),
+            Self::ServerError(_) => Behaviour::Status(500),
+            Self::Denied => Behaviour::Status(403),
+            Self::Expired | Self::ExpiredForGood => Behaviour::Status(401),
         }
     }
 }

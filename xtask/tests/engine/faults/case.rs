@@ -1,4 +1,4 @@
-//! One case: a release that a fault befalls, what it leaves, and the release after it.
+//! One case: a release with a fault, what it leaves behind, and the release after it.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::calls::{Call, Fault, Start, To};
-use super::door::{Door, Way};
-use super::left::{self, Left};
-use super::service::Manner;
-use super::stage::{Place, Run, Stage, UNDISTURBED};
+use super::leftovers::{self, Leftovers};
+use super::link::{Link, Way};
+use super::service::Behaviour;
+use super::setup::{Place, Run, Setup, UNDISTURBED};
 use super::table::{Row, plain};
 
 /// The one call whose answer decides whether what was prepared may be thrown away.
@@ -19,45 +19,45 @@ const RELEASE: [&str; 2] = ["release", "dev"];
 
 /// What is under the fault, and how it is let go again.
 struct Trap<'a> {
-    stage: &'a Stage,
+    setup: &'a Setup,
     place: &'a Place,
-    door: &'a Door,
+    link: &'a Link,
     call: &'a Call,
     /// Number of the rule at microburst.
     rule: Option<u64>,
 }
 
-/// Runs one case through; `number` is nobody else's.
-pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault: Fault) -> Result<Row> {
-    let door = Door::open(stage.registry.host())?;
+/// Runs one case through; `number` is unique.
+pub(crate) fn run(setup: &Setup, shared: &str, number: usize, call: &Call, fault: Fault) -> Result<Row> {
+    let link = Link::open(setup.registry.host())?;
     let own = format!("{shared}-{number}");
     let service = if call.start == Start::Nothing { own.as_str() } else { shared };
-    let emulator = stage.ministack.authority();
-    let registry = if call.to == To::Registry { door.host() } else { &emulator };
-    let place = Place::new(stage, number, service, call.start == Start::Nothing, registry)?;
+    let emulator = setup.ministack.authority();
+    let registry = if call.to == To::Registry { link.host() } else { &emulator };
+    let place = Place::new(setup, number, service, call.start == Start::Nothing, registry)?;
     let mut earlier = None;
     if matches!(call.start, Start::Unrecorded | Start::Other) {
         earlier = Some(digest(&place.well(&RELEASE, UNDISTURBED)?)?);
     }
     let own_number = 1000 + u64::try_from(number)?;
     match call.start {
-        Start::Unrecorded => left::forget(&stage.emulator, &place.stack)?,
+        Start::Unrecorded => leftovers::forget(&setup.emulator, &place.stack)?,
         Start::Other => place.content(1, 1)?,
-        // Sources that nobody has compiled yet, and which make the image that there is.
+        // Sources that were not compiled yet and result in the existing image.
         Start::Sources => place.content(own_number, 0)?,
         // The registry's files are not written at once, and what is the same lies in the same place.
         Start::Nothing => place.content(own_number, own_number)?,
         Start::Image => {}
     }
-    let before = left::look(&stage.emulator, &place.stack, service)?;
-    let trap = Trap::set(stage, &place, &door, call, fault)?;
-    let run = trap.spring(fault)?;
-    let after = left::look(&stage.emulator, &place.stack, service)?;
+    let before = leftovers::read(&setup.emulator, &place.stack, service)?;
+    let trap = Trap::set(setup, &place, &link, call, fault)?;
+    let run = trap.run(fault)?;
+    let after = leftovers::read(&setup.emulator, &place.stack, service)?;
     trap.release()?;
     judge(call, fault, &run, &before, &after)?;
 
     let next = place.well(&RELEASE, UNDISTURBED).context("the next run")?;
-    let end = left::look(&stage.emulator, &place.stack, service)?;
+    let end = leftovers::read(&setup.emulator, &place.stack, service)?;
     let wanted = digest(&next)?;
     ensure!(end.running.as_ref() == Some(&wanted), "{:?} runs, not {wanted}", end.running);
     ensure!(end.status.ends_with("_COMPLETE") && !end.status.contains("ROLLBACK"), "the stack is {}", end.status);
@@ -79,29 +79,29 @@ pub(crate) fn run(stage: &Stage, shared: &str, number: usize, call: &Call, fault
 }
 
 impl<'a> Trap<'a> {
-    fn set(stage: &'a Stage, place: &'a Place, door: &'a Door, call: &'a Call, fault: Fault) -> Result<Self> {
-        let rule = fault.rule(call).map(|rule| stage.burst.add(&place.key, rule)).transpose()?;
+    fn set(setup: &'a Setup, place: &'a Place, link: &'a Link, call: &'a Call, fault: Fault) -> Result<Self> {
+        let rule = fault.rule(call).map(|rule| setup.microburst.add(&place.key, rule)).transpose()?;
         match call.to {
             To::Aws(..) => {}
-            To::Registry => door.set(fault.way(), fault.times(call)),
-            To::Endpoint => stage.service.behave(&place.stack, fault.manner(), fault.times(call)),
+            To::Registry => link.set(fault.way(), fault.times(call)),
+            To::Endpoint => setup.service.behave(&place.stack, fault.behaviour(), fault.times(call)),
         }
-        Ok(Self { stage, place, door, call, rule })
+        Ok(Self { setup, place, link, call, rule })
     }
 
     /// Releases into the fault; a release that is to be killed is killed when the call has come.
-    fn spring(&self, fault: Fault) -> Result<Run> {
-        let asked_before = self.stage.service.asked(&self.place.stack);
+    fn run(&self, fault: Fault) -> Result<Run> {
+        let asked_before = self.setup.service.asked(&self.place.stack);
         let mut tool = self.place.start(&RELEASE)?;
-        let sprung = || match (self.call.to, self.rule) {
-            (To::Aws(..), Some(rule)) => Ok(self.stage.burst.fired(rule)? > 0),
-            (To::Registry, _) => Ok(self.door.was_hit()),
-            _ => Ok::<_, anyhow::Error>(self.stage.service.asked(&self.place.stack) > asked_before),
+        let triggered = || match (self.call.to, self.rule) {
+            (To::Aws(..), Some(rule)) => Ok(self.setup.microburst.fired(rule)? > 0),
+            (To::Registry, _) => Ok(self.link.was_hit()),
+            _ => Ok::<_, anyhow::Error>(self.setup.service.asked(&self.place.stack) > asked_before),
         };
         let later = fault.rule_for_all_later();
         if fault == Fault::Killed || later.is_some() {
             let deadline = Instant::now() + self.call.deadline;
-            while !sprung()? {
+            while !triggered()? {
                 ensure!(tool.try_wait()?.is_none(), "it ended without that call");
                 ensure!(Instant::now() < deadline, "that call never came");
                 sleep(Duration::from_millis(50));
@@ -109,25 +109,25 @@ impl<'a> Trap<'a> {
         }
         match later {
             Some(rule) => {
-                self.stage.burst.add(&self.place.key, rule)?;
+                self.setup.microburst.add(&self.place.key, rule)?;
             }
             None if fault == Fault::Killed => tool.kill()?,
             None => {}
         }
         let run = self.place.end(tool, self.call.deadline)?;
-        ensure!(sprung()?, "the fault never happened: {}\n{}", run.json, run.stderr);
+        ensure!(triggered()?, "the fault never happened: {}\n{}", run.json, run.stderr);
         Ok(run)
     }
 
     fn release(&self) -> Result<()> {
-        self.door.set(Way::Open, 0);
-        self.stage.service.behave(&self.place.stack, Manner::Well, 0);
-        self.stage.burst.clear(&self.place.key)
+        self.link.set(Way::Open, 0);
+        self.setup.service.behave(&self.place.stack, Behaviour::Well, 0);
+        self.setup.microburst.clear(&self.place.key)
     }
 }
 
 /// Holds the exit code against what there is.
-fn judge(call: &Call, fault: Fault, run: &Run, before: &Left, after: &Left) -> Result<()> {
+fn judge(call: &Call, fault: Fault, run: &Run, before: &Leftovers, after: &Leftovers) -> Result<()> {
     let untouched = (after.deployments, &after.running) == (before.deployments, &before.running);
     let said = || format!("{}\n{}", run.json, run.stderr);
     match run.code {
@@ -165,7 +165,7 @@ fn message(run: &Run, fault: Fault, place: &Place) -> String {
 }
 
 /// What is there now and was not before, in words.
-fn difference(before: &Left, after: &Left) -> String {
+fn difference(before: &Leftovers, after: &Leftovers) -> String {
     let mut parts = Vec::new();
     if after.repository && !before.repository {
         parts.push(if after.images > 0 { "repository with the image" } else { "repository" }.to_owned());

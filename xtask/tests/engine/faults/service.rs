@@ -1,6 +1,6 @@
-//! The released service, as far as a proof asks it, for every stack of the suite: `/STACK/api/greeting` and `/STACK/version`.
+//! The part of the released service that the smoke test calls, for every stack of the suite: `/STACK/api/greeting` and `/STACK/version`.
 //!
-//! The digest it tells is the one that the stack's own resource has got, which a stack changes only by a deployment.
+//! It reports the digest that the stack's own resource has got, which a stack changes only by a deployment.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::left;
+use super::leftovers;
 
-/// How it behaves to whoever asks for a stack.
+/// How it behaves for a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum Behaviour {
     Well,
     /// Answers this status instead.
     Status(u16),
@@ -26,8 +26,8 @@ pub(crate) enum Manner {
 
 #[derive(Default)]
 struct Stacks {
-    /// Manner, and for how many questions more; well where there is none.
-    manners: BTreeMap<String, (Manner, u32)>,
+    /// Behaviour, and for how many questions more; well where there is none.
+    behaviours: BTreeMap<String, (Behaviour, u32)>,
     asked: BTreeMap<String, u32>,
 }
 
@@ -56,9 +56,9 @@ impl Service {
         self.port
     }
 
-    /// Sets the manner for a number of questions about a stack.
-    pub(crate) fn behave(&self, stack: &str, manner: Manner, times: u32) {
-        self.stacks().manners.insert(stack.to_owned(), (manner, times));
+    /// Sets the behaviour for a number of questions about a stack.
+    pub(crate) fn behave(&self, stack: &str, behaviour: Behaviour, times: u32) {
+        self.stacks().behaviours.insert(stack.to_owned(), (behaviour, times));
     }
 
     /// How often it was asked about a stack.
@@ -81,29 +81,29 @@ fn serve(mut stream: TcpStream, emulator: &str, stacks: &Mutex<Stacks>) -> Resul
     }
     let path = request.split(' ').nth(1).unwrap_or_default();
     let (stack, path) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
-    let manner = {
+    let behaviour = {
         let mut stacks = stacks.lock().expect("no holder panics");
         *stacks.asked.entry(stack.to_owned()).or_default() += 1;
-        match stacks.manners.get_mut(stack) {
-            Some((manner, times)) if *times > 0 => {
+        match stacks.behaviours.get_mut(stack) {
+            Some((behaviour, times)) if *times > 0 => {
                 *times -= 1;
-                *manner
+                *behaviour
             }
-            _ => Manner::Well,
+            _ => Behaviour::Well,
         }
     };
-    let (status, body) = match (manner, path) {
-        (Manner::HangsUp, _) => return Ok(()),
-        (Manner::Silent, _) => {
+    let (status, body) = match (behaviour, path) {
+        (Behaviour::HangsUp, _) => return Ok(()),
+        (Behaviour::Silent, _) => {
             std::thread::sleep(Duration::from_secs(60));
             return Ok(());
         }
-        (Manner::Status(status), _) => (status, "{}".to_owned()),
-        (Manner::Well, "version") => {
-            let digest = left::running(emulator, stack)?.unwrap_or_default();
+        (Behaviour::Status(status), _) => (status, "{}".to_owned()),
+        (Behaviour::Well, "version") => {
+            let digest = leftovers::running(emulator, stack)?.unwrap_or_default();
             (200, serde_json::json!({ "digest": digest }).to_string())
         }
-        (Manner::Well, _) => (200, r#"{"content":"Hello, World!"}"#.to_owned()),
+        (Behaviour::Well, _) => (200, r#"{"content":"Hello, World!"}"#.to_owned()),
     };
     let length = body.len();
     write!(stream, "HTTP/1.1 {status} Said\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")?;

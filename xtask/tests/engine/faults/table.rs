@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::calls::Start;
-use super::stage::Place;
+use super::setup::Place;
 
 /// Set to write the table instead of comparing it.
 const BLESS: &str = "BLESS_FAULTS";
@@ -42,7 +42,7 @@ pub(crate) struct Row {
     pub(crate) next: String,
 }
 
-/// Keeps what was seen where whoever looks into a failure finds it.
+/// Writes the table to cargo's target folder, to debug a failure.
 pub(crate) fn keep(rows: &[Row]) -> Result<()> {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.md");
     std::fs::write(&path, page(rows)).with_context(|| format!("cannot write {}", path.display()))

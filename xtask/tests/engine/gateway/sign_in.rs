@@ -65,7 +65,7 @@ impl Users {
         Ok(Self { endpoint: endpoint.clone(), pool: pool.clone(), client })
     }
 
-    /// Makes a user and signs in, as the proof of a release does.
+    /// Makes a user and signs in, as the verification of a release does.
     pub(super) fn sign_in(&self) -> Result<Tokens> {
         let Self { endpoint, pool, client } = self;
         let user = json!({"UserPoolId": pool, "Username": NAME, "MessageAction": "SUPPRESS"});

@@ -19,7 +19,7 @@ const MISTAKEN: [(&str, &str); 6] = [
     ("ssm:GetParameters", "it puts the caller's account into the names of AWS's public parameters"),
 ];
 
-/// Makes the call; `None` where the emulator does not look at what decides, or does not know the call.
+/// Makes the call; `None` where the emulator does not check what decides, or does not know the call.
 ///
 /// It knows no key of CloudFormation's or IAM's own (`cloudformation:RoleArn`, `iam:PassedToService`,
 /// `iam:PermissionsBoundary`), no tags of things that are not there, and no permission to pass a role.
@@ -36,7 +36,7 @@ pub(super) fn make(caller: &Caller, case: &Case) -> Result<Option<Answer>> {
         "cloudformation" => caller.form(service, &of_stack(action, first)),
         "sts" => caller.form(
             service,
-            &[("Action", action), ("Version", "2011-06-15"), ("RoleArn", &case.resource), ("RoleSessionName", "trial")],
+            &[("Action", action), ("Version", "2011-06-15"), ("RoleArn", &case.resource), ("RoleSessionName", "suite")],
         ),
         "iam" if action != "PassRole" => {
             let last = name.rsplit('/').next().unwrap_or_default();

@@ -14,7 +14,7 @@ use super::{ACCOUNT, iam, template};
 use crate::ministack::{Ministack, Names};
 use crate::signed::Caller;
 
-pub(super) fn trial(programs: &Programs) -> Result<()> {
+pub(super) fn test(programs: &Programs) -> Result<()> {
     let emulator = Ministack::start(programs, Names::Machine)?;
     made_once(&emulator).with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
 }

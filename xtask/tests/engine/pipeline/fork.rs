@@ -1,4 +1,4 @@
-//! A fork as somebody would set it up: deploy.toml, roles by `bootstrap`, variables on GitHub.
+//! A fork, set up as a user would: deploy.toml, roles by `bootstrap`, variables on GitHub.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,7 @@ impl Fork {
             format!("{service}\n{}", parts.join("\n"))
         };
         checkout.write("deploy.toml", &environments(&BTreeMap::new()))?;
-        // The emulator does not tell which role a change set is to get, so this refusal would hit all; the evaluator holds it.
+        // The emulator does not pass on the role of a change set, so this denial would hit all; the evaluator checks it.
         checkout.edit("infra/bootstrap.yaml", "StringNotEquals:", "StringEquals:")?;
         let mut variables =
             BTreeMap::from([(String::new(), BTreeMap::from([("PREVIEWS".to_owned(), "true".to_owned())]))]);
@@ -79,7 +79,7 @@ impl Fork {
             let roles = ["ReadRoleArn", "PlanRoleArn", "DeployRoleArn"].map(output);
             for (role, more) in roles.iter().zip([None, None, Some(NAMELESS_DELETION)]) {
                 let role = role.as_ref().ok().context("a role is missing")?;
-                only_what_is_known(&root, role)?;
+                trust_the_emulator_can_check(&root, role)?;
                 without_resources(&root, role, more)?;
             }
             let [read, plan, deploy] = roles;
@@ -92,7 +92,7 @@ impl Fork {
         checkout.write("deploy.toml", &environments(&settings))?;
         checkout.commit("Set the fork up")?;
         let folder = tempfile::tempdir()?;
-        bring_the_tool(checkout.target())?;
+        install_the_tool(checkout.target())?;
         Ok(Self { checkout, emulator, github, variables, folder, runs: Cell::new(0) })
     }
 
@@ -140,8 +140,8 @@ fn environment(name: &str, stack: &str, authority: &str, more: &str) -> String {
     )
 }
 
-/// Leaves of a role's trust what the emulator can look at: audience and subject. The rest is for the evaluator.
-fn only_what_is_known(root: &Caller, arn: &str) -> Result<()> {
+/// Leaves of a role's trust what the emulator can check: audience and subject. The rest is for the evaluator.
+fn trust_the_emulator_can_check(root: &Caller, arn: &str) -> Result<()> {
     let name = arn.rsplit('/').next().context("a role has a name")?;
     let fields = [("Action", "GetRole"), ("Version", "2010-05-08"), ("RoleName", name)];
     let answer = root.form("iam", &fields)?.body;
@@ -155,7 +155,7 @@ fn only_what_is_known(root: &Caller, arn: &str) -> Result<()> {
     iam(root, "UpdateAssumeRolePolicy", &[("RoleName", name), ("PolicyDocument", &trust.to_string())])
 }
 
-/// Allows what the role may do on its own resources only, where the emulator looks for a permission on all of them.
+/// Allows what the role may do on its own resources only, where the emulator requires a permission on all of them.
 fn without_resources(root: &Caller, arn: &str, more: Option<&str>) -> Result<()> {
     let name = arn.rsplit('/').next().context("a role has a name")?;
     let document = json!({"Version": "2012-10-17", "Statement": [
@@ -179,7 +179,7 @@ fn percent_decoded(text: &str) -> String {
 
 /// Puts the tool where `cargo xtask` looks for it, so that each clone does not compile it anew: for all that the job can
 /// tell, a cache has brought it.
-fn bring_the_tool(target: &Path) -> Result<()> {
+fn install_the_tool(target: &Path) -> Result<()> {
     let (own, brought) = (Path::new(env!("CARGO_BIN_EXE_xtask")), target.join("debug/xtask"));
     std::fs::create_dir_all(target.join("debug"))?;
     if brought.exists() {
@@ -195,7 +195,7 @@ fn bring_the_tool(target: &Path) -> Result<()> {
 fn instead(command: &str) -> Option<String> {
     let deny = "cargo install --locked cargo-deny@";
     if command == ".ci/run" {
-        // The whole of it is what runs this trial; these parts show that it starts in a clone.
+        // The whole of it is what runs this test; these parts show that it starts in a clone.
         return Some(".ci/run readme fmt shell".to_owned());
     }
     if let Some(version) = command.strip_prefix(deny) {

@@ -18,9 +18,9 @@ use super::trigger::Trigger;
 /// What started the run, and where it runs.
 pub(super) struct Run<'a> {
     pub(super) github: &'a GitHub,
-    /// What the trial may use.
+    /// What the test may use.
     pub(super) programs: &'a Programs,
-    /// What a checkout brings.
+    /// What a checkout contains.
     pub(super) repository: &'a Path,
     /// Where cargo keeps what it compiles, for all jobs of all runs.
     pub(super) target: &'a Path,
@@ -208,7 +208,7 @@ impl AtWork<'_> {
         // What a check compiles, clippy finds there later.
         let checks = command.starts_with("cargo check");
         let target = if checks { checked_target()? } else { self.run.target.to_owned() };
-        shell.env("CARGO_TARGET_DIR", target).envs(self.told(&summary, &outputs, &event)?);
+        shell.env("CARGO_TARGET_DIR", target).envs(self.variables(&summary, &outputs, &event)?);
         for scope in [&self.job["env"], &step["env"]] {
             for (name, value) in scope.as_object().into_iter().flatten() {
                 let value = expression::text(&expression::as_text(value), &self.contexts)?;
@@ -234,10 +234,10 @@ impl AtWork<'_> {
     }
 
     /// What a job finds in its environment.
-    fn told(&self, summary: &Path, outputs: &Path, event: &Path) -> Result<Vec<(&'static str, String)>> {
+    fn variables(&self, summary: &Path, outputs: &Path, event: &Path) -> Result<Vec<(&'static str, String)>> {
         let text = |path: &Path| path.to_str().map(str::to_owned).context("a path");
         let name = self.run.trigger.reference.splitn(3, '/').last().unwrap_or_default();
-        let mut told = vec![
+        let mut variables = vec![
             ("CI", "true".to_owned()),
             ("GITHUB_ACTIONS", "true".to_owned()),
             ("GITHUB_API_URL", self.run.github.address()),
@@ -256,10 +256,11 @@ impl AtWork<'_> {
             ("RUNNER_OS", "Linux".to_owned()),
         ];
         if self.job["permissions"]["id-token"] == "write" {
-            told.push(("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/token?api-version=2.0", self.run.github.address())));
-            told.push(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", BEARER.to_owned()));
+            variables
+                .push(("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/token?api-version=2.0", self.run.github.address())));
+            variables.push(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", BEARER.to_owned()));
         }
-        Ok(told)
+        Ok(variables)
     }
 }
 

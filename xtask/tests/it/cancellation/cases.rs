@@ -4,14 +4,14 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Case;
-use crate::counterparts::ssm::Version;
-use crate::counterparts::{Counterparts, DIGEST, Ending, OTHER_DIGEST, World};
-use crate::layering::root;
+use crate::fakes::ssm::Version;
+use crate::fakes::{DIGEST, Ending, Fakes, OTHER_DIGEST, World};
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
+use crate::sources::root;
 
 pub(super) const LOCK: &str = "/xtask/rest-api-dev/lock";
 
-/// A lock of somebody on another machine, who was heard of just now.
+/// A lock with a recent heartbeat, held on another machine.
 pub(super) fn lock_of(id: &str) -> Version {
     let value = format!(
         r#"{{"id":"{id}","by":"arn:aws:iam::111122223333:user/{id}","doing":"release","since":"2026-01-02T03:04:05Z","machine":"far away","process":1}}"#
@@ -22,14 +22,14 @@ pub(super) fn lock_of(id: &str) -> Version {
 
 /// A world in which these commands were run.
 fn after(world: World, commands: &[&[&str]], between: fn(&Sandbox)) -> (World, Sandbox) {
-    let counterparts = Counterparts::start(world);
-    let sandbox = counterparts.sandbox();
+    let fakes = Fakes::start(world);
+    let sandbox = fakes.sandbox();
     for command in commands {
         let ended = sandbox.run(command);
         assert_eq!(ended.code, 0, "{}", ended.stderr);
         between(&sandbox);
     }
-    let world = counterparts.world().clone();
+    let world = fakes.world().clone();
     (world, sandbox)
 }
 
@@ -95,21 +95,21 @@ fn a_removal() {
 }
 
 #[test]
-fn what_is_not_needed_any_more() {
+fn images_that_are_no_longer_needed() {
     let world = World { old_images: [DIGEST, OTHER_DIGEST].map(str::to_owned).into(), ..released_twice() };
     let case = Case::of(&["prune", "--yes"], world);
     Case { files: vec![("deploy.toml", other_port())], ..case }.at_every_request();
 }
 
 #[test]
-fn somebody_elses_lock() {
+fn a_lock_of_another_holder() {
     let mut world = released();
     world.journal.insert(LOCK.to_owned(), vec![lock_of("one")]);
     Case { is_locked: true, ..Case::of(&["unlock", "--yes"], world) }.at_every_request();
 }
 
 #[test]
-fn what_comes_before_a_first_release() {
+fn bootstrap_before_the_first_release() {
     let template = fs::read_to_string(root().join("infra/bootstrap.yaml")).unwrap();
     let case = Case::of(&["bootstrap", "dev", "--yes"], World::default());
     Case { files: vec![("infra/bootstrap.yaml", template)], ..case }.at_every_request();

@@ -1,4 +1,4 @@
-//! An engine that remembers containers and images. What runs answers on its port.
+//! A fake engine that keeps containers and images. A running container answers on its port.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
@@ -11,9 +11,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{MockServer, Request, Respond, ResponseTemplate};
 
+use crate::fakes::serve;
 use crate::sandbox::Sandbox;
 
 pub(super) const OLD: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
@@ -65,14 +65,8 @@ struct Service {
 
 impl Engine {
     pub(super) fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let state = Arc::new(Mutex::new(State { image: OLD, ..State::default() }));
-        let server = runtime.block_on(async {
-            let server = MockServer::builder().start().await;
-            Mock::given(any()).respond_with(Answers(Arc::clone(&state))).mount(&server).await;
-            server
-        });
-        Self { server, state }
+        Self { server: serve(Answers(Arc::clone(&state))), state }
     }
 
     pub(super) fn host(&self) -> String {
@@ -178,7 +172,7 @@ impl Respond for Answers {
         }
         let mut state = loop {
             let state = self.0.lock().unwrap();
-            // The test tells the process right after its start.
+            // The test passes the process right after its start.
             if state.signal.is_none() || state.tool.is_some() {
                 break state;
             }

@@ -1,11 +1,11 @@
 //! What CloudFormation may do: all that the handlers of the templates' types call, and nothing else without a reason;
 //! and how long AWS lets policies be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::Value;
 
-use super::handlers::HANDLERS;
 use super::{roles, template};
 
 /// What handlers call for properties that no template of ours sets, by pattern.
@@ -77,14 +77,19 @@ const BEYOND: [(&str, &str); 3] = [
     ("ssm:GetParameters", "{{resolve:ssm}} of AWS's public parameters"),
 ];
 
+/// Types with the actions of their handlers.
+fn handlers() -> BTreeMap<String, BTreeSet<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/iam/handlers.yaml");
+    let table = template::load(&path).unwrap();
+    let actions = |services: &Value| {
+        let services = services.as_str().unwrap().split("; ").filter_map(|part| part.split_once(": "));
+        services.flat_map(|(service, names)| names.split(' ').map(move |name| format!("{service}:{name}"))).collect()
+    };
+    table.as_object().unwrap().iter().map(|(kind, services)| (kind.clone(), actions(services))).collect()
+}
+
 fn called() -> BTreeSet<String> {
-    let mut called = BTreeSet::new();
-    for (_, services) in HANDLERS {
-        for (service, actions) in services.split("; ").filter_map(|part| part.split_once(": ")) {
-            called.extend(actions.split(' ').map(|action| format!("{service}:{action}")));
-        }
-    }
-    called
+    handlers().into_values().flatten().collect()
 }
 
 fn allowed() -> BTreeSet<String> {
@@ -123,7 +128,7 @@ fn every_type_of_the_templates_has_its_handlers_here() {
             types.extend(resources.map(|resource| resource["Type"].as_str().unwrap().to_owned()));
         }
     }
-    let known: BTreeSet<String> = HANDLERS.iter().map(|(kind, _)| (*kind).to_owned()).collect();
+    let known: BTreeSet<String> = handlers().into_keys().collect();
     assert_eq!(types, known, "left: infra/; right: the table of handlers, and what the execution role is made from");
 }
 
@@ -148,7 +153,7 @@ fn cloudformation_may_call_what_handlers_call_and_nothing_else_without_a_reason(
     assert!(idle.is_empty(), "excused without need: {idle:?}");
 }
 
-/// What handlers read and whoever only looks does not, with the reason.
+/// What handlers read and the reading role may not, with the reason.
 const UNSEEN: [(&str, &str); 18] = [
     ("apigateway:GET", "what is around an API; its own definition and its keys show secrets"),
     ("cognito-idp:DescribeUserPoolClient", "it shows the client's secret"),
@@ -170,24 +175,21 @@ const UNSEEN: [(&str, &str); 18] = [
     ("vpc-lattice:DescribeServiceNetworkVpcEndpointAssociation", "endpoints are of AWS's own services"),
 ];
 
-/// The types of these two are compared with what there is, by what whoever asks may see.
+/// CloudFormation compares these two for drift with the caller's permissions.
 #[test]
-fn whoever_looks_sees_the_configuration_of_what_a_stack_has() {
+fn the_reading_role_sees_the_configuration_of_the_stacks_resources() {
     let mut types = BTreeSet::new();
     for file in ["api-backend.yaml", "api-backend-fargate.yaml"] {
         let template = template::load(&template::directory().join(file)).unwrap();
         let resources = template["Resources"].as_object().unwrap().values();
         types.extend(resources.map(|resource| resource["Type"].as_str().unwrap().to_owned()));
     }
-    let reads = |action: &&str| {
-        ["BatchDescribe", "Describe", "Detect", "Get", "List", "GET"].iter().any(|verb| action.starts_with(verb))
+    let reads = |action: &String| {
+        let verbs = ["BatchDescribe", "Describe", "Detect", "Get", "List", "GET"];
+        verbs.iter().any(|verb| action.split_once(':').is_some_and(|(_, name)| name.starts_with(verb)))
     };
-    let mut read = BTreeSet::new();
-    for (_, services) in HANDLERS.iter().filter(|(kind, _)| types.contains(*kind)) {
-        for (service, actions) in services.split("; ").filter_map(|part| part.split_once(": ")) {
-            read.extend(actions.split(' ').filter(reads).map(|action| format!("{service}:{action}")));
-        }
-    }
+    let of_the_stacks = handlers().into_iter().filter(|(kind, _)| types.contains(kind));
+    let read: BTreeSet<String> = of_the_stacks.flat_map(|(_, actions)| actions).filter(reads).collect();
     let seen = actions(&roles().read.policies);
     let unseen: BTreeSet<String> = UNSEEN.iter().map(|(action, _)| (*action).to_owned()).collect();
     let missing: Vec<&String> = read.difference(&seen).filter(|action| !unseen.contains(*action)).collect();
@@ -197,13 +199,7 @@ fn whoever_looks_sees_the_configuration_of_what_a_stack_has() {
     for (action, _) in UNSEEN.iter().filter(|(action, _)| *action != "apigateway:GET") {
         assert!(!seen.contains(*action), "{action} is excused, and there");
     }
-    let writes: Vec<&String> = seen
-        .iter()
-        .filter(|action| {
-            let (_, verb) = action.split_once(':').unwrap();
-            !reads(&verb) && *action != "ecr:BatchGetImage"
-        })
-        .collect();
+    let writes: Vec<&String> = seen.iter().filter(|action| !reads(action) && *action != "ecr:BatchGetImage").collect();
     assert!(writes.is_empty(), "infra/bootstrap.yaml: ReadPermissions does more than look: {writes:?}");
 }
 

@@ -1,0 +1,191 @@
+//! Proves that a deployed environment runs an image, and puts the answer into the result.
+
+pub(crate) mod before_users;
+mod tasks;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use config::deployment::Environment;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::context::Context;
+use crate::smoke;
+use crate::smoke::{Callers, Target, Verdict, sign_in};
+use crate::ui::{Phase, Ui};
+use aws::Clients;
+use machine::http;
+use model::outcome::{Exit, Failure, FailureKind};
+use model::parameters as plan;
+use model::reference::Digest;
+use model::stack::Stack;
+use model::template::API_GATEWAY_URL;
+use tasks::Running;
+
+/// Where the environment is asked: the command line's URL, the environment's, the stack's own.
+///
+/// # Errors
+/// A pattern that names an output which does not exist, or something that is no URL.
+pub(crate) fn base_url(environment: &Environment, stack: &Stack, given: Option<&str>) -> Result<Url, Failure> {
+    let own = format!("{{{API_GATEWAY_URL}}}");
+    let pattern = given.or(environment.smoke_url.as_deref()).unwrap_or(&own);
+    let fail = |reason: String| {
+        Failure::new(Exit::NeedsHuman, FailureKind::SmokeUrl, "the endpoint's URL is not known")
+            .resource(pattern)
+            .reason(reason)
+            .hint("name a URL with --smoke-url")
+    };
+    let url = plan::fill_outputs(pattern, &stack.outputs)
+        .map_err(|name| fail(format!("stack {} has no output {name}", stack.name)))?;
+    url.parse().map_err(|error| fail(format!("{url}: {error}")))
+}
+
+/// How long tasks of another image may run beside an endpoint that is right.
+const TASKS: Duration = Duration::from_secs(30);
+/// Pause between two reads of them.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How an endpoint is protected.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Access<'a> {
+    /// Not at all: it is on this machine.
+    Local,
+    /// Not known; the user's token is sent where there is one.
+    Unknown,
+    /// As the outputs of its stack say.
+    Stack(&'a Clients, &'a Stack),
+}
+
+/// How an endpoint is verified.
+#[derive(Debug, Clone)]
+pub(crate) struct VerifyOptions {
+    /// How long it may take to be right.
+    pub(crate) timeout: Duration,
+    /// Pause between two good rounds.
+    pub(crate) spacing: Duration,
+    /// How the command ends if it is not right.
+    pub(crate) exit: Exit,
+    /// The image that ran before, where that is known.
+    pub(crate) before: Option<Digest>,
+}
+
+/// Sends requests to `base` until it is proved or the timeout ends.
+///
+/// # Errors
+/// Another image answers, requests without authentication are served, no right answer comes, or signing in fails.
+pub(crate) async fn prove(
+    context: &Context,
+    base: Url,
+    access: Access<'_>,
+    digest: Option<Digest>,
+    options: VerifyOptions,
+    ui: &Ui,
+) -> Result<()> {
+    let phase = ui.phase("smoke");
+    let service = &context.deployment.service;
+    let client = smoke::client(&context.http()?)?;
+    ui.note(|report| report.url = Some(shown(&base)));
+    let url = shown(&base);
+    let callers =
+        callers(context, &client, access).await.map_err(|failure| Failure { exit: options.exit, ..failure })?;
+    let target = Target { base, service, digest, before: options.before, spacing: options.spacing, callers };
+    let verdict = smoke::prove(&client, &target, options.timeout, &phase).await;
+    send_away(context, ui).await;
+    ui.note(|report| report.smoke = Some(verdict.report()));
+    if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, options.exit) {
+        return Err(failure.into());
+    }
+    match (verdict.served(), &target.digest) {
+        (Some(served), _) => phase.done(&format!("{url} is right and runs {served}")),
+        (None, None) => phase.done(&format!("{url} is right")),
+        (None, Some(wanted)) => {
+            let running = match access {
+                // In a box: what it keeps is large, and every release would carry it.
+                Access::Stack(clients, stack) => Box::pin(settled(clients, stack, wanted, &phase)).await,
+                Access::Local | Access::Unknown => Ok(Running::Unknown),
+            };
+            let unknown = "which image answered is not known: [service] version_path is not set in deploy.toml";
+            let (what, warning) = match running {
+                Ok(Running::Right(tasks)) => (format!("; ECS runs {wanted} in its tasks: {tasks}"), None),
+                Ok(Running::Other { served, all: true }) => {
+                    let verdict = Verdict::OldVersion { served };
+                    ui.note(|report| report.smoke = Some(verdict.report()));
+                    return Err(wrong(&verdict, Some(wanted), &url, options.exit).expect("it is wrong").into());
+                }
+                Ok(Running::Other { served, .. }) => {
+                    (String::new(), Some(format!("{unknown}, and one of ECS's tasks still runs {served}")))
+                }
+                Ok(Running::Unknown) => (String::new(), Some(unknown.to_owned())),
+                Err(failure) => {
+                    let reason = failure.reason.unwrap_or_default();
+                    (String::new(), Some(format!("{unknown}, and ECS does not say: {}: {reason}", failure.message)))
+                }
+            };
+            phase.done(&format!("{url} is right{what}"));
+            warning.iter().for_each(|warning| ui.warn(warning));
+        }
+    }
+    Ok(())
+}
+
+/// What ECS runs, once that is the deployed image only, or for as long as an old task may need to end.
+async fn settled(clients: &Clients, stack: &Stack, wanted: &Digest, phase: &Phase<'_>) -> Result<Running, Failure> {
+    let deadline = Instant::now() + TASKS;
+    phase.doing("ECS, which images its tasks run");
+    loop {
+        let running = tasks::running(clients, stack, wanted).await?;
+        if !matches!(running, Running::Other { .. }) || Instant::now() >= deadline {
+            return Ok(running);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The clients that send the requests, signed in as the endpoint demands.
+async fn callers(context: &Context, client: &http::Client, access: Access<'_>) -> Result<Callers, Failure> {
+    let token = context.smoke_token();
+    match access {
+        Access::Local => Ok(Callers::default()),
+        Access::Unknown => Ok(sign_in::with_token(token)),
+        Access::Stack(clients, stack) => {
+            sign_in::sign_in(&clients.signed, client, &stack.outputs, token, &context.guests).await
+        }
+    }
+}
+
+async fn send_away(context: &Context, ui: &Ui) {
+    context.guests.send_away().await.iter().for_each(|warning| ui.warn(warning));
+}
+
+/// The failure that a verdict is, unless it is good.
+fn wrong(verdict: &Verdict, wanted: Option<&Digest>, url: &str, exit: Exit) -> Option<Failure> {
+    let failure = |kind, message: &str| Failure::new(exit, kind, message).resource(url);
+    Some(match verdict {
+        Verdict::Right { .. } => return None,
+        Verdict::OldVersion { served } => {
+            let wanted = wanted.map(ToString::to_string).unwrap_or_default();
+            failure(FailureKind::OldVersion, "another version is still serving")
+                .reason(format!("{served} answers, {wanted} was deployed"))
+                .hint("wait and ask again with cargo xtask smoke; if it stays, look at the service's log")
+        }
+        Verdict::Open { reason } => failure(FailureKind::Open, "the endpoint lets in whoever has not signed in")
+            .reason(reason)
+            .hint("look at the API's methods and authorizer, then ask again with cargo xtask smoke"),
+        Verdict::NotAnswering { reason } => {
+            failure(FailureKind::NotAnswering, "the endpoint does not give the right answer")
+                .reason(reason)
+                .hint("look at the service's log, then ask again with cargo xtask smoke")
+        }
+        Verdict::NotReached { reason, next } => {
+            failure(FailureKind::NotAnswering, "the endpoint does not give the right answer")
+                .reason(reason)
+                .hint(format!("{next}; then ask again with cargo xtask smoke"))
+        }
+    })
+}
+
+/// The URL as it is shown, without a trailing slash.
+pub(crate) fn shown(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}

@@ -1,0 +1,22 @@
+//! Snapshots of the command line: exit code, stdout and stderr, word for word.
+
+mod blue_green;
+mod bootstrap;
+mod check_token;
+mod diff;
+mod doctor;
+mod drift;
+mod environments;
+mod events;
+mod github;
+mod help;
+mod images;
+mod instances;
+mod refused;
+mod releases;
+mod rollback;
+mod smoke;
+mod streams;
+mod verify;
+mod waits;
+mod without_image;

@@ -1,0 +1,216 @@
+//! `doctor`, where something is missing, is unknown for lack of permission, or a token is to be checked.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use wiremock::matchers::{header, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::fakes::{Fakes, World};
+use crate::sandbox::{DEPLOY_TOML, Ended, Sandbox};
+
+/// Of the account's own settings only this is set, so that a snapshot shows what it is about.
+fn guarded(sandbox: &Sandbox) {
+    let account = "account = \"111122223333\"\nstack = \"rest-api-dev\"";
+    sandbox.write("deploy.toml", &DEPLOY_TOML.replace("stack = \"rest-api-dev\"", account));
+}
+
+/// The lines of these looks.
+fn about(ended: &Ended, names: &[&str]) -> String {
+    let text = ended.snapshot();
+    let mut lines = text.lines().skip_while(|line| *line != "--- stdout").peekable();
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        let is_wanted = names.iter().any(|name| line.get(3..).is_some_and(|rest| rest.starts_with(name)));
+        if is_wanted {
+            found.push(line);
+            found.extend(lines.next_if(|next| next.trim_start().starts_with("next: ")));
+        }
+    }
+    found.join("\n")
+}
+
+/// Everything that AWS was asked is a question.
+fn only_reads(fakes: &Fakes) {
+    let asked = fakes.world().asked.clone();
+    let reads = |action: &String| {
+        action.starts_with("GET ")
+            || action.rsplit(':').next().is_some_and(|name| {
+                ["Get", "Describe", "List", "Simulate", "GET"].iter().any(|start| name.starts_with(start))
+            })
+    };
+    let more: Vec<&String> = asked.iter().filter(|action| !reads(action)).collect();
+    assert!(more.is_empty() && asked.len() > 10, "{more:?} of {asked:?}");
+}
+
+#[test]
+fn permissions_that_are_missing_are_named_with_where_they_are_printed() {
+    let fakes = Fakes::start(World { refused: vec!["ecr:PutImage", "ssm:PutParameter"], ..World::default() });
+    let sandbox = fakes.sandbox();
+    guarded(&sandbox);
+    let ended = sandbox.run(&["doctor"]);
+    assert_eq!(ended.code, 3, "{}", ended.stdout);
+    assert_snapshot!(about(&ended, &["permissions"]), @"!! permissions the caller may not do all that a release does: ecr:PutImage, ssm:PutParameter");
+    only_reads(&fakes);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn checks_without_permission_are_unknown_and_no_failure() {
+    let fakes = Fakes::start(World { denied: Some("SimulatePrincipalPolicy"), ..World::default() });
+    let sandbox = fakes.sandbox();
+    guarded(&sandbox);
+    let ended = sandbox.run(&["doctor"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_snapshot!(about(&ended, &["permissions", "stack"]), @r"
+    ok stack       rest-api-dev will be created
+    ?? permissions could not be looked at: iam:SimulatePrincipalPolicy failed: AccessDenied: releaser is not authorized to perform it
+                   next: allow iam:SimulatePrincipalPolicy for this role or user
+    ");
+    let object = sandbox.run(&["doctor", "--json"]).json();
+    let checks = object["checks"].as_array().unwrap();
+    let permissions = checks.iter().find(|check| check["name"] == "permissions").unwrap();
+    assert_eq!((&permissions["ok"], &permissions["note"]), (&json!(true), &json!(true)));
+    assert!(checks.iter().any(|check| check.get("note").is_none()), "{object}");
+    only_reads(&fakes);
+}
+
+#[test]
+fn without_credentials_all_other_checks_are_reported() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run(&["doctor"]);
+    assert_eq!(ended.code, 3);
+    assert_snapshot!(about(&ended, &["docker", "template", "parameters"]), @r"
+    !! docker      the Docker engine does not answer: Socket not found: /nonexistent/docker.sock
+    ok template    infra/backend.yaml, 212 bytes
+    ok parameters  every one has a value
+    ");
+    assert!(ended.stdout.contains("!! account     there are no AWS credentials"), "{}", ended.stdout);
+    // Neither is a template that cannot be read a reason to be silent on the rest.
+    sandbox.write("infra/backend.yaml", "Resources: [");
+    let ended = sandbox.run(&["doctor"]);
+    assert!(ended.stdout.contains("!! template ") && ended.stdout.contains("!! account "), "{}", ended.stdout);
+}
+
+#[test]
+fn certificates_are_of_the_right_region() {
+    const EDGE: &str = "Resources:\n  Domain:\n    Type: AWS::ApiGateway::DomainName\n    Properties:\n      \
+        DomainName: api.example.com\n      RegionalCertificateArn: \
+        arn:aws:acm:us-east-1:111122223333:certificate/1\n";
+    let fakes = Fakes::start(World::default());
+    let sandbox = fakes.sandbox();
+    sandbox.write("infra/backend.yaml", EDGE);
+    let ended = sandbox.run(&["doctor"]);
+    assert_eq!(ended.code, 3);
+    assert_snapshot!(about(&ended, &["certificate", "template"]), @r"
+    ok template    infra/backend.yaml, runs no image: deploy without --image
+    !! certificate arn:aws:acm:us-east-1:111122223333:certificate/1 is in us-east-1: the API's regional domain takes one of eu-central-1
+    ");
+    assert!(ended.stderr.contains("next: aws acm request-certificate --region eu-central-1"), "{}", ended.stderr);
+    only_reads(&fakes);
+}
+
+/// A stack that trusts the jobs of one environment. (The fake has one stack by any name.)
+fn trusting() -> World {
+    let parameters = [
+        ("Subjects", "repo:octo/shop:environment:dev,repo:octo@7/shop@70:environment:dev"),
+        ("RepositoryId", "70"),
+        ("GitHubEnvironment", "dev"),
+        ("WorkflowRef", ""),
+    ];
+    World {
+        stack: "CREATE_COMPLETE".to_owned(),
+        parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        provider: true,
+        ..World::default()
+    }
+}
+
+fn token(environment: &str) -> String {
+    let claims = json!({
+        "iss": "https://token.actions.githubusercontent.com",
+        "aud": "sts.amazonaws.com",
+        "sub": format!("repo:octo/shop:environment:{environment}"),
+        "repository": "octo/shop",
+        "repository_id": "70",
+        "environment": environment,
+        "exp": 4_102_444_800_u64,
+    });
+    format!("e30.{}.geheim", URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+const PIPELINE: [&str; 3] = ["role", "provider", "trust"];
+
+#[test]
+fn doctor_compares_a_token_with_the_trust_policy() {
+    let fakes = Fakes::start(trusting());
+    let sandbox = fakes.sandbox().with("AWS_ROLE_ARN", "arn:aws:iam::999900001111:role/xtask/deploy");
+    sandbox.write("good", &token("dev"));
+    sandbox.write("other", &token("staging"));
+    let ended = sandbox.run(&["doctor", "--token", "good"]);
+    assert_snapshot!(about(&ended, &PIPELINE), @r"
+    !! role        AWS_ROLE_ARN is another account's: arn:aws:iam::999900001111:role/xtask/deploy; the environment is in 111122223333
+    ok provider    token.actions.githubusercontent.com is known
+    ok trust       the token fits, of octo/shop, environment dev
+    ");
+    let other = sandbox.run(&["doctor", "--token", "other"]);
+    assert_eq!(other.code, 3);
+    assert_snapshot!(about(&other, &["trust"]), @r"
+    !! trust       the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
+    ");
+    assert!(
+        other.stderr.contains("next: if this pipeline is to release: cargo xtask bootstrap dev"),
+        "{}",
+        other.stderr
+    );
+    for ended in [&ended, &other] {
+        assert!(!ended.whole().contains("geheim") && !ended.whole().contains("e30."), "the token is never shown");
+    }
+    fakes.world().provider = false;
+    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["provider"]), @"!! provider    the account does not know token.actions.githubusercontent.com: no token of a pipeline is taken without");
+    // No pipeline is trusted, and a token is to be checked.
+    fakes.world().parameters = BTreeMap::new();
+    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust to compare the token with: stack rest-api-dev-bootstrap trusts no pipeline");
+    assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust", "provider"]), @"");
+    only_reads(&fakes);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_job_on_github_asks_about_its_own_token() {
+    let fakes = Fakes::start(trusting());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (server, url) = runtime.block_on(async {
+        let server = MockServer::start().await;
+        let url = format!("{}/token?api-version=2", server.uri());
+        (server, url)
+    });
+    let answers = |environment: &str| {
+        let body: Value = json!({"value": token(environment)});
+        let asked = Mock::given(method("GET")).and(path("/token")).and(query_param("audience", "sts.amazonaws.com"));
+        let asked = asked.and(header("authorization", "Bearer hush-hush"));
+        runtime.block_on(async {
+            server.reset().await;
+            asked.respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server).await;
+        });
+    };
+    let sandbox =
+        fakes.sandbox().with("ACTIONS_ID_TOKEN_REQUEST_URL", &url).with("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "hush-hush");
+    answers("dev");
+    assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @"ok trust       this job's token fits, of octo/shop, environment dev");
+    // A job that only reads need not be able to release.
+    answers("staging");
+    assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @r"
+    ?? trust       this job may not take the deploy role: the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
+                   next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --github-environment staging
+    ");
+    runtime.block_on(server.reset());
+    let refused = sandbox.run(&["doctor"]);
+    assert_snapshot!(about(&refused, &["trust"]), @r"
+    ?? trust       could not be looked at: no token of this job: GitHub issued no token for this job: it responded with 404 Not Found
+    ");
+    assert!(!refused.whole().contains("hush"), "{}", refused.whole());
+}
