@@ -1,5 +1,4 @@
-//! What an image brings along: its bill of materials and its provenance, attached in the registry and held against what
-//! is expected of it.
+//! An image's SBOM and provenance: attaching them in the registry, and checking them.
 
 mod check;
 
@@ -7,9 +6,9 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::context::Context;
-use aws::Clients;
+use crate::session::Session;
 use aws::ecr;
-pub(crate) use check::{checks, verified};
+pub(crate) use check::{checks, require_valid};
 use image::docker::login;
 use image::oci;
 use image::oci::Registry;
@@ -23,16 +22,16 @@ use model::provenance::Facts;
 use model::reference::{Digest, ImageReference};
 
 /// What an image was built from.
-pub(crate) struct Origin<'a> {
+pub(crate) struct BuildOrigin<'a> {
     pub(crate) platform: Platform,
     /// The commit of a clean work tree.
     pub(crate) commit: Option<&'a str>,
-    /// The tag that names the image's content.
+    /// The image's content tag.
     pub(crate) content: &'a str,
 }
 
-/// The registry of an image of `environment`. What is on this machine speaks HTTP; so does an emulator, which plays ECR's
-/// registry at its own address whatever the repository's URI says.
+/// The registry of an image of `environment`. Registries on this machine use plain HTTP, and so does an emulator, which serves
+/// as ECR at its own address whatever the repository's URI says.
 ///
 /// # Errors
 /// A proxy or an `AWS_CA_BUNDLE` that cannot be used.
@@ -47,49 +46,41 @@ pub(crate) fn registry(
         set("AWS_ENDPOINT_URL_ECR").or(environment.endpoint.as_deref()).or_else(|| set("AWS_ENDPOINT_URL"))
     });
     let emulator = endpoint.and_then(|url| url.strip_prefix("http://")).map(|rest| rest.trim_end_matches('/'));
-    // Only AWS's own names lead elsewhere than they say.
+    // Only ECR's host names are redirected to the emulator.
     let emulator = emulator.filter(|host| image.host == *host || image.host.contains(".dkr.ecr."));
     let plain = emulator.is_some() || is_loopback(&image.host);
     let at = ImageReference { host: emulator.unwrap_or(&image.host).to_owned(), ..image.clone() };
     Registry::new(&at, credentials, plain, &context.http()?)
 }
 
-/// As [`registry`], with a password: ECR's for the environment's own registry and for the one that is `named`, and for any
-/// other what `docker login` has kept. Nobody else gets ECR's.
+/// As [`registry`], with credentials: ECR's for the environment's own registry and for the `named` one, for any other those
+/// that `docker login` has stored. No other registry gets ECR's.
 ///
 /// # Errors
-/// What AWS says.
-pub(crate) async fn of_environment(
-    context: &Context,
-    environment: &Environment,
-    clients: &Clients,
+/// A call to ECR or a credential helper fails.
+pub(crate) async fn environment_registry(
+    session: &Session<'_>,
     image: &ImageReference,
     named: Option<&str>,
 ) -> Result<Registry> {
+    let Session { context, environment, clients, .. } = session;
     let host = image.host.as_str();
     let own = [named, environment.registry.as_deref()].contains(&Some(host))
         || ecr::find_repository(&clients.ecr, &image.repository)
             .await?
             .is_some_and(|repository| repository.is_at(host));
-    let credentials = if own {
-        Some(credentials(context, environment, clients, host).await?)
-    } else {
-        login::credentials(&context.vars, host).await?
-    };
+    let credentials =
+        if own { Some(credentials(session, host).await?) } else { login::credentials(&context.vars, host).await? };
     registry(context, Some(environment), image, credentials)
 }
 
-/// User and password for the environment's registry at `host`: what `docker login` has kept for one that is not ECR's, else
-/// ECR's.
+/// Credentials for the environment's registry at `host`: those that `docker login` has stored for a registry other than ECR,
+/// else ECR's.
 ///
 /// # Errors
-/// What AWS or a credential helper says.
-pub(crate) async fn credentials(
-    context: &Context,
-    environment: &Environment,
-    clients: &Clients,
-    host: &str,
-) -> Result<Credentials> {
+/// A call to ECR or a credential helper fails.
+pub(crate) async fn credentials(session: &Session<'_>, host: &str) -> Result<Credentials> {
+    let Session { context, environment, clients, .. } = session;
     let foreign = environment.endpoint.is_none() && !host.contains(".dkr.ecr.");
     let kept = if foreign { login::credentials(&context.vars, host).await? } else { None };
     match kept {
@@ -103,10 +94,10 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether the registry has all that an image brings along.
+/// Whether the registry has SBOM and provenance of an image.
 ///
 /// # Errors
-/// What the registry says.
+/// A request to the registry fails.
 pub(crate) async fn is_attested(registry: &Registry, image: &Digest) -> Result<bool> {
     for kind in Kind::ALL {
         if !registry.has(&kind.tag(image)).await? {
@@ -116,23 +107,23 @@ pub(crate) async fn is_attested(registry: &Registry, image: &Digest) -> Result<b
     Ok(true)
 }
 
-/// Attaches to an image what it lacks; answers how many documents that were.
+/// Attaches missing SBOM and provenance to an image; returns the number of attached documents.
 ///
 /// # Errors
-/// A cargo that does not tell what it compiles, or what the registry says.
+/// Cargo cannot list the packages, or a request to the registry fails.
 pub(crate) async fn attach(
     context: &Context,
     registry: &Registry,
     image: &ImageReference,
     digest: &Digest,
-    origin: &Origin<'_>,
+    origin: &BuildOrigin<'_>,
 ) -> Result<usize> {
     if is_attested(registry, digest).await? {
         return Ok(0);
     }
-    // Where git cannot say, it is the repository that Cargo.toml names, of no commit.
+    // Without git it is Cargo.toml's repository, without a commit.
     let sources = git::origin(&context.root).await.ok().flatten();
-    let repository = provenance::repository(&context.vars, sources.as_deref());
+    let repository = provenance::source_repository(&context.vars, sources.as_deref());
     let lock = sbom::lock(context.workspace())?;
     let facts = Facts {
         image,

@@ -1,4 +1,4 @@
-//! The phases of an image's making: the engine, the compiler, the image on the engine.
+//! The phases of a build: connecting to the engine, compiling, building the image.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::ui::Ui;
 /// Connects to the engine.
 ///
 /// # Errors
-/// An engine that does not answer.
+/// The engine does not answer.
 pub(crate) async fn engine(vars: &BTreeMap<String, String>, ui: &Ui) -> Result<Engine, Failure> {
     let phase = ui.phase("engine");
     let engine = docker::connect(vars).await?;
@@ -46,21 +46,21 @@ pub(crate) async fn compile(context: &Context, platform: Platform, source: &Sour
 /// As [`Artifact::image`].
 ///
 /// # Errors
-/// What the engine says.
-pub(crate) async fn image(artifact: Artifact, engine: &Engine, owner: &Owner, ui: &Ui) -> Result<(Image, bool)> {
+/// The Docker engine fails.
+pub(crate) async fn build_image(artifact: Artifact, engine: &Engine, owner: &Owner, ui: &Ui) -> Result<(Image, bool)> {
     let phase = ui.phase("image");
     let reference = artifact.reference(&owner.service);
     let (image, built) = artifact.image(engine, owner, &|step| phase.report(step)).await?;
     if built {
         phase.done(&format!("{reference}, {}, {}", image.platform, megabytes(image.size)));
     } else {
-        phase.skipped(&format!("{reference} is there, {}", megabytes(image.size)));
+        phase.skipped(&format!("{reference} exists, {}", megabytes(image.size)));
     }
     Ok((image, built))
 }
 
-/// The commit of a clean work tree, where it is only noted: what git cannot answer is a warning.
-pub(crate) async fn noted_commit(context: &Context, ui: &Ui) -> Option<String> {
+/// The commit of a clean work tree, for the record only: a failure of git is a warning.
+pub(crate) async fn commit_for_record(context: &Context, ui: &Ui) -> Option<String> {
     git::clean_commit(&context.root).await.unwrap_or_else(|failure| {
         let Failure { reason, hint, .. } = &failure;
         let [reason, hint] = [reason, hint].map(|part| part.as_deref().unwrap_or_default());

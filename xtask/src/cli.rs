@@ -1,20 +1,17 @@
-//! The command line: types and help, nothing else.
+//! The command line: arguments and their help.
 
 mod arguments;
-mod pipeline;
-mod upkeep;
 mod values;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
-    Apply, Build, Conduct, Deploy, Diff, Doctor, Events, Logs, Plan, Proof, Release, Rollback, Smoke, Source, Verify,
+    Announce, Apply, Bootstrap, Build, Comment, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs,
+    NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Smoke, Source, Verify,
 };
-pub(crate) use self::pipeline::{Announce, Comment, NextVersion};
-pub(crate) use self::upkeep::{Bootstrap, Destroy, IamPolicy, Prune, Recover};
 use model::outcome::EXIT_CODES;
 
-/// Release the service: image, registry, stack, proof
+/// Release the service: build its image, push it, deploy its stack, verify the result
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -33,13 +30,13 @@ pub(crate) struct Global {
     /// Print results and errors only
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Answer every question with yes
+    /// Answer yes to every question
     #[arg(short, long, global = true)]
     pub(crate) yes: bool,
-    /// When to colour; NO_COLOR is respected
+    /// When to use colors; NO_COLOR is respected
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
-    /// Show what the compiler, the engine and AWS say while they work
+    /// Show the output of the compiler, the Docker engine and AWS as it arrives
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }
@@ -53,98 +50,98 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Find what is missing before a release can work, all of it at once
+    /// Check everything that a release needs, and report all problems at once
     ///
-    /// It changes nothing. What may not be looked at is told as such (??) and is no failure; what is missing comes with the
-    /// command that mends it.
+    /// Changes nothing. Every problem comes with the command that fixes it. A check that cannot be made, for example for
+    /// lack of permission, is reported as unknown (??) and does not count as a failure.
     Doctor(Doctor),
     /// Compile the service and build its image
     Build(Build),
-    /// Compile, build, push, deploy and prove that the pushed image answers
+    /// Compile, build, push, deploy, and verify that the endpoint runs the pushed image
     Release(Release),
-    /// Publish the image and write down what a release would do, as one reviewable file
+    /// Publish the image and write what a release would do to a plan file for review
     Plan(Plan),
-    /// Show what a release would change, by reading only
+    /// Show what a release would change, without changing anything
     ///
-    /// It works out from the templates and the types' schemas what CloudFormation's change set would say, and publishes
-    /// nothing. Where the registry has no image of these sources, the image counts as a new one.
+    /// Computes the changes from the templates and the resource types' schemas instead of creating a change set, and
+    /// publishes nothing. If the registry has no image of these sources, the image counts as new.
     Diff(Diff),
-    /// Do exactly what a plan file says, or refuse
+    /// Apply a plan file exactly, or refuse if the environment has changed
     Apply(Apply),
-    /// Deploy an image that is there already, and prove it; or a template without one
+    /// Deploy an existing image and verify it, or deploy a template that runs no image
     Deploy(Deploy),
-    /// Go back to an earlier release: image, template and parameters, without a rebuild
+    /// Return to an earlier release: its image, template and parameters, without rebuilding
     Rollback(Rollback),
-    /// Prove that an endpoint answers, and with which image
+    /// Verify that an endpoint answers correctly, and which image answers
     ///
-    /// As in every release, it signs in the way the stack's outputs say: with a user that is made for the moment, a client
-    /// of the pool, the caller's own signature, an API key. A token in XTASK_SMOKE_TOKEN is sent instead of all these, and
-    /// also to a URL.
+    /// It authenticates as the stack's outputs require: with a temporary user, an app client of the user pool, the caller's
+    /// AWS signature or an API key. A token in XTASK_SMOKE_TOKEN takes precedence, and is also sent to a URL.
     Smoke(Smoke),
-    /// Check an image's bill of materials and provenance
+    /// Check an image's SBOM and provenance
     Verify(Verify),
-    /// Show the stack's state, the running image and the releases one can go back to
+    /// Show the stack's state, the running image and the releases that can be rolled back to
     Status {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
-    /// Show what is no longer as the template says, and the findings of the image
+    /// Show drift from the template, and vulnerabilities of the running image
     ///
-    /// CloudFormation compares; nothing changes. Drift, and a finding of severity high or critical, end it with exit code 1.
-    /// What AWS moves by itself, weights that ECS shifts and counts that scaling sets, is told and does not count.
+    /// CloudFormation detects the drift; nothing is changed. Drift, or a vulnerability of severity high or critical, ends
+    /// the command with exit code 1. Values that AWS changes by design, such as traffic weights during a deployment and
+    /// task counts under auto scaling, are reported and do not count.
     Drift {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
-    /// Show the stack's events; follow an operation that is under way
+    /// Show the stack's events, or follow an operation in progress
     Events(Events),
-    /// Show what the service has logged
+    /// Show the service's log
     Logs(Logs),
-    /// Cancel the update that is under way, or remove the stack that is being created
+    /// Cancel the update in progress, or delete the stack that is being created
     Cancel {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
-    /// Bring a stack that is stuck half-way back to where it was
+    /// Roll back a stack whose update or rollback is stuck
     Recover(Recover),
-    /// Take the environment's lock away from whoever holds it
+    /// Remove the environment lock
     Unlock {
         #[command(flatten)]
         environment: EnvironmentArg,
     },
-    /// Remove images and records that no environment runs and no release goes back to
+    /// Remove images and release records that are neither in use nor needed for a rollback
     Prune(Prune),
-    /// Remove the stack, or what `release --local` started
+    /// Delete the stack, or what `release --local` started
     Destroy(Destroy),
-    /// Make what a first release needs: repository, roles, and GitHub's way in
+    /// Create what a first release needs: repository, roles, and access for GitHub Actions
     ///
-    /// An administrator runs it, once for each environment and whenever something of it is to change; it is a stack of
-    /// its own, ENV's with `-bootstrap` after the name. What the account has already, it leaves alone. At the end it
-    /// prints what belongs into deploy.toml and what the pipeline has to be told.
+    /// An administrator runs it once for each environment, and again to change it. It creates a stack of its own, named
+    /// after the environment's with the suffix `-bootstrap`, and leaves resources alone that the account already has. At
+    /// the end it prints the settings for deploy.toml and for the pipeline.
     Bootstrap(Bootstrap),
-    /// Print the IAM policy that this tool needs for an environment, and no more
+    /// Print the least-privilege IAM policy that this tool needs for an environment
     ///
-    /// It covers the calls that the tool makes itself. What CloudFormation needs to create the template's resources is
-    /// another matter: the caller's own permissions, or those of an execution role, have to cover them.
+    /// It covers the calls that the tool itself makes. The permissions with which CloudFormation creates the template's
+    /// resources are separate: they come from the caller or from an execution role.
     IamPolicy(IamPolicy),
-    /// Say something on a pull request, in one comment that is updated and not repeated
+    /// Post a comment on a pull request, or update the existing one
     ///
-    /// It needs what GitHub sets in every job, and GITHUB_TOKEN with the permission `pull-requests: write`.
+    /// Needs the variables that GitHub sets in every job, and a GITHUB_TOKEN with the permission `pull-requests: write`.
     Comment(Comment),
-    /// Tell which version comes next, by what the changelog has under Unreleased
+    /// Print the next version, as the changelog's Unreleased section determines it
     ///
-    /// What was removed or is marked **Breaking** makes a major version (before 1.0.0 a minor one), what was added or
-    /// changed a minor one, everything else a patch.
+    /// Removals and entries marked **Breaking** make a major version (before 1.0.0 a minor one), additions and changes a
+    /// minor one, everything else a patch.
     Version(NextVersion),
-    /// Publish a release of this repository on GitHub, with the changelog's notes
+    /// Publish a GitHub release of this repository, with notes from the changelog
     ///
-    /// It needs what GitHub sets in every job, and GITHUB_TOKEN with the permission `contents: write`.
+    /// Needs the variables that GitHub sets in every job, and a GITHUB_TOKEN with the permission `contents: write`.
     Announce(Announce),
     /// Print a completion script
     ///
-    /// It completes the word `xtask`; with bash or zsh, for example: alias xtask='cargo xtask'
+    /// It completes the command `xtask`; define it in bash or zsh with: alias xtask='cargo xtask'
     Completions {
-        /// The shell it is for
+        /// The shell
         shell: clap_complete::Shell,
     },
 }

@@ -1,4 +1,4 @@
-//! One file a command. Each checks first, says what it will do, does it, and notes the result.
+//! One file per command. Each checks, asks for confirmation where needed, acts, and records its result in the report.
 
 mod announce;
 mod apply;
@@ -32,18 +32,18 @@ use crate::cli::Command;
 use crate::context::Context;
 use crate::ui::Ui;
 
-/// Carries out the command.
+/// Runs the command.
 ///
 /// # Errors
-/// Whatever the command failed with; an interruption is one of these.
+/// The command's failure, or its interruption.
 pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<()> {
     let interrupt = &context.interrupt;
-    let _wait = ui.waiting(waits_for(&command));
+    let _wait = ui.waiting(command_waits_for(&command));
     match command {
         Command::Doctor(arguments) => interrupt.or(doctor::run(&arguments, context, ui)).await,
         Command::Build(arguments) => interrupt.or(build::run(&arguments, context, ui)).await,
         Command::Bootstrap(arguments) => bootstrap::run(&arguments, context, ui).await,
-        // These must not be left at any point: between two containers, or with a change set half-made.
+        // These handle interruptions themselves: they must not stop between two containers or with an unfinished change set.
         Command::Release(arguments) if arguments.local => release::local(&arguments, context, ui).await,
         Command::Release(arguments) => release::run(&arguments, context, ui).await,
         Command::Deploy(arguments) => deploy::run(&arguments, context, ui).await,
@@ -70,8 +70,8 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
     }
 }
 
-/// What a command waits for where no phase of it says anything closer.
-fn waits_for(command: &Command) -> &'static str {
+/// What a command waits for while none of its phases is active.
+fn command_waits_for(command: &Command) -> &'static str {
     match command {
         Command::Doctor(_) => "the checks of this machine and of AWS",
         Command::Build(_) => "the Docker engine",

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use config::deployment::{Deployment, Environment};
 
 use crate::smoke::sign_in;
-use crate::smoke::sign_in::Guests;
+use crate::smoke::sign_in::TemporaryUsers;
 use aws::journal::lock::Locks;
 use image::workspace::Workspace;
 use machine::http::Http;
@@ -25,7 +25,7 @@ pub(crate) struct Context {
     pub(crate) vars: BTreeMap<String, String>,
     pub(crate) interrupt: Interrupt,
     /// The users that proofs have made at AWS.
-    pub(crate) guests: Guests,
+    pub(crate) temporary_users: TemporaryUsers,
     /// The environments' locks that this run has.
     pub(crate) locks: Locks,
     /// The instance of an environment that this run is about, if it is about one.
@@ -60,7 +60,7 @@ impl Context {
             deployment,
             vars,
             interrupt,
-            guests: Guests::default(),
+            temporary_users: TemporaryUsers::default(),
             locks: Locks::default(),
             instance: OnceLock::new(),
         })
@@ -69,9 +69,9 @@ impl Context {
     /// A context without a repository.
     #[cfg(test)]
     pub(crate) fn of(deployment: Deployment, interrupt: Interrupt) -> Self {
-        let (vars, guests, locks) = (BTreeMap::new(), Guests::default(), Locks::default());
+        let (vars, temporary_users, locks) = (BTreeMap::new(), TemporaryUsers::default(), Locks::default());
         let (root, instance) = (PathBuf::new(), OnceLock::new());
-        Self { root, deployment, vars, interrupt, guests, locks, instance }
+        Self { root, deployment, vars, interrupt, temporary_users, locks, instance }
     }
 
     /// The environment of this name, or an instance of one: `NAME/pr-12`.

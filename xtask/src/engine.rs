@@ -26,7 +26,7 @@ use anyhow::Result;
 use aws::Clients;
 use aws::journal::lock::{self, Holder, Lock};
 use model::job;
-use model::outcome::{Exit, Failure};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Change;
 use model::reference::ImageReference;
 use model::report::Smoke;
@@ -251,6 +251,11 @@ impl<'a> Operation<'a> {
             return Err(plan_file::refusal(self.desired.environment, &moved).into());
         }
         let Some(Plan { proposal, cost, eta }) = self.plan(&settled, &phase).await? else {
+            if settled.stack.is_none() {
+                let message = "CloudFormation finds nothing to create";
+                let failure = Failure::new(Exit::Failed, FailureKind::ChangeSet, message);
+                return Err(failure.resource(format!("stack {}", self.stack_name())).into());
+            }
             phase.skipped(&format!("{} is already current", self.stack_name()));
             return self.stay(&settled).await;
         };

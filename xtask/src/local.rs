@@ -1,10 +1,10 @@
-//! Runs the image on this machine's engine, and replaces what ran before without betting on the new one.
+//! Runs the image on this machine's Docker engine in place of the previous one, which stays until the new one is healthy.
 //!
-//! The new image first proves its health in a container of its own. Only then does it take over the port; if it fails
-//! even there, the old container is started again. What is whose, and which container serves, is decided by labels and
-//! state, never by names: a run that was killed at any point leaves what the next one understands.
+//! The new image first becomes healthy in a container of its own. Only then does it take over the port; if that fails, the
+//! old container is started again. Labels and state, never names, decide which containers belong to a checkout and which
+//! one serves, so the next run can continue after a run that was killed at any point.
 
-mod turn;
+mod lock;
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,23 +19,23 @@ use image::docker::Owner;
 use image::docker::build::Image;
 use image::docker::container;
 use image::docker::container::{Container, OtherContainer, Purpose, Spec, StartError};
+pub(crate) use lock::CheckoutLock;
 use machine::http::Client;
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Change;
-pub(crate) use turn::Turn;
 
-/// How long a container may take to become healthy.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit for a container to become healthy.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What answers on this machine.
+/// The container that serves after a run.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct LocalRun {
     pub(crate) change: Change,
     pub(crate) port: u16,
 }
 
-/// Puts containers of one service on one engine.
+/// The containers of one service on one engine.
 pub(crate) struct Local<'a> {
     pub(crate) docker: &'a Docker,
     pub(crate) owner: &'a Owner,
@@ -45,60 +45,60 @@ pub(crate) struct Local<'a> {
 }
 
 impl Local<'_> {
-    /// Makes `image` the one that answers. The caller has the checkout's [`Turn`].
+    /// Makes `image` the one that serves. The caller holds the [`CheckoutLock`].
     ///
     /// # Errors
-    /// An image that does not become healthy: what ran before still runs then.
-    pub(crate) async fn run(&self, image: &Image, phase: &Phase<'_>) -> Result<Running> {
+    /// An image that does not become healthy; the previous container then still runs.
+    pub(crate) async fn run(&self, image: &Image, phase: &Phase<'_>) -> Result<LocalRun> {
         phase.doing("looking for containers of this service");
-        let old = self.interrupt.or(self.settle(phase)).await?;
+        let old = self.interrupt.or(self.find_serving(phase)).await?;
         let Some(old) = old else { return self.hand_over(None, image, phase).await };
         if !old.running {
-            // It serves nobody, as after a restart of the machine; it is still better than an image that does not start.
+            // It is stopped, as after a restart of the machine, and kept in case the new image does not start.
             return self.hand_over(Some(&old), image, phase).await;
         }
         match old.host_port {
-            Some(port) if self.is_current(&old, image) => Ok(Running { change: Change::None, port }),
+            Some(port) if self.runs_image(&old, image) => Ok(LocalRun { change: Change::None, port }),
             _ => {
-                self.prove(&old, image, phase).await?;
-                // From here on an interruption waits: between the two containers nobody answers.
+                self.try_candidate(&old, image, phase).await?;
+                // From here on an interruption waits: between the two containers nothing serves.
                 phase.doing("handing over the port");
                 self.hand_over(Some(&old), image, phase).await
             }
         }
     }
 
-    /// Finds the container that serves, or served last, and removes what a run that was killed has left beside it.
-    async fn settle(&self, phase: &Phase<'_>) -> Result<Option<Container>> {
+    /// Finds the container that serves, or served last, and removes leftovers of a killed run.
+    async fn find_serving(&self, phase: &Phase<'_>) -> Result<Option<Container>> {
         let found = container::list(self.docker, self.owner).await?;
-        found.others.iter().filter(|other| is_gone(other)).for_each(|other| phase.line(&abandoned(other)));
+        found.others.iter().filter(|other| is_orphaned(other)).for_each(|other| phase.line(&orphan_notice(other)));
         let is_service = |container: &Container| container.purpose == Purpose::Service && !container.fresh;
-        // Those that run come first, and the newest of them.
+        // Running ones first, the newest of them at the front.
         let (mut kept, left): (Vec<Container>, Vec<Container>) = found.own.into_iter().partition(is_service);
         kept.sort_by_key(|container| !container.running);
         for leftover in left {
             container::remove(self.docker, &leftover.id).await?;
         }
         while let [first, second, ..] = kept.as_slice() {
-            // A handover was cut short. The older container has proved itself, the newer one may not have.
+            // A handover was interrupted. The older container was healthy, the newer one may not be.
             let port = first.host_port.unwrap_or(self.service.port);
-            let proved = first.running && self.healthy(&first.id, port, phase).await.is_ok();
-            let (index, removed) = if proved { (1, second) } else { (0, first) };
+            let healthy = first.running && self.healthy(&first.id, port, phase).await.is_ok();
+            let (index, removed) = if healthy { (1, second) } else { (0, first) };
             container::remove(self.docker, &removed.id).await?;
             kept.remove(index);
         }
         Ok(kept.pop())
     }
 
-    /// Whether the container runs this image as this tool would start it now.
-    fn is_current(&self, container: &Container, image: &Image) -> bool {
+    /// Whether the container runs this image with the current settings.
+    fn runs_image(&self, container: &Container, image: &Image) -> bool {
         container.image == image.id
             && !container.paused
-            && self.environment(image).iter().all(|pair| container.environment.contains(pair))
+            && self.container_environment(image).iter().all(|pair| container.environment.contains(pair))
     }
 
-    fn environment(&self, image: &Image) -> Vec<String> {
-        // No load balancer has to notice here, so the container need not wait before it closes its port.
+    fn container_environment(&self, image: &Image) -> Vec<String> {
+        // There is no load balancer, so the container need not wait before it closes its port.
         vec![
             format!("IMAGE_DIGEST={}", image.id),
             format!("API_PORT={}", self.service.port),
@@ -106,11 +106,11 @@ impl Local<'_> {
         ]
     }
 
-    /// Sees the image healthy beside the container that serves.
-    async fn prove(&self, old: &Container, image: &Image, phase: &Phase<'_>) -> Result<()> {
-        phase.doing("starting the new container beside the old one");
+    /// Waits until the image is healthy in a container next to the one that serves.
+    async fn try_candidate(&self, old: &Container, image: &Image, phase: &Phase<'_>) -> Result<()> {
+        phase.doing("starting the new container next to the old one");
         let healthy = self.interrupt.or(async {
-            let id = self.create(Purpose::Candidate, image, None).await?;
+            let id = self.create_container(Purpose::Candidate, image, None).await?;
             let started = container::start(self.docker, &id, None).await;
             started.map_err(|error| self.not_started(image, &error))?;
             let port = self.port_of(&id).await?.unwrap_or_default();
@@ -118,12 +118,12 @@ impl Local<'_> {
         });
         let healthy = healthy.await;
         let cleared = self.clear(Some(old)).await;
-        healthy.map_err(|error| and(error, "the old one keeps serving"))?;
+        healthy.map_err(|error| with_outcome(error, "the old one keeps serving"))?;
         cleared
     }
 
     /// Starts the image on the port of the old container, or on the service's.
-    async fn hand_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<Running> {
+    async fn hand_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<LocalRun> {
         let serves = old.is_some_and(|old| old.running);
         let taken = if serves {
             self.take_over(old, image, phase).await
@@ -137,7 +137,7 @@ impl Local<'_> {
                     container::remove(self.docker, &old.id).await?;
                 }
                 container::rename(self.docker, &id, &self.owner.container("")).await?;
-                Ok(Running { change: if serves { Change::Update } else { Change::Create }, port })
+                Ok(LocalRun { change: if serves { Change::Update } else { Change::Create }, port })
             }
             (Err(error), None) => {
                 self.clear(None).await?;
@@ -149,15 +149,15 @@ impl Local<'_> {
                     format!("{}; the old container {} does not start again either", Failure::of(&error), old.name)
                 })?;
                 cleared?;
-                Err(and(error, if serves { "the old one keeps serving" } else { "the old one runs again" }))
+                Err(with_outcome(error, if serves { "the old one keeps serving" } else { "the old one runs again" }))
             }
         }
     }
 
-    /// Stops the old container and starts the new one, until it is healthy; answers its id and port.
+    /// Stops the old container, starts the new one and waits until it is healthy; returns its id and port.
     async fn take_over(&self, old: Option<&Container>, image: &Image, phase: &Phase<'_>) -> Result<(String, u16)> {
         let wanted = old.and_then(|old| old.host_port).unwrap_or(self.service.port);
-        let mut id = self.create(Purpose::Service, image, Some(wanted)).await?;
+        let mut id = self.create_container(Purpose::Service, image, Some(wanted)).await?;
         if let Some(old) = old {
             container::stop(self.docker, &old.id).await?;
         }
@@ -165,18 +165,18 @@ impl Local<'_> {
             Err(StartError::PortTaken { port, .. }) => {
                 phase.line(&format!("port {port} is in use: taking a free one"));
                 container::remove(self.docker, &id).await?;
-                id = self.create(Purpose::Service, image, None).await?;
+                id = self.create_container(Purpose::Service, image, None).await?;
                 container::start(self.docker, &id, None).await.map_err(|error| self.not_started(image, &error))?;
             }
             started => started.map_err(|error| self.not_started(image, &error))?,
         }
-        // Without one, it ended before it could be looked at; its health check tells so, with its log.
+        // Without a port it has already ended, which the health check reports with its log.
         let port = self.port_of(&id).await?.unwrap_or_default();
         self.healthy(&id, port, phase).await?;
         Ok((id, port))
     }
 
-    async fn create(&self, purpose: Purpose, image: &Image, host_port: Option<u16>) -> Result<String> {
+    async fn create_container(&self, purpose: Purpose, image: &Image, host_port: Option<u16>) -> Result<String> {
         let name = self.owner.container(match purpose {
             Purpose::Service => "-next",
             Purpose::Candidate => "-candidate",
@@ -188,7 +188,7 @@ impl Local<'_> {
             image: &image.id,
             port: self.service.port,
             host_port,
-            environment: self.environment(image),
+            environment: self.container_environment(image),
         };
         container::create(self.docker, &spec).await
     }
@@ -197,7 +197,7 @@ impl Local<'_> {
         Ok(container::find(self.docker, id).await?.and_then(|container| container.host_port))
     }
 
-    /// Removes every container of this checkout and service besides `keep`.
+    /// Removes every container of this checkout and service except `keep`.
     async fn clear(&self, keep: Option<&Container>) -> Result<()> {
         for container in container::list(self.docker, self.owner).await?.own {
             if keep.is_none_or(|keep| keep.id != container.id) {
@@ -207,10 +207,10 @@ impl Local<'_> {
         Ok(())
     }
 
-    /// Waits until the container answers its health path; fails at once when it ends.
+    /// Waits until the container's health path answers; fails at once if the container ends.
     async fn healthy(&self, id: &str, port: u16, phase: &Phase<'_>) -> Result<()> {
         let url = format!("http://127.0.0.1:{port}{}", self.service.health_path);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + HEALTH_TIMEOUT;
         let mut pause = Duration::from_millis(10);
         loop {
             let answer = match self.http.send(self.http.get(&url)).await {
@@ -225,7 +225,7 @@ impl Local<'_> {
             if ended.is_some() || Instant::now() > deadline {
                 let why = match ended {
                     Some(container) => format!("it ended with exit code {}", container.exit_code),
-                    None => format!("not healthy within {} s: {answer}", PATIENCE.as_secs()),
+                    None => format!("not healthy within {} s: {answer}", HEALTH_TIMEOUT.as_secs()),
                 };
                 let log = container::log_tail(self.docker, id).await;
                 let log = if log.is_empty() { String::new() } else { format!("\nits log ends:\n{log}") };
@@ -249,23 +249,23 @@ impl Local<'_> {
     }
 }
 
-/// The checkout of this container is at its place no more, or was never known.
-pub(crate) fn is_gone(other: &OtherContainer) -> bool {
+/// Whether the container's checkout no longer exists, or was never known.
+pub(crate) fn is_orphaned(other: &OtherContainer) -> bool {
     other.folder.as_ref().is_none_or(|folder| !Path::new(folder).join(crate::context::DEPLOY_TOML).is_file())
 }
 
-/// What to do about a container whose checkout is gone.
-pub(crate) fn abandoned(other: &OtherContainer) -> String {
+/// The notice about a container whose checkout no longer exists.
+pub(crate) fn orphan_notice(other: &OtherContainer) -> String {
     let OtherContainer { name, folder } = other;
     let from = match folder {
-        Some(folder) => format!("was started from {folder}, where no checkout is any more"),
+        Some(folder) => format!("was started from {folder}, where there is no checkout any more"),
         None => "was started by an earlier version".to_owned(),
     };
-    format!("container {name} {from}; it is not touched. To remove it: docker rm --force {name}")
+    format!("container {name} {from}; it is left alone. To remove it: docker rm --force {name}")
 }
 
-/// Adds to a failure of the new container what became of the old one.
-fn and(error: anyhow::Error, old: &str) -> anyhow::Error {
+/// Adds the state of the old container to a failure of the new one.
+fn with_outcome(error: anyhow::Error, old: &str) -> anyhow::Error {
     let failure = Failure::of(&error);
     Failure { message: format!("{failure}; {old}"), ..failure }.into()
 }

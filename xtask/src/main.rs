@@ -73,7 +73,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
             let (result, left) = tokio::select! {
                 biased;
                 ended = work => ended,
-                never = ui.tell_waits() => match never {},
+                never = ui.report_waits() => match never {},
             };
             result.map_err(|error| with_what_is_left(Failure::of(&error), &left, ui))
         }
@@ -87,7 +87,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
         ui.failure(failure);
     }
     let report = ui.report(failure);
-    github::told::tell(&format!("cargo xtask {}", words.join(" ")), &report, &job, ui);
+    github::report(&format!("cargo xtask {}", words.join(" ")), &report, &job, ui);
     ui.object(&report);
     match ui.unwritten().filter(|_| exit == Exit::Done) {
         None => exit,
@@ -151,11 +151,11 @@ fn with_what_is_left(failure: Failure, left: &[String], ui: &Ui) -> Failure {
 /// after a warning of each. A user who insists on an end waits for no more than a moment.
 async fn tidy(context: &Context, ui: &Ui) -> Vec<String> {
     let _wait = ui.waiting("AWS, which removes what this command has made for the moment");
-    let guests = async {
+    let temporary_users = async {
         tokio::select! {
             biased;
             () = context.interrupt.insisted() => {}
-            warnings = context.guests.send_away() => warnings.iter().for_each(|warning| ui.warn(warning)),
+            warnings = context.temporary_users.remove_all() => warnings.iter().for_each(|warning| ui.warn(warning)),
         }
     };
     let locks = async {
@@ -169,7 +169,7 @@ async fn tidy(context: &Context, ui: &Ui) -> Vec<String> {
             () = enough => {}
         }
     };
-    tokio::join!(guests, locks);
+    tokio::join!(temporary_users, locks);
     let left = context.locks.left();
     left.iter().for_each(|warning| ui.warn(warning));
     left

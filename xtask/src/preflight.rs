@@ -210,7 +210,7 @@ pub(crate) fn smoke_url_problem(
 pub(crate) fn sign_in_problem(context: &Context, value: impl Fn(&str) -> Option<String>) -> Option<Failure> {
     let given = |name: &str| value(name).filter(|value| !value.is_empty());
     let foreign = given("Authorizer").is_some_and(|kind| kind == "COGNITO") && given("UserPoolArn").is_some();
-    (foreign && context.smoke_token().is_none()).then(|| sign_in::nobody(given("AuthorizationScopes").as_deref()))
+    (foreign && context.smoke_token().is_none()).then(|| sign_in::no_user(given("AuthorizationScopes").as_deref()))
 }
 
 /// The platform of the environment's image.

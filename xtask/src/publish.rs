@@ -1,18 +1,16 @@
-//! From an artifact to an image in the registry that has a digest.
+//! Publishes an artifact as an image in the registry.
 
 use std::sync::Mutex;
 
 use anyhow::Result;
-use config::deployment::Environment;
 use futures_util::future::try_join_all;
 
 use crate::attest;
-use crate::attest::Origin;
+use crate::attest::BuildOrigin;
 use crate::build;
-use crate::context::Context;
 use crate::preflight::Ready;
-use crate::ui::{Phase, Ui};
-use aws::Clients;
+use crate::session::Session;
+use crate::ui::Phase;
 use aws::ecr;
 use aws::ecr::{Repository, StoredImage};
 use image::artifact::Artifact;
@@ -22,26 +20,25 @@ use image::docker::{Owner, megabytes};
 use model::credentials::Credentials;
 use model::reference::{Digest, ImageReference};
 
-/// What the registry has of a release before anything is pushed.
+/// What the registry has before anything is pushed.
 #[derive(Debug, Default)]
-pub(crate) struct Registry {
+pub(crate) struct RegistryState {
     pub(crate) repository: Option<Repository>,
-    /// Of the image under the tag that was asked for.
+    /// The image with the requested tag.
     pub(crate) stored: Option<StoredImage>,
 }
 
-/// An image that a stack can be given.
-pub(crate) struct Published {
+/// An image that can be deployed.
+pub(crate) struct PublishedImage {
     /// By digest.
     pub(crate) image: ImageReference,
     pub(crate) pushed: Pushed,
 }
 
-/// What is published, and for whom.
-pub(crate) struct Source<'a> {
-    pub(crate) environment: &'a Environment,
+/// A compiled service.
+pub(crate) struct Compiled<'a> {
     pub(crate) artifact: Artifact,
-    /// Names the sources it was compiled from.
+    /// The tag of its sources.
     pub(crate) source_tag: Option<&'a str>,
     /// The commit of a clean work tree.
     pub(crate) commit: Option<&'a str>,
@@ -52,78 +49,81 @@ fn commit_tag(commit: &str) -> String {
     format!("commit-{}", commit.get(..12).unwrap_or(commit))
 }
 
-/// Whether the repository was asked for already.
+/// Whether it is known already if there is a repository.
 #[derive(Debug)]
-pub(crate) enum Known {
-    /// Not yet.
-    Not,
-    /// It was, or it need not be; `None` where there is none.
-    Repository(Option<Repository>),
+pub(crate) enum KnownRepository {
+    /// Not known.
+    No,
+    /// Known; `None` if there is none.
+    Yes(Option<Repository>),
 }
 
-impl Known {
-    /// Of a repository at a host that is said, which need not be asked for.
+impl KnownRepository {
+    /// A repository at a given host is known without asking for it.
     pub(crate) fn at(registry: Option<&str>, name: &str) -> Self {
-        registry.map_or(Self::Not, |host| Self::Repository(Some(Repository::at(host, name))))
+        registry.map_or(Self::No, |host| Self::Yes(Some(Repository::at(host, name))))
     }
 }
 
-/// Asks whether the registry has an image under `tag`, and about the repository unless that is known.
+/// Reads whether the registry has an image with the tag, and the repository unless it is known.
 ///
 /// # Errors
-/// What AWS says.
-pub(crate) async fn look(clients: &Clients, name: &str, tag: Option<&str>, known: Known) -> Result<Registry> {
-    let client = &clients.ecr;
+/// A call to ECR fails.
+pub(crate) async fn find_image(
+    session: &Session<'_>,
+    tag: Option<&str>,
+    known: KnownRepository,
+) -> Result<RegistryState> {
+    let (client, name) = (&session.clients.ecr, &session.context.deployment.service.name);
     let stored = async { if let Some(tag) = tag { ecr::find_image(client, name, tag).await } else { Ok(None) } };
     let repository = async {
         match known {
-            Known::Repository(repository) => Ok(repository),
-            Known::Not => ecr::find_repository(client, name).await,
+            KnownRepository::Yes(repository) => Ok(repository),
+            KnownRepository::No => ecr::find_repository(client, name).await,
         }
     };
     let (repository, stored) = tokio::try_join!(repository, stored)?;
-    Ok(Registry { repository, stored })
+    Ok(RegistryState { repository, stored })
 }
 
-/// Brings the artifact into the registry, with its bill of materials and provenance: nothing is built or pushed that is
-/// there already.
+/// Publishes the artifact with its SBOM and provenance. What the registry has already is neither built nor pushed again.
 ///
-/// The tags by which a later run knows that nothing needs to be compiled come last. Whoever is cut short before that finds
-/// the image without them, compiles the same content, and attaches what is missing.
+/// The tags that tell a later run that nothing needs to be compiled come last. After an interruption before that, the next run
+/// finds no such tag, compiles the same content again, and attaches what is missing.
 ///
 /// # Errors
-/// What engine, registry or AWS say.
+/// The Docker engine, the registry or ECR fails.
 pub(crate) async fn publish(
-    context: &Context,
     ready: &Ready<'_>,
-    source: Source<'_>,
-    found: Registry,
+    compiled: Compiled<'_>,
+    found: RegistryState,
     registry: Option<&str>,
-    ui: &Ui,
-) -> Result<Published> {
+) -> Result<PublishedImage> {
+    let session = &ready.session;
+    let Session { context, ui, .. } = session;
     let name = &context.deployment.service.name;
-    let Source { environment, artifact, source_tag, commit } = source;
+    let Compiled { artifact, source_tag, commit } = compiled;
     let tag = artifact.tag.clone();
-    let origin = Origin { platform: ready.platform, commit, content: &tag };
-    let login = RegistryLogin { context, environment, clients: &ready.session.clients, registry };
+    let origin = BuildOrigin { platform: ready.platform, commit, content: &tag };
+    let login = RegistryLogin { session, registry };
     if let (Some(repository), Some(stored)) = (&found.repository, &found.stored) {
         let image = repository.image(&tag, registry).pinned(&stored.digest);
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
-        // Compiled just now, it is what the registry has: what is missing there may be told of it.
+        // The registry's image has the content that was just compiled, so missing attestations can be added.
         let credentials = login.credentials().await?;
-        attach(context, environment, &image, &stored.digest, credentials, &origin, ui).await?;
+        attach_missing(session, &image, &stored.digest, credentials, &origin).await?;
         if let Some(tag) = source_tag {
-            // Other sources, the same image: next time nobody need compile to know that.
-            ecr::add_tag(&ready.session.clients.ecr, name, stored, tag).await?;
+            // Other sources gave the same image: the tag saves the next run from compiling them.
+            ecr::add_tag(&session.clients.ecr, name, stored, tag).await?;
         }
         ui.phase("push").skipped(stored.digest.as_str());
-        return Ok(Published { image, pushed: Pushed::default() });
+        return Ok(PublishedImage { image, pushed: Pushed::default() });
     }
     let engine = ready.engine.as_ref().map_err(Clone::clone)?;
     let owner = Owner::new(&context.root, name);
-    // The registry is opened while the image is built: a refusal shows before minutes are spent.
+    // The repository is prepared while the image is built, so that a refusal shows early.
     let ((image, _), (repository, credentials)) =
-        tokio::try_join!(build::image(artifact, engine, &owner, ui), open(ready, name, &found, &login, ui))?;
+        tokio::try_join!(build::build_image(artifact, engine, &owner, ui), open(&found, &login))?;
     let credentials = Mutex::new(credentials);
     let phase = ui.phase("push");
     let target = repository.image(&tag, registry);
@@ -136,17 +136,17 @@ pub(crate) async fn publish(
             ended => ended,
         }
     };
-    // Where the tag is taken, someone released the same content at the same moment; it names it, whoever pushed.
+    // If the tag is taken, another run has pushed the same content at the same time.
     let pushed = push(&target, &phase).await?;
     phase.doing("asking the registry for the digest");
-    let ask = async |credentials: Credentials| push::digest(&engine.docker, &target, &credentials).await;
+    let ask = async |credentials: Credentials| push::registry_digest(&engine.docker, &target, &credentials).await;
     let digest = login.renewed(&credentials, ask).await?;
     let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
     phase.done(&format!("{digest}, {}, {layers}", megabytes(pushed.bytes)));
     let published = target.pinned(&digest);
-    let bring = async |credentials| attach(context, environment, &published, &digest, credentials, &origin, ui).await;
-    login.renewed(&credentials, bring).await?;
-    // A tag that is taken names the first image of this commit, and stays with it.
+    let attach = async |credentials| attach_missing(session, &published, &digest, credentials, &origin).await;
+    login.renewed(&credentials, attach).await?;
+    // A tag that is taken stays with the first image of the commit.
     let names: Vec<String> = source_tag.map(str::to_owned).into_iter().chain(commit.map(commit_tag)).collect();
     if !names.is_empty() {
         let phase = ui.phase("name");
@@ -154,46 +154,43 @@ pub(crate) async fn publish(
         try_join_all(targets.iter().map(|target| push(target, &phase))).await?;
         phase.done(&names.join(", "));
     }
-    Ok(Published { image: published, pushed })
+    Ok(PublishedImage { image: published, pushed })
 }
 
-/// Attaches to the image what it lacks.
-async fn attach(
-    context: &Context,
-    environment: &Environment,
+/// Attaches missing SBOM and provenance.
+async fn attach_missing(
+    session: &Session<'_>,
     image: &ImageReference,
     digest: &Digest,
     credentials: Credentials,
-    origin: &Origin<'_>,
-    ui: &Ui,
+    origin: &BuildOrigin<'_>,
 ) -> Result<()> {
+    let Session { context, environment, ui, .. } = session;
     let phase = ui.phase("attest");
     let registry = attest::registry(context, Some(environment), image, Some(credentials))?;
     match attest::attach(context, &registry, image, digest, origin).await? {
-        0 => phase.skipped("the image has its bill of materials and provenance"),
-        _ => phase.done("bill of materials and provenance are attached"),
+        0 => phase.skipped("the image has its SBOM and provenance"),
+        _ => phase.done("SBOM and provenance are attached"),
     }
     Ok(())
 }
 
-/// Where the registry's password comes from.
+/// The source of the registry's credentials.
 struct RegistryLogin<'a> {
-    context: &'a Context,
-    environment: &'a Environment,
-    clients: &'a Clients,
-    /// The registry's host, where it is not the one of the repository in ECR.
+    session: &'a Session<'a>,
+    /// The registry's host, if it is not ECR's.
     registry: Option<&'a str>,
 }
 
 impl RegistryLogin<'_> {
     async fn credentials(&self) -> Result<Credentials> {
         match self.registry {
-            Some(host) => attest::credentials(self.context, self.environment, self.clients, host).await,
-            None => ecr::credentials(&self.clients.ecr).await,
+            Some(host) => attest::credentials(self.session, host).await,
+            None => ecr::credentials(&self.session.clients.ecr).await,
         }
     }
 
-    /// Does something with the password, and once more with a new one where it has expired meanwhile.
+    /// Makes a call with the credentials, and repeats it once with new ones if they have expired.
     async fn renewed<T>(
         &self,
         current: &Mutex<Credentials>,
@@ -211,15 +208,10 @@ impl RegistryLogin<'_> {
     }
 }
 
-/// The repository, made if need be, with a lifecycle policy; and a password for it.
-async fn open(
-    ready: &Ready<'_>,
-    name: &str,
-    found: &Registry,
-    login: &RegistryLogin<'_>,
-    ui: &Ui,
-) -> Result<(Repository, Credentials)> {
-    let client = &ready.session.clients.ecr;
+/// The repository with a lifecycle policy, created if there is none, and its credentials.
+async fn open(found: &RegistryState, login: &RegistryLogin<'_>) -> Result<(Repository, Credentials)> {
+    let Session { context, clients, ui, .. } = login.session;
+    let (client, name) = (&clients.ecr, &context.deployment.service.name);
     let repository = async {
         match &found.repository {
             Some(repository) => {

@@ -1,29 +1,26 @@
-//! What environments need: the images and inputs that they run, or that one can go back to.
+//! Retention: the images and inputs that environments run or need for a rollback.
 
-use crate::engine::observe::observe;
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use config::deployment::Environment;
 
-use crate::context::Context;
+use crate::engine::observe::observe;
+use crate::session::Session;
+use aws::Clients;
 use aws::journal;
-use aws::{Clients, Identity};
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Record;
 use model::reference::ImageReference;
 use model::stack::Stack;
 
-/// The environments that share the repository with `environment`, itself included: those of its account and region.
+/// The environments that share the session's repository, its own included: those of the same account and region.
 ///
 /// # Errors
-/// One of which there are many: nobody has a list of its instances, and so of what they run.
-pub(crate) fn neighbours<'a>(
-    context: &'a Context,
-    environment: &Environment,
-    identity: &Identity,
-) -> Result<Vec<&'a Environment>, Failure> {
+/// One with instances: there is no list of them, nor of the images that they run.
+pub(crate) fn neighbours<'a>(session: &Session<'a>) -> Result<Vec<&'a Environment>, Failure> {
+    let Session { context, environment, identity, .. } = session;
     let shares = |other: &&Environment| {
         other.region == environment.region
             && other.endpoint == environment.endpoint
@@ -35,24 +32,24 @@ pub(crate) fn neighbours<'a>(
         Some(many) => Err(Failure::new(
             Exit::Failed,
             FailureKind::Instances,
-            "it cannot be told which images the environments need",
+            "the images that the environments need cannot be determined",
         )
         .resource(format!("environment {}", many.name))
-        .reason(format!("there are many of it, stacks {}, and no list of them", many.stacks()))
+        .reason(format!("it has many instances, stacks {}, and there is no list of them", many.stacks()))
         .hint("remove its instances, then leave it out of deploy.toml while the images are removed")),
     }
 }
 
-/// Digests that an environment runs or can go back to.
+/// Digests of the images that an environment runs or needs for a rollback.
 ///
 /// # Errors
-/// What AWS says, or something that cannot be told: then nothing may be taken for unneeded.
+/// A call to AWS fails, or an image has no digest: then no image can be called unneeded.
 pub(crate) async fn images(clients: &Clients, environment: &Environment, keep: usize) -> Result<BTreeSet<String>> {
     let (runs, kept) = kept(clients, environment, keep).await?;
     let mut digests = BTreeSet::new();
     for image in kept.iter().map(|record| record.image.as_str()).chain(runs.as_deref()) {
         let digest = image.parse::<ImageReference>().ok().and_then(|image| image.digest).ok_or_else(|| {
-            Failure::new(Exit::Failed, FailureKind::Image, "it cannot be told which image an environment needs")
+            Failure::new(Exit::Failed, FailureKind::Image, "the image that an environment needs cannot be determined")
                 .resource(format!("environment {}", environment.name))
                 .reason(format!("it names {image}, without a digest"))
                 .hint(format!("cargo xtask release {}, which names it by digest", environment.name))
@@ -62,7 +59,7 @@ pub(crate) async fn images(clients: &Clients, environment: &Environment, keep: u
     Ok(digests)
 }
 
-/// Names of the inputs of the releases that an environment runs or can go back to.
+/// Names of the inputs that an environment uses or needs for a rollback.
 ///
 /// # Errors
 /// As for [`images`].
@@ -71,15 +68,16 @@ pub(crate) async fn inputs(clients: &Clients, environment: &Environment, keep: u
     Ok(kept.into_iter().map(|record| record.inputs).collect())
 }
 
-/// What runs, and the records that are needed for going back.
+/// The running image, and the records that rollbacks need.
 async fn kept(clients: &Clients, environment: &Environment, keep: usize) -> Result<(Option<String>, Vec<Record>)> {
-    let looked =
+    let read =
         tokio::try_join!(observe(clients, environment), journal::list_all_releases(&clients.ssm, &environment.stack));
-    let (seen, records) = looked.with_context(|| format!("what {} needs cannot be found out", environment.name))?;
+    let (seen, records) =
+        read.with_context(|| format!("the images that {} needs cannot be determined", environment.name))?;
     let stack = seen.stack.as_ref();
-    // The newest ones also by number: from what runs right now, others may be the way back than later.
-    let newest = history::good(&records).take(keep);
-    let back = history::earlier(&records, stack.into()).into_iter().take(keep);
+    // Also the newest by number: after the next release, the releases to roll back to may be others.
+    let newest = history::succeeded(&records).take(keep);
+    let back = history::rollback_targets(&records, stack.into()).into_iter().take(keep);
     let mut kept: Vec<Record> = newest.chain(back).cloned().collect();
     kept.extend(records.first().cloned());
     Ok((stack.and_then(Stack::container_uri).map(str::to_owned), kept))

@@ -59,8 +59,8 @@ impl<'a> Session<'a> {
         let Identity { account, arn, temporary, .. } = &self.identity;
         let left = match self.time_left() {
             Some(left) => format!("credentials for {} min", left.as_secs() / 60),
-            None if *temporary => "credentials whose end is not known".to_owned(),
-            None => "credentials without an end".to_owned(),
+            None if *temporary => "credentials of unknown lifetime".to_owned(),
+            None => "credentials that do not expire".to_owned(),
         };
         format!("account {account} in {}, {arn}, {left}", self.environment.region)
     }

@@ -1,8 +1,8 @@
-//! Proves an endpoint: the right answer, from the right image, several times running.
+//! Smoke test of an endpoint: the right answer from the right image, several times in a row.
 
-mod instead;
+mod client;
+mod intermediary;
 pub(crate) mod sign_in;
-mod visitor;
 
 use std::time::Duration;
 
@@ -16,60 +16,59 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::ui::Phase;
-use instead::NotReached;
+pub(crate) use client::ApiClient;
+use intermediary::NotReached;
 use machine::http;
 use machine::http::{Client, Http};
 use model::outcome::Failure;
 use model::reference::Digest;
 use model::report::Smoke;
-pub(crate) use sign_in::Callers;
-pub(crate) use visitor::Visitor;
+pub(crate) use sign_in::ApiClients;
 
-/// Good rounds in a row that prove an endpoint.
+/// Successful rounds in a row that an endpoint needs.
 const ROUNDS: u32 = 5;
-/// How long an image that nobody expects may answer until it is taken for the answer.
-const STRANGE: Duration = Duration::from_secs(10);
-/// How long a request may take.
-const ATTEMPT: Duration = Duration::from_secs(10);
+/// How long an unexpected image may answer before the test gives up on it.
+const UNEXPECTED_LIMIT: Duration = Duration::from_secs(10);
+/// Time limit of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Answers that are longer than this are not read to their end.
+/// Longest response that is read to its end.
 const MAX_BODY: usize = 64 * 1024;
 
-/// What is asked of an endpoint.
+/// The endpoint to test, and what is expected of it.
 #[derive(Debug)]
-pub(crate) struct Target<'a> {
+pub(crate) struct Endpoint<'a> {
     /// May have a path, such as a gateway's stage.
     pub(crate) base: Url,
     pub(crate) service: &'a Service,
     /// The image that must answer; `None` takes any.
     pub(crate) digest: Option<Digest>,
-    /// The image that ran before, which may still answer for a while. Where it is known, any other is waited for in vain.
+    /// The previous image, which may still answer for a while. If it is known, the test does not wait on any other.
     pub(crate) before: Option<Digest>,
-    /// Pause between two good rounds. While old and new serve side by side, rounds at one moment would prove little.
+    /// Pause between two successful rounds. While old and new tasks serve side by side, rounds in quick succession say little.
     pub(crate) spacing: Duration,
-    /// Who asks, and who must not be let in.
-    pub(crate) callers: Callers,
+    pub(crate) callers: ApiClients,
 }
 
-/// What an endpoint turned out to be.
+/// The result of a smoke test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The right answer; with the digest where the service tells it.
+    /// The right answer; with the digest if the service reports it.
     Right { served: Option<String> },
     /// It works, and another image answers.
     OldVersion { served: String },
-    /// It lets strangers in.
+    /// It answers requests without authentication.
     Open { reason: String },
     /// It does not give the right answer.
     NotAnswering { reason: String },
-    /// Something before the service answers in its place; `next` says what to look at.
+    /// Something in front of the service answers instead; `next` says what to check.
     NotReached { reason: String, next: String },
 }
 
-impl Target<'_> {
-    /// Whether it is neither the image that must answer nor the one that may still do so.
-    fn is_strange(&self, verdict: &Verdict) -> bool {
+impl Endpoint<'_> {
+    /// Whether neither the expected image nor the previous one answers.
+    fn is_unexpected(&self, verdict: &Verdict) -> bool {
         match (verdict, &self.before) {
             (Verdict::OldVersion { served }, Some(before)) => served != before.as_str(),
             _ => false,
@@ -82,7 +81,7 @@ impl Verdict {
         Smoke { status: self.status(), served_digest: self.served() }
     }
 
-    /// The word for it in results.
+    /// Its name in results.
     pub(crate) fn status(&self) -> &'static str {
         match self {
             Self::Right { .. } => "right",
@@ -99,6 +98,16 @@ impl Verdict {
             Self::Open { .. } | Self::NotAnswering { .. } | Self::NotReached { .. } => None,
         }
     }
+
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Verdict::Right { .. } => "correct".to_owned(),
+            Verdict::OldVersion { served } => format!("still served by {served}"),
+            Verdict::Open { reason } | Verdict::NotAnswering { reason } | Verdict::NotReached { reason, .. } => {
+                reason.clone()
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -106,39 +115,45 @@ struct Version {
     digest: Option<String>,
 }
 
-/// An HTTP client for proofs.
+/// An HTTP client for smoke tests.
 ///
 /// # Errors
-/// The machine's certificates cannot be read.
+/// The system's certificates cannot be read.
 pub(crate) fn client(http: &Http) -> Result<Client, Failure> {
-    // Each round asks anew, so that a release behind a load balancer is seen on more than one connection.
-    http.client(|builder| builder.timeout(ATTEMPT).pool_max_idle_per_host(0))
+    // Each request gets a new connection, so that a load balancer can choose another task.
+    http.client(|builder| builder.timeout(REQUEST_TIMEOUT).pool_max_idle_per_host(0))
 }
 
-/// Asks until the endpoint is right `ROUNDS` times running or `patience` ends.
-pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Duration, phase: &Phase<'_>) -> Verdict {
-    let deadline = Instant::now() + patience;
+/// Repeats rounds until `ROUNDS` in a row succeed or the timeout ends.
+pub(crate) async fn verify_endpoint(
+    client: &Client,
+    endpoint: &Endpoint<'_>,
+    timeout: Duration,
+    phase: &Phase<'_>,
+) -> Verdict {
+    let deadline = Instant::now() + timeout;
     let mut pause = Duration::from_millis(100);
-    let (mut good, mut strange) = (0, None);
+    let (mut good, mut unexpected) = (0, None);
     loop {
-        let mut verdict = ask(client, target).await;
+        let mut verdict = check_once(client, endpoint).await;
         if matches!(verdict, Verdict::Right { .. }) {
             good += 1;
-            phase.doing(&format!("right, {good} of {ROUNDS}"));
+            phase.doing(&format!("correct, {good} of {ROUNDS}"));
             if good < ROUNDS {
-                tokio::time::sleep(target.spacing).await;
+                tokio::time::sleep(endpoint.spacing).await;
                 continue;
             }
-            match turned_away(client, target).await {
+            match check_authentication(client, endpoint).await {
                 None => return verdict,
-                Some(let_in) => verdict = let_in,
+                Some(open) => verdict = open,
             }
         }
         good = 0;
-        phase.doing(&describe(&verdict));
-        strange = strange.filter(|_| target.is_strange(&verdict));
-        let in_vain = target.is_strange(&verdict) && strange.get_or_insert_with(Instant::now).elapsed() > STRANGE;
-        if in_vain || Instant::now() + pause > deadline {
+        phase.doing(&verdict.describe());
+        unexpected = unexpected.filter(|_| endpoint.is_unexpected(&verdict));
+        let give_up = endpoint.is_unexpected(&verdict)
+            && unexpected.get_or_insert_with(Instant::now).elapsed() > UNEXPECTED_LIMIT;
+        if give_up || Instant::now() + pause > deadline {
             return verdict;
         }
         tokio::time::sleep(pause).await;
@@ -146,23 +161,12 @@ pub(crate) async fn prove(client: &Client, target: &Target<'_>, patience: Durati
     }
 }
 
-/// A verdict in words.
-pub(crate) fn describe(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Right { .. } => "right".to_owned(),
-        Verdict::OldVersion { served } => format!("still served by {served}"),
-        Verdict::Open { reason } | Verdict::NotAnswering { reason } | Verdict::NotReached { reason, .. } => {
-            reason.clone()
-        }
-    }
-}
-
-/// One round.
-pub(crate) async fn ask(client: &Client, target: &Target<'_>) -> Verdict {
-    match round(client, target).await {
+/// One round, in which failures are a verdict.
+pub(crate) async fn check_once(client: &Client, endpoint: &Endpoint<'_>) -> Verdict {
+    match round(client, endpoint).await {
         Ok(verdict) => verdict,
         Err(error) => {
-            let redact = |text: &str| target.callers.visitor.redact(text);
+            let redact = |text: &str| endpoint.callers.authenticated.redact(text);
             match error.downcast_ref::<NotReached>() {
                 Some(NotReached { reason, next }) => Verdict::NotReached { reason: redact(reason), next: redact(next) },
                 None => Verdict::NotAnswering { reason: redact(&format!("{error:#}")) },
@@ -171,49 +175,53 @@ pub(crate) async fn ask(client: &Client, target: &Target<'_>) -> Verdict {
     }
 }
 
-/// What is wrong where somebody who has not signed in is not turned away.
-async fn turned_away(client: &Client, target: &Target<'_>) -> Option<Verdict> {
-    let stranger = target.callers.stranger.as_ref()?;
-    let url = join(&target.base, &target.service.smoke_path);
-    let answer = send(client, &url, stranger).await;
+/// Checks that a request without authentication is refused; `None` if it is.
+async fn check_authentication(client: &Client, endpoint: &Endpoint<'_>) -> Option<Verdict> {
+    let unauthenticated = endpoint.callers.unauthenticated.as_ref()?;
+    let url = join(&endpoint.base, &endpoint.service.smoke_path);
+    let answer = send(client, &url, unauthenticated).await;
     let reason = match answer.map(|answer| answer.status()) {
         Ok(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => return None,
         Ok(status) if status.is_success() => {
-            return Some(Verdict::Open { reason: format!("{url} answers {status} without signing in") });
+            return Some(Verdict::Open { reason: format!("{url} answers {status} without authentication") });
         }
-        Ok(status) => format!("{url} answers {status} without signing in, not 401 or 403"),
-        Err(error) => stranger.redact(&format!("{error:#}")),
+        Ok(status) => format!("{url} answers {status} without authentication, not 401 or 403"),
+        Err(error) => unauthenticated.redact(&format!("{error:#}")),
     };
     Some(Verdict::NotAnswering { reason })
 }
 
-async fn round(client: &Client, target: &Target<'_>) -> Result<Verdict> {
-    let service = target.service;
-    let body = get(client, target, &service.smoke_path).await?;
+async fn round(client: &Client, endpoint: &Endpoint<'_>) -> Result<Verdict> {
+    let service = endpoint.service;
+    let body = get(client, endpoint, &service.smoke_path).await?;
     if !body.text.contains(&service.smoke_contains) {
         let start: String = body.text.chars().take(200).collect();
         let cut = if body.cut { format!("; only {} KiB were read", MAX_BODY / 1024) } else { String::new() };
-        anyhow::bail!("{} answers {start:?}, which has no {:?}{cut}", service.smoke_path, service.smoke_contains);
+        anyhow::bail!(
+            "{} answers {start:?}, which does not contain {:?}{cut}",
+            service.smoke_path,
+            service.smoke_contains
+        );
     }
     let Some(path) = &service.version_path else { return Ok(Verdict::Right { served: None }) };
-    let body = get(client, target, path).await?;
-    let version: Version = serde_json::from_str(&body.text).with_context(|| format!("{path} does not answer JSON"))?;
-    match (version.digest, &target.digest) {
+    let body = get(client, endpoint, path).await?;
+    let version: Version = serde_json::from_str(&body.text).with_context(|| format!("{path} does not return JSON"))?;
+    match (version.digest, &endpoint.digest) {
         (served, None) => Ok(Verdict::Right { served }),
         (Some(served), Some(wanted)) if served == wanted.as_str() => Ok(Verdict::Right { served: Some(served) }),
         (Some(served), Some(_)) => Ok(Verdict::OldVersion { served }),
-        (None, Some(_)) => anyhow::bail!("{path} answers no digest: the container was started without IMAGE_DIGEST"),
+        (None, Some(_)) => anyhow::bail!("{path} returns no digest: the container was started without IMAGE_DIGEST"),
     }
 }
 
-async fn get(client: &Client, target: &Target<'_>, path: &str) -> Result<Body> {
-    let url = join(&target.base, path);
-    let response = send(client, &url, &target.callers.visitor).await?;
+async fn get(client: &Client, endpoint: &Endpoint<'_>, path: &str) -> Result<Body> {
+    let url = join(&endpoint.base, path);
+    let response = send(client, &url, &endpoint.callers.authenticated).await?;
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = read(response).await.with_context(|| format!("{url} broke off"))?;
+    let body = read_body(response).await.with_context(|| format!("the response of {url} ended early"))?;
     if status != StatusCode::OK {
         let start: String = body.text.chars().take(200).collect();
-        if let Some(other) = instead::who(&url, status, &headers, &body.text) {
+        if let Some(other) = intermediary::detect(&url, status, &headers, &body.text) {
             return Err(other.into());
         }
         anyhow::bail!("{url} answers {status} {start}");
@@ -221,19 +229,19 @@ async fn get(client: &Client, target: &Target<'_>, path: &str) -> Result<Body> {
     Ok(body)
 }
 
-async fn send(client: &Client, url: &Url, visitor: &Visitor) -> Result<Response> {
-    let request = visitor.dress(client.get(url.clone()), url).await?;
-    client.send(request).await.with_context(|| format!("{url} cannot be reached"))
+async fn send(http: &Client, url: &Url, client: &ApiClient) -> Result<Response> {
+    let request = client.authenticate(http.get(url.clone()), url).await?;
+    http.send(request).await.with_context(|| format!("{url} cannot be reached"))
 }
 
-/// An answer as text.
+/// A response's text.
 struct Body {
     text: String,
-    /// Whether it is longer than what was read.
+    /// Whether it was cut at the limit.
     cut: bool,
 }
 
-async fn read(response: Response) -> Result<Body> {
+async fn read_body(response: Response) -> Result<Body> {
     let charset = response.headers().get(CONTENT_TYPE).and_then(|value| charset(value.to_str().ok()?));
     let mut bytes = http::body(response, MAX_BODY + 1).await?;
     let cut = bytes.len() > MAX_BODY;
@@ -249,7 +257,7 @@ fn charset(content_type: &str) -> Option<&'static Encoding> {
     Encoding::for_label(named.next()?.1.trim().trim_matches('"').as_bytes())
 }
 
-/// Puts a path behind the base's own.
+/// Appends a path to the base URL's own.
 fn join(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));

@@ -3,8 +3,8 @@
 //! Decides what is visible (`--quiet`, `--json`, `--verbose`), whether there is colour and a live display, and keeps
 //! the phases with their times for the result. It never decides what happens next.
 
-mod foreign;
 mod phase;
+mod sanitize;
 mod waits;
 
 use std::borrow::Cow;
@@ -20,12 +20,12 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::cli::{Color, Global};
-use foreign::{visible, without_commands};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Report;
 pub(crate) use phase::Phase;
+use sanitize::{disarm_commands, escape_controls};
 pub(crate) use waits::Waiting;
-use waits::{Telling, Waits};
+use waits::{Notice, Waits};
 
 /// What a terminal can do, asked once by `main`.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ pub(crate) struct Terminal {
     pub(crate) stdout: bool,
     /// `NO_COLOR` is set and not empty (<https://no-color.org>).
     pub(crate) no_color: bool,
-    /// Whether GitHub reads along, which takes lines that begin with two colons for commands.
+    /// Whether GitHub's runner reads the output; it treats lines that begin with two colons as commands.
     pub(crate) job: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Ui {
     color_results: bool,
     can_ask: bool,
     job: bool,
-    /// The live display; `None` where every change of state is a plain line.
+    /// The live display; `None` where every change of state is printed as a plain line.
     live: Option<MultiProgress>,
     report: Mutex<Report>,
     still_runs: Mutex<Option<String>>,
@@ -98,7 +98,7 @@ impl Ui {
         }
     }
 
-    /// Prints results and errors only, and asks nobody.
+    /// Prints results and errors only, and cannot ask.
     #[cfg(test)]
     pub(crate) fn silent() -> Self {
         let global = Global { json: false, quiet: true, yes: false, color: Color::Never, verbose: false };
@@ -110,20 +110,20 @@ impl Ui {
         Phase::start(self, name)
     }
 
-    /// Says what is waited for where no phase does, until the answer is dropped.
+    /// Registers a wait outside of any phase, until the returned value is dropped.
     pub(crate) fn waiting(&self, what: impl Into<String>) -> Waiting<'_> {
         self.waits.open("", Some(what.into()), false)
     }
 
-    /// Tells what is waited for whenever nothing was written for ten seconds, and for as long as it is polled. A live
-    /// display shows that by itself.
-    pub(crate) async fn tell_waits(&self) -> Infallible {
+    /// Prints what the tool waits for whenever nothing was written for ten seconds. It never ends. A live display shows the
+    /// wait by itself.
+    pub(crate) async fn report_waits(&self) -> Infallible {
         loop {
             match self.waits.next() {
-                Ok(Telling { name, what, silence }) if !self.quiet => {
+                Ok(Notice { name, what, silence }) if !self.quiet => {
                     let what = what.map(|what| format!(": {what}")).unwrap_or_default();
                     let line = format!("  {name:<9} still waiting ({} s){what}", silence.as_secs());
-                    self.suspend(|| drop(write_line(io::stderr(), &self.harmless(&line, self.color))));
+                    self.suspend(|| drop(write_line(io::stderr(), &self.sanitized(&line, self.color))));
                 }
                 Ok(_) => {}
                 Err(pause) => tokio::time::sleep(pause).await,
@@ -138,16 +138,16 @@ impl Ui {
         }
     }
 
-    /// What only `--verbose` shows.
+    /// A line that only `--verbose` shows.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.to_stderr(text);
         }
     }
 
-    /// A line for whoever runs this tool, in words of its own, such as an annotation of GitHub's.
-    pub(crate) fn instruct(&self, line: &str) {
-        self.to_stderr_as(&visible(line, false));
+    /// A command for the job's runner, such as an annotation; it is printed even with `--quiet`.
+    pub(crate) fn runner_command(&self, line: &str) {
+        self.to_stderr_as(&escape_controls(line, false));
     }
 
     pub(crate) fn warn(&self, text: &str) {
@@ -156,14 +156,14 @@ impl Ui {
         }
     }
 
-    /// The result, in words; not shown with `--json`.
+    /// The result as text; not shown with `--json`.
     pub(crate) fn result(&self, text: &str) {
         if !self.json {
-            self.to_stdout(&self.harmless(text, self.color_results));
+            self.to_stdout(&self.sanitized(text, self.color_results));
         }
     }
 
-    /// One of many results, as soon as it is known: a line of text, or with `--json` an object on a line of its own.
+    /// One of several results, as soon as it is known: a line of text, or with `--json` an object on its own line.
     pub(crate) fn each(&self, object: &impl Serialize, text: &str) {
         if self.json { self.object(object) } else { self.result(text) }
     }
@@ -172,7 +172,7 @@ impl Ui {
     pub(crate) fn object(&self, object: &impl Serialize) {
         if self.json {
             let text = serde_json::to_string(object).expect("results are maps with text keys");
-            self.to_stdout(&self.harmless(&text, false));
+            self.to_stdout(&self.sanitized(&text, false));
         }
     }
 
@@ -208,31 +208,31 @@ impl Ui {
     /// Asks a question; `--yes` answers it.
     ///
     /// # Errors
-    /// Where nobody can be asked: no terminal and no `--yes`.
+    /// There is neither a terminal nor `--yes`.
     pub(crate) async fn confirm(&self, question: &str) -> Result<bool> {
         if self.yes {
             return Ok(true);
         }
         if !self.can_ask {
-            return Err(unanswered(question).into());
+            return Err(confirmation_required(question).into());
         }
         if let Some(live) = &self.live {
             live.clear()?;
             live.set_draw_target(ProgressDrawTarget::hidden());
         }
         let mut stderr = io::stderr();
-        write!(stderr, "{} [y/N] ", visible(question, false))?;
+        write!(stderr, "{} [y/N] ", escape_controls(question, false))?;
         stderr.flush()?;
         let line = OpenLine;
         let _asked = self.waits.open("", None, true);
-        // A thread of its own: whoever waits here can be interrupted, and the process may end while it still reads.
+        // On a thread of its own, so that an interruption ends the wait although the read goes on.
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
             let mut answer = String::new();
             let read = io::stdin().read_line(&mut answer).map(|_| answer);
             drop(sender.send(read));
         });
-        let answer = receiver.await.context("nobody answered")??;
+        let answer = receiver.await.context("no answer could be read")??;
         std::mem::forget(line);
         if let Some(live) = &self.live {
             live.set_draw_target(ProgressDrawTarget::stderr());
@@ -240,15 +240,15 @@ impl Ui {
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Whether a later [`Ui::confirm`] can be answered at all, so that nothing expensive is done in vain.
+    /// Checks that a later [`Ui::confirm`] can be answered, before anything expensive is done.
     ///
     /// # Errors
     /// As for `confirm`.
-    pub(crate) fn must_be_able_to_ask(&self, question: &str) -> Result<(), Failure> {
-        if self.yes || self.can_ask { Ok(()) } else { Err(unanswered(question)) }
+    pub(crate) fn require_confirmation_possible(&self, question: &str) -> Result<(), Failure> {
+        if self.yes || self.can_ask { Ok(()) } else { Err(confirmation_required(question)) }
     }
 
-    /// Notes what goes on outside this process, for the case that it is interrupted; `None` when nothing does.
+    /// Records what continues outside this process if it is interrupted; `None` if nothing does.
     pub(crate) fn still_runs(&self, what: Option<String>) {
         *self.still_runs.lock().expect("no holder panics") = what;
     }
@@ -257,7 +257,7 @@ impl Ui {
         self.still_runs.lock().expect("no holder panics").clone()
     }
 
-    /// Notes which environment the command is about.
+    /// Records the command's environment in the report.
     pub(crate) fn about(&self, environment: &Environment) {
         self.note(|report| {
             report.environment = Some(environment.name.clone());
@@ -265,12 +265,12 @@ impl Ui {
         });
     }
 
-    /// Notes something for the result.
+    /// Changes the report.
     pub(crate) fn note(&self, note: impl FnOnce(&mut Report)) {
         note(&mut self.report.lock().expect("no holder panics"));
     }
 
-    /// Takes what was noted, for a command that has ended with this failure or well.
+    /// Takes the report of a command that has ended, with its failure if it failed.
     pub(crate) fn report(&self, error: Option<Failure>) -> Report {
         let noted = std::mem::take(&mut *self.report.lock().expect("no holder panics"));
         Report { ok: error.is_none(), seconds: phase::seconds(self.started), error, ..noted }
@@ -286,20 +286,20 @@ impl Ui {
     }
 
     fn to_stderr(&self, text: &str) {
-        self.to_stderr_as(&self.harmless(text, self.color));
+        self.to_stderr_as(&self.sanitized(text, self.color));
     }
 
-    /// A line that holds nothing to make harmless.
+    /// Writes a line that needs no sanitizing.
     fn to_stderr_as(&self, line: &str) {
         self.waits.written();
-        // Progress that nobody can read is no failure, and there is nowhere else to say so.
+        // Progress that cannot be written does not fail the command, and there is nowhere else to report it.
         self.suspend(|| drop(write_line(io::stderr(), line)));
     }
 
     fn to_stdout(&self, line: &str) {
         self.waits.written();
         match self.suspend(|| write_line(io::stdout(), line)) {
-            // A reader that went away (`| head`) is no reason to fail.
+            // A closed pipe (`| head`) is not a failure.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 self.unwritten.lock().expect("no holder panics").get_or_insert(error);
             }
@@ -307,10 +307,10 @@ impl Ui {
         }
     }
 
-    /// Text of others, such as a container's log, in which neither terminal nor job find a command.
-    fn harmless<'a>(&self, text: &'a str, colors: bool) -> Cow<'a, str> {
-        let text = visible(text, colors);
-        if self.job { without_commands(&text).into_owned().into() } else { text }
+    /// Text from elsewhere, such as a container's log, without anything that a terminal or a runner would execute.
+    fn sanitized<'a>(&self, text: &'a str, colors: bool) -> Cow<'a, str> {
+        let text = escape_controls(text, colors);
+        if self.job { disarm_commands(&text).into_owned().into() } else { text }
     }
 
     /// Takes the live display off the screen while something else is written.
@@ -322,7 +322,7 @@ impl Ui {
     }
 }
 
-/// A question whose line nobody has ended yet; an interruption ends it.
+/// The unfinished line of a question; ends it if the question is interrupted.
 struct OpenLine;
 
 impl Drop for OpenLine {
@@ -345,10 +345,14 @@ fn painted(color: bool, paint: Paint, text: &str) -> String {
     if color { format!("\u{1b}[{}m{text}\u{1b}[0m", paint as u8) } else { text.to_owned() }
 }
 
-fn unanswered(question: &str) -> Failure {
-    Failure::new(Exit::Preflight, FailureKind::Confirmation, format!("nobody is there to answer: {question}"))
-        .reason("stdin or stderr is not a terminal")
-        .hint("repeat the command with --yes if the answer is yes")
+fn confirmation_required(question: &str) -> Failure {
+    Failure::new(
+        Exit::Preflight,
+        FailureKind::Confirmation,
+        format!("confirmation is required, and there is no terminal: {question}"),
+    )
+    .reason("stdin or stderr is not a terminal")
+    .hint("repeat the command with --yes to confirm")
 }
 
 fn write_line(mut stream: impl Write, text: &str) -> io::Result<()> {

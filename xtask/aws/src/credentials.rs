@@ -16,7 +16,7 @@ use config::deployment::Environment;
 use crate::error::{self, chain};
 use crate::github_token;
 use crate::github_token::Role;
-use machine::http::{LOOKUP, words};
+use machine::http::{LOOKUP, quote};
 use model::job::set;
 use model::outcome::{Exit, Failure, FailureKind};
 
@@ -164,7 +164,7 @@ impl CredentialSource {
 
     /// The failure of a provider that returned no credentials.
     pub(super) fn provider_error(&self, error: &CredentialsError, vars: &BTreeMap<String, String>) -> Failure {
-        let reason = words::shown(&chain(error));
+        let reason = quote::redacted(&chain(error));
         if let CredentialsError::ProviderTimedOut(_) = error {
             return self.unusable(Problem::TimedOut, reason, vars);
         }

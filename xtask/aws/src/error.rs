@@ -9,7 +9,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 use super::connector::Repeated;
-use machine::http::{Lost, words};
+use machine::http::{Lost, quote};
 use model::outcome::{AwsClass, AwsError, Exit, Failure, FailureKind};
 
 /// AWS accepts signatures whose time is up to five minutes off.
@@ -104,8 +104,8 @@ impl ErrorResponse<'_> {
         let offset = self.clock_offset();
         let class = if offset.is_some() { AwsClass::Skewed } else { self.class() };
         let text = match self.code {
-            Some(code) => format!("{code}: {}", words::visible(self.message)),
-            None => format!("HTTP {}: {}", self.status, words::first(self.body)),
+            Some(code) => format!("{code}: {}", self.message),
+            None => format!("HTTP {}: {}", self.status, quote::excerpt(self.body)),
         };
         let text = text.trim_end_matches(": ").to_owned();
         let reason = match offset {

@@ -1,4 +1,4 @@
-//! From source to an image on the engine: compile, find the content tag, build unless it is there.
+//! From source to an image on the engine: compile, compute the content tag, build if the image is missing.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,15 @@ use crate::{cargo, git};
 use model::parameters::Platform;
 use model::progress::{Progress, Reporter};
 
-/// Variables by which a compiler's result differs.
+/// Prefixes of variables that change what a compiler makes.
 const COMPILER_VARIABLES: [&str; 6] = ["AR", "CARGO_BUILD_", "CARGO_PROFILE_", "CC", "CFLAGS", "RUSTC"];
 
-/// Who compiles the service.
+/// What compiles the service.
 #[derive(Debug, Clone, Default)]
 pub struct Compiler {
     /// The engine, in the Dockerfile's stage `builder`, instead of this machine's cargo.
     pub is_engine: bool,
-    /// Base image of that stage, where another than the Dockerfile's is wanted.
+    /// Base image of that stage, if not the Dockerfile's.
     pub builder_image: Option<String>,
 }
 
@@ -29,12 +29,12 @@ pub struct Compiler {
 #[derive(Debug, Clone)]
 pub struct Artifact {
     context: BuildContext,
-    /// What this machine's cargo has made.
+    /// The binary that this machine's cargo compiled.
     binary: Option<PathBuf>,
     pub tag: String,
 }
 
-/// Prepares the image's content: compiles with this machine's cargo, or gathers the sources where the engine compiles.
+/// Prepares the image's content: compiles with this machine's cargo, or collects the sources for the engine to compile.
 ///
 /// # Errors
 /// Code that does not compile, or files that cannot be read.
@@ -70,8 +70,8 @@ pub async fn prepare(
     Ok(Artifact { context: files, binary: made, tag })
 }
 
-/// A tag that names what would be compiled: sources, settings and compiler. Where the registry has it, nothing needs to be
-/// compiled to know the image. `None` where that cannot be told, or where the content tag already is one of sources.
+/// A tag that identifies sources, settings and compiler. If the registry has it, the image is known without compiling.
+/// `None` if one of them cannot be read, or if the engine compiles: then the content tag already is one of sources.
 pub async fn source_tag(workspace: Workspace<'_>, platform: Platform, compiler: &Compiler) -> Option<String> {
     if compiler.is_engine || !platform.is_host() {
         return None;
@@ -91,7 +91,7 @@ pub async fn source_tag(workspace: Workspace<'_>, platform: Platform, compiler: 
     Some(format!("source-{}", content.hash().await.ok()?))
 }
 
-/// What the image's labels say, whoever compiles.
+/// Build arguments for the image's labels.
 fn labels() -> [(&'static str, &'static str); 2] {
     [("VERSION", env!("CARGO_PKG_VERSION")), ("SOURCE", env!("CARGO_PKG_REPOSITORY"))]
 }
@@ -99,34 +99,33 @@ fn labels() -> [(&'static str, &'static str); 2] {
 /// The files that the stage `builder` compiles.
 async fn sources(workspace: Workspace<'_>) -> Result<Vec<String>> {
     let files = git::files(workspace.root).await?;
-    // What is not compiled must not make a new image.
+    // Files that are not compiled must not make a new image.
     let wanted = |path: &String| is_compiled(path) || is_manifest(path);
-    // Git also lists files that were deleted and not yet committed so.
+    // Git also lists deleted files until the deletion is committed.
     Ok(files.into_iter().filter(wanted).filter(|path| workspace.root.join(path).is_file()).collect())
 }
 
-/// Whether a file of the repository is taken for one that is compiled: those of the crates, but for their tests' and what
-/// people read.
+/// Whether a file of the repository counts as compiled: those of the crates, except tests and Markdown.
 fn is_compiled(path: &str) -> bool {
     let inside = path.strip_prefix("crates/").and_then(|path| path.split_once('/'));
     inside.is_some_and(|(_, path)| !path.starts_with("tests/") && !path.ends_with(".md"))
 }
 
-/// Whether cargo wants to see a file before it compiles any crate of the workspace.
+/// Whether cargo reads a file before it compiles any crate of the workspace.
 fn is_manifest(path: &str) -> bool {
     ["Cargo.toml", "Cargo.lock"].contains(&path) || (path.starts_with("xtask/") && path.ends_with("/Cargo.toml"))
 }
 
-/// Macros by which a variable of the machine gets into a binary; cargo's own follow from the manifests.
+/// Macros that compile a variable of the machine into a binary; cargo's own variables follow from the manifests.
 const VARIABLES: [&str; 2] = ["option_env!(", "env!(\""];
 
 impl Artifact {
-    /// Whether everything that cargo has read for the binary, as it tells beside it, is part of the source tag.
+    /// Whether all files that cargo read for the binary, by its dep-info file, are part of the source tag.
     pub async fn is_covered(&self, workspace: Workspace<'_>) -> bool {
         let Some(binary) = &self.binary else { return false };
-        let Ok(told) = tokio::fs::read_to_string(binary.with_extension("d")).await else { return false };
+        let Ok(dep_info) = tokio::fs::read_to_string(binary.with_extension("d")).await else { return false };
         let Ok(hashed) = sources(workspace).await else { return false };
-        let read = told.split_once(": ").map(|(_, files)| files.replace("\\ ", "\u{0}")).unwrap_or_default();
+        let read = dep_info.split_once(": ").map(|(_, files)| files.replace("\\ ", "\u{0}")).unwrap_or_default();
         let mut files = read.split_whitespace().map(|file| file.replace('\u{0}', " ")).peekable();
         files.peek().is_some()
             && files.all(|file| {
@@ -137,7 +136,7 @@ impl Artifact {
             })
     }
 
-    /// Whether this machine's cargo has compiled it.
+    /// Whether this machine's cargo compiled it.
     pub fn is_compiled(&self) -> bool {
         self.binary.is_some()
     }
@@ -147,10 +146,10 @@ impl Artifact {
         format!("{service}:{}", self.tag)
     }
 
-    /// Builds the image unless the engine has it, for the checkout of `owner`. The second value tells whether it was built.
+    /// Builds the image unless the engine has it, for the checkout of `owner`. The second value is whether it was built.
     ///
     /// # Errors
-    /// What the engine says.
+    /// An engine that fails, or an image for another platform.
     pub async fn image(self, engine: &Engine, owner: &Owner, report: Reporter<'_>) -> Result<(Image, bool)> {
         let reference = self.reference(&owner.service);
         report(Progress::Doing("asking the engine for the image"));
@@ -165,7 +164,7 @@ impl Artifact {
     }
 }
 
-/// Whether a source file takes something else than cargo's own variables into the binary.
+/// Whether a source file compiles other variables than cargo's own into the binary.
 fn reads_variables(file: &str) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let foreign =
@@ -178,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_compiled_counts_as_source() {
+    fn only_compiled_files_count_as_source() {
         for path in
             ["crates/api/src/main.rs", "crates/api/Cargo.toml", "crates/api/src/tests/mod.rs", "crates/api/build.rs"]
         {

@@ -22,7 +22,7 @@ const FLAG: &str = "-Ctarget-feature=+crt-static";
 /// Lines of the compiler's output that a failure shows.
 const TAIL: usize = 60;
 
-/// The part of cargo's messages that tells where a binary is
+/// The part of cargo's messages that names a binary
 /// (<https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>).
 #[derive(Deserialize)]
 struct Message {
@@ -36,10 +36,10 @@ struct Target {
     name: String,
 }
 
-/// Compiles for `platform` and returns the binary's path, as cargo tells it.
+/// Compiles for `platform` and returns the binary's path.
 ///
 /// # Errors
-/// No cargo, or code that does not compile: with the compiler's own last lines.
+/// No cargo, or code that does not compile: with the compiler's last lines.
 pub async fn compile(workspace: Workspace<'_>, platform: Platform, report: Reporter<'_>) -> Result<PathBuf> {
     let mut child = Command::new("cargo")
         .args(["build", "--release", "--locked", "--package", SERVICE, "--bin", SERVICE])
@@ -72,30 +72,30 @@ pub async fn compile(workspace: Workspace<'_>, platform: Platform, report: Repor
         return Err(Failure::new(Exit::Failed, FailureKind::Compile, format!("{SERVICE} does not compile ({status})"))
             .resource(format!("package {SERVICE}, target {}", platform.triple()))
             .reason(tail.join("\n"))
-            .hint(hint(&tail, platform))
+            .hint(compile_hint(&tail, platform))
             .into());
     }
     executable(&messages).with_context(|| format!("cargo built no binary {SERVICE}"))
 }
 
-/// Which features of the service are compiled, as cargo is told.
+/// Cargo's arguments for the features of the service.
 pub fn features(workspace: Workspace<'_>) -> Vec<String> {
     let features = workspace.service.features.join(",");
     if features.is_empty() { Vec::new() } else { vec!["--features".to_owned(), features] }
 }
 
-/// Who would compile, as the compiler tells it, and with which flags and features; `None` where it does not.
+/// The compiler's version, flags, features and settings; `None` if the compiler cannot be run.
 pub async fn compiler(workspace: Workspace<'_>) -> Option<String> {
     let mut command = Command::new("rustc");
-    // What keeps it from answering is what cargo will say of it.
-    let version = child::ask(command.arg("-vV").current_dir(workspace.root), child::LIMIT).await.ok()?;
+    // Why it cannot be run, cargo will report.
+    let version = child::run(command.arg("-vV").current_dir(workspace.root), child::LIMIT).await.ok()?;
     let settings = cargo_home(workspace).and_then(|home| std::fs::read_to_string(home.join("config.toml")).ok());
-    // The flags but for the paths of this machine, which they only take away.
+    // Without the flags that remove this machine's paths.
     let arguments = [vec![FLAG.to_owned()], features(workspace)].concat().join(" ");
     Some(format!("{version}{arguments}\n{}", settings.unwrap_or_default()))
 }
 
-/// What makes the binary static and the same in every folder.
+/// The flags that make the binary static and the same in every folder.
 ///
 /// A static binary runs `FROM scratch`. The paths of this machine are mapped away because they would end up in panic
 /// messages, and so in the image's content tag.
@@ -112,7 +112,7 @@ fn cargo_home(workspace: Workspace<'_>) -> Option<PathBuf> {
     vars.get("CARGO_HOME").map(PathBuf::from).or_else(home)
 }
 
-/// Shows the compiler's progress and keeps its last lines.
+/// Reports the compiler's progress and keeps its last lines.
 async fn follow(stderr: impl tokio::io::AsyncRead + Unpin, report: Reporter<'_>) -> Vec<String> {
     let mut lines = BufReader::new(stderr).lines();
     let mut tail = VecDeque::with_capacity(TAIL);
@@ -134,7 +134,7 @@ fn executable(messages: &str) -> Option<PathBuf> {
         .find_map(|message| message.executable)
 }
 
-fn hint(tail: &[String], platform: Platform) -> String {
+fn compile_hint(tail: &[String], platform: Platform) -> String {
     let text = tail.join("\n");
     if text.contains("target may not be installed") {
         format!("rustup target add {}", platform.triple())
@@ -176,7 +176,7 @@ not json
     }
 
     #[tokio::test]
-    async fn features_reach_cargo_and_are_part_of_what_is_compiled() {
+    async fn features_are_passed_to_cargo_and_change_the_compiler_s_identity() {
         let services = [with(&[]), with(&["a"]), with(&["a", "b"])];
         let vars = BTreeMap::new();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -189,11 +189,14 @@ not json
     }
 
     #[test]
-    fn what_failed_gets_the_command_that_mends_it() {
-        let hint = |line: &str| hint(&[line.to_owned()], Platform::Arm64);
-        assert_eq!(hint("= note: the `x` target may not be installed"), "rustup target add aarch64-unknown-linux-gnu");
-        assert!(hint("error: linker `cc` not found").contains("gcc"));
-        assert!(hint("error: the lock file needs to be updated but --locked was passed").contains("cargo update"));
-        assert_eq!(hint("error[E0308]"), "cargo check --package api");
+    fn a_failure_gets_the_command_that_fixes_it() {
+        let hint_for = |line: &str| compile_hint(&[line.to_owned()], Platform::Arm64);
+        assert_eq!(
+            hint_for("= note: the `x` target may not be installed"),
+            "rustup target add aarch64-unknown-linux-gnu"
+        );
+        assert!(hint_for("error: linker `cc` not found").contains("gcc"));
+        assert!(hint_for("error: the lock file needs to be updated but --locked was passed").contains("cargo update"));
+        assert_eq!(hint_for("error[E0308]"), "cargo check --package api");
     }
 }

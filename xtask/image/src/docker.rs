@@ -1,7 +1,7 @@
-//! The Docker engine: where it is, and what the tool asks of it.
+//! The Docker engine: where it is, and the calls that the tool makes.
 //!
 //! `build` makes images through BuildKit, `push` sends them to a registry, `container` runs them on this machine. None
-//! of them knows what a release is. All calls go through `call`, which limits their time; `owner` says what may be touched.
+//! of them knows what a release is. All calls go through `call`, which limits their time; `owner` decides what may be changed.
 
 mod about;
 pub mod build;
@@ -24,22 +24,22 @@ use host::Host;
 use model::outcome::{Exit, Failure, FailureKind};
 pub use owner::Owner;
 
-/// An engine that has answered.
+/// An engine that responds.
 #[derive(Debug, Clone)]
 pub struct Engine {
     pub docker: Docker,
     pub host: Host,
     pub version: String,
-    /// What is wrong with the docker command's settings, which did not matter.
+    /// Ignored problems of the docker command's settings.
     pub warnings: Vec<String>,
 }
 
-/// Connects to the engine that the docker command would use, and checks that it answers.
+/// Connects to the engine that the docker command would use, and checks that it responds.
 ///
 /// # Errors
-/// A failure that tells what to install or start.
+/// A failure with what to install or start.
 pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, Failure> {
-    let (host, warnings) = host::find(vars);
+    let (host, warnings) = host::resolve(vars);
     let fail = |resource: &str, reason: String, hint: String| {
         let failure = Failure::new(Exit::Preflight, FailureKind::Docker, "the Docker engine does not answer");
         let failure = failure.resource(resource).reason(reason).hint(hint);
@@ -55,13 +55,13 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, Failure>
         fail(&host.to_string(), reason, hint)
     };
     let docker = open(&host, vars).map_err(|error| unreachable(call::explain(&error)))?;
-    let version = call::ask(call::LOOKUP, docker.version()).await.map_err(|error| unreachable(error.reason))?;
+    let version = call::within(call::LOOKUP, docker.version()).await.map_err(|error| unreachable(error.reason))?;
     Ok(Engine { docker, host, version: version.version.unwrap_or_default(), warnings })
 }
 
 fn open(host: &Host, vars: &BTreeMap<String, String>) -> Result<Docker, bollard::errors::Error> {
     let limit = call::SILENCE.as_secs();
-    // The library would take a `DOCKER_TLS_VERIFY` that is set to nothing for a yes.
+    // The library would take an empty `DOCKER_TLS_VERIFY` for a yes.
     if let Some(files) = &host.tls {
         let [ca, certificate, key] = host::TLS_FILES.map(|name| files.join(name));
         return Docker::connect_with_ssl(&host.url, &key, &certificate, &ca, limit, API_DEFAULT_VERSION);
@@ -73,7 +73,7 @@ fn open(host: &Host, vars: &BTreeMap<String, String>) -> Result<Docker, bollard:
     Ok(Docker::connect_with_host(&host.url)?.with_timeout(call::SILENCE))
 }
 
-/// Bytes as a person reads them, in units of 1000.
+/// Bytes as megabytes of 1000 × 1000 bytes.
 pub fn megabytes(bytes: u64) -> String {
     let tenths = bytes.div_ceil(100_000);
     format!("{}.{} MB", tenths / 10, tenths % 10)

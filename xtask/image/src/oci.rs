@@ -1,8 +1,7 @@
-//! An image registry over HTTP, as the OCI distribution specification 1.1 has it: what the engine does not do, which is to
-//! attach documents to an image and to find them again.
+//! An image registry over HTTP (OCI distribution specification 1.1), for what the engine does not do: attaching documents to
+//! an image and finding them again.
 //!
-//! The crates for it bring a second way to do what reqwest does here, and leave out what registries without the
-//! specification's `referrers` need.
+//! The published crates have an HTTP client of their own, and do not support registries without `referrers`.
 
 pub mod artifact;
 mod authorization;
@@ -21,14 +20,14 @@ pub use transport::Registry;
 /// (<https://github.com/opencontainers/image-spec/blob/v1.1.0/media-types.md>).
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// Every kind that an image may have.
+/// All media types of an image.
 const ANY: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                    application/vnd.docker.distribution.manifest.v2+json, \
                    application/vnd.docker.distribution.manifest.list.v2+json";
-/// Pages of referrers that are read.
+/// Most pages of referrers that are read.
 const PAGES: usize = 20;
 
-/// What names a blob or a manifest.
+/// Identifies a blob or a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -47,12 +46,12 @@ pub struct Stored {
     pub bytes: Vec<u8>,
 }
 
-/// What became of a manifest.
+/// The result of putting a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
-    /// It is there; `listed` where the registry says that it lists it with its subject.
+    /// Stored; `listed` if the registry confirms that it lists the manifest as a referrer.
     Done { listed: bool },
-    /// The tag names another one, and cannot be moved.
+    /// The tag names another manifest and is immutable.
     Taken,
 }
 
@@ -71,20 +70,20 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 impl Registry {
-    /// The manifest under a tag or digest; `None` where there is none.
+    /// The manifest of a tag or digest, if there is one.
     ///
     /// # Errors
-    /// What the registry says, or a manifest that is not the one that was asked for.
+    /// A registry that fails, or a manifest with another digest.
     pub async fn manifest(&self, reference: &str) -> Result<Option<Stored>, Failure> {
         let url = self.url(&format!("manifests/{reference}"));
         let answer = self.ask(Method::GET, &url, &[("accept", ANY)], None).await?;
         if answer.status == 404 {
             return Ok(None);
         }
-        let answer = answer.must_be(200, "did not give a manifest", &url)?;
+        let answer = answer.must_be(200, "did not return the manifest", &url)?;
         let digest = digest(&answer.body);
         if reference.contains(':') && reference != digest {
-            return Err(self.failure("gave another manifest than the one that was asked for", &url, &digest));
+            return Err(self.failure("returned another manifest than the requested one", &url, &digest));
         }
         let descriptor = Descriptor {
             media_type: answer.header("content-type").unwrap_or(MANIFEST).to_owned(),
@@ -95,68 +94,68 @@ impl Registry {
         Ok(Some(Stored { descriptor, bytes: answer.body }))
     }
 
-    /// A blob that is not longer than this tool reads.
+    /// A blob of at most [`LONGEST`] bytes.
     ///
     /// # Errors
-    /// What the registry says, a blob that is too long or not the one that was asked for.
+    /// A registry that fails, or a blob that is too long or has another digest.
     pub async fn blob(&self, blob: &Descriptor) -> Result<Vec<u8>, Failure> {
         let url = self.url(&format!("blobs/{}", blob.digest));
         if blob.size > LONGEST as u64 {
             return Err(self.failure("has a blob that is too long to be read", &url, &format!("{} bytes", blob.size)));
         }
-        let answer = self.ask(Method::GET, &url, &[], None).await?.must_be(200, "did not give a blob", &url)?;
+        let answer = self.ask(Method::GET, &url, &[], None).await?.must_be(200, "did not return the blob", &url)?;
         let found = digest(&answer.body);
         if found != blob.digest {
-            return Err(self.failure("gave another blob than the one that was asked for", &url, &found));
+            return Err(self.failure("returned another blob than the requested one", &url, &found));
         }
         Ok(answer.body)
     }
 
-    /// Brings a blob into the registry, unless it is there.
+    /// Uploads a blob, unless the registry has it.
     ///
     /// # Errors
-    /// What the registry says.
+    /// A registry that fails.
     pub async fn push_blob(&self, media_type: &str, bytes: Vec<u8>) -> Result<Descriptor, Failure> {
         let digest = digest(&bytes);
         let size = bytes.len() as u64;
         let blob = Descriptor { media_type: media_type.to_owned(), digest, size, artifact_type: None };
-        let there = self.url(&format!("blobs/{}", blob.digest));
-        if self.ask(Method::HEAD, &there, &[], None).await?.status == 200 {
+        let existing = self.url(&format!("blobs/{}", blob.digest));
+        if self.ask(Method::HEAD, &existing, &[], None).await?.status == 200 {
             return Ok(blob);
         }
         let url = self.url("blobs/uploads/");
         let begun = self.ask(Method::POST, &url, &[], Some(Vec::new())).await?;
-        let begun = begun.must_be(202, "did not begin an upload", &url)?;
+        let begun = begun.must_be(202, "did not start the upload", &url)?;
         let end = begun.location().and_then(|location| self.join(location, &blob.digest));
-        let end = end.ok_or_else(|| self.failure("did not say where to upload to", &url, "no usable Location"))?;
+        let end = end.ok_or_else(|| self.failure("named no upload location", &url, "no usable Location"))?;
         let headers = [("content-type", "application/octet-stream")];
         let ended = self.ask(Method::PUT, &end, &headers, Some(bytes)).await?;
-        // Asked again, because the first answer was lost, the upload is gone and the blob there.
-        if ended.status == 404 && self.ask(Method::HEAD, &there, &[], None).await?.status == 200 {
+        // A retry after a lost response: the upload is complete, and its URL gone.
+        if ended.status == 404 && self.ask(Method::HEAD, &existing, &[], None).await?.status == 200 {
             return Ok(blob);
         }
-        ended.must_be(201, "did not take a blob", &url)?;
+        ended.must_be(201, "did not accept the blob", &url)?;
         Ok(blob)
     }
 
     /// Puts a manifest under a tag.
     ///
     /// # Errors
-    /// What the registry says.
+    /// A registry that fails.
     pub async fn put_manifest(&self, tag: &str, media_type: &str, bytes: Vec<u8>) -> Result<Put, Failure> {
         let url = self.url(&format!("manifests/{tag}"));
         let answer = self.ask(Method::PUT, &url, &[("content-type", media_type)], Some(bytes)).await?;
         if answer.is_tag_taken() {
             return Ok(Put::Taken);
         }
-        let answer = answer.must_be(201, "did not take a manifest", &url)?;
+        let answer = answer.must_be(201, "did not accept the manifest", &url)?;
         Ok(Put::Done { listed: answer.header("oci-subject").is_some() })
     }
 
-    /// What refers to an image, as the registry lists it or, where it keeps no such list, as whoever pushed it has.
+    /// The referrers of an image, as the registry lists them; or, if it has no such list, as those who pushed them do.
     ///
     /// # Errors
-    /// What the registry says.
+    /// A registry that fails.
     pub async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Failure> {
         let mut next = Some(self.url(&format!("referrers/{subject}")));
         let mut found = Vec::new();
@@ -168,16 +167,16 @@ impl Registry {
                     found.extend(self.index(&answer.body, &url)?.manifests);
                     next = answer.next().and_then(|next| self.page(next));
                 }
-                // A registry without such a list, or whose list the caller may not read.
-                400..500 => return self.listed(subject).await,
-                _ => return answer.must_be(200, "did not list what refers to an image", &url).map(|_| Vec::new()),
+                // A registry without the list, or one that denies it to the caller.
+                400..500 => return self.tagged_referrers(subject).await,
+                _ => return answer.must_be(200, "did not list the referrers of the image", &url).map(|_| Vec::new()),
             }
         }
-        if found.is_empty() { self.listed(subject).await } else { Ok(found) }
+        if found.is_empty() { self.tagged_referrers(subject).await } else { Ok(found) }
     }
 
-    /// The list under the tag for it.
-    async fn listed(&self, subject: &Digest) -> Result<Vec<Descriptor>, Failure> {
+    /// The list under the referrers tag.
+    async fn tagged_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Failure> {
         let tag = subject.referrers_tag();
         match self.manifest(&tag).await? {
             Some(list) => Ok(self.index(&list.bytes, &self.url(&format!("manifests/{tag}")))?.manifests),
@@ -185,13 +184,12 @@ impl Registry {
         }
     }
 
-    /// Adds to the list of what refers to an image, where the registry keeps none by itself.
+    /// Adds to the list under the referrers tag, for a registry that keeps none itself.
     ///
     /// # Errors
-    /// What the registry says. A list that cannot be changed any more is left as it is: what is attached has tags of its
-    /// own.
-    pub async fn list(&self, subject: &Digest, attached: &[Descriptor]) -> Result<(), Failure> {
-        let mut manifests = self.listed(subject).await?;
+    /// A registry that fails. A list that is immutable is left as it is: attached manifests have tags of their own.
+    pub async fn add_referrers(&self, subject: &Digest, attached: &[Descriptor]) -> Result<(), Failure> {
+        let mut manifests = self.tagged_referrers(subject).await?;
         let known = manifests.len();
         for one in attached {
             if manifests.iter().all(|other| other.digest != one.digest) {
@@ -207,8 +205,7 @@ impl Registry {
     }
 
     fn index(&self, bytes: &[u8], url: &str) -> Result<Index, Failure> {
-        serde_json::from_slice(bytes)
-            .map_err(|error| self.failure("gave a list that cannot be read", url, &error.to_string()))
+        serde_json::from_slice(bytes).map_err(|error| self.failure("returned an invalid list", url, &error.to_string()))
     }
 }
 

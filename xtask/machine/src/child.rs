@@ -1,4 +1,4 @@
-//! Programs that are asked one thing, such as git: each has an end, and a failure carries the program's own words.
+//! Runs other programs, such as git, for their output: with a timeout, and with their own message on failure.
 
 use std::io::ErrorKind;
 use std::process::Stdio;
@@ -6,61 +6,61 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-/// How long a program may take to answer.
+/// The usual timeout of a program.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// Why there is no answer.
+/// Why there is no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum ChildError {
     #[error("there is no such program in PATH")]
-    Missing,
+    NotFound,
     #[error("it cannot be started: {0}")]
-    Broken(String),
+    NotStarted(String),
     #[error("no answer within {} s", .0.as_secs())]
-    Late(Duration),
-    /// It ended with a failure: its code, and what it said.
-    #[error("{words}")]
-    Failed { code: Option<i32>, words: String },
-    #[error("its answer is not UTF-8")]
-    NotText,
+    TimedOut(Duration),
+    /// It ended with a failure: its exit code, and what it printed.
+    #[error("{message}")]
+    Failed { code: Option<i32>, message: String },
+    #[error("its output is not UTF-8")]
+    NotUtf8,
 }
 
-/// Runs a program and takes what it prints for its answer.
+/// Runs a program and returns its standard output.
 ///
 /// # Errors
-/// Why there is none.
-pub async fn ask(command: &mut Command, limit: Duration) -> Result<String, Refusal> {
+/// A program that does not start, fails, or exceeds `limit`.
+pub async fn run(command: &mut Command, limit: Duration) -> Result<String, ChildError> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(limit, output).await.map_err(|_| Refusal::Late(limit))?;
+    let output = tokio::time::timeout(limit, output).await.map_err(|_| ChildError::TimedOut(limit))?;
     let output = output.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Refusal::Missing,
-        _ => Refusal::Broken(error.to_string()),
+        ErrorKind::NotFound => ChildError::NotFound,
+        _ => ChildError::NotStarted(error.to_string()),
     })?;
     if !output.status.success() {
-        let said = [output.stderr, output.stdout].into_iter().find(|bytes| !bytes.trim_ascii().is_empty());
-        let words =
-            said.map_or_else(|| output.status.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
-        return Err(Refusal::Failed { code: output.status.code(), words: words.trim().to_owned() });
+        let printed = [output.stderr, output.stdout].into_iter().find(|bytes| !bytes.trim_ascii().is_empty());
+        let message =
+            printed.map_or_else(|| output.status.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+        return Err(ChildError::Failed { code: output.status.code(), message: message.trim().to_owned() });
     }
-    String::from_utf8(output.stdout).map_err(|_| Refusal::NotText)
+    String::from_utf8(output.stdout).map_err(|_| ChildError::NotUtf8)
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    async fn sh(script: &str) -> Result<String, Refusal> {
-        ask(Command::new("sh").args(["-c", script]), Duration::from_millis(500)).await
+    async fn sh(script: &str) -> Result<String, ChildError> {
+        run(Command::new("sh").args(["-c", script]), Duration::from_millis(500)).await
     }
 
     #[tokio::test]
-    async fn a_failure_is_what_the_program_said() {
+    async fn a_failure_has_the_program_s_message() {
         assert_eq!(sh("echo answer; echo noise >&2").await.unwrap(), "answer\n");
         let failed = sh("echo the reason >&2; exit 3").await.unwrap_err();
-        assert_eq!(failed, Refusal::Failed { code: Some(3), words: "the reason".to_owned() });
+        assert_eq!(failed, ChildError::Failed { code: Some(3), message: "the reason".to_owned() });
         assert_eq!(sh("exit 3").await.unwrap_err().to_string(), "exit status: 3");
-        assert_eq!(sh("sleep 60").await, Err(Refusal::Late(Duration::from_millis(500))));
-        assert_eq!(sh("printf '\\377'").await, Err(Refusal::NotText));
-        assert_eq!(ask(&mut Command::new("/nonexistent/git"), LIMIT).await, Err(Refusal::Missing));
+        assert_eq!(sh("sleep 60").await, Err(ChildError::TimedOut(Duration::from_millis(500))));
+        assert_eq!(sh("printf '\\377'").await, Err(ChildError::NotUtf8));
+        assert_eq!(run(&mut Command::new("/nonexistent/git"), LIMIT).await, Err(ChildError::NotFound));
     }
 }

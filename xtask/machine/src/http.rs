@@ -1,12 +1,12 @@
-//! The one way to the network: how everything that the tool asks over HTTP finds proxies and authorities, how long it waits
-//! and how often it asks again. It knows nothing of what is asked.
+//! The tool's one HTTP client: its proxies, certificate authorities, timeouts and retries. It knows nothing of what is
+//! requested.
 //!
-//! Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; of two spellings the lower case counts, as for
-//! curl and botocore. Unlike those, and like Go's programs (docker, terraform), a proxy never gets what is addressed to this
-//! machine itself: its loopback is another one, and so are the credentials that link-local addresses hand out.
+//! Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; the lower-case spelling wins, as for curl and
+//! botocore. Unlike those, and like Go's programs (docker, terraform), requests to this machine never go through a proxy: the
+//! proxy's loopback is another machine, and so is what serves credentials at its link-local addresses.
 
 mod proxies;
-pub mod words;
+pub mod quote;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,37 +18,37 @@ use reqwest::{Certificate, ClientBuilder, IntoUrl, Method, Proxy, Request, Reque
 use model::outcome::{Exit, Failure, FailureKind};
 use proxies::Proxies;
 
-/// How long a lookup may take, with everything that is asked again.
+/// Timeout of a lookup, retries included.
 pub const LOOKUP: Duration = Duration::from_secs(30);
-/// How long a connection may take to come about.
+/// Timeout of establishing a connection.
 pub const CONNECT: Duration = Duration::from_secs(5);
 
-/// Makes clients, all by the same rules.
+/// Makes clients, all with the same proxies and authorities.
 #[derive(Debug, Clone)]
 pub struct Http {
     proxies: Arc<Proxies>,
     authorities: Vec<Certificate>,
 }
 
-/// What asks. A request is made by it, and sent by it.
+/// Makes and sends requests.
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: reqwest::Client,
     proxies: Arc<Proxies>,
 }
 
-/// Why no answer came. Its text has no address that was asked, which may hold a secret, and names a proxy that fails.
+/// Why there is no response. Its text leaves out the URL, which may hold a secret, and names a proxy that fails.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct Lost {
     text: String,
-    /// The other side cannot have seen the request.
+    /// The server cannot have received the request.
     pub unsent: bool,
     pub timed_out: bool,
 }
 
 impl Http {
-    /// By the variables that `main` has read.
+    /// Reads the settings from the process environment.
     ///
     /// # Errors
     /// A proxy or an `AWS_CA_BUNDLE` that cannot be used.
@@ -73,7 +73,7 @@ impl Http {
         Ok(Self { proxies: Arc::new(proxies), authorities })
     }
 
-    /// For AWS: the authorities of `AWS_CA_BUNDLE`, where it is set, are the only ones, as for every AWS tool.
+    /// A client for AWS: if `AWS_CA_BUNDLE` is set, it trusts only those authorities, as every AWS tool does.
     ///
     /// # Errors
     /// The machine's certificates cannot be read.
@@ -84,8 +84,8 @@ impl Http {
         })
     }
 
-    /// For anything else, which trusts the authorities of `AWS_CA_BUNDLE` besides the machine's: a proxy that looks into
-    /// TLS does so everywhere.
+    /// A client for other servers: it trusts the authorities of `AWS_CA_BUNDLE` besides the machine's, since a proxy that
+    /// intercepts TLS does so for all of them.
     ///
     /// # Errors
     /// The machine's certificates cannot be read.
@@ -111,7 +111,7 @@ impl Http {
 
 #[cfg(any(test, feature = "test-util"))]
 impl Client {
-    /// As without a proxy and without a bundle.
+    /// Without proxy and CA bundle.
     pub fn direct() -> Self {
         Http::of(&BTreeMap::new()).and_then(|http| http.aws()).expect("an empty environment is valid")
     }
@@ -126,23 +126,23 @@ impl Client {
         self.inner.request(method, url)
     }
 
-    /// Sends what [`Client::request`] has begun.
+    /// Sends a request that [`Client::request`] has made.
     ///
     /// # Errors
-    /// No answer came.
+    /// No response.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Lost> {
         self.execute(request.build().map_err(Lost::of)?).await
     }
 
     /// # Errors
-    /// No answer came.
+    /// No response.
     pub async fn execute(&self, request: Request) -> Result<Response, Lost> {
         let url = request.url().clone();
         self.inner.execute(request).await.map_err(|error| {
             let proxy = self.proxies.of_url(error.url().unwrap_or(&url));
             let lost = Lost::of(error);
             match proxy.filter(|_| lost.unsent) {
-                Some(proxy) => Lost { text: proxy.blame(&url, &lost.text), ..lost },
+                Some(proxy) => Lost { text: proxy.reason(&url, &lost.text), ..lost },
                 None => lost,
             }
         })
@@ -156,13 +156,13 @@ impl Lost {
     }
 }
 
-/// The body of an answer, or as much of it as `limit` bytes.
+/// The body of a response, cut at `limit` bytes.
 ///
 /// # Errors
 /// A connection that breaks off.
-pub async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>, Lost> {
+pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Lost> {
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(Lost::of)? {
+    while let Some(chunk) = response.chunk().await.map_err(Lost::of)? {
         body.extend_from_slice(&chunk);
         if body.len() > limit {
             body.truncate(limit);
@@ -172,10 +172,10 @@ pub async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>, Lost> {
     Ok(body)
 }
 
-/// Ends a lookup that takes too long, whatever it has tried meanwhile.
+/// Ends a lookup, with its retries, after [`LOOKUP`].
 ///
 /// # Errors
-/// It took too long.
+/// The timeout.
 pub async fn in_time<T>(lookup: impl Future<Output = T>) -> Result<T, Lost> {
     tokio::time::timeout(LOOKUP, lookup).await.map_err(|_| {
         let text = format!("no answer within {} s", LOOKUP.as_secs());
@@ -183,19 +183,19 @@ pub async fn in_time<T>(lookup: impl Future<Output = T>) -> Result<T, Lost> {
     })
 }
 
-/// How everything is asked again: so often altogether, after pauses of up to `first`, of up to twice as long, and so on.
+/// The policy of all retries: at most `attempts` requests, with pauses of up to `first`, then up to twice as long, and so on.
 pub fn retries(attempts: usize, first: Duration) -> ExponentialBuilder {
     ExponentialBuilder::default().with_min_delay(first / 2).with_max_times(attempts - 1).with_jitter()
 }
 
-/// A pause of up to `longest`, by chance, so that clients that were refused together do not come back together.
+/// A random pause of up to `longest`, so that clients that were refused together do not return together.
 pub fn jitter(longest: Duration) -> Duration {
     use std::hash::{BuildHasher, Hasher, RandomState};
-    let chance = RandomState::new().build_hasher().finish();
-    longest.mul_f64(chance as f64 / u64::MAX as f64)
+    let random = RandomState::new().build_hasher().finish();
+    longest.mul_f64(random as f64 / u64::MAX as f64)
 }
 
-/// What an error of the client and its causes say, without the first, which says only that there is one.
+/// The causes of a client's error; its own text only says that there is one.
 fn chain(error: &reqwest::Error) -> String {
     let mut parts = Vec::new();
     let mut cause = std::error::Error::source(error);

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, for code that may be left at any point and code that must come to an end first.
+//! Ctrl-C and SIGTERM, for code that may be dropped at any await and code that must finish first.
 
 use std::future::Future;
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use model::outcome::{Exit, Failure, FailureKind};
 
-/// Tells whether the user wants to stop: how often a signal has come.
+/// How many signals have arrived.
 #[derive(Debug, Clone)]
 pub struct Interrupt(watch::Receiver<u32>);
 
@@ -15,10 +15,10 @@ impl Interrupt {
     /// Starts to listen; from then on the signals no longer end the process by themselves.
     ///
     /// # Errors
-    /// Where the system does not let a process listen for signals.
+    /// The system refuses a signal handler.
     pub fn listen() -> Result<Self> {
         let (sender, receiver) = watch::channel(0);
-        // Listeners that live as long as the process: a signal between two waits must not be lost.
+        // The listeners live as long as the process: no signal between two waits is lost.
         #[cfg(unix)]
         let (mut interrupt, mut terminate) = {
             use tokio::signal::unix::{SignalKind, signal};
@@ -39,22 +39,22 @@ impl Interrupt {
         Ok(Self(receiver))
     }
 
-    /// Nobody wants to stop.
+    /// Never interrupted.
     #[cfg(any(test, feature = "test-util"))]
     pub fn never() -> Self {
         Self(watch::channel(0).1)
     }
 
-    /// Ends when the user insists, by a second signal.
+    /// Resolves at the second signal.
     pub async fn insisted(&self) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|times| *times > 1).await.is_err() {
-            // Nobody listens any more, so nobody can insist.
+            // Nothing listens any more, so there will be no second signal.
             std::future::pending().await
         }
     }
 
-    /// Runs `future` until it ends or the user wants to stop; then it is dropped where it is.
+    /// Runs `future` until it ends or a signal arrives, which drops it.
     ///
     /// # Errors
     /// The future's own, or the interruption as a failure with exit code 130.
@@ -68,12 +68,11 @@ impl Interrupt {
     }
 }
 
-/// What an interruption is to the caller.
 fn interrupted() -> Failure {
     Failure::new(Exit::Interrupted, FailureKind::Interrupted, "stopped as you asked")
 }
 
-/// What a second signal is to the caller: nothing was waited for.
+/// The failure after a second signal, at which nothing more is waited for.
 pub fn cut_short() -> Failure {
     Failure::new(Exit::Interrupted, FailureKind::Interrupted, "stopped at once, as you asked twice")
         .reason("a call that was under way may still be carried out")
@@ -85,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_under_way_is_left_when_the_user_wants_to_stop() {
+    async fn a_signal_drops_the_future() {
         let (sender, receiver) = watch::channel(0);
         let interrupt = Interrupt(receiver);
         assert_eq!(interrupt.or(async { Ok(1) }).await.unwrap(), 1);

@@ -1,4 +1,4 @@
-//! How the release tool reaches the world from its machine: over HTTP, through other programs, and what signals it gets.
+//! What the release tool uses of its machine: HTTP, other programs, signals.
 
 pub mod child;
 pub mod http;

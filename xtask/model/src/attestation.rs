@@ -10,28 +10,35 @@ const SBOM: &str = "application/vnd.cyclonedx+json";
 
 /// What is attached to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Sbom,
     Provenance,
 }
 
-/// Something that an image has, as `--json` shows it.
+/// An attached document, as `--json` shows it.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attestation {
+    /// What it is.
     pub kind: Kind,
-    /// Of its manifest in the registry.
+    /// The digest of its manifest in the registry.
+    #[cfg_attr(test, schemars(regex(pattern = "^sha256:[0-9a-f]{64}$")))]
     pub digest: String,
-    /// Packages that a bill of materials has.
+    /// `sbom`: number of packages that are compiled into the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packages: Option<usize>,
-    /// What provenance says.
+    /// `provenance`: who built the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub builder: Option<String>,
+    /// `provenance`: where the sources are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
+    /// `provenance`: the commit that it was built from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// `provenance`: the page of the pipeline's run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
 }
@@ -46,7 +53,7 @@ impl Kind {
         }
     }
 
-    /// The tag of what is attached: a name for the lifecycle, which takes what has none, and for those who cannot list.
+    /// The tag of the attached manifest: lifecycle rules remove what has no tag, and not every client can list referrers.
     pub fn tag(self, image: &Digest) -> String {
         let end = match self {
             Self::Sbom => "sbom",
@@ -56,7 +63,7 @@ impl Kind {
     }
 }
 
-/// Digest of the image that something with this tag is attached to, as [`Kind::tag`] or the specification's list names it.
+/// The digest of the image that a manifest with this tag is attached to, by [`Kind::tag`] or the specification's list.
 pub fn subject(tag: &str) -> Option<Digest> {
     let hex = tag.strip_prefix("sha256-")?.split('.').next()?;
     format!("sha256:{hex}").parse().ok()
@@ -68,7 +75,7 @@ mod tests {
     use crate::reference::ImageReference;
 
     #[test]
-    fn tags_say_what_they_are_attached_to() {
+    fn a_tag_names_the_image_it_is_attached_to() {
         let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
         for kind in Kind::ALL {
             let tag = kind.tag(&digest);

@@ -1,28 +1,28 @@
-//! The changelog as what decides a version: which comes next, and what its notes are. Pure.
+//! The changelog, which decides the next version and its notes. Pure.
 //!
-//! Its form is that of Keep a Changelog (<https://keepachangelog.com/en/1.1.0/>), its versions are semantic
+//! Its format is that of Keep a Changelog (<https://keepachangelog.com/en/1.1.0/>), its versions are semantic
 //! (<https://semver.org>).
 
 use semver::Version;
 
 const UNRELEASED: &str = "Unreleased";
-/// What takes something from users, wherever it stands.
+/// Marks an incompatible change, under any heading.
 const BREAKING: &str = "**Breaking**";
 
-/// How much a version says that it changes.
+/// Which part of a semantic version is incremented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum Bump {
     Patch,
     Minor,
     Major,
 }
 
-/// A changelog, read.
+/// The text of a changelog.
 #[derive(Debug, Clone, Copy)]
 pub struct Changelog<'a>(pub &'a str);
 
 impl<'a> Changelog<'a> {
-    /// What stands under a version's heading, or under `Unreleased`; `None` where there is no such heading.
+    /// The text under a version's heading, or under `Unreleased`; `None` without such a heading.
     pub fn notes(self, version: &str) -> Option<&'a str> {
         let (start, _) = self.sections().find(|(_, name)| *name == version)?;
         let rest = &self.0[start..];
@@ -31,25 +31,25 @@ impl<'a> Changelog<'a> {
         Some(if body.starts_with("## ") { "" } else { body[..end].trim() })
     }
 
-    /// How much the unreleased changes change, and why; `None` where there are none.
-    pub fn level(self) -> Option<(Level, &'static str)> {
+    /// The increment that the unreleased changes need, and why; `None` without changes.
+    pub fn bump(self) -> Option<(Bump, &'static str)> {
         let notes = self.notes(UNRELEASED)?;
         let has = |heading: &str| notes.lines().any(|line| line.trim_end() == format!("### {heading}"));
         if !notes.lines().any(|line| line.starts_with("- ")) {
             return None;
         }
         Some(if notes.contains(BREAKING) {
-            (Level::Major, "something is marked as breaking")
+            (Bump::Major, "something is marked as breaking")
         } else if has("Removed") {
-            (Level::Major, "something was removed")
+            (Bump::Major, "something was removed")
         } else if ["Added", "Changed", "Deprecated"].iter().any(|heading| has(heading)) {
-            (Level::Minor, "something was added, changed or deprecated")
+            (Bump::Minor, "something was added, changed or deprecated")
         } else {
-            (Level::Patch, "only what was wrong is mended")
+            (Bump::Patch, "only something was fixed")
         })
     }
 
-    /// The text in which the unreleased changes have become `version`.
+    /// The text with the unreleased changes moved to `version`.
     pub fn cut(self, version: &Version, date: &str) -> Option<String> {
         let (start, _) = self.sections().find(|(_, name)| *name == UNRELEASED)?;
         let after = start + format!("## {UNRELEASED}").len();
@@ -57,7 +57,7 @@ impl<'a> Changelog<'a> {
         Some(format!("{}## {UNRELEASED}\n\n## {version} - {date}{rest}", &self.0[..start]))
     }
 
-    /// Where each section begins, and its name: `## 0.2.0 - 2026-11-23` is `0.2.0`.
+    /// The position of each section, and its name: `## 0.2.0 - 2026-11-23` is `0.2.0`.
     fn sections(self) -> impl Iterator<Item = (usize, &'a str)> {
         let mut at = 0;
         self.0.split_inclusive('\n').filter_map(move |line| {
@@ -69,8 +69,8 @@ impl<'a> Changelog<'a> {
     }
 }
 
-impl Level {
-    /// The version after `current`. Before 1.0.0 the second number stands for what breaks
+impl Bump {
+    /// The version after `current`. Before 1.0.0 the second number stands for incompatible changes
     /// (<https://doc.rust-lang.org/cargo/reference/semver.html>).
     pub fn after(self, current: &Version) -> Version {
         let Version { major, minor, patch, .. } = *current;
@@ -99,39 +99,39 @@ mod tests {
     }
 
     #[test]
-    fn the_headings_decide_the_level() {
+    fn the_headings_decide_the_increment() {
         let level =
-            |notes: &str| Changelog(&format!("## Unreleased\n{notes}\n\n## 0.1.0\n### Removed\n- Old.\n")).level();
-        assert_eq!(level("### Fixed\n- A.").map(|(level, _)| level), Some(Level::Patch));
-        assert_eq!(level("### Security\n- A.").map(|(level, _)| level), Some(Level::Patch));
-        assert_eq!(level("### Added\n- A.\n### Fixed\n- B.").map(|(level, _)| level), Some(Level::Minor));
-        assert_eq!(level("### Removed\n- A.").map(|(level, _)| level), Some(Level::Major));
-        assert_eq!(level("### Fixed\n- **Breaking**: A.").map(|(level, _)| level), Some(Level::Major));
+            |notes: &str| Changelog(&format!("## Unreleased\n{notes}\n\n## 0.1.0\n### Removed\n- Old.\n")).bump();
+        assert_eq!(level("### Fixed\n- A.").map(|(level, _)| level), Some(Bump::Patch));
+        assert_eq!(level("### Security\n- A.").map(|(level, _)| level), Some(Bump::Patch));
+        assert_eq!(level("### Added\n- A.\n### Fixed\n- B.").map(|(level, _)| level), Some(Bump::Minor));
+        assert_eq!(level("### Removed\n- A.").map(|(level, _)| level), Some(Bump::Major));
+        assert_eq!(level("### Fixed\n- **Breaking**: A.").map(|(level, _)| level), Some(Bump::Major));
         assert_eq!(level(""), None);
         assert_eq!(level("### Added"), None);
     }
 
     #[test]
-    fn before_one_the_second_number_breaks() {
+    fn before_1_0_the_minor_version_stands_for_incompatible_changes() {
         for (level, current, next) in [
-            (Level::Major, "0.3.4", "0.4.0"),
-            (Level::Minor, "0.3.4", "0.4.0"),
-            (Level::Patch, "0.3.4", "0.3.5"),
-            (Level::Major, "1.3.4", "2.0.0"),
-            (Level::Minor, "1.3.4", "1.4.0"),
-            (Level::Patch, "1.3.4", "1.3.5"),
+            (Bump::Major, "0.3.4", "0.4.0"),
+            (Bump::Minor, "0.3.4", "0.4.0"),
+            (Bump::Patch, "0.3.4", "0.3.5"),
+            (Bump::Major, "1.3.4", "2.0.0"),
+            (Bump::Minor, "1.3.4", "1.4.0"),
+            (Bump::Patch, "1.3.4", "1.3.5"),
         ] {
             assert_eq!(level.after(&current.parse().unwrap()).to_string(), next, "{level:?} after {current}");
         }
     }
 
     #[test]
-    fn what_was_unreleased_becomes_a_version() {
+    fn unreleased_changes_become_a_version() {
         let cut = Changelog(TEXT).cut(&Version::new(0, 3, 0), "2026-11-23").unwrap();
         assert!(cut.contains("## Unreleased\n\n## 0.3.0 - 2026-11-23\n\n### Added\n- One."), "{cut}");
         assert_eq!(Changelog(&cut).notes("0.3.0"), Changelog(TEXT).notes("Unreleased"));
         assert_eq!(Changelog(&cut).notes("Unreleased"), Some(""));
-        assert_eq!(Changelog(&cut).level(), None);
+        assert_eq!(Changelog(&cut).bump(), None);
         assert_eq!(Changelog("# Nothing\n").cut(&Version::new(0, 3, 0), "2026-11-23"), None);
     }
 }

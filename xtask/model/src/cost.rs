@@ -1,4 +1,4 @@
-//! What a stack costs a month for being there, and how a release changes that.
+//! The fixed monthly cost of a stack, and how a release changes it.
 //!
 //! Pure. Only what is billed by the hour or the month is counted; traffic, storage and logs depend on use.
 
@@ -12,22 +12,22 @@ use serde::Serialize;
 
 use serde_json::Value;
 
-use crate::template::evaluate::{Resource, text};
+use crate::template::evaluate::{TemplateResource, text};
 use charges::Charge;
 
 /// Changes below this are rounding.
 const CENT: f64 = 0.005;
-/// Resources that the line of text names before it says that there are more.
+/// How many resources the line of text names.
 const NAMED: usize = 3;
 
-/// The monthly price of a template with its parameters.
+/// The monthly cost of a template with its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// What costs something, by logical id.
     pub items: Vec<Item>,
-    /// What costs something that is not known.
-    pub unknown: Vec<Unknown>,
-    /// On what the prices rest.
+    /// Resources whose price is not known.
+    pub unknown: Vec<UnpricedResource>,
+    /// Which prices these are, and what they leave out.
     pub basis: String,
 }
 
@@ -41,11 +41,15 @@ pub struct Item {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unknown {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct UnpricedResource {
+    /// The resource's name in the template.
     #[serde(rename = "resource")]
     pub logical_id: String,
+    /// CloudFormation's name for the kind of resource.
     #[serde(rename = "type")]
     pub resource_type: String,
+    /// Why its price is not known.
     pub reason: String,
 }
 
@@ -60,52 +64,64 @@ impl Estimate {
     }
 }
 
-/// What a change does to the monthly price. It serializes into the plan.
+/// What a change does to the monthly cost. It is part of the plan file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Difference {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CostDifference {
+    /// What the stack costs now, in US dollars a month.
     pub before_usd: f64,
+    /// What it will cost, in US dollars a month.
     pub after_usd: f64,
+    /// How much more, in US dollars a month.
     pub difference_usd: f64,
-    /// What differs, the largest first.
-    pub items: Vec<Changed>,
+    /// What differs, the largest difference first.
+    pub items: Vec<ChangedItem>,
+    /// Resources whose price is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unknown: Vec<Unknown>,
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    pub unknown: Vec<UnpricedResource>,
+    /// Which prices these are, and what they leave out.
     pub basis: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Changed {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ChangedItem {
+    /// The resource's name in the template.
     pub resource: String,
+    /// What is paid for.
     pub what: String,
+    /// What it costs now, in US dollars a month.
     pub before_usd: f64,
+    /// What it will cost, in US dollars a month.
     pub after_usd: f64,
 }
 
-impl Changed {
+impl ChangedItem {
     fn by(&self) -> f64 {
         self.after_usd - self.before_usd
     }
 }
 
-/// Works out what a stack of this template costs a month. What `parameters` leave out has the template's default.
+/// Estimates the monthly cost of a stack of this template. Parameters that are left out have the template's default.
 ///
 /// # Errors
 /// A template that is not YAML.
 pub fn monthly(template_body: &str, parameters: &BTreeMap<String, String>, region: &str) -> Result<Estimate, String> {
     let evaluated = crate::template::evaluate::evaluate(template_body, parameters, region)?;
-    let prices = prices::of(region);
-    let uncertain = evaluated.uncertain.iter().map(|(logical_id, resource_type)| Unknown {
+    let prices = prices::for_region(region);
+    let uncertain = evaluated.uncertain.iter().map(|(logical_id, resource_type)| UnpricedResource {
         logical_id: logical_id.clone(),
         resource_type: resource_type.clone(),
-        reason: "whether it exists is known at AWS alone".to_owned(),
+        reason: "whether it exists is only known at AWS".to_owned(),
     });
-    let mut unknown: Vec<Unknown> = uncertain.collect();
+    let mut unknown: Vec<UnpricedResource> = uncertain.collect();
     let mut items = Vec::new();
     for (logical_id, resource) in &evaluated.resources {
         let (logical_id, resource_type) = (logical_id.clone(), resource.kind.clone());
         match charges::charge(resource, &evaluated.resources, prices) {
             Charge::Nothing => {}
-            Charge::Unknown(reason) => unknown.push(Unknown { logical_id, resource_type, reason }),
+            Charge::Unknown(reason) => unknown.push(UnpricedResource { logical_id, resource_type, reason }),
             Charge::Parts(parts) => {
                 let monthly_usd = parts.iter().map(|(price, _)| price).sum();
                 let what = parts.into_iter().map(|(_, what)| what).collect::<Vec<_>>().join(", ");
@@ -119,21 +135,21 @@ pub fn monthly(template_body: &str, parameters: &BTreeMap<String, String>, regio
     Ok(Estimate { items, unknown, basis })
 }
 
-/// Compares what runs with what shall run; `before` is `None` where there is no stack yet.
-pub fn difference(before: Option<&Estimate>, after: &Estimate) -> Difference {
+/// Compares two estimates; `before` is `None` if there is no stack yet.
+pub fn difference(before: Option<&Estimate>, after: &Estimate) -> CostDifference {
     let of = |estimate: Option<&Estimate>, id: &str| estimate.and_then(|e| e.item(id)).map_or(0.0, |i| i.monthly_usd);
     let both = before.into_iter().chain([after]);
     let ids: BTreeSet<&str> = both.flat_map(|e| e.items.iter().map(|item| item.logical_id.as_str())).collect();
     let changed = |id: &str| {
         let item = after.item(id).or_else(|| before?.item(id))?;
         let (before_usd, after_usd) = (cents(of(before, id)), cents(of(Some(after), id)));
-        let changed = Changed { resource: id.to_owned(), what: item.what.clone(), before_usd, after_usd };
+        let changed = ChangedItem { resource: id.to_owned(), what: item.what.clone(), before_usd, after_usd };
         (changed.by().abs() > CENT).then_some(changed)
     };
-    let mut items: Vec<Changed> = ids.into_iter().filter_map(changed).collect();
+    let mut items: Vec<ChangedItem> = ids.into_iter().filter_map(changed).collect();
     items.sort_by(|left, right| right.by().abs().total_cmp(&left.by().abs()));
     let (before_usd, after_usd) = (cents(before.map_or(0.0, Estimate::total)), cents(after.total()));
-    Difference {
+    CostDifference {
         before_usd,
         after_usd,
         difference_usd: cents(after_usd - before_usd),
@@ -143,13 +159,13 @@ pub fn difference(before: Option<&Estimate>, after: &Estimate) -> Difference {
     }
 }
 
-/// What a stack costs more or less, if that can be worked out: templates and parameters, as they are (`None` for a new
-/// stack) and as they will be.
+/// How the monthly cost changes, if it can be estimated: from template and parameters before (`None` for a new stack) to
+/// those after.
 pub fn change(
     before: Option<(&str, &BTreeMap<String, String>)>,
     after: (&str, &BTreeMap<String, String>),
     region: &str,
-) -> Option<Difference> {
+) -> Option<CostDifference> {
     let earlier = before.and_then(|(body, parameters)| monthly(body, parameters, region).ok());
     let later = monthly(after.0, after.1, region).ok()?;
     Some(difference(earlier.as_ref(), &later))
@@ -159,8 +175,8 @@ fn cents(usd: f64) -> f64 {
     (usd * 100.0).round() / 100.0
 }
 
-/// The one line that is shown before anybody consents.
-impl std::fmt::Display for Difference {
+/// The one line that is shown before the confirmation.
+impl std::fmt::Display for CostDifference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let approximate = if self.basis.contains("approximate") { "approximately" } else { "about" };
         let total = format!("{approximate} {:.0} USD", self.after_usd);
@@ -184,7 +200,7 @@ impl std::fmt::Display for Difference {
 }
 
 /// The resource that a value refers to.
-fn referenced<'a>(value: &Value, all: &'a BTreeMap<String, Resource>) -> Option<&'a Resource> {
+fn referenced<'a>(value: &Value, all: &'a BTreeMap<String, TemplateResource>) -> Option<&'a TemplateResource> {
     all.get(value["Ref"].as_str()?)
 }
 

@@ -1,4 +1,4 @@
-//! How a registry is signed in to.
+//! A registry's credentials.
 
 use secrecy::SecretString;
 

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stack::ResourceChange;
 use crate::template::evaluate;
-use crate::template::evaluate::{Evaluated, Resource};
+use crate::template::evaluate::{Evaluated, TemplateResource};
 use references::Reference;
 use schema::Recreation;
 pub use schema::Schema;
@@ -67,11 +67,11 @@ impl Comparison {
         let (mut direct, mut references) = (BTreeMap::new(), BTreeMap::new());
         for (id, now) in &after.resources {
             let Some(then) = before.resources.get(id) else { continue };
-            let differing = differing(then, now);
+            let differing = differing_paths(then, now);
             if !differing.is_empty() || then.kind != now.kind {
                 direct.insert(id.clone(), differing);
             }
-            let mut named = references::of(&now.properties);
+            let mut named = references::find(&now.properties);
             named.retain(|reference| before.resources.contains_key(&reference.target) && reference.target != *id);
             references.insert(id.clone(), named);
         }
@@ -92,7 +92,7 @@ impl Comparison {
     /// What changes, by logical id. Where a type's schema is missing, whatever changes may be replaced.
     pub fn changes(&self, schemas: &BTreeMap<String, Schema>) -> Vec<ResourceChange> {
         let uncertain = self.uncertain();
-        let change = |action: &str, id: &String, resource: &Resource| ResourceChange {
+        let change = |action: &str, id: &String, resource: &TemplateResource| ResourceChange {
             action: action.to_owned(),
             logical_id: id.clone(),
             resource_type: resource.kind.clone(),
@@ -168,7 +168,7 @@ impl Comparison {
 const PROPERTIES: &str = "Properties.";
 
 /// The paths in which a resource differs.
-fn differing(then: &Resource, now: &Resource) -> Vec<String> {
+fn differing_paths(then: &TemplateResource, now: &TemplateResource) -> Vec<String> {
     let mut differing = paths::differing("Properties", &then.properties, &now.properties);
     let names: BTreeSet<&String> = then.attributes.keys().chain(now.attributes.keys()).collect();
     differing.extend(names.into_iter().filter(|name| then.attributes.get(*name) != now.attributes.get(*name)).cloned());

@@ -1,25 +1,25 @@
-//! Which drift counts, and what of it may be shown.
+//! Which drift counts, and which values may be shown.
 //!
-//! Pure. AWS itself moves some of what a template says, as it was told to; that is no drift. Values may be secrets.
+//! Pure. Some values change by design, such as weights during a deployment; that is no drift. Values may be secrets.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::stack::{Difference, Found};
+use crate::stack::{DriftedResource, ValueDifference};
 use crate::template::HIDDEN;
 use crate::template::Template;
 use crate::template::evaluate;
-use crate::template::evaluate::Resource;
+use crate::template::evaluate::TemplateResource;
 
-/// Why weights are no drift (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html>).
+/// Why changed weights are no drift (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html>).
 const MOVED: &str = "ECS moves the weights while it deploys";
-/// Why a count is no drift.
+/// Why a changed count is no drift.
 const SCALED: &str = "auto scaling sets it";
-/// Most characters of a value that are shown.
+/// Most characters of a value that is shown.
 const LONGEST: usize = 100;
-/// Parts of names of which the values are not shown, in lower case and without separators.
+/// Parts of names whose values are not shown, in lower case and without separators.
 const SECRET: [&str; 13] = [
     "accesskey",
     "apikey",
@@ -36,34 +36,42 @@ const SECRET: [&str; 13] = [
     "userdata",
 ];
 
-/// A resource that is not as the template says.
+/// A resource that differs from its template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drift {
+    /// The resource's name in the template.
     pub resource: String,
+    /// CloudFormation's name for the kind of resource.
     #[serde(rename = "type")]
     pub resource_type: String,
-    /// Somebody has deleted it.
+    /// Whether it was deleted.
     pub deleted: bool,
+    /// The properties that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub properties: Vec<DriftedProperty>,
 }
 
-/// A property that is not as the template says.
+/// A property that differs from the template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DriftedProperty {
+    /// Its path in the resource's properties.
     pub path: String,
-    /// `None` where it may be a secret. So is the next.
+    /// The value in the template. Absent where it may be a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
+    /// The value at AWS. Absent where it may be a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actual: Option<String>,
-    /// Why it is as it should be all the same; it does not count then.
+    /// Why the difference is expected, and does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known: Option<String>,
 }
 
 impl Drift {
-    /// Whether anybody has to do something about it.
+    /// Whether something has to be done about it.
     pub fn counts(&self) -> bool {
         self.deleted || self.properties.is_empty() || self.properties.iter().any(|property| property.known.is_none())
     }
@@ -88,15 +96,15 @@ impl std::fmt::Display for Drift {
     }
 }
 
-/// The stack's own template, as far as it says which drift to expect.
+/// The stack's own template, which decides what drift is expected.
 #[derive(Debug, Default)]
-pub struct Deployed {
-    resources: BTreeMap<String, Resource>,
+pub struct DeployedTemplate {
+    resources: BTreeMap<String, TemplateResource>,
     rules: Vec<String>,
 }
 
-impl Deployed {
-    /// Reads the template that the stack was made from. One that cannot be read says nothing.
+impl DeployedTemplate {
+    /// Reads the stack's template. Of one that cannot be read, no drift is expected.
     pub fn read(body: &str, parameters: &BTreeMap<String, String>, region: &str) -> Self {
         let evaluated = evaluate::evaluate(body, parameters, region);
         let template = Template::read("", body.to_owned()).ok();
@@ -106,25 +114,25 @@ impl Deployed {
         }
     }
 
-    /// What was found, with what counts told apart and secrets left out.
-    pub fn judge(&self, found: Vec<Found>) -> Vec<Drift> {
-        let drift = |found: Found| {
+    /// The drift that was found, with expected differences marked and secrets left out.
+    pub fn classify(&self, found: Vec<DriftedResource>) -> Vec<Drift> {
+        let drift = |found: DriftedResource| {
             let properties = found.differences.iter().map(|difference| self.property(&found, difference)).collect();
-            let Found { logical_id: resource, resource_type, is_deleted: deleted, .. } = found;
+            let DriftedResource { logical_id: resource, resource_type, is_deleted: deleted, .. } = found;
             Drift { resource, resource_type, deleted, properties }
         };
         found.into_iter().map(drift).collect()
     }
 
-    fn property(&self, found: &Found, difference: &Difference) -> DriftedProperty {
-        let Difference { path, expected, actual } = difference;
+    fn property(&self, found: &DriftedResource, difference: &ValueDifference) -> DriftedProperty {
+        let ValueDifference { path, expected, actual } = difference;
         let shown = !self.is_secret(&found.logical_id, difference);
         let value = |text: &str| shown.then(|| cut(text));
         let known = self.known(found, path).map(str::to_owned);
         DriftedProperty { path: path.clone(), expected: value(expected), actual: value(actual), known }
     }
 
-    fn known(&self, found: &Found, path: &str) -> Option<&'static str> {
+    fn known(&self, found: &DriftedResource, path: &str) -> Option<&'static str> {
         let scales = || self.resources.values().any(|one| one.kind == "AWS::ApplicationAutoScaling::ScalableTarget");
         match found.resource_type.as_str() {
             "AWS::ElasticLoadBalancingV2::ListenerRule"
@@ -137,14 +145,14 @@ impl Deployed {
         }
     }
 
-    /// Whether a value may be a secret: by its name, by what it holds, or because the template takes it from a secret.
-    fn is_secret(&self, logical_id: &str, difference: &Difference) -> bool {
+    /// Whether a value may be a secret: by its name, by its content, or because the template takes it from a secret.
+    fn is_secret(&self, logical_id: &str, difference: &ValueDifference) -> bool {
         let texts = [&difference.path, &difference.expected, &difference.actual];
         let named = texts.iter().any(|text| {
             let text: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
             SECRET.iter().any(|word| text.to_ascii_lowercase().contains(word))
         });
-        // The header that opens the load balancer stands in the integrations' parameters.
+        // The header that the load balancer demands is among the integrations' parameters.
         let parameters = difference.path.contains("RequestParameters");
         named
             || parameters
@@ -152,9 +160,9 @@ impl Deployed {
             || self.comes_from_a_secret(logical_id, difference)
     }
 
-    fn comes_from_a_secret(&self, logical_id: &str, difference: &Difference) -> bool {
+    fn comes_from_a_secret(&self, logical_id: &str, difference: &ValueDifference) -> bool {
         let Some(resource) = self.resources.get(logical_id) else { return false };
-        // The nearest that the template has: an item that somebody added is in none.
+        // The nearest value in the template: an added item has none.
         let mut path = difference.path.as_str();
         let value = loop {
             match resource.properties.pointer(path) {

@@ -1,25 +1,32 @@
-//! How long a release will probably take, learned from the ones before it.
+//! How long a release will probably take, by earlier ones.
 //!
-//! Pure. Creating and updating differ too much to be mixed.
+//! Pure. Creations and updates differ too much to be mixed.
 
 use serde::Serialize;
 
-/// Older releases say little about today's template.
+/// How many releases count: older ones say little about today's template.
 const NEWEST: usize = 10;
 
-/// What earlier releases of the same kind took.
+/// How long earlier releases of the same kind took.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Eta {
-    /// The median.
+    /// The median, in seconds.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub typical_seconds: f64,
+    /// The shortest, in seconds.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub shortest_seconds: f64,
+    /// The longest, in seconds.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub longest_seconds: f64,
-    /// How many it was learned from.
+    /// The number of releases that it is based on.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub releases: usize,
 }
 
-/// Learns from earlier releases, newest first: what was done (`create` or `update`) and the seconds it took. `None`
-/// where none is of this kind.
+/// The estimate from earlier releases, newest first: their kind (`create` or `update`) and seconds. `None` if none is of
+/// this kind.
 pub fn learn(kind: &str, earlier: &[(&str, f64)]) -> Option<Eta> {
     let of_kind = earlier.iter().filter(|(done, seconds)| *done == kind && seconds.is_finite() && *seconds >= 0.0);
     let mut seconds: Vec<f64> = of_kind.map(|(_, seconds)| *seconds).take(NEWEST).collect();
@@ -54,13 +61,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_foretold_without_an_earlier_release_of_the_kind() {
+    fn there_is_no_estimate_without_an_earlier_release_of_the_kind() {
         assert_eq!(learn("update", &[]), None);
         assert_eq!(learn("update", &[("create", 300.0), ("update", f64::NAN), ("update", -1.0)]), None);
     }
 
     #[test]
-    fn the_median_is_typical_and_the_span_is_told() {
+    fn the_median_is_typical_and_the_range_is_shown() {
         let earlier = [120.0, 420.0, 240.0, 250.0, 130.0, 260.0].map(|seconds| ("update", seconds));
         assert_eq!(text("update", &earlier), "about 4 min (2 to 7 min in 6 earlier releases)");
         assert_eq!(learn("update", &earlier).unwrap().typical_seconds, 245.0);
@@ -75,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_release_has_no_span() {
+    fn a_single_release_has_no_range() {
         assert_eq!(text("update", &[("update", 31.0)]), "about 31 s (as in the release before)");
     }
 

@@ -1,13 +1,13 @@
-//! Which changes need the user's word for each resource by name: those that lose data or identity, or put back what AWS has
-//! moved since.
+//! Which changes must be allowed for each resource by name: those that lose data or identity, or revert what AWS has
+//! changed since.
 //!
-//! Pure: reads a change set and answers.
+//! Pure: judges a change set.
 
 use crate::outcome::{Exit, Failure, FailureKind};
 use crate::stack::Resource;
 use crate::stack::ResourceChange;
 
-/// Types whose replacement or removal loses what cannot be made again: data, or an identity that others know.
+/// Types whose replacement or removal loses something irretrievable: data, or an identity that others use.
 const PRECIOUS: [(&str, &str); 25] = [
     ("AWS::ApiGateway::RestApi", "its id is part of the public URL"),
     ("AWS::ApiGatewayV2::Api", "its id is part of the public URL"),
@@ -36,29 +36,29 @@ const PRECIOUS: [(&str, &str); 25] = [
     ("AWS::SQS::Queue", "its messages are lost"),
 ];
 
-/// Why a listener rule is left alone (<https://github.com/aws/aws-cdk/issues/36649>).
+/// Why a listener rule must not change (<https://github.com/aws/aws-cdk/issues/36649>).
 const MOVED: &str = "ECS has moved its weights, and an update puts them back, perhaps to tasks that are gone";
 
-/// Why a change loses something that cannot be made again; `None` where it does not.
+/// Why a change loses something irretrievable; `None` if it does not.
 pub fn loss(change: &ResourceChange) -> Option<&'static str> {
-    // Only what is known to lose nothing does not ask. `Dynamic`: CloudFormation does not know yet what it will do.
-    let stays = match change.action.as_str() {
+    // Anything else may lose something. `Dynamic`: CloudFormation does not know yet what it will do.
+    let is_kept = match change.action.as_str() {
         "Add" | "Import" => true,
         "Modify" => change.replacement.as_deref() == Some("False"),
         _ => false,
     };
-    why(&change.resource_type).filter(|_| !stays)
+    why(&change.resource_type).filter(|_| !is_kept)
 }
 
-/// What is lost with a resource of this type, if it cannot be made again.
+/// What is lost with a resource of this type, if it is irretrievable.
 fn why(resource_type: &str) -> Option<&'static str> {
     PRECIOUS.iter().find(|(kind, _)| *kind == resource_type).map(|(_, why)| *why)
 }
 
-/// Refuses the deletion of a stack that still holds what cannot be made again and is not allowed to go by name.
+/// Refuses the deletion of a stack with irretrievable resources, unless they are allowed by name.
 ///
 /// # Errors
-/// One failure that names all of it.
+/// One failure that names all of them.
 pub fn check_deletion(stack: &str, resources: &[Resource], allowed: &[String]) -> Result<(), Failure> {
     let changes = resources.iter().filter(|resource| resource.exists()).map(|resource| ResourceChange {
         action: "Remove".to_owned(),
@@ -70,10 +70,10 @@ pub fn check_deletion(stack: &str, resources: &[Resource], allowed: &[String]) -
     check(stack, &changes.collect::<Vec<_>>(), &[], allowed)
 }
 
-/// Refuses what loses data or identity, or changes what AWS has `moved`, and is not allowed by name.
+/// Refuses changes that lose data or identity, or change what AWS has `moved`, unless they are allowed by name.
 ///
 /// # Errors
-/// One failure that names all of it.
+/// One failure that names all of them.
 pub fn check(stack: &str, changes: &[ResourceChange], moved: &[String], allowed: &[String]) -> Result<(), Failure> {
     let changes = changes.iter().filter(|change| !allowed.contains(&change.logical_id));
     let losses: Vec<(&ResourceChange, String)> = losses(changes, moved).collect();
@@ -81,7 +81,7 @@ pub fn check(stack: &str, changes: &[ResourceChange], moved: &[String], allowed:
         return Ok(());
     }
     let (flags, list): (Vec<String>, Vec<String>) =
-        losses.into_iter().map(|(change, told)| (format!("--allow {}", change.logical_id), told)).unzip();
+        losses.into_iter().map(|(change, text)| (format!("--allow {}", change.logical_id), text)).unzip();
     Err(Failure::new(Exit::Failed, FailureKind::Guard, "the change would lose data or identity")
         .resource(format!("stack {stack}"))
         .reason(list.join("\n"))
@@ -93,10 +93,10 @@ pub fn losses<'a>(
     changes: impl IntoIterator<Item = &'a ResourceChange>,
     moved: &[String],
 ) -> impl Iterator<Item = (&'a ResourceChange, String)> {
-    let back =
+    let reverts =
         |change: &ResourceChange| (change.action == "Modify" && moved.contains(&change.logical_id)).then_some(MOVED);
     changes.into_iter().filter_map(move |change| {
-        let why = loss(change).or_else(|| back(change))?;
+        let why = loss(change).or_else(|| reverts(change))?;
         let what = match change.replacement.as_deref() {
             _ if change.action == "Remove" => "would be removed",
             Some("True") => "would be replaced",
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn replacing_or_removing_what_holds_data_or_identity_stops_unless_allowed_by_name() {
+    fn replacing_or_removing_data_or_identity_is_refused_unless_allowed_by_name() {
         for (action, replacement, words) in [
             ("Remove", None, "would be removed"),
             ("Modify", Some("True"), "would be replaced"),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_rule_that_aws_has_moved_is_not_put_back_unless_allowed_by_name() {
+    fn reverting_a_listener_rule_is_refused_unless_allowed_by_name() {
         let rule = change("Modify", "AWS::ElasticLoadBalancingV2::ListenerRule", Some("False"));
         let moved = ["Thing".to_owned()];
         let failure = check("s", std::slice::from_ref(&rule), &moved, &[]).unwrap_err();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_stack_that_still_holds_data_is_not_deleted_unless_that_is_allowed_by_name() {
+    fn deleting_a_failed_stack_with_data_is_refused_unless_allowed_by_name() {
         let table = |status: &str| Resource {
             logical_id: "Table".to_owned(),
             physical_id: Some("rest-api-Table-1".to_owned()),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_made_again_is_not_asked_about() {
+    fn changes_that_lose_nothing_are_allowed() {
         for change in [
             change("Add", "AWS::Cognito::UserPool", None),
             change("Modify", "AWS::ApiGateway::RestApi", Some("False")),

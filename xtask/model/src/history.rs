@@ -1,39 +1,39 @@
-//! Which of the recorded releases runs, and which ones one can go back to.
+//! Which of the recorded releases the stack runs, and which ones a rollback can deploy again.
 //!
-//! Pure: reads records and what the stack says of itself.
+//! Pure: compares records with the stack.
 
 use super::record::{Outcome, Record};
 use crate::stack::Stack;
 
-/// What the stack has, as far as a record can be recognized by it.
+/// What identifies the record of a stack's state.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Runs<'a> {
+pub struct StackState<'a> {
     pub image: Option<&'a str>,
     /// The stack's own time of its last change.
     pub updated: Option<&'a str>,
 }
 
-impl<'a> From<Option<&'a Stack>> for Runs<'a> {
+impl<'a> From<Option<&'a Stack>> for StackState<'a> {
     fn from(stack: Option<&'a Stack>) -> Self {
         Self { image: stack.and_then(Stack::container_uri), updated: stack.and_then(|stack| stack.updated.as_deref()) }
     }
 }
 
-/// The release that runs: the newest good one, if the stack was not changed after it.
-pub fn running<'a>(records: &'a [Record], runs: Runs<'_>) -> Option<&'a Record> {
-    let newest = good(records).next()?;
-    // What was rolled back has left the release before as it was.
+/// The release that runs: the latest successful one, unless the stack was changed after it.
+pub fn running<'a>(records: &'a [Record], runs: StackState<'_>) -> Option<&'a Record> {
+    let newest = succeeded(records).next()?;
+    // A release that was rolled back has restored the one before.
     let back = records.first().is_some_and(|last| last.outcome == Outcome::RolledBack);
     let same = Some(newest.image.as_str()) == runs.image && (back || newest.stack_updated.as_deref() == runs.updated);
     same.then_some(newest)
 }
 
-/// The releases that one can go back to, the nearest first: good ones, each state once.
+/// The releases that a rollback can deploy, latest first: successful ones, each state once.
 ///
-/// What runs without a record of its own was interrupted or did not succeed. The newest good release is the way back
-/// from it, unless it already is what an interrupted rollback was to bring: then that is gone on with.
-pub fn earlier<'a>(records: &'a [Record], runs: Runs<'_>) -> Vec<&'a Record> {
-    let Some(newest) = good(records).next() else { return Vec::new() };
+/// A state without a record was interrupted or failed. A rollback from it leads to the latest successful release, unless it
+/// is the state that an interrupted rollback was to deploy: then that rollback is continued.
+pub fn rollback_targets<'a>(records: &'a [Record], runs: StackState<'_>) -> Vec<&'a Record> {
+    let Some(newest) = succeeded(records).next() else { return Vec::new() };
     let before = before(records, newest);
     if running(records, runs).is_some() {
         return before;
@@ -46,10 +46,10 @@ pub fn earlier<'a>(records: &'a [Record], runs: Runs<'_>) -> Vec<&'a Record> {
     [vec![newest], before].concat()
 }
 
-/// Good releases older than the state of `newest` and different from it, newest first.
+/// Successful releases older than the state of `newest` and different from it, latest first.
 fn before<'a>(records: &'a [Record], newest: &Record) -> Vec<&'a Record> {
     let mut found: Vec<&Record> = Vec::new();
-    for record in good(records).filter(|record| record.back_to.is_none() && record.number < newest.origin()) {
+    for record in succeeded(records).filter(|record| record.back_to.is_none() && record.number < newest.origin()) {
         if !newest.is_same_as(record) && !found.iter().any(|other| other.is_same_as(record)) {
             found.push(record);
         }
@@ -57,8 +57,8 @@ fn before<'a>(records: &'a [Record], newest: &Record) -> Vec<&'a Record> {
     found
 }
 
-/// Good releases, newest first.
-pub fn good(records: &[Record]) -> impl Iterator<Item = &Record> {
+/// Successful releases, latest first.
+pub fn succeeded(records: &[Record]) -> impl Iterator<Item = &Record> {
     records.iter().filter(|record| record.outcome == Outcome::Succeeded)
 }
 
@@ -87,23 +87,23 @@ mod tests {
         }
     }
 
-    /// From what the newest good record left.
+    /// From the state of the latest successful record.
     fn numbers(records: &[Record], image: &str) -> Vec<i64> {
-        let updated = good(records).next().and_then(|record| record.stack_updated.as_deref());
-        from(records, Runs { image: Some(image), updated })
+        let updated = succeeded(records).next().and_then(|record| record.stack_updated.as_deref());
+        from(records, StackState { image: Some(image), updated })
     }
 
-    /// From a stack that was changed since.
+    /// From a stack that was changed afterwards.
     fn unrecorded(records: &[Record], image: &str) -> Vec<i64> {
-        from(records, Runs { image: Some(image), updated: Some("later") })
+        from(records, StackState { image: Some(image), updated: Some("later") })
     }
 
-    fn from(records: &[Record], runs: Runs<'_>) -> Vec<i64> {
-        earlier(records, runs).iter().map(|record| record.number).collect()
+    fn from(records: &[Record], runs: StackState<'_>) -> Vec<i64> {
+        rollback_targets(records, runs).iter().map(|record| record.number).collect()
     }
 
     #[test]
-    fn one_goes_back_to_good_and_different_releases_only() {
+    fn a_rollback_deploys_successful_and_different_releases_only() {
         use Outcome::{RolledBack, Succeeded, Unproved};
         let records = [
             record(6, "d", RolledBack, None),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_without_a_good_record_goes_back_to_the_newest_good_one() {
+    fn from_a_state_without_a_record_a_rollback_leads_to_the_latest_successful_release() {
         use Outcome::{Succeeded, Unproved};
         let records = [record(3, "c", Unproved, None), record(2, "b", Succeeded, None)];
         assert_eq!(unrecorded(&records, "c"), [2]);

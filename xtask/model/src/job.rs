@@ -1,4 +1,4 @@
-//! What a job of GitHub Actions learns from its environment
+//! The environment variables of a GitHub Actions job
 //! (<https://docs.github.com/en/actions/reference/workflows-and-actions/variables>).
 //!
 //! Works on any machine that sets the same variables.
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::outcome::{Exit, Failure, FailureKind};
 use crate::trust::Repository;
 
-/// The variables of the process, as `main` has read them.
+/// The process environment.
 type Vars = BTreeMap<String, String>;
 
 /// Whether this process belongs to a job of GitHub Actions.
@@ -16,12 +16,12 @@ pub fn is_job(vars: &Vars) -> bool {
     set(vars, "GITHUB_ACTIONS") == Some("true")
 }
 
-/// A variable that is there and not empty: workflows pass what they do not know as an empty text.
+/// A variable that is set and not empty: workflows pass unknown values as an empty text.
 pub fn set<'a>(vars: &'a Vars, name: &str) -> Option<&'a str> {
     vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
 }
 
-/// As [`set`], where this process belongs to a job.
+/// As [`set`], but only in a job.
 pub fn of_job<'a>(vars: &'a Vars, name: &str) -> Option<&'a str> {
     set(vars, name).filter(|_| is_job(vars))
 }
@@ -29,7 +29,7 @@ pub fn of_job<'a>(vars: &'a Vars, name: &str) -> Option<&'a str> {
 /// The repository that the job belongs to.
 ///
 /// # Errors
-/// No job, or one that does not say it.
+/// `GITHUB_REPOSITORY` is missing or invalid.
 pub fn repository(vars: &Vars) -> Result<Repository, Failure> {
     let name = needed(vars, "GITHUB_REPOSITORY")?;
     name.parse().map_err(|reason: &str| {
@@ -39,14 +39,14 @@ pub fn repository(vars: &Vars) -> Result<Repository, Failure> {
     })
 }
 
-/// A variable without which GitHub cannot be asked.
+/// A variable that requests to GitHub need.
 ///
 /// # Errors
-/// It is not there.
+/// It is not set.
 pub fn needed<'a>(vars: &'a Vars, name: &str) -> Result<&'a str, Failure> {
     set(vars, name).ok_or_else(|| {
         Failure::new(Exit::Usage, FailureKind::Github, format!("{name} is not set"))
-            .reason("this command speaks to GitHub, in a job's name")
+            .reason("this command calls GitHub on behalf of a job")
             .hint(match name {
                 "GITHUB_TOKEN" => "in a workflow: env: GITHUB_TOKEN: ${{ github.token }}".to_owned(),
                 _ => format!("GitHub sets it in every job; elsewhere: export {name}=…"),

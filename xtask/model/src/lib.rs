@@ -1,4 +1,4 @@
-//! What the release tool knows without asking anybody. Pure: no I/O, no client, no clock.
+//! What the release tool computes by itself. Pure: no I/O, no client, no clock.
 
 pub mod attestation;
 pub mod changelog;

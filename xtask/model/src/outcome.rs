@@ -1,4 +1,4 @@
-//! How a command ends: exit codes, and failures that say what to do next.
+//! How a command ends: exit codes, and failures with the next step.
 
 use serde::Serialize;
 
@@ -28,6 +28,7 @@ Exit codes:
 
 /// What kind of failure, stable for machines: `--json` shows it in kebab case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     Account,
@@ -116,59 +117,66 @@ pub enum FailureKind {
 
 /// A failure that a user can act on. It serializes as `error` of the JSON object.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[error("{message}")]
 pub struct Failure {
     #[serde(skip)]
     pub exit: Exit,
+    /// What kind of failure, for programs: `message` may be reworded.
     pub kind: FailureKind,
+    /// What failed, in words.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub message: String,
-    /// What failed: a stack's resource, a file, a registry.
+    /// What it failed at: a stack's resource, a file, a registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// Why, in the words of whoever refused.
+    /// Why, in the words of the program or service that refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Where in the template it stands.
+    /// Where it is in the template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// The page of the AWS console that shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub console: Option<String>,
-    /// The last lines of what failed, as it logged them.
+    /// The last log lines of what failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub log: Vec<String>,
-    /// What else is known, or could not be looked at.
+    /// What else is known, or could not be checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub notes: Vec<String>,
     /// The next command or step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Where several came together: each by itself. `reason` has them all as text.
+    /// Several problems, each by itself. `reason` has them all as text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 2)))]
     pub problems: Vec<Failure>,
-    /// What AWS said, where the failure is of a call to AWS: for decisions, which never depend on the texts above.
+    /// AWS's answer, if a call to AWS failed: decisions depend on it, never on the texts above.
     #[serde(skip)]
     pub aws: Option<Box<AwsError>>,
 }
 
-/// What AWS said to a call that failed.
+/// AWS's answer to a call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwsError {
     /// As IAM names it, such as `cloudformation:ExecuteChangeSet`.
     pub operation: String,
-    /// AWS's own code; `None` where the answer is not AWS's, or never came.
+    /// AWS's own code; `None` without an answer, or with one that is not AWS's.
     pub code: Option<String>,
     pub class: AwsClass,
-    /// Whether AWS itself refused the call, so that nothing can have come of it.
+    /// Whether AWS itself refused the call, so that it cannot have had an effect.
     pub refused: bool,
 }
 
 /// What a failed call to AWS means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AwsClass {
-    /// AWS does not do this, for a reason of its own.
+    /// AWS rejects the request, for a reason of its own.
     Refused,
-    /// Nobody knows what became of it: no answer, an answer that is not AWS's, or a failure inside AWS.
+    /// The outcome is unknown: no answer, an answer that is not AWS's, or a failure inside AWS.
     Lost,
     Throttled,
     /// The credentials have expired, or AWS does not accept them.
@@ -181,9 +189,12 @@ pub enum AwsClass {
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Place {
+    /// The template, from the repository's root.
     pub file: String,
-    /// The first is 1.
+    /// The number of the line; the first is 1.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub line: usize,
 }
 
@@ -211,8 +222,8 @@ impl Failure {
         }
     }
 
-    pub fn aws(mut self, said: AwsError) -> Self {
-        self.aws = Some(Box::new(said));
+    pub fn aws(mut self, error: AwsError) -> Self {
+        self.aws = Some(Box::new(error));
         self
     }
 
@@ -251,8 +262,8 @@ impl Failure {
         self
     }
 
-    /// Finds the failure inside an error, with what was said around it, or makes a plain one of the error's chain: first
-    /// line the message, the rest the reason.
+    /// The failure inside an error, with the context around it in its message; or a plain one of the error's chain, with the
+    /// first line as message and the rest as reason.
     pub fn of(error: &anyhow::Error) -> Self {
         let mut around = String::new();
         for cause in error.chain() {
@@ -269,9 +280,9 @@ impl Failure {
     }
 }
 
-/// A question that was answered with no; `so` says what did not happen.
-pub fn declined(so: &str, resource: impl Into<String>) -> Failure {
-    Failure::new(Exit::Failed, FailureKind::Declined, so).resource(resource)
+/// A question that was answered with no; `consequence` says what did not happen.
+pub fn declined(consequence: &str, resource: impl Into<String>) -> Failure {
+    Failure::new(Exit::Failed, FailureKind::Declined, consequence).resource(resource)
 }
 
 /// Several problems found before anything was changed, as one failure.
@@ -295,7 +306,7 @@ pub fn preflight(problems: &[Failure]) -> Failure {
     Failure { problems, ..failure.reason(list.join("\n")) }
 }
 
-/// The problems, and those that one of them is made of instead of it.
+/// The problems; one that consists of several is replaced by them.
 fn each(problems: &[Failure]) -> Vec<Failure> {
     let parts = |problem: &Failure| match problem.problems.as_slice() {
         [] => vec![problem.clone()],
@@ -319,10 +330,10 @@ mod tests {
 
     #[test]
     fn a_failure_is_found_under_its_context() {
-        let error = anyhow::Error::new(Failure::new(Exit::NeedsHuman, FailureKind::Stack, "stuck").hint("look"))
+        let error = anyhow::Error::new(Failure::new(Exit::NeedsHuman, FailureKind::Stack, "stuck").hint("check"))
             .context("deploy");
         let failure = Failure::of(&error);
-        assert_eq!((failure.exit, failure.hint.as_deref()), (Exit::NeedsHuman, Some("look")));
+        assert_eq!((failure.exit, failure.hint.as_deref()), (Exit::NeedsHuman, Some("check")));
         assert_eq!(failure.message, "deploy: stuck");
     }
 
@@ -336,15 +347,15 @@ mod tests {
     }
 
     #[test]
-    fn problems_that_come_together_are_also_told_one_by_one() {
-        let problem = |message: &str| Failure::new(Exit::Failed, FailureKind::Docker, message).hint("mend it");
+    fn several_problems_are_also_listed_one_by_one() {
+        let problem = |message: &str| Failure::new(Exit::Failed, FailureKind::Docker, message).hint("fix it");
         let inner = preflight(&[problem("one"), problem("two")]);
         let outer = preflight(&[inner, problem("three")]);
         assert_eq!(outer.message, "3 things are missing");
         let json = serde_json::to_value(&outer).unwrap();
-        let told: Vec<&str> =
+        let listed: Vec<&str> =
             json["problems"].as_array().unwrap().iter().map(|part| part["message"].as_str().unwrap()).collect();
-        assert_eq!(told, ["one", "two", "three"]);
+        assert_eq!(listed, ["one", "two", "three"]);
         assert!(serde_json::to_value(preflight(&[problem("one")])).unwrap().get("problems").is_none());
     }
 }

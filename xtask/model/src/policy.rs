@@ -17,7 +17,7 @@ use serde::Serialize;
 
 pub use doctor::Question;
 use grants::{Grant, PASS};
-use scope::Place;
+use scope::Arns;
 
 /// Where GitHub's tokens come from, as IAM names the provider.
 pub const PROVIDER: &str = "token.actions.githubusercontent.com";
@@ -81,9 +81,9 @@ type Condition = BTreeMap<&'static str, BTreeMap<&'static str, String>>;
 
 /// The policy for whoever reads, plans or releases `service` in `environment`.
 pub fn policy(service: &Service, environment: &Environment, level: Level) -> Policy {
-    let place = Place { service, environment };
+    let arns = Arns { service, environment };
     let statement = |grant: &Grant| {
-        let (resource, condition) = place.narrowed(grant.scope);
+        let (resource, condition) = arns.narrowed(grant.scope);
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
     let pass = environment.execution_role.is_some().then_some(&PASS);

@@ -1,6 +1,6 @@
-//! Where an image comes from: a statement of in-toto with SLSA's provenance, version 1.
+//! An image's provenance: an in-toto statement with SLSA's predicate, version 1.
 //!
-//! Pure: no I/O and no client. What it cannot know it leaves out.
+//! Pure: no I/O and no client. Unknown facts are left out.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,15 @@ use crate::reference::ImageReference;
 
 /// Media type of the document (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>).
 pub const KIND: &str = "application/vnd.in-toto+json";
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+const STATEMENT: &str = "https://in-toto.io/InTotoStatement/v1";
 /// <https://slsa.dev/spec/v1.0/provenance>
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
-/// What is done with the parameters, as this page tells it.
+/// The page that documents the build and its parameters.
 const BUILD: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/supply-chain.md#how-an-image-is-built");
-/// A builder that nobody vouches for: the machine of whoever has called the tool.
+/// An unverifiable builder: the machine of the tool's user.
 pub const LOCAL: &str = "urn:xtask:builder:local";
 
-/// The file that says which packages are compiled, and with which checksums.
+/// The file with the compiled packages and their checksums.
 pub const LOCK: &str = "Cargo.lock";
 
 /// What is known of a build.
@@ -29,7 +29,7 @@ pub const LOCK: &str = "Cargo.lock";
 pub struct Facts<'a> {
     /// By digest.
     pub image: &'a ImageReference,
-    /// As [`repository`] tells it.
+    /// From [`source_repository`].
     pub repository: &'a str,
     /// The commit of a clean work tree.
     pub commit: Option<&'a str>,
@@ -37,14 +37,14 @@ pub struct Facts<'a> {
     pub lock: String,
     pub platform: &'a str,
     pub features: &'a [String],
-    /// The tag that names the image's content.
+    /// The image's content tag.
     pub content: &'a str,
 }
 
-/// What a statement says.
+/// The facts of a statement that are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// Of the image that it is about, without `sha256:`.
+pub struct Provenance {
+    /// Of the images that it is about, without `sha256:`.
     pub digests: Vec<String>,
     pub builder: String,
     pub repository: String,
@@ -53,15 +53,14 @@ pub struct Told {
     pub run: Option<String>,
 }
 
-/// Where the sources are: what GitHub's pipeline says, where git has them from, or what Cargo.toml names.
-pub fn repository(vars: &BTreeMap<String, String>, origin: Option<&str>) -> String {
+/// The repository of the sources: from GitHub's variables, from git's origin, or from Cargo.toml.
+pub fn source_repository(vars: &BTreeMap<String, String>, origin: Option<&str>) -> String {
     let pipeline = job::of_job(vars, "GITHUB_REPOSITORY").map(|name| format!("{}/{name}", server(vars)));
-    pipeline.or_else(|| plain(origin?)).unwrap_or_else(|| env!("CARGO_PKG_REPOSITORY").to_owned())
+    pipeline.or_else(|| page(origin?)).unwrap_or_else(|| env!("CARGO_PKG_REPOSITORY").to_owned())
 }
 
-/// A repository's page, from an address that git takes: without a password, and the same however it is written.
-/// `None` for a folder.
-pub fn plain(address: &str) -> Option<String> {
+/// The URL of a repository's page, from any form of git's address, without a password. `None` for a folder.
+pub fn page(address: &str) -> Option<String> {
     let address = address.trim();
     let (host, path) = match Url::parse(address) {
         Ok(url) if ["http", "https", "ssh", "git"].contains(&url.scheme()) => {
@@ -80,9 +79,9 @@ pub fn plain(address: &str) -> Option<String> {
     (!host.is_empty() && !path.is_empty()).then(|| format!("https://{host}/{path}"))
 }
 
-/// Whether two name the same repository: hosts that people use for it do not tell upper from lower case.
+/// Whether both name the same repository: the usual hosts ignore case.
 pub fn is_same(one: &str, other: &str) -> bool {
-    let same = |text: &str| plain(text).unwrap_or_else(|| text.to_owned()).to_lowercase();
+    let same = |text: &str| page(text).unwrap_or_else(|| text.to_owned()).to_lowercase();
     same(one) == same(other)
 }
 
@@ -124,7 +123,7 @@ pub fn statement(vars: &BTreeMap<String, String>, facts: &Facts<'_>) -> Value {
     })
 }
 
-/// Who builds: the workflow of GitHub's pipeline, or a machine that nobody vouches for.
+/// The builder: the workflow of a GitHub job, or an unverifiable machine.
 fn builder(vars: &BTreeMap<String, String>) -> String {
     let workflow = job::of_job(vars, "GITHUB_WORKFLOW_REF");
     workflow.map_or_else(|| LOCAL.to_owned(), |workflow| format!("{}/{workflow}", server(vars)))
@@ -135,7 +134,7 @@ struct Workflow<'a> {
     reference: &'a str,
 }
 
-/// `OWNER/REPO/PATH@REF`, taken apart.
+/// The parts of `OWNER/REPO/PATH@REF`.
 fn workflow(vars: &BTreeMap<String, String>) -> Option<Workflow<'_>> {
     let (file, reference) = job::of_job(vars, "GITHUB_WORKFLOW_REF")?.split_once('@')?;
     let path = file.splitn(3, '/').nth(2)?;
@@ -147,17 +146,17 @@ fn server(vars: &BTreeMap<String, String>) -> &str {
 }
 
 #[derive(Deserialize)]
-struct Statement {
+struct InTotoStatement {
     #[serde(rename = "_type")]
     kind: String,
-    subject: Vec<Resource>,
+    subject: Vec<ResourceDescriptor>,
     #[serde(rename = "predicateType")]
     predicate_type: String,
     predicate: Predicate,
 }
 
 #[derive(Deserialize)]
-struct Resource {
+struct ResourceDescriptor {
     #[serde(default)]
     digest: BTreeMap<String, String>,
 }
@@ -175,7 +174,7 @@ struct Definition {
     #[serde(default)]
     external_parameters: Value,
     #[serde(default)]
-    resolved_dependencies: Vec<Resource>,
+    resolved_dependencies: Vec<ResourceDescriptor>,
 }
 
 #[derive(Deserialize)]
@@ -190,15 +189,15 @@ struct Builder {
     id: String,
 }
 
-/// What a statement says; `None` for one that is no SLSA provenance of version 1.
-pub fn read(bytes: &[u8]) -> Option<Told> {
-    let statement: Statement = serde_json::from_slice(bytes).ok()?;
+/// Reads a statement; `None` if it is no SLSA provenance of version 1.
+pub fn read(bytes: &[u8]) -> Option<Provenance> {
+    let statement: InTotoStatement = serde_json::from_slice(bytes).ok()?;
     if statement.kind != STATEMENT || statement.predicate_type != PREDICATE {
         return None;
     }
     let Predicate { build_definition: definition, run_details: run } = statement.predicate;
     let commits = definition.resolved_dependencies.into_iter().filter_map(|mut one| one.digest.remove("gitCommit"));
-    Some(Told {
+    Some(Provenance {
         digests: statement.subject.into_iter().filter_map(|mut one| one.digest.remove("sha256")).collect(),
         builder: run.builder.id,
         repository: definition.external_parameters["repository"].as_str().unwrap_or_default().to_owned(),

@@ -1,7 +1,7 @@
 //! Names of images: `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`.
 //!
 //! The grammar is the distribution project's (<https://github.com/distribution/reference>), without the defaults that
-//! lead to a public registry: a host is always said.
+//! lead to a public registry: the host is required.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,7 +31,7 @@ impl ImageReference {
         Self { host: host.into(), repository: repository.into(), tag: Some(tag.into()), digest: None }
     }
 
-    /// The same repository by digest alone, as a stack gets it.
+    /// The same repository by digest alone, as in a stack's parameter.
     pub fn pinned(&self, digest: &Digest) -> Self {
         Self { tag: None, digest: Some(digest.clone()), ..self.clone() }
     }
@@ -43,7 +43,7 @@ impl ImageReference {
 }
 
 impl Digest {
-    /// The tag under which registries without `referrers` keep the list of what refers to an image
+    /// The tag of an image's referrers list in registries without `referrers`
     /// (<https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#referrers-tag-schema>).
     pub fn referrers_tag(&self) -> String {
         self.as_str().replacen(':', "-", 1)
@@ -120,7 +120,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What tells a host from the first part of a path: a dot, a port, or `localhost`.
+/// Whether it is a host and not the first part of a path: it has a dot or a port, or is `localhost`.
 fn is_host(text: &str) -> bool {
     let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
     let named = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::attestation::Attestation;
-use crate::cost::Difference;
+use crate::cost::CostDifference;
 use crate::drift::Drift;
 use crate::eta::Eta;
 use crate::outcome::Failure;
@@ -14,103 +14,128 @@ use crate::record::{Change, Record};
 use crate::scan::Finding;
 use crate::stack::{Event, ResourceChange};
 
-/// What is known at the end of a command. Keys that a command has nothing to say for are left out.
+/// Exactly one such object on stdout, also on failure. Keys that do not apply to a command are left out; none is ever null.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(title = "What `cargo xtask COMMAND --json` prints"))]
 pub struct Report {
+    /// Whether the command succeeded: true exactly if the exit code is 0, false exactly if there is `error`.
     pub ok: bool,
+    /// The environment of deploy.toml, or `local`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-    /// `build`: a reference the engine knows. Others: the image by digest.
+    /// `build`: a reference that the engine knows. Others: the image by digest, HOST/REPOSITORY@sha256:…
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// `build`: the image's platform.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("enum" = ["linux/amd64", "linux/arm64"])))]
     pub platform: Option<String>,
-    /// Bytes, as the engine counts.
+    /// `build`: the image's size in bytes, uncompressed, as the engine counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// The digest of `image`, or with `smoke` the expected one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(regex(pattern = "^sha256:[0-9a-f]{64}$")))]
     pub digest: Option<String>,
-    /// Bytes of the layers that the registry did not have, as the engine counts.
+    /// Bytes of the layers that the registry did not have, as the engine counts; 0 if nothing was pushed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushed_bytes: Option<u64>,
+    /// Name of the CloudFormation stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stack: Option<String>,
+    /// `status`: CloudFormation's name for the stack's state. Absent where there is no stack.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(regex(pattern = r"^[A-Z_]+$")))]
     pub stack_status: Option<String>,
-    /// RFC 3339.
+    /// `status`: when the stack was created or last updated, in RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub stack_updated: Option<String>,
+    /// What the command did to the stack; `plan`, `diff`: what a release would do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
-    /// What changes of the stack, by logical id.
+    /// `diff`: the resources that would change, by their names in the template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<ResourceChange>>,
-    /// What would be lost, or could not be found out: a sentence each.
+    /// `diff`, `drift`: what would be lost, and what else is worth knowing or could not be determined.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub notes: Vec<String>,
     /// What the change means for the monthly bill.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost: Option<Difference>,
+    pub cost: Option<CostDifference>,
     /// How long earlier changes of this kind took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta: Option<Eta>,
-    /// `drift`: what is not as the template says.
+    /// `drift`: resources that differ from their template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<Vec<Drift>>,
-    /// What ECR knows of the image, the worst first.
+    /// The vulnerabilities that ECR found in the image, the worst first. Absent without a scan result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
-    /// The number of this release in the journal.
+    /// The number of this release, as `status` shows it and `rollback` takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub release: Option<i64>,
-    /// `status`: the releases that are remembered, newest first.
+    /// `status`: the recorded releases, newest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub releases: Option<Vec<Release>>,
-    /// `status`: who holds the environment.
+    /// `status`: who holds the environment's lock, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked_by: Option<String>,
     /// `plan`, `diff`: the file that was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_file: Option<String>,
+    /// The stack's outputs, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<BTreeMap<String, String>>,
-    /// `bootstrap`: what the pipeline has to be told.
+    /// `bootstrap`: values for the pipeline, by the names of its variables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<BTreeMap<String, String>>,
+    /// Where the service answers, without a trailing slash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The result of the smoke test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoke: Option<Smoke>,
-    /// `doctor`, `bootstrap --check-token`: what was looked at.
+    /// `doctor`, `bootstrap --check-token`: the checks, in the order in which they ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checks: Option<Vec<Check>>,
-    /// What the image brings along, where that was looked at.
+    /// What is attached to the image in the registry. Absent where that was not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attestations: Option<Vec<Attestation>>,
-    /// `destroy`: what is gone, or with `--dry-run` would be.
+    /// `destroy`: what was removed, or with --dry-run would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub removed: Option<Vec<String>>,
-    /// With `--dry-run`: what would be done.
+    /// With --dry-run: what would be done, step by step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Vec<String>>,
-    /// `version`, `announce`: the version of this repository.
+    /// `version`: the next version; `announce`: the published one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// `iam-policy`: the policy document.
+    /// `iam-policy`: an IAM policy document.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("type" = "object", "required" = ["Version", "Statement"])))]
     pub policy: Option<Value>,
     /// `completions`: the script.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completions: Option<String>,
-    /// `events`: oldest first.
+    /// `events`: the newest ones, oldest first. With --follow each is an object on a line of its own instead, and the
+    /// last line is this object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Event>>,
-    /// `logs`: oldest first.
+    /// `logs`: the newest lines, oldest first. With --follow each is an object on a line of its own instead, and the
+    /// last line is this object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<Vec<Line>>,
+    /// The phases that were started, in the order in which they ended.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PhaseRecord>,
+    /// How long the command took, in seconds, to the millisecond.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub seconds: f64,
+    /// Why the command failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
 }
@@ -123,55 +148,78 @@ impl Report {
     }
 }
 
-/// A release that is remembered.
+/// A recorded release.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Release {
     #[serde(flatten)]
     pub record: Record,
     /// Whether the stack runs it.
     pub running: bool,
-    /// Whether `rollback` can go back to it.
+    /// Whether `rollback` can deploy it again.
     pub can_go_back: bool,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Smoke {
+    /// `right`: the right answer, from the right image as far as it says which. `old-version`: another image answers.
+    /// `open`: requests without a token get in, though there is an authorizer. `not-answering`: no right answer.
+    #[cfg_attr(test, schemars(extend("enum" = ["right", "old-version", "open", "not-answering"])))]
     pub status: &'static str,
+    /// The digest that the service said it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub served_digest: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Check {
+    /// What was checked.
     pub name: &'static str,
+    /// Whether a release can work with it.
     pub ok: bool,
-    /// Advice, or something that could not be looked at.
+    /// `doctor`: true where it is only advice, or could not be checked; absent otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, schemars(extend("const" = true)))]
     pub note: bool,
+    /// What was found, in words.
     pub detail: String,
+    /// The next command or step, where something is missing or could be better.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
 /// How long a phase took, for the result.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PhaseRecord {
+    /// The phase, such as `preflight`, `compile`, `image`, `registry`, `push`, `stack` or `smoke`.
     pub name: &'static str,
+    /// How long it took, in seconds, to the millisecond.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub seconds: f64,
+    /// Whether there was nothing to do in it.
     pub skipped: bool,
 }
 
 /// One line of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Line {
-    /// RFC 3339.
+    /// When it was logged, in RFC 3339.
     pub time: String,
+    /// Its log stream.
     pub stream: String,
+    /// The logged text, unchanged.
     pub message: String,
-    /// Tells it from others that say the same.
+    /// CloudWatch's id: lines of the same text and time are different lines.
     #[serde(skip)]
     pub id: String,
     /// Milliseconds since 1970.
     #[serde(skip)]
     pub millis: i64,
 }
+
+#[cfg(test)]
+mod tests;

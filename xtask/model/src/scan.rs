@@ -6,48 +6,54 @@ use serde::Serialize;
 
 /// How bad a finding is, the worst last, as basic scanning and Amazon Inspector name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Not judged yet: UNDEFINED, or Inspector's UNTRIAGED.
+    /// Not rated yet: UNDEFINED, or Inspector's UNTRIAGED.
     Undefined,
     Informational,
     Low,
     Medium,
     High,
     Critical,
-    /// A word that is not known here, which may mean the worst.
+    /// A word of AWS's that this version does not know; it counts as the worst.
     Unknown,
 }
 
 /// A vulnerability of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
     /// Usually a CVE's number.
     pub name: String,
+    /// How bad it is.
     pub severity: Severity,
+    /// The package that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
     /// The package's version in the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// A page about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
+    /// What it is, in the scanner's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
 
-/// What became of the scan of an image.
+/// The state of an image's scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scan {
-    /// It is done: the worst first.
+    /// It is complete: the worst first.
     Findings(Vec<Finding>),
-    /// ECR's scanner does not support this kind of image, in its words.
+    /// ECR's scanner does not support this kind of image: its reason.
     Unsupported(String),
-    /// There is no result, for any other reason: ECR's status, and its words.
+    /// There is no result, for any other reason: ECR's status and reason.
     Failed(String),
-    /// It goes on.
+    /// It is still running.
     Pending,
-    /// Nobody has asked for one, or there is no such image.
+    /// No scan was started, or there is no such image.
     Missing,
 }
 
@@ -90,7 +96,7 @@ impl std::fmt::Display for Finding {
 }
 
 /// How many findings there are of each severity, the worst first: `1 critical, 2 high`; `none` for none.
-pub fn count<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
+pub fn severity_counts<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
     let mut counts = BTreeMap::<_, usize>::new();
     for finding in findings {
         *counts.entry(finding.severity).or_default() += 1;

@@ -1,4 +1,4 @@
-//! A CloudFormation stack as plain values: what it is, what happened to it, and what would change.
+//! A CloudFormation stack as plain values: its state, its events, its drift, and what a change set would change.
 
 pub mod texts;
 
@@ -14,14 +14,14 @@ use texts::{is_cancelled, is_summary};
 /// A stack that exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stack {
-    /// Its ARN, which names it even after its end.
+    /// Its ARN, which identifies it even after its deletion.
     pub id: String,
     pub name: String,
     pub status: String,
     pub status_reason: Option<String>,
     pub parameters: BTreeMap<String, String>,
     pub outputs: BTreeMap<String, String>,
-    /// Without AWS's own.
+    /// Without those of AWS.
     pub tags: BTreeMap<String, String>,
     /// When it was created or last updated, in RFC 3339.
     pub updated: Option<String>,
@@ -34,12 +34,12 @@ impl Stack {
         self.parameters.keys().cloned().collect()
     }
 
-    /// The image that it was told to run; `None` also where it was told something that is no image's name.
+    /// The image that its parameters name; `None` also for a value that is no image reference.
     pub fn image(&self) -> Option<ImageReference> {
         self.container_uri()?.parse().ok()
     }
 
-    /// As [`Stack::image`], as it was sent.
+    /// The parameter of [`Stack::image`], unparsed.
     pub fn container_uri(&self) -> Option<&str> {
         self.parameters.get(CONTAINER_URI).map(String::as_str)
     }
@@ -55,7 +55,7 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Whether there is such a thing, also after its stack's end.
+    /// Whether it exists at AWS; it may outlive its stack.
     pub fn exists(&self) -> bool {
         self.physical_id.is_some() && self.status != "DELETE_COMPLETE"
     }
@@ -63,21 +63,27 @@ impl Resource {
 
 pub const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
 
-/// One line of a stack's history.
+/// What happened to a stack or one of its resources. A line of `events --follow --json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     #[serde(skip)]
     pub id: String,
-    /// RFC 3339; empty where AWS gave none.
+    /// When, in RFC 3339; empty where AWS gave no time.
     pub time: String,
+    /// CloudFormation's name for the state.
     pub status: String,
+    /// The resource's name in the template, or the stack's.
     pub logical_id: String,
+    /// CloudFormation's name for the kind of resource.
     pub resource_type: String,
+    /// The resource's name at AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub physical_id: Option<String>,
+    /// Why, in the words of AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The property that early validation found fault with, as a path in the template.
+    /// The property that early validation rejected, as a path in the template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The operation that it belongs to, where CloudFormation names one.
@@ -96,7 +102,7 @@ impl Event {
         self.status.ends_with("_FAILED")
     }
 
-    fn turns_back(&self) -> bool {
+    fn begins_rollback(&self) -> bool {
         self.status.ends_with("ROLLBACK_IN_PROGRESS")
     }
 
@@ -104,25 +110,25 @@ impl Event {
         self.reason.as_deref().is_some_and(is_cancelled)
     }
 
-    /// Whether the stack speaks of itself.
+    /// Whether it is about the stack itself.
     pub fn is_own(&self, stack_id: &str) -> bool {
         self.resource_type == STACK_TYPE && self.physical_id.as_deref() == Some(stack_id)
     }
 }
 
-/// The first failure that is not a consequence of another, or why the stack turned back where nothing in it failed: an
-/// alarm went off, or someone cancelled the update. What a stack says of its own failure only repeats its resources.
+/// The first failure that is not a consequence of another, or why the stack rolled back where no resource failed: an alarm,
+/// or a cancelled update. A stack's event of its own failure only repeats its resources.
 pub fn first_cause<'a>(events: &'a [Event], stack_id: &str) -> Option<&'a Event> {
     let mut failures = events.iter().filter(|event| event.is_failure());
     let real = |event: &&Event| !event.is_cancelled() && !event.is_own(stack_id);
-    let mut turned = events.iter().filter(|event| event.turns_back() && event.reason.is_some());
+    let mut rollbacks = events.iter().filter(|event| event.begins_rollback() && event.reason.is_some());
     let says_why = |event: &&Event| !event.reason.as_deref().is_some_and(is_summary);
     failures
         .clone()
         .find(real)
-        .or_else(|| turned.clone().find(says_why))
+        .or_else(|| rollbacks.clone().find(says_why))
         .or_else(|| failures.next())
-        .or_else(|| turned.next())
+        .or_else(|| rollbacks.next())
 }
 
 /// One plain line.
@@ -136,43 +142,48 @@ impl fmt::Display for Event {
 
 /// One resource that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ResourceChange {
-    /// `Add`, `Modify`, `Remove`, …
+    /// `Add`, `Modify`, `Remove`, or another word of CloudFormation's.
     pub action: String,
+    /// The resource's name in the template.
     pub logical_id: String,
+    /// CloudFormation's name for the kind of resource.
     pub resource_type: String,
-    /// `True`, `False` or `Conditional`; only for what is modified.
+    /// Whether a new resource replaces the old one; only with `Modify`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("enum" = ["True", "False", "Conditional"])))]
     pub replacement: Option<String>,
-    /// What of it changes, as far as that is known: `Properties.Name`, or a part beside the properties.
+    /// What changes in it, as far as known: `Properties.Name`, or a part beside the properties; never values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub properties: Vec<String>,
 }
 
-/// What a detection found.
+/// The result of a drift detection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Detected {
-    /// Resources that were compared, whatever came of it.
+pub struct DriftDetection {
+    /// The number of resources that were compared.
     pub checked: usize,
-    pub found: Vec<Found>,
-    /// What could not be compared: logical id and CloudFormation's words.
+    pub found: Vec<DriftedResource>,
+    /// What could not be compared: logical id and CloudFormation's reason.
     pub unknown: Vec<(String, String)>,
     /// Why the detection as a whole did not succeed, if it did not.
     pub reason: Option<String>,
 }
 
-/// A resource that is not as the template says.
+/// A resource that differs from its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct DriftedResource {
     pub logical_id: String,
     pub resource_type: String,
     pub is_deleted: bool,
-    pub differences: Vec<Difference>,
+    pub differences: Vec<ValueDifference>,
 }
 
-/// A property that is not as the template says, with values as JSON text.
+/// A property that differs from the template, with values as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct ValueDifference {
     /// From the properties on: `/Tags/0/Value`.
     pub path: String,
     pub expected: String,
@@ -197,17 +208,17 @@ mod tests {
 
     #[test]
     fn a_failure_comes_before_its_consequences() {
-        let turned = ("UPDATE_ROLLBACK_IN_PROGRESS", Some("The following resource(s) failed"));
+        let rollback = ("UPDATE_ROLLBACK_IN_PROGRESS", Some("The following resource(s) failed"));
         let cancelled = ("CREATE_FAILED", Some("Resource creation cancelled"));
         let failed = ("UPDATE_FAILED", Some("no such image"));
-        assert_eq!(cause(&[turned, cancelled, failed]).as_deref(), Some("no such image"));
-        assert_eq!(cause(&[turned, cancelled]).as_deref(), Some("Resource creation cancelled"));
+        assert_eq!(cause(&[rollback, cancelled, failed]).as_deref(), Some("no such image"));
+        assert_eq!(cause(&[rollback, cancelled]).as_deref(), Some("Resource creation cancelled"));
         let user = ("UPDATE_ROLLBACK_IN_PROGRESS", Some("User Initiated"));
         assert_eq!(cause(&[user, cancelled]).as_deref(), Some("User Initiated"));
     }
 
     #[test]
-    fn an_alarm_that_turns_a_stack_back_is_the_cause() {
+    fn an_alarm_that_rolls_a_stack_back_is_the_cause() {
         let alarm = "Alarm arn:aws:cloudwatch:eu-central-1:111122223333:alarm:x breached";
         let events = [
             ("UPDATE_COMPLETE", None),

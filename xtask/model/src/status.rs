@@ -1,30 +1,30 @@
-//! What may be done to a stack in each of its states.
+//! What can be done with a stack in each of its states.
 //!
 //! The table follows CloudFormation's list of stack status codes
-//! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html>). It answers; it does not
+//! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html>). It decides; it does not
 //! act.
 
 /// What a release does with a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// There is none yet, or only a change set waits to create it.
+    /// There is none yet, or only a change set that would create it.
     Create,
     Update,
-    /// Something is under way: follow it, then ask again.
+    /// An operation is running: follow it, then decide again.
     Wait,
     /// Only deleting is possible: delete it, then create it again.
     Recreate,
-    /// Nothing can be deployed into it.
+    /// Nothing can be deployed to it.
     Refuse(Refusal),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// It stopped in the middle with rollback disabled.
+    /// It stopped halfway with rollback disabled.
     Halted,
-    /// Going back failed; resources need attention first.
+    /// The rollback failed; its cause must be fixed first.
     RollbackFailed,
-    /// A state this tool does not know.
+    /// A state that this tool does not know.
     Unknown,
 }
 
@@ -52,30 +52,30 @@ impl Refusal {
         match self {
             Self::Halted => format!("cargo xtask recover {environment}"),
             Self::RollbackFailed => format!(
-                "mend what stopped the rollback, then cargo xtask recover {environment}; what cannot be brought back is \
-                 given up with --skip LOGICAL_ID"
+                "fix what stopped the rollback, then cargo xtask recover {environment}; --skip LOGICAL_ID leaves out a \
+                 resource that cannot be rolled back"
             ),
             Self::Unknown => format!("aws cloudformation describe-stacks --stack-name {stack} --region {region}"),
         }
     }
 }
 
-/// How an operation that has come to rest ended.
+/// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     Done,
-    /// The stack is back where it was.
+    /// The stack is in its earlier state again.
     RolledBack,
-    /// Nothing is left of a first attempt; the stack can only be deleted.
+    /// A failed creation: the stack can only be deleted.
     RolledBackToNothing,
-    /// Neither new nor old: someone must look.
+    /// Neither new nor old: a person must decide.
     Stuck,
 }
 
-/// How an operation ended that left the stack in `status`; `None` while it still goes on.
+/// How the operation ended that left the stack in `status`; `None` while it is running.
 ///
-/// Cleaning up (`*_CLEANUP_IN_PROGRESS`) counts as going on: until it is over, old resources still serve and no other
-/// update may start.
+/// Cleanup (`*_CLEANUP_IN_PROGRESS`) counts as running: until its end, old resources still serve and no other update can
+/// start.
 pub fn ending(status: &str) -> Option<Ending> {
     Some(match status {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "DELETE_COMPLETE" | "IMPORT_COMPLETE" => Ending::Done,
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_states_that_trap_others_are_answered() {
+    fn difficult_states_have_an_action() {
         assert_eq!(answer(None), Answer::Create);
         assert_eq!(answer(Some("REVIEW_IN_PROGRESS")), Answer::Create);
         assert_eq!(answer(Some("UPDATE_ROLLBACK_COMPLETE")), Answer::Update);

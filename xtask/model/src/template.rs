@@ -94,15 +94,16 @@ impl Template {
             .map_err(|error| InvalidTemplate::Syntax { path: path.clone(), reason: error.to_string() })?;
         let root = documents.first();
         let section = |name| root.and_then(|root| root.as_mapping_get(name));
-        let parameters: BTreeMap<_, _> = section("Parameters").map(parameters).unwrap_or_default();
+        let parameters: BTreeMap<_, _> = section("Parameters").map(declared_parameters).unwrap_or_default();
         let secret = section("Parameters").map(secret).unwrap_or_default();
         let outputs = section("Outputs").and_then(Yaml::as_mapping).into_iter().flatten();
         let outputs: BTreeSet<_> = outputs.filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect();
         let resolved = ["{{resolve:ssm", "AWS::SSM::Parameter::Value<"].iter().any(|text| body.contains(text));
         let is_dynamic = resolved || section("Transform").is_some();
         let metadata = section("Metadata");
-        let (keep_old_minutes, gate) = (release::keep_old_minutes(&path, metadata)?, release::gate(&path, metadata)?);
-        let redeploy = release::redeploy(&path, metadata)?;
+        let (keep_old_minutes, gate) =
+            (release::keep_old_minutes(&path, metadata)?, release::read_gate(&path, metadata)?);
+        let redeploy = release::read_redeploy(&path, metadata)?;
         Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate, redeploy })
     }
 
@@ -150,7 +151,7 @@ pub fn retained(body: &str) -> BTreeSet<String> {
     resources.filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect()
 }
 
-fn parameters(section: &Yaml<'_>) -> BTreeMap<String, Option<String>> {
+fn declared_parameters(section: &Yaml<'_>) -> BTreeMap<String, Option<String>> {
     let entries = section.as_mapping().into_iter().flatten();
     let default = |definition: &Yaml<'_>| definition.as_mapping_get("Default").and_then(scalar);
     entries.filter_map(|(name, definition)| Some((name.as_str()?.to_owned(), default(definition)))).collect()

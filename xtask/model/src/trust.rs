@@ -1,6 +1,7 @@
-//! Who may take the roles of `infra/bootstrap.yaml`, and whether the claims of a pipeline's token fit that.
+//! Who may assume the roles of `infra/bootstrap.yaml`, and whether the claims of a pipeline's token satisfy their trust
+//! policies.
 //!
-//! Pure: no I/O and no client. It reads a token's claims without looking at its signature, which only AWS can rely on.
+//! Pure: no I/O and no client. A token's signature is not verified here: AWS does that.
 
 mod claims;
 
@@ -8,10 +9,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::policy::{Level, PROVIDER};
-pub use claims::{Claims, Finding};
-use claims::{expiry, one};
+pub use claims::{ClaimCheck, Claims};
+use claims::{compare, expiry};
 
-/// For whom AWS wants a token to be.
+/// The audience that AWS requires in a token.
 pub const AUDIENCE: &str = "sts.amazonaws.com";
 
 /// A repository on GitHub, in GitHub's own spelling.
@@ -21,33 +22,33 @@ pub struct Repository {
     pub name: String,
 }
 
-/// Where releases are started, as the user names it.
+/// The pipeline that releases, as the user describes it.
 #[derive(Debug, Clone)]
 pub struct Pipeline<'a> {
     pub repository: &'a Repository,
-    /// GitHub's numbers of repository and owner.
+    /// GitHub's ids of repository and owner.
     pub id: Option<u64>,
     pub owner_id: Option<u64>,
     /// The environment of the job that releases.
     pub environment: &'a str,
     /// The environment of the job that publishes and plans.
     pub plan_environment: &'a str,
-    /// The branch whose jobs may look, as pull requests may.
+    /// The branch whose jobs may read, as pull requests may.
     pub branch: &'a str,
     /// The file of the jobs that plan and release, `OWNER/REPO/.github/workflows/FILE@REF`.
     pub workflow: Option<&'a str>,
 }
 
-/// What a token has to say; each claim as a whole.
+/// The claims that a token must have; values are compared as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
     roles: Vec<Role>,
     repository_id: Option<String>,
-    /// Only for those who may do more than look: a pull request's workflow has a name of its own.
+    /// Only for roles that may do more than read: a pull request's workflow has another name.
     workflow: Option<String>,
 }
 
-/// Who may take one of the roles.
+/// Who may assume one of the roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Role {
     level: Level,
@@ -55,13 +56,13 @@ struct Role {
     environment: Option<String>,
 }
 
-/// What a token's claims come to.
+/// Whether a token's claims satisfy the trust policies.
 #[derive(Debug, Clone)]
-pub struct Findings {
-    /// What every role asks for.
-    pub shared: Vec<Finding>,
-    /// What each role asks for besides.
-    pub roles: Vec<(Level, Vec<Finding>)>,
+pub struct TokenCheck {
+    /// The claims that every role requires.
+    pub shared: Vec<ClaimCheck>,
+    /// The claims that each role requires in addition.
+    pub roles: Vec<(Level, Vec<ClaimCheck>)>,
 }
 
 impl FromStr for Repository {
@@ -81,7 +82,7 @@ impl FromStr for Repository {
 }
 
 impl Trust {
-    /// The trust in the jobs of one repository: in either form of `sub` where the numbers are known.
+    /// The trust in the jobs of one repository, with both forms of `sub` if the ids are known.
     pub fn of(pipeline: &Pipeline<'_>) -> Self {
         let Pipeline { repository: Repository { owner, name }, id, owner_id, .. } = pipeline;
         let numbered = id.zip(*owner_id).map(|(id, owner_id)| format!("{owner}@{owner_id}/{name}@{id}"));
@@ -95,10 +96,10 @@ impl Trust {
             }
         };
         let within = |level, environment: &str| role(level, &[format!("environment:{environment}")], Some(environment));
-        let looks = ["pull_request".to_owned(), format!("ref:refs/heads/{}", pipeline.branch)];
+        let reading = ["pull_request".to_owned(), format!("ref:refs/heads/{}", pipeline.branch)];
         Self {
             roles: vec![
-                role(Level::Read, &looks, None),
+                role(Level::Read, &reading, None),
                 within(Level::Plan, pipeline.plan_environment),
                 within(Level::Release, pipeline.environment),
             ],
@@ -107,7 +108,7 @@ impl Trust {
         }
     }
 
-    /// The trust that a stack was given; `None` where it trusts nobody.
+    /// The trust in a stack's parameters; `None` if it trusts no one.
     pub fn deployed(parameters: &BTreeMap<String, String>) -> Option<Self> {
         let value = |name: &str| parameters.get(name).filter(|value| !value.is_empty()).cloned();
         let role = |level, (subjects, environment): (&str, Option<&str>)| {
@@ -115,18 +116,18 @@ impl Trust {
             Some(Role { level, subjects, environment: environment.and_then(value) })
         };
         let levels = [Level::Read, Level::Plan, Level::Release];
-        let roles: Vec<Role> = levels.into_iter().filter_map(|level| role(level, names(level))).collect();
+        let roles: Vec<Role> = levels.into_iter().filter_map(|level| role(level, parameter_names(level))).collect();
         let (repository_id, workflow) = (value("RepositoryId"), value("WorkflowRef"));
         (!roles.is_empty()).then_some(Self { roles, repository_id, workflow })
     }
 
-    /// The parameters that give it to the template.
+    /// The template's parameters for it.
     pub fn parameters(&self) -> BTreeMap<&'static str, String> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let mut parameters =
             BTreeMap::from([("RepositoryId", text(&self.repository_id)), ("WorkflowRef", text(&self.workflow))]);
         for role in &self.roles {
-            let (subjects, environment) = names(role.level);
+            let (subjects, environment) = parameter_names(role.level);
             parameters.insert(subjects, role.subjects.join(","));
             parameters.extend(environment.map(|name| (name, text(&role.environment))));
         }
@@ -139,44 +140,46 @@ impl Trust {
         Some(subject.split_once(':')?.0)
     }
 
-    /// The environment on GitHub whose jobs may take the role.
+    /// The GitHub environment whose jobs may assume the role.
     pub fn environment(&self, level: Level) -> Option<&str> {
         let role = self.roles.iter().find(|role| role.level == level)?;
         Some(role.subjects.first()?.split_once(":environment:")?.1)
     }
 
-    /// Whether it trusts the newer form of `sub`, which has numbers.
-    pub fn knows_numbers(&self) -> bool {
+    /// Whether it trusts the newer form of `sub`, which has ids.
+    pub fn knows_ids(&self) -> bool {
         self.roles.iter().flat_map(|role| &role.subjects).any(|subject| subject.contains('@'))
     }
 
-    /// Holds every claim that counts against a token; `now` is in seconds since 1970, `name` the environment's.
-    pub fn check(&self, claims: &Claims, now: i64, name: &str) -> Findings {
+    /// Compares a token's claims with the required ones; `now` is in seconds since 1970, `name` the environment's.
+    pub fn check(&self, claims: &Claims, now: i64, name: &str) -> TokenCheck {
         let issuer = format!("https://{PROVIDER}");
         let mut shared = vec![
-            one("iss", &[issuer], claims, || {
+            compare("iss", &[issuer], claims, || {
                 "take the token inside a job of GitHub Actions: the trust knows no other issuer".to_owned()
             }),
-            one("aud", &[AUDIENCE.to_owned()], claims, || format!("ask for the token with the audience {AUDIENCE}")),
+            compare("aud", &[AUDIENCE.to_owned()], claims, || {
+                format!("ask for the token with the audience {AUDIENCE}")
+            }),
         ];
         let command = |level, claim| {
             let command = claims.command(name, level, self.workflow.is_some());
-            command.unwrap_or_else(|| format!("the token has to say {claim}"))
+            command.unwrap_or_else(|| format!("the token must have the claim {claim}"))
         };
         let asked = |claim, expected: &Option<String>, level| {
             let expected = [expected.clone()?];
-            Some(one(claim, &expected, claims, || command(level, claim)))
+            Some(compare(claim, &expected, claims, || command(level, claim)))
         };
         shared.extend(asked("repository_id", &self.repository_id, Level::Release));
         shared.push(expiry(claims, now));
         let of_role = |role: &Role| {
-            let subject = one("sub", &role.subjects, claims, || self.subject_fix(role, claims, name));
+            let subject = compare("sub", &role.subjects, claims, || self.subject_fix(role, claims, name));
             let environment = asked("environment", &role.environment, role.level);
             let workflow = self.workflow.clone().filter(|_| role.level > Level::Read);
             let workflow = asked("job_workflow_ref", &workflow, role.level);
             (role.level, [Some(subject), environment, workflow].into_iter().flatten().collect())
         };
-        Findings { shared, roles: self.roles.iter().map(of_role).collect() }
+        TokenCheck { shared, roles: self.roles.iter().map(of_role).collect() }
     }
 
     fn subject_fix(&self, role: &Role, claims: &Claims, name: &str) -> String {
@@ -200,16 +203,16 @@ impl Trust {
     }
 }
 
-impl Findings {
-    /// Whether the token may take the role.
+impl TokenCheck {
+    /// Whether the token may assume the role.
     pub fn may(&self, level: Level) -> bool {
-        let fit = |findings: &[Finding]| findings.iter().all(|finding| finding.fits);
+        let fit = |findings: &[ClaimCheck]| findings.iter().all(|finding| finding.fits);
         fit(&self.shared) && self.roles.iter().any(|(of, findings)| *of == level && fit(findings))
     }
 }
 
 /// The template's parameters for the subjects of a role and for its environment.
-fn names(level: Level) -> (&'static str, Option<&'static str>) {
+fn parameter_names(level: Level) -> (&'static str, Option<&'static str>) {
     match level {
         Level::Read => ("ReadSubjects", None),
         Level::Plan => ("PlanSubjects", Some("PlanEnvironment")),

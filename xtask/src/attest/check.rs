@@ -1,4 +1,4 @@
-//! Whether what an image brings along is there, is about it, and says what is expected.
+//! Checks an image's SBOM and provenance: that they exist, describe the image, and name the expected sources.
 
 use anyhow::Result;
 
@@ -10,17 +10,16 @@ use model::attestation::{Attestation, Kind};
 use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::provenance;
-use model::provenance::Told;
+use model::provenance::Provenance;
 use model::reference::{Digest, ImageReference};
 
-/// What was looked at, by name.
+/// The checks, by name.
 type Checked = Vec<(&'static str, Result<String, Failure>)>;
 
-/// Looks at what an image brings along. `repository` is the one that it must come from; `None` takes that of the work
-/// tree.
+/// Checks SBOM and provenance. `repository` is the expected source repository; by default it is that of the work tree.
 ///
 /// # Errors
-/// What the registry says.
+/// A request to the registry fails.
 pub(crate) async fn checks(
     context: &Context,
     registry: &Registry,
@@ -29,55 +28,55 @@ pub(crate) async fn checks(
     repository: Option<&str>,
 ) -> Result<(Checked, Vec<Attestation>)> {
     let find = async |kind: Kind| registry.attached(digest, kind.media_type(), &kind.tag(digest)).await;
-    let (boms, statements) = tokio::try_join!(find(Kind::Sbom), find(Kind::Provenance))?;
+    let (sboms, statements) = tokio::try_join!(find(Kind::Sbom), find(Kind::Provenance))?;
     let (mut checked, mut attestations) = (Checked::new(), Vec::new());
-    match first(&boms, |attached| bom(attached, context, digest)) {
-        None => checked.push(("sbom", Err(missing(Kind::Sbom, image)))),
+    match first_valid(&sboms, |attached| check_sbom(attached, context, digest)) {
+        None => checked.push(("sbom", Err(not_attached(Kind::Sbom, image)))),
         Some((attached, found)) => {
             attestations.extend(
-                found
-                    .as_ref()
-                    .ok()
-                    .map(|summary| Attestation { packages: Some(summary.packages), ..of(Kind::Sbom, attached) }),
+                found.as_ref().ok().map(|summary| Attestation {
+                    packages: Some(summary.packages),
+                    ..attestation(Kind::Sbom, attached)
+                }),
             );
             checked.push(("sbom", found.map(|summary| format!("CycloneDX, packages: {}", summary.packages))));
         }
     }
-    match first(&statements, |attached| statement(attached, digest)) {
-        None => checked.push(("provenance", Err(missing(Kind::Provenance, image)))),
+    match first_valid(&statements, |attached| check_statement(attached, digest)) {
+        None => checked.push(("provenance", Err(not_attached(Kind::Provenance, image)))),
         Some((attached, Err(problem))) => {
             checked.push(("provenance", Err(problem)));
-            attestations.push(of(Kind::Provenance, attached));
+            attestations.push(attestation(Kind::Provenance, attached));
         }
         Some((attached, Ok(told))) => {
             let wanted = match repository {
                 Some(repository) => Ok(repository.to_owned()),
                 None => {
                     let origin = git::origin(&context.root).await;
-                    origin.map(|origin| provenance::repository(&context.vars, origin.as_deref()))
+                    origin.map(|origin| provenance::source_repository(&context.vars, origin.as_deref()))
                 }
             };
             let run = told.run.as_ref().map(|run| format!(", {run}")).unwrap_or_default();
             checked.push(("provenance", Ok(format!("built by {}{run}", told.builder))));
-            checked.push(("repository", wanted.and_then(|wanted| from(&told, &wanted))));
-            checked.push(("commit", commit(context, &told).await));
+            checked.push(("repository", wanted.and_then(|wanted| built_from(&told, &wanted))));
+            checked.push(("commit", known_commit(context, &told).await));
             attestations.push(Attestation {
                 builder: Some(told.builder),
                 repository: Some(told.repository),
                 commit: told.commit,
                 run: told.run,
-                ..of(Kind::Provenance, attached)
+                ..attestation(Kind::Provenance, attached)
             });
         }
     }
     Ok((checked, attestations))
 }
 
-/// As [`checks`], and a failure that lists all that is not as expected.
+/// As [`checks`], and fails with all problems at once.
 ///
 /// # Errors
-/// That, or what the registry says.
-pub(crate) async fn verified(
+/// The problems, or a failed request to the registry.
+pub(crate) async fn require_valid(
     context: &Context,
     registry: &Registry,
     image: &ImageReference,
@@ -88,19 +87,19 @@ pub(crate) async fn verified(
     if problems.is_empty() { Ok(attestations) } else { Err(outcome::preflight(&problems).into()) }
 }
 
-fn of(kind: Kind, attached: &Attached) -> Attestation {
+fn attestation(kind: Kind, attached: &Attached) -> Attestation {
     let digest = attached.digest.clone();
     Attestation { kind, digest, packages: None, builder: None, repository: None, commit: None, run: None }
 }
 
-/// The first that is as it should be, or else the first with what is wrong with it.
-fn first<T>(
+/// The first valid document, or else the first one with its problem.
+fn first_valid<T>(
     attached: &[Attached],
-    look: impl Fn(&Attached) -> Result<T, Failure>,
+    check: impl Fn(&Attached) -> Result<T, Failure>,
 ) -> Option<(&Attached, Result<T, Failure>)> {
-    let mut looked: Vec<_> = attached.iter().map(|one| (one, look(one))).collect();
-    let good = looked.iter().position(|(_, found)| found.is_ok()).unwrap_or_default();
-    (!looked.is_empty()).then(|| looked.swap_remove(good))
+    let mut checked: Vec<_> = attached.iter().map(|one| (one, check(one))).collect();
+    let good = checked.iter().position(|(_, found)| found.is_ok()).unwrap_or_default();
+    (!checked.is_empty()).then(|| checked.swap_remove(good))
 }
 
 fn fail(message: String, attached: Option<&Attached>) -> Failure {
@@ -108,9 +107,9 @@ fn fail(message: String, attached: Option<&Attached>) -> Failure {
     attached.map_or(failure.clone(), |attached| failure.resource(attached.digest.clone()))
 }
 
-fn missing(kind: Kind, image: &ImageReference) -> Failure {
+fn not_attached(kind: Kind, image: &ImageReference) -> Failure {
     let what = match kind {
-        Kind::Sbom => "bill of materials",
+        Kind::Sbom => "SBOM",
         Kind::Provenance => "provenance",
     };
     fail(format!("the image has no {what}"), None)
@@ -119,45 +118,44 @@ fn missing(kind: Kind, image: &ImageReference) -> Failure {
         .hint("cargo xtask release builds it from its sources and attaches what is missing")
 }
 
-fn bom(attached: &Attached, context: &Context, digest: &Digest) -> Result<sbom::Summary, Failure> {
+fn check_sbom(attached: &Attached, context: &Context, digest: &Digest) -> Result<sbom::Summary, Failure> {
     let fail = |message: &str| fail(message.to_owned(), Some(attached));
-    let summary =
-        sbom::summary(&attached.bytes).ok_or_else(|| fail("the bill of materials is not CycloneDX in JSON"))?;
+    let summary = sbom::summary(&attached.bytes).ok_or_else(|| fail("the SBOM is not CycloneDX JSON"))?;
     let name = &context.deployment.service.name;
     if summary.name != *name {
         let reason = format!("it names {:?} and not {name:?}", summary.name);
-        return Err(fail("the bill of materials is of another service").reason(reason));
+        return Err(fail("the SBOM describes another service").reason(reason));
     }
     if summary.version != digest.as_str() {
         let reason = format!("it names {} and not {digest}", summary.version);
-        return Err(fail("the bill of materials is of another image").reason(reason));
+        return Err(fail("the SBOM describes another image").reason(reason));
     }
     Ok(summary)
 }
 
-fn statement(attached: &Attached, digest: &Digest) -> Result<Told, Failure> {
+fn check_statement(attached: &Attached, digest: &Digest) -> Result<Provenance, Failure> {
     let fail = |message: &str| fail(message.to_owned(), Some(attached));
-    let told = provenance::read(&attached.bytes).ok_or_else(|| fail("the provenance is not SLSA's, version 1"))?;
+    let told = provenance::read(&attached.bytes).ok_or_else(|| fail("the provenance is not SLSA version 1"))?;
     let wanted = digest.as_str().trim_start_matches("sha256:");
     if !told.digests.iter().any(|one| one == wanted) {
         let reason = format!("it is about {} and not {wanted}", told.digests.join(", "));
-        return Err(fail("the provenance is of another image").reason(reason));
+        return Err(fail("the provenance describes another image").reason(reason));
     }
     Ok(told)
 }
 
-/// Whether sources and builder are of the repository that is expected. A builder that nobody vouches for has no address.
-fn from(told: &Told, wanted: &str) -> Result<String, Failure> {
+/// Whether sources and builder belong to the expected repository. A build on a developer's machine has no builder address.
+fn built_from(told: &Provenance, wanted: &str) -> Result<String, Failure> {
     let fail = |found: &str| {
         fail("the image was built from another repository".to_owned(), None)
             .resource(found)
-            .reason(format!("expected is {wanted}"))
-            .hint("if it should be deployed all the same, name its repository: --repository, or git's remote origin")
+            .reason(format!("expected {wanted}"))
+            .hint("to deploy it anyway, name its repository: --repository, or git's remote origin")
     };
     if !provenance::is_same(&told.repository, wanted) {
         return Err(fail(&told.repository));
     }
-    let page = provenance::plain(wanted).unwrap_or_else(|| wanted.to_owned());
+    let page = provenance::page(wanted).unwrap_or_else(|| wanted.to_owned());
     let of_repository = |builder: &str| {
         let (builder, wanted) = (builder.to_lowercase(), page.to_lowercase());
         builder.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('/'))
@@ -168,8 +166,8 @@ fn from(told: &Told, wanted: &str) -> Result<String, Failure> {
     Ok(told.repository.clone())
 }
 
-/// Whether the clone has the commit. What git cannot answer, or a history that is cut off, is not taken for a yes.
-async fn commit(context: &Context, told: &Told) -> Result<String, Failure> {
+/// Whether the clone has the commit. A failure of git or a shallow history does not count as a yes.
+async fn known_commit(context: &Context, told: &Provenance) -> Result<String, Failure> {
     let Some(commit) = &told.commit else {
         return Err(fail("the image was built from a work tree with uncommitted changes".to_owned(), None)
             .reason("its provenance names no commit")
@@ -179,7 +177,7 @@ async fn commit(context: &Context, told: &Told) -> Result<String, Failure> {
         return Ok(commit.clone());
     }
     if git::is_shallow(&context.root).await? {
-        return Err(fail("it cannot be checked which commit the image was built from".to_owned(), None)
+        return Err(fail("the image's commit cannot be checked".to_owned(), None)
             .resource(commit)
             .reason("this clone is shallow: its history is cut off, and it does not have the commit")
             .hint("git fetch --unshallow; in a job on GitHub, fetch-depth: 0 for actions/checkout"));

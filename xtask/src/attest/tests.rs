@@ -1,7 +1,9 @@
 use super::*;
+use crate::ui::Ui;
+use aws::{Clients, Identity};
 
 #[test]
-fn only_this_machine_is_spoken_to_without_tls() {
+fn only_this_machine_is_reached_without_tls() {
     for host in ["127.0.0.1:5000", "localhost", "localhost:4570"] {
         assert!(is_loopback(host), "{host}");
     }
@@ -43,6 +45,8 @@ async fn ecrs_password_goes_to_the_environments_own_registry_only() {
     let deployment = config::deployment::Deployment::parse("deploy.toml", text).unwrap();
     let context = Context::of(deployment, machine::interrupt::Interrupt::never());
     let environment = &context.deployment.environments["dev"];
+    let (ui, identity) = (Ui::silent(), Identity::of("111122223333", "arn:aws:iam::111122223333:user/ann"));
+    let session = Session { context: &context, environment, clients, identity, ui: &ui };
     let image = |host: &str| ImageReference::tagged(host, "rest-api", "one");
     for (host, named, asked) in [
         (own, None, 1),
@@ -50,7 +54,7 @@ async fn ecrs_password_goes_to_the_environments_own_registry_only() {
         ("111122223333.dkr.ecr.eu-central-1.amazonaws.com.example", None, 1),
         ("127.0.0.1:5000", Some("127.0.0.1:5000"), 2),
     ] {
-        of_environment(&context, environment, &clients, &image(host), named).await.unwrap();
+        environment_registry(&session, &image(host), named).await.unwrap();
         assert_eq!(token.num_calls(), asked, "{host}");
     }
 }

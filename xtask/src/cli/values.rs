@@ -1,4 +1,4 @@
-//! Values that clap reads: what they may look like.
+//! Parsers for argument values.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use model::reference::ImageReference;
 
 /// A duration such as `90s`, `15m`, `2h` or `1d`.
 pub(super) fn age(text: &str) -> Result<Duration, &'static str> {
-    let wrong = "an age is a number and s, m, h or d, such as 15m";
+    let wrong = "an age is a number followed by s, m, h or d, such as 15m";
     let unit = text.chars().last().ok_or(wrong)?;
     let number: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong)?;
     let seconds = match unit {
@@ -25,12 +25,12 @@ pub(super) fn smoke_url(text: &str) -> Result<String, &'static str> {
     if starts && text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text.to_owned())
     } else {
-        Err("a URL starts with http:// or https://, or with an output as {OutputKey}")
+        Err("a URL starts with http:// or https://, or with an output, {OutputKey}")
     }
 }
 
-/// What may stand before the `/` of an image's name.
-pub(super) fn registry(text: &str) -> Result<String, &'static str> {
+/// A registry's host, as it stands before the `/` of an image's name.
+pub(super) fn registry_host(text: &str) -> Result<String, &'static str> {
     let parsed = format!("{text}/name:tag").parse::<ImageReference>();
     match parsed {
         Ok(image) if image.host == text => Ok(image.host),
@@ -38,16 +38,16 @@ pub(super) fn registry(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// What names something at GitHub and stands in a claim as it is.
+/// A name at GitHub that appears unescaped in a token's claim.
 pub(super) fn word(text: &str) -> Result<String, &'static str> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
         Ok(text.to_owned())
     } else {
-        Err("only letters, digits and _ . - can be compared as they are")
+        Err("only letters, digits, and _ . - are allowed")
     }
 }
 
-/// A branch whose name stands in a claim as it is.
+/// A branch whose name appears unescaped in a token's claim.
 pub(super) fn branch(text: &str) -> Result<String, &'static str> {
     text.split('/').try_for_each(|part| word(part).map(drop))?;
     Ok(text.to_owned())

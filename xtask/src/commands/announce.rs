@@ -1,18 +1,18 @@
-//! `announce`: a release of the repository on GitHub, with the changelog's notes.
+//! `announce`: publishes a GitHub release with the changelog's notes.
 
 use anyhow::Result;
 
-use super::version::{CHANGELOG, current, read};
+use super::version::{CHANGELOG, current_version, read_file};
 use crate::cli::Announce;
 use crate::context::Context;
-use crate::github::rest::{Api, Release};
+use crate::github::rest::{Api, GithubRelease};
 use crate::ui::Ui;
 use model::changelog::Changelog;
 use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Result<()> {
     let tag = &arguments.tag;
-    let version = current(&context.root)?;
+    let version = current_version(&context.root)?;
     let wrong = |reason: String| {
         Failure::new(Exit::Usage, FailureKind::Version, format!("{tag} is not this version's tag"))
             .reason(reason)
@@ -21,18 +21,18 @@ pub(super) async fn run(arguments: &Announce, context: &Context, ui: &Ui) -> Res
     if *tag != format!("v{version}") {
         return Err(wrong(format!("Cargo.toml says {version}, whose tag is v{version}")).into());
     }
-    let text = read(&context.root, CHANGELOG)?;
+    let text = read_file(&context.root, CHANGELOG)?;
     let notes = Changelog(&text).notes(&version.to_string()).filter(|notes| !notes.is_empty());
-    let notes = notes.ok_or_else(|| wrong(format!("{CHANGELOG} has nothing under {version}")))?;
+    let notes = notes.ok_or_else(|| wrong(format!("{CHANGELOG} has no entries for {version}")))?;
     ui.note(|report| report.version = Some(version.to_string()));
     if arguments.dry_run {
         ui.result(notes);
         return Ok(());
     }
-    let release = Release { tag, notes, prerelease: !version.pre.is_empty() };
-    let published = Api::of(&context.vars)?.release(&release).await?;
-    ui.line(if published.updated { "the release was brought up to date" } else { "the release is published" });
-    ui.result(&published.url);
-    ui.note(|report| report.url = Some(published.url));
+    let release = GithubRelease { tag, notes, prerelease: !version.pre.is_empty() };
+    let posted = Api::of(&context.vars)?.release(&release).await?;
+    ui.line(if posted.updated { "the release was updated" } else { "the release was published" });
+    ui.result(&posted.url);
+    ui.note(|report| report.url = Some(posted.url));
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
         own.stack, own.region, own.name
     );
     if !arguments.dry_run {
-        ui.must_be_able_to_ask(&question)?;
+        ui.require_confirmation_possible(&question)?;
     }
     let begun = async {
         let phase = ui.phase("preflight");
@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     let repository = &context.deployment.service.name;
     let compute = |settled: Option<&Stack>| bootstrap::parameters(environment, repository, settled, &there, &asked);
     let desired = Desired::new(&own, None, template, ParameterSource::Computed(&compute), observed.stack.as_ref());
-    let parts = bootstrap::parts(desired.parameters());
+    let parts = bootstrap::parts(&compute(observed.settled()));
     let conduct = Conduct::default();
     let mut operation = Operation {
         session: &session,
@@ -97,7 +97,7 @@ fn result(session: &Session<'_>, stack: &Stack, there: &There) -> Result<()> {
     if let Some(trust) = Trust::deployed(&stack.parameters) {
         lines.extend([String::new(), "the pipeline:".to_owned()]);
         lines.extend(bootstrap::commands(&trust, environment, stack, &variables));
-        if !trust.knows_numbers() {
+        if !trust.knows_ids() {
             ui.warn(
                 "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \
                  add --github-id and --owner-id, or see with --check-token",

@@ -1,4 +1,4 @@
-//! `build`: compile the service and build its image.
+//! `build`: compiles the service and builds its image.
 
 use anyhow::Result;
 
@@ -11,11 +11,11 @@ use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 
 pub(super) async fn run(arguments: &Build, context: &Context, ui: &Ui) -> Result<()> {
-    let platform = platform(arguments.platform.as_deref())?;
+    let platform = chosen_platform(arguments.platform.as_deref())?;
     let engine = build::engine(&context.vars, ui).await?;
     let artifact = build::compile(context, platform, &arguments.source, ui).await?;
     let owner = Owner::new(&context.root, &context.deployment.service.name);
-    let (image, _) = build::image(artifact, &engine, &owner, ui).await?;
+    let (image, _) = build::build_image(artifact, &engine, &owner, ui).await?;
     ui.note(|report| {
         report.image = Some(image.reference.clone());
         report.platform = Some(image.platform.clone());
@@ -25,7 +25,7 @@ pub(super) async fn run(arguments: &Build, context: &Context, ui: &Ui) -> Result
     Ok(())
 }
 
-fn platform(given: Option<&str>) -> Result<Platform, Failure> {
+fn chosen_platform(given: Option<&str>) -> Result<Platform, Failure> {
     let fail = |name: &str| {
         Failure::new(Exit::Usage, FailureKind::Platform, format!("no image can be built for {name}"))
             .hint("use --platform linux/amd64 or linux/arm64")

@@ -1,9 +1,9 @@
-//! `cancel`: turn back what is under way.
+//! `cancel`: cancels the operation in progress.
 
-use crate::engine::turn_back;
 use anyhow::Result;
 
 use crate::context::Context;
+use crate::engine::turn_back;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
@@ -14,15 +14,14 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    let stack = stack::describe(&session.clients.cloudformation, &environment.stack).await?;
     let Some(stack) =
         stack.filter(|stack| ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"].contains(&stack.status.as_str()))
     else {
         return Err(Failure::new(
             Exit::Failed,
             FailureKind::NothingToCancel,
-            "nothing is under way that can be cancelled",
+            "no operation in progress can be cancelled",
         )
         .resource(format!("stack {}", environment.stack))
         .hint(format!("cargo xtask status {name}"))
@@ -34,19 +33,19 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let question = if stack.status == "CREATE_IN_PROGRESS" {
         format!("Delete stack {}, which is being created?", stack.name)
     } else {
-        format!("Cancel the update of stack {} and go back to the release before?", stack.name)
+        format!("Cancel the update of stack {} and return to the previous release?", stack.name)
     };
     ui.still_runs(Some(format!(
-        "stack {} is {} and goes on without this tool; cargo xtask events {name} --follow watches it",
+        "stack {} is {} and continues without this tool; cargo xtask events {name} --follow follows it",
         stack.name, stack.status
     )));
     let agreed = ui.confirm(&question).await;
     if !matches!(agreed, Ok(true)) {
-        // Nothing of this command's is under way.
+        // This command has started nothing.
         ui.still_runs(None);
     }
     if !agreed? {
-        return Err(outcome::declined("the operation goes on", format!("stack {}", stack.name)).into());
+        return Err(outcome::declined("the operation continues", format!("stack {}", stack.name)).into());
     }
     let status = turn_back::turn_back(&session, environment, &stack).await?;
     ui.note(|report| report.stack_status = Some(status.clone()));

@@ -1,4 +1,4 @@
-//! `comment`: says something on a pull request, in one comment that stays one.
+//! `comment`: posts or updates one comment on a pull request.
 
 use anyhow::{Context as _, Result};
 
@@ -17,15 +17,15 @@ pub(super) async fn run(arguments: &Comment, context: &Context, ui: &Ui) -> Resu
     }
     let text = texts.join("\n\n");
     let number = arguments.pull_request.or_else(|| github::pull_request(&context.vars)).ok_or_else(|| {
-        Failure::new(Exit::Usage, FailureKind::Github, "it is not said which pull request to comment on")
-            .reason("GITHUB_EVENT_PATH names no event of a pull request")
+        Failure::new(Exit::Usage, FailureKind::Github, "no pull request was given")
+            .reason("GITHUB_EVENT_PATH is not the event of a pull request")
             .hint("--pull-request NUMBER")
     })?;
     let api = Api::of(&context.vars)?;
     let mark = format!("<!-- xtask:{} -->", arguments.name);
-    let published = api.comment(number, &mark, &text).await?;
-    ui.line(if published.updated { "the comment was brought up to date" } else { "a comment was added" });
-    ui.result(&published.url);
-    ui.note(|report| report.url = Some(published.url));
+    let posted = api.comment(number, &mark, &text).await?;
+    ui.line(if posted.updated { "the comment was updated" } else { "a comment was added" });
+    ui.result(&posted.url);
+    ui.note(|report| report.url = Some(posted.url));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `completions`: a script that lets a shell complete this tool's words.
+//! `completions`: prints a shell completion script.
 
 use anyhow::{Context as _, Result};
 use clap::CommandFactory;
@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use crate::cli::Cli;
 use crate::ui::Ui;
 
-/// The word that is completed. Shells complete by the first word, which in `cargo xtask` is cargo's.
+/// The completed command. Shells complete by the first word, which in `cargo xtask` is cargo.
 const WORD: &str = "xtask";
 
 pub(super) fn run(shell: clap_complete::Shell, ui: &Ui) -> Result<()> {

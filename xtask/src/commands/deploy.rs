@@ -45,7 +45,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         let target = Target { image: &image, environment: &environment.name, platform };
         let pinned = pin(clients, target, registry, *dry_run).await?;
         if let Some(config) = &pinned.config {
-            let at = attest::of_environment(context, environment, clients, &pinned.image, registry).await?;
+            let at = attest::environment_registry(session, &pinned.image, registry).await?;
             target.check_configuration(&at.blob(config).await?)?;
         }
         Ok(pinned.image)

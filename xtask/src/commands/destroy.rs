@@ -1,16 +1,15 @@
-//! `destroy`: remove a stack, or what `release --local` started.
+//! `destroy`: deletes a stack, or what `release --local` started.
 
-use crate::engine;
-use crate::engine::observe::observe;
-use crate::engine::turn_back;
 use anyhow::Result;
-use config::deployment::Environment;
 
 use crate::cli::Destroy;
 use crate::context::Context;
+use crate::engine;
 use crate::engine::observe::Observed;
+use crate::engine::observe::observe;
+use crate::engine::turn_back;
 use crate::local;
-use crate::local::Turn;
+use crate::local::CheckoutLock;
 use crate::retention;
 use crate::session::Session;
 use crate::ui::Ui;
@@ -19,7 +18,6 @@ use aws::journal::inputs;
 use aws::journal::lock;
 use aws::journal::lock::Holder;
 use aws::stack;
-use aws::{Clients, Identity};
 use image::docker::Owner;
 use image::docker::build;
 use image::docker::build::Images;
@@ -41,23 +39,23 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     let environment = context.environment(name)?;
     ui.about(environment);
     let repository = &context.deployment.service.name;
-    let mut question = format!("Delete stack {} in {} with all it holds", environment.stack, environment.region);
+    let mut question = format!("Delete stack {} in {} with everything in it", environment.stack, environment.region);
     if arguments.images {
         question.push_str(&format!(", and repository {repository} with every image in it"));
     }
     question.push('?');
     if !arguments.dry_run {
-        ui.must_be_able_to_ask(&question)?;
+        ui.require_confirmation_possible(&question)?;
     }
     let session = Session::open(context, environment, ui).await?;
-    let Session { clients, identity, .. } = &session;
-    let Observed { stack, remembered, .. } = observe(&clients, environment).await?;
+    let clients = &session.clients;
+    let Observed { stack, remembered, .. } = observe(clients, environment).await?;
     let wait = arguments.wait || arguments.dry_run;
     if let Some(held) = remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
     if arguments.images && !arguments.dry_run {
-        spare_neighbours(context, &clients, environment, &identity).await?;
+        refuse_shared_repository(&session).await?;
     }
     let mut removed = Vec::new();
     removed.extend(stack.as_ref().map(|stack| format!("stack {}", stack.name)));
@@ -65,7 +63,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         removed.push(format!("repository {repository}"));
     }
     if arguments.images && removed.is_empty() && inputs::is_remembered(&clients.ssm, &environment.stack).await? {
-        // An earlier removal was stopped before its end.
+        // An earlier removal did not finish.
         removed.push(format!("the records of stack {}", environment.stack));
     }
     if removed.is_empty() {
@@ -76,23 +74,23 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         if let Some(stack) = &stack {
             turn_back::check_deletable(environment, stack)?;
         }
-        // Nobody is asked about what would then be refused.
-        let at_work = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_at_work(stack));
-        if let Some(stack) = at_work {
-            return Err(busy(stack, name).into());
+        // Refused before the question, not after it.
+        let in_progress = stack.as_ref().filter(|_| !arguments.wait).filter(|stack| is_in_progress(stack));
+        if let Some(stack) = in_progress {
+            return Err(operation_in_progress(stack, name).into());
         }
         if !ui.confirm(&question).await? {
             return Err(declined(&environment.stack).into());
         }
         let phase = ui.phase("lock");
         let run = model::job::run_url(&context.vars);
-        let holder = Holder::this_run(&engine::token(), &identity.arn, "destroy", None, run.as_deref());
+        let holder = Holder::this_run(&engine::token(), &session.identity.arn, "destroy", None, run.as_deref());
         let lock =
             context.locks.take(&clients.ssm, environment, holder, arguments.wait, &|step| phase.report(step)).await?;
-        // Others may have changed it until it was locked.
+        // It may have changed before it was locked.
         let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
-        if let Some(stack) = stack.as_ref().filter(|stack| is_at_work(stack)) {
-            return Err(busy(stack, name).into());
+        if let Some(stack) = stack.as_ref().filter(|stack| is_in_progress(stack)) {
+            return Err(operation_in_progress(stack, name).into());
         }
         lock.check(&|step| phase.report(step)).await?;
         phase.done(&environment.stack);
@@ -103,12 +101,12 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         if arguments.images {
             let deleted = ecr::delete_repository(&clients.ecr, repository).await;
             deleted.map_err(|error| match &stack {
-                Some(stack) => half_done(&stack.name, &error),
+                Some(stack) => partly_removed(&stack.name, &error),
                 None => Failure::of(&error),
             })?;
-            // Without images there is nothing to go back to. The lock stays for as long as this is going on.
+            // Without images no release can be restored. The lock is kept until this is done.
             inputs::forget(&clients.ssm, &environment.stack).await.map_err(|error| match &stack {
-                Some(stack) => half_done(&stack.name, &error),
+                Some(stack) => partly_removed(&stack.name, &error),
                 None => Failure::of(&error),
             })?;
         }
@@ -119,31 +117,27 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     Ok(())
 }
 
-fn is_at_work(stack: &Stack) -> bool {
+fn is_in_progress(stack: &Stack) -> bool {
     answer(Some(&stack.status)) == Answer::Wait && stack.status != "DELETE_IN_PROGRESS"
 }
 
-/// The repository is shared: others' images are not removed with it.
-async fn spare_neighbours(
-    context: &Context,
-    clients: &Clients,
-    environment: &Environment,
-    identity: &Identity,
-) -> Result<()> {
-    let mut in_need = Vec::new();
-    for other in retention::neighbours(context, environment, identity)? {
+/// Refuses to remove a repository that other environments use.
+async fn refuse_shared_repository(session: &Session<'_>) -> Result<()> {
+    let Session { context, environment, clients, .. } = session;
+    let mut users = Vec::new();
+    for other in retention::neighbours(session)? {
         if other.name != environment.name && stack::describe(&clients.cloudformation, &other.stack).await?.is_some() {
-            in_need.push(other.name.as_str());
+            users.push(other.name.as_str());
         }
     }
-    if in_need.is_empty() {
+    if users.is_empty() {
         return Ok(());
     }
     let name = &context.deployment.service.name;
     Err(Failure::new(Exit::Failed, FailureKind::Shared, "other environments run images of this repository")
         .resource(format!("repository {name}"))
-        .reason(format!("these have a stack: {}", in_need.join(", ")))
-        .hint(format!("leave out --images; cargo xtask prune {} removes what nobody needs", environment.name))
+        .reason(format!("these have a stack: {}", users.join(", ")))
+        .hint(format!("omit --images; cargo xtask prune {} removes images that are not needed", environment.name))
         .into())
 }
 
@@ -151,16 +145,16 @@ fn declined(what: &str) -> Failure {
     outcome::declined("the removal was declined", what).reason("nothing was removed")
 }
 
-fn half_done(stack: &str, error: &anyhow::Error) -> Failure {
+fn partly_removed(stack: &str, error: &anyhow::Error) -> Failure {
     let failure = Failure::of(error);
     Failure { exit: Exit::NeedsHuman, message: format!("stack {stack} is removed, but {failure}"), ..failure }
 }
 
-fn busy(stack: &Stack, environment: &str) -> Failure {
+fn operation_in_progress(stack: &Stack, environment: &str) -> Failure {
     Failure::new(Exit::Failed, FailureKind::InProgress, "an operation of the stack is in progress")
         .resource(format!("stack {}", stack.name))
         .reason(format!("it is {}", stack.status))
-        .hint(format!("wait for its end (cargo xtask status {environment}), then repeat the command"))
+        .hint(format!("wait until it has ended (cargo xtask status {environment}), then repeat the command"))
 }
 
 async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
@@ -168,13 +162,14 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
     let service = &context.deployment.service.name;
     let question = format!("Remove the local containers of {service}?");
     if !arguments.dry_run {
-        ui.must_be_able_to_ask(&question)?;
+        ui.require_confirmation_possible(&question)?;
     }
     let engine = crate::build::engine(&context.vars, ui).await?;
     let owner = Owner::new(&context.root, service);
     let find = async || {
         let containers = container::list(&engine.docker, &owner).await?;
-        let images = if arguments.images { build::list(&engine.docker, &owner).await? } else { Images::default() };
+        let images =
+            if arguments.images { build::list_images(&engine.docker, &owner).await? } else { Images::default() };
         anyhow::Ok((containers, images))
     };
     let named = |containers: &Containers, images: &Images| -> Vec<String> {
@@ -185,11 +180,15 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
     phase.doing("the engine's list of containers and images");
     let (containers, images) = find().await?;
     phase.done(&format!(
-        "{} containers and {} image names are of this checkout",
+        "{} containers and {} image names belong to this checkout",
         containers.own.len(),
         images.own.len()
     ));
-    containers.others.iter().filter(|other| local::is_gone(other)).for_each(|other| ui.line(&local::abandoned(other)));
+    containers
+        .others
+        .iter()
+        .filter(|other| local::is_orphaned(other))
+        .for_each(|other| ui.line(&local::orphan_notice(other)));
     images.kept.iter().for_each(|kept| ui.line(&format!("kept: {kept}")));
     let mut removed = named(&containers, &images);
     if removed.is_empty() {
@@ -201,7 +200,7 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
             return Err(declined(service).into());
         }
         // A release may have replaced a container meanwhile.
-        let _turn = Turn::take(&context.root, &context.interrupt, ui).await?;
+        let _lock = CheckoutLock::take(&context.root, &context.interrupt, ui).await?;
         let phase = ui.phase("remove");
         phase.doing("the engine's list of containers and images");
         let (containers, images) = find().await?;
@@ -212,9 +211,9 @@ async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<
         }
         for image in &images.own {
             phase.doing(&format!("removing image {image}"));
-            build::remove(&engine.docker, image).await?;
+            build::remove_image(&engine.docker, image).await?;
         }
-        phase.done("what this checkout had on the engine");
+        phase.done("removed from the engine");
         ui.result(&format!("removed {}", removed.join(", ")));
     }
     ui.note(|report| report.removed = Some(removed));

@@ -1,7 +1,5 @@
-//! `diff`: what a release of this work tree would change, by reading only.
+//! `diff`: shows what a release of this work tree would change, and only reads.
 
-use crate::engine::observe::deployed_body;
-use crate::engine::observe::observe;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
@@ -13,11 +11,11 @@ use crate::build;
 use crate::cli::Diff;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource, effective};
-use crate::engine::observe::{Observed, base};
+use crate::engine::observe::{Observed, base, deployed_body, observe};
 use crate::engine::plan::TAG;
 use crate::preflight;
 use crate::publish;
-use crate::publish::Known;
+use crate::publish::KnownRepository;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::Clients;
@@ -36,25 +34,24 @@ use model::template::HIDDEN;
 use model::template::{CONTAINER_URI, Template};
 use model::{cost, guard};
 
-/// Schemas that are asked for at a time.
+/// Schemas that are requested at a time.
 const AT_ONCE: usize = 4;
 
 pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
-    let template = read(context, environment)?;
+    let template = template(context, environment)?;
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let look = observe(&clients, environment);
-    let image = image(arguments, environment, &template, &clients, context, ui);
-    let (seen, image, commit) = tokio::join!(look, image, build::noted_commit(context, ui));
+    let seen = observe(&session.clients, environment);
+    let image = release_image(arguments, &session, &template);
+    let (seen, image, commit) = tokio::join!(seen, image, build::commit_for_record(context, ui));
     let (seen, image) = (seen?, image?);
     let problems = preflight::parameter_problems(context, environment, &template, base(seen.stack.as_ref()));
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
-    let place = Place { context, clients: &clients, environment, template: &template, seen: &seen };
-    let summary = Summary { commit, ..place.summary(image).await? };
+    let difference = Difference { session: &session, template: &template, seen: &seen };
+    let summary = Summary { commit, ..difference.summary(image).await? };
     if let Some(out) = &arguments.out {
         let written = super::plan::written(out, &markdown::document(&summary));
         written.with_context(|| format!("the difference cannot be written to {}", out.display()))?;
@@ -75,24 +72,18 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     Ok(())
 }
 
-/// The template, whether it runs an image or not.
-fn read(context: &Context, environment: &Environment) -> Result<Template, Failure> {
+/// The template, which may run an image or not.
+fn template(context: &Context, environment: &Environment) -> Result<Template, Failure> {
     let template = context.other_template(environment)?;
     if template.declares(CONTAINER_URI) { context.template(environment) } else { Ok(template) }
 }
 
-/// An image that a release would send, and whether the registry has it.
+/// The image that a release would deploy, and whether the registry has it.
 type Sent = (ImageReference, bool);
 
-/// The image that a release would bring, as far as that is known without making it; `None` for a template without one.
-async fn image(
-    arguments: &Diff,
-    environment: &Environment,
-    template: &Template,
-    clients: &Clients,
-    context: &Context,
-    ui: &Ui,
-) -> Result<Option<Sent>> {
+/// The image that a release would deploy, as far as it is known without building; `None` for a template without one.
+async fn release_image(arguments: &Diff, session: &Session<'_>, template: &Template) -> Result<Option<Sent>> {
+    let Session { context, environment, clients, ui, .. } = session;
     if !template.declares(CONTAINER_URI) {
         return Ok(None);
     }
@@ -111,35 +102,33 @@ async fn image(
     let source = &arguments.source;
     let tag = match artifact::source_tag(context.workspace(), platform, &source.compiler()).await {
         Some(tag) => Some(tag),
-        // The engine would compile, so that the sources alone name the image.
+        // The Docker engine would compile, so the tag depends on the sources only.
         None if source.from_source || !platform.is_host() => {
             Some(build::compile(context, platform, source, ui).await?.tag)
         }
         None => None,
     };
-    let known = Known::at(registry, name);
-    let found = publish::look(clients, name, tag.as_deref(), known).await?;
+    let known = KnownRepository::at(registry, name);
+    let found = publish::find_image(session, tag.as_deref(), known).await?;
     Ok(Some(match (&found.repository, &found.stored, &tag) {
         (Some(repository), Some(stored), Some(tag)) => (repository.image(tag, registry).pinned(&stored.digest), true),
         _ => (ImageReference::tagged(registry.unwrap_or("registry"), name, "new"), false),
     }))
 }
 
-/// What is compared.
-struct Place<'a> {
-    context: &'a Context,
-    clients: &'a Clients,
-    environment: &'a Environment,
+/// Compares the template with the stack.
+struct Difference<'a> {
+    session: &'a Session<'a>,
     template: &'a Template,
     seen: &'a Observed,
 }
 
-impl Place<'_> {
+impl Difference<'_> {
     async fn summary(&self, image: Option<Sent>) -> Result<Summary> {
-        let Self { context, clients, environment, template, seen } = *self;
+        let Self { session: Session { context, environment, clients, .. }, template, seen } = *self;
         let there = base(seen.stack.as_ref());
-        let (source, wanted) = (ParameterSource::Settings(&context.deployment.service), image.as_ref());
-        let wanted = wanted.map(|(image, _)| image.clone());
+        let source = ParameterSource::Settings(&context.deployment.service);
+        let wanted = image.as_ref().map(|(image, _)| image.clone());
         let desired = Desired::new(environment, wanted, template.clone(), source, there);
         let after = effective(desired.parameters(), there);
         let body = deployed_body(clients, there, seen, template).await?;
@@ -163,11 +152,12 @@ impl Place<'_> {
         };
         let moved = template.gate.as_ref().map(|gate| gate.rules.as_slice()).unwrap_or_default();
         let warnings = guard::losses(&changes, moved);
-        let warnings = warnings.map(|(change, told)| format!("{told}; a release takes --allow {}", change.logical_id));
+        let warnings =
+            warnings.map(|(change, warning)| format!("{warning}; a release needs --allow {}", change.logical_id));
         let warnings = warnings.collect();
         let untagged = |stack: &Stack| stack.tags.get(TAG.0).map(String::as_str) != Some(TAG.1);
         if change == Change::Update && there.is_some_and(untagged) {
-            notes.push(format!("the stack gets the tag {}={}, and with it what can have tags", TAG.0, TAG.1));
+            notes.push(format!("the stack and its taggable resources get the tag {}={}", TAG.0, TAG.1));
         }
         let earlier = before.map(|side| (side.body, side.parameters));
         let runs = there.and_then(Stack::container_uri);
@@ -190,14 +180,14 @@ impl Place<'_> {
         })
     }
 
-    /// What else is worth knowing.
+    /// Notes for the reader.
     fn notes(&self, there: Option<&Stack>, sent: &BTreeMap<String, Value>, comparison: &Comparison) -> Vec<String> {
-        let Self { environment, template, seen, .. } = *self;
+        let Self { session: Session { environment, .. }, template, seen } = *self;
         let mut notes = Vec::new();
         if let Some(stack) = &seen.stack {
             let (name, state) = (&stack.name, &stack.status);
             notes.extend(match status::answer(Some(state)) {
-                Answer::Wait => Some(format!("stack {name} is {state}; what is under way may change it")),
+                Answer::Wait => Some(format!("stack {name} is {state}; the operation in progress may change it")),
                 Answer::Recreate => Some(format!("stack {name} is {state}; a release would ask to delete it first")),
                 Answer::Refuse(refusal) => {
                     let hint = refusal.hint(name, &environment.name, &environment.region);
@@ -210,17 +200,17 @@ impl Place<'_> {
             |name: &&String| there.is_some_and(|stack| stack.parameters.get(*name).is_some_and(|v| v == HIDDEN));
         let secret = sent.iter().filter(|(name, value)| matches!(value, Value::Is(_)) && hidden(name));
         notes.extend(secret.map(|(name, _)| {
-            format!("CloudFormation keeps the value of parameter {name} to itself, so it counts as changed")
+            format!("CloudFormation does not return the value of parameter {name}, so it counts as changed")
         }));
         if template.is_dynamic {
-            notes.push("AWS looks some values up at each update; what they come to is not known here".to_owned());
+            notes.push("AWS resolves some values at each update; they are not known here".to_owned());
         }
-        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is known at AWS alone")));
+        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is known only at AWS")));
         notes
     }
 }
 
-/// The schemas of the types that change, and why some are missing.
+/// The schemas of the types that change, and a note if some are missing.
 async fn schemas(clients: &Clients, comparison: &Comparison) -> (BTreeMap<String, Schema>, Option<String>) {
     let client = &clients.cloudformation;
     let asked =
@@ -233,7 +223,7 @@ async fn schemas(clients: &Clients, comparison: &Comparison) -> (BTreeMap<String
             Ok(None) => {}
             Err(failure) => {
                 let reason = failure.reason.unwrap_or_default();
-                unknown = Some(format!("which of them are replaced is not known: {}: {reason}", failure.message));
+                unknown = Some(format!("which resources are replaced is unknown: {}: {reason}", failure.message));
             }
         }
     }

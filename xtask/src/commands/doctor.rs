@@ -1,11 +1,11 @@
-//! `doctor`: everything that a release needs, looked at without changing anything.
+//! `doctor`: checks everything that a release needs, without changing anything.
 
 use anyhow::Result;
 
 use crate::cli::Doctor;
 use crate::context::Context;
 use crate::doctor;
-use crate::doctor::{Found, token};
+use crate::doctor::{CheckResult, token};
 use crate::ui::{Paint, Ui};
 use model::outcome;
 use model::outcome::Failure;
@@ -14,21 +14,21 @@ use model::report::Check;
 pub(super) async fn run(arguments: &Doctor, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment)?;
     ui.note(|report| report.environment = Some(environment.name.clone()));
-    let token = token::find(arguments.token.as_deref(), &context.vars).await?;
-    let findings = doctor::look(context, environment, &token, ui).await;
-    let checks: Vec<Check> = findings.iter().map(|(name, found)| found.told(name)).collect();
-    show(&checks, ui);
+    let token = token::find_token(arguments.token.as_deref(), &context.vars).await?;
+    let findings = doctor::run_checks(context, environment, &token, ui).await;
+    let checks: Vec<Check> = findings.iter().map(|(name, found)| found.to_check(name)).collect();
+    print_checks(&checks, ui);
     ui.note(|report| report.checks = Some(checks));
     let problem = |(_, found)| match found {
-        Found::Lacking(failure) => Some(failure),
-        Found::Fine(_) | Found::Note(..) => None,
+        CheckResult::Problem(failure) => Some(failure),
+        CheckResult::Passed(_) | CheckResult::Note(..) => None,
     };
     let problems: Vec<Failure> = findings.into_iter().filter_map(problem).collect();
     if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
 }
 
-/// Shows what was looked at, a line each. What helps against a problem is told with it, after a note it stands here.
-pub(super) fn show(checks: &[Check], ui: &Ui) {
+/// Prints a line for each check. The hint of a problem is printed with the failure, that of a note here.
+pub(super) fn print_checks(checks: &[Check], ui: &Ui) {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default().max(11);
     for check in checks {
         let (paint, mark) = match check {

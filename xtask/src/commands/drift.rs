@@ -1,4 +1,4 @@
-//! `drift`: what of a stack is no longer as its template says, and what is known by now of the image that it runs.
+//! `drift`: resources that differ from the stack's template, and known vulnerabilities of the running image.
 
 use anyhow::Result;
 use config::deployment::Environment;
@@ -10,16 +10,16 @@ use aws::Clients;
 use aws::ecr::scan;
 use aws::stack;
 use aws::stack::drift;
-use model::drift::{Deployed, Drift};
+use model::drift::{DeployedTemplate, Drift};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 use model::scan::{Finding, Scan, Severity};
-use model::stack::Detected;
+use model::stack::DriftDetection;
 use model::stack::Stack;
 use model::status;
 use model::status::Answer;
 
-/// Findings that text shows; `--json` has all.
+/// Findings shown as text; `--json` has all.
 const SHOWN: usize = 10;
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
@@ -28,17 +28,17 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let session = Session::open(context, environment, ui).await?;
     let clients = &session.clients;
     let client = &clients.cloudformation;
-    let stack = settled(environment, stack::describe(client, &environment.stack).await?)?;
+    let stack = comparable_stack(environment, stack::describe(client, &environment.stack).await?)?;
     let phase = ui.phase("drift");
     let body = stack::template_body(client, &stack.id).await?;
-    let deployed = Deployed::read(&body, &stack.parameters, &environment.region);
-    let (detected, scanned) = tokio::join!(drift::detect(client, &stack.id), scanned(&clients, &stack));
+    let deployed = DeployedTemplate::read(&body, &stack.parameters, &environment.region);
+    let (detected, scanned) = tokio::join!(drift::detect(client, &stack.id), image_findings(clients, &stack));
     let detected = detected?;
     let compared = Compared::of(&detected);
     let mut notes: Vec<String> =
         detected.unknown.iter().map(|(id, reason)| format!("{id} could not be compared: {reason}")).collect();
-    notes.extend(detected.reason.map(|reason| format!("the detection is not complete: {reason}")));
-    let drifts = deployed.judge(detected.found);
+    notes.extend(detected.reason.map(|reason| format!("drift detection is incomplete: {reason}")));
+    let drifts = deployed.classify(detected.found);
     phase.done(&format!("{} resources of {} were compared", detected.checked, stack.name));
     let findings = match scanned {
         Ok(findings) => findings,
@@ -47,7 +47,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             None
         }
     };
-    ui.result(&text(&stack, compared, &drifts, findings.as_deref(), &notes));
+    ui.result(&drift_text(&stack, compared, &drifts, findings.as_deref(), &notes));
     let reasons = notes.join("; ");
     let ended = verdict(environment, &stack, &drifts, findings.as_deref().unwrap_or_default());
     let ended = ended.and_then(|()| compared.check(environment, &stack, reasons));
@@ -61,8 +61,8 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     ended.map_err(Into::into)
 }
 
-/// A stack in a state that can be compared.
-fn settled(environment: &Environment, found: Option<Stack>) -> Result<Stack, Failure> {
+/// The stack, if its state allows drift detection.
+fn comparable_stack(environment: &Environment, found: Option<Stack>) -> Result<Stack, Failure> {
     let name = &environment.name;
     let fail = |reason: String, hint: String| {
         Failure::new(Exit::Failed, FailureKind::DriftDetection, "drift cannot be detected")
@@ -78,25 +78,25 @@ fn settled(environment: &Environment, found: Option<Stack>) -> Result<Stack, Fai
     }
 }
 
-/// The findings of the image that the stack runs; `None` where it runs none, and words where nothing is known.
-async fn scanned(clients: &Clients, stack: &Stack) -> Result<Option<Vec<Finding>>, String> {
+/// The findings of the image that the stack runs; `None` if it runs none, and a note if they are unknown.
+async fn image_findings(clients: &Clients, stack: &Stack) -> Result<Option<Vec<Finding>>, String> {
     let Some(uri) = stack.container_uri() else { return Ok(None) };
     let image = uri.parse::<ImageReference>().ok();
     let Some((image, digest)) = image.and_then(|image| Some((image.clone(), image.digest?))) else {
-        return Err(format!("the image {uri} has no digest, so that its findings are not known"));
+        return Err(format!("the image {uri} has no digest, so its findings are unknown"));
     };
     match scan::findings(&clients.ecr, &image.repository, digest.as_str()).await {
         Ok(Scan::Findings(findings)) => Ok(Some(findings)),
         Ok(Scan::Unsupported(words)) => Err(format!("ECR cannot scan the image: {words}")),
-        Ok(Scan::Failed(words)) => Err(format!("ECR's scan of the image has no result: {words}")),
-        Ok(Scan::Pending) => Err("ECR still scans the image".to_owned()),
+        Ok(Scan::Failed(words)) => Err(format!("ECR's scan of the image failed: {words}")),
+        Ok(Scan::Pending) => Err("ECR is still scanning the image".to_owned()),
         Ok(Scan::Missing) => Err("ECR has not scanned the image".to_owned()),
         Err(error) => {
             let failure = Failure::of(&error);
             let hint = failure.hint.clone().filter(|_| aws::is_denied(&failure));
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             let reason = failure.reason.unwrap_or_default();
-            Err(format!("the image's findings are not known: {}: {reason}{hint}", failure.message))
+            Err(format!("the image's findings are unknown: {}: {reason}{hint}", failure.message))
         }
     }
 }
@@ -110,7 +110,7 @@ enum Compared {
 }
 
 impl Compared {
-    fn of(detected: &Detected) -> Self {
+    fn of(detected: &DriftDetection) -> Self {
         match (detected.reason.is_none() && detected.unknown.is_empty(), detected.checked) {
             (true, _) => Self::All,
             (false, 0) => Self::Nothing,
@@ -118,7 +118,7 @@ impl Compared {
         }
     }
 
-    /// What was not compared at all cannot be called as it should be.
+    /// Fails if nothing was compared: then there is no statement about drift.
     fn check(self, environment: &Environment, stack: &Stack, reasons: String) -> Result<(), Failure> {
         if self != Self::Nothing {
             return Ok(());
@@ -134,48 +134,51 @@ impl Compared {
     }
 }
 
-fn text(stack: &Stack, compared: Compared, drifts: &[Drift], findings: Option<&[Finding]>, notes: &[String]) -> String {
+fn drift_text(
+    stack: &Stack,
+    compared: Compared,
+    drifts: &[Drift],
+    findings: Option<&[Finding]>,
+    notes: &[String],
+) -> String {
     let mut lines: Vec<String> = drifts.iter().map(ToString::to_string).collect();
     if !drifts.iter().any(Drift::counts) {
         lines.push(match compared {
-            Compared::All => format!("stack {} is as its template says", stack.name),
-            Compared::Part => format!("stack {} is as its template says, as far as it was compared", stack.name),
+            Compared::All => format!("stack {} matches its template", stack.name),
+            Compared::Part => format!("stack {} matches its template as far as it was compared", stack.name),
             Compared::Nothing => format!("stack {} was not compared", stack.name),
         });
     }
     if let Some(findings) = findings {
-        lines.push(format!("findings of the image: {}", model::scan::count(findings)));
+        lines.push(format!("findings of the image: {}", model::scan::severity_counts(findings)));
         lines.extend(findings.iter().take(SHOWN).map(|finding| format!("  {finding}")));
     }
     lines.extend(notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n")
 }
 
-/// What makes somebody act: drift that counts, and findings that are high or worse.
+/// Fails on drift that counts and on findings of severity high or critical.
 fn verdict(environment: &Environment, stack: &Stack, drifts: &[Drift], findings: &[Finding]) -> Result<(), Failure> {
     let drifted: Vec<&Drift> = drifts.iter().filter(|drift| drift.counts()).collect();
     let bad: Vec<&Finding> = findings.iter().filter(|finding| finding.severity >= Severity::High).collect();
     let resources = if drifted.len() == 1 { "1 resource".to_owned() } else { format!("{} resources", drifted.len()) };
-    let findings = format!("the image that runs has {}", model::scan::count(bad.iter().copied()));
+    let findings = format!("the running image has {}", model::scan::severity_counts(bad.iter().copied()));
     let names: Vec<&str> = drifted.iter().map(|drift| drift.resource.as_str()).collect();
-    let names = (!names.is_empty()).then(|| format!("not as the template says: {}", names.join(", ")));
+    let names = (!names.is_empty()).then(|| format!("different from the template: {}", names.join(", ")));
     let lines = names.into_iter().chain(bad.iter().map(ToString::to_string));
     let reason = lines.collect::<Vec<_>>().join("\n");
     let (template, name) = (&environment.template, &environment.name);
-    let mend = format!(
-        "undo it by hand, or write it into {template} and release; a release does not put back what the template leaves \
-         unchanged"
+    let fix = format!(
+        "undo the change by hand, or add it to {template} and release; a release does not restore values that are unchanged in the template"
     );
-    let renew = format!("update what has them, then cargo xtask release {name}");
+    let renew = format!("update the packages that have them, then cargo xtask release {name}");
     let (kind, message, hint) = match (drifted.is_empty(), bad.is_empty()) {
         (true, true) => return Ok(()),
-        (false, true) => (FailureKind::Drift, format!("{resources} of the stack drifted"), mend),
+        (false, true) => (FailureKind::Drift, format!("{resources} of the stack drifted"), fix),
         (true, false) => (FailureKind::Findings, findings, renew),
-        (false, false) => (
-            FailureKind::Drift,
-            format!("{resources} of the stack drifted, and {findings}"),
-            format!("{mend}; {renew}"),
-        ),
+        (false, false) => {
+            (FailureKind::Drift, format!("{resources} of the stack drifted, and {findings}"), format!("{fix}; {renew}"))
+        }
     };
     let failure = Failure::new(Exit::Failed, kind, message).resource(format!("stack {}", stack.name));
     Err(failure.reason(reason).hint(hint))

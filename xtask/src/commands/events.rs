@@ -1,15 +1,14 @@
-//! `events`: what a stack says of its operations; with `--follow` until the one that is under way comes to rest.
+//! `events`: the events of a stack; with `--follow` until the operation in progress has ended.
 
-use crate::engine::conclusion;
 use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::cli::Events;
 use crate::context::Context;
 use crate::diagnose;
+use crate::engine::conclusion;
 use crate::session::Session;
 use crate::ui::Ui;
-use aws::Clients;
 use aws::stack;
 use aws::stack::Watch;
 use aws::stack::events;
@@ -24,12 +23,11 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let client = &clients.cloudformation;
-    let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| missing(environment))?;
+    let client = &session.clients.cloudformation;
+    let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| no_stack(environment))?;
     let (history, mark) = events::newest_events(client, &stack.id, arguments.limit).await?;
     if !arguments.follow {
-        let lines: Vec<String> = history.iter().map(line).collect();
+        let lines: Vec<String> = history.iter().map(event_line).collect();
         ui.result(&lines.join("\n"));
         ui.note(|report| {
             report.stack_status = Some(stack.status.clone());
@@ -38,10 +36,10 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
         return Ok(());
     }
     for event in &history {
-        ui.each(event, &line(event));
+        ui.each(event, &event_line(event));
     }
-    let end = if is_under_way(&stack.status) {
-        follow(context, environment, &clients, &stack, mark, ui).await?
+    let end = if has_operation_in_progress(&stack.status) {
+        follow_events(&session, &stack, mark).await?
     } else {
         stack.status.clone()
     };
@@ -49,65 +47,54 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
     Ok(())
 }
 
-/// The failure of whoever asks about a stack that is not there.
-pub(super) fn missing(environment: &Environment) -> Failure {
+/// The failure of a command whose stack does not exist.
+pub(super) fn no_stack(environment: &Environment) -> Failure {
     Failure::new(Exit::Failed, FailureKind::NoStack, format!("there is no stack {}", environment.stack))
         .resource(format!("environment {}", environment.name))
         .reason(format!("the account has none of that name in {}", environment.region))
-        .hint(format!("cargo xtask release {} makes it", environment.name))
+        .hint(format!("cargo xtask release {} creates it", environment.name))
 }
 
-/// A change set that waits to create a stack is nothing that comes to an end.
-fn is_under_way(status: &str) -> bool {
+/// A stack that only has an unexecuted change set has no operation that would end.
+fn has_operation_in_progress(status: &str) -> bool {
     status::ending(status).is_none() && status != "REVIEW_IN_PROGRESS"
 }
 
-/// Shows new events until the stack comes to rest, and ends as the command that began the operation would have.
-async fn follow(
-    context: &Context,
-    environment: &Environment,
-    clients: &Clients,
-    stack: &Stack,
-    mark: Mark,
-    ui: &Ui,
-) -> Result<String> {
+/// Shows new events until the operation has ended, and fails as the command that started it would have.
+async fn follow_events(session: &Session<'_>, stack: &Stack, mark: Mark) -> Result<String> {
+    let ui = session.ui;
     let phase = ui.phase("stack");
     ui.still_runs(Some(format!(
-        "stack {} is {} and goes on without this tool; the same command follows it",
+        "stack {} is {} and continues without this tool; repeat the command to follow it",
         stack.name, stack.status
     )));
     let deleting = stack.status == "DELETE_IN_PROGRESS";
     let watch = Watch { deleting, ..Watch::of(&stack.id, None, mark) };
-    let watched = Following::new(clients, watch)
-        .watch_with(&|step| phase.report(step), |event| ui.each(event, &line(event)))
+    let watched = Following::new(&session.clients, watch)
+        .watch_with(&|step| phase.report(step), |event| ui.each(event, &event_line(event)))
         .await?;
     ui.still_runs(None);
     let Watched::Ended(mut followed) = watched else { return Ok(stack.status.clone()) };
     let status = followed.stack.as_ref().map_or("DELETE_COMPLETE", |stack| stack.status.as_str()).to_owned();
     if !(deleting && status == "DELETE_COMPLETE") {
-        conclude(context, environment, clients, &stack.id, &mut followed).await?;
+        explain_failure(session, &stack.id, &mut followed).await?;
     }
     phase.done(&format!("{} is {status}", stack.name));
     Ok(status)
 }
 
-async fn conclude(
-    context: &Context,
-    environment: &Environment,
-    clients: &Clients,
-    stack_id: &str,
-    followed: &mut Followed,
-) -> Result<()> {
+async fn explain_failure(session: &Session<'_>, stack_id: &str, followed: &mut Followed) -> Result<()> {
+    let Session { context, environment, clients, .. } = session;
     let Err(failure) = conclusion::conclude(environment, followed) else { return Ok(()) };
-    // What failed may have failed before anyone looked.
+    // The cause may be older than the events that were followed.
     if let Ok(whole) = events::last_operation(&clients.cloudformation, stack_id).await {
         followed.events = whole;
     }
-    // Another template than the stack's would tell wrong places, none is still a diagnosis.
+    // Without the template the diagnosis only lacks the line.
     let template = context.template(environment).ok();
     Err(diagnose::explain(clients, environment, template.as_ref(), stack_id, followed, failure).await.into())
 }
 
-fn line(event: &Event) -> String {
+fn event_line(event: &Event) -> String {
     format!("{:<20} {}", event.time, event.to_string())
 }

@@ -1,4 +1,4 @@
-//! `iam-policy`: the permissions that this tool's own calls need, for one environment.
+//! `iam-policy`: prints the permissions that this tool's own calls need for an environment.
 
 use anyhow::{Context as _, Result};
 
@@ -9,7 +9,7 @@ use model::policy;
 
 pub(super) fn run(arguments: &IamPolicy, context: &Context, ui: &Ui) -> Result<()> {
     let name = &arguments.environment.environment;
-    // Where there are many of it, the policy is for them all.
+    // For an environment with instances, the policy covers all of them.
     let environment = if name.contains('/') { context.environment(name) } else { context.section(name) }?;
     let policy = policy::policy(&context.deployment.service, environment, arguments.level);
     ui.result(&serde_json::to_string_pretty(&policy).context("a policy is text and lists")?);

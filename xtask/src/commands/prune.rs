@@ -1,8 +1,7 @@
-//! `prune`: remove images and records that nothing runs and nobody goes back to.
+//! `prune`: removes images and records that are neither in use nor needed for a rollback.
 //!
-//! The registry's own lifecycle policy cannot know what is deployed, so it never takes a tagged image; this does.
+//! The registry's lifecycle policy does not know what is deployed, so it never removes a tagged image; this command does.
 
-use crate::engine;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,37 +11,35 @@ use config::deployment::Environment;
 
 use crate::cli::Prune;
 use crate::context::Context;
-use crate::retention;
 use crate::session::Session;
 use crate::ui::Ui;
+use crate::{engine, retention};
 use aws::ecr::{self, ListedImage};
 use aws::journal::inputs;
 use aws::journal::lock::{Holder, Lock};
-use aws::{Clients, Identity};
 use image::docker;
 use model::outcome;
 
-/// Younger images are left alone: they may be of a release that is under way.
+/// Younger images are kept: they may belong to a release in progress.
 const AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let Session { clients, identity, .. } = &session;
-    let neighbours = retention::neighbours(context, environment, &identity)?;
+    let neighbours = retention::neighbours(&session)?;
     let keep = usize::from(arguments.keep);
     let name = &context.deployment.service.name;
     let phase = ui.phase("look");
-    let (stale, all) = stale(&clients, &neighbours, name, keep).await?;
-    let inputs = unneeded(&clients, environment, keep).await?;
+    let (stale, all) = stale_images(&session, &neighbours, keep).await?;
+    let inputs = unneeded_inputs(&session, keep).await?;
     let others = context.deployment.environments.values().filter(|other| !neighbours.contains(other));
     let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
-    phase.done(&format!("{all} images, {} of them needed or young", all - stale.len()));
+    phase.done(&format!("{all} images, {} of them needed or recent", all - stale.len()));
     if !others.is_empty() {
         let others = others.join(", ");
         ui.warn(&format!(
-            "not asked, because they are in another account or region: {others}; do they run these images?"
+            "not checked, because they are in another account or region: {others}; make sure that they do not run these images"
         ));
     }
     let bytes: u64 = stale.iter().map(|image| image.size).sum();
@@ -58,9 +55,9 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
         if !ui.confirm(&format!("Remove {what}?")).await? {
             return Err(outcome::declined("nothing was removed", format!("repository {name}")).into());
         }
-        // Nobody may begin to need one of them while they are removed, and somebody may have since they were looked at.
-        let locks = lock_all(context, &clients, &identity, &neighbours, ui).await?;
-        remove(&clients, environment, &neighbours, name, keep, (&stale, &locks), ui).await?;
+        // Under the locks no release can start to need one of the images; what changed before is found by listing again.
+        let locks = lock_all(&session, &neighbours).await?;
+        remove_unneeded(&session, &neighbours, keep, &stale, &locks).await?;
         context.locks.give_all_back().await;
         ui.result(&format!("removed {what}"));
     }
@@ -68,14 +65,9 @@ pub(super) async fn run(arguments: &Prune, context: &Context, ui: &Ui) -> Result
     Ok(())
 }
 
-/// Takes the locks of all; where that ends early, `main` gives back those that were taken.
-async fn lock_all(
-    context: &Context,
-    clients: &Clients,
-    identity: &Identity,
-    neighbours: &[&Environment],
-    ui: &Ui,
-) -> Result<Vec<Arc<Lock>>> {
+/// Locks all environments; `main` releases the locks if this fails halfway.
+async fn lock_all(session: &Session<'_>, neighbours: &[&Environment]) -> Result<Vec<Arc<Lock>>> {
+    let Session { context, clients, identity, ui, .. } = session;
     let phase = ui.phase("lock");
     let run = model::job::run_url(&context.vars);
     let mut locks = Vec::new();
@@ -87,25 +79,24 @@ async fn lock_all(
     Ok(locks)
 }
 
-async fn remove(
-    clients: &Clients,
-    environment: &Environment,
+async fn remove_unneeded(
+    session: &Session<'_>,
     neighbours: &[&Environment],
-    name: &str,
     keep: usize,
-    (shown, locks): (&[ListedImage], &[Arc<Lock>]),
-    ui: &Ui,
+    shown: &[ListedImage],
+    locks: &[Arc<Lock>],
 ) -> Result<()> {
-    let phase = ui.phase("remove");
-    let (still, _) = stale(clients, neighbours, name, keep).await?;
+    let clients = &session.clients;
+    let phase = session.ui.phase("remove");
+    let (still, _) = stale_images(session, neighbours, keep).await?;
     for lock in locks {
         lock.check(&|step| phase.report(step)).await?;
     }
     let digests: Vec<String> =
         still.into_iter().filter(|image| shown.contains(image)).map(|image| image.digest).collect();
-    ecr::delete_images(&clients.ecr, name, &digests).await?;
-    let unneeded = unneeded(clients, environment, keep).await?;
-    inputs::sweep(&clients.ssm, &environment.stack, |hash| !unneeded.contains(hash)).await?;
+    ecr::delete_images(&clients.ecr, &session.context.deployment.service.name, &digests).await?;
+    let unneeded = unneeded_inputs(session, keep).await?;
+    inputs::sweep(&clients.ssm, &session.environment.stack, |hash| !unneeded.contains(hash)).await?;
     phase.done(&match digests.len() {
         1 => "1 image".to_owned(),
         images => format!("{images} images"),
@@ -113,24 +104,24 @@ async fn remove(
     Ok(())
 }
 
-/// Images that no environment needs and that are not young, and how many there are in all.
-async fn stale(
-    clients: &Clients,
+/// The images that no environment needs and that are older than [`AGE`], and the number of all images.
+async fn stale_images(
+    session: &Session<'_>,
     neighbours: &[&Environment],
-    name: &str,
     keep: usize,
 ) -> Result<(Vec<ListedImage>, usize)> {
+    let Session { context, clients, .. } = session;
     let mut needed = BTreeSet::new();
     for other in neighbours {
         needed.extend(retention::images(clients, other, keep).await?);
     }
-    let images = ecr::list_images(&clients.ecr, name).await?;
+    let images = ecr::list_images(&clients.ecr, &context.deployment.service.name).await?;
     let all = images.len();
-    Ok((unneeded_images(images, &needed, SystemTime::now() - AGE), all))
+    Ok((select_stale(images, &needed, SystemTime::now() - AGE), all))
 }
 
-/// Those that are neither needed nor young. What is attached to an image stays with it, however old it is.
-fn unneeded_images(images: Vec<ListedImage>, needed: &BTreeSet<String>, old: SystemTime) -> Vec<ListedImage> {
+/// Those that are neither needed nor recent. Attachments are kept as long as their image, whatever their age.
+fn select_stale(images: Vec<ListedImage>, needed: &BTreeSet<String>, old: SystemTime) -> Vec<ListedImage> {
     let stays =
         |image: &&ListedImage| needed.contains(&image.digest) || image.pushed.is_none_or(|pushed| pushed >= old);
     let kept: BTreeSet<String> = images.iter().filter(stays).map(|image| image.digest.clone()).collect();
@@ -140,9 +131,10 @@ fn unneeded_images(images: Vec<ListedImage>, needed: &BTreeSet<String>, old: Sys
     images.into_iter().filter(|image| !is_kept(image)).collect()
 }
 
-/// Names of stored inputs that no release needs which one can go back to.
-async fn unneeded(clients: &Clients, environment: &Environment, keep: usize) -> Result<BTreeSet<String>> {
-    // Also those that are stored in part: nobody is at it who has the lock.
+/// Names of stored inputs that no release in use and no rollback needs.
+async fn unneeded_inputs(session: &Session<'_>, keep: usize) -> Result<BTreeSet<String>> {
+    let Session { environment, clients, .. } = session;
+    // Includes partly stored ones: under the lock nothing is being stored.
     let ((_, stored), needed) = tokio::try_join!(
         inputs::stored_hashes(&clients.ssm, &environment.stack),
         retention::inputs(clients, environment, keep)
@@ -173,7 +165,7 @@ mod tests {
             image("of-nothing", AGE * 2, Some("gone")),
             image("just-attached", Duration::ZERO, Some("stale")),
         ];
-        let gone = unneeded_images(images, &BTreeSet::from(["needed".to_owned()]), now - AGE);
+        let gone = select_stale(images, &BTreeSet::from(["needed".to_owned()]), now - AGE);
         let names: Vec<&str> = gone.iter().map(|image| image.digest.as_str()).collect();
         assert_eq!(names, ["stale", "stale-sbom", "of-nothing"]);
     }

@@ -1,10 +1,10 @@
-//! `recover`: bring a stack that is stuck half-way back to where it was.
+//! `recover`: rolls back a stack whose update or rollback is stuck.
 
-use crate::engine::turn_back;
 use anyhow::Result;
 
 use crate::cli::Recover;
 use crate::context::Context;
+use crate::engine::turn_back;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
@@ -17,35 +17,35 @@ pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Resu
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let found = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    let found = stack::describe(&session.clients.cloudformation, &environment.stack).await?;
     let answer = status::answer(found.as_ref().map(|stack| stack.status.as_str()));
     let (stack, halted) = match (found, answer) {
         (Some(stack), Answer::Refuse(Refusal::Halted)) => (stack, true),
         (Some(stack), Answer::Refuse(Refusal::RollbackFailed)) => (stack, false),
         (found, _) => {
-            let state = found.map_or_else(|| "not there".to_owned(), |stack| stack.status);
-            return Err(Failure::new(Exit::Failed, FailureKind::NothingToRecover, "the stack is not stuck half-way")
+            let reason =
+                found.map_or_else(|| "it does not exist".to_owned(), |stack| format!("it is {}", stack.status));
+            return Err(Failure::new(Exit::Failed, FailureKind::NothingToRecover, "the stack needs no recovery")
                 .resource(format!("stack {}", environment.stack))
-                .reason(format!("it is {state}"))
+                .reason(reason)
                 .hint(format!("cargo xtask release {}", environment.name))
                 .into());
         }
     };
     let skip = &arguments.skip;
     if halted && !skip.is_empty() {
-        return Err(Failure::new(Exit::Usage, FailureKind::Skip, "nothing can be skipped here")
+        return Err(Failure::new(Exit::Usage, FailureKind::Skip, "no resource can be skipped")
             .resource(format!("stack {}", stack.name))
-            .reason(format!("it is {}; only a rollback that got stuck can leave resources out", stack.status))
+            .reason(format!("it is {}; resources can be skipped only after a rollback failed", stack.status))
             .hint(format!("cargo xtask recover {}", environment.name))
             .into());
     }
-    let mut question = format!("Roll stack {} back, which is {}", stack.name, stack.status);
+    let mut question = format!("Roll back stack {}, which is {}", stack.name, stack.status);
     if !skip.is_empty() {
-        question.push_str(&format!(", and give up {}", skip.join(", ")));
+        question.push_str(&format!(", skipping {}", skip.join(", ")));
     }
     if !ui.confirm(&(question + "?")).await? {
-        return Err(outcome::declined("the stack was left as it is", format!("stack {}", stack.name)).into());
+        return Err(outcome::declined("the stack was not changed", format!("stack {}", stack.name)).into());
     }
     let status = turn_back::recover(&session, environment, &stack, halted, skip).await?;
     ui.note(|report| report.stack_status = Some(status.clone()));

@@ -13,11 +13,11 @@ use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::verify;
 use crate::engine::verify::{Access, VerifyOptions};
 use crate::engine::{self, Operation};
-use crate::local::{Local, Turn};
+use crate::local::{CheckoutLock, Local};
 use crate::preflight;
 use crate::preflight::{Check, Ready};
 use crate::publish;
-use crate::publish::Known;
+use crate::publish::KnownRepository;
 use crate::session::Session;
 use crate::ui::Ui;
 use crate::{attest, smoke};
@@ -104,10 +104,10 @@ async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui
                 Err(_) => None,
             }
         };
-        let (tag, commit) = tokio::join!(tag, build::noted_commit(context, ui));
+        let (tag, commit) = tokio::join!(tag, build::commit_for_record(context, ui));
         // Where the registry's host is said, the repository need not be asked for it.
-        let known = Known::at(registry, name);
-        let found = publish::look(&session.clients, name, tag.as_deref(), known).await?;
+        let known = KnownRepository::at(registry, name);
+        let found = publish::find_image(session, tag.as_deref(), known).await?;
         Ok((tag, commit, found))
     };
     let check = Check { context, environment, proof, wait, engine: true, own_template: true };
@@ -117,7 +117,7 @@ async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui
         _ => None,
     };
     if let Some((repository, stored, tag)) = known
-        && has_what_is_demanded(order, context, &ready, &repository.image(tag, registry).pinned(&stored.digest)).await?
+        && has_what_is_demanded(order, &ready, &repository.image(tag, registry).pinned(&stored.digest)).await?
     {
         // These very sources were compiled before: whatever would be built, the registry has it.
         let image = repository.image(tag, registry).pinned(&stored.digest);
@@ -137,8 +137,8 @@ async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui
     }
     let artifact = build::compile(context, ready.platform, source, ui).await?;
     // At a host that was only said, there may be no such repository yet.
-    let known = if registry.is_some() { Known::Not } else { Known::Repository(found.repository) };
-    let found = publish::look(&ready.session.clients, name, Some(&artifact.tag), known).await?;
+    let known = if registry.is_some() { KnownRepository::No } else { KnownRepository::Yes(found.repository) };
+    let found = publish::find_image(&ready.session, Some(&artifact.tag), known).await?;
     if dry_run {
         let verb = if found.stored.is_some() { "use the image in the registry" } else { "build and push the image" };
         let image = format!("{verb} {name}:{} ({})", artifact.tag, ready.platform.oci());
@@ -153,24 +153,18 @@ async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui
     let covered = artifact.is_covered(context.workspace()).await;
     let source_tag = source_tag.filter(|tag_before| covered && tag.as_ref() == Some(tag_before));
     let commit = commit.filter(|commit| now.as_ref() == Some(commit));
-    let source =
-        publish::Source { environment, artifact, source_tag: source_tag.as_deref(), commit: commit.as_deref() };
-    let published = publish::publish(context, &ready, source, found, registry, ui).await?;
+    let compiled = publish::Compiled { artifact, source_tag: source_tag.as_deref(), commit: commit.as_deref() };
+    let published = publish::publish(&ready, compiled, found, registry).await?;
     ui.note(|report| report.pushed_bytes = Some(published.pushed.bytes));
     Ok(Some(Published { ready, image: published.image, commit }))
 }
 
 /// Whether an image of the registry can be used as it is. One that lacks what the environment demands is compiled once
 /// more, since only the run that compiled it can attach that.
-async fn has_what_is_demanded(
-    order: &Order<'_>,
-    context: &Context,
-    ready: &Ready<'_>,
-    image: &ImageReference,
-) -> Result<bool> {
+async fn has_what_is_demanded(order: &Order<'_>, ready: &Ready<'_>, image: &ImageReference) -> Result<bool> {
     let Some(digest) = image.digest.as_ref().filter(|_| order.environment.attested) else { return Ok(true) };
     let named = order.proof.registry.as_deref();
-    let registry = attest::of_environment(context, order.environment, &ready.session.clients, image, named).await?;
+    let registry = attest::environment_registry(&ready.session, image, named).await?;
     attest::is_attested(&registry, digest).await
 }
 
@@ -226,9 +220,9 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
         return Ok(());
     }
     let owner = Owner::new(&context.root, &service.name);
-    let (image, built) = interrupt.or(build::image(artifact, &engine, &owner, ui)).await?;
+    let (image, built) = interrupt.or(build::build_image(artifact, &engine, &owner, ui)).await?;
     // Held until the end: another release would take the proof's container away.
-    let _turn = Turn::take(&context.root, interrupt, ui).await?;
+    let _lock = CheckoutLock::take(&context.root, interrupt, ui).await?;
     ui.note(|report| {
         report.image = Some(image.reference.clone());
         report.digest = Some(image.id.clone());

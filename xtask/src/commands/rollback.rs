@@ -90,7 +90,7 @@ fn choose<'a>(
             .hint(&status)
     };
     let Some(number) = number else {
-        let earlier = history::earlier(records, stack.into());
+        let earlier = history::rollback_targets(records, stack.into());
         return earlier
             .first()
             .copied()

@@ -1,4 +1,4 @@
-//! `smoke`: prove an endpoint, of an environment or at a URL.
+//! `smoke`: tests the endpoint of an environment, or a URL.
 
 use std::time::Duration;
 
@@ -22,40 +22,42 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
     let given = arguments.digest.as_deref().map(str::parse::<Digest>).transpose().map_err(|reason| {
         Failure::new(Exit::Usage, FailureKind::Digest, format!("--digest cannot be used: {reason}"))
     })?;
-    let mut asked = None;
-    let (base, digest, access) = if arguments.target.contains("://") {
-        let fail = |reason: &str| {
-            Failure::new(Exit::Usage, FailureKind::Url, "this URL cannot be asked")
-                .resource(&arguments.target)
-                .reason(reason)
-        };
-        let base: Url = arguments.target.parse().map_err(|error: url::ParseError| fail(&error.to_string()))?;
-        if !["http", "https"].contains(&base.scheme()) {
-            return Err(fail("a service answers at http:// or https://").into());
-        }
-        (base, given, Access::Unknown)
-    } else {
-        let environment = context.environment(&arguments.target)?;
-        let session = Session::open(context, environment, ui).await?;
-        let clients = session.clients;
-        let stack = stack::describe(&clients.cloudformation, &environment.stack).await?.ok_or_else(|| {
-            Failure::new(Exit::Failed, FailureKind::Stack, "there is nothing to prove")
-                .resource(format!("stack {}", environment.stack))
-                .reason("it does not exist")
-                .hint(format!("cargo xtask release {}", environment.name))
-        })?;
-        ui.note(|report| {
-            report.environment = Some(environment.name.clone());
-            report.stack = Some(stack.name.clone());
-        });
-        let runs = stack.container_uri().and_then(|uri| uri.parse::<ImageReference>().ok());
-        let base = verify::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
-        let (clients, stack) = &*asked.insert((clients, stack));
-        (base, given.or(runs.and_then(|image| image.digest)), Access::Stack(clients, stack))
+    if arguments.target.contains("://") {
+        let base = parse_url(&arguments.target)?;
+        return test(context, base, Access::Unknown, given, ui).await;
+    }
+    let environment = context.environment(&arguments.target)?;
+    let session = Session::open(context, environment, ui).await?;
+    let clients = &session.clients;
+    let stack = stack::describe(&clients.cloudformation, &environment.stack).await?.ok_or_else(|| {
+        Failure::new(Exit::Failed, FailureKind::Stack, "there is no stack to test")
+            .resource(format!("stack {}", environment.stack))
+            .reason("it does not exist")
+            .hint(format!("cargo xtask release {}", environment.name))
+    })?;
+    ui.about(environment);
+    let image = stack.container_uri().and_then(|uri| uri.parse::<ImageReference>().ok());
+    let digest = given.or(image.and_then(|image| image.digest));
+    let base = verify::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
+    test(context, base, Access::Stack(clients, &stack), digest, ui).await
+}
+
+fn parse_url(target: &str) -> Result<Url, Failure> {
+    let fail = |reason: &str| {
+        Failure::new(Exit::Usage, FailureKind::Url, "this URL cannot be tested").resource(target).reason(reason)
     };
+    let url: Url = target.parse().map_err(|error: url::ParseError| fail(&error.to_string()))?;
+    if ["http", "https"].contains(&url.scheme()) {
+        Ok(url)
+    } else {
+        Err(fail("the URL must start with http:// or https://"))
+    }
+}
+
+async fn test(context: &Context, base: Url, access: Access<'_>, digest: Option<Digest>, ui: &Ui) -> Result<()> {
     ui.note(|report| report.digest = digest.as_ref().map(ToString::to_string));
     let options = VerifyOptions { timeout: TIMEOUT, spacing: SPACING, exit: Exit::Failed, before: None };
     verify::prove(context, base.clone(), access, digest, options, ui).await?;
-    ui.result(&format!("{} is right", verify::shown(&base)));
+    ui.result(&format!("{} answers correctly", verify::shown(&base)));
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! `status`: what an environment's stack is, which image it was told to run, and what one can go back to.
+//! `status`: the state of an environment's stack, its image, and the releases that can be rolled back to.
 
-use crate::engine::observe::observe;
 use anyhow::Result;
 
 use crate::context::Context;
+use crate::engine::observe::observe;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::journal;
@@ -13,22 +13,22 @@ use model::record::{Outcome, Record};
 use model::report::Release;
 use model::stack::Stack;
 
-/// How many releases are shown; `--json` has all.
+/// Releases shown as text; `--json` has all.
 const SHOWN: usize = 10;
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let Session { clients, identity, .. } = &session;
+    let clients = &session.clients;
     let (seen, records, (inputs, _)) = tokio::try_join!(
-        observe(&clients, environment),
+        observe(clients, environment),
         journal::list_releases(&clients.ssm, &environment.stack),
         inputs::stored_hashes(&clients.ssm, &environment.stack)
     )?;
     let mut lines = vec![
         ("environment", environment.name.clone()),
-        ("account", identity.account.clone()),
+        ("account", session.identity.account.clone()),
         ("region", environment.region.clone()),
         ("stack", environment.stack.clone()),
     ];
@@ -40,24 +40,24 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             lines.extend(stack.updated.clone().map(|updated| ("updated", updated)));
             lines.extend(stack.container_uri().map(|uri| ("image", uri.to_owned())));
             lines.extend(stack.outputs.iter().map(|(name, value)| (name.as_str(), value.clone())));
-            note(ui, stack);
+            note_stack(ui, stack);
         }
     }
     if let Some(held) = &seen.remembered.lock {
-        let dead = if held.is_alive() { "" } else { " (dead)" };
+        let dead = if held.is_alive() { "" } else { " (stale)" };
         lines.push(("locked by", format!("{}{dead}", held.holder)));
         ui.note(|report| report.locked_by = Some(held.holder.to_string()));
     }
-    print(&lines, ui);
-    let runs = history::Runs::from(seen.stack.as_ref());
+    print_table(&lines, ui);
+    let runs = history::StackState::from(seen.stack.as_ref());
     let running = history::running(&records, runs).map(|record| record.number);
-    let back = history::earlier(&records, runs).into_iter().filter(|record| inputs.contains(&record.inputs));
+    let back = history::rollback_targets(&records, runs).into_iter().filter(|record| inputs.contains(&record.inputs));
     let back: Vec<i64> = back.map(|record| record.number).collect();
     if !records.is_empty() {
         ui.result("\nreleases, newest first:");
     }
     for record in records.iter().take(SHOWN) {
-        ui.result(&line(record, running, &back));
+        ui.result(&release_line(record, running, &back));
     }
     let releases = records.into_iter().map(|record| Release {
         running: Some(record.number) == running,
@@ -68,7 +68,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     Ok(())
 }
 
-fn note(ui: &Ui, stack: &Stack) {
+fn note_stack(ui: &Ui, stack: &Stack) {
     ui.note(|report| {
         report.image = stack.container_uri().map(str::to_owned);
         report.digest = stack.container_uri().and_then(|uri| Some(uri.split_once('@')?.1.to_owned()));
@@ -78,8 +78,8 @@ fn note(ui: &Ui, stack: &Stack) {
     });
 }
 
-/// One release: a mark, its number, when, what became of it, the image and the commit.
-fn line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
+/// One release: a mark, its number, time, outcome, image and commit.
+fn release_line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
     let mark = match record.number {
         number if Some(number) == running => "runs",
         number if back.contains(&number) => "back",
@@ -88,18 +88,18 @@ fn line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
     let outcome = match record.outcome {
         Outcome::Succeeded => "succeeded",
         Outcome::RolledBack => "rolled back",
-        Outcome::Unproved => "unproved",
+        Outcome::Unproved => "unverified",
         Outcome::Failed => "failed",
     };
     let digest = record.image.split_once("@sha256:").map_or(record.image.as_str(), |(_, hex)| hex);
     let digest = digest.get(..12).unwrap_or(digest);
     let commit = record.commit.as_deref().map(|commit| format!(", commit {}", commit.get(..12).unwrap_or(commit)));
-    let from = record.back_to.map(|number| format!(", back to {number}"));
+    let from = record.back_to.map(|number| format!(", rollback to {number}"));
     let (commit, from) = (commit.unwrap_or_default(), from.unwrap_or_default());
     format!("{mark:<4} {:>4}  {}  {outcome:<11}  {digest}{commit}{from}", record.number, record.at)
 }
 
-fn print(lines: &[(&str, String)], ui: &Ui) {
+fn print_table(lines: &[(&str, String)], ui: &Ui) {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect();
     ui.result(&lines.join("\n"));

@@ -1,6 +1,5 @@
-//! `verify`: what an image brings along, held against what is expected, without changing anything.
+//! `verify`: checks an image's SBOM and provenance, without changing anything.
 
-use crate::engine::observe::observe;
 use anyhow::Result;
 use config::deployment::Environment;
 
@@ -8,7 +7,8 @@ use super::doctor;
 use crate::attest;
 use crate::cli::Verify;
 use crate::context::Context;
-use crate::doctor::Found;
+use crate::doctor::CheckResult;
+use crate::engine::observe::observe;
 use crate::session::Session;
 use crate::ui::Ui;
 use image::docker::login;
@@ -21,17 +21,17 @@ use model::stack::Stack;
 pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Result<()> {
     let target = &arguments.target;
     let (image, registry) = match context.deployment.environments.get(target) {
-        Some(environment) => running(context, environment, ui).await?,
-        None if target.contains('/') => named(context, target, ui).await?,
+        Some(environment) => running_image(context, environment, ui).await?,
+        None if target.contains('/') => named_image(context, target, ui).await?,
         None => return context.environment(target).map(drop).map_err(Into::into),
     };
-    let digest = pin(&registry, &image).await?;
+    let digest = resolve_digest(&registry, &image).await?;
     let image = image.pinned(&digest);
     let repository = arguments.repository.as_deref();
     let (checked, attestations) = attest::checks(context, &registry, &image, &digest, repository).await?;
-    let mut checks = vec![Found::Fine(image.to_string()).told("image")];
-    checks.extend(checked.iter().map(|(name, finding)| Found::from(finding.clone()).told(name)));
-    doctor::show(&checks, ui);
+    let mut checks = vec![CheckResult::Passed(image.to_string()).to_check("image")];
+    checks.extend(checked.iter().map(|(name, finding)| CheckResult::from(finding.clone()).to_check(name)));
+    doctor::print_checks(&checks, ui);
     ui.note(|report| {
         report.image = Some(image.to_string());
         report.digest = Some(digest.to_string());
@@ -42,25 +42,24 @@ pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Resul
     if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
 }
 
-/// What the environment's stack runs.
-async fn running(context: &Context, environment: &Environment, ui: &Ui) -> Result<(ImageReference, Registry)> {
+/// The image that the environment's stack runs, and its registry.
+async fn running_image(context: &Context, environment: &Environment, ui: &Ui) -> Result<(ImageReference, Registry)> {
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let seen = observe(&clients, environment).await?;
+    let seen = observe(&session.clients, environment).await?;
     let image = seen.stack.as_ref().and_then(Stack::container_uri).ok_or_else(|| {
         Failure::new(Exit::Failed, FailureKind::Stack, "the environment runs no image")
             .resource(format!("stack {}", environment.stack))
             .hint(format!("cargo xtask status {}", environment.name))
     })?;
     let image: ImageReference = image.parse()?;
-    let registry = attest::of_environment(context, environment, &clients, &image, None).await?;
+    let registry = attest::environment_registry(&session, &image, None).await?;
     Ok((image, registry))
 }
 
-/// An image by its name. ECR's password comes from the environment whose registry it is in, any other's from where the
-/// engine's command line keeps it.
-async fn named(context: &Context, name: &str, ui: &Ui) -> Result<(ImageReference, Registry)> {
+/// An image given by name, and its registry. The credentials for ECR come from the environment whose registry it is, those
+/// for any other registry from Docker's credential store.
+async fn named_image(context: &Context, name: &str, ui: &Ui) -> Result<(ImageReference, Registry)> {
     let image: ImageReference = name
         .parse()
         .map_err(|error: InvalidReference| Failure::new(Exit::Usage, FailureKind::Image, error.to_string()))?;
@@ -68,15 +67,14 @@ async fn named(context: &Context, name: &str, ui: &Ui) -> Result<(ImageReference
     let registry = match environment {
         Some(environment) => {
             let session = Session::open(context, environment, ui).await?;
-            let clients = &session.clients;
-            attest::of_environment(context, environment, &clients, &image, None).await?
+            attest::environment_registry(&session, &image, None).await?
         }
         None => attest::registry(context, None, &image, login::credentials(&context.vars, &image.host).await?)?,
     };
     Ok((image, registry))
 }
 
-/// Whether a host is an environment's registry: the one that it names, or ECR's in its account and region
+/// Whether a host is an environment's registry: the configured one, or ECR in its account and region
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html>).
 fn is_at(environment: &Environment, host: &str) -> bool {
     if environment.endpoint.is_some() || environment.registry.is_some() {
@@ -89,7 +87,7 @@ fn is_at(environment: &Environment, host: &str) -> bool {
 }
 
 /// The digest of an image that may be named by a tag.
-async fn pin(registry: &Registry, image: &ImageReference) -> Result<Digest> {
+async fn resolve_digest(registry: &Registry, image: &ImageReference) -> Result<Digest> {
     if let Some(digest) = &image.digest {
         return Ok(digest.clone());
     }

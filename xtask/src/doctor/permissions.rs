@@ -1,31 +1,33 @@
-//! Whether the caller may do what a release does, as IAM's simulator says it; and whether CloudFormation may work with the
-//! execution role.
+//! The caller's permissions, by IAM's policy simulator; and the execution role that CloudFormation assumes.
 
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Found;
+use super::CheckResult;
 use crate::session::Session;
 use aws::signed::{Call, IAM, tag};
 use model::outcome::{Failure, FailureKind};
 use model::policy;
 use model::policy::{Level, Question};
 
-/// Questions that are under way at the same time; the simulator is slow to ask and quick to be throttled.
+/// Simulations at the same time; the simulator is slow, and throttled early.
 const AT_ONCE: usize = 4;
 
-/// Asks about every action of the environment's policy.
+/// Simulates every action of the environment's policy.
 ///
 /// # Errors
-/// What AWS says; mostly that the caller may not ask.
-pub(super) async fn look(session: &Session<'_>) -> Result<Option<Found>, Failure> {
+/// A call to IAM fails, mostly because the caller may not simulate.
+pub(super) async fn permissions(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let caller = &session.identity.arn;
     if caller.ends_with(":root") {
-        return Ok(Some(Found::Fine("all of them, as the root user".to_owned())));
+        return Ok(Some(CheckResult::Passed("all, as the root user".to_owned())));
     }
     let Some(principal) = principal(session).await? else {
-        return Ok(Some(Found::Note(format!("could not be looked at: nothing says what {caller} may do"), None)));
+        return Ok(Some(CheckResult::Note(
+            format!("could not be checked: the permissions of {caller} cannot be simulated"),
+            None,
+        )));
     };
     let policy = policy::policy(&session.context.deployment.service, session.environment, Level::Release);
     let questions = policy.questions(session.environment, &session.identity.account);
@@ -34,22 +36,24 @@ pub(super) async fn look(session: &Session<'_>) -> Result<Option<Found>, Failure
     let denied: Vec<Denied> = denied.buffered(AT_ONCE).try_collect().await?;
     let actions: BTreeSet<&str> = denied.iter().flat_map(|denied| denied.actions.iter().copied()).collect();
     if actions.is_empty() {
-        return Ok(Some(Found::Fine(format!("all {asked} actions of a release are allowed, as IAM simulates them"))));
+        return Ok(Some(CheckResult::Passed(format!(
+            "all {asked} actions of a release are allowed, according to IAM's policy simulator"
+        ))));
     }
     let mut reason = actions.into_iter().collect::<Vec<_>>().join(", ");
     for (limit, by) in [
-        (denied.iter().any(|denied| denied.by_organization), "the organization forbids some of it"),
-        (denied.iter().any(|denied| denied.by_boundary), "the permissions boundary forbids some of it"),
+        (denied.iter().any(|denied| denied.by_organization), "an organization policy denies some of them"),
+        (denied.iter().any(|denied| denied.by_boundary), "the permissions boundary denies some of them"),
     ] {
         if limit {
             reason.push_str(&format!("; {by}"));
         }
     }
     let hint = format!("cargo xtask iam-policy {} prints what {principal} needs", session.environment.name);
-    Ok(Some(Found::lacking("the caller may not do all that a release does", reason, hint)))
+    Ok(Some(CheckResult::problem("the caller lacks permissions that a release needs", reason, hint)))
 }
 
-/// The user or role that the caller is; a session names its role without the path.
+/// The ARN of the caller's user or role; a session's ARN lacks the role's path.
 async fn principal(session: &Session<'_>) -> Result<Option<String>, Failure> {
     let arn = &session.identity.arn;
     let assumed = arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split('/').next());
@@ -59,7 +63,7 @@ async fn principal(session: &Session<'_>) -> Result<Option<String>, Failure> {
     Ok(tag(&answer, "Arn").map(str::to_owned))
 }
 
-/// What of a question was answered with no.
+/// The actions of a question that are denied.
 struct Denied<'a> {
     actions: Vec<&'a str>,
     by_organization: bool,
@@ -69,7 +73,7 @@ struct Denied<'a> {
 async fn denied<'a>(session: &Session<'_>, principal: &str, question: &'a Question) -> Result<Denied<'a>, Failure> {
     let mut allowed = BTreeSet::new();
     let (mut by_organization, mut by_boundary) = (false, false);
-    // Some actions of a statement know only one of its resources; being allowed on one of them will do.
+    // Some actions of a statement apply to only one of its resources; being allowed on one is enough.
     for resource in &question.resources {
         let fields = fields(principal, question, resource);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -77,9 +81,13 @@ async fn denied<'a>(session: &Session<'_>, principal: &str, question: &'a Questi
         let answer = session.clients.signed.query(call, &fields).await?;
         let decisions = decisions(&answer);
         if question.actions.iter().any(|action| !decisions.iter().any(|(asked, _)| asked == action)) {
-            let reason = "the answer does not say so of every action";
-            return Err(Failure::new(model::outcome::Exit::Failed, FailureKind::Aws, "the simulation cannot be read")
-                .reason(reason));
+            let reason = "the response does not decide on every action";
+            return Err(Failure::new(
+                model::outcome::Exit::Failed,
+                FailureKind::Aws,
+                "the policy simulator's response cannot be read",
+            )
+            .reason(reason));
         }
         allowed.extend(
             decisions.into_iter().filter(|(_, decision)| *decision == "allowed").map(|(action, _)| action.to_owned()),
@@ -91,7 +99,7 @@ async fn denied<'a>(session: &Session<'_>, principal: &str, question: &'a Questi
     Ok(Denied { actions, by_organization, by_boundary })
 }
 
-/// What the simulator is told.
+/// The form fields of a simulation.
 fn fields(principal: &str, question: &Question, resource: &str) -> Vec<(String, String)> {
     let mut fields = vec![
         ("PolicySourceArn".to_owned(), principal.to_owned()),
@@ -107,7 +115,7 @@ fn fields(principal: &str, question: &Question, resource: &str) -> Vec<(String, 
     fields
 }
 
-/// Action and decision of every result. Both stand once in each, in an order that nobody promises.
+/// Action and decision of every result; each result has both, in no documented order.
 fn decisions(answer: &str) -> Vec<(&str, &str)> {
     let all = |name: &str| {
         let start = format!("<{name}>");
@@ -117,26 +125,26 @@ fn decisions(answer: &str) -> Vec<(&str, &str)> {
     if actions.len() == decisions.len() { actions.into_iter().zip(decisions).collect() } else { Vec::new() }
 }
 
-/// The role that deploy.toml names: that it is there, and CloudFormation may take it.
+/// Checks that the execution role of deploy.toml exists and that CloudFormation may assume it.
 ///
 /// # Errors
-/// What AWS says, other than that there is no such role.
-pub(super) async fn execution_role(session: &Session<'_>) -> Result<Option<Found>, Failure> {
+/// A call to IAM fails for another reason than a missing role.
+pub(super) async fn execution_role(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let Some(arn) = &session.environment.execution_role else { return Ok(None) };
     let hint =
-        format!("cargo xtask bootstrap {} makes one, and prints its line of deploy.toml", session.environment.name);
+        format!("cargo xtask bootstrap {} creates one and prints its line for deploy.toml", session.environment.name);
     let account = arn.split(':').nth(4).unwrap_or_default();
     if account != session.identity.account && !session.is_emulator() {
         let reason = format!("it is in {account}, the environment in {}", session.identity.account);
-        return Ok(Some(Found::lacking(format!("{arn} is another account's"), reason, hint)));
+        return Ok(Some(CheckResult::problem(format!("{arn} belongs to another account"), reason, hint)));
     }
     let name = arn.rsplit('/').next().unwrap_or_default();
     let call = Call { service: &IAM, action: "iam:GetRole", resource: arn };
     let answer = match session.clients.signed.query(call, &[("RoleName", name)]).await {
         Ok(answer) => answer,
         Err(failure) if aws::is_missing(&failure) => {
-            return Ok(Some(Found::lacking(
-                format!("there is no {arn}"),
+            return Ok(Some(CheckResult::problem(
+                format!("{arn} does not exist"),
                 "deploy.toml names it as execution_role",
                 hint,
             )));
@@ -145,14 +153,18 @@ pub(super) async fn execution_role(session: &Session<'_>) -> Result<Option<Found
     };
     if tag(&answer, "Arn").is_some_and(|found| found != arn) {
         let reason = format!("the role {name} is {}", tag(&answer, "Arn").unwrap_or_default());
-        return Ok(Some(Found::lacking(format!("there is no {arn}"), reason, hint)));
+        return Ok(Some(CheckResult::problem(format!("{arn} does not exist"), reason, hint)));
     }
-    // The document comes percent-encoded, and nothing in this name is.
+    // The document is percent-encoded, which does not change this name.
     let trusted = answer.contains("cloudformation.amazonaws.com");
     Ok(Some(if trusted {
-        Found::Fine(format!("CloudFormation may take {arn}"))
+        CheckResult::Passed(format!("CloudFormation may assume {arn}"))
     } else {
-        Found::lacking(format!("CloudFormation may not take {arn}"), "its trust does not name the service", hint)
+        CheckResult::problem(
+            format!("CloudFormation may not assume {arn}"),
+            "its trust policy does not allow the service",
+            hint,
+        )
     }))
 }
 

@@ -1,8 +1,8 @@
-//! Whether a pipeline is let in: GitHub's provider, the trust of the deploy role, a token's claims, and the role that the
-//! pipeline is told to take.
+//! A pipeline's access: GitHub's identity provider, the deploy role's trust policy, a token's claims, and the role that the
+//! pipeline is configured to assume.
 
 use super::token::{self, Token};
-use super::{Finding, Found, unseen};
+use super::{CheckResult, NamedResult, not_checked};
 use crate::bootstrap;
 use crate::session::Session;
 use aws::github_token::ROLE;
@@ -12,85 +12,95 @@ use model::policy::Level;
 use model::policy::PROVIDER;
 use model::trust::{Claims, Trust};
 
-pub(super) async fn look(session: &Session<'_>, token: &Token) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = role(session).into_iter().map(|found| ("role", found)).collect();
+pub(super) async fn pipeline(session: &Session<'_>, token: &Token) -> Vec<NamedResult> {
+    let mut findings: Vec<NamedResult> = configured_role(session).into_iter().map(|found| ("role", found)).collect();
     let own = bootstrap::environment(session.environment);
-    let look =
+    let stack =
         async { stack::describe(&session.clients.cloudformation, &own.stack).await.map_err(|e| Failure::of(&e)) };
-    let trust = match super::bounded(look).await {
+    let trust = match super::with_timeout(stack).await {
         Ok(stack) => stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)),
-        // It is the administrator's stack, and of no interest to others unless they ask.
+        // It is the administrator's stack; others only need it to check a token.
         Err(failure) if aws::is_denied(&failure) && matches!(token, Token::Absent) => return findings,
         Err(failure) => {
             let hint = format!("an administrator can: cargo xtask bootstrap {} --check-token FILE", own.name);
-            findings.push(("trust", Found::Note(unseen(&failure), Some(hint))));
+            findings.push(("trust", CheckResult::Note(not_checked(&failure), Some(hint))));
             return findings;
         }
     };
     let Some(trust) = trust else {
-        // Who releases from a machine of their own needs none.
+        // Releases from a developer's machine need none.
         if matches!(token, Token::Given(_)) {
             let hint = format!("cargo xtask bootstrap {} --github OWNER/REPO", session.environment.name);
-            let message = "there is no trust to compare the token with";
-            findings.push(("trust", Found::lacking(message, format!("stack {} trusts no pipeline", own.stack), hint)));
+            let message = "there is no trust policy to compare the token with";
+            findings.push((
+                "trust",
+                CheckResult::problem(message, format!("stack {} trusts no pipeline", own.stack), hint),
+            ));
         }
         return findings;
     };
-    findings.extend(super::one("provider", provider(session)).await);
-    findings.extend(claims(session, &trust, token).into_iter().map(|found| ("trust", found)));
+    findings.extend(super::one("provider", provider_known(session)).await);
+    findings.extend(token_fits(session, &trust, token).into_iter().map(|found| ("trust", found)));
     findings
 }
 
-/// Whether the account still knows GitHub.
-async fn provider(session: &Session<'_>) -> Result<Option<Found>, Failure> {
+/// Whether the account has GitHub's identity provider.
+async fn provider_known(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
     let known = bootstrap::provider(&session.clients, &session.identity, session.environment).await;
     Ok(Some(match known.map_err(|error| Failure::of(&error)) {
-        Ok(true) => Found::Fine(format!("{PROVIDER} is known")),
-        Ok(false) => Found::lacking(
-            format!("the account does not know {PROVIDER}"),
-            "no token of a pipeline is taken without",
+        Ok(true) => CheckResult::Passed(format!("the identity provider {PROVIDER} exists")),
+        Ok(false) => CheckResult::problem(
+            format!("the account has no identity provider {PROVIDER}"),
+            "without it no token of a pipeline is accepted",
             format!("cargo xtask bootstrap {}", session.environment.name),
         ),
-        // Its audience is wrong; everything else is what AWS says.
-        Err(failure) if failure.kind == FailureKind::Provider => Found::Lacking(failure),
+        // Only a wrong audience is a finding; other failures are AWS's.
+        Err(failure) if failure.kind == FailureKind::Provider => CheckResult::Problem(failure),
         Err(failure) => return Err(failure),
     }))
 }
 
-fn claims(session: &Session<'_>, trust: &Trust, token: &Token) -> Vec<Found> {
-    let whom = trust.repository().zip(trust.environment(Level::Release));
-    let whom = whom.map_or_else(String::new, |(repository, name)| format!("{repository}, environment {name}"));
-    let misfits =
-        |claims: &Claims| -> Vec<Failure> { token::problems(&token::check(trust, claims, &session.environment.name)) };
+fn token_fits(session: &Session<'_>, trust: &Trust, token: &Token) -> Vec<CheckResult> {
+    let subject = trust.repository().zip(trust.environment(Level::Release));
+    let subject = subject.map_or_else(String::new, |(repository, name)| format!("{repository}, environment {name}"));
+    let mismatches = |claims: &Claims| -> Vec<Failure> {
+        token::problems(&token::check_claims(trust, claims, &session.environment.name))
+    };
     match token {
-        Token::Absent => vec![Found::Fine(format!("the deploy role trusts {whom}"))],
-        Token::Given(claims) => match misfits(claims) {
-            misfits if misfits.is_empty() => vec![Found::Fine(format!("the token fits, of {whom}"))],
-            misfits => misfits.into_iter().map(Found::Lacking).collect(),
+        Token::Absent => vec![CheckResult::Passed(format!("the deploy role trusts {subject}"))],
+        Token::Given(claims) => match mismatches(claims) {
+            mismatches if mismatches.is_empty() => {
+                vec![CheckResult::Passed(format!("the token matches the trust policy, of {subject}"))]
+            }
+            mismatches => mismatches.into_iter().map(CheckResult::Problem).collect(),
         },
         Token::Own(Err(reason)) => {
-            vec![Found::Note(format!("could not be looked at: no token of this job: {reason}"), None)]
+            vec![CheckResult::Note(format!("could not be checked: no token of this job: {reason}"), None)]
         }
-        Token::Own(Ok(claims)) => match misfits(claims).first() {
-            None => vec![Found::Fine(format!("this job's token fits, of {whom}"))],
+        Token::Own(Ok(claims)) => match mismatches(claims).first() {
+            None => vec![CheckResult::Passed(format!("this job's token matches the trust policy, of {subject}"))],
             Some(first) => {
                 let reason = first.reason.clone().unwrap_or_default();
-                let detail = format!("this job may not take the deploy role: {first}: {reason}");
-                vec![Found::Note(detail, first.hint.clone())]
+                let detail = format!("this job may not assume the deploy role: {first}: {reason}");
+                vec![CheckResult::Note(detail, first.hint.clone())]
             }
         },
     }
 }
 
-/// Whether the role that the pipeline is told to take is of the environment's account.
-fn role(session: &Session<'_>) -> Option<Found> {
+/// Whether the role that the pipeline is configured to assume belongs to the environment's account.
+fn configured_role(session: &Session<'_>) -> Option<CheckResult> {
     let arn = model::job::set(&session.context.vars, ROLE)?;
     let account = arn.split(':').nth(4).unwrap_or_default();
     let wanted = session.environment.account.as_ref().unwrap_or(&session.identity.account);
     Some(if account == wanted {
-        Found::Fine(format!("{ROLE} is {arn}"))
+        CheckResult::Passed(format!("{ROLE} is {arn}"))
     } else {
         let hint = format!("cargo xtask bootstrap {} prints the right one", session.environment.name);
-        Found::lacking(format!("{ROLE} is another account's"), format!("{arn}; the environment is in {wanted}"), hint)
+        CheckResult::problem(
+            format!("{ROLE} belongs to another account"),
+            format!("{arn}; the environment is in {wanted}"),
+            hint,
+        )
     })
 }

@@ -1,4 +1,4 @@
-//! An AWS that answers what it is told to, and remembers what it was asked.
+//! A fake AWS that answers as configured and records its requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -17,13 +17,13 @@ use aws::{Clients, Identity};
 const SETTINGS: &str = "[service]\nname = \"api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"one\"\n\
     template = \"t.yaml\"\nexecution_role = \"arn:aws:iam::111122223333:role/xtask/execution\"\n";
 
-/// Answers by action; a status other than 200 is a refusal.
+/// Answers by action; without one, access is denied.
 type Answers = BTreeMap<&'static str, (u16, String)>;
 
-/// Actions in the order in which they came, each with its form.
+/// The requested actions in order, each with its form.
 type Asked = Vec<(String, BTreeMap<String, String>)>;
 
-/// The account, as far as a test has said.
+/// A test's AWS account.
 pub(super) struct World {
     server: MockServer,
     context: Context,
@@ -47,7 +47,7 @@ impl Respond for Account {
             None => form.get("Action").cloned().unwrap_or_else(|| request.url.path().to_owned()),
         };
         self.asked.lock().unwrap().push((action.clone(), form));
-        // `GetRole NAME` wins over `GetRole`, as does the code of a quota.
+        // `GetRole NAME` takes precedence over `GetRole`, as does the code of a quota.
         let input: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let of = input["QuotaCode"].as_str().map(str::to_owned);
         let of = of.or_else(|| self.asked.lock().unwrap().last().unwrap().1.get("RoleName").cloned());
@@ -89,27 +89,27 @@ impl World {
         Session { context: &self.context, environment, clients, identity, ui: &self.ui }
     }
 
-    /// The actions that were asked for; everything that a look may do reads.
+    /// The requested actions, which must all be reads.
     pub(super) fn asked(&self) -> Asked {
         let asked = self.asked.lock().unwrap().clone();
         for (action, _) in &asked {
             let reads = ["Get", "Describe", "Simulate", "/account"].iter().any(|start| action.starts_with(start));
-            assert!(reads, "{action} at {} is more than a look", self.server.uri());
+            assert!(reads, "{action} at {} is not a read", self.server.uri());
         }
         asked
     }
 }
 
-/// What a template comes to, with nothing there yet.
-pub(super) fn wanted(body: &str, given: &[(&str, &str)]) -> Wanted {
+/// The resources of a template for a stack that does not exist.
+pub(super) fn planned(body: &str, given: &[(&str, &str)]) -> PlannedResources {
     let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Wanted::of(body, &given, "eu-central-1", BTreeSet::new()).unwrap()
+    PlannedResources::of(body, &given, "eu-central-1", BTreeSet::new()).unwrap()
 }
 
-/// Mark, words and what to do, in one line each.
-pub(super) fn lines(found: &[Found]) -> Vec<String> {
-    let line = |found: &Found| {
-        let check = found.told("look");
+/// Mark, detail and hint of each result on one line.
+pub(super) fn lines(found: &[CheckResult]) -> Vec<String> {
+    let line = |found: &CheckResult| {
+        let check = found.to_check("check");
         let mark = if !check.ok {
             "!!"
         } else if check.note {
@@ -127,72 +127,72 @@ const USER: &str = "arn:aws:iam::111122223333:user/ann";
 const CLUSTER: &str = "Resources: {Cluster: {Type: AWS::ECS::Cluster}, Link: {Type: AWS::ApiGatewayV2::VpcLink}}";
 
 #[tokio::test]
-async fn a_service_role_that_is_missing_is_told_with_its_command() {
+async fn a_missing_service_role_is_reported_with_its_command() {
     let role = says("<Role><Arn>arn</Arn></Role>");
     let world = World::of(USER, &[("GetRole", role)]).await;
-    let found = linked_roles::look(&world.session(), &wanted(CLUSTER, &[])).await.unwrap();
-    assert_eq!(lines(&found), ["ok the 2 that the template needs are there"]);
+    let found = account::service_roles(&world.session(), &planned(CLUSTER, &[])).await.unwrap();
+    assert_eq!(lines(&found), ["ok all 2 that the template needs exist"]);
     assert_eq!(world.asked().len(), 2);
 
     let world = World::of(USER, &[("GetRole", refusal("NoSuchEntity"))]).await;
-    let found = linked_roles::look(&world.session(), &wanted(CLUSTER, &[])).await.unwrap();
+    let found = account::service_roles(&world.session(), &planned(CLUSTER, &[])).await.unwrap();
     assert_eq!(
         lines(&found),
         [
-            "!! there is no role AWSServiceRoleForECS: the service makes it at its first use, which may fail for that \
+            "!! the role AWSServiceRoleForECS does not exist: the service creates it on first use, and that first use may fail \
              -> aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
-            "?? AWSServiceRoleForAPIGateway is not there; CloudFormation makes it where it may \
-             (iam:CreateServiceLinkedRole) -> aws iam create-service-linked-role --aws-service-name \
+            "?? AWSServiceRoleForAPIGateway does not exist; CloudFormation creates it if permitted (iam:CreateServiceLinkedRole) -> aws iam create-service-linked-role --aws-service-name \
              ops.apigateway.amazonaws.com",
         ]
     );
 }
 
 #[tokio::test]
-async fn what_may_not_be_looked_at_is_said_and_hides_nothing() {
+async fn a_check_without_permission_is_reported_and_hides_nothing() {
     let world = World::of(USER, &[]).await;
     let session = world.session();
     let session = &session;
-    let wanted = wanted(CLUSTER, &[]);
+    let planned = planned(CLUSTER, &[]);
     let (roles, permissions) = tokio::join!(
-        several("service roles", linked_roles::look(session, &wanted)),
-        one("permissions", permissions::look(session)),
+        several("service roles", account::service_roles(session, &planned)),
+        one("permissions", permissions::permissions(session)),
     );
-    let found: Vec<Found> = roles.into_iter().chain(permissions).map(|(_, found)| found).collect();
+    let found: Vec<CheckResult> = roles.into_iter().chain(permissions).map(|(_, found)| found).collect();
     assert_eq!(
         lines(&found),
         [
-            "?? could not be looked at: iam:GetRole failed: AccessDenied: not for you -> allow iam:GetRole for this role \
+            "?? could not be checked: iam:GetRole failed: AccessDenied: not for you -> allow iam:GetRole for this role \
              or user",
-            "?? could not be looked at: iam:SimulatePrincipalPolicy failed: AccessDenied: not for you -> allow \
+            "?? could not be checked: iam:SimulatePrincipalPolicy failed: AccessDenied: not for you -> allow \
              iam:SimulatePrincipalPolicy for this role or user",
         ]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_does_not_end_is_left() {
+async fn a_check_that_does_not_end_is_abandoned() {
     let found = one("quotas", std::future::pending()).await;
-    let found: Vec<Found> = found.into_iter().map(|(_, found)| found).collect();
-    assert_eq!(lines(&found), ["?? could not be looked at: no answer within 30 s"]);
+    let found: Vec<CheckResult> = found.into_iter().map(|(_, found)| found).collect();
+    assert_eq!(lines(&found), ["?? could not be checked: no response within 30 s"]);
 }
 
 #[tokio::test]
-async fn a_stage_that_logs_needs_the_accounts_role() {
+async fn a_stage_with_logs_needs_the_accounts_role() {
     const STAGE: &str =
         "Resources: {Stage: {Type: AWS::ApiGateway::Stage, Properties: {AccessLogSetting: {Format: x}}}}";
     let none = says(&json!({"throttleSettings": {}}).to_string());
     let world = World::of(USER, &[("/account", none)]).await;
-    let found = gateway::look(&world.session(), &wanted(STAGE, &[])).await.unwrap();
+    let found = account::gateway_logs(&world.session(), &planned(STAGE, &[])).await.unwrap();
     assert_eq!(
         lines(&found.into_iter().collect::<Vec<_>>()),
-        ["!! API Gateway has no role to log with: the template's stage logs, and eu-central-1 has none set for the \
-             account -> cargo xtask bootstrap dev --api-gateway-logs"]
+        [
+            "!! API Gateway has no role for writing logs: the template's stage writes logs, and the account has no such role in eu-central-1 -> cargo xtask bootstrap dev --api-gateway-logs"
+        ]
     );
     let set = says(&json!({"cloudwatchRoleArn": "arn:aws:iam::111122223333:role/logs"}).to_string());
     let world = World::of(USER, &[("/account", set)]).await;
-    let found = gateway::look(&world.session(), &wanted(STAGE, &[])).await.unwrap();
-    assert!(matches!(found, Some(Found::Fine(_))));
-    let found = gateway::look(&world.session(), &wanted("Resources: {}", &[])).await.unwrap();
+    let found = account::gateway_logs(&world.session(), &planned(STAGE, &[])).await.unwrap();
+    assert!(matches!(found, Some(CheckResult::Passed(_))));
+    let found = account::gateway_logs(&world.session(), &planned("Resources: {}", &[])).await.unwrap();
     assert!(found.is_none() && world.asked().len() == 1);
 }

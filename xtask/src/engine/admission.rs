@@ -11,9 +11,8 @@ use tokio::time::Instant;
 
 use super::{Operation, ReleaseOptions};
 use crate::attest;
-use crate::context::Context;
-use crate::ui::{Phase, Ui};
-use aws::Clients;
+use crate::session::Session;
+use crate::ui::Phase;
 use aws::ecr::scan;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference};
@@ -44,7 +43,7 @@ impl Operation<'_> {
             allowed: &self.conduct.allow_finding,
         };
         let context = self.session.context;
-        context.interrupt.or(candidate.admit(context, self.clients(), self.ui())).await
+        context.interrupt.or(candidate.admit(self.session)).await
     }
 }
 
@@ -72,7 +71,8 @@ impl Candidate<'_> {
     ///
     /// # Errors
     /// As for [`Operation::admit`].
-    pub(crate) async fn admit(&self, context: &Context, clients: &Clients, ui: &Ui) -> Result<()> {
+    pub(crate) async fn admit(&self, session: &Session<'_>) -> Result<()> {
+        let Session { context, clients, ui, .. } = session;
         let Self { environment, image, .. } = self;
         if !environment.attested && environment.block_severity.is_none() {
             return Ok(());
@@ -88,10 +88,10 @@ impl Candidate<'_> {
         })?;
         if environment.attested {
             let phase = ui.phase("verify");
-            let registry = attest::of_environment(context, environment, clients, image, self.registry).await?;
-            let attestations = attest::verified(context, &registry, image, digest).await?;
+            let registry = attest::environment_registry(session, image, self.registry).await?;
+            let attestations = attest::require_valid(context, &registry, image, digest).await?;
             ui.note(|report| report.attestations = Some(attestations));
-            phase.done("bill of materials and provenance are as expected");
+            phase.done("SBOM and provenance are as expected");
         }
         let Some(severity) = environment.block_severity else { return Ok(()) };
         let phase = ui.phase("scan");
@@ -176,7 +176,7 @@ impl Candidate<'_> {
             findings.iter().filter(|one| one.severity >= bar).partition(|one| allowed.contains(&one.name));
         if blocking.is_empty() {
             let excused = if excused.is_empty() { String::new() } else { format!(", {} allowed", excused.len()) };
-            return Ok(Judged::Fine(format!("findings: {}{excused}", model::scan::count(findings))));
+            return Ok(Judged::Fine(format!("findings: {}{excused}", model::scan::severity_counts(findings))));
         }
         let mut lines: Vec<String> = blocking.iter().take(SHOWN).map(|finding| line(finding)).collect();
         if blocking.len() > SHOWN {
@@ -204,7 +204,7 @@ fn no_result(scan: &Scan) -> String {
         Scan::Failed(words) | Scan::Unsupported(words) => words.clone(),
         Scan::Pending => format!("it has not ended within {} s", TIMEOUT.as_secs()),
         Scan::Missing => "ECR has no scan of it".to_owned(),
-        Scan::Findings(findings) => format!("findings: {}", model::scan::count(findings)),
+        Scan::Findings(findings) => format!("findings: {}", model::scan::severity_counts(findings)),
     }
 }
 

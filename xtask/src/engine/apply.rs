@@ -161,7 +161,7 @@ async fn turn(
     } else {
         (format!("It can only fail. Cancel the update of stack {}?", environment.stack), "the update")
     };
-    let agreed = ui.must_be_able_to_ask(&question).is_ok() && ui.confirm(&question).await?;
+    let agreed = ui.require_confirmation_possible(&question).is_ok() && ui.confirm(&question).await?;
     if !agreed {
         phase.line(&format!("{what} goes on to its own end; cargo xtask cancel {} ends it now", environment.name));
         return Ok(None);

@@ -31,5 +31,5 @@ pub(crate) async fn consent(question: Option<&str>, environment: &Environment, u
 /// # Errors
 /// No terminal and no `--yes`.
 pub(crate) fn can_be_asked(question: Option<&str>, ui: &Ui) -> Result<()> {
-    Ok(question.map_or(Ok(()), |question| ui.must_be_able_to_ask(question))?)
+    Ok(question.map_or(Ok(()), |question| ui.require_confirmation_possible(question))?)
 }

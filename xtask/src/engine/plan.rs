@@ -6,7 +6,7 @@ use anyhow::Result;
 use aws::stack::change_set::{self, ChangeSet, Prepared, Request};
 use aws::{Clients, stack};
 use aws_sdk_cloudformation::Client;
-use model::cost::{self, Difference};
+use model::cost::{self, CostDifference};
 use model::eta::Eta;
 use model::stack::Stack;
 use model::{guard, parameters};
@@ -22,7 +22,7 @@ pub(crate) const TAG: (&str, &str) = ("managed-by", "xtask");
 /// A proposal, and what it means for the bill and for the time that it takes.
 pub(crate) struct Plan {
     pub(crate) proposal: Proposal,
-    pub(crate) cost: Option<Difference>,
+    pub(crate) cost: Option<CostDifference>,
     pub(crate) eta: Option<Eta>,
 }
 
@@ -111,7 +111,7 @@ async fn difference(
     desired: &Desired<'_>,
     proposal: &Proposal,
     observed: &Observed,
-) -> Result<Option<Difference>> {
+) -> Result<Option<CostDifference>> {
     let before = proposal.before.as_ref().filter(|_| !proposal.create);
     let body = deployed_body(clients, before, observed, &desired.template).await?;
     let now = body.as_deref().zip(before).map(|(body, stack)| (body, &stack.parameters));

@@ -122,7 +122,7 @@ impl Operation<'_> {
         let resource = failure.resource.as_deref().unwrap_or(&stack.name);
         ui.warn(&format!("stack {} is {}: {resource} failed: {cause}", stack.name, stack.status));
         let question = format!("Delete stack {} and create it again?", stack.name);
-        if ui.must_be_able_to_ask(&question).is_err() {
+        if ui.require_confirmation_possible(&question).is_err() {
             return Err(failure.hint(command).into());
         }
         if ui.confirm(&question).await? { Ok(()) } else { Err(failure.hint(command).into()) }

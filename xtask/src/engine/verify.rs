@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::context::Context;
 use crate::smoke;
-use crate::smoke::{Callers, Target, Verdict, sign_in};
+use crate::smoke::{ApiClients, Endpoint, Verdict, sign_in};
 use crate::ui::{Phase, Ui};
 use aws::Clients;
 use machine::http;
@@ -89,9 +89,9 @@ pub(crate) async fn prove(
     let url = shown(&base);
     let callers =
         callers(context, &client, access).await.map_err(|failure| Failure { exit: options.exit, ..failure })?;
-    let target = Target { base, service, digest, before: options.before, spacing: options.spacing, callers };
-    let verdict = smoke::prove(&client, &target, options.timeout, &phase).await;
-    send_away(context, ui).await;
+    let target = Endpoint { base, service, digest, before: options.before, spacing: options.spacing, callers };
+    let verdict = smoke::verify_endpoint(&client, &target, options.timeout, &phase).await;
+    remove_temporary_users(context, ui).await;
     ui.note(|report| report.smoke = Some(verdict.report()));
     if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, options.exit) {
         return Err(failure.into());
@@ -143,19 +143,19 @@ async fn settled(clients: &Clients, stack: &Stack, wanted: &Digest, phase: &Phas
 }
 
 /// The clients that send the requests, signed in as the endpoint demands.
-async fn callers(context: &Context, client: &http::Client, access: Access<'_>) -> Result<Callers, Failure> {
+async fn callers(context: &Context, client: &http::Client, access: Access<'_>) -> Result<ApiClients, Failure> {
     let token = context.smoke_token();
     match access {
-        Access::Local => Ok(Callers::default()),
+        Access::Local => Ok(ApiClients::default()),
         Access::Unknown => Ok(sign_in::with_token(token)),
         Access::Stack(clients, stack) => {
-            sign_in::sign_in(&clients.signed, client, &stack.outputs, token, &context.guests).await
+            sign_in::sign_in(&clients.signed, client, &stack.outputs, token, &context.temporary_users).await
         }
     }
 }
 
-async fn send_away(context: &Context, ui: &Ui) {
-    context.guests.send_away().await.iter().for_each(|warning| ui.warn(warning));
+async fn remove_temporary_users(context: &Context, ui: &Ui) {
+    context.temporary_users.remove_all().await.iter().for_each(|warning| ui.warn(warning));
 }
 
 /// The failure that a verdict is, unless it is good.

@@ -1,4 +1,4 @@
-//! GitHub's REST API, as far as a pipeline needs it: comments on pull requests, and releases of the repository
+//! GitHub's REST API for pipelines: comments on pull requests, and releases of the repository
 //! (<https://docs.github.com/en/rest>).
 
 use std::collections::BTreeMap;
@@ -11,17 +11,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use machine::http;
-use machine::http::{Client, Http, words};
+use machine::http::{Client, Http, quote};
 use model::job::{needed, repository, set};
 use model::outcome::{Exit, Failure, FailureKind};
 
-/// The version of the API that is spoken.
+/// The API version.
 const VERSION: &str = "2022-11-28";
 const ATTEMPTS: usize = 4;
 const BACK_OFF: Duration = Duration::from_millis(500);
-/// Longer answers than this are none of those that are asked for.
+/// Longest response that is read.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
-/// The most that a page of a list may have.
+/// GitHub's maximum of entries on a page.
 const PAGE: usize = 100;
 /// GitHub takes 65,536 characters in a comment.
 const LONGEST: usize = 65_000;
@@ -33,9 +33,9 @@ pub(crate) struct Api {
     http: Client,
 }
 
-/// What became of a comment or a release.
+/// A comment or release as it was posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Published {
+pub(crate) struct Posted {
     /// The page that shows it.
     pub(crate) url: String,
     pub(crate) updated: bool,
@@ -43,17 +43,17 @@ pub(crate) struct Published {
 
 /// A release of the repository.
 #[derive(Debug)]
-pub(crate) struct Release<'a> {
+pub(crate) struct GithubRelease<'a> {
     pub(crate) tag: &'a str,
     pub(crate) notes: &'a str,
     pub(crate) prerelease: bool,
 }
 
 impl Api {
-    /// The API that the job is told of.
+    /// The API of the job's repository.
     ///
     /// # Errors
-    /// A variable that is not set.
+    /// A variable is not set.
     pub(crate) fn of(vars: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let repository = repository(vars)?;
         let token = SecretString::from(needed(vars, "GITHUB_TOKEN")?.to_owned());
@@ -63,49 +63,49 @@ impl Api {
         Ok(Self { base, token, http })
     }
 
-    /// Puts `text` into the one comment of a pull request that begins with `mark`.
+    /// Creates or updates the comment of a pull request that begins with `mark`.
     ///
     /// # Errors
-    /// What GitHub says.
-    pub(crate) async fn comment(&self, pull_request: u64, mark: &str, text: &str) -> Result<Published, Failure> {
+    /// A call to GitHub fails.
+    pub(crate) async fn comment(&self, pull_request: u64, mark: &str, text: &str) -> Result<Posted, Failure> {
         let list = format!("issues/{pull_request}/comments");
         let found = self.find(&list, |comment| {
-            // Anybody may write the mark; only what a program has written is rewritten.
+            // Anybody can write the mark; only a bot's comment is updated.
             comment["user"]["type"] == "Bot" && comment["body"].as_str().is_some_and(|body| body.starts_with(mark))
         });
         let body = json!({"body": format!("{mark}\n{}", shortened(text))});
         let (answer, updated) = match found.await? {
-            Some(id) => (self.ask(Method::PATCH, &format!("issues/comments/{id}"), Some(&body)).await?, true),
-            None => (self.ask(Method::POST, &list, Some(&body)).await?, false),
+            Some(id) => (self.request(Method::PATCH, &format!("issues/comments/{id}"), Some(&body)).await?, true),
+            None => (self.request(Method::POST, &list, Some(&body)).await?, false),
         };
-        Ok(Published { url: text_of(&answer, "html_url"), updated })
+        Ok(Posted { url: text_of(&answer, "html_url"), updated })
     }
 
-    /// Publishes a release, or brings the one of this tag up to date.
+    /// Creates or updates the release of a tag.
     ///
     /// # Errors
-    /// What GitHub says.
-    pub(crate) async fn release(&self, release: &Release<'_>) -> Result<Published, Failure> {
-        let Release { tag, notes, prerelease } = *release;
-        let found = match self.ask(Method::GET, &format!("releases/tags/{tag}"), None).await {
+    /// A call to GitHub fails.
+    pub(crate) async fn release(&self, release: &GithubRelease<'_>) -> Result<Posted, Failure> {
+        let GithubRelease { tag, notes, prerelease } = *release;
+        let found = match self.request(Method::GET, &format!("releases/tags/{tag}"), None).await {
             Ok(found) => found["id"].as_u64(),
             Err(failure) if failure.kind == FailureKind::Missing => None,
             Err(failure) => return Err(failure),
         };
         let body = json!({"tag_name": tag, "name": tag, "body": notes, "prerelease": prerelease});
         let (answer, updated) = match found {
-            Some(id) => (self.ask(Method::PATCH, &format!("releases/{id}"), Some(&body)).await?, true),
-            None => (self.ask(Method::POST, "releases", Some(&body)).await?, false),
+            Some(id) => (self.request(Method::PATCH, &format!("releases/{id}"), Some(&body)).await?, true),
+            None => (self.request(Method::POST, "releases", Some(&body)).await?, false),
         };
-        Ok(Published { url: text_of(&answer, "html_url"), updated })
+        Ok(Posted { url: text_of(&answer, "html_url"), updated })
     }
 
-    /// The id of the first thing in a list that is `wanted`.
-    async fn find(&self, list: &str, wanted: impl Fn(&Value) -> bool) -> Result<Option<u64>, Failure> {
+    /// The id of the first entry of a list that matches.
+    async fn find(&self, list: &str, matches: impl Fn(&Value) -> bool) -> Result<Option<u64>, Failure> {
         for page in 1.. {
-            let answer = self.ask(Method::GET, &format!("{list}?per_page={PAGE}&page={page}"), None).await?;
+            let answer = self.request(Method::GET, &format!("{list}?per_page={PAGE}&page={page}"), None).await?;
             let all = answer.as_array().map(Vec::as_slice).unwrap_or_default();
-            if let Some(found) = all.iter().find(|one| wanted(one)) {
+            if let Some(found) = all.iter().find(|entry| matches(entry)) {
                 return Ok(found["id"].as_u64());
             }
             if all.len() < PAGE {
@@ -115,19 +115,18 @@ impl Api {
         Ok(None)
     }
 
-    /// Asks until there is an answer that asking again would not change. A call that makes something is repeated only
-    /// where GitHub has said that it did not.
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    /// Sends a request and repeats it after failures that may pass. A POST is repeated only if GitHub did not process it.
+    async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let attempt = || {
             let request = self.http.request(method.clone(), format!("{}/{path}", self.base));
-            self.attempt(request, body, &method)
+            self.send_once(request, body, &method)
         };
         let may_pass = |(_, may_pass): &(Failure, bool)| *may_pass;
         let answer = attempt.retry(http::retries(ATTEMPTS, BACK_OFF)).when(may_pass).await;
         answer.map_err(|(failure, _)| failure.resource(format!("{method} {}/{path}", self.base)))
     }
 
-    async fn attempt(
+    async fn send_once(
         &self,
         request: RequestBuilder,
         body: Option<&Value>,
@@ -152,9 +151,9 @@ impl Api {
             return Ok(json);
         }
         let said =
-            json["message"].as_str().map_or_else(|| words::first(&String::from_utf8_lossy(&body)), words::visible);
+            json["message"].as_str().map_or_else(|| quote::excerpt(&String::from_utf8_lossy(&body)), str::to_owned);
         let failure = match status {
-            StatusCode::NOT_FOUND => refused(FailureKind::Missing).hint("see whether repository and number are right"),
+            StatusCode::NOT_FOUND => refused(FailureKind::Missing).hint("check the repository and the number"),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => refused(FailureKind::Denied).hint(
                 "give the job the permission: `pull-requests: write` for comments, `contents: write` for releases; a pull \
                  request from a fork never has it",
@@ -162,7 +161,7 @@ impl Api {
             status if limited || status.is_server_error() => {
                 refused(FailureKind::Github).hint("repeat the command in a few minutes; https://www.githubstatus.com")
             }
-            _ => refused(FailureKind::Github).hint("correct what GitHub names, then repeat the command"),
+            _ => refused(FailureKind::Github).hint("fix what GitHub reports, then repeat the command"),
         };
         Err((
             failure.reason(format!("{status}: {said}")),
@@ -172,14 +171,14 @@ impl Api {
 }
 
 fn refused(kind: FailureKind) -> Failure {
-    Failure::new(Exit::Failed, kind, "GitHub did not do what was asked")
+    Failure::new(Exit::Failed, kind, "the request to GitHub failed")
 }
 
 fn text_of(answer: &Value, key: &str) -> String {
     answer[key].as_str().unwrap_or_default().to_owned()
 }
 
-/// As much of a text as a comment may have, by whole lines.
+/// The text, cut after a whole line to a comment's maximum length.
 fn shortened(text: &str) -> String {
     if text.len() <= LONGEST {
         return text.to_owned();
@@ -191,7 +190,7 @@ fn shortened(text: &str) -> String {
         }
         short.push_str(line);
     }
-    short + "\n\nThe rest is too long for a comment; the run's summary has it.\n"
+    short + "\n\nThe rest is too long for a comment; see the run's summary.\n"
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A command's result as Markdown, for the page of the run that it belongs to. Pure.
+//! A command's result as Markdown, for the summary of a workflow run. Pure.
 
 use model::diff::markdown::{changes, escape};
 use model::outcome::Failure;
@@ -7,7 +7,7 @@ use model::report::Report;
 /// Findings that a summary shows; a scan may have thousands.
 const FINDINGS: usize = 20;
 
-/// The result of `command`; empty where there is nothing to tell.
+/// The result of `command`; empty if there is none to show.
 pub(crate) fn markdown(command: &str, report: &Report) -> String {
     let facts = facts(report);
     if facts.is_empty() && report.error.is_none() {
@@ -39,7 +39,7 @@ pub(crate) fn markdown(command: &str, report: &Report) -> String {
     text
 }
 
-/// What is known of the release, two columns.
+/// The facts about the release, in two columns.
 fn facts(report: &Report) -> Vec<Vec<String>> {
     let owned = |text: &Option<String>| text.as_deref().map(code);
     let release = report.release.map(|number| number.to_string());
@@ -57,7 +57,7 @@ fn facts(report: &Report) -> Vec<Vec<String>> {
     facts.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?])).collect()
 }
 
-/// A failure, first what to do about it.
+/// A failure with its details.
 fn failure(failure: &Failure) -> String {
     let mut text = format!("> [!CAUTION]\n> {}\n\n", escape(&failure.message));
     let place = failure.place.as_ref().map(ToString::to_string);
@@ -69,13 +69,13 @@ fn failure(failure: &Failure) -> String {
         text.push_str(&block(reason));
     }
     if !failure.log.is_empty() {
-        text.push_str("The last lines that were logged:\n\n");
+        text.push_str("The last log lines:\n\n");
         text.push_str(&block(&failure.log.join("\n")));
     }
     text + &list(&failure.notes)
 }
 
-/// What is not as the template says; values are not for everybody who may see a run.
+/// Resources that drifted, without values, since everybody with access to the run can see them.
 fn drift(report: &Report) -> String {
     let rows = report.drift.iter().flatten().map(|drift| {
         let state = if drift.deleted { "**deleted**" } else { "modified" };
@@ -93,7 +93,7 @@ fn drift(report: &Report) -> String {
     table(&["resource", "type", "state", "properties"], rows.collect())
 }
 
-/// What is known against the image, the worst first.
+/// The image's findings, the most severe first.
 fn findings(report: &Report) -> String {
     let rows = report.findings.iter().flatten().take(FINDINGS).map(|finding| {
         let package = finding.package.as_deref().map(code).unwrap_or_default();
@@ -108,7 +108,7 @@ fn phases(report: &Report) -> String {
         let seconds = if phase.skipped { "skipped".to_owned() } else { format!("{:.1}", phase.seconds) };
         vec![phase.name.to_owned(), seconds]
     });
-    let total = vec!["in all".to_owned(), format!("{:.1}", report.seconds)];
+    let total = vec!["total".to_owned(), format!("{:.1}", report.seconds)];
     table(&["phase", "seconds"], rows.chain([total]).collect())
 }
 

@@ -1,6 +1,6 @@
-//! Signs in to an API the way its stack's outputs say, for as long as a proof takes.
+//! Signs in to an API as its stack's outputs require, for the duration of a smoke test.
 
-mod guests;
+mod temporary_users;
 
 use std::collections::BTreeMap;
 
@@ -8,121 +8,121 @@ use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::visitor::Visitor;
+use super::client::ApiClient;
 use aws::signed::{API_GATEWAY, COGNITO, Call, Signed};
-pub(crate) use guests::Guests;
 use machine::http;
 use machine::http::Client;
 use model::outcome::{Exit, Failure, FailureKind};
+pub(crate) use temporary_users::TemporaryUsers;
 
 /// The variable that holds a token of the user's own.
 pub(crate) const TOKEN: &str = "XTASK_SMOKE_TOKEN";
 
-/// Longer answers than this are no token.
+/// Longest response that is read for a token.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// Those who ask in a proof.
+/// The clients that send the requests of a smoke test.
 #[derive(Debug, Default)]
-pub(crate) struct Callers {
-    /// Somebody who is let in.
-    pub(crate) visitor: Visitor,
-    /// Somebody who must not be.
-    pub(crate) stranger: Option<Visitor>,
+pub(crate) struct ApiClients {
+    /// Must get the right answer.
+    pub(crate) authenticated: ApiClient,
+    /// Must be refused; `None` where the API requires no authentication.
+    pub(crate) unauthenticated: Option<ApiClient>,
 }
 
-/// What an API demands of whoever asks.
+/// How clients of an API authenticate.
 #[derive(Debug, PartialEq, Eq)]
-enum Way<'a> {
+enum SignIn<'a> {
     Open,
-    /// The token of [`TOKEN`].
+    /// The token in [`TOKEN`].
     Token(&'a str),
-    /// A user of the pool, made for the moment.
-    Guest {
+    /// A temporary user of the pool.
+    TemporaryUser {
         pool: &'a str,
         client: &'a str,
     },
-    /// A client that has a secret, at the pool's token endpoint.
+    /// An app client with a secret, at the pool's token endpoint.
     Machine {
         pool: &'a str,
         client: &'a str,
         scopes: &'a str,
         url: &'a str,
     },
-    /// A signature with the caller's credentials.
+    /// Requests that are signed with the caller's AWS credentials.
     Signature,
 }
 
-/// Signs in; whoever is made for it is noted among the guests.
+/// Signs in; a temporary user that it creates is added to `users`.
 ///
 /// # Errors
-/// What AWS says, or an API that nobody can be signed in to.
+/// A call that AWS refuses, or an API that needs a token of the user's own.
 pub(crate) async fn sign_in(
     signed: &Signed,
     http: &Client,
     outputs: &BTreeMap<String, String>,
     token: Option<&str>,
-    guests: &Guests,
-) -> Result<Callers, Failure> {
+    users: &TemporaryUsers,
+) -> Result<ApiClients, Failure> {
     let key = match outputs.get("ApiKeyId") {
         Some(id) => Some(api_key(signed, id).await?),
         None => None,
     };
-    let anybody = || match &key {
-        Some(key) => Visitor::default().with("x-api-key", key.clone()),
-        None => Visitor::default(),
+    let unauthenticated_client = || match &key {
+        Some(key) => ApiClient::default().with("x-api-key", key.clone()),
+        None => ApiClient::default(),
     };
     let bearer = |token: &str| SecretString::from(format!("Bearer {token}"));
-    let visitor = match way(outputs, token)? {
-        Way::Open => anybody(),
-        Way::Token(token) => anybody().with("authorization", bearer(token)),
-        Way::Guest { pool, client } => {
-            let token = guests.welcome(signed, pool, client).await?;
-            anybody().with("authorization", bearer(token.expose_secret()))
+    let authenticated = match sign_in_method(outputs, token)? {
+        SignIn::Open => unauthenticated_client(),
+        SignIn::Token(token) => unauthenticated_client().with("authorization", bearer(token)),
+        SignIn::TemporaryUser { pool, client } => {
+            let token = users.create_signed_in(signed, pool, client).await?;
+            unauthenticated_client().with("authorization", bearer(token.expose_secret()))
         }
-        Way::Machine { pool, client, scopes, url } => {
+        SignIn::Machine { pool, client, scopes, url } => {
             let token = machine_token(signed, http, pool, client, scopes, url).await?;
-            anybody().with("authorization", bearer(token.expose_secret()))
+            unauthenticated_client().with("authorization", bearer(token.expose_secret()))
         }
-        Way::Signature => anybody().signing(signed),
+        SignIn::Signature => unauthenticated_client().signing(signed),
     };
-    Ok(Callers { visitor, stranger: is_closed(outputs).then(anybody) })
+    Ok(ApiClients { authenticated, unauthenticated: requires_sign_in(outputs).then(unauthenticated_client) })
 }
 
-/// The callers of an endpoint without a stack: whoever holds a token shows it.
-pub(crate) fn with_token(token: Option<&str>) -> Callers {
+/// The clients for an endpoint without a stack: with the user's token if there is one.
+pub(crate) fn with_token(token: Option<&str>) -> ApiClients {
     let bearer = |token: &str| SecretString::from(format!("Bearer {token}"));
-    let visitor = token.map(|token| Visitor::default().with("authorization", bearer(token)));
-    Callers { visitor: visitor.unwrap_or_default(), stranger: None }
+    let authenticated = token.map(|token| ApiClient::default().with("authorization", bearer(token)));
+    ApiClients { authenticated: authenticated.unwrap_or_default(), unauthenticated: None }
 }
 
-fn is_closed(outputs: &BTreeMap<String, String>) -> bool {
+fn requires_sign_in(outputs: &BTreeMap<String, String>) -> bool {
     outputs.get("Authorizer").is_some_and(|authorizer| authorizer != "NONE")
 }
 
-fn way<'a>(outputs: &'a BTreeMap<String, String>, token: Option<&'a str>) -> Result<Way<'a>, Failure> {
+fn sign_in_method<'a>(outputs: &'a BTreeMap<String, String>, token: Option<&'a str>) -> Result<SignIn<'a>, Failure> {
     let output = |name: &str| outputs.get(name).map(String::as_str).filter(|value| !value.is_empty());
     if let Some(token) = token {
-        return Ok(Way::Token(token));
+        return Ok(SignIn::Token(token));
     }
     let ids = output("UserPoolId").zip(output("SmokeClientId"));
     match (output("Authorizer").unwrap_or("NONE"), ids, output("AuthorizationScopes"), output("SignInUrl")) {
-        ("NONE", ..) => Ok(Way::Open),
-        ("IAM", ..) => Ok(Way::Signature),
-        ("COGNITO", Some((pool, client)), None, _) => Ok(Way::Guest { pool, client }),
-        ("COGNITO", Some((pool, client)), Some(scopes), Some(url)) => Ok(Way::Machine { pool, client, scopes, url }),
-        (_, _, scopes, _) => Err(nobody(scopes)),
+        ("NONE", ..) => Ok(SignIn::Open),
+        ("IAM", ..) => Ok(SignIn::Signature),
+        ("COGNITO", Some((pool, client)), None, _) => Ok(SignIn::TemporaryUser { pool, client }),
+        ("COGNITO", Some((pool, client)), Some(scopes), Some(url)) => Ok(SignIn::Machine { pool, client, scopes, url }),
+        (_, _, scopes, _) => Err(no_user(scopes)),
     }
 }
 
-/// The failure of a proof for which there is nobody.
-pub(crate) fn nobody(scopes: Option<&str>) -> Failure {
+/// The failure of a smoke test that has no way to sign in.
+pub(crate) fn no_user(scopes: Option<&str>) -> Failure {
     let token = match scopes {
         Some(scopes) => format!("an access token with one of the scopes {scopes}"),
         None => "an ID token of its pool".to_owned(),
     };
     Failure::new(Exit::Preflight, FailureKind::SignIn, "the smoke test cannot sign in")
         .resource("the stack's authorizer")
-        .reason("its users are not this tool's to make: the stack has no user pool of its own")
+        .reason("the stack has no user pool of its own in which the tool could create a user")
         .hint(format!("set {TOKEN} to {token}, or give --no-smoke"))
 }
 
@@ -130,7 +130,7 @@ async fn api_key(signed: &Signed, id: &str) -> Result<SecretString, Failure> {
     let resource = format!("API key {id}");
     let call = Call { service: &API_GATEWAY, action: "apigateway:GET", resource: &resource };
     let answer = signed.get(call, &format!("/apikeys/{id}?includeValue=true")).await?;
-    secret(&answer["value"]).ok_or_else(|| odd(call, "it has no value"))
+    secret_text(&answer["value"]).ok_or_else(|| unusable(call, "it has no value"))
 }
 
 async fn machine_token(
@@ -144,13 +144,14 @@ async fn machine_token(
     let resource = format!("client {client} of user pool {pool}");
     let call = Call { service: &COGNITO, action: "cognito-idp:DescribeUserPoolClient", resource: &resource };
     let answer = signed.json(call, &json!({"UserPoolId": pool, "ClientId": client})).await?;
-    let password = secret(&answer["UserPoolClient"]["ClientSecret"]).ok_or_else(|| odd(call, "it has no secret"))?;
+    let password =
+        secret_text(&answer["UserPoolClient"]["ClientSecret"]).ok_or_else(|| unusable(call, "it has no secret"))?;
     // An emulator has its token endpoint where its API is.
     let base = signed.endpoint_of(&COGNITO).unwrap_or(url).trim_end_matches('/');
     let url = format!("{base}/oauth2/token");
     let failed = |reason: String| {
         let failure = Failure::new(Exit::Failed, FailureKind::SignIn, "the smoke test cannot sign in");
-        failure.resource(&url).reason(reason).hint("look at the pool's domain and at the scopes of the client")
+        failure.resource(&url).reason(reason).hint("check the pool's domain and the client's scopes")
     };
     let scope = scopes.split(',').map(str::trim).collect::<Vec<_>>().join(" ");
     let form = url::form_urlencoded::Serializer::new(String::new())
@@ -164,16 +165,16 @@ async fn machine_token(
     let unread = |_| failed(format!("it answers {status} without JSON"));
     let answer: Value = serde_json::from_slice(&body).map_err(unread)?;
     let error = answer["error"].as_str().unwrap_or("no token");
-    secret(&answer["access_token"]).ok_or_else(|| failed(format!("it answers {status}: {error}")))
+    secret_text(&answer["access_token"]).ok_or_else(|| failed(format!("it answers {status}: {error}")))
 }
 
-fn secret(value: &Value) -> Option<SecretString> {
+fn secret_text(value: &Value) -> Option<SecretString> {
     value.as_str().filter(|text| !text.is_empty()).map(SecretString::from)
 }
 
-/// An answer that lacks what was asked for. It may hold other secrets, so it is not shown.
-fn odd(call: Call<'_>, reason: &str) -> Failure {
-    Failure::new(Exit::Failed, FailureKind::SignIn, format!("{} does not help to sign in", call.action))
+/// A response without the needed value. It is not shown, since it may contain other secrets.
+fn unusable(call: Call<'_>, reason: &str) -> Failure {
+    Failure::new(Exit::Failed, FailureKind::SignIn, format!("{} returned nothing to sign in with", call.action))
         .resource(call.resource)
         .reason(reason)
 }

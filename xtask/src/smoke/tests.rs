@@ -21,16 +21,16 @@ fn service() -> Service {
 
 async fn verdict(server: &MockServer, service: &Service) -> Verdict {
     let base = Url::parse(&format!("{}/production", server.uri())).unwrap();
-    let target = Target {
+    let target = Endpoint {
         base,
         service,
         digest: Some(RIGHT.parse().unwrap()),
         before: None,
         spacing: Duration::ZERO,
-        callers: Callers::default(),
+        callers: ApiClients::default(),
     };
     let ui = Ui::silent();
-    prove(&Client::direct(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
+    verify_endpoint(&Client::direct(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
 }
 
 async fn serve(greeting: ResponseTemplate, digest: &str) -> MockServer {
@@ -46,7 +46,7 @@ fn hello() -> ResponseTemplate {
 }
 
 #[tokio::test]
-async fn right_answers_of_the_right_image_are_asked_for_several_times() {
+async fn the_right_image_must_answer_several_times() {
     let server = serve(hello(), RIGHT).await;
     assert_eq!(verdict(&server, &service()).await, Verdict::Right { served: Some(RIGHT.to_owned()) });
     assert_eq!(server.received_requests().await.unwrap().len(), 2 * ROUNDS as usize);
@@ -65,7 +65,7 @@ async fn one_wrong_round_starts_the_count_again() {
 }
 
 #[tokio::test]
-async fn another_image_is_told_from_no_answer() {
+async fn another_image_is_distinguished_from_no_answer() {
     let server = serve(hello(), OTHER).await;
     assert_eq!(verdict(&server, &service()).await, Verdict::OldVersion { served: OTHER.to_owned() });
 
@@ -79,18 +79,18 @@ async fn another_image_is_told_from_no_answer() {
 }
 
 #[tokio::test]
-async fn a_long_answer_is_said_to_be_read_in_part_only() {
+async fn a_long_response_is_read_in_part() {
     let long = "x".repeat(400_000) + "Hello";
     let server = serve(ResponseTemplate::new(200).set_body_string(long), RIGHT).await;
     let Verdict::NotAnswering { reason } = verdict(&server, &service()).await else { panic!("it is not there") };
-    assert!(reason.ends_with("which has no \"Hello\"; only 64 KiB were read"), "{reason}");
+    assert!(reason.ends_with("which does not contain \"Hello\"; only 64 KiB were read"), "{reason}");
     let early = "Hello".to_owned() + &"x".repeat(400_000);
     let server = serve(ResponseTemplate::new(200).set_body_string(early), RIGHT).await;
     assert!(matches!(verdict(&server, &service()).await, Verdict::Right { .. }));
 }
 
 #[tokio::test]
-async fn an_answer_is_read_in_the_charset_that_it_names() {
+async fn a_response_is_decoded_with_its_charset() {
     let service = Service { smoke_contains: "Grüße".to_owned(), ..service() };
     let utf16: Vec<u8> = "Grüße".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (kind, bytes) in [
@@ -106,7 +106,7 @@ async fn an_answer_is_read_in_the_charset_that_it_names() {
 }
 
 #[tokio::test]
-async fn who_answers_in_the_services_place_is_said() {
+async fn an_intermediarys_response_is_reported() {
     let gateway = ResponseTemplate::new(403)
         .insert_header("x-amzn-errortype", "MissingAuthenticationTokenException")
         .set_body_raw(r#"{"message":"Missing Authentication Token"}"#, "application/json");
@@ -115,45 +115,45 @@ async fn who_answers_in_the_services_place_is_said() {
     assert!(reason.contains("never reached the service") && next.contains("stage and path"), "{reason}, {next}");
     let server = serve(ResponseTemplate::new(302).insert_header("location", "/sign-in"), RIGHT).await;
     let Verdict::NotReached { reason, .. } = verdict(&server, &service()).await else { panic!("it leads elsewhere") };
-    assert!(reason.contains(&format!("leads to {}/sign-in", server.uri())), "{reason}");
+    assert!(reason.contains(&format!("redirects to {}/sign-in", server.uri())), "{reason}");
 }
 
 #[tokio::test]
-async fn an_image_that_nobody_expects_is_not_waited_for() {
+async fn an_unexpected_image_is_not_waited_for() {
     let server = serve(hello(), OTHER).await;
     let (base, service) = (Url::parse(&format!("{}/production", server.uri())).unwrap(), service());
-    let target = |before: &str| Target {
+    let target = |before: &str| Endpoint {
         base: base.clone(),
         service: &service,
         digest: Some(RIGHT.parse().unwrap()),
         before: Some(before.parse().unwrap()),
         spacing: Duration::ZERO,
-        callers: Callers::default(),
+        callers: ApiClients::default(),
     };
     let (ui, client) = (Ui::silent(), Client::direct());
-    let (phase, patience) = (ui.phase("smoke"), STRANGE * 2);
-    let (begun, strange, expected) = (Instant::now(), target(RIGHT), target(OTHER));
-    let ended = async |target| (prove(&client, target, patience, &phase).await, begun.elapsed());
-    let ((verdict, in_vain), (_, waited)) = tokio::join!(ended(&strange), ended(&expected));
+    let (phase, timeout) = (ui.phase("smoke"), UNEXPECTED_LIMIT * 2);
+    let (begun, unexpected, expected) = (Instant::now(), target(RIGHT), target(OTHER));
+    let ended = async |target| (verify_endpoint(&client, target, timeout, &phase).await, begun.elapsed());
+    let ((verdict, in_vain), (_, waited)) = tokio::join!(ended(&unexpected), ended(&expected));
     assert_eq!(verdict, Verdict::OldVersion { served: OTHER.to_owned() });
-    assert!(in_vain > STRANGE && in_vain + PAUSE * 2 < waited, "{in_vain:?}, {waited:?}");
+    assert!(in_vain > UNEXPECTED_LIMIT && in_vain + PAUSE * 2 < waited, "{in_vain:?}, {waited:?}");
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_not_there_is_not_answering() {
+async fn an_unreachable_endpoint_is_not_answering() {
     let service = service();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     drop(listener);
-    let target = Target {
+    let target = Endpoint {
         base,
         service: &service,
         digest: None,
         before: None,
         spacing: Duration::ZERO,
-        callers: Callers::default(),
+        callers: ApiClients::default(),
     };
     let ui = Ui::silent();
-    let verdict = prove(&Client::direct(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
+    let verdict = verify_endpoint(&Client::direct(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
     assert!(matches!(verdict, Verdict::NotAnswering { reason } if reason.contains("cannot be reached")));
 }

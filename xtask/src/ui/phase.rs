@@ -6,10 +6,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use model::progress::Progress;
 use model::report::PhaseRecord;
 
-use super::foreign::visible;
+use super::sanitize::escape_controls;
 use super::{Paint, Ui, Waiting};
 
-/// A running phase. Dropped without an ending, by a failure or an interruption, it counts as not finished.
+/// A running phase. If it is dropped before its end, by a failure or an interruption, it is reported as not finished.
 pub(crate) struct Phase<'a> {
     ui: &'a Ui,
     name: &'static str,
@@ -35,26 +35,25 @@ impl<'a> Phase<'a> {
         if bar.is_none() {
             ui.line(&format!("  {name:<9} ..."));
         }
-        let waiting = ui.waits.open(name, waits_for(name).map(str::to_owned), bar.is_some());
+        let waiting = ui.waits.open(name, phase_waits_for(name).map(str::to_owned), bar.is_some());
         Self { ui, name, started: Instant::now(), bar, waiting, ended: false }
     }
 
-    /// What the phase does or waits for right now; seen on a terminal, with `--verbose`, or when nothing else is written for
-    /// a while.
+    /// Sets what the phase does or waits for; shown on a terminal, with `--verbose`, or after a silence.
     pub(crate) fn doing(&self, what: &str) {
         self.waiting.set(what);
         match &self.bar {
-            Some(bar) => bar.set_message(visible(what, false).into_owned()),
+            Some(bar) => bar.set_message(escape_controls(what, false).into_owned()),
             None => self.ui.detail(&format!("            {what}")),
         }
     }
 
-    /// A change of state inside the phase that stays on the screen.
+    /// Prints a change of state inside the phase.
     pub(crate) fn line(&self, text: &str) {
         self.ui.line(&format!("            {text}"));
     }
 
-    /// Shows what a lower crate reports.
+    /// Shows progress that a lower crate reports.
     pub(crate) fn report(&self, progress: Progress<'_>) {
         match progress {
             Progress::Doing(what) => self.doing(what),
@@ -91,14 +90,14 @@ impl Drop for Phase<'_> {
     }
 }
 
-/// What a phase waits for until it says something closer with [`Phase::doing`].
-fn waits_for(phase: &str) -> Option<&'static str> {
+/// What a phase waits for until it reports something more specific with [`Phase::doing`].
+fn phase_waits_for(phase: &str) -> Option<&'static str> {
     Some(match phase {
         "attest" | "name" | "push" => "the registry",
         "back" | "rollback" | "stack" => "CloudFormation",
         "compile" => "the compiler",
         "container" | "engine" | "image" => "the Docker engine",
-        "drift" => "CloudFormation, which compares the stack with its template",
+        "drift" => "CloudFormation's drift detection",
         "lock" => "the environment lock",
         "look" => "the lists of images and releases at AWS",
         "plan" => "CloudFormation's change set",
@@ -108,7 +107,7 @@ fn waits_for(phase: &str) -> Option<&'static str> {
         "scan" => "ECR's scan of the image",
         "smoke" => "the endpoint",
         "verify" => "the SBOM and provenance in the registry",
-        "waiting" => "the operation that is under way at AWS",
+        "waiting" => "the operation in progress at AWS",
         _ => return None,
     })
 }
@@ -123,7 +122,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::waits_for;
+    use super::phase_waits_for;
 
     /// The names of all phases in the sources below a folder.
     fn names(folder: &Path, into: &mut Vec<String>) {
@@ -141,10 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn every_phase_says_what_it_waits_for() {
+    fn every_phase_has_a_wait_text() {
         let mut all = Vec::new();
         names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
-        let silent: Vec<&String> = all.iter().filter(|name| waits_for(name).is_none()).collect();
+        let silent: Vec<&String> = all.iter().filter(|name| phase_waits_for(name).is_none()).collect();
         assert!(all.len() > 20 && silent.is_empty(), "{silent:?}");
     }
 }

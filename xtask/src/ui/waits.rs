@@ -1,9 +1,9 @@
-//! What is waited for, told once nothing has been written for a while.
+//! Open waits, which are reported when nothing has been written for a while.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// After how much silence it is told for the first, second and third time; then once for every [`AGAIN`].
+/// The silences after which the wait is reported for the first, second and third time; later every [`AGAIN`].
 const FIRST: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30), Duration::from_secs(60)];
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -15,8 +15,8 @@ pub(super) struct Waits(Mutex<State>);
 struct State {
     /// When something was written last.
     quiet_since: Instant,
-    /// How often the silence since then was told of.
-    told: u32,
+    /// How often the current silence was reported.
+    notices: u32,
     open: Vec<Open>,
     next_id: u64,
 }
@@ -24,10 +24,10 @@ struct State {
 #[derive(Debug)]
 struct Open {
     id: u64,
-    /// Of the phase; empty outside of one.
+    /// The phase's name; empty outside of one.
     name: &'static str,
     what: Option<String>,
-    /// Whether it is on the screen already: as a live display, or as a question.
+    /// Whether it is visible already, as a live display or as a question.
     seen: bool,
 }
 
@@ -38,18 +38,18 @@ pub(crate) struct Waiting<'a> {
     id: u64,
 }
 
-/// A wait that is to be told of.
+/// A wait to report.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Telling {
+pub(super) struct Notice {
     pub(super) name: &'static str,
     pub(super) what: Option<String>,
-    /// Nothing has been written for so long.
+    /// How long nothing has been written.
     pub(super) silence: Duration,
 }
 
 impl Waits {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State { quiet_since: Instant::now(), told: 0, open: Vec::new(), next_id: 0 }))
+        Self(Mutex::new(State { quiet_since: Instant::now(), notices: 0, open: Vec::new(), next_id: 0 }))
     }
 
     /// Opens a wait.
@@ -61,23 +61,23 @@ impl Waits {
         Waiting { waits: self, id }
     }
 
-    /// Something is written.
+    /// Records that something is written.
     pub(super) fn written(&self) {
         let mut state = self.state();
-        (state.quiet_since, state.told) = (Instant::now(), 0);
+        (state.quiet_since, state.notices) = (Instant::now(), 0);
     }
 
-    /// The wait to tell of now, or else how long there is nothing to tell.
-    pub(super) fn next(&self) -> Result<Telling, Duration> {
+    /// The wait to report now, or how long until there may be one.
+    pub(super) fn next(&self) -> Result<Notice, Duration> {
         let mut state = self.state();
         let silence = state.quiet_since.elapsed();
-        let due = FIRST.get(state.told as usize).copied().unwrap_or_else(|| AGAIN * (state.told - 1));
+        let due = FIRST.get(state.notices as usize).copied().unwrap_or_else(|| AGAIN * (state.notices - 1));
         if silence < due {
             return Err(due - silence);
         }
-        state.told += 1;
+        state.notices += 1;
         match state.open.last() {
-            Some(open) if !open.seen => Ok(Telling { name: open.name, what: open.what.clone(), silence }),
+            Some(open) if !open.seen => Ok(Notice { name: open.name, what: open.what.clone(), silence }),
             _ => Err(Duration::ZERO),
         }
     }
@@ -88,7 +88,7 @@ impl Waits {
 }
 
 impl Waiting<'_> {
-    /// Says what is waited for by now.
+    /// Changes what is waited for.
     pub(super) fn set(&self, what: &str) {
         let mut state = self.waits.state();
         if let Some(open) = state.open.iter_mut().find(|open| open.id == self.id) {
@@ -107,44 +107,44 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
 
-    /// As if nothing had been written for so many seconds.
-    fn silent(waits: &Waits, seconds: u64) {
+    /// Pretends that nothing was written for so many seconds.
+    fn set_silence(waits: &Waits, seconds: u64) {
         let mut state = waits.state();
         state.quiet_since = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
     }
 
     #[test]
-    fn silence_is_told_of_with_growing_pauses() {
+    fn silence_is_reported_at_growing_intervals() {
         let waits = Waits::new();
         let _wait = waits.open("scan", Some("the scan".to_owned()), false);
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for seconds in 0..=300 {
-            silent(&waits, seconds);
-            told.extend(waits.next().map(|telling| telling.silence.as_secs()));
+            set_silence(&waits, seconds);
+            reported.extend(waits.next().map(|notice| notice.silence.as_secs()));
         }
-        assert_eq!(told, [10, 30, 60, 120, 180, 240, 300]);
+        assert_eq!(reported, [10, 30, 60, 120, 180, 240, 300]);
         waits.written();
         assert!(waits.next().unwrap_err() > Duration::from_secs(9));
     }
 
     #[test]
-    fn the_latest_wait_that_is_open_is_told_of() {
+    fn the_latest_open_wait_is_reported() {
         let waits = Waits::new();
-        let told = |waits: &Waits| {
+        let reported = |waits: &Waits| {
             waits.written();
-            silent(waits, 10);
-            waits.next().map(|telling| (telling.name, telling.what))
+            set_silence(waits, 10);
+            waits.next().map(|notice| (notice.name, notice.what))
         };
         let outer = waits.open("", Some("AWS".to_owned()), false);
         let inner = waits.open("push", None, false);
-        assert_eq!(told(&waits), Ok(("push", None)));
+        assert_eq!(reported(&waits), Ok(("push", None)));
         inner.set("layer 1");
-        assert_eq!(told(&waits), Ok(("push", Some("layer 1".to_owned()))));
+        assert_eq!(reported(&waits), Ok(("push", Some("layer 1".to_owned()))));
         let question = waits.open("", None, true);
-        assert!(told(&waits).is_err(), "a question is on the screen");
+        assert!(reported(&waits).is_err(), "a question is on the screen");
         drop((question, inner));
-        assert_eq!(told(&waits), Ok(("", Some("AWS".to_owned()))));
+        assert_eq!(reported(&waits), Ok(("", Some("AWS".to_owned()))));
         drop(outer);
-        assert!(told(&waits).is_err());
+        assert!(reported(&waits).is_err());
     }
 }

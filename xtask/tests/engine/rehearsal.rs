@@ -157,7 +157,7 @@ fn attested(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let refused = checkout.xtask(&["deploy", ENVIRONMENT, "--image", &image, "--yes"])?;
     ensure!(refused.code == Some(3), "what is not attested is refused: {}", refused.json);
     let said = refused.json["error"].to_string();
-    ensure!(said.contains("no bill of materials") && said.contains("no provenance"), "all of it is told: {said}");
+    ensure!(said.contains("no SBOM") && said.contains("no provenance"), "all of it is told: {said}");
     ensure!(checkout.xtask(&["status", ENVIRONMENT])?.well()?.get("locked_by").is_none(), "a lock is left");
 
     // The source tag is there, and does not save the compilation: compiling the same sources again may attach what is missing.

@@ -17,7 +17,7 @@ pub(crate) fn load(path: &Path) -> Result<Value> {
     }
 }
 
-/// Where the templates are, from wherever the tests run.
+/// Where the templates are: `model` includes this file too.
 pub(crate) fn directory() -> PathBuf {
     let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("infra"));
     above.find(|folder| folder.join("bootstrap.yaml").is_file()).expect("the templates are above")

@@ -131,7 +131,11 @@ impl Case {
         }
         let (at_work, says_so) = (world.under_way.is_some(), ended.stderr.contains("goes on"));
         if ended.code != 130 {
-            return if at_work { Err("it is done, and the stack is at work".to_owned()) } else { Ok(()) };
+            return if at_work {
+                Err("it is done, and an operation of the stack is in progress".to_owned())
+            } else {
+                Ok(())
+            };
         }
         // An end that was seen just now, or not yet: the status is read first, and then the events.
         let unseen = world.ended_at + 1 >= number;

@@ -66,7 +66,7 @@ impl Sandbox {
         sandbox.write("docker/Dockerfile", "FROM scratch\n");
         sandbox.write("api", "a program");
         sandbox.write("crates/api/src/main.rs", "fn main() {}\n");
-        sandbox.write("Cargo.lock", "version = 4\n");
+        sandbox.write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"api\"\nversion = \"0.1.0\"\n");
         let folder = path.to_str().unwrap();
         sandbox.write("api.d", &format!("{folder}/api: {folder}/crates/api/src/main.rs\n"));
         for (name, script) in PROGRAMS {
@@ -209,11 +209,11 @@ impl Ended {
         self.object(&self.stdout)
     }
 
-    /// The lines before the one object, each of which is this part of the schema; and the object.
-    pub(crate) fn lines(&self, part: &str) -> (Vec<Value>, Value) {
+    /// The lines before the one object, each of them valid by this definition of the schema; and the object.
+    pub(crate) fn lines(&self, definition: &str) -> (Vec<Value>, Value) {
         let (lines, last) = self.stdout.trim_end().rsplit_once('\n').unwrap_or(("", &self.stdout));
         let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        lines.iter().for_each(|line| crate::schema::check_line(part, line));
+        lines.iter().for_each(|line| crate::schema::check_line(definition, line));
         (lines, self.object(last))
     }
 

@@ -12,7 +12,7 @@ use aws_sdk_cloudformation::types::{
 use super::until_visible;
 use crate::error::failure;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::stack::{Detected, Difference, Found, texts};
+use model::stack::{DriftDetection, DriftedResource, ValueDifference, texts};
 
 /// Detection takes seconds for a few resources and minutes for hundreds.
 const DEADLINE: Duration = Duration::from_secs(900);
@@ -21,13 +21,13 @@ const DEADLINE: Duration = Duration::from_secs(900);
 ///
 /// # Errors
 /// Also a stack whose status does not allow a detection.
-pub async fn detect(client: &Client, stack: &str) -> Result<Detected> {
+pub async fn detect(client: &Client, stack: &str) -> Result<DriftDetection> {
     let resource = format!("stack {stack}");
     let begun = client.detect_stack_drift().stack_name(stack).send().await;
     let begun = begun.map_err(|error| failure("cloudformation:DetectStackDrift", &resource, &error))?;
     let id = begun.stack_drift_detection_id().unwrap_or_default();
     let reason = wait_for_detection(client, id, &resource).await?;
-    let mut detected = Detected { reason, ..Detected::default() };
+    let mut detected = DriftDetection { reason, ..DriftDetection::default() };
     let mut next = None;
     loop {
         let page = client.describe_stack_resource_drifts().stack_name(stack).set_next_token(next).send().await;
@@ -77,10 +77,10 @@ async fn wait_for_detection(client: &Client, id: &str, resource: &str) -> Result
     }
 }
 
-fn note(drift: &StackResourceDrift, detected: &mut Detected) {
+fn note(drift: &StackResourceDrift, detected: &mut DriftDetection) {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let logical_id = text(drift.logical_resource_id());
-    let difference = |difference: &PropertyDifference| Difference {
+    let difference = |difference: &PropertyDifference| ValueDifference {
         path: text(difference.property_path()),
         expected: text(difference.expected_value()),
         actual: text(difference.actual_value()),
@@ -88,7 +88,7 @@ fn note(drift: &StackResourceDrift, detected: &mut Detected) {
     match drift.stack_resource_drift_status() {
         Some(status @ (StackResourceDriftStatus::Modified | StackResourceDriftStatus::Deleted)) => {
             detected.checked += 1;
-            detected.found.push(Found {
+            detected.found.push(DriftedResource {
                 logical_id,
                 resource_type: text(drift.resource_type()),
                 is_deleted: *status == StackResourceDriftStatus::Deleted,

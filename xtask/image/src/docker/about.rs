@@ -1,26 +1,26 @@
-//! What an engine says about itself.
+//! What an engine reports about itself.
 
 use std::path::PathBuf;
 
 use super::Engine;
-use super::call::{LOOKUP, ask};
+use super::call::{LOOKUP, within};
 
-/// What is known; the rest is left at nothing.
+/// What is known; unknown values stay at their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
     /// The newest version of the API, as in `1.52`.
     pub api: Option<(u32, u32)>,
-    /// Another engine, that answers as Docker would.
+    /// Another engine with Docker's API.
     pub is_podman: bool,
     pub windows: bool,
     pub rootless: bool,
-    /// Where it keeps images and caches, on its own machine.
+    /// Its data folder, on its own machine.
     pub folder: Option<PathBuf>,
 }
 
 /// Asks the engine.
 pub async fn about(engine: &Engine) -> About {
-    let (version, info) = tokio::join!(ask(LOOKUP, engine.docker.version()), ask(LOOKUP, engine.docker.info()));
+    let (version, info) = tokio::join!(within(LOOKUP, engine.docker.version()), within(LOOKUP, engine.docker.info()));
     let mut about = About::default();
     if let Ok(version) = version {
         let numbers = |text: String| {

@@ -10,14 +10,14 @@ use bollard::query_parameters::{
 };
 use bollard::{Docker, body_try_stream};
 
-use super::call::{self, CHANGE, CallError, LOOKUP, ask};
+use super::call::{self, CHANGE, CallError, LOOKUP, within};
 use super::context::BuildContext;
 use super::owner::{self, Owner};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 use model::progress::{Progress, Reporter};
 
-/// Where the Dockerfile stands, in the repository and in the context.
+/// The Dockerfile's path, in the repository and in the context.
 pub const DOCKERFILE: &str = "docker/Dockerfile";
 /// Lines of a failed build that are shown.
 const TAIL: usize = 40;
@@ -27,7 +27,7 @@ const TAIL: usize = 40;
 pub struct Image {
     /// `NAME:TAG`, known to the engine.
     pub reference: String,
-    /// The engine's identity of it: a digest, of its configuration or its manifest as the engine's store has it.
+    /// The engine's id: the digest of its configuration or its manifest, depending on the engine's store.
     pub id: String,
     pub platform: String,
     /// In bytes, as the engine counts.
@@ -36,21 +36,21 @@ pub struct Image {
     tags: Vec<String>,
 }
 
-/// What a checkout may remove of a service's images, and what it may not.
+/// A service's images: which of them a checkout may remove.
 #[derive(Debug, Default)]
 pub struct Images {
-    /// Its own: the names of each, in the order in which they can be removed.
+    /// Names of its own images, in the order in which they can be removed.
     pub own: Vec<String>,
-    /// Others, with the reason for which they are kept.
+    /// Others, with the reason why they are kept.
     pub kept: Vec<String>,
 }
 
 /// Looks up an image; `None` when the engine does not have it.
 ///
 /// # Errors
-/// What the engine says.
+/// An engine that fails.
 pub async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>> {
-    let found = call::find(docker.inspect_image(reference)).await;
+    let found = call::optional(docker.inspect_image(reference)).await;
     let found = found.map_err(|error| error.failure(format!("cannot look up image {reference}")))?;
     let part = |part: Option<String>| part.unwrap_or_default();
     Ok(found.map(|inspected| Image {
@@ -62,10 +62,10 @@ pub async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>> 
     }))
 }
 
-/// Marks the image as one that this checkout uses. A label could not: it would make the image another one in every checkout.
+/// Marks the image as used by this checkout, by a tag: a label would make a different image in every checkout.
 ///
 /// # Errors
-/// What the engine says.
+/// An engine that fails.
 pub async fn claim(docker: &Docker, image: &Image, owner: &Owner) -> Result<()> {
     let tag = image.reference.rsplit_once(':').map_or("", |(_, tag)| tag);
     let claim = owner.claim(tag);
@@ -73,18 +73,18 @@ pub async fn claim(docker: &Docker, image: &Image, owner: &Owner) -> Result<()> 
         return Ok(());
     }
     let options = TagImageOptionsBuilder::default().repo(&owner.service).tag(&claim).build();
-    let tagged = ask(CHANGE, docker.tag_image(&image.reference, Some(options))).await;
+    let tagged = within(CHANGE, docker.tag_image(&image.reference, Some(options))).await;
     Ok(tagged.map_err(|error| error.failure(format!("cannot tag image {}", image.reference)))?)
 }
 
 /// The images that were built for the service, by their names.
 ///
 /// # Errors
-/// What the engine says.
-pub async fn list(docker: &Docker, owner: &Owner) -> Result<Images> {
+/// An engine that fails.
+pub async fn list_images(docker: &Docker, owner: &Owner) -> Result<Images> {
     let filters = HashMap::from([("label".to_owned(), vec![format!("{}={}", owner::IMAGE, owner.service)])]);
     let options = ListImagesOptionsBuilder::default().filters(&filters).build();
-    let found = ask(LOOKUP, docker.list_images(Some(options))).await;
+    let found = within(LOOKUP, docker.list_images(Some(options))).await;
     let mut images = Images::default();
     for image in found.map_err(|error| error.failure("cannot list images"))? {
         let tags: Vec<String> = image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect();
@@ -93,7 +93,7 @@ pub async fn list(docker: &Docker, owner: &Owner) -> Result<Images> {
             images.kept.push(format!("image {name}: this checkout does not use it"));
             continue;
         };
-        // One that another checkout holds, too, stays whatever runs it.
+        // An image that another checkout uses too stays in any case.
         let user = if shared { None } else { user_of(docker, &image.id, owner).await? };
         match user {
             Some(container) => images.kept.push(format!("image {name}: container {container} runs it")),
@@ -103,8 +103,8 @@ pub async fn list(docker: &Docker, owner: &Owner) -> Result<Images> {
     Ok(images)
 }
 
-/// The names of an image that a checkout may remove, and whether another one holds it, too; `None` where it holds none. The
-/// user's own names are not among them, nor are those that two checkouts share.
+/// The names of an image that a checkout may remove, and whether another checkout uses it too; `None` if this one does not
+/// use it. The user's own names and names that checkouts share are not among them.
 fn sort(tags: &[String], owner: &Owner) -> Option<(Vec<String>, bool)> {
     let service = format!("{}:", owner.service);
     let (claims, others): (Vec<&String>, Vec<&String>) =
@@ -119,15 +119,15 @@ fn sort(tags: &[String], owner: &Owner) -> Option<(Vec<String>, bool)> {
         tag.is_some_and(|(_, tag)| ["content-", "source-", "commit-"].iter().any(|kind| tag.starts_with(kind)))
     };
     let shared = !foreign.is_empty();
-    // The claim is the last: whatever is interrupted before is found again.
+    // The claim is the last: a removal that is interrupted before is found again.
     Some((others.into_iter().filter(|name| !shared && made(name)).chain(mine).cloned().collect(), shared))
 }
 
-/// The name of a container that was made from the image, besides those of this checkout.
+/// The name of a container of the image that this checkout did not start.
 async fn user_of(docker: &Docker, image: &str, owner: &Owner) -> Result<Option<String>> {
     let filters = HashMap::from([("ancestor".to_owned(), vec![image.to_owned()])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    let found = ask(LOOKUP, docker.list_containers(Some(options))).await;
+    let found = within(LOOKUP, docker.list_containers(Some(options))).await;
     let found = found.map_err(|error| error.failure(format!("cannot list the containers of image {image}")))?;
     let other = found.into_iter().find(|container| !container.labels.as_ref().is_some_and(|labels| owner.owns(labels)));
     Ok(other.map(|container| super::container::name(container.names)))
@@ -136,17 +136,17 @@ async fn user_of(docker: &Docker, image: &str, owner: &Owner) -> Result<Option<S
 /// Removes a name of an image, and the image with its last one; a name that is gone already is fine.
 ///
 /// # Errors
-/// What the engine says.
-pub async fn remove(docker: &Docker, image: &str) -> Result<()> {
+/// An engine that fails.
+pub async fn remove_image(docker: &Docker, image: &str) -> Result<()> {
     let options = RemoveImageOptionsBuilder::default().build();
-    match ask(CHANGE, docker.remove_image(image, Some(options), None)).await {
+    match within(CHANGE, docker.remove_image(image, Some(options), None)).await {
         Err(error) if !error.is_missing() => Err(error.failure(format!("cannot remove image {image}")).into()),
         _ => Ok(()),
     }
 }
 
 impl Image {
-    /// Makes sure that it runs where it is sent.
+    /// Checks the platform.
     ///
     /// # Errors
     /// An image for another platform, with both named.
@@ -164,7 +164,7 @@ impl Image {
 /// Builds `context` as `reference`.
 ///
 /// # Errors
-/// The failed step with its last output, or an image that turned out for another platform than was asked for.
+/// The failed step with its last output, or an image for another platform than requested.
 pub async fn build(
     docker: &Docker,
     context: BuildContext,
@@ -174,7 +174,7 @@ pub async fn build(
 ) -> Result<Image> {
     let platform = context.platform;
     let arguments: HashMap<String, String> = context.arguments.iter().cloned().collect();
-    // The engine attaches the session by its name, which no other build at the same engine may have.
+    // The engine finds the session by its name, which must be unique among its builds.
     let session = format!("xtask-{}-{}", std::process::id(), reference.replace([':', '/'], "-"));
     let options = BuildImageOptionsBuilder::default()
         .dockerfile(DOCKERFILE)
@@ -203,7 +203,7 @@ pub async fn build(
     Ok(image)
 }
 
-/// What BuildKit said so far.
+/// BuildKit's output so far.
 #[derive(Default)]
 struct Output {
     lines: Vec<String>,

@@ -1,4 +1,4 @@
-//! How every call to the engine is made: with a limit of time, and with the engine's own message where it fails.
+//! Every call to the engine: with a timeout, and with the engine's own message on failure.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -10,16 +10,16 @@ use futures_util::{Stream, StreamExt as _};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
 
-/// Longest that the engine may take to answer a question.
+/// Timeout of a query.
 pub(super) const LOOKUP: Duration = Duration::from_secs(30);
-/// Longest that it may take to create, start, rename or remove something.
+/// Timeout of creating, starting, renaming or removing something.
 pub(super) const CHANGE: Duration = Duration::from_secs(120);
-/// Longest silence of a build or push. A linker under emulation prints nothing for many minutes.
+/// Timeout of a build or push that prints nothing. A linker under emulation is silent for many minutes.
 pub(super) const SILENCE: Duration = Duration::from_secs(20 * 60);
-/// A silence that is worth mentioning.
+/// After this time without output, the wait is reported.
 const NOTICEABLE: Duration = Duration::from_secs(10);
 
-/// Why the engine did not do what it was asked.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) struct CallError {
     pub(super) status: Option<u16>,
@@ -47,17 +47,17 @@ impl CallError {
         Self { status: None, silent: true, reason }
     }
 
-    /// The engine did not answer in time.
+    /// The call timed out.
     pub(super) fn is_silence(&self) -> bool {
         self.silent
     }
 
-    /// There is no such thing.
+    /// The object does not exist.
     pub(super) fn is_missing(&self) -> bool {
         self.status == Some(404)
     }
 
-    /// A name is taken, or a thing is in use.
+    /// A name is taken, or an object is in use.
     pub(super) fn is_conflict(&self) -> bool {
         self.status == Some(409)
     }
@@ -86,12 +86,12 @@ fn is_disk_full(reason: &str) -> bool {
         .any(|words| lower.contains(words))
 }
 
-/// How to make room on the engine's disk.
+/// How to free space on the engine's disk.
 pub const MAKE_ROOM: &str =
     "docker system df shows what takes up the engine's disk; docker system prune removes what is unused";
 
-/// Asks the engine one thing.
-pub(super) async fn ask<T>(limit: Duration, call: impl Future<Output = Result<T, Error>>) -> Result<T, CallError> {
+/// Makes a call, with a timeout.
+pub(super) async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Error>>) -> Result<T, CallError> {
     match tokio::time::timeout(limit, call).await {
         Ok(answer) => answer.map_err(|error| CallError::of(&error)),
         Err(_) => Err(CallError::silent(limit)),
@@ -99,15 +99,15 @@ pub(super) async fn ask<T>(limit: Duration, call: impl Future<Output = Result<T,
 }
 
 /// As [`ask`]; `None` where there is no such thing.
-pub(super) async fn find<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, CallError> {
-    match ask(LOOKUP, call).await {
+pub(super) async fn optional<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, CallError> {
+    match within(LOOKUP, call).await {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The next message of a build or push that is at `step`. A silence is mentioned after ten seconds, and is a failure after
+/// The next message of a build or push that is at `step`. A silence is reported after ten seconds, and is a failure after
 /// [`SILENCE`].
 pub(super) async fn next<T>(
     stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin),
@@ -131,7 +131,7 @@ pub(super) async fn next<T>(
     message.map(|message| message.map_err(|error| CallError::of(&error)))
 }
 
-/// The engine's own words, without the wrapping.
+/// The engine's own message, without the library's wrapping.
 pub(super) fn explain(error: &Error) -> String {
     match error {
         Error::DockerResponseServerError { message, .. } => message.clone(),
@@ -159,9 +159,9 @@ mod tests {
     use model::progress::unread;
 
     #[tokio::test(start_paused = true)]
-    async fn a_question_ends_after_half_a_minute() {
+    async fn a_query_times_out_after_half_a_minute() {
         let started = tokio::time::Instant::now();
-        let error = ask(LOOKUP, std::future::pending::<Result<(), Error>>()).await.unwrap_err();
+        let error = within(LOOKUP, std::future::pending::<Result<(), Error>>()).await.unwrap_err();
         assert_eq!(started.elapsed(), Duration::from_secs(30));
         let failure = error.failure("cannot look up image api:1");
         assert_eq!(failure.to_string(), "cannot look up image api:1");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_ends_after_a_silence_and_names_the_step() {
+    async fn a_silent_stream_times_out_and_names_the_step() {
         let started = tokio::time::Instant::now();
         let mut messages = stream::iter([Ok::<_, Error>(1)]).chain(stream::pending());
         assert!(matches!(next(&mut messages, "[1/2] COPY", &unread).await, Some(Ok(1))));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_names_what_makes_room() {
+    fn a_full_disk_has_a_hint_that_frees_space() {
         for reason in [
             "failed to create layer: write /var/lib/docker/overlay2/l: no space left on device",
             "mkdir /var/lib/docker: disk quota exceeded",

@@ -16,7 +16,7 @@ pub(super) struct CliConfig {
     pub(super) cred_helpers: Option<BTreeMap<String, String>>,
 }
 
-/// What `docker login` has written where there is no credential store.
+/// What `docker login` saves without a credential store.
 #[derive(Deserialize, Default)]
 pub(super) struct SavedLogin {
     pub(super) auth: Option<String>,
@@ -33,7 +33,7 @@ pub(super) fn folder(vars: &BTreeMap<String, String>) -> Option<PathBuf> {
 
 /// Reads the file. One that is missing or empty has no settings; so has one that cannot be read, with a warning: the
 /// docker command does the same.
-pub(super) fn read(vars: &BTreeMap<String, String>) -> (CliConfig, Option<String>) {
+pub(super) fn load(vars: &BTreeMap<String, String>) -> (CliConfig, Option<String>) {
     let Some(path) = folder(vars).map(|folder| folder.join("config.json")) else { return Default::default() };
     let text = match std::fs::read(&path) {
         Ok(text) => text,
@@ -49,7 +49,7 @@ pub(super) fn read(vars: &BTreeMap<String, String>) -> (CliConfig, Option<String
     }
     match serde_json::from_slice::<Option<CliConfig>>(&text) {
         Ok(config) => (config.unwrap_or_default(), None),
-        // Only where it is broken: the message of another kind of error could show a value, such as a password.
+        // Only the position: the message could show a value, such as a password.
         Err(error) => {
             let place = format!("line {}, column {}", error.line(), error.column());
             (CliConfig::default(), Some(ignored(&path, &format!("it cannot be read at {place}"))))

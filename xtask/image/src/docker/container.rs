@@ -1,4 +1,4 @@
-//! Runs the service's image on the engine: locked down, on a loopback port, marked with its owner.
+//! Runs the service's image on the engine: with few permissions, on a loopback port, labelled with its owner.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,20 +16,20 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use time::OffsetDateTime;
 
-use super::call::{self, CHANGE, CallError, LOOKUP, ask};
+use super::call::{self, CHANGE, CallError, LOOKUP, within};
 use super::owner::{self, Owner};
 use model::outcome::Failure;
 
-/// What a container is for; the value of this label is `service` or `candidate`.
+/// Label of a container's purpose: `service` or `candidate`.
 const PURPOSE: &str = "xtask.purpose";
-/// Longest that a container may take to end after SIGTERM.
+/// Time for a container to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(30);
 /// Lines of a container's log that a failure shows.
 const LOG_TAIL: &str = "20";
-/// How many names are tried where the user has containers of such names.
+/// How many names are tried if the user has containers of these names.
 const NAMES: usize = 9;
 
-/// What engines say of a port that is taken, or that the system does not give away.
+/// Engines' messages about a port that is taken or reserved.
 const PORT_TAKEN: [&str; 6] = [
     "port is already allocated",
     "address already in use",
@@ -42,9 +42,9 @@ const PORT_TAKEN: [&str; 6] = [
 /// What a container is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To answer on the service's port.
+    /// Serves on the service's port.
     Service,
-    /// To show that the image is healthy, on a port of its own.
+    /// Is checked for health, on a port of its own.
     Candidate,
 }
 
@@ -76,7 +76,7 @@ pub struct Container {
     /// It was never started.
     pub fresh: bool,
     pub exit_code: i64,
-    /// The port on 127.0.0.1: published, or as it was asked for while it does not run.
+    /// The port on 127.0.0.1: the published one, or the requested one while it does not run.
     pub host_port: Option<u16>,
     pub environment: Vec<String>,
     created: Option<OffsetDateTime>,
@@ -90,11 +90,11 @@ pub struct Containers {
     pub others: Vec<OtherContainer>,
 }
 
-/// A container of the service that another checkout has started, or an earlier version of this tool.
+/// A container of the service that another checkout started, or an earlier version of this tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherContainer {
     pub name: String,
-    /// The checkout's folder, where that is known.
+    /// The checkout's folder, if known.
     pub folder: Option<String>,
 }
 
@@ -108,7 +108,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// What helps, where it is the engine's own trouble.
+    /// The next step, if the engine itself has a problem.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::PortTaken { .. } => None,
@@ -117,10 +117,10 @@ impl StartError {
     }
 }
 
-/// Creates a container without starting it; answers its id. Where the user has one of this name, it gets another.
+/// Creates a container without starting it and returns its id. A name that is taken gets a number.
 ///
 /// # Errors
-/// What the engine says.
+/// An engine that fails.
 pub async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
     let port = format!("{}/tcp", spec.port);
     let binding = PortBinding {
@@ -148,7 +148,7 @@ pub async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
     loop {
         let name = if attempt == 1 { spec.name.to_owned() } else { format!("{}-{attempt}", spec.name) };
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
-        match ask(CHANGE, docker.create_container(Some(options), body.clone())).await {
+        match within(CHANGE, docker.create_container(Some(options), body.clone())).await {
             Ok(created) => return Ok(created.id),
             Err(error) if error.is_conflict() && attempt < NAMES => attempt += 1,
             Err(error) => return Err(error.failure(format!("cannot create container {name}")).into()),
@@ -156,38 +156,38 @@ pub async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
     }
 }
 
-/// Starts a container; one that runs already is fine.
+/// Starts a container, unless it runs already.
 ///
 /// # Errors
-/// A port that is in use, or whatever else the engine says.
+/// A port that is in use, or an engine that fails.
 pub async fn start(docker: &Docker, id: &str, port: Option<u16>) -> Result<(), StartError> {
-    ask(CHANGE, docker.start_container(id, None)).await.map_err(|error| match port {
+    within(CHANGE, docker.start_container(id, None)).await.map_err(|error| match port {
         Some(port) if is_taken(port, &error.reason) => StartError::PortTaken { port, reason: error.reason },
         _ => StartError::Engine { hint: error.hint(), reason: error.reason },
     })
 }
 
-/// Whether a failed start is the port's fault. The words differ by engine and platform and change with versions
-/// (<https://github.com/docker/for-win/issues/12417>), so the port itself is tried, too.
+/// Whether a start failed because of the port. The messages differ by engine and platform and change with versions
+/// (<https://github.com/docker/for-win/issues/12417>), so the port itself is tried too.
 fn is_taken(port: u16, reason: &str) -> bool {
     let reason = reason.to_lowercase();
     PORT_TAKEN.iter().any(|words| reason.contains(words)) || std::net::TcpListener::bind(("127.0.0.1", port)).is_err()
 }
 
-/// Looks a container up by name or id; `None` when there is none.
+/// The container of this name or id, if there is one.
 ///
 /// # Errors
-/// What the engine says.
+/// An engine that fails.
 pub async fn find(docker: &Docker, name: &str) -> Result<Option<Container>> {
-    let found = call::find(docker.inspect_container(name, None)).await;
-    Ok(found.map_err(|error| error.failure(format!("cannot look up container {name}")))?.map(read))
+    let found = call::optional(docker.inspect_container(name, None)).await;
+    Ok(found.map_err(|error| error.failure(format!("cannot look up container {name}")))?.map(from_inspected))
 }
 
-fn read(inspected: ContainerInspectResponse) -> Container {
+fn from_inspected(inspected: ContainerInspectResponse) -> Container {
     let state = inspected.state.unwrap_or_default();
     let config = inspected.config.unwrap_or_default();
     let published = inspected.network_settings.and_then(|network| network.ports);
-    let asked = inspected.host_config.and_then(|host| host.port_bindings);
+    let requested = inspected.host_config.and_then(|host| host.port_bindings);
     let port = |ports: Option<HashMap<String, Option<Vec<PortBinding>>>>| {
         let bindings = ports.into_iter().flatten().filter_map(|(_, bindings)| bindings).flatten();
         bindings.filter_map(|binding| binding.host_port?.parse().ok()).find(|port| *port != 0)
@@ -201,7 +201,7 @@ fn read(inspected: ContainerInspectResponse) -> Container {
         paused: state.paused.unwrap_or_default(),
         fresh: state.status == Some(ContainerStateStatusEnum::CREATED),
         exit_code: state.exit_code.unwrap_or_default(),
-        host_port: port(published).or_else(|| port(asked)),
+        host_port: port(published).or_else(|| port(requested)),
         environment: config.env.unwrap_or_default(),
         created: inspected.created,
     }
@@ -225,11 +225,11 @@ impl Purpose {
 /// Every container of the service, running or not.
 ///
 /// # Errors
-/// What the engine says.
+/// An engine that fails.
 pub async fn list(docker: &Docker, owner: &Owner) -> Result<Containers> {
     let filter = HashMap::from([("label".to_owned(), vec![format!("{}={}", owner::SERVICE, owner.service)])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
-    let listed = ask(LOOKUP, docker.list_containers(Some(options))).await;
+    let listed = within(LOOKUP, docker.list_containers(Some(options))).await;
     let mut found = Containers::default();
     for container in listed.map_err(|error| error.failure("cannot list containers"))? {
         let labels = container.labels.unwrap_or_default();
@@ -251,14 +251,14 @@ pub(super) fn name(names: Option<Vec<String>>) -> String {
     name.trim_start_matches('/').to_owned()
 }
 
-/// Asks a container to end and waits for it; one that does not run is fine.
+/// Stops a container and waits for its end; one that does not run is fine.
 ///
 /// # Errors
-/// What the engine says.
+/// An engine that fails.
 pub async fn stop(docker: &Docker, id: &str) -> Result<()> {
     let seconds = i32::try_from(STOP.as_secs()).expect("a small number");
     let options = StopContainerOptionsBuilder::default().t(seconds).build();
-    accept_missing(ask(STOP + CHANGE, docker.stop_container(id, Some(options))).await, || {
+    accept_missing(within(STOP + CHANGE, docker.stop_container(id, Some(options))).await, || {
         format!("cannot stop container {id}")
     })
 }
@@ -266,10 +266,10 @@ pub async fn stop(docker: &Docker, id: &str) -> Result<()> {
 /// Removes a container with its volumes, running or not; one that is gone already is fine.
 ///
 /// # Errors
-/// What the engine says.
+/// An engine that fails.
 pub async fn remove(docker: &Docker, id: &str) -> Result<()> {
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-    accept_missing(ask(CHANGE, docker.remove_container(id, Some(options))).await, || {
+    accept_missing(within(CHANGE, docker.remove_container(id, Some(options))).await, || {
         format!("cannot remove container {id}")
     })
 }
@@ -281,13 +281,13 @@ fn accept_missing(answer: Result<(), CallError>, what: impl FnOnce() -> String) 
     }
 }
 
-/// Gives a container another name, unless something else has that.
+/// Renames a container, unless the name is taken.
 ///
 /// # Errors
-/// What the engine says.
+/// An engine that fails.
 pub async fn rename(docker: &Docker, id: &str, name: &str) -> Result<()> {
     let options = RenameContainerOptionsBuilder::default().name(name).build();
-    match ask(CHANGE, docker.rename_container(id, options)).await {
+    match within(CHANGE, docker.rename_container(id, options)).await {
         Err(error) if !error.is_conflict() => {
             Err(error.failure(format!("cannot rename container {id} to {name}")).into())
         }
@@ -295,7 +295,7 @@ pub async fn rename(docker: &Docker, id: &str, name: &str) -> Result<()> {
     }
 }
 
-/// The last lines of a container's log; empty where there are none.
+/// The last lines of a container's log.
 pub async fn log_tail(docker: &Docker, id: &str) -> String {
     let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(LOG_TAIL).build();
     let mut log = docker.logs(id, Some(options)).take_until(Box::pin(tokio::time::sleep(LOOKUP)));
@@ -313,10 +313,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_busy_port_is_recognized_on_every_platform_and_without_words() {
+    fn a_busy_port_is_recognized_on_every_platform_and_without_its_message() {
         let held = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = held.local_addr().unwrap().port();
-        assert!(is_taken(port, "something that nobody has read before"));
+        assert!(is_taken(port, "an unknown message"));
         drop(held);
         assert!(!is_taken(port, "exec: \"/api\": no such file or directory"));
         for reason in [

@@ -1,7 +1,7 @@
-//! What a build sends to the engine, and the content tag that follows from it.
+//! The build context that is sent to the engine, and the content tag that follows from it.
 //!
-//! The tar stream is the same for the same files: no times, no owners, sorted by path. Files are streamed from disk, so
-//! memory does not grow with them.
+//! The tar stream is the same for the same files: no times, no owners, sorted by path. Files are streamed from disk, not
+//! held in memory.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ struct Entry {
     executable: bool,
 }
 
-/// The files of a build, and the arguments that shape it.
+/// The files and arguments of a build.
 #[derive(Debug, Clone)]
 pub struct BuildContext {
     entries: Vec<Entry>,
@@ -46,7 +46,7 @@ impl BuildContext {
     /// Adds `file` at `path` inside the context.
     ///
     /// # Errors
-    /// A file that cannot be looked at.
+    /// A file that cannot be read.
     pub fn add(&mut self, path: &str, file: &Path, executable: bool) -> Result<()> {
         let size = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
         self.entries.push(Entry { path: path.to_owned(), file: file.to_owned(), size, executable });
@@ -54,8 +54,8 @@ impl BuildContext {
         Ok(())
     }
 
-    /// SHA-256 of everything that goes into the image, in 64 hexadecimal digits. All of them: with fewer, two contexts
-    /// could be made to have the same.
+    /// SHA-256 of everything that goes into the image, in all 64 hexadecimal digits: with fewer, a collision could be
+    /// constructed.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -98,9 +98,9 @@ impl Entry {
     }
 }
 
-/// Exactly `size` bytes of a file. A file that changed its length meanwhile is an error: the tar would be broken.
+/// Exactly `size` bytes of a file. One that became shorter meanwhile is an error: the tar would be broken.
 fn chunks(path: PathBuf, size: u64) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
-    // The file is opened when it is its turn, so that a large context holds one file open and not all.
+    // Opened at its turn, so that a large context has one file open at a time.
     stream::try_unfold((None, size), move |(open, left)| {
         let path = path.clone();
         async move {

@@ -1,4 +1,4 @@
-//! Which engine the docker command would talk to: `DOCKER_HOST`, else the current context
+//! Which engine the docker command would use: `DOCKER_HOST`, else the current context
 //! (<https://docs.docker.com/engine/manage-resources/contexts/>).
 
 use std::collections::BTreeMap;
@@ -27,17 +27,17 @@ struct Endpoint {
     skip_verification: bool,
 }
 
-/// An engine that is reached by TLS and its client know each other by these.
+/// The files of mutual TLS between client and engine.
 pub(super) const TLS_FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
 
-/// Where an engine is. It never holds a password: the docker command takes none from an address either.
+/// An engine's address. It never has a password: the docker command accepts none in an address either.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
-    /// With a scheme, and without user and password unless it is ssh's user.
+    /// With a scheme, and without user and password, except ssh's user.
     pub(super) url: String,
     /// The context that names it.
     context: Option<String>,
-    /// The folder of `ca.pem`, `cert.pem` and `key.pem`, where the context has some.
+    /// The folder of `ca.pem`, `cert.pem` and `key.pem`, if the context has one.
     pub(super) tls: Option<PathBuf>,
 }
 
@@ -65,12 +65,12 @@ impl Host {
         }
     }
 
-    /// Whether its files are on this machine.
+    /// Whether the engine's files are on this machine.
     pub fn is_socket(&self) -> bool {
         self.url.starts_with("unix://")
     }
 
-    /// What to try where it does not answer.
+    /// The next step if it does not respond.
     pub(super) fn hint(&self, reason: &str) -> String {
         if let Some(context) = &self.context {
             format!(
@@ -90,8 +90,8 @@ impl Host {
     }
 }
 
-/// The engine's address, or why there is none; in both cases with warnings about the docker command's settings.
-pub(super) fn find(vars: &BTreeMap<String, String>) -> (Result<Host, String>, Vec<String>) {
+/// The engine's address, or why there is none; with warnings about the docker command's settings.
+pub(super) fn resolve(vars: &BTreeMap<String, String>) -> (Result<Host, String>, Vec<String>) {
     let set = |name: &str| vars.get(name).filter(|value| !value.is_empty());
     let tls = set("DOCKER_TLS_VERIFY").is_some();
     if let Some(host) = set("DOCKER_HOST") {
@@ -99,7 +99,7 @@ pub(super) fn find(vars: &BTreeMap<String, String>) -> (Result<Host, String>, Ve
         let url = address(host, tls, &mut warnings).map_err(|reason| format!("DOCKER_HOST: {reason}"));
         return (url.map(|url| Host { url, ..Host::default() }), warnings);
     }
-    let (config, warning) = cli_config::read(vars);
+    let (config, warning) = cli_config::load(vars);
     let mut warnings: Vec<String> = warning.into_iter().collect();
     let name = set("DOCKER_CONTEXT").cloned().or(config.current_context).unwrap_or_default();
     let host = match cli_config::folder(vars) {
@@ -112,14 +112,14 @@ pub(super) fn find(vars: &BTreeMap<String, String>) -> (Result<Host, String>, Ve
     (host, warnings)
 }
 
-/// Reads an address as the docker command does: one without a scheme is TCP's, and what is left out is the default.
+/// Reads an address as the docker command does: the scheme defaults to TCP, host and port to theirs.
 fn address(text: &str, tls: bool, warnings: &mut Vec<String>) -> Result<String, String> {
     let text = text.trim();
     if text.starts_with('/') {
         return Err(format!("{text} has no scheme; a socket is unix://{text}"));
     }
     let (scheme, rest) = text.split_once("://").unwrap_or(("tcp", text));
-    // From the last one: a password may have any character.
+    // At the last one: a password may contain the character.
     let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
     match scheme {
         "unix" | "npipe" if (scheme == "unix") == cfg!(unix) => {
@@ -128,7 +128,7 @@ fn address(text: &str, tls: bool, warnings: &mut Vec<String>) -> Result<String, 
         "ssh" if user.is_some_and(|user| user.contains(':')) => {
             Err(format!("ssh://…@{place} has a password, which ssh does not take; use a key"))
         }
-        // The library hands host and port to ssh as one name.
+        // The library passes host and port to ssh as one name.
         "ssh" if place.split('/').next().is_some_and(|authority| authority.contains(':')) => {
             Err(format!("{text}: put the port into ~/.ssh/config, under a Host of its own"))
         }
@@ -152,8 +152,8 @@ fn address(text: &str, tls: bool, warnings: &mut Vec<String>) -> Result<String, 
     }
 }
 
-/// The address of a context, and the folder of its TLS files. The docker command files a context under the SHA-256 of its
-/// name, and what belongs to its engine in a folder `docker`.
+/// The address of a context, and the folder of its TLS files. The docker command stores a context under the SHA-256 of its
+/// name, with its engine's files in a folder `docker`.
 fn context_host(folder: &Path, name: &str) -> Result<(String, Option<PathBuf>), String> {
     let id = hex(&Sha256::digest(name.as_bytes()));
     let meta = folder.join("contexts/meta").join(&id).join("meta.json");
@@ -186,11 +186,11 @@ mod tests {
     }
 
     fn found(pairs: &[(&str, &str)]) -> String {
-        find(&vars(pairs)).0.unwrap().to_string()
+        resolve(&vars(pairs)).0.unwrap().to_string()
     }
 
     fn refused(pairs: &[(&str, &str)]) -> String {
-        find(&vars(pairs)).0.unwrap_err()
+        resolve(&vars(pairs)).0.unwrap_err()
     }
 
     fn context(folder: &Path, name: &str, host: &str) {
@@ -231,7 +231,7 @@ mod tests {
         ];
         for (text, warns) in cases {
             std::fs::write(folder.path().join("config.json"), text).unwrap();
-            let (host, warnings) = find(&vars(&[("DOCKER_CONFIG", path)]));
+            let (host, warnings) = resolve(&vars(&[("DOCKER_CONFIG", path)]));
             assert_eq!(host.unwrap().to_string(), DEFAULT, "{text:?}");
             assert_eq!(warnings.iter().any(|warning| warning.contains("config.json is ignored")), warns, "{text:?}");
         }
@@ -269,15 +269,15 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_an_address_goes_nowhere() {
+    fn a_password_in_an_address_is_dropped() {
         for text in ["tcp://user:s3cret@far:2375", "user:s3cret@far:2375", "tcp://user:s3c@ret/s3cret@far:2375"] {
-            let (host, warnings) = find(&vars(&[("DOCKER_HOST", text)]));
+            let (host, warnings) = resolve(&vars(&[("DOCKER_HOST", text)]));
             let shown = format!("{host:?} {warnings:?}");
             assert!(!shown.contains("s3c") && shown.contains("tcp://far:2375"), "{shown}");
             assert_eq!(warnings, ["user and password in the address of the engine at far:2375 are not used"]);
         }
         for text in ["ssh://user:s3cret@far", "gopher://user:s3cret@far", "fd://user:s3cret@far"] {
-            let shown = format!("{:?}", find(&vars(&[("DOCKER_HOST", text)])));
+            let shown = format!("{:?}", resolve(&vars(&[("DOCKER_HOST", text)])));
             assert!(!shown.contains("s3cret"), "{shown}");
         }
     }

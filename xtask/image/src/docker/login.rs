@@ -1,4 +1,4 @@
-//! Passwords of registries, from where `docker login` keeps them: a credential helper, the credential store, or the docker
+//! Passwords of registries, as `docker login` stores them: in a credential helper, the credential store, or the docker
 //! command's configuration (<https://docs.docker.com/reference/cli/docker/login/>).
 
 use std::collections::BTreeMap;
@@ -17,13 +17,13 @@ use super::cli_config::{self, SavedLogin};
 use model::credentials::Credentials;
 use model::outcome::{Exit, Failure, FailureKind};
 
-/// What a helper says where it has no login for a registry
+/// A helper's message without a login for a registry
 /// (<https://github.com/docker/docker-credential-helpers/blob/v0.9.3/credentials/error.go>).
 const NOT_FOUND: &str = "credentials not found in native keychain";
-/// The user that stands for an identity token instead of a password.
+/// The user name that marks an identity token instead of a password.
 const TOKEN_USER: &str = "<token>";
 
-/// A helper's answer.
+/// A helper's output.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct HelperAnswer {
@@ -31,12 +31,12 @@ struct HelperAnswer {
     secret: String,
 }
 
-/// User and password for the registry at `host`; `None` where nobody has logged in.
+/// User and password for the registry at `host`; `None` without a login.
 ///
 /// # Errors
 /// A helper that is missing or fails, with its own message.
 pub async fn credentials(vars: &BTreeMap<String, String>, host: &str) -> Result<Option<Credentials>, Failure> {
-    let (config, _) = cli_config::read(vars);
+    let (config, _) = cli_config::load(vars);
     let server = match host {
         "docker.io" | "index.docker.io" | "registry-1.docker.io" => "https://index.docker.io/v1/",
         host => host,
@@ -44,19 +44,19 @@ pub async fn credentials(vars: &BTreeMap<String, String>, host: &str) -> Result<
     let named = |name: &String| !name.is_empty();
     let helper = config.cred_helpers.unwrap_or_default().remove(server).or(config.creds_store).filter(named);
     let found = match helper {
-        Some(helper) => ask(&format!("docker-credential-{helper}"), server, vars).await?,
+        Some(helper) => from_helper(&format!("docker-credential-{helper}"), server, vars).await?,
         None => {
             let mut logins = config.auths.unwrap_or_default().into_iter();
-            // Older versions have written the registry's URL.
+            // Older versions stored the registry's URL.
             let login = logins.find(|(key, _)| key == server || host_of(key) == host);
-            login.and_then(|(_, login)| written(&login))
+            login.and_then(|(_, login)| saved(&login))
         }
     };
     match found {
         Some(Credentials { user, .. }) if user == TOKEN_USER => {
-            Err(failure(host, "the login is an identity token, which cannot be used here".to_owned()).hint(format!(
-                "log in with a user and a password or access token: docker login --username USER {host}"
-            )))
+            Err(login_failure(host, "the login is an identity token, which cannot be used here".to_owned()).hint(
+                format!("log in with a user and a password or access token: docker login --username USER {host}"),
+            ))
         }
         found => Ok(found),
     }
@@ -67,7 +67,7 @@ fn host_of(key: &str) -> &str {
     rest.split('/').next().unwrap_or(rest)
 }
 
-fn written(login: &SavedLogin) -> Option<Credentials> {
+fn saved(login: &SavedLogin) -> Option<Credentials> {
     if let Some(token) = login.identity_token.as_deref().filter(|token| !token.is_empty()) {
         return Some(Credentials { user: TOKEN_USER.to_owned(), password: SecretString::from(token) });
     }
@@ -78,43 +78,47 @@ fn written(login: &SavedLogin) -> Option<Credentials> {
 }
 
 /// Asks a credential helper (<https://docs.docker.com/reference/cli/docker/login/#credential-helper-protocol>).
-async fn ask(program: &str, server: &str, vars: &BTreeMap<String, String>) -> Result<Option<Credentials>, Failure> {
+async fn from_helper(
+    program: &str,
+    server: &str,
+    vars: &BTreeMap<String, String>,
+) -> Result<Option<Credentials>, Failure> {
     let mut command = Command::new(program);
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command.envs(vars.get("PATH").map(|path| ("PATH", path)));
     let answer = async {
         let mut child = command.spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
-            // A helper that ends without reading says why on its own.
+            // A helper that ends without reading reports why itself.
             drop(stdin.write_all(server.as_bytes()).await);
         }
         child.wait_with_output().await
     };
     let fail = |reason: String| {
-        failure(server, format!("{program}: {reason}"))
+        login_failure(server, format!("{program}: {reason}"))
             .hint(format!("check the helper: echo {server} | {program} get, or log in again: docker login {server}"))
     };
     let output = match tokio::time::timeout(LOOKUP, answer).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
-            return Err(failure(server, format!("{program} is not installed"))
+            return Err(login_failure(server, format!("{program} is not installed"))
                 .hint("install it, or remove it from credsStore or credHelpers in ~/.docker/config.json"));
         }
         Ok(Err(error)) => return Err(fail(error.to_string())),
         Err(_) => return Err(fail(format!("no answer within {} s", LOOKUP.as_secs()))),
     };
     if !output.status.success() {
-        // Messages of failures come on stdout.
-        let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).trim().to_owned());
-        let said = said.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| output.status.to_string());
-        return if said == NOT_FOUND { Ok(None) } else { Err(fail(said)) };
+        // Helpers print their failures to stdout.
+        let message = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).trim().to_owned());
+        let message = message.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| output.status.to_string());
+        return if message == NOT_FOUND { Ok(None) } else { Err(fail(message)) };
     }
     let answer: HelperAnswer =
-        serde_json::from_slice(&output.stdout).map_err(|_| fail("its answer cannot be read".to_owned()))?;
+        serde_json::from_slice(&output.stdout).map_err(|_| fail("its output cannot be read".to_owned()))?;
     Ok(Some(Credentials { user: answer.username, password: SecretString::from(answer.secret) }))
 }
 
-fn failure(host: &str, reason: String) -> Failure {
+fn login_failure(host: &str, reason: String) -> Failure {
     Failure::new(Exit::Failed, FailureKind::RegistryLogin, "the registry's password cannot be read")
         .resource(host)
         .reason(reason)
@@ -143,7 +147,7 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
 
-        async fn ask(&self, host: &str) -> Result<Option<(String, String)>, Failure> {
+        async fn login(&self, host: &str) -> Result<Option<(String, String)>, Failure> {
             let path = self.0.path().to_str().unwrap();
             let vars = [("DOCKER_CONFIG", path.to_owned()), ("PATH", format!("{path}:/usr/bin:/bin"))];
             let vars = vars.map(|(name, value)| (name.to_owned(), value)).into();
@@ -165,31 +169,31 @@ mod tests {
             "kept.example": {}, "token.example": {"identitytoken": "t0ken"},
         }}));
         for host in ["ghcr.io", "old.example", "docker.io"] {
-            assert_eq!(home.ask(host).await.unwrap(), pair("somebody", "s3cret:2"), "{host}");
+            assert_eq!(home.login(host).await.unwrap(), pair("somebody", "s3cret:2"), "{host}");
         }
         for nobody in ["kept.example", "example"] {
-            assert_eq!(home.ask(nobody).await.unwrap(), None, "{nobody}");
+            assert_eq!(home.login(nobody).await.unwrap(), None, "{nobody}");
         }
-        let token = home.ask("token.example").await.unwrap_err();
+        let token = home.login("token.example").await.unwrap_err();
         assert!(token.hint.is_some_and(|hint| hint.contains("docker login")) && !token.message.contains("t0ken"));
         assert!(credentials(&BTreeMap::new(), "ghcr.io").await.unwrap().is_none());
     }
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn helpers_and_the_store_are_asked_and_fail_in_their_own_words() {
+    async fn helpers_and_the_store_are_asked_and_fail_with_their_own_message() {
         let home = Home::new(&serde_json::json!({
             "credsStore": "store", "credHelpers": {"own.example": "own", "gone.example": "gone", "bad.example": "bad"},
         }));
         home.helper("store", r#"if [ "$(cat)" = found.example ]; then echo '{"ServerURL":"x","Username":"u","Secret":"s3cret"}'; else echo 'credentials not found in native keychain'; exit 1; fi"#);
         home.helper("own", r#"echo '{"ServerURL":"x","Username":"own","Secret":"p"}'"#);
         home.helper("bad", "echo 'the keychain is locked'; exit 1");
-        assert_eq!(home.ask("found.example").await.unwrap(), pair("u", "s3cret"));
-        assert_eq!(home.ask("elsewhere.example").await.unwrap(), None);
-        assert_eq!(home.ask("own.example").await.unwrap(), pair("own", "p"));
+        assert_eq!(home.login("found.example").await.unwrap(), pair("u", "s3cret"));
+        assert_eq!(home.login("elsewhere.example").await.unwrap(), None);
+        assert_eq!(home.login("own.example").await.unwrap(), pair("own", "p"));
         let reason = |failure: Failure| failure.reason.unwrap();
-        assert_eq!(reason(home.ask("gone.example").await.unwrap_err()), "docker-credential-gone is not installed");
-        let bad = home.ask("bad.example").await.unwrap_err();
+        assert_eq!(reason(home.login("gone.example").await.unwrap_err()), "docker-credential-gone is not installed");
+        let bad = home.login("bad.example").await.unwrap_err();
         assert_eq!(reason(bad), "docker-credential-bad: the keychain is locked");
     }
 }

@@ -1,4 +1,4 @@
-//! To whom things on an engine belong: nothing is removed, stopped or renamed there that does not carry these labels.
+//! Labels that name the owner of containers and images: without them nothing is removed, stopped or renamed.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,19 +7,20 @@ use sha2::{Digest as _, Sha256};
 
 use model::reference::hex;
 
-/// Of an image: the service that it was built for. Every checkout that builds the same content shares the image.
+/// On an image: the service that it was built for. Checkouts that build the same content share the image.
 pub(super) const IMAGE: &str = "xtask.service";
-/// Of a container: the service that it runs. The image's own label is on every container of it, an emulator's too.
+/// On a container: the service that it runs. The image's label cannot serve: every container of it has that one, an
+/// emulator's too.
 pub(super) const SERVICE: &str = "xtask.local";
-/// Of a container: the checkout that started it.
+/// On a container: the checkout that started it.
 pub(super) const CHECKOUT: &str = "xtask.checkout";
-/// Of a container: the checkout's folder, for people.
+/// On a container: the checkout's folder, for people.
 pub(super) const FOLDER: &str = "xtask.folder";
 
 /// A service in one checkout of its repository.
 ///
-/// A checkout is known by its path, without symbolic links. One that was moved is another one: what it started before
-/// keeps running, is not touched, and is named with the command that removes it.
+/// A checkout is identified by its path, without symbolic links. One that was moved is another one: containers that it
+/// started before keep running, and are reported with the command that removes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     pub service: String,
@@ -53,12 +54,12 @@ impl Owner {
         format!("{}-local-{}{suffix}", self.service.replace('/', "-"), &self.checkout[..8])
     }
 
-    /// The tag by which it holds an image that others may hold, too.
+    /// The tag that marks an image as used by this checkout; others may use it too.
     pub(super) fn claim(&self, tag: &str) -> String {
         format!("{}{tag}", self.claims())
     }
 
-    /// How all of its tags on images begin.
+    /// The prefix of all such tags.
     pub(super) fn claims(&self) -> String {
         format!("checkout-{}-", self.checkout)
     }

@@ -11,7 +11,7 @@ use bollard::models::PushImageInfo;
 use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
 use secrecy::ExposeSecret;
 
-use super::call::{self, CHANGE, CallError, LOOKUP, ask};
+use super::call::{self, CHANGE, CallError, LOOKUP, within};
 use super::megabytes;
 use machine::http;
 use model::credentials::Credentials;
@@ -19,23 +19,23 @@ use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
 use model::reference::{Digest, ImageReference};
 
-/// How often something is tried that the registry turns away at once.
+/// Attempts, where the registry refuses at once.
 const TRIES: usize = 3;
-/// The first pause between two of them.
+/// The first pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What engine or registry said instead of doing it.
+/// Why engine or registry did not do it.
 #[derive(Debug)]
-struct Refused {
+struct PushError {
     error: CallError,
     /// The engine has tried again already, several times.
     retried: bool,
 }
 
-/// What a push moved.
+/// What a push transferred.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pushed {
-    /// Of the layers sent, as the engine counts; layers of exactly one size count once.
+    /// Bytes of the layers sent, as the engine counts; layers of the same size count once.
     pub bytes: u64,
     pub layers: usize,
     pub layers_present: usize,
@@ -44,7 +44,7 @@ pub struct Pushed {
 /// Tags `source` as `target` and pushes it.
 ///
 /// # Errors
-/// What engine or registry say, also in the middle of the stream.
+/// An engine or registry that fails, also in the middle of the stream.
 pub async fn push(
     docker: &Docker,
     source: &str,
@@ -54,21 +54,21 @@ pub async fn push(
 ) -> Result<Pushed> {
     let tag = target.tag.as_deref().context("a push needs a tag")?;
     let options = TagImageOptionsBuilder::default().repo(&target.name()).tag(tag).build();
-    ask(CHANGE, docker.tag_image(source, Some(options))).await.map_err(|error| failure(target, error))?;
-    let attempt = || once(docker, target, tag, credentials, report);
-    let again = |refused: &Refused, _| report(Progress::Doing(&format!("trying again: {}", refused.error.reason)));
-    let pushed = attempt.retry(http::retries(TRIES, PAUSE)).when(Refused::may_pass).notify(again).await;
-    pushed.map_err(|refused| failure(target, refused.error).into())
+    within(CHANGE, docker.tag_image(source, Some(options))).await.map_err(|error| push_failure(target, error))?;
+    let attempt = || push_once(docker, target, tag, credentials, report);
+    let again = |refused: &PushError, _| report(Progress::Doing(&format!("trying again: {}", refused.error.reason)));
+    let pushed = attempt.retry(http::retries(TRIES, PAUSE)).when(PushError::may_succeed).notify(again).await;
+    pushed.map_err(|refused| push_failure(target, refused.error).into())
 }
 
 /// One push.
-async fn once(
+async fn push_once(
     docker: &Docker,
     target: &ImageReference,
     tag: &str,
     credentials: &Credentials,
     report: Reporter<'_>,
-) -> Result<Pushed, Refused> {
+) -> Result<Pushed, PushError> {
     let options = PushImageOptionsBuilder::default().tag(tag).build();
     let stream = docker.push_image(&target.name(), Some(options), Some(docker_credentials(target, credentials)));
     let mut stream = Box::pin(stream);
@@ -79,51 +79,51 @@ async fn once(
     while let Some(info) = call::next(&mut stream, &format!("pushing {target}"), report).await {
         match info {
             Ok(info) => progress.take(&info, report),
-            Err(error) if error.is_silence() => return Err(Refused { error, retried: true }),
+            Err(error) if error.is_silence() => return Err(PushError { error, retried: true }),
             Err(error) => refused = refused.or(Some(error)),
         }
     }
     match refused {
-        Some(error) => Err(Refused { error, retried: progress.retried }),
+        Some(error) => Err(PushError { error, retried: progress.retried }),
         None => Ok(progress.pushed()),
     }
 }
 
-impl Refused {
+impl PushError {
     /// Whether a try of ours may end better than the engine's own. Those of an engine that is not logged in cannot.
-    fn may_pass(&self) -> bool {
+    fn may_succeed(&self) -> bool {
         let in_vain = self.error.reason.to_lowercase().contains("authentication required");
-        (in_vain || !self.retried) && may_pass(&self.error)
+        (in_vain || !self.retried) && may_succeed(&self.error)
     }
 }
 
 /// Whether another try may end better. An engine whose first question was turned away does not log in, and then says
 /// `unauthorized`, whatever the credentials are.
-fn may_pass(error: &CallError) -> bool {
+fn may_succeed(error: &CallError) -> bool {
     let lower = error.reason.to_lowercase();
     let lasting =
         ["denied", "no basic auth", "immutable", "already exists", "not found", "does not exist", "name unknown"];
     !lasting.iter().any(|words| lower.contains(words)) && !names_expiry(&error.reason) && error.hint().is_none()
 }
 
-/// Asks the registry, through the engine, which digest `target` has.
+/// The digest that `target` has in the registry, as the engine reads it.
 ///
 /// # Errors
-/// What engine or registry say.
-pub async fn digest(docker: &Docker, target: &ImageReference, credentials: &Credentials) -> Result<Digest> {
+/// An engine or registry that fails.
+pub async fn registry_digest(docker: &Docker, target: &ImageReference, credentials: &Credentials) -> Result<Digest> {
     let name = target.to_string();
     let attempt = || async {
         let asked = docker.inspect_registry_image(&name, Some(docker_credentials(target, credentials)));
-        ask(LOOKUP, asked).await.map_err(|error| {
+        within(LOOKUP, asked).await.map_err(|error| {
             let reason = format!("its digest cannot be read: {}", error.reason);
-            Refused { error: CallError { reason, ..error }, retried: false }
+            PushError { error: CallError { reason, ..error }, retried: false }
         })
     };
-    let inspected = attempt.retry(http::retries(TRIES, PAUSE)).when(Refused::may_pass).await;
-    let inspected = inspected.map_err(|refused| failure(target, refused.error))?;
+    let inspected = attempt.retry(http::retries(TRIES, PAUSE)).when(PushError::may_succeed).await;
+    let inspected = inspected.map_err(|refused| push_failure(target, refused.error))?;
     let digest = inspected.descriptor.digest.unwrap_or_default();
     digest.parse().map_err(|reason| {
-        failure(target, CallError::said(format!("the registry answered digest {digest:?}: {reason}"))).into()
+        push_failure(target, CallError::said(format!("the registry answered digest {digest:?}: {reason}"))).into()
     })
 }
 
@@ -136,26 +136,26 @@ fn docker_credentials(target: &ImageReference, credentials: &Credentials) -> Doc
     }
 }
 
-/// The registry keeps tags immutable and already has this one: somebody else was faster.
+/// The registry's tags are immutable and this one exists already: another push was faster.
 pub fn is_tag_taken(error: &anyhow::Error) -> bool {
     let reason = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).and_then(|f| f.reason.as_deref());
     reason.is_some_and(|reason| reason.contains("already exists") || reason.contains("immutable"))
 }
 
-/// The registry's password has expired, so that a new one helps.
+/// The registry's password has expired; a new one helps.
 pub fn is_expired(error: &anyhow::Error) -> bool {
     let reason = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).and_then(|f| f.reason.as_deref());
     reason.is_some_and(names_expiry)
 }
 
-/// ECR's words: `Your authorization token has expired. Reauthenticate and try again.`
+/// ECR's message: `Your authorization token has expired. Reauthenticate and try again.`
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/common-errors-docker.html>).
 fn names_expiry(reason: &str) -> bool {
     let lower = reason.to_lowercase();
     lower.contains("expired") && lower.contains("token")
 }
 
-fn failure(target: &ImageReference, error: CallError) -> Failure {
+fn push_failure(target: &ImageReference, error: CallError) -> Failure {
     let lower = error.reason.to_lowercase();
     let denied = ["unauthorized", "denied", "no basic auth", "authentication", "401", "403"];
     let hint = if let Some(hint) = error.hint() {
@@ -178,14 +178,14 @@ fn failure(target: &ImageReference, error: CallError) -> Failure {
 
 /// Per-layer progress.
 ///
-/// The engine's messages reach us without the layer's id, so that layers are told apart by their size.
+/// The engine's messages arrive without the layer's id, so that layers are distinguished by their size.
 #[derive(Debug, Default)]
 struct Pushing {
     /// Bytes sent by the layer's total size, which is 0 where the engine does not know it.
     layers: BTreeMap<u64, u64>,
     pushed: usize,
     present: usize,
-    /// The engine has begun a layer anew.
+    /// The engine has started a layer again.
     retried: bool,
 }
 
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_registry_means_is_not_tried_again() {
+    fn a_permanent_refusal_is_not_retried() {
         let said = |reason: &str| CallError::said(reason.to_owned());
         for reason in [
             "denied: not authorized to perform: ecr:InitiateLayerUpload",
@@ -235,20 +235,20 @@ mod tests {
             "tag invalid: the image tag already exists and the repository is immutable",
             "name unknown: the repository does not exist",
         ] {
-            assert!(!may_pass(&said(reason)), "{reason}");
+            assert!(!may_succeed(&said(reason)), "{reason}");
         }
-        let refused = |reason: &str, retried| Refused { error: said(reason), retried };
-        assert!(!refused("toomanyrequests: Rate exceeded", true).may_pass(), "the engine has tried often enough");
-        assert!(refused("unauthorized: authentication required", true).may_pass(), "it was not logged in");
+        let refused = |reason: &str, retried| PushError { error: said(reason), retried };
+        assert!(!refused("toomanyrequests: Rate exceeded", true).may_succeed(), "the engine has tried often enough");
+        assert!(refused("unauthorized: authentication required", true).may_succeed(), "it was not logged in");
         let expired = "denied: Your authorization token has expired. Reauthenticate and try again.";
         for (reason, words) in [(expired, true), ("unauthorized: The token has expired", true), ("denied", false)] {
             let target = ImageReference::tagged("r.example", "api", "1");
-            let error = failure(&target, said(reason)).into();
-            assert_eq!((is_expired(&error), may_pass(&said(reason))), (words, false), "{reason}");
+            let error = push_failure(&target, said(reason)).into();
+            assert_eq!((is_expired(&error), may_succeed(&said(reason))), (words, false), "{reason}");
         }
-        assert!(!may_pass(&said("write /var/lib/docker/tmp/x: no space left on device")));
+        assert!(!may_succeed(&said("write /var/lib/docker/tmp/x: no space left on device")));
         for reason in ["toomanyrequests: Rate exceeded", "received unexpected HTTP status: 500", "EOF"] {
-            assert!(may_pass(&said(reason)), "{reason}");
+            assert!(may_succeed(&said(reason)), "{reason}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A document that is attached to an image: a manifest of its own, whose `subject` is the image.
+//! Documents attached to an image: each has a manifest, whose `subject` is the image.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,21 +6,21 @@ use super::{Descriptor, MANIFEST, Put, Registry};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::Digest;
 
-/// What stands for a configuration where there is none
+/// The configuration of a manifest that has none
 /// (<https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md#guidance-for-an-empty-descriptor>).
 const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
 
 /// A document to attach.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// Of the document, and of what it is attached as.
+    /// Media type of the document, and artifact type of its manifest.
     pub kind: &'static str,
-    /// The tag that it has: one that nothing names would be taken by the repository's lifecycle.
+    /// The manifest's tag: without one, lifecycle rules would remove it.
     pub tag: String,
     pub bytes: Vec<u8>,
 }
 
-/// A document that an image has.
+/// A document that is attached to an image.
 #[derive(Debug, Clone)]
 pub struct Attached {
     /// Digest of its manifest.
@@ -44,7 +44,7 @@ struct Manifest {
 }
 
 impl Manifest {
-    /// What it is an artifact of, by its type or, as was usual earlier, by that of its configuration.
+    /// Its artifact type, or as in older manifests that of its configuration.
     fn kind(&self) -> &str {
         self.artifact_type.as_deref().unwrap_or(&self.config.media_type)
     }
@@ -55,10 +55,10 @@ impl Manifest {
 }
 
 impl Registry {
-    /// Attaches documents to an image; those that are there already stay as they are. Answers how many were missing.
+    /// Attaches documents to an image, unless they are attached already. Returns how many were missing.
     ///
     /// # Errors
-    /// An image that the registry does not have, a tag that names something else, or what the registry says.
+    /// An image that the registry does not have, a tag that names something else, or a registry that fails.
     pub async fn attach(&self, subject: &Digest, documents: Vec<Document>) -> Result<usize, Failure> {
         let image = self
             .manifest(subject.as_str())
@@ -66,8 +66,8 @@ impl Registry {
             .ok_or_else(|| self.not_found("does not have the image", &self.url(&format!("manifests/{subject}"))))?;
         let (mut new, mut attached, mut listed) = (0, Vec::new(), true);
         for Document { kind, tag, bytes } in documents {
-            if let Some(there) = self.manifest(&tag).await? {
-                attached.push(self.about(subject, kind, &tag, &there.bytes, there.descriptor)?);
+            if let Some(stored) = self.manifest(&tag).await? {
+                attached.push(self.about(subject, kind, &tag, &stored.bytes, stored.descriptor)?);
                 continue;
             }
             let config = self.push_blob(EMPTY.0, EMPTY.1.to_vec()).await?;
@@ -86,7 +86,7 @@ impl Registry {
                     new += 1;
                     listed &= by_registry;
                 }
-                // Somebody else attached one at the same moment.
+                // Attached by another caller at the same moment.
                 Put::Taken => {}
             }
             let there = self.manifest(&tag).await?;
@@ -94,23 +94,23 @@ impl Registry {
             attached.push(self.about(subject, kind, &tag, &there.bytes, there.descriptor)?);
         }
         if new > 0 && !listed {
-            self.list(subject, &attached).await?;
+            self.add_referrers(subject, &attached).await?;
         }
         Ok(new)
     }
 
-    /// Whether an image has a document under its tag.
+    /// Whether there is a document with this tag.
     ///
     /// # Errors
-    /// What the registry says.
+    /// A registry that fails.
     pub async fn has(&self, tag: &str) -> Result<bool, Failure> {
         Ok(self.manifest(tag).await?.is_some())
     }
 
-    /// The documents of a kind that an image has: those that are listed, or the one under `tag`.
+    /// The documents of a media type that are attached to an image: the referrers, and the one under `tag`.
     ///
     /// # Errors
-    /// What the registry says.
+    /// A registry that fails.
     pub async fn attached(&self, subject: &Digest, kind: &str, tag: &str) -> Result<Vec<Attached>, Failure> {
         let listed = self.referrers(subject).await?.into_iter();
         let mut names: Vec<String> =
@@ -131,7 +131,7 @@ impl Registry {
         Ok(found)
     }
 
-    /// How a list names a manifest, which must be of this kind and about this image.
+    /// The descriptor for the referrers' list of a manifest, which must be of this kind and about this image.
     fn about(
         &self,
         subject: &Digest,
@@ -147,10 +147,10 @@ impl Registry {
         Err(Failure::new(
             Exit::Failed,
             FailureKind::Attestation,
-            "the tag for what is attached to the image names something else",
+            "the tag of the image's attachment names something else",
         )
         .resource(self.url(&format!("manifests/{tag}")))
         .reason(format!("it is no {kind} about {subject}"))
-        .hint("find out who has put it there, and remove it"))
+        .hint("find out who pushed it, and remove it"))
     }
 }

@@ -1,4 +1,4 @@
-//! Who asks a registry: what it wants to know, as its challenge says it
+//! How a registry wants to be authenticated to: its challenge
 //! (<https://distribution.github.io/distribution/spec/auth/token/>).
 
 use std::collections::BTreeMap;
@@ -10,11 +10,11 @@ use serde::Deserialize;
 
 use model::credentials::Credentials;
 
-/// What a registry asks for.
+/// A registry's challenge.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
     Basic,
-    /// A token of whoever is at `realm`.
+    /// A token from the server at `realm`.
     Bearer {
         realm: String,
         service: Option<String>,
@@ -22,7 +22,7 @@ pub(super) enum Challenge {
     },
 }
 
-/// The answer of whoever gives tokens; either name is in use.
+/// The token server's response; either name is in use.
 #[derive(Deserialize)]
 pub(super) struct Token {
     token: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// The value of `Authorization`; `None` for an answer without a token.
+    /// The value of `Authorization`; `None` for a response without a token.
     pub(super) fn header(self) -> Option<SecretString> {
         let token = self.token.or(self.access_token)?;
         Some(SecretString::from(format!("Bearer {token}")))

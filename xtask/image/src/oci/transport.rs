@@ -1,4 +1,4 @@
-//! Requests to a registry: with credentials to the registry alone, with a few attempts, and with a limit to what is read.
+//! Requests to a registry: credentials are sent to the registry alone, transient failures retried, responses limited.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use url::Url;
 
 use super::authorization::{Challenge, Token, basic};
 use machine::http;
-use machine::http::{Client, Http, Lost, words};
+use machine::http::{Client, Http, Lost, quote};
 use model::credentials::Credentials;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 
-/// Longest answer that is read, in bytes. A bill of materials has a hundredth of it.
+/// Longest response that is read, in bytes. An SBOM has a hundredth of it.
 pub(super) const LONGEST: usize = 16 * 1024 * 1024;
-/// How often something is asked that the registry does not answer, or is too busy for.
+/// Attempts of a request, if the registry does not respond or is overloaded.
 const ATTEMPTS: usize = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -30,23 +30,23 @@ pub struct Registry {
     base: Url,
     repository: String,
     credentials: Option<Credentials>,
-    /// What the registry has accepted last, or is tried next.
+    /// The last accepted one, or the next to try.
     authorization: Mutex<Option<SecretString>>,
 }
 
-/// What the registry has answered.
+/// A response of the registry.
 pub(super) struct Answer {
     pub(super) status: u16,
     headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
-/// Why an attempt is not the last.
-enum Vain {
-    /// The registry asks for a pause, or has a failure of its own.
+/// Why an attempt failed.
+enum AttemptError {
+    /// The registry throttles, or has an internal failure.
     Busy(Answer),
     Lost(Lost),
-    /// Asking again would not help.
+    /// A retry would not help.
     Refused(Failure),
 }
 
@@ -80,12 +80,12 @@ impl Registry {
         Ok(Self { client, base, repository, credentials, authorization: Mutex::default() })
     }
 
-    /// Something in the repository.
+    /// The URL of a path in the repository.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
-    /// Where an upload ends: the place that the registry has named, and the digest.
+    /// The URL that completes an upload: the registry's location, with the digest.
     pub(super) fn join(&self, location: &str, digest: &str) -> Option<String> {
         let mut url = self.base.join(location).ok()?;
         url.query_pairs_mut().append_pair("digest", digest);
@@ -98,10 +98,10 @@ impl Registry {
         (url.origin() == self.base.origin()).then(|| url.into())
     }
 
-    /// Asks, and asks again where that may help.
+    /// Sends a request, with retries.
     ///
     /// # Errors
-    /// A registry that does not answer, or does not know who asks.
+    /// A registry that does not respond or does not accept the credentials.
     pub(super) async fn ask(
         &self,
         method: Method,
@@ -110,15 +110,15 @@ impl Registry {
         body: Option<Vec<u8>>,
     ) -> Result<Answer, Failure> {
         let body = body.map(bytes::Bytes::from);
-        // An upload takes as long as the line needs.
+        // An upload takes as long as the network needs.
         if method != Method::GET && method != Method::HEAD {
-            return self.patiently(method, url, headers, body).await;
+            return self.with_retries(method, url, headers, body).await;
         }
         let lost = |lost: Lost| self.failure("does not answer", url, &lost.to_string());
-        http::in_time(self.patiently(method, url, headers, body)).await.map_err(lost)?
+        http::in_time(self.with_retries(method, url, headers, body)).await.map_err(lost)?
     }
 
-    async fn patiently(
+    async fn with_retries(
         &self,
         method: Method,
         url: &str,
@@ -126,19 +126,20 @@ impl Registry {
         body: Option<bytes::Bytes>,
     ) -> Result<Answer, Failure> {
         let attempt = || async {
-            let once = || async { self.once(method.clone(), url, headers, body.clone()).await.map_err(Vain::Lost) };
+            let once =
+                || async { self.once(method.clone(), url, headers, body.clone()).await.map_err(AttemptError::Lost) };
             let mut answer = once().await?;
             if answer.status == 401 {
-                self.sign_in(answer).await.map_err(Vain::Refused)?;
+                self.sign_in(answer).await.map_err(AttemptError::Refused)?;
                 answer = once().await?;
             }
-            if answer.status == 429 || answer.status >= 500 { Err(Vain::Busy(answer)) } else { Ok(answer) }
+            if answer.status == 429 || answer.status >= 500 { Err(AttemptError::Busy(answer)) } else { Ok(answer) }
         };
-        let again = |vain: &Vain| !matches!(vain, Vain::Refused(_));
+        let again = |error: &AttemptError| !matches!(error, AttemptError::Refused(_));
         match attempt.retry(http::retries(ATTEMPTS, PAUSE)).when(again).await {
-            Ok(answer) | Err(Vain::Busy(answer)) => Ok(answer),
-            Err(Vain::Lost(lost)) => Err(self.failure("does not answer", url, &lost.to_string())),
-            Err(Vain::Refused(failure)) => Err(failure),
+            Ok(answer) | Err(AttemptError::Busy(answer)) => Ok(answer),
+            Err(AttemptError::Lost(lost)) => Err(self.failure("does not answer", url, &lost.to_string())),
+            Err(AttemptError::Refused(failure)) => Err(failure),
         }
     }
 
@@ -167,7 +168,7 @@ impl Registry {
         Ok(Answer { status, headers, body })
     }
 
-    /// Gets what the registry asks for.
+    /// Answers the registry's challenge.
     async fn sign_in(&self, refused: Answer) -> Result<(), Failure> {
         let challenges = refused.headers.get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok());
         let known: Vec<Challenge> = challenges.filter_map(Challenge::read).collect();
@@ -177,8 +178,8 @@ impl Registry {
                 self.token(realm, service.as_deref(), scope.as_deref()).await?
             }
             _ => {
-                let reason = "it wants to know who asks, and there are no credentials for it";
-                return Err(self.failure("does not let anybody in", self.base.as_str(), reason));
+                let reason = "authentication is required, and there are no credentials for it";
+                return Err(self.failure("refuses access", self.base.as_str(), reason));
             }
         };
         *self.authorization.lock().expect("no holder panics") = Some(authorization);
@@ -186,10 +187,10 @@ impl Registry {
     }
 
     async fn token(&self, realm: &str, service: Option<&str>, scope: Option<&str>) -> Result<SecretString, Failure> {
-        let fail = |reason: &str| self.failure("does not let anybody in", &plainly(realm), reason);
-        let mut url = Url::parse(realm).map_err(|_| fail("it names nobody who gives tokens"))?;
+        let fail = |reason: &str| self.failure("refuses access", &without_query(realm), reason);
+        let mut url = Url::parse(realm).map_err(|_| fail("it names no token server"))?;
         if url.scheme() != "https" && self.base.scheme() == "https" {
-            return Err(fail("it wants a password to go over HTTP without TLS"));
+            return Err(fail("its token server wants a password over HTTP without TLS"));
         }
         let own = format!("repository:{}:pull", self.repository);
         url.query_pairs_mut().append_pair("scope", scope.unwrap_or(&own));
@@ -203,19 +204,19 @@ impl Registry {
         let answer = self.client.send(request).await.map_err(|lost| fail(&lost.to_string()))?;
         let status = answer.status();
         if !status.is_success() {
-            let reason = format!("whoever gives tokens answers {status}");
-            return Err(failure("does not let anybody in", plainly(realm), Some(status.as_u16()), reason));
+            let reason = format!("the token server answers {status}");
+            return Err(registry_failure("refuses access", without_query(realm), Some(status.as_u16()), reason));
         }
         let token: Token = answer.json().await.map_err(|_| fail("the token cannot be read"))?;
         token.header().ok_or_else(|| fail("the answer has no token"))
     }
 
     pub(super) fn failure(&self, what: &str, url: &str, reason: &str) -> Failure {
-        failure(what, plainly(url), None, reason.to_owned())
+        registry_failure(what, without_query(url), None, reason.to_owned())
     }
 
     pub(super) fn not_found(&self, what: &str, url: &str) -> Failure {
-        failure(what, plainly(url), Some(404), "HTTP 404".to_owned())
+        registry_failure(what, without_query(url), Some(404), "HTTP 404".to_owned())
     }
 }
 
@@ -228,46 +229,46 @@ impl Answer {
         self.header("location")
     }
 
-    /// Where the next page of a list is (RFC 8288).
+    /// The URL of a list's next page (RFC 8288).
     pub(super) fn next(&self) -> Option<&str> {
         let link = self.header("link").filter(|link| link.contains("rel=\"next\""))?;
         link.split_once('<')?.1.split_once('>').map(|(url, _)| url)
     }
 
-    /// The tag names something else, and tags cannot be moved.
+    /// The tag names something else and is immutable.
     pub(super) fn is_tag_taken(&self) -> bool {
-        let said = self.said().to_lowercase();
-        (400..500).contains(&self.status) && (said.contains("immutable") || said.contains("already exists"))
+        let message = self.message().to_lowercase();
+        (400..500).contains(&self.status) && (message.contains("immutable") || message.contains("already exists"))
     }
 
-    /// The answer, if it has the status that it must have.
+    /// The response, if it has this status.
     pub(super) fn must_be(self, status: u16, otherwise: &str, url: &str) -> Result<Self, Failure> {
         if self.status == status || (status == 201 && self.status == 200) {
             return Ok(self);
         }
-        let reason = format!("HTTP {}: {}", self.status, self.said());
-        Err(failure(otherwise, plainly(url), Some(self.status), reason))
+        let reason = format!("HTTP {}: {}", self.status, self.message());
+        Err(registry_failure(otherwise, without_query(url), Some(self.status), reason))
     }
 
-    /// The registry's own words, or the first of whatever has answered.
-    fn said(&self) -> String {
+    /// The registry's error message, or an excerpt of another response.
+    fn message(&self) -> String {
         let errors = serde_json::from_slice::<Errors>(&self.body).map(|body| body.errors).unwrap_or_default();
         if errors.is_empty() {
-            return words::first(&String::from_utf8_lossy(&self.body));
+            return quote::excerpt(&String::from_utf8_lossy(&self.body));
         }
         let words: Vec<String> =
             errors.into_iter().map(|problem| format!("{}: {}", problem.code, problem.message)).collect();
         let words = words.join("; ");
-        words::visible(&words.chars().take(300).collect::<String>())
+        words.chars().take(300).collect()
     }
 }
 
-/// Without what may be a secret: uploads are allowed by what stands behind the question mark.
-fn plainly(url: &str) -> String {
+/// Without the query: an upload's may hold a secret.
+fn without_query(url: &str) -> String {
     url.split('?').next().unwrap_or_default().to_owned()
 }
 
-fn failure(what: &str, resource: String, status: Option<u16>, reason: String) -> Failure {
+fn registry_failure(what: &str, resource: String, status: Option<u16>, reason: String) -> Failure {
     // A registry may also deny access with another status.
     let denied = matches!(status, Some(401 | 403)) || reason.to_lowercase().contains("denied");
     let hint = match status {

@@ -1,10 +1,9 @@
 //! The document itself (<https://cyclonedx.org/docs/1.6/json/>).
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::DEFAULT_REGISTRY;
 use super::tree::{Package, Tree};
 use model::reference::{ImageReference, hex};
 
@@ -24,18 +23,14 @@ pub struct Summary {
     pub packages: usize,
 }
 
-pub(super) fn write(
-    service: &str,
-    image: &ImageReference,
-    tree: &Tree,
-    checksums: &BTreeMap<(String, String), String>,
-) -> Value {
+pub(super) fn compose(service: &str, image: &ImageReference, tree: &Tree) -> Value {
     let digest = image.digest.as_ref().map(ToString::to_string).unwrap_or_default();
     let name = image.repository.rsplit('/').next().unwrap_or_default();
     let purl = format!("pkg:oci/{name}@{}?repository_url={}", escaped(&digest), escaped(&image.name()));
-    let components: Vec<Value> = tree.needs.keys().map(|package| component(package, tree, checksums)).collect();
+    let components: Vec<Value> =
+        tree.dependencies.keys().map(|package| component(package, *package == tree.root)).collect();
     let mut dependencies = vec![json!({ "ref": IMAGE, "dependsOn": [reference(&tree.root)] })];
-    dependencies.extend(tree.needs.iter().map(|(package, needed)| {
+    dependencies.extend(tree.dependencies.iter().map(|(package, needed)| {
         let needed: Vec<String> = needed.iter().map(reference).collect();
         json!({ "ref": reference(package), "dependsOn": needed })
     }));
@@ -67,19 +62,18 @@ pub fn summary(bytes: &[u8]) -> Option<Summary> {
     Some(Summary { name: text("name"), version: text("version"), packages })
 }
 
-fn component(package: &Package, tree: &Tree, checksums: &BTreeMap<(String, String), String>) -> Value {
-    let kind = if *package == tree.root { "application" } else { "library" };
-    let Package { name, version, own, licence } = package;
-    let mut component =
-        json!({ "bom-ref": reference(package), "type": kind, "name": name, "version": version, "scope": "required" });
-    if !own {
-        // The repository's own packages have none: a package of the same name in the registry is another one.
-        component["purl"] = purl(package).into();
+fn component(package: &Package, is_root: bool) -> Value {
+    let kind = if is_root { "application" } else { "library" };
+    let mut component = json!({
+        "bom-ref": reference(package), "type": kind, "name": package.name, "version": package.version, "scope": "required",
+    });
+    if let Some(purl) = purl(package) {
+        component["purl"] = purl.into();
     }
-    if let Some(checksum) = checksums.get(&(name.clone(), version.clone())).filter(|_| !own) {
+    if let Some(checksum) = &package.checksum {
         component["hashes"] = json!([{ "alg": "SHA-256", "content": checksum }]);
     }
-    if let Some(licence) = licence {
+    if let Some(licence) = &package.licence {
         component["licenses"] = licences(licence);
     }
     component
@@ -96,11 +90,28 @@ fn licences(text: &str) -> Value {
 }
 
 fn reference(package: &Package) -> String {
-    if package.own { format!("own:{}@{}", package.name, package.version) } else { purl(package) }
+    purl(package).unwrap_or_else(|| format!("own:{}@{}", package.name, package.version))
 }
 
-fn purl(package: &Package) -> String {
-    format!("pkg:cargo/{}@{}", escaped(&package.name), escaped(&package.version))
+/// `None` for a package of the repository: one of the same name in the registry is another one.
+fn purl(package: &Package) -> Option<String> {
+    let source = package.source.as_deref()?;
+    let (_, url) = source.split_once('+')?;
+    let qualifier = if let Some(repository) = source.strip_prefix("git+") {
+        let (url, commit) = repository.split_once('#')?;
+        let url = url.split('?').next()?;
+        format!("?vcs_url={}", escaped_url(&format!("git+{url}@{commit}")))
+    } else if source == DEFAULT_REGISTRY {
+        String::new()
+    } else {
+        format!("?repository_url={}", escaped_url(url))
+    };
+    Some(format!("pkg:cargo/{}@{}{qualifier}", escaped(&package.name), escaped(&package.version)))
+}
+
+/// Colons and slashes of a qualifier's value stay, as in the specification's own examples.
+fn escaped_url(text: &str) -> String {
+    escaped(text).replace("%3A", ":").replace("%2F", "/")
 }
 
 fn escaped(text: &str) -> String {

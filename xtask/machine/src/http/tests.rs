@@ -1,4 +1,4 @@
-//! Which way a request takes, and what is said where there is none.
+//! Which proxy a request takes, and what a failure reports.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -10,13 +10,13 @@ fn vars(all: &[(&str, &str)]) -> BTreeMap<String, String> {
     all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn way(all: &[(&str, &str)], url: &str) -> Option<String> {
+fn proxy_for(all: &[(&str, &str)], url: &str) -> Option<String> {
     let proxies = Proxies::of(&vars(all)).unwrap();
     proxies.of_url(&Url::parse(url).unwrap()).map(|proxy| proxy.address.to_string())
 }
 
 #[test]
-fn each_address_has_the_proxy_that_curl_and_the_aws_cli_take() {
+fn each_address_has_the_proxy_that_curl_and_the_aws_cli_use() {
     let (plain, secure) = (("HTTP_PROXY", "http://plain:1"), ("HTTPS_PROXY", "http://secure:2"));
     for (set, url, expected) in [
         (vec![plain, secure], "https://sts.eu-central-1.amazonaws.com/", Some("http://secure:2/")),
@@ -39,12 +39,12 @@ fn each_address_has_the_proxy_that_curl_and_the_aws_cli_take() {
         (vec![plain], "http://169.254.169.254/latest/api/token", None),
         (vec![plain], "http://[fd00:ec2::254]/latest/api/token", None),
     ] {
-        assert_eq!(way(&set, url).as_deref(), expected, "{url} with {set:?}");
+        assert_eq!(proxy_for(&set, url).as_deref(), expected, "{url} with {set:?}");
     }
 }
 
 #[test]
-fn what_is_no_proxy_is_refused_without_its_password() {
+fn an_invalid_proxy_is_refused_without_showing_its_password() {
     for value in ["ftp://user:hush-hush@proxy:1", "http://user:hush-hush@:1", "http://user:hush-hush@proxy:port"] {
         let failure = Http::of(&vars(&[("HTTPS_PROXY", value)])).unwrap_err();
         assert_eq!((failure.exit, failure.resource.as_deref()), (Exit::Preflight, Some("HTTPS_PROXY")), "{value}");
@@ -76,22 +76,19 @@ async fn a_proxy_that_fails_is_named() {
     let client = Http::of(&vars(&[("HTTPS_PROXY", &address)])).unwrap().client(|builder| builder).unwrap();
     let (lost, ()) = tokio::join!(client.send(client.get("https://aws.example/?secret=hush")), denying);
     let text = lost.unwrap_err().to_string();
-    assert!(
-        text.starts_with(&format!("the proxy {address} from HTTPS_PROXY does not lead to aws.example: ")),
-        "{text}"
-    );
+    assert!(text.starts_with(&format!("the proxy {address} from HTTPS_PROXY cannot reach aws.example: ")), "{text}");
     assert!(text.contains("authorization") && !text.contains("hush"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lookup_has_an_end() {
+async fn a_lookup_has_a_timeout() {
     let lost = in_time(std::future::pending::<()>()).await.unwrap_err();
     assert!(lost.timed_out && !lost.unsent);
     assert_eq!(lost.to_string(), "no answer within 30 s");
 }
 
 #[test]
-fn a_bundle_that_cannot_be_used_is_named() {
+fn an_unusable_bundle_is_named() {
     for (path, text) in [("/no/such/file", None), ("bundle", Some("no certificates"))] {
         let folder = tempfile::tempdir().unwrap();
         let path = text.map_or(path.to_owned(), |text| {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::prices::{self, Prices};
 use super::{is, number, referenced};
-use crate::template::evaluate::{Resource, text};
+use crate::template::evaluate::{TemplateResource, text};
 
 /// GiB of the root volume of Amazon Linux, where a template does not say.
 const ROOT_VOLUME: f64 = 8.0;
@@ -91,7 +91,7 @@ const FREE: &[&str] = &[
 ];
 
 /// The charge of a resource among the others of its stack.
-pub(super) fn charge(resource: &Resource, all: &BTreeMap<String, Resource>, prices: &Prices) -> Charge {
+pub(super) fn charge(resource: &TemplateResource, all: &BTreeMap<String, TemplateResource>, prices: &Prices) -> Charge {
     let properties = &resource.properties;
     let one = |price: f64, what: &str| Charge::Parts(vec![(price, what.to_owned())]);
     match resource.kind.as_str() {
@@ -118,7 +118,7 @@ pub(super) fn charge(resource: &Resource, all: &BTreeMap<String, Resource>, pric
         "AWS::Route53::HostedZone" => one(prices::HOSTED_ZONE, "hosted zone"),
         "AWS::WAFv2::WebACL" => {
             let rules = properties["Rules"].as_array().map_or(0, Vec::len);
-            one(prices::WEB_ACL + prices::WEB_ACL_RULE * count(rules), &format!("web ACL with {rules} rules"))
+            one(prices::WEB_ACL + prices::WEB_ACL_RULE * float(rules), &format!("web ACL with {rules} rules"))
         }
         "AWS::ApiGateway::Stage" if is(&properties["CacheClusterEnabled"], "true") => {
             let size = text(&properties["CacheClusterSize"]).unwrap_or_else(|| "0.5".to_owned());
@@ -149,7 +149,7 @@ fn parts(result: Result<Vec<(f64, String)>, String>) -> Charge {
 /// An instance with its volumes and its public address, also where a launch template says them.
 fn machine(
     properties: &Value,
-    all: &BTreeMap<String, Resource>,
+    all: &BTreeMap<String, TemplateResource>,
     prices: &Prices,
 ) -> Result<Vec<(f64, String)>, String> {
     let template = referenced(&properties["LaunchTemplate"]["LaunchTemplateId"], all);
@@ -179,7 +179,7 @@ fn machine(
 /// As many as an Auto Scaling group starts with.
 fn machines(
     properties: &Value,
-    all: &BTreeMap<String, Resource>,
+    all: &BTreeMap<String, TemplateResource>,
     prices: &Prices,
 ) -> Result<Vec<(f64, String)>, String> {
     let wanted = number(&properties["DesiredCapacity"]).or_else(|| number(&properties["MinSize"]));
@@ -203,7 +203,7 @@ fn endpoint(properties: &Value, prices: &Prices) -> Charge {
         return Charge::Nothing;
     }
     let what = format!("endpoint in {subnets} subnets");
-    Charge::Parts(vec![(prices.interface_endpoint() * count(subnets), what)])
+    Charge::Parts(vec![(prices.interface_endpoint() * float(subnets), what)])
 }
 
 /// The balancer, and a public address in each subnet where it faces the internet. Its capacity units are traffic.
@@ -216,7 +216,7 @@ fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
     let subnets = ["Subnets", "SubnetMappings"].iter().find_map(|name| properties[*name].as_array());
     let subnets = subnets.map_or(0, Vec::len);
     if !is(&properties["Scheme"], "internal") && subnets > 0 {
-        parts.push((prices::ADDRESS * count(subnets), format!("{subnets} public IPv4 addresses")));
+        parts.push((prices::ADDRESS * float(subnets), format!("{subnets} public IPv4 addresses")));
     }
     Charge::Parts(parts)
 }
@@ -226,7 +226,7 @@ fn alarm(properties: &Value) -> Charge {
     let metrics = metrics(properties);
     let fast = number(&properties["Period"]).is_some_and(|seconds| seconds < 60.0);
     let each = if fast { prices::FAST_ALARM } else { prices::ALARM };
-    Charge::Parts(vec![(each * count(metrics), "alarm".to_owned())])
+    Charge::Parts(vec![(each * float(metrics), "alarm".to_owned())])
 }
 
 /// Target tracking works by two alarms that it makes itself: one to have more, one to have less.
@@ -236,7 +236,7 @@ fn tracking(properties: &Value) -> Charge {
         return Charge::Nothing;
     }
     let metrics = metrics(&tracked["CustomizedMetricSpecification"]);
-    Charge::Parts(vec![(2.0 * prices::ALARM * count(metrics), "two alarms of its own".to_owned())])
+    Charge::Parts(vec![(2.0 * prices::ALARM * float(metrics), "two alarms of its own".to_owned())])
 }
 
 /// How many metrics are looked at.
@@ -256,6 +256,6 @@ fn watches_containers(properties: &Value) -> bool {
 }
 
 /// Lists of a template are short.
-pub(super) fn count(items: usize) -> f64 {
+pub(super) fn float(items: usize) -> f64 {
     u32::try_from(items).map_or(f64::INFINITY, f64::from)
 }

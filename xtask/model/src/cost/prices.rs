@@ -92,7 +92,7 @@ const CACHES: &[(&str, f64)] = &[
 ];
 
 /// The prices to use for a region: its own, else the dearer ones.
-pub(super) fn of(region: &str) -> &'static Prices {
+pub(super) fn for_region(region: &str) -> &'static Prices {
     if region == US_EAST_1.region { &US_EAST_1 } else { &EU_CENTRAL_1 }
 }
 
@@ -166,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_region_without_prices_of_its_own_takes_the_dearer_ones() {
-        assert_eq!(of("us-east-1").region, "us-east-1");
-        assert_eq!(of("ap-southeast-2").region, "eu-central-1");
+        assert_eq!(for_region("us-east-1").region, "us-east-1");
+        assert_eq!(for_region("ap-southeast-2").region, "eu-central-1");
         for ((family, american), (same, german)) in US_EAST_1.instances.iter().zip(EU_CENTRAL_1.instances) {
             assert!(family == same && american < german, "{family}");
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::prices::{self, Prices};
 use super::{is, number, referenced};
-use crate::template::evaluate::Resource;
+use crate::template::evaluate::TemplateResource;
 
 /// The parts of a service's price; none where its tasks run on machines that are counted themselves.
 ///
@@ -14,7 +14,7 @@ use crate::template::evaluate::Resource;
 /// Why the price cannot be told.
 pub(super) fn service(
     properties: &Value,
-    all: &BTreeMap<String, Resource>,
+    all: &BTreeMap<String, TemplateResource>,
     prices: &Prices,
 ) -> Result<Vec<(f64, String)>, String> {
     let Some(spot) = spot(properties) else { return Ok(Vec::new()) };
@@ -60,7 +60,7 @@ fn spot(properties: &Value) -> Option<f64> {
 }
 
 /// With auto scaling a template leaves the number out; the least there may be is what it surely costs.
-fn scaled(all: &BTreeMap<String, Resource>) -> Option<f64> {
+fn scaled(all: &BTreeMap<String, TemplateResource>) -> Option<f64> {
     let targets = all.values().filter(|resource| resource.kind == "AWS::ApplicationAutoScaling::ScalableTarget");
     let mut of_ecs = targets.filter(|target| is(&target.properties["ServiceNamespace"], "ecs"));
     of_ecs.find_map(|target| number(&target.properties["MinCapacity"]))

@@ -15,7 +15,7 @@ pub(super) struct Reference {
 }
 
 /// Every place in these properties that names another resource, or something that may be one.
-pub(super) fn of(properties: &Value) -> Vec<Reference> {
+pub(super) fn find(properties: &Value) -> Vec<Reference> {
     let mut found = Vec::new();
     walk("Properties", properties, &mut found);
     found
@@ -52,11 +52,13 @@ fn call(path: &str, name: &str, argument: &Value, found: &mut Vec<Reference>) {
                 note(target, Some(parts.get(1).and_then(Value::as_str).unwrap_or_default()));
             }
         }
-        ("Fn::Sub", Value::String(pattern)) => names(pattern, &Value::Null).for_each(|(id, part)| note(id, part)),
+        ("Fn::Sub", Value::String(pattern)) => {
+            placeholders(pattern, &Value::Null).for_each(|(id, part)| note(id, part))
+        }
         ("Fn::Sub", Value::Array(parts)) => {
             let own = parts.get(1).unwrap_or(&Value::Null);
             let pattern = parts.first().and_then(Value::as_str).unwrap_or_default();
-            names(pattern, own).for_each(|(id, part)| note(id, part));
+            placeholders(pattern, own).for_each(|(id, part)| note(id, part));
             inside(path, own, found);
         }
         _ => inside(path, argument, found),
@@ -71,7 +73,7 @@ fn inside(path: &str, argument: &Value, found: &mut Vec<Reference>) {
 }
 
 /// The names in a pattern of `Fn::Sub` that are not its own variables.
-fn names<'a>(pattern: &'a str, own: &'a Value) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+fn placeholders<'a>(pattern: &'a str, own: &'a Value) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
     let names = pattern.split("${").skip(1).filter_map(|part| Some(part.split_once('}')?.0));
     let names = names.filter(|name| !name.starts_with('!') && own.get(*name).is_none());
     names.map(|name| name.split_once('.').map_or((name, None), |(id, attribute)| (id, Some(attribute))))
@@ -92,7 +94,7 @@ mod tests {
             "E": {"Fn::Join": ["", ["x", {"Ref": "Seven"}]]},
             "F": {"Fn::Sub": ["${Own}${Eight}", {"Own": {"Ref": "Nine"}}]},
         });
-        let found: Vec<String> = of(&properties)
+        let found: Vec<String> = find(&properties)
             .into_iter()
             .map(|found| format!("{} {} {}", found.path, found.target, found.attribute.unwrap_or_default()))
             .collect();

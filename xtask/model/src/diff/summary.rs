@@ -1,6 +1,6 @@
 //! A difference as people read it.
 
-use crate::cost::Difference;
+use crate::cost::CostDifference;
 use crate::eta::Eta;
 use crate::record::Change;
 use crate::stack::ResourceChange;
@@ -20,7 +20,7 @@ pub struct Summary {
     /// `None` for a template that runs none.
     pub image: Option<Image>,
     pub changes: Vec<ResourceChange>,
-    pub cost: Option<Difference>,
+    pub cost: Option<CostDifference>,
     pub eta: Option<Eta>,
     /// What would be lost, and the option that it would take.
     pub warnings: Vec<String>,

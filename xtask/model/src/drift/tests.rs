@@ -18,9 +18,10 @@ fn judged(id: &str, kind: &str, path: &str, values: (&str, &str), scales: &str) 
     let parameters = [("Word", HIDDEN), ("Scales", scales)];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let differences =
-        vec![Difference { path: path.to_owned(), expected: values.0.to_owned(), actual: values.1.to_owned() }];
-    let found = Found { logical_id: id.to_owned(), resource_type: kind.to_owned(), is_deleted: false, differences };
-    Deployed::read(TEMPLATE, &parameters, "eu-central-1").judge(vec![found]).remove(0)
+        vec![ValueDifference { path: path.to_owned(), expected: values.0.to_owned(), actual: values.1.to_owned() }];
+    let found =
+        DriftedResource { logical_id: id.to_owned(), resource_type: kind.to_owned(), is_deleted: false, differences };
+    DeployedTemplate::read(TEMPLATE, &parameters, "eu-central-1").classify(vec![found]).remove(0)
 }
 
 #[test]
@@ -45,13 +46,13 @@ fn what_aws_moves_by_itself_does_not_count() {
 
 #[test]
 fn what_is_gone_counts() {
-    let found = Found {
+    let found = DriftedResource {
         logical_id: "Rule".to_owned(),
         resource_type: "AWS::ElasticLoadBalancingV2::ListenerRule".to_owned(),
         is_deleted: true,
         differences: Vec::new(),
     };
-    let drift = Deployed::default().judge(vec![found]).remove(0);
+    let drift = DeployedTemplate::default().classify(vec![found]).remove(0);
     assert!(drift.counts());
     assert_eq!(drift.to_string(), "Rule (AWS::ElasticLoadBalancingV2::ListenerRule) deleted");
 }

@@ -56,12 +56,12 @@ fn only_where(operator: &'static str, key: &'static str, value: String) -> Condi
 }
 
 /// Where the environment's resources are.
-pub(super) struct Place<'a> {
+pub(super) struct Arns<'a> {
     pub(super) service: &'a Service,
     pub(super) environment: &'a Environment,
 }
 
-impl Place<'_> {
+impl Arns<'_> {
     /// The resources, and the conditions where their names do not tell.
     pub(super) fn narrowed(&self, scope: Scope) -> (Vec<String>, Condition) {
         let stack = &self.environment.stacks();

@@ -21,7 +21,7 @@ fn pipeline() -> BTreeMap<String, String> {
 
 fn about(vars: &BTreeMap<String, String>, commit: Option<&str>) -> Value {
     let image = format!("127.0.0.1:5000/rest-api@sha256:{HEX}").parse().unwrap();
-    let repository = repository(vars, Some("git@github.com:octo/notes.git"));
+    let repository = source_repository(vars, Some("git@github.com:octo/notes.git"));
     let facts = Facts {
         image: &image,
         repository: &repository,
@@ -60,7 +60,7 @@ fn a_pipelines_statement_says_who_built_what_from_which_commit() {
     let builder = "https://github.com/octo/notes/.github/workflows/release.yml@refs/heads/main".to_owned();
     let repository = "https://github.com/octo/notes".to_owned();
     let (digests, commit) = (vec![HEX.to_owned()], Some(COMMIT.to_owned()));
-    assert_eq!(told, Told { digests, builder, repository, commit, run: Some(run) });
+    assert_eq!(told, Provenance { digests, builder, repository, commit, run: Some(run) });
 }
 
 #[test]
@@ -98,13 +98,13 @@ fn a_repository_is_the_same_however_it_is_written_and_never_has_a_password() {
         "ssh://git@github.com:22/octo/notes.git",
         "git://github.com/octo/notes",
     ] {
-        assert_eq!(plain(address).as_deref(), Some("https://github.com/octo/notes"), "{address}");
+        assert_eq!(page(address).as_deref(), Some("https://github.com/octo/notes"), "{address}");
         assert!(is_same(address, "https://github.com/Octo/Notes"));
     }
-    assert_eq!(plain("https://git.example:8443/a/b.git").as_deref(), Some("https://git.example:8443/a/b"));
+    assert_eq!(page("https://git.example:8443/a/b.git").as_deref(), Some("https://git.example:8443/a/b"));
     for folder in ["/srv/git/notes.git", "../notes", "file:///srv/notes", ""] {
-        assert_eq!(plain(folder), None, "{folder}");
+        assert_eq!(page(folder), None, "{folder}");
     }
     assert!(!is_same("https://github.com/octo/notes", "https://github.com/octo/notes-2"));
-    assert_eq!(repository(&vars(&[]), Some("/srv/git/notes.git")), env!("CARGO_PKG_REPOSITORY"));
+    assert_eq!(source_repository(&vars(&[]), Some("/srv/git/notes.git")), env!("CARGO_PKG_REPOSITORY"));
 }

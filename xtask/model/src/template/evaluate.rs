@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 #[derive(Debug)]
 pub struct Evaluated {
     /// What exists, by logical id.
-    pub resources: BTreeMap<String, Resource>,
+    pub resources: BTreeMap<String, TemplateResource>,
     /// What exists or not for reasons that only AWS knows: logical id and type.
     pub uncertain: Vec<(String, String)>,
 }
@@ -21,7 +21,7 @@ pub struct Evaluated {
 const ATTRIBUTES: [&str; 5] = ["CreationPolicy", "DeletionPolicy", "Metadata", "UpdatePolicy", "UpdateReplacePolicy"];
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Resource {
+pub struct TemplateResource {
     pub kind: String,
     pub properties: Value,
     /// Metadata and policies, by name.
@@ -34,20 +34,20 @@ pub struct Resource {
 /// Text that is not YAML (or JSON, which is YAML too).
 pub fn evaluate(body: &str, given: &BTreeMap<String, String>, region: &str) -> Result<Evaluated, String> {
     let documents = Yaml::load_from_str(body).map_err(|error| format!("the template is not YAML: {error}"))?;
-    let root = documents.first().map_or(Value::Null, plain);
-    let scope = Scope::new(&root, given, region);
+    let root = documents.first().map_or(Value::Null, to_json);
+    let evaluator = Evaluator::new(&root, given, region);
     let mut evaluated = Evaluated { resources: BTreeMap::new(), uncertain: Vec::new() };
     for (id, definition) in entries(&root["Resources"]) {
         let kind = definition["Type"].as_str().unwrap_or("no type").to_owned();
-        match definition["Condition"].as_str().map(|name| scope.conditions.get(name)) {
+        match definition["Condition"].as_str().map(|name| evaluator.conditions.get(name)) {
             Some(Some(false)) => {}
             Some(None) => evaluated.uncertain.push((id.clone(), kind)),
             None | Some(Some(true)) => {
-                let properties = scope.resolve(&definition["Properties"]).unwrap_or_default();
-                let attribute = |name: &&str| definition.get(*name).and_then(|value| scope.resolve(value));
+                let properties = evaluator.resolve(&definition["Properties"]).unwrap_or_default();
+                let attribute = |name: &&str| definition.get(*name).and_then(|value| evaluator.resolve(value));
                 let attributes = ATTRIBUTES.iter().filter_map(|name| Some(((*name).to_owned(), attribute(name)?)));
                 let attributes = attributes.collect();
-                evaluated.resources.insert(id.clone(), Resource { kind, properties, attributes });
+                evaluated.resources.insert(id.clone(), TemplateResource { kind, properties, attributes });
             }
         }
     }
@@ -69,7 +69,7 @@ fn entries(section: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 /// YAML without tags: a short form such as `!If` becomes its long form.
-fn plain(node: &Yaml<'_>) -> Value {
+fn to_json(node: &Yaml<'_>) -> Value {
     match node {
         Yaml::Value(Scalar::Null) | Yaml::Alias(_) | Yaml::BadValue => Value::Null,
         Yaml::Value(Scalar::Boolean(flag)) => Value::Bool(*flag),
@@ -77,9 +77,9 @@ fn plain(node: &Yaml<'_>) -> Value {
         Yaml::Value(Scalar::FloatingPoint(number)) => Value::from(number.into_inner()),
         Yaml::Value(Scalar::String(text)) => Value::String(text.to_string()),
         Yaml::Representation(text, ..) => Value::String(text.to_string()),
-        Yaml::Sequence(items) => Value::Array(items.iter().map(plain).collect()),
+        Yaml::Sequence(items) => Value::Array(items.iter().map(to_json).collect()),
         Yaml::Mapping(map) => {
-            let entry = |(key, value): (&Yaml<'_>, &Yaml<'_>)| Some((text(&plain(key))?, plain(value)));
+            let entry = |(key, value): (&Yaml<'_>, &Yaml<'_>)| Some((text(&to_json(key))?, to_json(value)));
             Value::Object(map.iter().filter_map(entry).collect())
         }
         Yaml::Tagged(tag, inner) if tag.handle == "!" => {
@@ -87,9 +87,9 @@ fn plain(node: &Yaml<'_>) -> Value {
                 "Ref" | "Condition" => tag.suffix.clone(),
                 other => format!("Fn::{other}"),
             };
-            Value::Object(Map::from_iter([(name, plain(inner))]))
+            Value::Object(Map::from_iter([(name, to_json(inner))]))
         }
-        Yaml::Tagged(_, inner) => plain(inner),
+        Yaml::Tagged(_, inner) => to_json(inner),
     }
 }
 
@@ -97,13 +97,13 @@ fn plain(node: &Yaml<'_>) -> Value {
 const STORED: &str = "Fn::Stored";
 
 /// What names stand for.
-struct Scope<'a> {
+struct Evaluator<'a> {
     parameters: BTreeMap<String, Value>,
     mappings: &'a Value,
     conditions: BTreeMap<String, bool>,
 }
 
-impl<'a> Scope<'a> {
+impl<'a> Evaluator<'a> {
     fn new(root: &'a Value, given: &BTreeMap<String, String>, region: &str) -> Self {
         let (partition, suffix) = match region.split('-').next() {
             Some("cn") => ("aws-cn", "amazonaws.com.cn"),
@@ -125,18 +125,18 @@ impl<'a> Scope<'a> {
             let value = if is_list { value.split(',').map(str::trim).collect() } else { Value::String(value) };
             parameters.insert(name.clone(), value);
         }
-        let mut scope = Self { parameters, mappings: &root["Mappings"], conditions: BTreeMap::new() };
+        let mut evaluator = Self { parameters, mappings: &root["Mappings"], conditions: BTreeMap::new() };
         // Conditions build on each other in any order: repeat until nothing more becomes known. One that names itself
         // never does.
         loop {
-            let known = scope.conditions.len();
+            let known = evaluator.conditions.len();
             for (name, condition) in entries(&root["Conditions"]) {
-                if let Some(holds) = scope.holds(condition) {
-                    scope.conditions.insert(name.clone(), holds);
+                if let Some(holds) = evaluator.holds(condition) {
+                    evaluator.conditions.insert(name.clone(), holds);
                 }
             }
-            if scope.conditions.len() == known {
-                return scope;
+            if evaluator.conditions.len() == known {
+                return evaluator;
             }
         }
     }

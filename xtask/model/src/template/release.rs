@@ -42,7 +42,7 @@ pub(super) fn keep_old_minutes(path: &str, metadata: Option<&Yaml<'_>>) -> Resul
 ///
 /// # Errors
 /// A part that is missing, or that is no name of a header.
-pub(super) fn gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Gate>, InvalidTemplate> {
+pub(super) fn read_gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Gate>, InvalidTemplate> {
     let Some(proof) = release(metadata).and_then(|release| release.as_mapping_get("Proof")) else { return Ok(None) };
     let invalid = |reason: String| InvalidTemplate::Proof { path: path.to_owned(), reason };
     let part = |name: &str| {
@@ -61,7 +61,7 @@ pub(super) fn gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Gat
 ///
 /// # Errors
 /// A part that is missing.
-pub(super) fn redeploy(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Redeploy>, InvalidTemplate> {
+pub(super) fn read_redeploy(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Redeploy>, InvalidTemplate> {
     let Some(node) = release(metadata).and_then(|release| release.as_mapping_get("Redeploy")) else { return Ok(None) };
     let read = || {
         let parameter = node.as_mapping_get("Parameter")?.as_str()?.to_owned();

@@ -45,8 +45,8 @@ fn misfits(trust: &Trust, changed: Value) -> Vec<(&'static str, String)> {
 }
 
 fn misfits_of(trust: &Trust, level: Level, changed: Value) -> Vec<(&'static str, String)> {
-    let Findings { shared, roles } = trust.check(&claims(changed), NOW, "live");
-    let misfit = |finding: Finding| (!finding.fits).then(|| (finding.claim, finding.fix.expect("a fix")));
+    let TokenCheck { shared, roles } = trust.check(&claims(changed), NOW, "live");
+    let misfit = |finding: ClaimCheck| (!finding.fits).then(|| (finding.claim, finding.fix.expect("a fix")));
     let of_role = roles.into_iter().filter(|(of, _)| *of == level).flat_map(|(_, findings)| findings);
     shared.into_iter().chain(of_role).filter_map(misfit).collect()
 }
@@ -95,8 +95,8 @@ fn every_claim_that_does_not_fit_says_what_to_do() {
             "job_workflow_ref",
             "--github-environment production --github-workflow ci.yml@refs/heads/x",
         ),
-        (json!({"exp": NOW}), "exp", "take a new token"),
-        (json!({"exp": null}), "exp", "take a new token"),
+        (json!({"exp": NOW}), "exp", "request a new token"),
+        (json!({"exp": null}), "exp", "request a new token"),
     ] {
         let misfits = misfits(&trust, changed.clone());
         let [(found, said)] = misfits.as_slice() else { panic!("{changed}: {misfits:?}") };

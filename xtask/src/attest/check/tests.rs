@@ -19,26 +19,26 @@ fn context() -> Context {
     Context::of(config::deployment::Deployment::parse("deploy.toml", text).unwrap(), Interrupt::never())
 }
 
-fn told() -> Told {
+fn told() -> Provenance {
     let builder = format!("{REPOSITORY}/.github/workflows/release.yml@refs/heads/main");
-    Told { digests: vec![HEX.to_owned()], builder, repository: REPOSITORY.to_owned(), commit: None, run: None }
+    Provenance { digests: vec![HEX.to_owned()], builder, repository: REPOSITORY.to_owned(), commit: None, run: None }
 }
 
 #[test]
-fn a_bill_of_another_service_or_image_is_told() {
-    let bill = |name: &str, version: &str| {
+fn an_sbom_of_another_service_or_image_is_refused() {
+    let sbom = |name: &str, version: &str| {
         let described = json!({ "name": name, "version": version });
         attached(&json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": { "component": described } }))
     };
-    let look = |attached: &Attached| bom(attached, &context(), &digest()).map_err(|failure| failure.message);
-    assert!(look(&bill("rest-api", digest().as_str())).is_ok());
-    assert_eq!(look(&bill("other", digest().as_str())).unwrap_err(), "the bill of materials is of another service");
-    assert_eq!(look(&bill("rest-api", "sha256:1")).unwrap_err(), "the bill of materials is of another image");
-    assert_eq!(look(&attached(&json!({}))).unwrap_err(), "the bill of materials is not CycloneDX in JSON");
+    let look = |attached: &Attached| check_sbom(attached, &context(), &digest()).map_err(|failure| failure.message);
+    assert!(look(&sbom("rest-api", digest().as_str())).is_ok());
+    assert_eq!(look(&sbom("other", digest().as_str())).unwrap_err(), "the SBOM describes another service");
+    assert_eq!(look(&sbom("rest-api", "sha256:1")).unwrap_err(), "the SBOM describes another image");
+    assert_eq!(look(&attached(&json!({}))).unwrap_err(), "the SBOM is not CycloneDX JSON");
 }
 
 #[test]
-fn provenance_of_another_image_is_told_and_the_good_one_of_several_counts() {
+fn provenance_of_another_image_is_refused_and_the_valid_one_of_several_counts() {
     let about = |hex: &str| {
         attached(&json!({
             "_type": "https://in-toto.io/Statement/v1",
@@ -48,33 +48,33 @@ fn provenance_of_another_image_is_told_and_the_good_one_of_several_counts() {
         }))
     };
     let (good, other, none) = (about(HEX), about("bb"), attached(&json!([])));
-    assert_eq!(statement(&other, &digest()).unwrap_err().message, "the provenance is of another image");
-    assert_eq!(statement(&none, &digest()).unwrap_err().message, "the provenance is not SLSA's, version 1");
+    assert_eq!(check_statement(&other, &digest()).unwrap_err().message, "the provenance describes another image");
+    assert_eq!(check_statement(&none, &digest()).unwrap_err().message, "the provenance is not SLSA version 1");
     let all = [none, other, good];
-    assert!(first(&all, |one| statement(one, &digest())).unwrap().1.is_ok());
-    assert!(first(&all[..2], |one| statement(one, &digest())).unwrap().1.is_err());
-    assert!(first(&all[..0], |one| statement(one, &digest())).is_none());
+    assert!(first_valid(&all, |one| check_statement(one, &digest())).unwrap().1.is_ok());
+    assert!(first_valid(&all[..2], |one| check_statement(one, &digest())).unwrap().1.is_err());
+    assert!(first_valid(&all[..0], |one| check_statement(one, &digest())).is_none());
 }
 
 #[test]
-fn sources_and_builder_are_of_the_repository() {
-    assert_eq!(from(&told(), "git@github.com:Octo/notes.git").unwrap(), REPOSITORY);
-    let local = Told { builder: provenance::LOCAL.to_owned(), ..told() };
-    assert!(from(&local, REPOSITORY).is_ok(), "a machine that nobody vouches for has no address");
+fn sources_and_builder_belong_to_the_repository() {
+    assert_eq!(built_from(&told(), "git@github.com:Octo/notes.git").unwrap(), REPOSITORY);
+    let local = Provenance { builder: provenance::LOCAL.to_owned(), ..told() };
+    assert!(built_from(&local, REPOSITORY).is_ok(), "a build on a developer's machine has no address");
     for other in [
-        Told { repository: "https://github.com/octo/other".to_owned(), ..told() },
-        Told { builder: format!("{REPOSITORY}-2/.github/workflows/release.yml@main"), ..told() },
-        Told { builder: "https://github.com/somebody/else/.github/workflows/x.yml@main".to_owned(), ..told() },
-        Told { repository: String::new(), ..told() },
+        Provenance { repository: "https://github.com/octo/other".to_owned(), ..told() },
+        Provenance { builder: format!("{REPOSITORY}-2/.github/workflows/release.yml@main"), ..told() },
+        Provenance { builder: "https://github.com/somebody/else/.github/workflows/x.yml@main".to_owned(), ..told() },
+        Provenance { repository: String::new(), ..told() },
     ] {
-        let failure = from(&other, REPOSITORY).unwrap_err();
+        let failure = built_from(&other, REPOSITORY).unwrap_err();
         assert_eq!((failure.exit, failure.kind), (Exit::Preflight, FailureKind::Attestation), "{other:?}");
     }
 }
 
 #[tokio::test]
 async fn an_image_of_uncommitted_sources_is_refused() {
-    let told = Told { commit: None, ..told() };
-    let failure = super::commit(&context(), &told).await.unwrap_err();
+    let told = Provenance { commit: None, ..told() };
+    let failure = super::known_commit(&context(), &told).await.unwrap_err();
     assert!(failure.message.contains("uncommitted changes"));
 }

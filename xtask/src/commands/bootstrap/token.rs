@@ -17,7 +17,7 @@ use model::outcome;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::policy::Level;
 use model::report::Check;
-use model::trust::{Finding, Trust};
+use model::trust::{ClaimCheck, Trust};
 
 /// Compares it with the trust that is asked for, or else with the stack's.
 ///
@@ -30,27 +30,27 @@ pub(super) async fn check(
     context: &Context,
     ui: &Ui,
 ) -> Result<()> {
-    let claims = token::read(path)?;
+    let claims = token::read_claims(path)?;
     let trust = match &asked.trust {
         Some(trust) => trust.clone(),
         None => deployed(environment, context, ui).await?,
     };
-    let findings = token::check(&trust, &claims, &environment.name);
+    let findings = token::check_claims(&trust, &claims, &environment.name);
     ui.warn("the token's signature is not checked; only AWS can verify that GitHub issued it");
-    let shared = findings.shared.iter().map(token::told);
+    let shared = findings.shared.iter().map(token::claim_check);
     let checks: Vec<Check> = shared.chain(findings.roles.iter().map(|(level, of)| role(*level, of))).collect();
-    doctor::show(&checks, ui);
+    doctor::print_checks(&checks, ui);
     ui.note(|report| report.checks = Some(checks));
     let problems = token::problems(&findings);
     if problems.is_empty() { Ok(()) } else { Err(outcome::preflight(&problems).into()) }
 }
 
 /// Whether what one role asks for besides fits.
-fn role(level: Level, findings: &[Finding]) -> Check {
-    let misfits: Vec<&Finding> = findings.iter().filter(|finding| !finding.fits).collect();
+fn role(level: Level, findings: &[ClaimCheck]) -> Check {
+    let misfits: Vec<&ClaimCheck> = findings.iter().filter(|finding| !finding.fits).collect();
     let found: Vec<&str> = findings.iter().map(|finding| finding.found.as_str()).collect();
     let expected =
-        |finding: &&Finding| format!("{}: expected {}; found {}", finding.claim, finding.expected, finding.found);
+        |finding: &&ClaimCheck| format!("{}: expected {}; found {}", finding.claim, finding.expected, finding.found);
     Check {
         name: level.name(),
         ok: misfits.is_empty(),

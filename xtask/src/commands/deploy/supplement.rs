@@ -11,7 +11,7 @@ use model::template::{CONTAINER_URI, Template};
 use crate::cli::Deploy;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::observe::Observed;
+use crate::engine::observe::{Observed, existing};
 use crate::engine::{Operation, consent};
 use crate::preflight;
 use crate::session::Session;
@@ -28,13 +28,15 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
         let session = Session::open(context, environment, ui).await?;
         let found = stack::describe(&session.clients.cloudformation, &environment.stack).await?;
         let source = ParameterSource::Settings(&context.deployment.service);
-        let desired = Desired::new(environment, None, template, source, found.as_ref());
+        // What only a stack in another state has cannot be relied on.
+        let mut desired = Desired::new(environment, None, template, source, existing(found.as_ref()));
         let missing = parameters::without_value(&desired.template, desired.parameters());
         let missing: Vec<Failure> =
             missing.iter().map(|name| preflight::missing_parameter(environment, name)).collect();
         if !missing.is_empty() {
             return Err(outcome::preflight(&missing).into());
         }
+        desired.observe(found.as_ref());
         phase.done(&session.describe());
         Ok((session, desired, Observed::without_journal(found)))
     };

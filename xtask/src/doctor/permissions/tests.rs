@@ -28,11 +28,11 @@ fn simulated(denied: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_denied_action_is_told_once_with_the_policy_that_has_it() {
+async fn a_denied_action_is_reported_once_with_the_policy_that_allows_it() {
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says(&simulated(&[])))]).await;
-    let found = look(&world.session()).await.unwrap().unwrap();
+    let found = permissions(&world.session()).await.unwrap().unwrap();
     assert!(
-        matches!(&found, Found::Fine(text) if text.ends_with(" actions of a release are allowed, as IAM simulates them")),
+        matches!(&found, CheckResult::Passed(text) if text.ends_with(" actions of a release are allowed, according to IAM's policy simulator")),
         "{found:?}"
     );
     let asked = world.asked();
@@ -45,35 +45,35 @@ async fn a_denied_action_is_told_once_with_the_policy_that_has_it() {
 
     let answer = simulated(&["ecr:PutImage", "ssm:PutParameter"]);
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says(&answer))]).await;
-    let found = look(&world.session()).await.unwrap().unwrap();
+    let found = permissions(&world.session()).await.unwrap().unwrap();
     assert_eq!(
         lines(&[found]),
         [
-            "!! the caller may not do all that a release does: ecr:PutImage, ssm:PutParameter -> cargo xtask iam-policy dev \
+            "!! the caller lacks permissions that a release needs: ecr:PutImage, ssm:PutParameter -> cargo xtask iam-policy dev \
              prints what arn:aws:iam::111122223333:user/ann needs"
         ]
     );
 }
 
 #[tokio::test]
-async fn a_session_is_asked_about_as_its_role_with_the_path() {
+async fn a_session_is_simulated_as_its_role_with_the_path() {
     let role = says("<Role><Arn>arn:aws:iam::111122223333:role/xtask/deploy</Arn></Role>");
     let world =
         World::of(SESSION, &[("GetRole deploy", role), ("SimulatePrincipalPolicy", says(&simulated(&[])))]).await;
-    assert!(matches!(look(&world.session()).await, Ok(Some(Found::Fine(_)))));
+    assert!(matches!(permissions(&world.session()).await, Ok(Some(CheckResult::Passed(_)))));
     let (_, form) = world.asked().pop().unwrap();
     assert_eq!(form["PolicySourceArn"], "arn:aws:iam::111122223333:role/xtask/deploy");
 }
 
 #[tokio::test]
-async fn an_answer_that_leaves_something_out_is_not_taken_for_a_yes() {
+async fn an_incomplete_response_does_not_count_as_allowed() {
     let world = World::of(USER, &[("SimulatePrincipalPolicy", says("<EvaluationResults/>"))]).await;
-    let failure = look(&world.session()).await.unwrap_err();
-    assert_eq!(failure.message, "the simulation cannot be read");
+    let failure = permissions(&world.session()).await.unwrap_err();
+    assert_eq!(failure.message, "the policy simulator's response cannot be read");
 }
 
 #[tokio::test]
-async fn the_execution_role_is_there_and_cloudformation_may_take_it() {
+async fn the_execution_role_exists_and_cloudformation_may_assume_it() {
     const ARN: &str = "arn:aws:iam::111122223333:role/xtask/execution";
     let role = |arn: &str, trusted: &str| {
         says(&format!(
@@ -82,10 +82,13 @@ async fn the_execution_role_is_there_and_cloudformation_may_take_it() {
     };
     let moved = "arn:aws:iam::111122223333:role/execution";
     for (answer, expected) in [
-        (role(ARN, "cloudformation.amazonaws.com"), format!("ok CloudFormation may take {ARN}")),
-        (role(ARN, "ec2.amazonaws.com"), format!("!! CloudFormation may not take {ARN}: ")),
-        (role(moved, "cloudformation.amazonaws.com"), format!("!! there is no {ARN}: the role execution is {moved}")),
-        (refusal("NoSuchEntity"), format!("!! there is no {ARN}: deploy.toml names it")),
+        (role(ARN, "cloudformation.amazonaws.com"), format!("ok CloudFormation may assume {ARN}")),
+        (role(ARN, "ec2.amazonaws.com"), format!("!! CloudFormation may not assume {ARN}: ")),
+        (
+            role(moved, "cloudformation.amazonaws.com"),
+            format!("!! {ARN} does not exist: the role execution is {moved}"),
+        ),
+        (refusal("NoSuchEntity"), format!("!! {ARN} does not exist: deploy.toml names it")),
     ] {
         let world = World::of(USER, &[("GetRole execution", answer)]).await;
         let found = execution_role(&world.session()).await.unwrap().unwrap();

@@ -1,26 +1,25 @@
-//! What the templates need, beside what there is and what there may be.
+//! Need, usage and limit of the templates' quotas.
 
 use std::collections::BTreeSet;
 
-use super::need::needs;
 use super::*;
-use crate::doctor::tests::{World, lines, refusal, says, wanted};
+use crate::doctor::tests::{World, lines, planned, refusal, says};
 
 const USER: &str = "arn:aws:iam::111122223333:user/ann";
 const EC2_TEMPLATE: &str = include_str!("../../../../infra/api-backend.yaml");
 const FARGATE: &str = include_str!("../../../../infra/api-backend-fargate.yaml");
 
-fn codes(wanted: &Wanted) -> Vec<(&'static str, f64)> {
-    needs(wanted).iter().map(|need| (need.quota.code, need.count)).collect()
+fn codes(planned: &PlannedResources) -> Vec<(&'static str, f64)> {
+    needs(planned).iter().map(|need| (need.quota.code, need.count)).collect()
 }
 
 #[test]
-fn a_template_needs_what_its_parameters_make_of_it() {
+fn parameters_decide_what_a_template_needs() {
     assert_eq!(
-        codes(&wanted(EC2_TEMPLATE, &[])),
+        codes(&planned(EC2_TEMPLATE, &[])),
         [("L-F678F1CE", 1.0), ("L-A4707A72", 1.0), ("L-E79EC296", 1.0), ("L-1216C47A", 2.0)]
     );
-    let of = |given: &[(&str, &str)]| codes(&wanted(FARGATE, given));
+    let of = |given: &[(&str, &str)]| codes(&planned(FARGATE, given));
     let default = of(&[]);
     for code in ["L-F678F1CE", "L-A4707A72", "L-FE5A380F", "L-0263D0A3", "L-3032A538", "L-53DA6B97"] {
         assert!(default.iter().any(|(found, _)| *found == code), "{code} in {default:?}");
@@ -30,12 +29,12 @@ fn a_template_needs_what_its_parameters_make_of_it() {
 }
 
 #[test]
-fn what_the_stack_has_already_counts_no_more() {
-    let there: BTreeSet<String> = ["Vpc", "InternetGateway"].map(str::to_owned).into();
+fn resources_that_the_stack_has_do_not_count() {
+    let existing: BTreeSet<String> = ["Vpc", "InternetGateway"].map(str::to_owned).into();
     let body = "Resources: {Vpc: {Type: AWS::EC2::VPC}, InternetGateway: {Type: AWS::EC2::InternetGateway}, \
                 Address: {Type: AWS::EC2::EIP}}";
-    let wanted = Wanted::of(body, &std::collections::BTreeMap::new(), "eu-central-1", there).unwrap();
-    assert_eq!(codes(&wanted), [("L-0263D0A3", 1.0)]);
+    let planned = PlannedResources::of(body, &std::collections::BTreeMap::new(), "eu-central-1", existing).unwrap();
+    assert_eq!(codes(&planned), [("L-0263D0A3", 1.0)]);
 }
 
 const TWO: &str = "Resources: {Vpc: {Type: AWS::EC2::VPC}, Address: {Type: AWS::EC2::EIP}}";
@@ -45,7 +44,7 @@ fn quota(value: f64) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_quota_that_is_full_is_told_with_the_request_for_more() {
+async fn a_full_quota_is_reported_with_the_command_to_raise_it() {
     let missing = (400, json!({"__type": "NoSuchResourceException", "Message": "none"}).to_string());
     let world = World::of(
         USER,
@@ -58,12 +57,12 @@ async fn a_quota_that_is_full_is_told_with_the_request_for_more() {
         ],
     )
     .await;
-    let found = look(&world.session(), &wanted(TWO, &[])).await.unwrap();
+    let found = quotas(&world.session(), &planned(TWO, &[])).await.unwrap();
     assert_eq!(
         lines(&found),
         [
-            "ok VPCs per Region: 1 more of 7, 2 in use",
-            "!! EC2-VPC Elastic IPs: 1 more of 5, 5 in use: the stack would need more than the account may have -> aws \
+            "ok VPCs per Region: 1 more needed, 2 of 7 in use",
+            "!! EC2-VPC Elastic IPs: 1 more needed, 5 of 5 in use: the stack would exceed the quota -> aws \
              service-quotas request-service-quota-increase --region eu-central-1 --service-code ec2 --quota-code \
              L-0263D0A3 --desired-value 6",
         ]
@@ -72,7 +71,7 @@ async fn a_quota_that_is_full_is_told_with_the_request_for_more() {
 }
 
 #[tokio::test]
-async fn one_quota_that_may_not_be_read_hides_no_other() {
+async fn an_unreadable_quota_hides_no_other() {
     let world = World::of(
         USER,
         &[
@@ -82,11 +81,11 @@ async fn one_quota_that_may_not_be_read_hides_no_other() {
         ],
     )
     .await;
-    let found = look(&world.session(), &wanted(TWO, &[])).await.unwrap();
-    let told = lines(&found);
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("?? could not be looked at: servicequotas:GetServiceQuota failed: AccessDenied"));
-    assert!(told[1].starts_with("?? EC2-VPC Elastic IPs: 1 more of 5; what is in use could not be looked at"));
+    let found = quotas(&world.session(), &planned(TWO, &[])).await.unwrap();
+    let lines = lines(&found);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("?? could not be checked: servicequotas:GetServiceQuota failed: AccessDenied"));
+    assert!(lines[1].starts_with("?? EC2-VPC Elastic IPs: 1 more needed of 5; the usage could not be checked"));
 }
 
 #[tokio::test]
@@ -100,11 +99,30 @@ async fn processors_in_use_are_the_newest_value_of_the_quotas_metric() {
     };
     let points = says(&[point(10, 2.0), point(15, 12.0), point(5, 16.0)].concat());
     let world = World::of(USER, &[("GetServiceQuota", quota), ("GetMetricStatistics", points)]).await;
-    let found = look(&world.session(), &wanted(INSTANCE, &[])).await.unwrap();
-    assert!(lines(&found)[0].starts_with("!! Running On-Demand Standard instances (vCPU): 8 more of 16, 12 in use"));
+    let found = quotas(&world.session(), &planned(INSTANCE, &[])).await.unwrap();
+    assert!(
+        lines(&found)[0].starts_with("!! Running On-Demand Standard instances (vCPU): 8 more needed, 12 of 16 in use")
+    );
     let (_, form) = world.asked().pop().unwrap();
     assert_eq!(
         (form["Dimensions.member.1.Name"].as_str(), form["Dimensions.member.1.Value"].as_str()),
         ("Class", "Standard/OnDemand")
     );
+}
+
+#[test]
+fn the_instance_size_gives_the_processors() {
+    for (kind, expected) in [
+        ("t3.micro", 2.0),
+        ("m7g.large", 2.0),
+        ("c6i.xlarge", 4.0),
+        ("r7i.16xlarge", 64.0),
+        ("im4gn.2xlarge", 8.0),
+        ("p4d.24xlarge", 0.0),
+        ("inf2.xlarge", 0.0),
+        ("trn1.2xlarge", 0.0),
+        ("m5", 0.0),
+    ] {
+        assert!((processors(kind) - expected).abs() < f64::EPSILON, "{kind}: {}", processors(kind));
+    }
 }

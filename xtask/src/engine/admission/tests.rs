@@ -9,6 +9,9 @@ use aws_smithy_mocks::{Rule, mock, mock_client};
 use config::deployment::Deployment;
 
 use super::*;
+use crate::context::Context;
+use crate::ui::Ui;
+use aws::{Clients, Identity};
 use machine::interrupt::Interrupt;
 use model::outcome::Exit;
 
@@ -52,6 +55,12 @@ fn not_found() -> Rule {
     mock!(Client::describe_image_scan_findings).sequence().error(error).repeatedly().build()
 }
 
+fn session<'a>(context: &'a Context, clients: Clients, ui: &'a Ui) -> Session<'a> {
+    let environment = &context.deployment.environments["dev"];
+    let identity = Identity::of("111122223333", "arn:aws:iam::111122223333:user/ann");
+    Session { context, environment, clients, identity, ui }
+}
+
 /// How an image fares; the findings as the result has them.
 async fn admitted(lines: &str, host: &str, rule: &Rule, allowed: &[&str]) -> (Result<(), Failure>, Option<usize>) {
     let context = context(lines);
@@ -62,7 +71,8 @@ async fn admitted(lines: &str, host: &str, rule: &Rule, allowed: &[&str]) -> (Re
     let allowed: Vec<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
     let candidate = Candidate { environment, image: &image, registry: None, allowed: &allowed };
     let ui = Ui::silent();
-    let result = candidate.admit(&context, &clients, &ui).await.map_err(|error| Failure::of(&error));
+    let session = session(&context, clients, &ui);
+    let result = candidate.admit(&session).await.map_err(|error| Failure::of(&error));
     let findings = ui.report(None).findings.map(|findings| findings.len());
     (result, findings)
 }
@@ -123,7 +133,7 @@ async fn a_scan_that_goes_on_is_waited_for_but_not_for_ever() {
     let begun = Instant::now();
     let failure = admitted("protected = true", HOST, &rule, &[]).await.0.unwrap_err();
     assert_eq!((failure.exit, failure.message.as_str()), (Exit::Preflight, "the scan of the image takes too long"));
-    assert!((PATIENCE..PATIENCE * 2).contains(&begun.elapsed()));
+    assert!((TIMEOUT..TIMEOUT * 2).contains(&begun.elapsed()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,7 +199,8 @@ async fn an_image_without_a_digest_is_not_let_in_unseen() {
     let environment = &context.deployment.environments["dev"];
     let candidate = Candidate { environment, image: &image, registry: None, allowed: &[] };
     let clients = Clients::with_cloudformation(mock_client!(aws_sdk_cloudformation, []));
-    assert!(candidate.admit(&context, &clients, &Ui::silent()).await.is_err());
+    let ui = Ui::silent();
+    assert!(candidate.admit(&session(&context, clients, &ui)).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,10 +7,10 @@ use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
-use super::{Access, callers, send_away, shown, wrong};
+use super::{Access, callers, remove_temporary_users, shown, wrong};
 use crate::context::Context;
 use crate::smoke;
-use crate::smoke::{Target, Verdict};
+use crate::smoke::{Endpoint, Verdict};
 use crate::ui::{Phase, Ui};
 use aws::Clients;
 use aws::signed::{Call, SECRETS_MANAGER};
@@ -48,23 +48,23 @@ pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Ph
     let secret = secret(clients, stack, gate).await?;
     let client = smoke::client(&context.http()?)?;
     let mut callers = callers(context, &client, Access::Stack(clients, stack)).await?;
-    let public = callers.visitor.clone();
-    callers.visitor = callers.visitor.with(&gate.header, secret);
+    let public = callers.authenticated.clone();
+    callers.authenticated = callers.authenticated.with(&gate.header, secret);
     let service = &context.deployment.service;
     let before = stack.image().and_then(|image| image.digest);
     let base = base.clone();
-    let mut target = Target { base, service, digest: digest.clone(), before, spacing: SPACING, callers };
-    let verdict = smoke::prove(&client, &target, timeout(*expires), phase).await;
+    let mut target = Endpoint { base, service, digest: digest.clone(), before, spacing: SPACING, callers };
+    let verdict = smoke::verify_endpoint(&client, &target, timeout(*expires), phase).await;
     if let Verdict::Right { served } = &verdict {
         // Users are asked after, once: they must not have it yet.
-        target.callers.visitor = public;
+        target.callers.authenticated = public;
         target.digest = None;
-        let users = smoke::ask(&client, &target).await;
+        let users = smoke::check_once(&client, &target).await;
         if let Some(words) = leak(&users, served.as_deref(), stack) {
             ui.warn(&words);
         }
     }
-    send_away(context, ui).await;
+    remove_temporary_users(context, ui).await;
     let url = shown(&target.base);
     if let Some(failure) = wrong(&verdict, digest.as_ref(), &url, Exit::RolledBack) {
         let failure = match &verdict {
@@ -116,7 +116,7 @@ fn leak(users: &Verdict, served: Option<&str>, before: &Stack) -> Option<String>
             Some(format!("users get {users} already, before it was proved: look at the listener's rules"))
         }
         Verdict::Right { .. } => None,
-        other => Some(format!("what users get meanwhile is not right: {}", smoke::describe(other))),
+        other => Some(format!("what users get meanwhile is not right: {}", other.describe())),
     }
 }
 

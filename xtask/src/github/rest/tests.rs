@@ -21,7 +21,7 @@ fn comment(id: u64, kind: &str, body: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_first_comment_is_made() {
+async fn a_first_comment_is_created() {
     let (server, api) = api().await;
     let others = json!([comment(1, "User", MARK), comment(2, "Bot", "another's")]);
     let list = Mock::given(method("GET")).and(path("/repos/o/r/issues/12/comments"));
@@ -32,11 +32,11 @@ async fn a_first_comment_is_made() {
     let answer = ResponseTemplate::new(201).set_body_json(json!({"html_url": "https://g.example/1"}));
     made.respond_with(answer).expect(1).mount(&server).await;
     let published = api.comment(12, MARK, "changes").await.unwrap();
-    assert_eq!(published, Published { url: "https://g.example/1".to_owned(), updated: false });
+    assert_eq!(published, Posted { url: "https://g.example/1".to_owned(), updated: false });
 }
 
 #[tokio::test]
-async fn the_comment_of_before_is_rewritten_wherever_it_stands() {
+async fn an_existing_comment_is_updated_wherever_it_is() {
     let (server, api) = api().await;
     let full: Vec<Value> = (0..100).map(|id| comment(id, "User", "words")).collect();
     for (page, list) in [("1", json!(full)), ("2", json!([comment(200, "Bot", &format!("{MARK}\nold"))]))] {
@@ -50,7 +50,7 @@ async fn the_comment_of_before_is_rewritten_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn a_missing_permission_says_which() {
+async fn a_missing_permission_is_named() {
     let (server, api) = api().await;
     let refusal = json!({"message": "Resource not accessible by integration"});
     let refusal = ResponseTemplate::new(403).set_body_json(refusal);
@@ -63,7 +63,7 @@ async fn a_missing_permission_says_which() {
 }
 
 #[tokio::test]
-async fn what_was_perhaps_made_is_not_made_again() {
+async fn a_post_that_may_have_succeeded_is_not_repeated() {
     let (server, api) = api().await;
     let empty = ResponseTemplate::new(200).set_body_json(json!([]));
     // Reading is repeated where GitHub stumbles.
@@ -90,7 +90,7 @@ async fn a_release_is_published_once_for_a_tag() {
         .expect(1)
         .mount(&server)
         .await;
-    let release = Release { tag: "v0.2.0", notes: "- One.", prerelease: false };
+    let release = GithubRelease { tag: "v0.2.0", notes: "- One.", prerelease: false };
     assert!(!api.release(&release).await.unwrap().updated);
     assert!(api.release(&release).await.unwrap().updated);
 }

@@ -46,7 +46,7 @@ fn a_release_shows_where_it_answers_and_what_it_did() {
     | --- | --- |
     | compile | skipped |
     | stack | 61.2 |
-    | in all | 70.0 |
+    | total | 70.0 |
     ");
 }
 
@@ -79,7 +79,7 @@ fn a_failure_shows_its_diagnosis_and_nothing_that_renders() {
     @everyone
     ````
 
-    The last lines that were logged:
+    The last log lines:
 
     ```text
     panic: no database
@@ -89,12 +89,12 @@ fn a_failure_shows_its_diagnosis_and_nothing_that_renders() {
 
     | phase | seconds |
     | --- | --- |
-    | in all | 1.0 |
+    | total | 1.0 |
     ");
 }
 
 #[test]
-fn where_there_is_nothing_to_tell_nothing_is_told() {
+fn without_facts_there_is_no_summary() {
     assert_eq!(markdown("cargo xtask completions bash", &Report { ok: true, ..Report::default() }), "");
 }
 

@@ -1,4 +1,4 @@
-//! What outputs demand, and what is asked of AWS for it; every secret stays out of errors and debug texts.
+//! How outputs decide the sign-in, and the calls that follow; secrets stay out of errors and debug output.
 
 use std::collections::BTreeMap;
 
@@ -15,22 +15,22 @@ fn outputs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 const OWN_POOL: [(&str, &str); 3] = [("Authorizer", "COGNITO"), ("UserPoolId", "pool"), ("SmokeClientId", "client")];
 
 #[test]
-fn the_outputs_say_how_to_sign_in() {
+fn the_outputs_decide_how_to_sign_in() {
     let scoped = [&OWN_POOL[..], &[("AuthorizationScopes", "api/access"), ("SignInUrl", "https://s")]].concat();
-    let machine = Way::Machine { pool: "pool", client: "client", scopes: "api/access", url: "https://s" };
+    let machine = SignIn::Machine { pool: "pool", client: "client", scopes: "api/access", url: "https://s" };
     for (pairs, token, expected) in [
-        (&[][..], None, Way::Open),
-        (&[("Authorizer", "NONE")], None, Way::Open),
-        (&[("Authorizer", "IAM")], None, Way::Signature),
-        (&OWN_POOL, None, Way::Guest { pool: "pool", client: "client" }),
+        (&[][..], None, SignIn::Open),
+        (&[("Authorizer", "NONE")], None, SignIn::Open),
+        (&[("Authorizer", "IAM")], None, SignIn::Signature),
+        (&OWN_POOL, None, SignIn::TemporaryUser { pool: "pool", client: "client" }),
         (&scoped, None, machine),
-        (&OWN_POOL, Some("mine"), Way::Token("mine")),
-        (&[("Authorizer", "COGNITO")], Some("mine"), Way::Token("mine")),
+        (&OWN_POOL, Some("mine"), SignIn::Token("mine")),
+        (&[("Authorizer", "COGNITO")], Some("mine"), SignIn::Token("mine")),
     ] {
-        assert_eq!(way(&outputs(pairs), token).unwrap(), expected, "{pairs:?}");
+        assert_eq!(sign_in_method(&outputs(pairs), token).unwrap(), expected, "{pairs:?}");
     }
     let foreign = outputs(&[("Authorizer", "COGNITO"), ("AuthorizationScopes", "api/read")]);
-    let failure = way(&foreign, None).unwrap_err();
+    let failure = sign_in_method(&foreign, None).unwrap_err();
     assert_eq!((failure.exit, failure.kind), (Exit::Preflight, FailureKind::SignIn));
     let hint = failure.hint.unwrap();
     assert!(hint.contains("XTASK_SMOKE_TOKEN") && hint.contains("api/read"), "{hint}");
@@ -45,7 +45,7 @@ fn json(body: serde_json::Value) -> ResponseTemplate {
 }
 
 #[tokio::test]
-async fn a_guest_is_made_for_the_moment_and_gone_afterwards() {
+async fn a_temporary_user_is_created_and_removed() {
     let server = MockServer::start().await;
     let suppressed = json!({"UserPoolId": "pool", "MessageAction": "SUPPRESS"});
     cognito("AdminCreateUser").and(body_partial_json(suppressed)).respond_with(json(json!({}))).mount(&server).await;
@@ -58,13 +58,13 @@ async fn a_guest_is_made_for_the_moment_and_gone_afterwards() {
     let signed_in = json!({"AuthenticationResult": {"IdToken": "the-token", "AccessToken": "another"}});
     cognito("AdminInitiateAuth").respond_with(json(signed_in)).mount(&server).await;
     cognito("AdminDeleteUser").respond_with(json(json!({}))).expect(1).mount(&server).await;
-    let (signed, guests) = (Signed::at(&server.uri()), Guests::default());
-    let callers = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &guests).await.unwrap();
-    assert!(callers.stranger.is_some(), "an API with an authorizer must turn strangers away");
-    assert!(!format!("{callers:?} {guests:?}").contains("the-token"));
-    assert_eq!(callers.visitor.redact("it said the-token"), "it said ***");
-    assert!(guests.send_away().await.is_empty());
-    assert!(guests.send_away().await.is_empty(), "each is removed once");
+    let (signed, users) = (Signed::at(&server.uri()), TemporaryUsers::default());
+    let callers = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &users).await.unwrap();
+    assert!(callers.unauthenticated.is_some(), "an API with an authorizer must refuse unauthenticated requests");
+    assert!(!format!("{callers:?} {users:?}").contains("the-token"));
+    assert_eq!(callers.authenticated.redact("it said the-token"), "it said ***");
+    assert!(users.remove_all().await.is_empty());
+    assert!(users.remove_all().await.is_empty(), "each is removed once");
     let requests = server.received_requests().await.unwrap();
     let sent = |number: usize| serde_json::from_slice::<serde_json::Value>(&requests[number].body).unwrap();
     let (password, name) = (sent(1)["Password"].clone(), sent(0)["Username"].clone());
@@ -77,19 +77,19 @@ async fn a_guest_is_made_for_the_moment_and_gone_afterwards() {
 }
 
 #[tokio::test]
-async fn a_guest_that_is_refused_is_removed_and_its_password_is_not_told() {
+async fn a_refused_user_is_removed_and_its_password_is_not_shown() {
     let server = MockServer::start().await;
     cognito("AdminCreateUser").respond_with(json(json!({}))).mount(&server).await;
-    // AWS may quote what it got.
+    // AWS may quote its input.
     let echo = |request: &wiremock::Request| {
         let body = String::from_utf8_lossy(&request.body).into_owned();
         ResponseTemplate::new(400).set_body_json(json!({"__type": "InvalidPasswordException", "message": body}))
     };
     cognito("AdminSetUserPassword").respond_with(echo).mount(&server).await;
     cognito("AdminDeleteUser").respond_with(json(json!({}))).expect(1).mount(&server).await;
-    let (signed, guests) = (Signed::at(&server.uri()), Guests::default());
-    let failure = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &guests).await.unwrap_err();
-    assert!(guests.send_away().await.is_empty());
+    let (signed, users) = (Signed::at(&server.uri()), TemporaryUsers::default());
+    let failure = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &users).await.unwrap_err();
+    assert!(users.remove_all().await.is_empty());
     let sent = &server.received_requests().await.unwrap()[1];
     let sent: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
     assert!(!format!("{failure:?}").contains(sent["Password"].as_str().unwrap()), "{failure:?}");
@@ -97,15 +97,15 @@ async fn a_guest_that_is_refused_is_removed_and_its_password_is_not_told() {
 }
 
 #[tokio::test]
-async fn a_guest_that_cannot_be_removed_is_told_with_the_command() {
+async fn a_user_that_cannot_be_removed_is_reported_with_the_command() {
     let server = MockServer::start().await;
     let denied = json!({"__type": "AccessDeniedException", "message": "not for you"});
     cognito("AdminDeleteUser").respond_with(ResponseTemplate::new(400).set_body_json(denied)).mount(&server).await;
     Mock::given(any()).respond_with(json(json!({}))).mount(&server).await;
-    let (signed, guests) = (Signed::at(&server.uri()), Guests::default());
-    let failure = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &guests).await.unwrap_err();
-    assert_eq!(failure.reason.as_deref(), Some("it answers no ID token"));
-    let warnings = guests.send_away().await;
+    let (signed, users) = (Signed::at(&server.uri()), TemporaryUsers::default());
+    let failure = sign_in(&signed, &Client::direct(), &outputs(&OWN_POOL), None, &users).await.unwrap_err();
+    assert_eq!(failure.reason.as_deref(), Some("it returned no ID token"));
+    let warnings = users.remove_all().await;
     assert!(warnings[0].contains("aws cognito-idp admin-delete-user --user-pool-id pool"), "{warnings:?}");
 }
 
@@ -124,19 +124,23 @@ async fn a_client_with_scopes_gets_its_token_at_the_pools_endpoint() {
     let scoped = [("AuthorizationScopes", "api/access, api/read"), ("SignInUrl", "https://nowhere.example")];
     let scoped = outputs(&[&OWN_POOL[..], &scoped].concat());
     let signed = Signed::at(&server.uri());
-    let callers = sign_in(&signed, &Client::direct(), &scoped, None, &Guests::default()).await.unwrap();
-    assert_eq!(callers.visitor.redact("machine-token"), "***");
+    let callers = sign_in(&signed, &Client::direct(), &scoped, None, &TemporaryUsers::default()).await.unwrap();
+    assert_eq!(callers.authenticated.redact("machine-token"), "***");
 }
 
 #[tokio::test]
-async fn an_api_key_goes_with_strangers_too() {
+async fn an_api_key_is_sent_without_authentication_too() {
     let server = MockServer::start().await;
     Mock::given(path("/apikeys/k1")).respond_with(json(json!({"value": "key-value"}))).mount(&server).await;
     let signed = Signed::at(&server.uri());
-    let guests = Guests::default();
+    let users = TemporaryUsers::default();
     let with_key = outputs(&[("Authorizer", "IAM"), ("ApiKeyId", "k1")]);
-    let callers = sign_in(&signed, &Client::direct(), &with_key, None, &guests).await.unwrap();
-    assert_eq!(callers.stranger.unwrap().redact("key-value"), "***", "else the key alone would turn them away");
-    let open = sign_in(&signed, &Client::direct(), &outputs(&[("ApiKeyId", "k1")]), None, &guests).await.unwrap();
-    assert!(open.stranger.is_none(), "a key is no sign-in");
+    let callers = sign_in(&signed, &Client::direct(), &with_key, None, &users).await.unwrap();
+    assert_eq!(
+        callers.unauthenticated.unwrap().redact("key-value"),
+        "***",
+        "otherwise the missing key alone would be the reason for a refusal"
+    );
+    let open = sign_in(&signed, &Client::direct(), &outputs(&[("ApiKeyId", "k1")]), None, &users).await.unwrap();
+    assert!(open.unauthenticated.is_none(), "a key is no sign-in");
 }

@@ -108,7 +108,7 @@ impl Place {
         // A tree of one package, or what was built.
         let tree = r"0\tapi v0.1.0 (/api)\tMIT\t\n";
         place.program("cargo", &format!("case \"$1\" in tree) printf '{tree}' ;; *) echo '{artifact}' ;; esac"))?;
-        place.write("Cargo.lock", "version = 4\n")?;
+        place.write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"api\"\nversion = \"0.1.0\"\n")?;
         // What the compiler has read, as cargo reports it.
         place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
         place.program("rustc", &format!("test \"$1\" = -vV && echo rustc || echo {}", folder.display()))?;

@@ -88,7 +88,7 @@ fn a_wrong_version_rolls_back_before_any_user_sees_it() {
       preflight ...
                 AWS, which account the credentials are of
                 the stack, its releases and its lock at AWS, and the image in the registry
-    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end ([time])
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       stack     ...
                 the change set
                 Add    Gateway (AWS::ApiGateway::RestApi)

@@ -180,9 +180,9 @@ fn bootstrap_stops_where_a_call_is_denied() {
     assert_snapshot!(bootstrap(&sandbox, &[]), @r"
     exit 3
     --- stderr
-    error: nobody is there to answer: Change stack rest-api-dev-bootstrap in eu-central-1, which says who may release to dev and what that may do?
+    error: confirmation is required, and there is no terminal: Change stack rest-api-dev-bootstrap in eu-central-1, which says who may release to dev and what that may do?
       reason: stdin or stderr is not a terminal
-      next: repeat the command with --yes if the answer is yes
+      next: repeat the command with --yes to confirm
     ");
     assert_snapshot!(bootstrap(&sandbox, &["--github", "octo", "--yes"]), @r"
     exit 2

@@ -74,7 +74,7 @@ fn diff_reports_replacements_and_data_loss_by_reading_only() {
     Modify Users (AWS::Cognito::UserPool)  replaced
            Properties.UsernameAttributes.0
     cost: no change of the fixed monthly cost (about 0 USD)
-    warning: Users (AWS::Cognito::UserPool) would be replaced: its users are lost; a release takes --allow Users
+    warning: Users (AWS::Cognito::UserPool) would be replaced: its users are lost; a release needs --allow Users
     note: the stack gets the tag managed-by=xtask, and with it what can have tags
     ");
     only_read(&fakes);
@@ -84,7 +84,7 @@ fn diff_reports_replacements_and_data_loss_by_reading_only() {
 
     Stack **rest-api-dev** in eu-central-1, from commit 0123456789ab.
 
-    ⚠️ **Users (AWS::Cognito::UserPool) would be replaced: its users are lost; a release takes --allow Users**
+    ⚠️ **Users (AWS::Cognito::UserPool) would be replaced: its users are lost; a release needs --allow Users**
 
     | Change | Resource | Type | What changes |
     | --- | --- | --- | --- |
@@ -167,7 +167,7 @@ fn states_and_refusals_are_reported_with_the_difference() {
     Modify Task (AWS::ECS::TaskDefinition)  perhaps replaced
            Properties.ContainerDefinitions.0.Image
     cost: no change of the fixed monthly cost (about 0 USD)
-    note: which of them are replaced is not known: cloudformation:DescribeType failed: AccessDenied: releaser is not authorized to perform it
+    note: which resources are replaced is unknown: cloudformation:DescribeType failed: AccessDenied: releaser is not authorized to perform it
     note: the stack gets the tag managed-by=xtask, and with it what can have tags
     ");
     let (_fakes, sandbox) = started(World { repository: released("").repository, ..World::default() }, TEMPLATE);

@@ -53,7 +53,7 @@ fn permissions_that_are_missing_are_named_with_where_they_are_printed() {
     guarded(&sandbox);
     let ended = sandbox.run(&["doctor"]);
     assert_eq!(ended.code, 3, "{}", ended.stdout);
-    assert_snapshot!(about(&ended, &["permissions"]), @"!! permissions the caller may not do all that a release does: ecr:PutImage, ssm:PutParameter");
+    assert_snapshot!(about(&ended, &["permissions"]), @"!! permissions the caller lacks permissions that a release needs: ecr:PutImage, ssm:PutParameter");
     only_reads(&fakes);
 }
 
@@ -67,7 +67,7 @@ fn checks_without_permission_are_unknown_and_no_failure() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_snapshot!(about(&ended, &["permissions", "stack"]), @r"
     ok stack       rest-api-dev will be created
-    ?? permissions could not be looked at: iam:SimulatePrincipalPolicy failed: AccessDenied: releaser is not authorized to perform it
+    ?? permissions could not be checked: iam:SimulatePrincipalPolicy failed: AccessDenied: releaser is not authorized to perform it
                    next: allow iam:SimulatePrincipalPolicy for this role or user
     ");
     let object = sandbox.run(&["doctor", "--json"]).json();
@@ -86,7 +86,7 @@ fn without_credentials_all_other_checks_are_reported() {
     assert_snapshot!(about(&ended, &["docker", "template", "parameters"]), @r"
     !! docker      the Docker engine does not answer: Socket not found: /nonexistent/docker.sock
     ok template    infra/backend.yaml, 212 bytes
-    ok parameters  every one has a value
+    ok parameters  all have a value
     ");
     assert!(ended.stdout.contains("!! account     there are no AWS credentials"), "{}", ended.stdout);
     // Neither is a template that cannot be read a reason to be silent on the rest.
@@ -154,7 +154,7 @@ fn doctor_compares_a_token_with_the_trust_policy() {
     assert_snapshot!(about(&ended, &PIPELINE), @r"
     !! role        AWS_ROLE_ARN is another account's: arn:aws:iam::999900001111:role/xtask/deploy; the environment is in 111122223333
     ok provider    token.actions.githubusercontent.com is known
-    ok trust       the token fits, of octo/shop, environment dev
+    ok trust       the token matches the trust policy, of octo/shop, environment dev
     ");
     let other = sandbox.run(&["doctor", "--token", "other"]);
     assert_eq!(other.code, 3);
@@ -170,10 +170,10 @@ fn doctor_compares_a_token_with_the_trust_policy() {
         assert!(!ended.whole().contains("geheim") && !ended.whole().contains("e30."), "the token is never shown");
     }
     fakes.world().provider = false;
-    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["provider"]), @"!! provider    the account does not know token.actions.githubusercontent.com: no token of a pipeline is taken without");
+    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["provider"]), @"!! provider    the account has no identity provider token.actions.githubusercontent.com: without it no token of a pipeline is accepted");
     // No pipeline is trusted, and a token is to be checked.
     fakes.world().parameters = BTreeMap::new();
-    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust to compare the token with: stack rest-api-dev-bootstrap trusts no pipeline");
+    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust policy to compare the token with: stack rest-api-dev-bootstrap trusts no pipeline");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust", "provider"]), @"");
     only_reads(&fakes);
 }
@@ -200,17 +200,17 @@ fn a_job_on_github_asks_about_its_own_token() {
     let sandbox =
         fakes.sandbox().with("ACTIONS_ID_TOKEN_REQUEST_URL", &url).with("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "hush-hush");
     answers("dev");
-    assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @"ok trust       this job's token fits, of octo/shop, environment dev");
+    assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @"ok trust       this job's token matches the trust policy, of octo/shop, environment dev");
     // A job that only reads need not be able to release.
     answers("staging");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @r"
-    ?? trust       this job may not take the deploy role: the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
+    ?? trust       this job may not assume the deploy role: the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
                    next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --github-environment staging
     ");
     runtime.block_on(server.reset());
     let refused = sandbox.run(&["doctor"]);
     assert_snapshot!(about(&refused, &["trust"]), @r"
-    ?? trust       could not be looked at: no token of this job: GitHub issued no token for this job: it responded with 404 Not Found
+    ?? trust       could not be checked: no token of this job: GitHub issued no token for this job: it responded with 404 Not Found
     ");
     assert!(!refused.whole().contains("hush"), "{}", refused.whole());
 }

@@ -13,7 +13,7 @@ fn a_stack_that_is_as_it_should_be() {
     assert_snapshot!(sandbox.run(&["drift"]).snapshot(), @r"
     exit 0
     --- stdout
-    stack rest-api-dev is as its template says
+    stack rest-api-dev matches its template
     findings of the image: none
     --- stderr
       drift     ...
@@ -50,11 +50,11 @@ fn drift_and_findings_exit_with_1() {
     --- stderr
       drift     ...
     ok drift     3 resources of rest-api-dev were compared ([time])
-    error: 3 resources of the stack drifted, and the image that runs has 1 critical
+    error: 3 resources of the stack drifted, and the running image has 1 critical
       resource: stack rest-api-dev
-      reason: not as the template says: Gateway, Users, Task
+      reason: different from the template: Gateway, Users, Task
         critical CVE-2026-2 in musl 1.2
-      next: undo it by hand, or write it into infra/backend.yaml and release; a release does not put back what the template leaves unchanged; update what has them, then cargo xtask release dev
+      next: undo the change by hand, or add it to infra/backend.yaml and release; a release does not restore values that are unchanged in the template; update the packages that have them, then cargo xtask release dev
     ");
     let json = sandbox.run(&["drift", "--json"]).json();
     assert_eq!((&json["error"]["kind"], json["findings"].as_array().unwrap().len()), (&json!("drift"), 2));

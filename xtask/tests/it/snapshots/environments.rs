@@ -27,23 +27,23 @@ fn a_machine_that_has_everything() {
     --- stdout
     ok docker      version 29.0.0 at tcp://127.0.0.1:[port]
     ok template    infra/backend.yaml, 212 bytes
-    ok parameters  every one has a value
+    ok parameters  all have a value
     ok target      [target] is installed
-    ok tools       cargo and cc are there
+    ok tools       cargo and cc are installed
     ok disk        [number] MB free for the compiler in [folder]/target
-    ok account     account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end
-    ok credentials a user's keys, from the environment
-    ?? guard       a release would go to any account
+    ok account     account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire
+    ok credentials an IAM user's access keys, from the environment
+    ?? guard       a release would go to any account that the credentials belong to
                    next: account = "111122223333" in [environments.dev] of deploy.toml
     ok stack       rest-api-dev will be created
-    ok permissions all 51 actions of a release are allowed, as IAM simulates them
+    ok permissions all 51 actions of a release are allowed, according to IAM's policy simulator
     "#);
     let ended = sandbox.run(&["doctor", "--json"]);
     ended.json();
     assert_snapshot!(ended.snapshot(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"every one has a value"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"tools","ok":true,"detail":"cargo and cc are there"},{"name":"disk","ok":true,"detail":"[number] MB free for the compiler in [folder]/target"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials without an end"},{"name":"credentials","ok":true,"detail":"a user's keys, from the environment"},{"name":"guard","ok":true,"note":true,"detail":"a release would go to any account","hint":"account = \"111122223333\" in [environments.dev] of deploy.toml"},{"name":"stack","ok":true,"detail":"rest-api-dev will be created"},{"name":"permissions","ok":true,"detail":"all 51 actions of a release are allowed, as IAM simulates them"}],"seconds":0}
+    {"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"all have a value"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"tools","ok":true,"detail":"cargo and cc are installed"},{"name":"disk","ok":true,"detail":"[number] MB free for the compiler in [folder]/target"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire"},{"name":"credentials","ok":true,"detail":"a user's keys, from the environment"},{"name":"guard","ok":true,"note":true,"detail":"a release would go to any account that the credentials belong to","hint":"account = \"111122223333\" in [environments.dev] of deploy.toml"},{"name":"stack","ok":true,"detail":"rest-api-dev will be created"},{"name":"permissions","ok":true,"detail":"all 51 actions of a release are allowed, according to IAM's policy simulator"}],"seconds":0}
     "#);
 }
 
@@ -70,7 +70,7 @@ fn a_stack_that_is_not_there() {
     assert_snapshot!(sandbox.run(&["smoke"]).snapshot(), @r"
     exit 1
     --- stderr
-    error: there is nothing to prove
+    error: there is no stack to test
       resource: stack rest-api-dev
       reason: it does not exist
       next: cargo xtask release dev
@@ -209,6 +209,6 @@ fn a_removal() {
       engine    ...
     ok engine    version 29.0.0 at tcp://127.0.0.1:[port] ([time])
       look      ...
-    ok look      0 containers and 0 image names are of this checkout ([time])
+    ok look      0 containers and 0 image names belong to this checkout ([time])
     "#);
 }

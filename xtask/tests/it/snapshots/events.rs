@@ -35,7 +35,7 @@ fn events_of_a_stack_that_is_not_there_and_of_one_at_rest() {
     error: there is no stack rest-api-dev
       resource: environment dev
       reason: the account has none of that name in eu-central-1
-      next: cargo xtask release dev makes it
+      next: cargo xtask release dev creates it
     ");
     let fakes = Fakes::start(World { stack: "UPDATE_COMPLETE".to_owned(), ..World::default() });
     let sandbox = fakes.sandbox();
@@ -49,7 +49,7 @@ fn events_of_a_stack_that_is_not_there_and_of_one_at_rest() {
     assert_eq!(newest["events"].as_array().unwrap().len(), 1);
     assert_eq!(newest["events"][0]["logical_id"], "rest-api-dev");
     let ended = sandbox.run(&["events", "dev", "--follow", "--limit", "1", "--json"]);
-    ended.lines("event");
+    ended.lines("Event");
     assert_snapshot!(ended.snapshot(), @r#"
     exit 0
     --- stdout
@@ -94,9 +94,9 @@ fn an_interrupted_follow_reports_what_still_runs() {
     until_it_follows(&fakes);
     interrupt(&tool);
     let ended = sandbox.end(tool);
-    let (lines, object) = ended.lines("event");
+    let (lines, object) = ended.lines("Event");
     assert_eq!((ended.code, lines.len()), (130, 2), "{}", ended.stdout);
-    assert!(object["error"]["hint"].as_str().unwrap().contains("goes on without this tool"), "{object}");
+    assert!(object["error"]["hint"].as_str().unwrap().contains("continues without this tool"), "{object}");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn logs_newest_last_and_then_whatever_comes() {
     let tool = sandbox.start(&["logs", "dev", "--follow", "--limit", "1", "--json"]);
     std::thread::sleep(Duration::from_millis(1500));
     interrupt(&tool);
-    let (lines, _) = sandbox.end(tool).lines("line");
+    let (lines, _) = sandbox.end(tool).lines("Line");
     assert_eq!(lines.len(), 1);
     let tool = sandbox.start(&["logs", "dev", "--follow", "--limit", "1"]);
     std::thread::sleep(Duration::from_millis(1500));

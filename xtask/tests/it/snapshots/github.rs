@@ -55,7 +55,7 @@ fn a_job_finds_its_failure_in_its_summary() {
     sandbox.run(&["status", "dev"]);
     let summary = fs::read_to_string(sandbox.path().join("summary")).unwrap();
     let (told, times) = summary.split_once("| phase |").unwrap();
-    assert!(times.contains("| in all |"), "{times}");
+    assert!(times.contains("| total |"), "{times}");
     assert_snapshot!(told, @r"
     ### <code>cargo xtask status dev</code>: failed
 
@@ -106,13 +106,13 @@ fn the_next_version_follows_from_the_changelog() {
     --- stdout
     0.2.0
     --- stderr
-    0.1.0 is followed by 0.2.0: something was added, changed or deprecated; --write writes it down
+    the version after 0.1.0 is 0.2.0: something was added, changed or deprecated; --write writes it to the files
     ");
     assert_eq!(fs::read_to_string(sandbox.path().join("CHANGELOG.md")).unwrap(), LOG);
     assert_snapshot!(sandbox.run(&["version", "--set", "0.0.9"]).snapshot(), @r"
     exit 2
     --- stderr
-    error: 0.0.9 does not come after 0.1.0
+    error: 0.0.9 is not higher than 0.1.0
       next: cargo xtask version --set 0.2.0
     ");
     assert_snapshot!(sandbox.run(&["version", "--write"]).snapshot(), @r"
@@ -120,7 +120,7 @@ fn the_next_version_follows_from_the_changelog() {
     --- stdout
     0.2.0
     --- stderr
-    CHANGELOG.md, Cargo.toml, Cargo.lock name 0.2.0 now; something was added, changed or deprecated
+    version 0.2.0 was written to CHANGELOG.md, Cargo.toml, Cargo.lock; something was added, changed or deprecated
     next: git commit --all --message 'Version 0.2.0', and after its review: git tag v0.2.0 && git push origin v0.2.0
     ");
     assert!(fs::read_to_string(sandbox.path().join("Cargo.toml")).unwrap().contains("version = \"0.2.0\""));
@@ -130,7 +130,7 @@ fn the_next_version_follows_from_the_changelog() {
     --- stderr
     error: there is nothing to release
       resource: CHANGELOG.md
-      reason: nothing stands under `Unreleased`
+      reason: the section Unreleased is empty
     ");
     assert_snapshot!(sandbox.run(&["announce", "v0.2.0", "--dry-run"]).snapshot(), @r"
     exit 0
@@ -155,15 +155,15 @@ fn without_github_nothing_is_published() {
     exit 2
     --- stderr
     error: GITHUB_REPOSITORY is not set
-      reason: this command speaks to GitHub, in a job's name
+      reason: this command calls GitHub on behalf of a job
       next: GitHub sets it in every job; elsewhere: export GITHUB_REPOSITORY=…
     ");
     sandbox.write("plan.md", "changes");
     assert_snapshot!(sandbox.run(&["comment", "plan.md"]).snapshot(), @r"
     exit 2
     --- stderr
-    error: it is not said which pull request to comment on
-      reason: GITHUB_EVENT_PATH names no event of a pull request
+    error: no pull request was given
+      reason: GITHUB_EVENT_PATH is not the event of a pull request
       next: --pull-request NUMBER
     ");
     assert_snapshot!(sandbox.run(&["comment", "none.md"]).snapshot(), @r"

@@ -31,35 +31,35 @@ fn of(command: &str, flag: &str) -> String {
 #[test]
 fn of_the_tool() {
     assert_snapshot!(help(&["--help"]), @r"
-    Release the service: image, registry, stack, proof
+    Release the service: build its image, push it, deploy its stack, verify the result
 
     Usage: cargo xtask [OPTIONS] <COMMAND>
 
     Commands:
-      doctor       Find what is missing before a release can work, all of it at once
+      doctor       Check everything that a release needs, and report all problems at once
       build        Compile the service and build its image
-      release      Compile, build, push, deploy and prove that the pushed image answers
-      plan         Publish the image and write down what a release would do, as one reviewable file
-      diff         Show what a release would change, by reading only
-      apply        Do exactly what a plan file says, or refuse
-      deploy       Deploy an image that is there already, and prove it; or a template without one
-      rollback     Go back to an earlier release: image, template and parameters, without a rebuild
-      smoke        Prove that an endpoint answers, and with which image
-      verify       Check an image's bill of materials and provenance
-      status       Show the stack's state, the running image and the releases one can go back to
-      drift        Show what is no longer as the template says, and the findings of the image
-      events       Show the stack's events; follow an operation that is under way
-      logs         Show what the service has logged
-      cancel       Cancel the update that is under way, or remove the stack that is being created
-      recover      Bring a stack that is stuck half-way back to where it was
-      unlock       Take the environment's lock away from whoever holds it
-      prune        Remove images and records that no environment runs and no release goes back to
-      destroy      Remove the stack, or what `release --local` started
-      bootstrap    Make what a first release needs: repository, roles, and GitHub's way in
-      iam-policy   Print the IAM policy that this tool needs for an environment, and no more
-      comment      Say something on a pull request, in one comment that is updated and not repeated
-      version      Tell which version comes next, by what the changelog has under Unreleased
-      announce     Publish a release of this repository on GitHub, with the changelog's notes
+      release      Compile, build, push, deploy, and verify that the endpoint runs the pushed image
+      plan         Publish the image and write what a release would do to a plan file for review
+      diff         Show what a release would change, without changing anything
+      apply        Apply a plan file exactly, or refuse if the environment has changed
+      deploy       Deploy an existing image and verify it, or deploy a template that runs no image
+      rollback     Return to an earlier release: its image, template and parameters, without rebuilding
+      smoke        Verify that an endpoint answers correctly, and which image answers
+      verify       Check an image's SBOM and provenance
+      status       Show the stack's state, the running image and the releases that can be rolled back to
+      drift        Show drift from the template, and vulnerabilities of the running image
+      events       Show the stack's events, or follow an operation in progress
+      logs         Show the service's log
+      cancel       Cancel the update in progress, or delete the stack that is being created
+      recover      Roll back a stack whose update or rollback is stuck
+      unlock       Remove the environment lock
+      prune        Remove images and release records that are neither in use nor needed for a rollback
+      destroy      Delete the stack, or what `release --local` started
+      bootstrap    Create what a first release needs: repository, roles, and access for GitHub Actions
+      iam-policy   Print the least-privilege IAM policy that this tool needs for an environment
+      comment      Post a comment on a pull request, or update the existing one
+      version      Print the next version, as the changelog's Unreleased section determines it
+      announce     Publish a GitHub release of this repository, with notes from the changelog
       completions  Print a completion script
       help         Print this message or the help of the given subcommand(s)
 
@@ -70,10 +70,10 @@ fn of_the_tool() {
     Global options:
           --json          Print exactly one JSON object on stdout, also on failure
       -q, --quiet         Print results and errors only
-      -y, --yes           Answer every question with yes
-          --color <WHEN>  When to colour; NO_COLOR is respected [default: auto] [possible values: auto,
-                          always, never]
-      -v, --verbose       Show what the compiler, the engine and AWS say while they work
+      -y, --yes           Answer yes to every question
+          --color <WHEN>  When to use colors; NO_COLOR is respected [default: auto] [possible values:
+                          auto, always, never]
+      -v, --verbose       Show the output of the compiler, the Docker engine and AWS as it arrives
 
     Exit codes:
       0    done, or nothing to do

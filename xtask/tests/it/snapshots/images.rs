@@ -103,7 +103,7 @@ fn doctor_warns_of_tags_that_can_be_moved() {
         lines.map(str::to_owned).collect::<Vec<_>>().join("\n")
     };
     assert_snapshot!(told(true), @r"
-    ?? repository  tags of rest-api can be moved: a tag that names sources or an image may come to mean another one
+    ?? repository  tags of rest-api are mutable: a tag may come to name another image
                    next: aws ecr put-image-tag-mutability --region eu-central-1 --repository-name rest-api --image-tag-mutability IMMUTABLE
     ");
     assert_eq!(told(false), "");

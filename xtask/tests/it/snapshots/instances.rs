@@ -128,7 +128,7 @@ fn images_are_not_removed_while_their_use_is_unknown() {
     assert_snapshot!(sandbox.run(&["prune", "dev", "--yes"]).snapshot(), @r"
     exit 1
     --- stderr
-    error: it cannot be told which images the environments need
+    error: the images that the environments need cannot be determined
       resource: environment preview
       reason: there are many of it, stacks rest-api-preview-*, and no list of them
       next: remove its instances, then leave it out of deploy.toml while the images are removed

@@ -176,34 +176,34 @@ fn without_a_terminal_confirmation_is_refused_before_any_call() {
     assert_snapshot!(sandbox.run(&["release", "production"]).snapshot(), @r"
     exit 3
     --- stderr
-    error: nobody is there to answer: production is protected. Change stack rest-api-production in eu-central-1?
+    error: confirmation is required, and there is no terminal: production is protected. Change stack rest-api-production in eu-central-1?
       reason: stdin or stderr is not a terminal
-      next: repeat the command with --yes if the answer is yes
+      next: repeat the command with --yes to confirm
     ");
     let ended = sandbox.run(&["deploy", "production", "--image", "example.com/rest-api:v1", "--json"]);
     ended.json();
     assert_snapshot!(ended.snapshot(), @r#"
     exit 3
     --- stdout
-    {"ok":false,"environment":"production","stack":"rest-api-production","seconds":0,"error":{"kind":"confirmation","message":"nobody is there to answer: production is protected. Change stack rest-api-production in eu-central-1?","reason":"stdin or stderr is not a terminal","hint":"repeat the command with --yes if the answer is yes"}}
+    {"ok":false,"environment":"production","stack":"rest-api-production","seconds":0,"error":{"kind":"confirmation","message":"confirmation is required, and there is no terminal: production is protected. Change stack rest-api-production in eu-central-1?","reason":"stdin or stderr is not a terminal","hint":"repeat the command with --yes to confirm"}}
     --- stderr
-    error: nobody is there to answer: production is protected. Change stack rest-api-production in eu-central-1?
+    error: confirmation is required, and there is no terminal: production is protected. Change stack rest-api-production in eu-central-1?
       reason: stdin or stderr is not a terminal
-      next: repeat the command with --yes if the answer is yes
+      next: repeat the command with --yes to confirm
     "#);
     assert_snapshot!(sandbox.run(&["destroy", "dev", "--images"]).snapshot(), @r"
     exit 3
     --- stderr
-    error: nobody is there to answer: Delete stack rest-api-dev in eu-central-1 with all it holds, and repository rest-api with every image in it?
+    error: confirmation is required, and there is no terminal: Delete stack rest-api-dev in eu-central-1 with everything in it, and repository rest-api with every image in it?
       reason: stdin or stderr is not a terminal
-      next: repeat the command with --yes if the answer is yes
+      next: repeat the command with --yes to confirm
     ");
     assert_snapshot!(sandbox.run(&["destroy", "--local"]).snapshot(), @r"
     exit 3
     --- stderr
-    error: nobody is there to answer: Remove the local containers of rest-api?
+    error: confirmation is required, and there is no terminal: Remove the local containers of rest-api?
       reason: stdin or stderr is not a terminal
-      next: repeat the command with --yes if the answer is yes
+      next: repeat the command with --yes to confirm
     ");
     assert_eq!(fakes.world().asked, <[String; 0]>::default());
 }
@@ -240,7 +240,7 @@ fn values_that_cannot_be_used() {
     assert_snapshot!(sandbox.run(&["smoke", "http://["]).snapshot(), @r"
     exit 2
     --- stderr
-    error: this URL cannot be asked
+    error: this URL cannot be tested
       resource: http://[
       reason: invalid IPv6 address
     ");
@@ -252,14 +252,14 @@ fn values_that_cannot_be_used() {
     assert_snapshot!(sandbox.run(&["smoke", "ftp://example.com"]).snapshot(), @r"
     exit 2
     --- stderr
-    error: this URL cannot be asked
+    error: this URL cannot be tested
       resource: ftp://example.com
-      reason: a service answers at http:// or https://
+      reason: the URL must start with http:// or https://
     ");
     assert_snapshot!(sandbox.run(&["release", "--smoke-url", "example.com/v1"]).snapshot(), @r"
     exit 2
     --- stderr
-    error: invalid value 'example.com/v1' for '--smoke-url <URL>': a URL starts with http:// or https://, or with an output as {OutputKey}
+    error: invalid value 'example.com/v1' for '--smoke-url <URL>': a URL starts with http:// or https://, or with an output, {OutputKey}
 
     For more information, try '--help'.
     ");

@@ -187,14 +187,14 @@ fn there_is_nothing_to_cancel_recover_or_unlock_where_nothing_is_wrong() {
     assert_snapshot!(sandbox.run(&["cancel", "--yes"]).snapshot(), @r"
     exit 1
     --- stderr
-    error: nothing is under way that can be cancelled
+    error: no operation in progress can be cancelled
       resource: stack rest-api-dev
       next: cargo xtask status dev
     ");
     assert_snapshot!(sandbox.run(&["recover", "--yes"]).snapshot(), @r"
     exit 1
     --- stderr
-    error: the stack is not stuck half-way
+    error: the stack needs no recovery
       resource: stack rest-api-dev
       reason: it is CREATE_COMPLETE
       next: cargo xtask release dev
@@ -230,7 +230,7 @@ fn images_that_run_or_that_one_can_go_back_to_are_never_removed() {
     removed 1 of the images of rest-api, 1.0 MB
     --- stderr
       look      ...
-    ok look      2 images, 1 of them needed or young ([time])
+    ok look      2 images, 1 of them needed or recent ([time])
        image rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317
       lock      ...
     ok lock      2 environments ([time])

@@ -17,7 +17,7 @@ fn an_endpoint_that_is_right() {
     assert_snapshot!(sandbox.run(&["smoke", &url, "--digest", DIGEST]).snapshot(), @r"
     exit 0
     --- stdout
-    http://127.0.0.1:[port]/live is right
+    http://127.0.0.1:[port]/live answers correctly
     --- stderr
       smoke     ...
     ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
@@ -25,19 +25,19 @@ fn an_endpoint_that_is_right() {
     assert_snapshot!(sandbox.run(&["smoke", &url, "--quiet"]).snapshot(), @r"
     exit 0
     --- stdout
-    http://127.0.0.1:[port]/live is right
+    http://127.0.0.1:[port]/live answers correctly
     ");
     assert_snapshot!(sandbox.run(&["smoke", &url, "--verbose"]).snapshot(), @r"
     exit 0
     --- stdout
-    http://127.0.0.1:[port]/live is right
+    http://127.0.0.1:[port]/live answers correctly
     --- stderr
       smoke     ...
-                right, 1 of 5
-                right, 2 of 5
-                right, 3 of 5
-                right, 4 of 5
-                right, 5 of 5
+                correct, 1 of 5
+                correct, 2 of 5
+                correct, 3 of 5
+                correct, 4 of 5
+                correct, 5 of 5
     ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
     ");
     let ended = sandbox.run(&["smoke", &url, "--json"]);

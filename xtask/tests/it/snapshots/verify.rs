@@ -26,11 +26,11 @@ fn the_running_image_is_compared_with_its_attestations() {
     exit 3
     --- stdout
     ok image       111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
-    !! sbom        the image has no bill of materials: it was pushed by other means, or before releases attached it
+    !! sbom        the image has no SBOM: it was pushed by other means, or before releases attached it
     !! provenance  the image has no provenance: it was pushed by other means, or before releases attached it
     --- stderr
     error: 2 things are missing
-      reason: - the image has no bill of materials
+      reason: - the image has no SBOM
           resource: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
           reason: it was pushed by other means, or before releases attached it
           next: cargo xtask release builds it from its sources and attaches what is missing
@@ -55,7 +55,7 @@ fn an_attested_environment_refuses_other_images_before_taking_the_lock() {
       verify    ...
     !! verify    not finished ([time])
     error: 2 things are missing
-      reason: - the image has no bill of materials
+      reason: - the image has no SBOM
           resource: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317
           reason: it was pushed by other means, or before releases attached it
           next: cargo xtask release builds it from its sources and attaches what is missing

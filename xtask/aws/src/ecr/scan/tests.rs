@@ -66,8 +66,8 @@ async fn all_pages_are_read_and_the_worst_stands_first() {
             ("CVE-2026-4", Severity::Undefined, zlib)
         ]
     );
-    assert_eq!(model::scan::count(&found), "1 critical, 1 medium, 1 undefined");
-    assert_eq!(model::scan::count(&[]), "none");
+    assert_eq!(model::scan::severity_counts(&found), "1 critical, 1 medium, 1 undefined");
+    assert_eq!(model::scan::severity_counts(&[]), "none");
 }
 
 #[tokio::test]

@@ -70,7 +70,8 @@ async fn the_end_is_awaited_and_every_page_is_read() {
     assert_eq!((detected.checked, detected.reason, detected.unknown.len()), (3, None, 0));
     let found: Vec<_> = detected.found.iter().map(|found| (found.logical_id.as_str(), found.is_deleted)).collect();
     assert_eq!(found, [("Queue", false), ("Gone", true)]);
-    let expected = Difference { path: "/DelaySeconds".to_owned(), expected: "0".to_owned(), actual: "5".to_owned() };
+    let expected =
+        ValueDifference { path: "/DelaySeconds".to_owned(), expected: "0".to_owned(), actual: "5".to_owned() };
     assert_eq!(detected.found[0].differences, [expected]);
 }
 

@@ -43,7 +43,7 @@ fn a_comment_has_all_of_it() {
 
     ⚠️ **the change would lose data or identity: Users would be replaced; --allow Users**
 
-    | ResourceChange | Resource | Type | What changes |
+    | Change | Resource | Type | What changes |
     | --- | --- | --- | --- |
     | Add | New | AWS::ECS::Service |  |
     | Modify, ⚠️ **replaced** | Service | AWS::ECS::Service | Properties.A, Properties.B.0, Properties.C, Properties.D and 1 more |

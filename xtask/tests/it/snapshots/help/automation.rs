@@ -7,11 +7,10 @@ use super::of;
 #[test]
 fn of_iam_policy() {
     assert_snapshot!(of("iam-policy", "--help"), @r"
-    Print the IAM policy that this tool needs for an environment, and no more
+    Print the least-privilege IAM policy that this tool needs for an environment
 
-    It covers the calls that the tool makes itself. What CloudFormation needs to create the template's
-    resources is another matter: the caller's own permissions, or those of an execution role, have to
-    cover them.
+    It covers the calls that the tool itself makes. The permissions with which CloudFormation creates
+    the template's resources are separate: they come from the caller or from an execution role.
 
     Usage: cargo xtask iam-policy [OPTIONS] [ENV]
 
@@ -23,7 +22,7 @@ fn of_iam_policy() {
 
     Options:
           --for <LEVEL>
-              For whoever only looks, also publishes and plans, or also releases
+              Permissions to read only, to publish and plan as well, or to release as well
 
               Possible values:
               - read:    Look: no log line, no secret, nothing that writes
@@ -42,13 +41,13 @@ fn of_completions() {
     assert_snapshot!(of("completions", "--help"), @r"
     Print a completion script
 
-    It completes the word `xtask`; with bash or zsh, for example: alias xtask='cargo xtask'
+    It completes the command `xtask`; define it in bash or zsh with: alias xtask='cargo xtask'
 
     Usage: cargo xtask completions [OPTIONS] <SHELL>
 
     Arguments:
       <SHELL>
-              The shell it is for
+              The shell
 
               [possible values: bash, elvish, fish, powershell, zsh]
 

@@ -7,19 +7,20 @@ use super::of;
 #[test]
 fn of_those_that_speak_to_github() {
     assert_snapshot!(of("comment", "--help"), @r"
-    Say something on a pull request, in one comment that is updated and not repeated
+    Post a comment on a pull request, or update the existing one
 
-    It needs what GitHub sets in every job, and GITHUB_TOKEN with the permission `pull-requests: write`.
+    Needs the variables that GitHub sets in every job, and a GITHUB_TOKEN with the permission
+    `pull-requests: write`.
 
     Usage: cargo xtask comment [OPTIONS] <FILE>...
 
     Arguments:
       <FILE>...
-              Markdown files; what they say stands in one comment, in this order
+              Markdown files, which make up the comment in this order
 
     Options:
           --name <NAME>
-              What the comment is about: there is one comment for each name
+              Name of the comment: there is one comment for each name
 
               [default: plan]
 
@@ -30,37 +31,38 @@ fn of_those_that_speak_to_github() {
               Print help (see a summary with '-h')
     ");
     assert_snapshot!(of("version", "--help"), @r"
-    Tell which version comes next, by what the changelog has under Unreleased
+    Print the next version, as the changelog's Unreleased section determines it
 
-    What was removed or is marked **Breaking** makes a major version (before 1.0.0 a minor one), what
-    was added or changed a minor one, everything else a patch.
+    Removals and entries marked **Breaking** make a major version (before 1.0.0 a minor one), additions
+    and changes a minor one, everything else a patch.
 
     Usage: cargo xtask version [OPTIONS]
 
     Options:
           --write
-              Write it down: in the changelog with today's date, in the manifest and in the lock files
+              Write the version to the changelog, with today's date, the manifest and the lock files
 
           --set <X.Y.Z>
-              The version, where it is not to be the one that the changelog asks for
+              Use this version instead of the one that the changelog determines
 
       -h, --help
               Print help (see a summary with '-h')
     ");
     assert_snapshot!(of("announce", "--help"), @r"
-    Publish a release of this repository on GitHub, with the changelog's notes
+    Publish a GitHub release of this repository, with notes from the changelog
 
-    It needs what GitHub sets in every job, and GITHUB_TOKEN with the permission `contents: write`.
+    Needs the variables that GitHub sets in every job, and a GITHUB_TOKEN with the permission `contents:
+    write`.
 
     Usage: cargo xtask announce [OPTIONS] <TAG>
 
     Arguments:
       <TAG>
-              The tag, v and the version that Cargo.toml has
+              The tag: v followed by the version in Cargo.toml
 
     Options:
           --dry-run
-              Only see whether tag, manifest and changelog belong together, and print the notes
+              Only check that tag, manifest and changelog agree, and print the notes
 
       -h, --help
               Print help (see a summary with '-h')

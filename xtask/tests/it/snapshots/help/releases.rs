@@ -7,7 +7,7 @@ use super::of;
 #[test]
 fn of_doctor() {
     assert_snapshot!(of("doctor", "-h"), @r"
-    Find what is missing before a release can work, all of it at once
+    Check everything that a release needs, and report all problems at once
 
     Usage: cargo xtask doctor [OPTIONS] [ENV]
 
@@ -15,8 +15,8 @@ fn of_doctor() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --token <FILE|->  Hold this token's claims against the deploy role's trust; - reads stdin; a
-                            job on GitHub takes its own
+          --token <FILE|->  Compare this token's claims with the deploy role's trust policy; - reads
+                            stdin [default: the GitHub job's own token]
       -h, --help            Print help (see more with '--help')
     ");
 }
@@ -31,10 +31,9 @@ fn of_build() {
     Options:
           --platform <OS/ARCH>     Platform of the image: linux/amd64 or linux/arm64 [default: this
                                    machine's architecture]
-          --from-source            Compile inside the engine (stage `builder`) instead of with this
+          --from-source            Compile in the Docker engine (stage `builder`) instead of with this
                                    machine's cargo
-          --builder-image <IMAGE>  Base image of the stage `builder`, where another than
-                                   docker/Dockerfile's is wanted
+          --builder-image <IMAGE>  Base image of the stage `builder` [default: docker/Dockerfile's]
       -h, --help                   Print help (see more with '--help')
     ");
 }
@@ -42,7 +41,7 @@ fn of_build() {
 #[test]
 fn of_release() {
     assert_snapshot!(of("release", "-h"), @r"
-    Compile, build, push, deploy and prove that the pushed image answers
+    Compile, build, push, deploy, and verify that the endpoint runs the pushed image
 
     Usage: cargo xtask release [OPTIONS] [ENV]
 
@@ -50,28 +49,27 @@ fn of_release() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --local                   Release to this machine's Docker engine; no account is needed and
+          --local                   Release to this machine's Docker engine; needs no account, and
                                     nothing leaves the machine
-          --smoke-url <URL>         Base URL for the smoke test, where the stack's own does not lead;
-                                    may name outputs as {OutputKey}
-          --no-smoke                Do not prove that the endpoint runs the image
-          --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
+          --smoke-url <URL>         Base URL for the smoke test, if the stack's own is not reachable;
+                                    may contain outputs as {OutputKey}
+          --no-smoke                Skip the smoke test that verifies which image the endpoint runs
+          --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
                                     (an emulator)
-          --wait                    Wait for whoever holds the environment, instead of stopping
-          --no-follow               Stop where an operation of the stack is under way, instead of
-                                    following it to its end first
-          --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
-                                    removed; may be repeated
-          --allow-finding <CVE>     Let this finding of the image's scan pass, as CVE-2026-1; may be
-                                    repeated
-          --keep-failed             Leave a release that cannot be proved where it is, instead of going
-                                    back to the one before
-          --from-source             Compile inside the engine (stage `builder`) instead of with this
+          --wait                    Wait for the environment lock instead of failing
+          --no-follow               Fail if an operation of the stack is in progress, instead of waiting
+                                    for it to end
+          --allow <LOGICAL_ID>      Allow this resource, which holds data or an identity, to be replaced
+                                    or removed; may be repeated
+          --allow-finding <CVE>     Accept this finding of the image scan, for example CVE-2026-1; may
+                                    be repeated
+          --keep-failed             Keep a release that fails verification, instead of returning to the
+                                    previous one
+          --from-source             Compile in the Docker engine (stage `builder`) instead of with this
                                     machine's cargo
-          --builder-image <IMAGE>   Base image of the stage `builder`, where another than
-                                    docker/Dockerfile's is wanted
-          --dry-run                 Say what would be done and change nothing (the service is still
-                                    compiled, to know the image's tag)
+          --builder-image <IMAGE>   Base image of the stage `builder` [default: docker/Dockerfile's]
+          --dry-run                 Show what would be done and change nothing (the service is still
+                                    compiled, to determine the image's tag)
       -h, --help                    Print help (see more with '--help')
     ");
 }
@@ -79,7 +77,7 @@ fn of_release() {
 #[test]
 fn of_plan() {
     assert_snapshot!(of("plan", "-h"), @r"
-    Publish the image and write down what a release would do, as one reviewable file
+    Publish the image and write what a release would do to a plan file for review
 
     Usage: cargo xtask plan [OPTIONS] --out <FILE> <ENV>
 
@@ -87,23 +85,22 @@ fn of_plan() {
       <ENV>  An environment of deploy.toml
 
     Options:
-          --out <FILE>              Where the plan is written
-          --smoke-url <URL>         Base URL for the smoke test, where the stack's own does not lead;
-                                    may name outputs as {OutputKey}
-          --no-smoke                Do not prove that the endpoint runs the image
-          --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
+          --out <FILE>              The plan file to write
+          --smoke-url <URL>         Base URL for the smoke test, if the stack's own is not reachable;
+                                    may contain outputs as {OutputKey}
+          --no-smoke                Skip the smoke test that verifies which image the endpoint runs
+          --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
                                     (an emulator)
-          --wait                    Wait for whoever holds the environment, instead of stopping
-          --no-follow               Stop where an operation of the stack is under way, instead of
-                                    following it to its end first
-          --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
-                                    removed; may be repeated
-          --allow-finding <CVE>     Let this finding of the image's scan pass, as CVE-2026-1; may be
-                                    repeated
-          --from-source             Compile inside the engine (stage `builder`) instead of with this
+          --wait                    Wait for the environment lock instead of failing
+          --no-follow               Fail if an operation of the stack is in progress, instead of waiting
+                                    for it to end
+          --allow <LOGICAL_ID>      Allow this resource, which holds data or an identity, to be replaced
+                                    or removed; may be repeated
+          --allow-finding <CVE>     Accept this finding of the image scan, for example CVE-2026-1; may
+                                    be repeated
+          --from-source             Compile in the Docker engine (stage `builder`) instead of with this
                                     machine's cargo
-          --builder-image <IMAGE>   Base image of the stage `builder`, where another than
-                                    docker/Dockerfile's is wanted
+          --builder-image <IMAGE>   Base image of the stage `builder` [default: docker/Dockerfile's]
       -h, --help                    Print help (see more with '--help')
     ");
 }
@@ -111,7 +108,7 @@ fn of_plan() {
 #[test]
 fn of_diff() {
     assert_snapshot!(of("diff", "-h"), @r"
-    Show what a release would change, by reading only
+    Show what a release would change, without changing anything
 
     Usage: cargo xtask diff [OPTIONS] [ENV]
 
@@ -119,15 +116,14 @@ fn of_diff() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --image <URI>             The image, where it is not this work tree's:
-                                    HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
-          --out <FILE>              Also write it to a file, as Markdown
-          --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
+          --image <URI>             The image to compare, HOST/REPOSITORY@sha256:… or
+                                    HOST/REPOSITORY:TAG [default: this work tree's]
+          --out <FILE>              Also write the result to a file, as Markdown
+          --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
                                     (an emulator)
-          --from-source             Compile inside the engine (stage `builder`) instead of with this
+          --from-source             Compile in the Docker engine (stage `builder`) instead of with this
                                     machine's cargo
-          --builder-image <IMAGE>   Base image of the stage `builder`, where another than
-                                    docker/Dockerfile's is wanted
+          --builder-image <IMAGE>   Base image of the stage `builder` [default: docker/Dockerfile's]
       -h, --help                    Print help (see more with '--help')
     ");
 }
@@ -135,7 +131,7 @@ fn of_diff() {
 #[test]
 fn of_apply() {
     assert_snapshot!(of("apply", "-h"), @r"
-    Do exactly what a plan file says, or refuse
+    Apply a plan file exactly, or refuse if the environment has changed
 
     Usage: cargo xtask apply [OPTIONS] <FILE>
 
@@ -143,11 +139,11 @@ fn of_apply() {
       <FILE>  A file that `plan` wrote
 
     Options:
-          --smoke-url <URL>      Base URL for the smoke test, where the stack's own does not lead; may
-                                 name outputs as {OutputKey}
-          --no-smoke             Do not prove that the endpoint runs the image
-          --wait                 Wait for whoever holds the environment, instead of stopping
-          --allow-finding <CVE>  Let this finding of the image's scan pass, as CVE-2026-1; may be
+          --smoke-url <URL>      Base URL for the smoke test, if the stack's own is not reachable; may
+                                 contain outputs as {OutputKey}
+          --no-smoke             Skip the smoke test that verifies which image the endpoint runs
+          --wait                 Wait for the environment lock instead of failing
+          --allow-finding <CVE>  Accept this finding of the image scan, for example CVE-2026-1; may be
                                  repeated
       -h, --help                 Print help
     ");
@@ -156,7 +152,7 @@ fn of_apply() {
 #[test]
 fn of_deploy() {
     assert_snapshot!(of("deploy", "-h"), @r"
-    Deploy an image that is there already, and prove it; or a template without one
+    Deploy an existing image and verify it, or deploy a template that runs no image
 
     Usage: cargo xtask deploy [OPTIONS] [ENV]
 
@@ -164,23 +160,23 @@ fn of_deploy() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --image <URI>             The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG; none for
-                                    a template that runs none
-          --smoke-url <URL>         Base URL for the smoke test, where the stack's own does not lead;
-                                    may name outputs as {OutputKey}
-          --no-smoke                Do not prove that the endpoint runs the image
-          --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
+          --image <URI>             The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG; leave it
+                                    out for a template that runs none
+          --smoke-url <URL>         Base URL for the smoke test, if the stack's own is not reachable;
+                                    may contain outputs as {OutputKey}
+          --no-smoke                Skip the smoke test that verifies which image the endpoint runs
+          --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
                                     (an emulator)
-          --wait                    Wait for whoever holds the environment, instead of stopping
-          --no-follow               Stop where an operation of the stack is under way, instead of
-                                    following it to its end first
-          --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
-                                    removed; may be repeated
-          --allow-finding <CVE>     Let this finding of the image's scan pass, as CVE-2026-1; may be
-                                    repeated
-          --keep-failed             Leave a release that cannot be proved where it is, instead of going
-                                    back to the one before
-          --dry-run                 Say what would be done and change nothing
+          --wait                    Wait for the environment lock instead of failing
+          --no-follow               Fail if an operation of the stack is in progress, instead of waiting
+                                    for it to end
+          --allow <LOGICAL_ID>      Allow this resource, which holds data or an identity, to be replaced
+                                    or removed; may be repeated
+          --allow-finding <CVE>     Accept this finding of the image scan, for example CVE-2026-1; may
+                                    be repeated
+          --keep-failed             Keep a release that fails verification, instead of returning to the
+                                    previous one
+          --dry-run                 Show what would be done and change nothing
       -h, --help                    Print help
     ");
 }
@@ -188,29 +184,29 @@ fn of_deploy() {
 #[test]
 fn of_rollback() {
     assert_snapshot!(of("rollback", "-h"), @r"
-    Go back to an earlier release: image, template and parameters, without a rebuild
+    Return to an earlier release: its image, template and parameters, without rebuilding
 
     Usage: cargo xtask rollback [OPTIONS] [ENV] [RELEASE]
 
     Arguments:
       [ENV]      An environment of deploy.toml [default: dev]
-      [RELEASE]  The release's number, as `status` shows it [default: the one before the release that
-                 runs]
+      [RELEASE]  The release's number, as `status` shows it [default: the one before the running
+                 release]
 
     Options:
-          --smoke-url <URL>         Base URL for the smoke test, where the stack's own does not lead;
-                                    may name outputs as {OutputKey}
-          --no-smoke                Do not prove that the endpoint runs the image
-          --registry <HOST[:PORT]>  The registry's real host, where the repository's URI names another
+          --smoke-url <URL>         Base URL for the smoke test, if the stack's own is not reachable;
+                                    may contain outputs as {OutputKey}
+          --no-smoke                Skip the smoke test that verifies which image the endpoint runs
+          --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
                                     (an emulator)
-          --wait                    Wait for whoever holds the environment, instead of stopping
-          --no-follow               Stop where an operation of the stack is under way, instead of
-                                    following it to its end first
-          --allow <LOGICAL_ID>      Allow this resource, which holds data or identity, to be replaced or
-                                    removed; may be repeated
-          --allow-finding <CVE>     Let this finding of the image's scan pass, as CVE-2026-1; may be
-                                    repeated
-          --dry-run                 Say what would be done and change nothing
+          --wait                    Wait for the environment lock instead of failing
+          --no-follow               Fail if an operation of the stack is in progress, instead of waiting
+                                    for it to end
+          --allow <LOGICAL_ID>      Allow this resource, which holds data or an identity, to be replaced
+                                    or removed; may be repeated
+          --allow-finding <CVE>     Accept this finding of the image scan, for example CVE-2026-1; may
+                                    be repeated
+          --dry-run                 Show what would be done and change nothing
       -h, --help                    Print help
     ");
 }
@@ -218,7 +214,7 @@ fn of_rollback() {
 #[test]
 fn of_verify() {
     assert_snapshot!(of("verify", "-h"), @r"
-    Check an image's bill of materials and provenance
+    Check an image's SBOM and provenance
 
     Usage: cargo xtask verify [OPTIONS] [IMAGE|ENV]
 
@@ -227,8 +223,8 @@ fn of_verify() {
                    runs it [default: dev]
 
     Options:
-          --repository <URL>  The repository that it must come from [default: the pipeline's, git's
-                              remote origin, or Cargo.toml's]
+          --repository <URL>  The source repository that it must come from [default: the pipeline's,
+                              git's remote origin, or Cargo.toml's]
       -h, --help              Print help
     ");
 }
@@ -236,7 +232,7 @@ fn of_verify() {
 #[test]
 fn of_smoke() {
     assert_snapshot!(of("smoke", "-h"), @r"
-    Prove that an endpoint answers, and with which image
+    Verify that an endpoint answers correctly, and which image answers
 
     Usage: cargo xtask smoke [OPTIONS] [ENV|URL]
 
@@ -244,8 +240,8 @@ fn of_smoke() {
       [ENV|URL]  An environment of deploy.toml, or a base URL [default: dev]
 
     Options:
-          --digest <sha256:…>  The digest that must answer [default for ENV: the one its stack names]
-          --smoke-url <URL>    Base URL, where the stack's own does not lead; may name outputs as
+          --digest <sha256:…>  The image digest that must answer [default for ENV: its stack's image]
+          --smoke-url <URL>    Base URL, if the stack's own is not reachable; may contain outputs as
                                {OutputKey}
       -h, --help               Print help (see more with '--help')
     ");

@@ -7,7 +7,7 @@ use super::of;
 #[test]
 fn of_status() {
     assert_snapshot!(of("status", "-h"), @r"
-    Show the stack's state, the running image and the releases one can go back to
+    Show the stack's state, the running image and the releases that can be rolled back to
 
     Usage: cargo xtask status [OPTIONS] [ENV]
 
@@ -22,11 +22,11 @@ fn of_status() {
 #[test]
 fn of_drift() {
     assert_snapshot!(of("drift", "--help"), @r"
-    Show what is no longer as the template says, and the findings of the image
+    Show drift from the template, and vulnerabilities of the running image
 
-    CloudFormation compares; nothing changes. Drift, and a finding of severity high or critical, end it
-    with exit code 1. What AWS moves by itself, weights that ECS shifts and counts that scaling sets, is
-    told and does not count.
+    CloudFormation detects the drift; nothing is changed. Drift, or a vulnerability of severity high or
+    critical, ends the command with exit code 1. Values that AWS changes by design, such as traffic
+    weights during a deployment and task counts under auto scaling, are reported and do not count.
 
     Usage: cargo xtask drift [OPTIONS] [ENV]
 
@@ -45,7 +45,7 @@ fn of_drift() {
 #[test]
 fn of_events() {
     assert_snapshot!(of("events", "-h"), @r"
-    Show the stack's events; follow an operation that is under way
+    Show the stack's events, or follow an operation in progress
 
     Usage: cargo xtask events [OPTIONS] [ENV]
 
@@ -53,8 +53,8 @@ fn of_events() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-      -f, --follow     Go on until the operation that is under way comes to its end
-          --limit <N>  Most events to show, the newest ones [default: 50]
+      -f, --follow     Follow the operation in progress until it ends
+          --limit <N>  Maximum number of events to show, the newest ones [default: 50]
       -h, --help       Print help
     ");
 }
@@ -62,7 +62,7 @@ fn of_events() {
 #[test]
 fn of_logs() {
     assert_snapshot!(of("logs", "-h"), @r"
-    Show what the service has logged
+    Show the service's log
 
     Usage: cargo xtask logs [OPTIONS] [ENV]
 
@@ -70,9 +70,9 @@ fn of_logs() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-      -f, --follow       Go on until interrupted
-          --since <AGE>  How far back to begin: a number and s, m, h or d [default: 1h]
-          --limit <N>    Most lines to show, the newest ones [default: 200]
+      -f, --follow       Show new lines until interrupted
+          --since <AGE>  How far back to start: a number followed by s, m, h or d [default: 1h]
+          --limit <N>    Maximum number of lines to show, the newest ones [default: 200]
       -h, --help         Print help
     ");
 }
@@ -80,7 +80,7 @@ fn of_logs() {
 #[test]
 fn of_cancel() {
     assert_snapshot!(of("cancel", "-h"), @r"
-    Cancel the update that is under way, or remove the stack that is being created
+    Cancel the update in progress, or delete the stack that is being created
 
     Usage: cargo xtask cancel [OPTIONS] [ENV]
 
@@ -95,7 +95,7 @@ fn of_cancel() {
 #[test]
 fn of_recover() {
     assert_snapshot!(of("recover", "-h"), @r"
-    Bring a stack that is stuck half-way back to where it was
+    Roll back a stack whose update or rollback is stuck
 
     Usage: cargo xtask recover [OPTIONS] [ENV]
 
@@ -103,7 +103,7 @@ fn of_recover() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --skip <LOGICAL_ID>  Give up this resource, which cannot be brought back; may be repeated
+          --skip <LOGICAL_ID>  Skip this resource, which cannot be rolled back; may be repeated
       -h, --help               Print help
     ");
 }
@@ -111,7 +111,7 @@ fn of_recover() {
 #[test]
 fn of_unlock() {
     assert_snapshot!(of("unlock", "-h"), @r"
-    Take the environment's lock away from whoever holds it
+    Remove the environment lock
 
     Usage: cargo xtask unlock [OPTIONS] [ENV]
 
@@ -126,7 +126,7 @@ fn of_unlock() {
 #[test]
 fn of_prune() {
     assert_snapshot!(of("prune", "-h"), @r"
-    Remove images and records that no environment runs and no release goes back to
+    Remove images and release records that are neither in use nor needed for a rollback
 
     Usage: cargo xtask prune [OPTIONS] [ENV]
 
@@ -134,9 +134,9 @@ fn of_prune() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --keep <N>  Successful releases of the environment that one can still go back to afterwards
-                      [default: 10]
-          --dry-run   Say what would be removed and remove nothing
+          --keep <N>  Number of successful releases of the environment to keep for rollbacks [default:
+                      10]
+          --dry-run   Show what would be removed and remove nothing
       -h, --help      Print help
     ");
 }
@@ -144,7 +144,7 @@ fn of_prune() {
 #[test]
 fn of_destroy() {
     assert_snapshot!(of("destroy", "-h"), @r"
-    Remove the stack, or what `release --local` started
+    Delete the stack, or what `release --local` started
 
     Usage: cargo xtask destroy [OPTIONS] [ENV]
 
@@ -153,9 +153,10 @@ fn of_destroy() {
 
     Options:
           --local    Remove what `release --local` started from this checkout
-          --images   Remove the images too: the whole repository, or with --local those of this checkout
-          --wait     Wait for the environment lock, instead of stopping where somebody else holds it
-          --dry-run  Say what would be removed and remove nothing
+          --images   Also remove the images: the whole repository, or with --local those of this
+                     checkout
+          --wait     Wait for the environment lock instead of failing
+          --dry-run  Show what would be removed and remove nothing
       -h, --help     Print help
     ");
 }
@@ -163,7 +164,7 @@ fn of_destroy() {
 #[test]
 fn of_bootstrap() {
     assert_snapshot!(of("bootstrap", "-h"), @r"
-    Make what a first release needs: repository, roles, and GitHub's way in
+    Create what a first release needs: repository, roles, and access for GitHub Actions
 
     Usage: cargo xtask bootstrap [OPTIONS] <ENV>
 
@@ -171,27 +172,25 @@ fn of_bootstrap() {
       <ENV>  An environment of deploy.toml
 
     Options:
-          --github <OWNER/REPO>         The repository on GitHub whose pipeline may release, as GitHub
-                                        spells it [default: as it is, at first none]
-          --github-id <ID>              GitHub's number of the repository: gh api repos/OWNER/REPO --jq
-                                        .id
-          --owner-id <ID>               GitHub's number of the owner: gh api repos/OWNER/REPO --jq
-                                        .owner.id
-          --github-environment <NAME>   The GitHub environment that the pipeline's job has to run in
+          --github <OWNER/REPO>         The GitHub repository whose pipeline may release, as GitHub
+                                        spells it [default: unchanged, at first none]
+          --github-id <ID>              GitHub's id of the repository: gh api repos/OWNER/REPO --jq .id
+          --owner-id <ID>               GitHub's id of the owner: gh api repos/OWNER/REPO --jq .owner.id
+          --github-environment <NAME>   The GitHub environment in which the deploying job must run
                                         [default: ENV]
           --plan-environment <NAME>     The GitHub environment of the jobs that publish and plan
                                         [default: that of --github-environment with -plan]
-          --default-branch <NAME>       The branch whose jobs may look without a GitHub environment, as
+          --default-branch <NAME>       The branch whose jobs may read without a GitHub environment, as
                                         pull requests may [default: main]
-          --github-workflow <FILE@REF>  The one workflow that may plan and release,
+          --github-workflow <FILE@REF>  The only workflow that may plan and release,
                                         OWNER/REPO/.github/workflows/FILE@REF [default: any]
-          --api-gateway-logs            Have API Gateway log in this account and region, where it does
-                                        not yet
-          --service-action <ACTION>     Something that the service itself may come to do at AWS, such as
+          --api-gateway-logs            Set up API Gateway's role for logs in this account and region if
+                                        there is none
+          --service-action <ACTION>     An AWS action that the service itself may be allowed, such as
                                         s3:GetObject; may be repeated
-          --check-token <FILE|->        Only hold a token's claims against the trust, that of --github
-                                        or else the stack's; - reads stdin
-          --dry-run                     Say what would be made and change nothing
+          --check-token <FILE|->        Only compare a token's claims with the trust policy, that of
+                                        --github or else the stack's; - reads stdin
+          --dry-run                     Show what would be created and change nothing
       -h, --help                        Print help (see more with '--help')
     ");
 }

@@ -1,4 +1,4 @@
-//! Answers that are not the service's own: API Gateway's refusals, and redirects.
+//! Responses that are not the service's own: API Gateway's refusals, and redirects.
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION};
@@ -10,37 +10,37 @@ use url::Url;
 #[error("{reason}")]
 pub(super) struct NotReached {
     pub(super) reason: String,
-    /// What to look at.
+    /// What to check.
     pub(super) next: String,
 }
 
-/// How API Gateway words its own refusals (<https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html>).
+/// The body of API Gateway's own refusals (<https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html>).
 #[derive(Deserialize)]
 struct Refusal {
     #[serde(alias = "Message")]
     message: Option<String>,
 }
 
-/// Who answers in the service's place; `None` where it seems to be the service.
-pub(super) fn who(url: &Url, status: StatusCode, headers: &HeaderMap, body: &str) -> Option<NotReached> {
+/// The refusal or redirect of an intermediary; `None` if the response seems to be the service's.
+pub(super) fn detect(url: &Url, status: StatusCode, headers: &HeaderMap, body: &str) -> Option<NotReached> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if status.is_redirection() {
         let location = header(LOCATION.as_str())?;
-        // As it is resolved by every client; a target that is no URL is shown as it came.
+        // Resolved as clients do; a target that is not a URL is shown as it is.
         let target = url.join(location).map_or_else(|_| location.to_owned(), |target| target.to_string());
         return Some(NotReached {
-            reason: format!("{url} answers {status} and leads to {target}, which is not followed"),
+            reason: format!("{url} answers {status} and redirects to {target}, which is not followed"),
             next: format!(
                 "if the service is at {target}, set smoke_path or smoke_url in deploy.toml, or give --smoke-url"
             ),
         });
     }
-    // The gateway puts its name on every answer that it passes on, and the kind of error only on its own.
+    // The gateway adds its id to every response, and the error type only to its own.
     let kind = header("x-amzn-errortype").map(|kind| kind.split(':').next().unwrap_or(kind));
     let is_gateway = ["x-amz-apigw-id", "apigw-requestid"].iter().any(|name| headers.contains_key(*name));
     let message = serde_json::from_str::<Refusal>(body).ok().and_then(|refusal| refusal.message);
     let own = kind.is_some() || (is_gateway && matches!(message.as_deref(), Some("Forbidden" | "Not Found")));
-    // Errors of 500 and above may also tell of a service that the gateway has asked.
+    // Errors of 500 and above may come from the integration.
     if !status.is_client_error() || !own {
         return None;
     }
@@ -49,9 +49,8 @@ pub(super) fn who(url: &Url, status: StatusCode, headers: &HeaderMap, body: &str
         reason: format!(
             "{url} answers {status}: API Gateway refuses it ({said}), and the request never reached the service"
         ),
-        next:
-            "look at the URL's stage and path, and at the API's methods, deployment, resource policy, API key and WAF"
-                .to_owned(),
+        next: "check the URL's stage and path, and the API's methods, deployment, resource policy, API key and WAF"
+            .to_owned(),
     })
 }
 
@@ -59,34 +58,36 @@ pub(super) fn who(url: &Url, status: StatusCode, headers: &HeaderMap, body: &str
 mod tests {
     use super::*;
 
-    fn told(status: u16, headers: &[(&'static str, &str)], body: &str) -> Option<String> {
+    fn refusal_reason(status: u16, headers: &[(&'static str, &str)], body: &str) -> Option<String> {
         let url = Url::parse("https://api.example/production/health").unwrap();
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        who(&url, StatusCode::from_u16(status).unwrap(), &headers, body).map(|not_reached| not_reached.reason)
+        detect(&url, StatusCode::from_u16(status).unwrap(), &headers, body).map(|not_reached| not_reached.reason)
     }
 
     #[test]
-    fn the_gateways_own_refusals_are_told_from_the_services() {
+    fn the_gateways_refusals_are_distinguished_from_the_services() {
         let token = r#"{"message":"Missing Authentication Token"}"#;
         let kind = [("x-amzn-errortype", "MissingAuthenticationTokenException"), ("x-amz-apigw-id", "abc=")];
-        let reason = told(403, &kind, token).unwrap();
+        let reason = refusal_reason(403, &kind, token).unwrap();
         assert!(reason.contains("(MissingAuthenticationTokenException: Missing Authentication Token)"), "{reason}");
         assert!(reason.contains("never reached the service"), "{reason}");
         let forbidden = r#"{"message":"Forbidden"}"#;
-        assert!(told(403, &[("x-amzn-errortype", "ForbiddenException")], forbidden).is_some());
-        // An HTTP API has no kind of error.
-        assert!(told(404, &[("apigw-requestid", "abc=")], r#"{"message":"Not Found"}"#).is_some());
-        // What the service says passes through the same gateway.
-        assert_eq!(told(404, &[("x-amz-apigw-id", "abc=")], r#"{"message":"no such note"}"#), None);
-        assert_eq!(told(403, &[], forbidden), None);
-        assert_eq!(told(502, &kind, r#"{"message":"Internal server error"}"#), None);
+        assert!(refusal_reason(403, &[("x-amzn-errortype", "ForbiddenException")], forbidden).is_some());
+        // An HTTP API has no error type.
+        assert!(refusal_reason(404, &[("apigw-requestid", "abc=")], r#"{"message":"Not Found"}"#).is_some());
+        // The service's responses pass through the same gateway.
+        assert_eq!(refusal_reason(404, &[("x-amz-apigw-id", "abc=")], r#"{"message":"no such note"}"#), None);
+        assert_eq!(refusal_reason(403, &[], forbidden), None);
+        assert_eq!(refusal_reason(502, &kind, r#"{"message":"Internal server error"}"#), None);
     }
 
     #[test]
     fn a_redirect_is_shown_with_its_target() {
-        let reason = told(301, &[("location", "/login?next=1")], "").unwrap();
-        assert!(reason.contains("301 Moved Permanently and leads to https://api.example/login?next=1"), "{reason}");
-        assert!(told(302, &[("location", "https://sso.example/")], "").unwrap().contains("https://sso.example/"));
-        assert_eq!(told(304, &[], ""), None);
+        let reason = refusal_reason(301, &[("location", "/login?next=1")], "").unwrap();
+        assert!(reason.contains("301 Moved Permanently and redirects to https://api.example/login?next=1"), "{reason}");
+        assert!(
+            refusal_reason(302, &[("location", "https://sso.example/")], "").unwrap().contains("https://sso.example/")
+        );
+        assert_eq!(refusal_reason(304, &[], ""), None);
     }
 }

@@ -1,10 +1,10 @@
-//! What others say, fit to be shown: short, without markup, without keys, and without what a terminal obeys.
+//! Text of others for our messages: short, without markup and without keys. Control characters are left to the printer.
 
-/// As much of an answer as an error shows, in characters.
+/// Most characters of a response that an error shows.
 const LONGEST: usize = 160;
 
-/// The first words of an answer that should have been another, such as a proxy's page.
-pub fn first(body: &str) -> String {
+/// The beginning of a response that is not of the expected form, such as a proxy's page.
+pub fn excerpt(body: &str) -> String {
     let mut text = String::new();
     let mut markup = false;
     // What follows is never shown, so that it need not be read.
@@ -19,28 +19,18 @@ pub fn first(body: &str) -> String {
             _ => text.push(c),
         }
     }
-    let text = without_keys(&text);
+    let text = redacted(&text);
     let short: String = text.chars().take(LONGEST).collect();
-    visible(if short.len() < text.len() { format!("{short}…") } else { short }.as_str())
+    if short.len() < text.len() { format!("{short}…") } else { short }
 }
 
-/// What a program says.
-pub fn shown(text: &str) -> String {
-    visible(&without_keys(text))
-}
-
-/// With control characters as their escapes, so that a terminal does not obey them.
-pub fn visible(text: &str) -> String {
-    let shown = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(shown).collect()
-}
-
-fn without_keys(text: &str) -> String {
-    text.split_whitespace().map(redacted).collect::<Vec<_>>().join(" ")
+/// Text on one line, without keys.
+pub fn redacted(text: &str) -> String {
+    text.split_whitespace().map(redacted_word).collect::<Vec<_>>().join(" ")
 }
 
 /// A word, unless it looks like a key: long, and of capital letters and digits among others.
-fn redacted(word: &str) -> String {
+fn redacted_word(word: &str) -> String {
     let is_key = |part: &str| {
         let has = |kind: fn(&char) -> bool| part.chars().any(|c| kind(&c));
         part.len() >= 16 && has(char::is_ascii_uppercase) && has(char::is_ascii_digit)
@@ -67,7 +57,7 @@ mod tests {
             ("/usr/local/bin/credentials-helper", "/usr/local/bin/credentials-helper"),
             ("okta.example.com/session", "okta.example.com/session"),
         ] {
-            assert_eq!(redacted(word), shown);
+            assert_eq!(redacted_word(word), shown);
         }
     }
 }

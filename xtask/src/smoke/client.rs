@@ -1,4 +1,4 @@
-//! Who asks an endpoint: the headers that go with each request, of which no value is ever shown.
+//! The client of an endpoint: the headers of its requests, whose values are never shown.
 
 use anyhow::{Context as _, Result};
 use reqwest::RequestBuilder;
@@ -8,22 +8,22 @@ use url::Url;
 
 use aws::signed::Signed;
 
-/// What API Gateway's requests are signed for.
+/// The service for which requests to API Gateway are signed.
 const SIGNED_FOR: &str = "execute-api";
-/// What an API asks of whoever signs.
+/// The permission that signed requests need.
 const ACTION: &str = "execute-api:Invoke";
-/// Stands in texts where a secret was.
+/// Replaces a secret in texts.
 const HIDDEN: &str = "***";
 
-/// Somebody who asks; by default a stranger.
+/// Sends requests to an endpoint; by default without authentication.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Visitor {
+pub(crate) struct ApiClient {
     headers: Vec<(String, SecretString)>,
     signer: Option<Signed>,
 }
 
-impl Visitor {
-    /// Sends this header too.
+impl ApiClient {
+    /// Adds a header.
     pub(crate) fn with(mut self, name: &str, value: SecretString) -> Self {
         self.headers.push((name.to_owned(), value));
         self
@@ -34,13 +34,13 @@ impl Visitor {
         Self { signer: Some(signer.clone()), ..self }
     }
 
-    /// Puts on a request what proves who asks.
+    /// Adds the headers and the signature to a request.
     ///
     /// # Errors
-    /// A value that no header can have, or credentials that have ended.
-    pub(super) async fn dress(&self, mut request: RequestBuilder, url: &Url) -> Result<RequestBuilder> {
+    /// A value that is not valid in a header, or expired credentials.
+    pub(super) async fn authenticate(&self, mut request: RequestBuilder, url: &Url) -> Result<RequestBuilder> {
         for (name, value) in &self.headers {
-            // The library's own words would quote the value.
+            // The library's error would quote the value.
             let value = HeaderValue::from_str(value.expose_secret()).ok();
             let mut value = value.with_context(|| format!("the value of {name} cannot be sent in a header"))?;
             value.set_sensitive(true);
@@ -55,7 +55,7 @@ impl Visitor {
         Ok(request)
     }
 
-    /// The text without what this visitor keeps secret, should an endpoint have answered with it.
+    /// The text without this client's secrets, in case the endpoint has echoed them.
     pub(super) fn redact(&self, text: &str) -> String {
         let secrets = self.headers.iter().map(|(_, value)| value.expose_secret().trim_start_matches("Bearer "));
         secrets.filter(|secret| !secret.is_empty()).fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))

@@ -1,11 +1,11 @@
-//! The environment's template, and what it comes to with the parameters that it will have.
+//! The environment's template, and the resources that it results in with its parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::deployment::Environment;
 use serde_json::Value;
 
-use super::{Finding, Found};
+use super::{CheckResult, NamedResult};
 use crate::context::Context;
 use crate::engine::observe::Observed;
 use crate::preflight;
@@ -21,14 +21,14 @@ use model::template::evaluate;
 use model::template::evaluate::Evaluated;
 use model::template::{CONTAINER_URI, Template};
 
-/// The template as it was read.
-pub(super) struct Read {
+/// The template, or why it cannot be used.
+pub(super) struct TemplateCheck {
     template: Result<Template, Failure>,
-    /// Which platform is wanted, only the template tells; `None` where it runs no image.
+    /// The image's platform, which the template determines; `None` if it runs no image.
     pub(super) platform: Option<Result<Platform, Failure>>,
 }
 
-impl Read {
+impl TemplateCheck {
     pub(super) fn new(context: &Context, environment: &Environment) -> Self {
         match context.other_template(environment) {
             Ok(template) if !template.declares(CONTAINER_URI) => Self { template: Ok(template), platform: None },
@@ -40,77 +40,86 @@ impl Read {
         }
     }
 
-    /// Whether it can be used; `stack` has values for what deploy.toml does not say.
-    pub(super) fn findings(&self, context: &Context, environment: &Environment, stack: Option<&Stack>) -> Vec<Finding> {
+    /// Checks template and parameters; `stack` has the values of parameters that deploy.toml does not set.
+    pub(super) fn findings(
+        &self,
+        context: &Context,
+        environment: &Environment,
+        stack: Option<&Stack>,
+    ) -> Vec<NamedResult> {
         let template = match &self.template {
             Ok(template) => template,
-            Err(failure) => return vec![("template", Found::Lacking(failure.clone()))],
+            Err(failure) => return vec![("template", CheckResult::Problem(failure.clone()))],
         };
         if self.platform.is_none() {
             let detail = format!("{}, runs no image: deploy without --image", template.path);
             let problems = preflight::misplaced_parameters(environment, template);
-            let parameters = none_of(&problems, "the template has every one");
-            return vec![("template", Found::Fine(detail)), ("parameters", parameters)];
+            let parameters = no_problem(&problems, "the template declares all of them");
+            return vec![("template", CheckResult::Passed(detail)), ("parameters", parameters)];
         }
         let problems = preflight::parameter_problems(context, environment, template, stack);
         let mut findings = vec![
-            ("template", Found::Fine(format!("{}, {} bytes", template.path, template.body.len()))),
-            ("parameters", none_of(&problems, "every one has a value")),
+            ("template", CheckResult::Passed(format!("{}, {} bytes", template.path, template.body.len()))),
+            ("parameters", no_problem(&problems, "all have a value")),
         ];
         if let Some(problem) = preflight::smoke_url_problem(environment, template, None) {
-            findings.push(("smoke url", Found::Lacking(problem)));
+            findings.push(("smoke url", CheckResult::Problem(problem)));
         }
         if let Some(Err(failure)) = &self.platform {
-            findings.push(("target", Found::Lacking(failure.clone())));
+            findings.push(("target", CheckResult::Problem(failure.clone())));
         }
         findings
     }
 }
 
-fn none_of(problems: &[Failure], otherwise: &str) -> Found {
-    if problems.is_empty() { Found::Fine(otherwise.to_owned()) } else { Found::Lacking(outcome::preflight(problems)) }
+fn no_problem(problems: &[Failure], otherwise: &str) -> CheckResult {
+    if problems.is_empty() {
+        CheckResult::Passed(otherwise.to_owned())
+    } else {
+        CheckResult::Problem(outcome::preflight(problems))
+    }
 }
 
-/// What the stack will be made of.
-pub(super) struct Wanted {
+/// The resources that the stack will have.
+pub(super) struct PlannedResources {
     evaluated: Evaluated,
-    /// Logical ids of what the stack has already.
-    there: BTreeSet<String>,
+    /// Logical ids of the resources that the stack has already.
+    existing: BTreeSet<String>,
 }
 
-impl Wanted {
-    /// Works the template out; `None` where there is none that can be.
+impl PlannedResources {
+    /// Evaluates the template; `None` if it cannot be read.
     ///
     /// # Errors
-    /// What AWS says when it is asked what the stack has.
+    /// The call for the stack's resources fails.
     pub(super) async fn new(
         session: &Session<'_>,
-        read: &Read,
+        template: &TemplateCheck,
         seen: Option<&Observed>,
     ) -> Result<Option<Self>, Failure> {
-        let Ok(template) = &read.template else { return Ok(None) };
+        let Ok(template) = &template.template else { return Ok(None) };
         let stack = seen.and_then(Observed::settled);
-        let there = match stack {
+        let existing = match stack {
             Some(stack) => stack::resources(&session.clients.cloudformation, &stack.id).await,
             None => Ok(Vec::new()),
         };
-        let there = there.map_err(|error| Failure::of(&error))?;
-        let there = there.into_iter().filter(Resource::exists).map(|resource| resource.logical_id).collect();
+        let existing = existing.map_err(|error| Failure::of(&error))?;
+        let existing = existing.into_iter().filter(Resource::exists).map(|resource| resource.logical_id).collect();
         let before = stack.map(|stack| &stack.parameters);
         let value = |name: &String| Some((name.clone(), plan::value(session.environment, template, before, name)?));
         let given = template.parameters.keys().filter_map(value).collect();
-        Ok(Self::of(&template.body, &given, &session.environment.region, there))
+        Ok(Self::of(&template.body, &given, &session.environment.region, existing))
     }
 
-    /// What this text comes to; `None` where it is no YAML.
+    /// Evaluates a template's text; `None` if it is not YAML.
     pub(super) fn of(
         body: &str,
         given: &BTreeMap<String, String>,
         region: &str,
-        there: BTreeSet<String>,
+        existing: BTreeSet<String>,
     ) -> Option<Self> {
         let evaluated = evaluate::evaluate(body, given, region).ok()?;
-        Some(Self { evaluated, there })
+        Some(Self { evaluated, existing })
     }
 
     /// The properties of every resource of a type.
@@ -119,10 +128,10 @@ impl Wanted {
         of_kind.map(|resource| &resource.properties)
     }
 
-    /// Of those, the ones that the stack does not have yet.
+    /// The properties of every resource of a type that the stack does not have yet.
     pub(super) fn new_ones<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         let resources = self.evaluated.resources.iter();
-        let new = resources.filter(move |(id, resource)| resource.kind == kind && !self.there.contains(*id));
+        let new = resources.filter(move |(id, resource)| resource.kind == kind && !self.existing.contains(*id));
         new.map(|(_, resource)| &resource.properties)
     }
 

@@ -1,4 +1,4 @@
-//! One command at a time changes what a checkout runs on this machine.
+//! The lock that lets one command at a time change a checkout's containers.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -11,32 +11,32 @@ use crate::ui::Ui;
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
 
-/// The file that is locked, in the folder that cargo uses and git ignores.
+/// The lock file, in cargo's folder, which git ignores.
 const FILE: &str = "target/xtask-local.lock";
-/// Between two attempts.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
-/// A wait that is worth mentioning.
+/// Wait after which the user is told.
 const NOTICEABLE: Duration = Duration::from_secs(1);
-/// Longest wait; what others do meanwhile takes a minute at most.
+/// Longest wait; the other command takes a minute at most.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The right to change what the checkout runs. The system gives it back when the process ends, however that happens.
+/// The right to change the checkout's containers. The system releases it when the process ends.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    /// `None` where the file system has no locks.
+pub(crate) struct CheckoutLock {
+    /// `None` if the file system has no locks.
     _file: Option<File>,
 }
 
-impl Turn {
-    /// Waits until no other command of this checkout has it.
+impl CheckoutLock {
+    /// Waits for the lock.
     ///
     /// # Errors
-    /// A file that cannot be written, another command that takes too long, or an interruption.
+    /// The file cannot be written, the other command takes too long, or an interruption.
     pub(crate) async fn take(root: &Path, interrupt: &Interrupt, ui: &Ui) -> Result<Self> {
         let path = root.join(FILE);
-        let cannot = || format!("cannot lock {}", path.display());
-        std::fs::create_dir_all(path.parent().expect("a file has a folder")).with_context(cannot)?;
-        let file = File::options().create(true).append(true).open(&path).with_context(cannot)?;
+        let context = || format!("cannot lock {}", path.display());
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).with_context(context)?;
+        let file = File::options().create(true).append(true).open(&path).with_context(context)?;
         let started = Instant::now();
         let mut phase = None;
         loop {
@@ -48,13 +48,13 @@ impl Turn {
                     ui.warn(&format!("{}: {error}; run one command at a time", path.display()));
                     return Ok(Self { _file: None });
                 }
-                Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+                Err(TryLockError::Error(error)) => return Err(error).with_context(context),
             }
             if started.elapsed() > LIMIT {
                 return Err(Failure::new(
                     Exit::Failed,
                     FailureKind::Locked,
-                    "another command changes what this checkout runs",
+                    "another command is changing this checkout's containers",
                 )
                 .resource(path.display().to_string())
                 .reason(format!("it did not end within {} s", LIMIT.as_secs()))
