@@ -168,7 +168,7 @@ async fn a_scan_without_a_result_blocks_and_says_how_to_allow_it() {
         (status(ScanStatus::LimitExceeded, ""), "LIMIT_EXCEEDED"),
         (status(ScanStatus::FindingsUnavailable, ""), "FINDINGS_UNAVAILABLE"),
         (status(ScanStatus::from("NEW_WORD"), ""), "NEW_WORD"),
-        (unlisted().build(), "ECR does not say what became of the scan"),
+        (unlisted().build(), "ECR returned no status of the scan"),
         (unlisted().image_scan_status(complete()).build(), "ECR says that the scan is done, and lists no findings"),
     ];
     for (answer, reason) in answers {
