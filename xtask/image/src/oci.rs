@@ -1,5 +1,5 @@
-//! An image registry over HTTP (OCI distribution specification 1.1), for what the engine does not do: attaching documents to
-//! an image and finding them again.
+//! An image registry over HTTP (OCI distribution specification 1.1), for what the engine does not do: attaching
+//! documents to an image and finding them again.
 //!
 //! The published crates have an HTTP client of their own, and do not support registries without `referrers`.
 

@@ -58,8 +58,8 @@ impl Resource {
     }
 }
 
-/// Whether a resource stopped because another one failed: "Resource creation cancelled" and the like. Any other reason with
-/// this word may be the cause itself.
+/// Whether a resource stopped because another one failed: "Resource creation cancelled" and the like. Any other reason
+/// with this word may be the cause itself.
 fn is_cancelled(reason: &str) -> bool {
     let mut words = reason.split_whitespace().map(str::to_lowercase);
     words.next().as_deref() == Some("resource") && words.nth(1).is_some_and(|word| word.starts_with("cancelled"))
@@ -125,8 +125,8 @@ impl Event {
     }
 }
 
-/// The first failure that is not a consequence of another, or why the stack rolled back where no resource failed: an alarm,
-/// or a cancelled update. A stack's event of its own failure only repeats its resources.
+/// The first failure that is not a consequence of another, or why the stack rolled back where no resource failed: an
+/// alarm, or a cancelled update. A stack's event of its own failure only repeats its resources.
 pub fn first_cause<'a>(events: &'a [Event], stack_id: &str) -> Option<&'a Event> {
     let mut failures = events.iter().filter(|event| event.is_failure());
     let real = |event: &&Event| !event.is_cancelled() && !event.is_own(stack_id);

@@ -99,8 +99,8 @@ impl PushError {
     }
 }
 
-/// Whether a retry may succeed. An engine whose first request was refused does not log in, and then reports `unauthorized`
-/// whatever the credentials are.
+/// Whether a retry may succeed. An engine whose first request was refused does not log in, and then reports
+/// `unauthorized` whatever the credentials are.
 fn may_succeed(reason: &str) -> bool {
     let lower = reason.to_lowercase();
     let permanent =
