@@ -163,7 +163,7 @@ pub struct ResourceChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(extend("enum" = ["True", "False", "Conditional"])))]
     pub replacement: Option<String>,
-    /// What changes in it, as far as known: `Properties.Name`, or a part beside the properties; never values.
+    /// What changes in it, as far as known: `Properties.Name`, or another attribute; never values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub properties: Vec<String>,

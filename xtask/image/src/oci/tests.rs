@@ -8,11 +8,9 @@ use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use super::artifact::Document;
 use super::*;
 use machine::http::Http;
 use model::credentials::Credentials;
-use model::outcome::FailureKind;
 use model::reference::ImageReference;
 
 const KIND: &str = "application/vnd.example+json";
