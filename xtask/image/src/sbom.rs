@@ -11,7 +11,7 @@ use anyhow::Result;
 use tokio::process::Command;
 
 use crate::cargo;
-use crate::workspace::Workspace;
+use crate::cargo::Workspace;
 pub use document::{Summary, summary};
 use machine::child;
 use model::outcome::{Exit, Failure, FailureKind};

@@ -13,7 +13,8 @@ use crate::template::Template;
 use crate::template::evaluate;
 use crate::template::evaluate::TemplateResource;
 
-/// Why changed weights are no drift (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html>).
+/// Why changed weights are no drift
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html>).
 const MOVED: &str = "ECS moves the weights while it deploys";
 /// Why a changed count is no drift.
 const SCALED: &str = "auto scaling sets it";

@@ -31,7 +31,7 @@ const PRECIOUS: [(&str, &str); 25] = [
     ("AWS::RDS::DBCluster", "its data is lost"),
     ("AWS::RDS::DBInstance", "its data is lost"),
     ("AWS::Route53::HostedZone", "its name servers are known to the registrar"),
-    ("AWS::S3::Bucket", "its data is lost, or its name to somebody else"),
+    ("AWS::S3::Bucket", "its data is lost, or its name to another account"),
     ("AWS::SecretsManager::Secret", "its value is lost"),
     ("AWS::SQS::Queue", "its messages are lost"),
 ];

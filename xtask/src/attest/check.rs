@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::context::Context;
+use image::oci::Attached;
 use image::oci::Registry;
-use image::oci::artifact::Attached;
 use image::{git, sbom};
 use model::attestation::{Attestation, Kind};
 use model::outcome;
