@@ -6,8 +6,7 @@ use std::sync::OnceLock;
 
 use config::deployment::{Deployment, Environment};
 
-use crate::smoke::sign_in;
-use crate::smoke::sign_in::TemporaryUsers;
+use crate::smoke::sign_in::{self, TemporaryUsers};
 use aws::journal::lock::Locks;
 use image::cargo::Workspace;
 use machine::http::Http;

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::cargo::Workspace;
-use crate::docker::build;
-use crate::docker::build::{DOCKERFILE, Image};
+use crate::cargo::{self, Workspace};
+use crate::docker::build::{self, DOCKERFILE, Image};
 use crate::docker::context::BuildContext;
 use crate::docker::{Engine, Owner};
-use crate::{cargo, git};
+use crate::git;
 use model::parameters::Platform;
 use model::progress::{Progress, Reporter};
 

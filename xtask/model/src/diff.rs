@@ -12,8 +12,7 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stack::ResourceChange;
-use crate::template::evaluate;
-use crate::template::evaluate::{Evaluated, TemplateResource};
+use crate::template::evaluate::{self, Evaluated, TemplateResource};
 use references::Reference;
 use schema::Recreation;
 pub use schema::Schema;

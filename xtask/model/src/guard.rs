@@ -4,8 +4,7 @@
 //! Pure: judges a change set.
 
 use crate::outcome::{Exit, Failure, FailureKind};
-use crate::stack::Resource;
-use crate::stack::ResourceChange;
+use crate::stack::{Resource, ResourceChange};
 
 /// Types whose replacement or removal loses something irretrievable: data, or an identity that others use.
 const PRECIOUS: [(&str, &str); 25] = [

@@ -211,7 +211,7 @@ fn a_failure_speaks_of_its_own_stack() {
       resource: Gateway (AWS::ApiGateway::RestApi)
       reason: the account has too many gateways
       console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
-      next: mend the cause, then repeat cargo xtask bootstrap dev; aws cloudformation describe-stack-events --region eu-central-1 --stack-name rest-api-dev-bootstrap shows the whole of it
+      next: fix the cause, then repeat cargo xtask bootstrap dev; aws cloudformation describe-stack-events --region eu-central-1 --stack-name rest-api-dev-bootstrap shows the whole of it
     ");
     assert!(!failed.contains("destroy") && !failed.contains("cargo xtask release"), "{failed}");
 }
