@@ -96,5 +96,5 @@ async fn explain_failure(session: &Session<'_>, stack_id: &str, followed: &mut F
 }
 
 fn event_line(event: &Event) -> String {
-    format!("{:<20} {}", event.time, event.to_string())
+    format!("{:<20} {event}", event.time)
 }
