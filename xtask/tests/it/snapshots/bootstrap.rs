@@ -73,6 +73,7 @@ fn the_first_time_and_the_second() {
     --- stderr
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
@@ -138,6 +139,7 @@ fn existing_resources_of_the_account_are_left_alone() {
     --- stderr
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
@@ -204,6 +206,7 @@ fn a_failure_speaks_of_its_own_stack() {
     --- stderr
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
                 ROLLBACK_COMPLETE            rest-api-dev (AWS::CloudFormation::Stack)
     !! stack     not finished ([time])

@@ -39,6 +39,7 @@ fn a_template_without_an_image_is_deployed_once_and_then_left_alone() {
     --- stderr
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
