@@ -83,7 +83,7 @@ fn a_wrong_version_rolls_back_before_any_user_sees_it() {
     assert_snapshot!(once(&ended.whole()), @r#"
     exit 4
     --- stdout
-    {"ok":false,"environment":"dev","image":"registry.example/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","stack":"rest-api-dev","changes":[{"action":"Add","logical_id":"Gateway","resource_type":"AWS::ApiGateway::RestApi"}],"cost":{"before_usd":0.4,"after_usd":0.4,"difference_usd":0.0,"items":[],"basis":"on-demand list prices of eu-central-1 as of 2026-11, 730 h, without traffic"},"release":1,"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"rolled-back","message":"the new tasks do not run the image that was deployed; stack rest-api-dev failed and is rolled back; the previous release runs (UPDATE_ROLLBACK_COMPLETE)","resource":"http://127.0.0.1:[port]/live","reason":"the new tasks answer sha256:6666666666666666666666666666666666666666666666666666666666666666, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed","console":"https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1","hint":"mend the cause, then repeat the command; cargo xtask status dev shows what runs"}}
+    {"ok":false,"environment":"dev","image":"registry.example/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","stack":"rest-api-dev","changes":[{"action":"Add","logical_id":"Gateway","resource_type":"AWS::ApiGateway::RestApi"}],"cost":{"before_usd":0.4,"after_usd":0.4,"difference_usd":0.0,"items":[],"basis":"on-demand list prices of eu-central-1 as of 2026-11, 730 h, without traffic"},"release":1,"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"rolled-back","message":"the new tasks do not run the image that was deployed; stack rest-api-dev failed and is rolled back; the previous release runs (UPDATE_ROLLBACK_COMPLETE)","resource":"http://127.0.0.1:[port]/live","reason":"the new tasks answer sha256:6666666666666666666666666666666666666666666666666666666666666666, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed","console":"https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1","hint":"fix the cause, then repeat the command; cargo xtask status dev shows what runs"}}
     --- stderr
       preflight ...
                 AWS, which account the credentials are of
@@ -109,7 +109,7 @@ fn a_wrong_version_rolls_back_before_any_user_sees_it() {
       resource: http://127.0.0.1:[port]/live
       reason: the new tasks answer sha256:6666666666666666666666666666666666666666666666666666666666666666, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed
       console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
-      next: mend the cause, then repeat the command; cargo xtask status dev shows what runs
+      next: fix the cause, then repeat the command; cargo xtask status dev shows what runs
     "#);
     let world = fakes.world();
     assert_eq!(world.staged.as_ref().unwrap().word.as_deref(), Some("ROLLBACK"));
@@ -171,7 +171,7 @@ fn an_api_with_a_foreign_user_pool_is_refused_before_anything_is_done() {
     !! preflight not finished ([time])
     error: the smoke test cannot sign in
       resource: the stack's authorizer
-      reason: its users are not this tool's to make: the stack has no user pool of its own
+      reason: the stack has no user pool of its own in which the tool could create a user
       next: set XTASK_SMOKE_TOKEN to an ID token of its pool, or give --no-smoke
     ");
     assert_eq!(fakes.world().changes, 0);

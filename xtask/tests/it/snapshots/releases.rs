@@ -35,7 +35,7 @@ fn a_first_release_and_then_one_with_nothing_to_do() {
     ok compile   [target], content-[hash] ([time])
       image     ...
       registry  ...
-    -- image     rest-api:content-[hash] is there, 2.0 MB ([time])
+    -- image     rest-api:content-[hash] exists, 2.0 MB ([time])
     ok registry  repository rest-api created: immutable tags, scanned on push ([time])
       push      ...
     ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
@@ -96,7 +96,7 @@ fn a_release_that_fails_and_is_rolled_back() {
       reason: the account has too many gateways
       place: infra/backend.yaml:5
       console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
-      next: mend the cause, then repeat the command with --yes; or cargo xtask destroy dev
+      next: fix the cause, then repeat the command with --yes; or cargo xtask destroy dev
     ");
     assert_snapshot!(sandbox.run(&["release", "--quiet"]).snapshot(), @r"
     exit 5
@@ -124,7 +124,7 @@ fn a_registry_that_refuses() {
     ok compile   [target], content-[hash] ([time])
       image     ...
       registry  ...
-    -- image     rest-api:content-[hash] is there, 2.0 MB ([time])
+    -- image     rest-api:content-[hash] exists, 2.0 MB ([time])
     ok registry  repository rest-api created: immutable tags, scanned on push ([time])
       push      ...
     !! push      not finished ([time])
