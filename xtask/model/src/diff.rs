@@ -1,7 +1,7 @@
 //! What another template or other parameters would change in a stack, from the texts alone.
 //!
-//! Pure. A change set needs permission to create one; this comparison needs only reading. It predicts a change set: which
-//! resources and properties change, and by the types' schemas which resources are replaced.
+//! Pure. A change set needs permission to create one; this comparison needs only reading. It predicts a change set:
+//! which resources and properties change, and by the types' schemas which resources are replaced.
 
 pub mod markdown;
 mod paths;
@@ -12,8 +12,7 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stack::ResourceChange;
-use crate::template::evaluate;
-use crate::template::evaluate::{Evaluated, TemplateResource};
+use crate::template::evaluate::{self, Evaluated, TemplateResource};
 use references::Reference;
 use schema::Recreation;
 pub use schema::Schema;
@@ -114,8 +113,8 @@ impl Comparison {
         changes
     }
 
-    /// The changes of resources on both sides: their own, and those that follow from their references. A replaced resource
-    /// has another name; the attributes of a changed one may have other values.
+    /// The changes of resources on both sides: their own, and those that follow from their references. A replaced
+    /// resource has another name; the attributes of a changed one may have other values.
     fn effects(&self, schemas: &BTreeMap<String, Schema>) -> BTreeMap<String, Effect> {
         let mut effects = BTreeMap::new();
         loop {

@@ -88,8 +88,8 @@ pub enum Value {
 
 /// The parameters of a deployment, by name.
 ///
-/// Values of deploy.toml take precedence over those from `[service]`; the others keep their previous values on an update,
-/// so that a value that was set by hand is not reset to the template's default.
+/// Values of deploy.toml take precedence over those from `[service]`; the others keep their previous values on an
+/// update, so that a value that was set by hand is not reset to the template's default.
 pub fn parameters(
     template: &Template,
     service: &Service,

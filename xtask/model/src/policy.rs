@@ -1,12 +1,10 @@
 //! The IAM policy for this tool's own calls, as narrow as IAM allows.
 //!
-//! It does not cover what CloudFormation does on behalf of the caller: that depends on the template. A test compares the
-//! actions with the calls in the sources.
+//! It does not cover what CloudFormation does on behalf of the caller: that depends on the template. A test compares
+//! the actions with the calls in the sources.
 
-mod configuration;
 mod doctor;
 mod grants;
-mod reading;
 mod scope;
 
 use std::collections::BTreeMap;
@@ -87,12 +85,7 @@ pub fn policy(service: &Service, environment: &Environment, level: Level) -> Pol
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
     let pass = environment.execution_role.is_some().then_some(&PASS);
-    let granted = grants::ALL
-        .iter()
-        .chain(reading::GRANTS)
-        .chain([&doctor::LOOKS])
-        .chain(pass)
-        .filter(|grant| grant.level <= level);
+    let granted = grants::ALL.iter().chain([&doctor::LOOKS]).chain(pass).filter(|grant| grant.level <= level);
     Policy { version: "2012-10-17", statement: granted.map(statement).collect() }
 }
 

@@ -33,8 +33,8 @@ pub struct Template {
     pub secret: BTreeSet<String>,
     /// Names of the declared outputs.
     pub outputs: BTreeSet<String>,
-    /// Whether AWS resolves some values at each update (SSM parameters, dynamic references, macros), so that equal text can
-    /// still change something.
+    /// Whether AWS resolves some values at each update (SSM parameters, dynamic references, macros), so that equal text
+    /// can still change something.
     pub is_dynamic: bool,
     /// `Release.KeepOldMinutes` of its metadata: how long an update keeps replaced resources.
     pub keep_old_minutes: i32,
@@ -138,8 +138,8 @@ fn secret(section: &Yaml<'_>) -> BTreeSet<String> {
 }
 
 /// The resources that outlive their stack, by their `DeletionPolicy`
-/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html>). Text that
-/// is no YAML has none.
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html>). Text
+/// that is no YAML has none.
 pub fn retained(body: &str) -> BTreeSet<String> {
     let documents = Yaml::load_from_str(body).unwrap_or_default();
     let resources = documents.first().and_then(|root| root.as_mapping_get("Resources")?.as_mapping());

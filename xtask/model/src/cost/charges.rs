@@ -102,7 +102,7 @@ pub(super) fn charge(resource: &TemplateResource, all: &BTreeMap<String, Templat
         "AWS::EC2::NatGateway" => one(prices.nat_gateway(), "NAT gateway"),
         "AWS::EC2::VPCEndpoint" => endpoint(properties, prices),
         "AWS::ElasticLoadBalancingV2::LoadBalancer" => load_balancer(properties, prices),
-        "AWS::ECS::Service" => parts(super::tasks::service(properties, all, prices)),
+        "AWS::ECS::Service" => parts(service(properties, all, prices)),
         "AWS::SecretsManager::Secret" => one(prices::SECRET, "secret"),
         "AWS::KMS::Key" => one(prices::KEY, "key"),
         "AWS::CloudWatch::Alarm" => alarm(properties),
@@ -206,7 +206,8 @@ fn endpoint(properties: &Value, prices: &Prices) -> Charge {
     Charge::Parts(vec![(prices.interface_endpoint() * float(subnets), what)])
 }
 
-/// The load balancer, with a public address in each subnet if it faces the internet. Its capacity units depend on traffic.
+/// The load balancer, with a public address in each subnet if it faces the internet. Its capacity units depend on
+/// traffic.
 fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
     let kind = text(&properties["Type"]).unwrap_or_else(|| "application".to_owned());
     if kind == "gateway" {
@@ -219,6 +220,64 @@ fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
         parts.push((prices::ADDRESS * float(subnets), format!("{subnets} public IPv4 addresses")));
     }
     Charge::Parts(parts)
+}
+
+/// The parts of a service's price; none if its tasks run on instances, which are counted themselves.
+///
+/// # Errors
+/// Why the price is not known.
+fn service(
+    properties: &Value,
+    all: &BTreeMap<String, TemplateResource>,
+    prices: &Prices,
+) -> Result<Vec<(f64, String)>, String> {
+    let Some(spot) = spot(properties) else { return Ok(Vec::new()) };
+    let definition =
+        referenced(&properties["TaskDefinition"], all).ok_or("its task definition is not in the template")?;
+    let definition = &definition.properties;
+    let platform = &definition["RuntimePlatform"];
+    if platform["OperatingSystemFamily"].as_str().is_some_and(|family| family.starts_with("WINDOWS")) {
+        return Err("no price for Windows tasks".to_owned());
+    }
+    let size = |name: &str| number(&definition[name]).map(|units| units / 1024.0);
+    let (vcpu, memory) = size("Cpu").zip(size("Memory")).ok_or("the size of its tasks is not in the template")?;
+    let tasks = number(&properties["DesiredCount"]).or_else(|| scaled(all)).unwrap_or(1.0);
+    let arm = is(&platform["CpuArchitecture"], "ARM64");
+    let processor = if arm { "arm64" } else { "x86_64" };
+    let mut what = format!("{tasks} × Fargate {vcpu} vCPU {memory} GB {processor}");
+    if spot > 0.0 {
+        what.push_str(&format!(", {:.0} % of them on Spot", spot * 100.0));
+    }
+    let paid = 1.0 - spot + spot * prices::SPOT;
+    let mut parts = vec![(prices.task(vcpu, memory, arm) * paid * tasks, what)];
+    if is(&properties["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"], "ENABLED") {
+        parts.push((prices::ADDRESS * tasks, format!("{tasks} public IPv4 addresses")));
+    }
+    Ok(parts)
+}
+
+/// The share of tasks on Spot; `None` if they do not run on Fargate.
+fn spot(properties: &Value) -> Option<f64> {
+    let strategy = properties["CapacityProviderStrategy"].as_array().map_or(&[][..], Vec::as_slice);
+    let weight = |name: &str| -> f64 {
+        let of_name = strategy.iter().filter(|item| is(&item["CapacityProvider"], name));
+        // The default weight is 0, but a single provider gets all tasks.
+        let alone = if strategy.len() == 1 { 1.0 } else { 0.0 };
+        of_name.map(|item| number(&item["Weight"]).unwrap_or(alone)).sum()
+    };
+    let (on_demand, spare) = (weight("FARGATE"), weight("FARGATE_SPOT"));
+    if on_demand + spare > 0.0 {
+        Some(spare / (on_demand + spare))
+    } else {
+        is(&properties["LaunchType"], "FARGATE").then_some(0.0)
+    }
+}
+
+/// The minimum of auto scaling, for templates that leave the number out.
+fn scaled(all: &BTreeMap<String, TemplateResource>) -> Option<f64> {
+    let targets = all.values().filter(|resource| resource.kind == "AWS::ApplicationAutoScaling::ScalableTarget");
+    let mut of_ecs = targets.filter(|target| is(&target.properties["ServiceNamespace"], "ecs"));
+    of_ecs.find_map(|target| number(&target.properties["MinCapacity"]))
 }
 
 /// Alarms are billed by metric.

@@ -1,8 +1,8 @@
 //! Redeploys an API when its parameters change.
 //!
-//! A deployment of API Gateway is a snapshot of the API, and CloudFormation makes a new one only under another logical id. A
-//! template with one deployment for each of two values of a parameter lists, in `Release.Redeploy` of its metadata, the
-//! parameters that define its API; when one of those changes, the other value is sent.
+//! A deployment of API Gateway is a snapshot of the API, and CloudFormation makes a new one only under another logical
+//! id. A template with one deployment for each of two values of a parameter lists, in `Release.Redeploy` of its
+//! metadata, the parameters that define its API; when one of those changes, the other value is sent.
 
 use std::collections::BTreeMap;
 

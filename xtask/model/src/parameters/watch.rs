@@ -20,8 +20,8 @@ pub struct Watch {
     pub alarms: Vec<String>,
 }
 
-/// The monitoring of the next operation on a stack with these outputs; `None` stands for a new stack, which has no alarms
-/// yet.
+/// The monitoring of the next operation on a stack with these outputs; `None` stands for a new stack, which has no
+/// alarms yet.
 ///
 /// The time is the environment's, but at least the template's `KeepOldMinutes`.
 ///

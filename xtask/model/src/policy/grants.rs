@@ -1,7 +1,6 @@
 //! The table of all actions that the tool calls, with their access levels.
 
 use super::Level;
-use super::configuration::CONFIGURATION;
 use super::scope::Scope;
 
 /// Actions that go together. A `Sid` has letters and digits only.
@@ -162,8 +161,8 @@ pub(super) const ALL: &[Grant] = &[
         scope: Scope::Tasks,
         actions: &["ecs:ContinueServiceDeployment"],
     },
-    // The rest is called only if the stack has such a resource: a deployment that waits for its verification, an API that
-    // requires authentication.
+    // The rest is called only if the stack has such a resource: a deployment that waits for its verification, an API
+    // that requires authentication.
     Grant {
         sid: "ProofHeader",
         level: Level::Release,
@@ -192,8 +191,89 @@ pub(super) const ALL: &[Grant] = &[
         actions: &["iam:GetOpenIDConnectProvider"],
     },
     Grant { sid: "ApiAccount", level: Level::Release, scope: Scope::ApiAccount, actions: &["apigateway:GET"] },
+    // What `diff`, `drift` and the check of the image's scan read.
+    Grant { sid: "Scan", level: Level::Read, scope: Scope::Repository, actions: &["ecr:DescribeImageScanFindings"] },
+    // Public schemas, and the state of a detection, which only has an id.
+    Grant {
+        sid: "Types",
+        level: Level::Read,
+        scope: Scope::Any,
+        actions: &[
+            "cloudformation:BatchDescribeTypeConfigurations",
+            "cloudformation:DescribeStackDriftDetectionStatus",
+            "cloudformation:DescribeType",
+        ],
+    },
+    Grant {
+        sid: "Drift",
+        level: Level::Read,
+        scope: Scope::Stack,
+        actions: &[
+            "cloudformation:DescribeStackResourceDrifts",
+            "cloudformation:DetectStackDrift",
+            // CloudFormation requires it too, for each resource.
+            "cloudformation:DetectStackResourceDrift",
+        ],
+    },
 ];
 
 /// Passing the execution role to CloudFormation, in an environment that has one.
 pub(super) const PASS: Grant =
     Grant { sid: "PassTheExecutionRole", level: Level::Plan, scope: Scope::ExecutionRole, actions: &["iam:PassRole"] };
+
+/// What CloudFormation reads to detect drift, for the templates' resources whose names AWS chooses. Without the rules
+/// of a listener, which show a secret header.
+const CONFIGURATION: &[&str] = &[
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScalingPolicies",
+    "application-autoscaling:DescribeScheduledActions",
+    "application-autoscaling:ListTagsForResource",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetDashboard",
+    "cloudwatch:ListTagsForResource",
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeContributorInsights",
+    "dynamodb:DescribeKinesisStreamingDestination",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "dynamodb:GetResourcePolicy",
+    "dynamodb:ListTagsOfResource",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeIamInstanceProfileAssociations",
+    "ec2:DescribeInstanceAttribute",
+    "ec2:DescribeInstanceCreditSpecifications",
+    "ec2:DescribeInstances",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeLaunchTemplates",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeNetworkAcls",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeVpcAttribute",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+    "ecs:DescribeClusters",
+    "ecs:ListTagsForResource",
+    "elasticloadbalancing:DescribeListenerAttributes",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeLoadBalancerAttributes",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetGroupAttributes",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "kms:DescribeKey",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListResourceTags",
+    "logs:DescribeIndexPolicies",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetDataProtectionPolicy",
+    "logs:ListTagsForResource",
+    "secretsmanager:DescribeSecret",
+];

@@ -126,8 +126,8 @@ impl<'a> Evaluator<'a> {
             parameters.insert(name.clone(), value);
         }
         let mut evaluator = Self { parameters, mappings: &root["Mappings"], conditions: BTreeMap::new() };
-        // Conditions refer to each other in any order: repeat until nothing more becomes known. A condition that refers to
-        // itself never does.
+        // Conditions refer to each other in any order: repeat until nothing more becomes known. A condition that refers
+        // to itself never does.
         loop {
             let known = evaluator.conditions.len();
             for (name, condition) in entries(&root["Conditions"]) {
@@ -200,8 +200,8 @@ impl<'a> Evaluator<'a> {
         Value::Object(Map::from_iter([(name.to_owned(), argument)]))
     }
 
-    /// A pattern of `Fn::Sub` with known names replaced. Others stay, and `${` in a replacement is escaped so that it is not
-    /// taken for a name.
+    /// A pattern of `Fn::Sub` with known names replaced. Others stay, and `${` in a replacement is escaped so that it
+    /// is not taken for a name.
     fn filled(&self, pattern: &str, own: &Value) -> String {
         let mut whole = String::new();
         let mut rest = pattern;
