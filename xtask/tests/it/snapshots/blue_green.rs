@@ -171,7 +171,7 @@ fn an_api_with_a_foreign_user_pool_is_refused_before_anything_is_done() {
     !! preflight not finished ([time])
     error: the smoke test cannot sign in
       resource: the stack's authorizer
-      reason: its users are not this tool's to make: the stack has no user pool of its own
+      reason: the stack has no user pool of its own in which the tool could create a user
       next: set XTASK_SMOKE_TOKEN to an ID token of its pool, or give --no-smoke
     ");
     assert_eq!(fakes.world().changes, 0);

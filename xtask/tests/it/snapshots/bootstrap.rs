@@ -106,7 +106,7 @@ fn the_first_time_and_the_second() {
     {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
       stack     ...
-    -- stack     rest-api-dev is already current ([time])
+    -- stack     rest-api-dev-bootstrap is already current ([time])
     "#);
     let world = fakes.world();
     assert_eq!((world.changes, &world.parameters), (1, &made));

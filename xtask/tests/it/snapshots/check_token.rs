@@ -53,7 +53,7 @@ fn check_token_compares_a_token_with_the_trust_policy() {
     assert_snapshot!(bootstrap(&sandbox, &["--check-token", "good"]), @r"
     exit 3
     --- stderr
-    error: there is no trust policy to compare the token with
+    error: there is no trust to compare the token with
       resource: stack rest-api-dev-bootstrap
       reason: it does not exist
       next: cargo xtask bootstrap dev --github OWNER/REPO, with or without --check-token

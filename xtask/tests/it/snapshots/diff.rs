@@ -75,7 +75,7 @@ fn diff_reports_replacements_and_data_loss_by_reading_only() {
            Properties.UsernameAttributes.0
     cost: no change of the fixed monthly cost (about 0 USD)
     warning: Users (AWS::Cognito::UserPool) would be replaced: its users are lost; a release needs --allow Users
-    note: the stack gets the tag managed-by=xtask, and with it what can have tags
+    note: the stack and its taggable resources get the tag managed-by=xtask
     ");
     only_read(&fakes);
     let comment = std::fs::read_to_string(sandbox.path().join("diff.md")).unwrap();
@@ -94,7 +94,7 @@ fn diff_reports_replacements_and_data_loss_by_reading_only() {
 
     - Image: a new one; the registry has none of these sources
     - Cost: no change of the fixed monthly cost (about 0 USD)
-    - Note: the stack gets the tag managed-by=xtask, and with it what can have tags
+    - Note: the stack and its taggable resources get the tag managed-by=xtask
 
     <sub>Computed from the templates, by reading only. `cargo xtask diff dev` shows the same; `cargo xtask plan dev --out plan.json` asks CloudFormation.</sub>
     ");
@@ -131,7 +131,7 @@ fn an_image_that_the_registry_has_is_named() {
     Modify Task (AWS::ECS::TaskDefinition)  replaced
            Properties.ContainerDefinitions.0.Image
     cost: no change of the fixed monthly cost (about 0 USD)
-    note: the stack gets the tag managed-by=xtask, and with it what can have tags
+    note: the stack and its taggable resources get the tag managed-by=xtask
     ");
     only_read(&fakes);
 }
@@ -140,7 +140,7 @@ fn an_image_that_the_registry_has_is_named() {
 fn states_and_refusals_are_reported_with_the_difference() {
     let (_fakes, sandbox) = started(released("UPDATE_IN_PROGRESS"), TEMPLATE);
     let under_way = sandbox.run(&["diff"]).snapshot();
-    assert!(under_way.contains("note: stack rest-api-dev is UPDATE_IN_PROGRESS; what is under way"), "{under_way}");
+    assert!(under_way.contains("note: stack rest-api-dev is UPDATE_IN_PROGRESS; the operation in progress"), "{under_way}");
     let world = World { denied: Some("DescribeType"), ..released("ROLLBACK_COMPLETE") };
     let (_fakes, sandbox) = started(world, TEMPLATE);
     assert_snapshot!(sandbox.run(&["diff", "--image", &image(DIGEST)]).snapshot(), @r"
@@ -190,7 +190,7 @@ fn a_secret_parameter_counts_as_changed_and_is_not_shown() {
     let comment = std::fs::read_to_string(sandbox.path().join("diff.md")).unwrap();
     assert!(!format!("{}{}{comment}", ended.stdout, ended.stderr).contains("hunter2"));
     assert!(ended.stdout.contains("Properties.ContainerDefinitions.0.Word"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("note: CloudFormation keeps the value of parameter Word to itself"));
+    assert!(ended.stdout.contains("note: CloudFormation does not return the value of parameter Word"));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_template_that_runs_no_image_has_a_difference_too() {
     Modify Users (AWS::Cognito::UserPool)
            Properties.EmailVerificationMessage
     cost: no change of the fixed monthly cost (about 0 USD)
-    note: the stack gets the tag managed-by=xtask, and with it what can have tags
+    note: the stack and its taggable resources get the tag managed-by=xtask
     ");
     only_read(&fakes);
 }

@@ -107,7 +107,7 @@ fn certificates_are_of_the_right_region() {
     assert_eq!(ended.code, 3);
     assert_snapshot!(about(&ended, &["certificate", "template"]), @r"
     ok template    infra/backend.yaml, runs no image: deploy without --image
-    !! certificate arn:aws:acm:us-east-1:111122223333:certificate/1 is in us-east-1: the API's regional domain takes one of eu-central-1
+    !! certificate arn:aws:acm:us-east-1:111122223333:certificate/1 is in us-east-1: the API's regional domain needs one in eu-central-1
     ");
     assert!(ended.stderr.contains("next: aws acm request-certificate --region eu-central-1"), "{}", ended.stderr);
     only_reads(&fakes);
@@ -152,14 +152,14 @@ fn doctor_compares_a_token_with_the_trust_policy() {
     sandbox.write("other", &token("staging"));
     let ended = sandbox.run(&["doctor", "--token", "good"]);
     assert_snapshot!(about(&ended, &PIPELINE), @r"
-    !! role        AWS_ROLE_ARN is another account's: arn:aws:iam::999900001111:role/xtask/deploy; the environment is in 111122223333
-    ok provider    token.actions.githubusercontent.com is known
+    !! role        AWS_ROLE_ARN belongs to another account: arn:aws:iam::999900001111:role/xtask/deploy; the environment is in 111122223333
+    ok provider    the identity provider token.actions.githubusercontent.com exists
     ok trust       the token matches the trust policy, of octo/shop, environment dev
     ");
     let other = sandbox.run(&["doctor", "--token", "other"]);
     assert_eq!(other.code, 3);
     assert_snapshot!(about(&other, &["trust"]), @r"
-    !! trust       the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
+    !! trust       the claim sub does not match the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
     ");
     assert!(
         other.stderr.contains("next: if this pipeline is to release: cargo xtask bootstrap dev"),
@@ -204,7 +204,7 @@ fn a_job_on_github_asks_about_its_own_token() {
     // A job that only reads need not be able to release.
     answers("staging");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust"]), @r"
-    ?? trust       this job may not assume the deploy role: the claim sub does not fit the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
+    ?? trust       this job may not assume the deploy role: the claim sub does not match the release role: expected repo:octo/shop:environment:dev or repo:octo@7/shop@70:environment:dev; found repo:octo/shop:environment:staging
                    next: if this pipeline is to release: cargo xtask bootstrap dev --github octo/shop --github-id 70 --github-environment staging
     ");
     runtime.block_on(server.reset());

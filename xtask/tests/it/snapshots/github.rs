@@ -70,7 +70,6 @@ fn a_job_finds_its_failure_in_its_summary() {
     deploy.toml: service.name is missing; allowed: 2 to 256 lower-case letters, digits and ._-/ , as an ECR repository is named
     deploy.toml: environments is missing; allowed: a table
     ```
-
     ");
     assert!(!sandbox.path().join("output").exists(), "there is nothing to hand on");
 }

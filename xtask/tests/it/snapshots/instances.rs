@@ -130,7 +130,7 @@ fn images_are_not_removed_while_their_use_is_unknown() {
     --- stderr
     error: the images that the environments need cannot be determined
       resource: environment preview
-      reason: there are many of it, stacks rest-api-preview-*, and no list of them
+      reason: it has many instances, stacks rest-api-preview-*, and there is no list of them
       next: remove its instances, then leave it out of deploy.toml while the images are removed
     ");
     let kept = sandbox.run(&["destroy", "dev", "--images", "--yes", "--json"]).json();

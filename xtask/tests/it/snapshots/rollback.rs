@@ -202,7 +202,7 @@ fn there_is_nothing_to_cancel_recover_or_unlock_where_nothing_is_wrong() {
     assert_snapshot!(sandbox.run(&["unlock", "--yes"]).snapshot(), @r"
     exit 0
     --- stdout
-    nobody holds it
+    the environment is not locked
     ");
 }
 
