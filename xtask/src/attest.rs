@@ -10,15 +10,12 @@ use crate::session::Session;
 use aws::ecr;
 pub(crate) use check::{checks, require_valid};
 use image::docker::login;
-use image::oci;
-use image::oci::Registry;
-use image::oci::artifact::Document;
+use image::oci::{self, Document, Registry};
 use image::{git, sbom};
 use model::attestation::Kind;
 use model::credentials::Credentials;
 use model::parameters::Platform;
-use model::provenance;
-use model::provenance::Facts;
+use model::provenance::{self, Facts};
 use model::reference::{Digest, ImageReference};
 
 /// What an image was built from.

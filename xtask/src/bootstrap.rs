@@ -6,14 +6,11 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use aws::ecr;
 use aws::signed::{API_GATEWAY, Call, IAM};
-use aws::{Clients, Identity};
+use aws::{Clients, Identity, ecr};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
-use model::policy;
-use model::policy::Level;
-use model::policy::PROVIDER;
+use model::policy::{self, Level, PROVIDER};
 use model::stack::Stack;
 use model::trust::{AUDIENCE, Trust};
 

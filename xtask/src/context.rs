@@ -6,10 +6,9 @@ use std::sync::OnceLock;
 
 use config::deployment::{Deployment, Environment};
 
-use crate::smoke::sign_in;
-use crate::smoke::sign_in::TemporaryUsers;
+use crate::smoke::sign_in::{self, TemporaryUsers};
 use aws::journal::lock::Locks;
-use image::workspace::Workspace;
+use image::cargo::Workspace;
 use machine::http::Http;
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};

@@ -11,9 +11,7 @@ use aws::stack::cause::{self, Cause};
 use aws::stack::events::{self, Scope, unreadable_events};
 use aws::stack::follow::Followed;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::stack::Stack;
-use model::stack::first_cause;
-use model::stack::{Event, STACK_TYPE};
+use model::stack::{Event, STACK_TYPE, Stack, first_cause};
 use model::template::Template;
 
 /// How deep nested stacks are followed.

@@ -16,14 +16,12 @@ use std::time::Duration;
 use config::deployment::Environment;
 
 use crate::context::Context;
-use crate::engine::observe::Observed;
-use crate::engine::observe::observe;
+use crate::engine::observe::{Observed, observe};
 use crate::session::Session;
 use crate::ui::Ui;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Check;
-use model::status;
-use model::status::Answer;
+use model::status::{self, Answer};
 use template::{PlannedResources, TemplateCheck};
 use token::Token;
 

@@ -7,8 +7,7 @@ use config::deployment::Environment;
 
 use crate::engine::observe::observe;
 use crate::session::Session;
-use aws::Clients;
-use aws::journal;
+use aws::{Clients, journal};
 use model::history;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Record;

@@ -27,10 +27,10 @@ impl<'a> Session<'a> {
     /// Missing or expired credentials, or another account than the environment allows.
     pub(crate) async fn open(context: &'a Context, environment: &'a Environment, ui: &'a Ui) -> Result<Self, Failure> {
         if job::is_job(&context.vars) && environment.account.is_none() && environment.endpoint.is_none() {
-            let message = "a pipeline has to be told which account it may change";
+            let message = "a pipeline needs the account that it may change";
             return Err(Failure::new(Exit::Preflight, FailureKind::Account, message)
                 .resource(format!("environment {}", environment.name))
-                .reason("whoever sets the job's variables would decide where it releases to")
+                .reason("otherwise the job's variables would decide where it releases to")
                 .hint(format!("account = \"…\" under [environments.{}] in deploy.toml", environment.name)));
         }
         let clients = aws::clients(environment, &context.vars).await?;

@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use config::deployment::Environment;
 
@@ -16,8 +18,7 @@ use crate::credentials::{CredentialSource, Problem, WithTimeout};
 use crate::error::{code, failure};
 use crate::github_token::Role;
 use crate::{connector, signed};
-use machine::http;
-use machine::http::Http;
+use machine::http::{self, Http};
 use model::outcome::{AwsClass, Exit, Failure, FailureKind};
 
 /// Clients of one environment.

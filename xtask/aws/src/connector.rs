@@ -10,8 +10,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_types::body::SdkBody;
 
-use machine::http;
-use machine::http::Client;
+use machine::http::{self, Client};
 
 /// The longest response that is read.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;

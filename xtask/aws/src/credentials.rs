@@ -14,8 +14,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use config::deployment::Environment;
 
 use crate::error::{self, chain};
-use crate::github_token;
-use crate::github_token::Role;
+use crate::github_token::{self, Role};
 use machine::http::{LOOKUP, quote};
 use model::job::set;
 use model::outcome::{Exit, Failure, FailureKind};

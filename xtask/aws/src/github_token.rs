@@ -18,8 +18,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::error;
-use machine::http;
-use machine::http::{Client, Http, Lost};
+use machine::http::{self, Client, Http, Lost};
 use model::job::set;
 use model::trust::{AUDIENCE, Claims};
 

@@ -16,8 +16,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::error::{failure, is_missing};
 use lock::Held;
-use model::eta;
-use model::eta::Eta;
+use model::eta::{self, Eta};
 use model::record::Record;
 
 /// The longest value of a standard parameter, in bytes

@@ -19,8 +19,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use crate::error;
-use machine::http;
-use machine::http::{Client, Lost};
+use machine::http::{self, Client, Lost};
 use model::outcome::Failure;
 pub use service::{
     ACM, API_GATEWAY, AwsService, CLOUDWATCH, COGNITO, EC2, ELASTIC_LOAD_BALANCING, IAM, SECRETS_MANAGER,

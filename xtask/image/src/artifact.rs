@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::docker::build;
-use crate::docker::build::{DOCKERFILE, Image};
+use crate::cargo::{self, Workspace};
+use crate::docker::build::{self, DOCKERFILE, Image};
 use crate::docker::context::BuildContext;
 use crate::docker::{Engine, Owner};
-use crate::workspace::Workspace;
-use crate::{cargo, git};
+use crate::git;
 use model::parameters::Platform;
 use model::progress::{Progress, Reporter};
 
@@ -146,7 +145,8 @@ impl Artifact {
         format!("{service}:{}", self.tag)
     }
 
-    /// Builds the image unless the engine has it, for the checkout of `owner`. The second value is whether it was built.
+    /// Builds the image unless the engine has it, for the checkout of `owner`. The second value is whether it was
+    /// built.
     ///
     /// # Errors
     /// An engine that fails, or an image for another platform.

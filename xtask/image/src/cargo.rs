@@ -1,15 +1,15 @@
 //! Compiles the service with this machine's cargo into one static binary.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
+use config::deployment::Service;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::workspace::Workspace;
 use machine::child;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
@@ -21,6 +21,16 @@ pub const SERVICE: &str = "api";
 const FLAG: &str = "-Ctarget-feature=+crt-static";
 /// Lines of the compiler's output that a failure shows.
 const TAIL: usize = 60;
+
+/// The Cargo workspace of the service, and the settings that it is compiled with.
+#[derive(Debug, Clone, Copy)]
+pub struct Workspace<'a> {
+    /// The folder of `Cargo.toml` and `deploy.toml`.
+    pub root: &'a Path,
+    pub service: &'a Service,
+    /// The process environment.
+    pub vars: &'a BTreeMap<String, String>,
+}
 
 /// The part of cargo's messages that names a binary
 /// (<https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>).
@@ -149,10 +159,7 @@ fn compile_hint(tail: &[String], platform: Platform) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::path::Path;
-
-    use config::deployment::{Deployment, Service};
+    use config::deployment::Deployment;
 
     use super::*;
 

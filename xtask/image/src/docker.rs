@@ -1,9 +1,9 @@
 //! The Docker engine: where it is, and the calls that the tool makes.
 //!
 //! `build` makes images through BuildKit, `push` sends them to a registry, `container` runs them on this machine. None
-//! of them knows what a release is. All calls go through `call`, which limits their time; `owner` decides what may be changed.
+//! of them knows what a release is. All calls go through `call`, which limits their time; `owner` decides what may be
+//! changed.
 
-mod about;
 pub mod build;
 mod call;
 mod cli_config;
@@ -15,10 +15,10 @@ mod owner;
 pub mod push;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 
-pub use about::{About, about};
 pub use call::MAKE_ROOM;
 use host::Host;
 use model::outcome::{Exit, Failure, FailureKind};
@@ -71,6 +71,42 @@ fn open(host: &Host, vars: &BTreeMap<String, String>) -> Result<Docker, bollard:
         return Docker::connect_with_http(&host.url, limit, API_DEFAULT_VERSION);
     }
     Ok(Docker::connect_with_host(&host.url)?.with_timeout(call::SILENCE))
+}
+
+/// What is known; unknown values stay at their defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// The newest version of the API, as in `1.52`.
+    pub api: Option<(u32, u32)>,
+    /// Another engine with Docker's API.
+    pub is_podman: bool,
+    pub windows: bool,
+    pub rootless: bool,
+    /// Its data folder, on its own machine.
+    pub folder: Option<PathBuf>,
+}
+
+/// Asks the engine.
+pub async fn about(engine: &Engine) -> About {
+    let (version, info) = tokio::join!(
+        call::within(call::LOOKUP, engine.docker.version()),
+        call::within(call::LOOKUP, engine.docker.info())
+    );
+    let mut about = About::default();
+    if let Ok(version) = version {
+        let numbers = |text: String| {
+            let (major, minor) = text.split_once('.')?;
+            Some((major.parse().ok()?, minor.parse().ok()?))
+        };
+        about.api = version.api_version.and_then(numbers);
+        about.is_podman = version.components.into_iter().flatten().any(|part| part.name.starts_with("Podman"));
+        about.windows = version.os.as_deref() == Some("windows");
+    }
+    if let Ok(info) = info {
+        about.rootless = info.security_options.into_iter().flatten().any(|option| option.contains("rootless"));
+        about.folder = info.docker_root_dir.filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    }
+    about
 }
 
 /// Bytes as megabytes of 1000 × 1000 bytes.

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-use machine::child;
-use machine::child::ChildError;
+use machine::child::{self, ChildError};
 use model::outcome::{Exit, Failure, FailureKind};
 
 /// The commit of a clean work tree.

@@ -6,4 +6,3 @@ pub mod docker;
 pub mod git;
 pub mod oci;
 pub mod sbom;
-pub mod workspace;

@@ -10,8 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::process::Command;
 
-use crate::cargo;
-use crate::workspace::Workspace;
+use crate::cargo::{self, Workspace};
 pub use document::{Summary, summary};
 use machine::child;
 use model::outcome::{Exit, Failure, FailureKind};

@@ -1,9 +1,9 @@
 //! The tool's one HTTP client: its proxies, certificate authorities, timeouts and retries. It knows nothing of what is
 //! requested.
 //!
-//! Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; the lower-case spelling wins, as for curl and
-//! botocore. Unlike those, and like Go's programs (docker, terraform), requests to this machine never go through a proxy: the
-//! proxy's loopback is another machine, and so is what serves credentials at its link-local addresses.
+//! Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; the lower-case spelling wins, as for curl
+//! and botocore. Unlike those, and like Go's programs (docker, terraform), requests to this machine never go through a
+//! proxy: the proxy's loopback is another machine, and so is what serves credentials at its link-local addresses.
 
 mod proxies;
 pub mod quote;
@@ -84,8 +84,8 @@ impl Http {
         })
     }
 
-    /// A client for other servers: it trusts the authorities of `AWS_CA_BUNDLE` besides the machine's, since a proxy that
-    /// intercepts TLS does so for all of them.
+    /// A client for other servers: it trusts the authorities of `AWS_CA_BUNDLE` besides the machine's, since a proxy
+    /// that intercepts TLS does so for all of them.
     ///
     /// # Errors
     /// The machine's certificates cannot be read.
@@ -183,7 +183,8 @@ pub async fn in_time<T>(lookup: impl Future<Output = T>) -> Result<T, Lost> {
     })
 }
 
-/// The policy of all retries: at most `attempts` requests, with pauses of up to `first`, then up to twice as long, and so on.
+/// The policy of all retries: at most `attempts` requests, with pauses of up to `first`, then up to twice as long, and
+/// so on.
 pub fn retries(attempts: usize, first: Duration) -> ExponentialBuilder {
     ExponentialBuilder::default().with_min_delay(first / 2).with_max_times(attempts - 1).with_jitter()
 }

@@ -53,7 +53,8 @@ impl Kind {
         }
     }
 
-    /// The tag of the attached manifest: lifecycle rules remove what has no tag, and not every client can list referrers.
+    /// The tag of the attached manifest: lifecycle rules remove what has no tag, and not every client can list
+    /// referrers.
     pub fn tag(self, image: &Digest) -> String {
         let end = match self {
             Self::Sbom => "sbom",

@@ -4,7 +4,6 @@
 
 mod charges;
 mod prices;
-mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -159,8 +158,8 @@ pub fn difference(before: Option<&Estimate>, after: &Estimate) -> CostDifference
     }
 }
 
-/// How the monthly cost changes, if it can be estimated: from template and parameters before (`None` for a new stack) to
-/// those after.
+/// How the monthly cost changes, if it can be estimated: from template and parameters before (`None` for a new stack)
+/// to those after.
 pub fn change(
     before: Option<(&str, &BTreeMap<String, String>)>,
     after: (&str, &BTreeMap<String, String>),

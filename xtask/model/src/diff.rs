@@ -1,8 +1,7 @@
-//! What another template or other parameters would do to the resources of a stack, worked out from the texts alone.
+//! What another template or other parameters would change in a stack, from the texts alone.
 //!
-//! Pure. CloudFormation makes a change set only for whoever may make one; this is for whoever may only read. It says what
-//! a change set would, as far as the texts tell: which resources, which properties, and with the types' schemas which are
-//! replaced.
+//! Pure. A change set needs permission to create one; this comparison needs only reading. It predicts a change set:
+//! which resources and properties change, and by the types' schemas which resources are replaced.
 
 pub mod markdown;
 mod paths;
@@ -13,14 +12,13 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stack::ResourceChange;
-use crate::template::evaluate;
-use crate::template::evaluate::{Evaluated, TemplateResource};
+use crate::template::evaluate::{self, Evaluated, TemplateResource};
 use references::Reference;
 use schema::Recreation;
 pub use schema::Schema;
 pub use summary::{Image, Summary};
 
-/// A template with its parameters. What these leave out has the template's default.
+/// A template with its parameters. Those left out have the template's default.
 #[derive(Debug, Clone, Copy)]
 pub struct Side<'a> {
     pub body: &'a str,
@@ -32,18 +30,18 @@ pub struct Side<'a> {
 pub struct Comparison {
     before: Evaluated,
     after: Evaluated,
-    /// Of resources on both sides: the paths that differ. Only where some do.
+    /// The paths that differ, for resources on both sides that differ.
     direct: BTreeMap<String, Vec<String>>,
-    /// Of resources on both sides: whom they name.
+    /// The references of resources on both sides.
     references: BTreeMap<String, Vec<Reference>>,
 }
 
-/// What becomes of a resource on both sides.
+/// The change of a resource that is on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Effect {
     replacement: Replacement,
     paths: BTreeSet<String>,
-    /// Whether its properties change, so that others who ask for its attributes may get other answers.
+    /// Whether its properties change, so that its attributes may have other values.
     inside: bool,
 }
 
@@ -55,7 +53,7 @@ enum Replacement {
 }
 
 impl Comparison {
-    /// Compares; `before` is `None` where there is no stack yet.
+    /// Compares; `before` is `None` if there is no stack yet.
     ///
     /// # Errors
     /// A template that is not YAML.
@@ -78,18 +76,18 @@ impl Comparison {
         Ok(Self { before, after, direct, references })
     }
 
-    /// The types whose schemas tell what is replaced: of all that change or may.
+    /// The types of all resources that change or may change: their schemas decide what is replaced.
     pub fn types(&self) -> BTreeSet<&str> {
         let effects = self.effects(&BTreeMap::new());
         effects.keys().map(|id| self.after.resources[id].kind.as_str()).collect()
     }
 
-    /// Resources that are there or not for reasons that only AWS knows, on either side.
+    /// Resources on either side whose condition only AWS can evaluate.
     pub fn uncertain(&self) -> BTreeSet<&str> {
         self.before.uncertain.iter().chain(&self.after.uncertain).map(|(id, _)| id.as_str()).collect()
     }
 
-    /// What changes, by logical id. Where a type's schema is missing, whatever changes may be replaced.
+    /// The changes, by logical id. Without a type's schema, every change may be a replacement.
     pub fn changes(&self, schemas: &BTreeMap<String, Schema>) -> Vec<ResourceChange> {
         let uncertain = self.uncertain();
         let change = |action: &str, id: &String, resource: &TemplateResource| ResourceChange {
@@ -115,8 +113,8 @@ impl Comparison {
         changes
     }
 
-    /// What becomes of those that are on both sides: their own changes, and what follows from those that they name. A
-    /// replaced resource has another name; one that changes may answer otherwise when asked for an attribute.
+    /// The changes of resources on both sides: their own, and those that follow from their references. A replaced
+    /// resource has another name; the attributes of a changed one may have other values.
     fn effects(&self, schemas: &BTreeMap<String, Schema>) -> BTreeMap<String, Effect> {
         let mut effects = BTreeMap::new();
         loop {
@@ -164,7 +162,7 @@ impl Comparison {
     }
 }
 
-/// How the paths of properties begin.
+/// Prefix of the paths of properties.
 const PROPERTIES: &str = "Properties.";
 
 /// The paths in which a resource differs.
@@ -176,7 +174,7 @@ fn differing_paths(then: &TemplateResource, now: &TemplateResource) -> Vec<Strin
 }
 
 impl Replacement {
-    /// As change sets say it.
+    /// As in change sets.
     fn word(self) -> &'static str {
         match self {
             Self::Never => "False",
@@ -185,7 +183,7 @@ impl Replacement {
         }
     }
 
-    /// What it comes to with one more property that changes, `surely` or perhaps.
+    /// The replacement with one more property that changes, `surely` or perhaps.
     fn or(self, recreation: Recreation, surely: bool) -> Self {
         match (self, recreation) {
             (Self::Surely, _) => self,

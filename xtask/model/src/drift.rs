@@ -8,12 +8,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::stack::{DriftedResource, ValueDifference};
-use crate::template::HIDDEN;
-use crate::template::Template;
-use crate::template::evaluate;
-use crate::template::evaluate::TemplateResource;
+use crate::template::evaluate::{self, TemplateResource};
+use crate::template::{HIDDEN, Template};
 
-/// Why changed weights are no drift (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html>).
+/// Why changed weights are no drift
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html>).
 const MOVED: &str = "ECS moves the weights while it deploys";
 /// Why a changed count is no drift.
 const SCALED: &str = "auto scaling sets it";

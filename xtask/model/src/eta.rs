@@ -25,8 +25,8 @@ pub struct Eta {
     pub releases: usize,
 }
 
-/// The estimate from earlier releases, newest first: their kind (`create` or `update`) and seconds. `None` if none is of
-/// this kind.
+/// The estimate from earlier releases, newest first: their kind (`create` or `update`) and seconds. `None` if none is
+/// of this kind.
 pub fn learn(kind: &str, earlier: &[(&str, f64)]) -> Option<Eta> {
     let of_kind = earlier.iter().filter(|(done, seconds)| *done == kind && seconds.is_finite() && *seconds >= 0.0);
     let mut seconds: Vec<f64> = of_kind.map(|(_, seconds)| *seconds).take(NEWEST).collect();

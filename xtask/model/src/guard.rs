@@ -4,8 +4,7 @@
 //! Pure: judges a change set.
 
 use crate::outcome::{Exit, Failure, FailureKind};
-use crate::stack::Resource;
-use crate::stack::ResourceChange;
+use crate::stack::{Resource, ResourceChange};
 
 /// Types whose replacement or removal loses something irretrievable: data, or an identity that others use.
 const PRECIOUS: [(&str, &str); 25] = [
@@ -31,7 +30,7 @@ const PRECIOUS: [(&str, &str); 25] = [
     ("AWS::RDS::DBCluster", "its data is lost"),
     ("AWS::RDS::DBInstance", "its data is lost"),
     ("AWS::Route53::HostedZone", "its name servers are known to the registrar"),
-    ("AWS::S3::Bucket", "its data is lost, or its name to somebody else"),
+    ("AWS::S3::Bucket", "its data is lost, or its name to another account"),
     ("AWS::SecretsManager::Secret", "its value is lost"),
     ("AWS::SQS::Queue", "its messages are lost"),
 ];

@@ -30,8 +30,8 @@ pub fn running<'a>(records: &'a [Record], runs: StackState<'_>) -> Option<&'a Re
 
 /// The releases that a rollback can deploy, latest first: successful ones, each state once.
 ///
-/// A state without a record was interrupted or failed. A rollback from it leads to the latest successful release, unless it
-/// is the state that an interrupted rollback was to deploy: then that rollback is continued.
+/// A state without a record was interrupted or failed. A rollback from it leads to the latest successful release,
+/// unless it is the state that an interrupted rollback was to deploy: then that rollback is continued.
 pub fn rollback_targets<'a>(records: &'a [Record], runs: StackState<'_>) -> Vec<&'a Record> {
     let Some(newest) = succeeded(records).next() else { return Vec::new() };
     let before = before(records, newest);

@@ -262,8 +262,8 @@ impl Failure {
         self
     }
 
-    /// The failure inside an error, with the context around it in its message; or a plain one of the error's chain, with the
-    /// first line as message and the rest as reason.
+    /// The failure inside an error, with the context around it in its message; or a plain one of the error's chain,
+    /// with the first line as message and the rest as reason.
     pub fn of(error: &anyhow::Error) -> Self {
         let mut around = String::new();
         for cause in error.chain() {

@@ -1,6 +1,6 @@
-//! What a release will do, worked out from settings, arguments and template alone.
+//! The platform and the stack's parameters, from settings, arguments and template.
 //!
-//! Pure: no I/O and no client. The commands carry it out.
+//! Pure: no I/O and no client.
 
 mod redeploy;
 mod watch;
@@ -15,7 +15,7 @@ use crate::template::{CONTAINER_URI, Template};
 pub use redeploy::redeploy;
 pub use watch::{Watch, watch};
 
-/// The template parameter that says for which processor the image must be.
+/// The template's parameter for the image's processor architecture.
 const ARCHITECTURE: &str = "Architecture";
 
 /// A platform that the service is built for.
@@ -56,7 +56,7 @@ impl Platform {
         Self::from_architecture(text.strip_prefix("linux/")?)
     }
 
-    /// Reads any of the names in use: AWS's, Docker's, Rust's.
+    /// From AWS's, Docker's or Rust's name.
     fn from_architecture(text: &str) -> Option<Self> {
         match text {
             "x86_64" | "X86_64" | "amd64" => Some(Self::Amd64),
@@ -69,7 +69,7 @@ impl Platform {
 /// The platform an environment runs: its `Architecture` parameter, else the template's default, else this machine's.
 ///
 /// # Errors
-/// The value that names no platform the service is built for.
+/// The architecture, if the service is not built for it.
 pub fn platform(environment: &Environment, template: &Template) -> Result<Platform, String> {
     let declared = template.parameters.get(ARCHITECTURE).cloned().flatten();
     match environment.parameters.get(ARCHITECTURE).cloned().or(declared) {
@@ -82,14 +82,14 @@ pub fn platform(environment: &Environment, template: &Template) -> Result<Platfo
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     Is(String),
-    /// Keep what the stack has (`UsePreviousValue`).
+    /// The stack's value is kept (`UsePreviousValue`).
     Previous,
 }
 
 /// The parameters of a deployment, by name.
 ///
-/// deploy.toml's win over what the tool derives from `[service]`; what neither names keeps its previous value on an
-/// update, so that a value set by hand is not reset to the template's default.
+/// Values of deploy.toml take precedence over those from `[service]`; the others keep their previous values on an
+/// update, so that a value that was set by hand is not reset to the template's default.
 pub fn parameters(
     template: &Template,
     service: &Service,
@@ -108,7 +108,7 @@ pub fn parameters(
             values.insert(name.to_owned(), Value::Is(value));
         }
     }
-    // The image is built for this one, whatever the stack had before.
+    // The image is built for this architecture, whatever the stack had before.
     if let Some(Some(architecture)) = template.parameters.get(ARCHITECTURE) {
         values.insert(ARCHITECTURE.to_owned(), Value::Is(architecture.clone()));
     }
@@ -117,7 +117,7 @@ pub fn parameters(
     values
 }
 
-/// What a parameter of the template will be: as deploy.toml says, as the stack has it, or its default.
+/// The future value of a parameter: from deploy.toml, from the stack, or the template's default.
 pub fn value(
     environment: &Environment,
     template: &Template,
@@ -129,7 +129,7 @@ pub fn value(
     given.or(default.as_ref()).cloned()
 }
 
-/// The parameters that a stack has already, as they are.
+/// The parameters that the stack has already, with their previous values.
 pub fn kept(template: &Template, previous: &BTreeSet<String>) -> BTreeMap<String, Value> {
     previous.iter().filter(|name| template.declares(name)).map(|name| (name.clone(), Value::Previous)).collect()
 }
@@ -139,7 +139,7 @@ pub fn given(environment: &Environment) -> impl Iterator<Item = (String, Value)>
     environment.parameters.iter().map(|(name, value)| (name.clone(), Value::Is(value.clone())))
 }
 
-/// Parameters of deploy.toml that the template does not declare, or that are the tool's own to set.
+/// Parameters of deploy.toml that the template does not declare, or that only the tool sets.
 pub fn misplaced_parameters(template: &Template, environment: &Environment) -> Vec<String> {
     let own = |name: &&String| {
         *name == CONTAINER_URI || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
@@ -147,7 +147,7 @@ pub fn misplaced_parameters(template: &Template, environment: &Environment) -> V
     environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
 }
 
-/// Parameters without a default that nobody gives a value.
+/// Parameters with neither a default nor a value.
 pub fn missing_parameters(template: &Template, service: &Service, environment: &Environment) -> Vec<String> {
     let image = ImageReference::tagged("localhost", "any", "any");
     let given = parameters(template, service, environment, &image, &BTreeSet::new());

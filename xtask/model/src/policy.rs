@@ -1,12 +1,10 @@
-//! The IAM policy of the calls that this tool makes itself, as narrow as IAM can say it.
+//! The IAM policy for this tool's own calls, as narrow as IAM allows.
 //!
-//! What CloudFormation does on behalf of the caller, to create what a template names, is not in here: only the template
-//! knows that. A test compares the actions with the calls in the sources.
+//! It does not cover what CloudFormation does on behalf of the caller: that depends on the template. A test compares
+//! the actions with the calls in the sources.
 
-mod configuration;
 mod doctor;
 mod grants;
-mod reading;
 mod scope;
 
 use std::collections::BTreeMap;
@@ -19,13 +17,13 @@ pub use doctor::Question;
 use grants::{Grant, PASS};
 use scope::Arns;
 
-/// Where GitHub's tokens come from, as IAM names the provider.
+/// The issuer of GitHub's tokens, as IAM names the provider.
 pub const PROVIDER: &str = "token.actions.githubusercontent.com";
 
-/// As many characters of a stack's name go into the name of a role, which has 64 at most.
+/// Characters of a stack's name in the name of its roles, which have 64 at most.
 const ROLE_PREFIX: usize = 24;
 
-/// How much somebody may do; each may do what those before it may.
+/// A level of access; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Level {
     /// Look: no log line, no secret, nothing that writes.
@@ -37,7 +35,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// As the command line and the pipeline call it.
+    /// Its name on the command line and in the pipeline.
     pub fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -47,7 +45,7 @@ impl Level {
     }
 }
 
-/// Partitions by how the names of their regions begin; all others are `aws`.
+/// Partitions by the prefix of their regions; all others are `aws`.
 const PARTITIONS: [(&str, &str); 5] = [
     ("cn-", "aws-cn"),
     ("us-gov-", "aws-us-gov"),
@@ -79,7 +77,7 @@ struct Statement {
 /// Values by condition key, by operator.
 type Condition = BTreeMap<&'static str, BTreeMap<&'static str, String>>;
 
-/// The policy for whoever reads, plans or releases `service` in `environment`.
+/// The policy for reading, planning or releasing `service` in `environment`.
 pub fn policy(service: &Service, environment: &Environment, level: Level) -> Policy {
     let arns = Arns { service, environment };
     let statement = |grant: &Grant| {
@@ -87,25 +85,20 @@ pub fn policy(service: &Service, environment: &Environment, level: Level) -> Pol
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
     let pass = environment.execution_role.is_some().then_some(&PASS);
-    let granted = grants::ALL
-        .iter()
-        .chain(reading::GRANTS)
-        .chain([&doctor::LOOKS])
-        .chain(pass)
-        .filter(|grant| grant.level <= level);
+    let granted = grants::ALL.iter().chain([&doctor::LOOKS]).chain(pass).filter(|grant| grant.level <= level);
     Policy { version: "2012-10-17", statement: granted.map(statement).collect() }
 }
 
-/// The partition that a region is in.
+/// The partition of a region.
 pub fn partition(region: &str) -> &'static str {
     PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, name)| name)
 }
 
-/// How CloudFormation begins the names of a stack's roles, or of all instances' roles.
+/// The prefix of the names that CloudFormation gives a stack's roles, or the roles of all instances.
 pub fn role_prefix(environment: &Environment) -> String {
     let stack = &environment.stack;
     match stack.get(..ROLE_PREFIX) {
-        // Of an instance's name, which goes on, no more than this may be left.
+        // An instance's stack has a longer name, which may be cut here.
         Some(start) if environment.instances || stack.len() > ROLE_PREFIX => start.to_owned(),
         _ => format!("{stack}-"),
     }

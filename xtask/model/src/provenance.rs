@@ -13,7 +13,7 @@ use crate::reference::ImageReference;
 
 /// Media type of the document (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>).
 pub const KIND: &str = "application/vnd.in-toto+json";
-const STATEMENT: &str = "https://in-toto.io/InTotoStatement/v1";
+const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 /// <https://slsa.dev/spec/v1.0/provenance>
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 /// The page that documents the build and its parameters.

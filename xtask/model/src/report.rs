@@ -14,7 +14,8 @@ use crate::record::{Change, Record};
 use crate::scan::Finding;
 use crate::stack::{Event, ResourceChange};
 
-/// Exactly one such object on stdout, also on failure. Keys that do not apply to a command are left out; none is ever null.
+/// Exactly one such object on stdout, also on failure. Keys that do not apply to a command are left out; none is ever
+/// null.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(title = "What `cargo xtask COMMAND --json` prints"))]

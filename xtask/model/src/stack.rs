@@ -116,8 +116,8 @@ impl Event {
     }
 }
 
-/// The first failure that is not a consequence of another, or why the stack rolled back where no resource failed: an alarm,
-/// or a cancelled update. A stack's event of its own failure only repeats its resources.
+/// The first failure that is not a consequence of another, or why the stack rolled back where no resource failed: an
+/// alarm, or a cancelled update. A stack's event of its own failure only repeats its resources.
 pub fn first_cause<'a>(events: &'a [Event], stack_id: &str) -> Option<&'a Event> {
     let mut failures = events.iter().filter(|event| event.is_failure());
     let real = |event: &&Event| !event.is_cancelled() && !event.is_own(stack_id);
@@ -154,7 +154,7 @@ pub struct ResourceChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(extend("enum" = ["True", "False", "Conditional"])))]
     pub replacement: Option<String>,
-    /// What changes in it, as far as known: `Properties.Name`, or a part beside the properties; never values.
+    /// What changes in it, as far as known: `Properties.Name`, or another attribute; never values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub properties: Vec<String>,

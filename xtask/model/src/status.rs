@@ -74,8 +74,8 @@ pub enum Ending {
 
 /// How the operation ended that left the stack in `status`; `None` while it is running.
 ///
-/// Cleanup (`*_CLEANUP_IN_PROGRESS`) counts as running: until its end, old resources still serve and no other update can
-/// start.
+/// Cleanup (`*_CLEANUP_IN_PROGRESS`) counts as running: until its end, old resources still serve and no other update
+/// can start.
 pub fn ending(status: &str) -> Option<Ending> {
     Some(match status {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "DELETE_COMPLETE" | "IMPORT_COMPLETE" => Ending::Done,

@@ -1,4 +1,4 @@
-//! A CloudFormation template as far as the tool must know it: size, parameters, outputs.
+//! A CloudFormation template: its size, parameters, outputs and metadata for releases.
 
 pub mod evaluate;
 mod place;
@@ -11,11 +11,11 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use crate::outcome::Place;
 pub use release::{Gate, Redeploy};
 
-/// The parameter through which every template takes the image.
+/// The parameter of every template for the image.
 pub const CONTAINER_URI: &str = "ContainerURI";
-/// What CloudFormation shows of a parameter that it keeps to itself (`NoEcho`). Sent as "what the stack has".
+/// What CloudFormation shows instead of a `NoEcho` parameter's value.
 pub const HIDDEN: &str = "****";
-/// The output under which every template publishes its endpoint.
+/// The output of every template with its endpoint.
 pub const API_GATEWAY_URL: &str = "ApiGatewayURL";
 /// Limit of `TemplateBody` in bytes
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>).
@@ -29,18 +29,18 @@ pub struct Template {
     pub body: String,
     /// Declared parameters with their defaults.
     pub parameters: BTreeMap<String, Option<String>>,
-    /// Parameters that CloudFormation keeps to itself (`NoEcho`).
+    /// Parameters that CloudFormation does not show (`NoEcho`).
     pub secret: BTreeSet<String>,
     /// Names of the declared outputs.
     pub outputs: BTreeSet<String>,
-    /// Whether AWS works out some of its values anew at each update (SSM parameters, dynamic references, macros), so
-    /// that equal text does not mean that nothing would change.
+    /// Whether AWS resolves some values at each update (SSM parameters, dynamic references, macros), so that equal text
+    /// can still change something.
     pub is_dynamic: bool,
-    /// `Release.KeepOldMinutes` of its metadata: how long an update keeps what it has replaced.
+    /// `Release.KeepOldMinutes` of its metadata: how long an update keeps replaced resources.
     pub keep_old_minutes: i32,
-    /// `Release.Proof` of its metadata: how a deployment that waits for its proof is proved.
+    /// `Release.Proof` of its metadata: how a deployment that waits for its verification is verified.
     pub gate: Option<Gate>,
-    /// `Release.Redeploy` of its metadata: which parameter has the API copied to its stage.
+    /// `Release.Redeploy` of its metadata: which parameter redeploys the API.
     pub redeploy: Option<Redeploy>,
 }
 
@@ -48,10 +48,10 @@ pub struct Template {
 pub enum InvalidTemplate {
     #[error("{path} is not YAML: {reason}")]
     Syntax { path: String, reason: String },
-    #[error("{path} has {size} bytes; CloudFormation takes at most {MAX_BODY} in a call")]
+    #[error("{path} has {size} bytes; CloudFormation accepts at most {MAX_BODY} in a call")]
     TooLarge { path: String, size: usize },
     /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html>
-    #[error("{path} has Release.KeepOldMinutes {minutes} in its metadata; CloudFormation takes 0 to 180")]
+    #[error("{path} has Release.KeepOldMinutes {minutes} in its metadata; CloudFormation accepts 0 to 180")]
     KeepOldMinutes { path: String, minutes: i64 },
     #[error("{path} has a Release.Proof in its metadata that cannot be used: {reason}")]
     Proof { path: String, reason: String },
@@ -59,9 +59,9 @@ pub enum InvalidTemplate {
         "{path} has a Release.Redeploy in its metadata that is not {{Parameter: NAME, Values: [A, B], When: [NAME, ...]}}"
     )]
     Redeploy { path: String },
-    #[error("{path} has no parameter {CONTAINER_URI}, through which the image is given to it")]
+    #[error("{path} has no parameter {CONTAINER_URI}, which receives the image")]
     NoContainerUri { path: String },
-    #[error("{path} has no output {API_GATEWAY_URL}, through which the release is proved")]
+    #[error("{path} has no output {API_GATEWAY_URL}, at which the release is verified")]
     NoUrl { path: String },
 }
 
@@ -117,7 +117,7 @@ impl Template {
         Some(Place { file: self.path.clone(), line })
     }
 
-    /// Where a property stands, by a path such as `/Resources/Queue/Properties/Name/0`; as near to it as the text goes.
+    /// Where a property is, by a path such as `/Resources/Queue/Properties/Name/0`; or its nearest parent in the text.
     pub fn place_of(&self, path: &str) -> Option<Place> {
         let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty()).collect();
         let line = place::line(&self.body, &steps).filter(|_| steps.len() > 1)?;
@@ -137,9 +137,9 @@ fn secret(section: &Yaml<'_>) -> BTreeSet<String> {
         .collect()
 }
 
-/// The resources that outlive their stack, by the `DeletionPolicy` of a template's text
-/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html>). Text that
-/// is no YAML has none.
+/// The resources that outlive their stack, by their `DeletionPolicy`
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html>). Text
+/// that is no YAML has none.
 pub fn retained(body: &str) -> BTreeSet<String> {
     let documents = Yaml::load_from_str(body).unwrap_or_default();
     let resources = documents.first().and_then(|root| root.as_mapping_get("Resources")?.as_mapping());
@@ -190,7 +190,7 @@ Outputs:
 ";
 
     #[test]
-    fn parameters_come_with_their_defaults() {
+    fn parameters_have_their_defaults() {
         let template = Template::parse("infra/t.yaml", GOOD.to_owned()).unwrap();
         assert_eq!(template.parameters["ContainerURI"], None);
         assert_eq!(template.parameters["ContainerPort"].as_deref(), Some("8080"));

@@ -3,14 +3,11 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use image::oci::Registry;
-use image::oci::artifact::Attached;
+use image::oci::{Attached, Registry};
 use image::{git, sbom};
 use model::attestation::{Attestation, Kind};
-use model::outcome;
-use model::outcome::{Exit, Failure, FailureKind};
-use model::provenance;
-use model::provenance::Provenance;
+use model::outcome::{self, Exit, Failure, FailureKind};
+use model::provenance::{self, Provenance};
 use model::reference::{Digest, ImageReference};
 
 /// The checks, by name.
@@ -48,7 +45,7 @@ pub(crate) async fn checks(
             checked.push(("provenance", Err(problem)));
             attestations.push(attestation(Kind::Provenance, attached));
         }
-        Some((attached, Ok(told))) => {
+        Some((attached, Ok(provenance))) => {
             let wanted = match repository {
                 Some(repository) => Ok(repository.to_owned()),
                 None => {
@@ -56,15 +53,15 @@ pub(crate) async fn checks(
                     origin.map(|origin| provenance::source_repository(&context.vars, origin.as_deref()))
                 }
             };
-            let run = told.run.as_ref().map(|run| format!(", {run}")).unwrap_or_default();
-            checked.push(("provenance", Ok(format!("built by {}{run}", told.builder))));
-            checked.push(("repository", wanted.and_then(|wanted| built_from(&told, &wanted))));
-            checked.push(("commit", known_commit(context, &told).await));
+            let run = provenance.run.as_ref().map(|run| format!(", {run}")).unwrap_or_default();
+            checked.push(("provenance", Ok(format!("built by {}{run}", provenance.builder))));
+            checked.push(("repository", wanted.and_then(|wanted| built_from(&provenance, &wanted))));
+            checked.push(("commit", known_commit(context, &provenance).await));
             attestations.push(Attestation {
-                builder: Some(told.builder),
-                repository: Some(told.repository),
-                commit: told.commit,
-                run: told.run,
+                builder: Some(provenance.builder),
+                repository: Some(provenance.repository),
+                commit: provenance.commit,
+                run: provenance.run,
                 ..attestation(Kind::Provenance, attached)
             });
         }
@@ -135,40 +132,40 @@ fn check_sbom(attached: &Attached, context: &Context, digest: &Digest) -> Result
 
 fn check_statement(attached: &Attached, digest: &Digest) -> Result<Provenance, Failure> {
     let fail = |message: &str| fail(message.to_owned(), Some(attached));
-    let told = provenance::read(&attached.bytes).ok_or_else(|| fail("the provenance is not SLSA version 1"))?;
+    let provenance = provenance::read(&attached.bytes).ok_or_else(|| fail("the provenance is not SLSA version 1"))?;
     let wanted = digest.as_str().trim_start_matches("sha256:");
-    if !told.digests.iter().any(|one| one == wanted) {
-        let reason = format!("it is about {} and not {wanted}", told.digests.join(", "));
+    if !provenance.digests.iter().any(|one| one == wanted) {
+        let reason = format!("it is about {} and not {wanted}", provenance.digests.join(", "));
         return Err(fail("the provenance describes another image").reason(reason));
     }
-    Ok(told)
+    Ok(provenance)
 }
 
 /// Whether sources and builder belong to the expected repository. A build on a developer's machine has no builder address.
-fn built_from(told: &Provenance, wanted: &str) -> Result<String, Failure> {
+fn built_from(provenance: &Provenance, wanted: &str) -> Result<String, Failure> {
     let fail = |found: &str| {
         fail("the image was built from another repository".to_owned(), None)
             .resource(found)
             .reason(format!("expected {wanted}"))
             .hint("to deploy it anyway, name its repository: --repository, or git's remote origin")
     };
-    if !provenance::is_same(&told.repository, wanted) {
-        return Err(fail(&told.repository));
+    if !provenance::is_same(&provenance.repository, wanted) {
+        return Err(fail(&provenance.repository));
     }
     let page = provenance::page(wanted).unwrap_or_else(|| wanted.to_owned());
     let of_repository = |builder: &str| {
         let (builder, wanted) = (builder.to_lowercase(), page.to_lowercase());
         builder.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('/'))
     };
-    if told.builder != provenance::LOCAL && !of_repository(&told.builder) {
-        return Err(fail(&told.builder));
+    if provenance.builder != provenance::LOCAL && !of_repository(&provenance.builder) {
+        return Err(fail(&provenance.builder));
     }
-    Ok(told.repository.clone())
+    Ok(provenance.repository.clone())
 }
 
 /// Whether the clone has the commit. A failure of git or a shallow history does not count as a yes.
-async fn known_commit(context: &Context, told: &Provenance) -> Result<String, Failure> {
-    let Some(commit) = &told.commit else {
+async fn known_commit(context: &Context, provenance: &Provenance) -> Result<String, Failure> {
+    let Some(commit) = &provenance.commit else {
         return Err(fail("the image was built from a work tree with uncommitted changes".to_owned(), None)
             .reason("its provenance names no commit")
             .hint("commit, and release again"));

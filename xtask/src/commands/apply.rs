@@ -8,15 +8,13 @@ use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::plan::Proposal;
 use crate::engine::plan_file::{self, PlanFile};
 use crate::engine::{Operation, ReleaseOptions, consent};
-use crate::preflight;
-use crate::preflight::{Check, Ready};
+use crate::preflight::{self, Check, Ready};
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::ecr;
 use aws::stack::change_set;
 use model::record::Change;
-use model::status;
-use model::status::Answer;
+use model::status::{self, Answer};
 
 pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result<()> {
     let plan = PlanFile::read(&arguments.plan)?;

@@ -5,8 +5,7 @@ mod token;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::bootstrap;
-use crate::bootstrap::{Asked, There};
+use crate::bootstrap::{self, Asked, There};
 use crate::cli::{Bootstrap, Conduct};
 use crate::context::Context;
 use crate::engine::Operation;

@@ -7,8 +7,7 @@ use crate::engine::turn_back;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
-use model::outcome;
-use model::outcome::{Exit, Failure, FailureKind};
+use model::outcome::{self, Exit, Failure, FailureKind};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;

@@ -7,31 +7,25 @@ use config::deployment::Environment;
 use futures_util::StreamExt;
 
 use super::deploy;
-use crate::build;
 use crate::cli::Diff;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource, effective};
 use crate::engine::observe::{Observed, base, deployed_body, observe};
 use crate::engine::plan::TAG;
-use crate::preflight;
-use crate::publish;
-use crate::publish::KnownRepository;
+use crate::publish::{self, KnownRepository};
 use crate::session::Session;
 use crate::ui::Ui;
-use aws::Clients;
-use aws::stack;
+use crate::{build, preflight};
+use aws::{Clients, stack};
 use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
-use model::outcome;
-use model::outcome::{Exit, Failure, FailureKind};
+use model::outcome::{self, Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::record::Change;
 use model::reference::ImageReference;
 use model::stack::Stack;
-use model::status;
-use model::status::Answer;
-use model::template::HIDDEN;
-use model::template::{CONTAINER_URI, Template};
+use model::status::{self, Answer};
+use model::template::{CONTAINER_URI, HIDDEN, Template};
 use model::{cost, guard};
 
 /// Schemas that are requested at a time.
@@ -205,7 +199,7 @@ impl Difference<'_> {
         if template.is_dynamic {
             notes.push("AWS resolves some values at each update; they are not known here".to_owned());
         }
-        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is known only at AWS")));
+        notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is only known at AWS")));
         notes
     }
 }

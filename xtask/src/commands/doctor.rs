@@ -4,11 +4,9 @@ use anyhow::Result;
 
 use crate::cli::Doctor;
 use crate::context::Context;
-use crate::doctor;
-use crate::doctor::{CheckResult, token};
+use crate::doctor::{self, CheckResult, token};
 use crate::ui::{Paint, Ui};
-use model::outcome;
-use model::outcome::Failure;
+use model::outcome::{self, Failure};
 use model::report::Check;
 
 pub(super) async fn run(arguments: &Doctor, context: &Context, ui: &Ui) -> Result<()> {

@@ -8,16 +8,13 @@ use crate::session::Session;
 use crate::ui::Ui;
 use aws::Clients;
 use aws::ecr::scan;
-use aws::stack;
-use aws::stack::drift;
+use aws::stack::{self, drift};
 use model::drift::{DeployedTemplate, Drift};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 use model::scan::{Finding, Scan, Severity};
-use model::stack::DriftDetection;
-use model::stack::Stack;
-use model::status;
-use model::status::Answer;
+use model::stack::{DriftDetection, Stack};
+use model::status::{self, Answer};
 
 /// Findings shown as text; `--json` has all.
 const SHOWN: usize = 10;

@@ -9,14 +9,11 @@ use crate::diagnose;
 use crate::engine::conclusion;
 use crate::session::Session;
 use crate::ui::Ui;
-use aws::stack;
-use aws::stack::Watch;
-use aws::stack::events;
-use aws::stack::events::Mark;
+use aws::stack::events::{self, Mark};
 use aws::stack::follow::{Followed, Following, Watched};
+use aws::stack::{self, Watch};
 use model::outcome::{Exit, Failure, FailureKind};
-use model::stack::Event;
-use model::stack::Stack;
+use model::stack::{Event, Stack};
 use model::status;
 
 pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Result<()> {

@@ -8,10 +8,8 @@ use crate::engine::turn_back;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
-use model::outcome;
-use model::outcome::{Exit, Failure, FailureKind};
-use model::status;
-use model::status::{Answer, Refusal};
+use model::outcome::{self, Exit, Failure, FailureKind};
+use model::status::{self, Answer, Refusal};
 
 pub(super) async fn run(arguments: &Recover, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment.environment)?;

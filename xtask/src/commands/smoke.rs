@@ -7,8 +7,7 @@ use url::Url;
 
 use crate::cli::Smoke;
 use crate::context::Context;
-use crate::engine::verify;
-use crate::engine::verify::{Access, VerifyOptions};
+use crate::engine::verify::{self, Access, VerifyOptions};
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;

@@ -6,8 +6,7 @@ use crate::context::Context;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::journal::lock;
-use model::outcome;
-use model::outcome::{Exit, Failure, FailureKind};
+use model::outcome::{self, Exit, Failure, FailureKind};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;

@@ -13,8 +13,7 @@ use crate::session::Session;
 use crate::ui::Ui;
 use image::docker::login;
 use image::oci::Registry;
-use model::outcome;
-use model::outcome::{Exit, Failure, FailureKind};
+use model::outcome::{self, Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference, InvalidReference};
 use model::stack::Stack;
 

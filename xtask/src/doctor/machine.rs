@@ -7,10 +7,8 @@ use tokio::process::Command;
 
 use super::{CheckResult, NamedResult};
 use crate::context::Context;
-use image::docker;
-use image::docker::{About, Engine, MAKE_ROOM, megabytes};
-use machine::child;
-use machine::child::ChildError;
+use image::docker::{self, About, Engine, MAKE_ROOM, megabytes};
+use machine::child::{self, ChildError};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 

@@ -8,8 +8,7 @@ use super::CheckResult;
 use crate::session::Session;
 use aws::signed::{Call, IAM, tag};
 use model::outcome::{Failure, FailureKind};
-use model::policy;
-use model::policy::{Level, Question};
+use model::policy::{self, Level, Question};
 
 /// Simulations at the same time; the simulator is slow, and throttled early.
 const AT_ONCE: usize = 4;

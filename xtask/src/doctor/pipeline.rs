@@ -8,8 +8,7 @@ use crate::session::Session;
 use aws::github_token::ROLE;
 use aws::stack;
 use model::outcome::{Failure, FailureKind};
-use model::policy::Level;
-use model::policy::PROVIDER;
+use model::policy::{Level, PROVIDER};
 use model::trust::{Claims, Trust};
 
 pub(super) async fn pipeline(session: &Session<'_>, token: &Token) -> Vec<NamedResult> {

@@ -11,14 +11,11 @@ use crate::engine::observe::Observed;
 use crate::preflight;
 use crate::session::Session;
 use aws::stack;
-use model::outcome;
-use model::outcome::Failure;
+use model::outcome::{self, Failure};
 use model::parameters as plan;
 use model::parameters::Platform;
-use model::stack::Resource;
-use model::stack::Stack;
-use model::template::evaluate;
-use model::template::evaluate::Evaluated;
+use model::stack::{Resource, Stack};
+use model::template::evaluate::{self, Evaluated};
 use model::template::{CONTAINER_URI, Template};
 
 /// The template, or why it cannot be used.

@@ -7,8 +7,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use aws::Clients;
-use aws::ecs::deployment;
-use aws::ecs::deployment::HookAction;
+use aws::ecs::deployment::{self, HookAction};
 use aws::stack::cause::Cause;
 use aws::stack::follow::{Followed, Following, Watched};
 use aws::stack::pause::Pause;

@@ -3,8 +3,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use aws::Clients;
+use aws::stack;
 use aws::stack::change_set::{self, ChangeSet, Prepared, Request};
-use aws::{Clients, stack};
 use aws_sdk_cloudformation::Client;
 use model::cost::{self, CostDifference};
 use model::eta::Eta;

@@ -15,10 +15,8 @@ use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::record::Change;
 use model::reference::{ImageReference, hex};
-use model::stack::ResourceChange;
-use model::stack::Stack;
-use model::template::HIDDEN;
-use model::template::Template;
+use model::stack::{ResourceChange, Stack};
+use model::template::{HIDDEN, Template};
 
 /// The format's version.
 const FORMAT: u32 = 1;

@@ -5,12 +5,10 @@ use anyhow::{Context as _, Result};
 use super::Operation;
 use super::observe::Observed;
 use aws::journal;
-use aws::journal::inputs;
-use aws::journal::inputs::Inputs;
+use aws::journal::inputs::{self, Inputs};
 use model::job::run_url;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::record::Change;
-use model::record::{Outcome, Record};
+use model::record::{Change, Outcome, Record};
 use model::stack::Stack;
 
 impl Operation<'_> {

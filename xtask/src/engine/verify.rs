@@ -11,8 +11,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::context::Context;
-use crate::smoke;
-use crate::smoke::{ApiClients, Endpoint, Verdict, sign_in};
+use crate::smoke::{self, ApiClients, Endpoint, Verdict, sign_in};
 use crate::ui::{Phase, Ui};
 use aws::Clients;
 use machine::http;
@@ -169,7 +168,7 @@ fn wrong(verdict: &Verdict, wanted: Option<&Digest>, url: &str, exit: Exit) -> O
                 .reason(format!("{served} answers, {wanted} was deployed"))
                 .hint("wait and ask again with cargo xtask smoke; if it stays, look at the service's log")
         }
-        Verdict::Open { reason } => failure(FailureKind::Open, "the endpoint lets in whoever has not signed in")
+        Verdict::Open { reason } => failure(FailureKind::Open, "the endpoint answers without authentication")
             .reason(reason)
             .hint("look at the API's methods and authorizer, then ask again with cargo xtask smoke"),
         Verdict::NotAnswering { reason } => {

@@ -10,8 +10,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use machine::http;
-use machine::http::{Client, Http, quote};
+use machine::http::{self, Client, Http, quote};
 use model::job::{needed, repository, set};
 use model::outcome::{Exit, Failure, FailureKind};
 

@@ -15,7 +15,7 @@ use model::outcome::{Exit, Failure, FailureKind};
 const FILE: &str = "target/xtask-local.lock";
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Wait after which the user is told.
+/// Wait after which the user is informed.
 const NOTICEABLE: Duration = Duration::from_secs(1);
 /// Longest wait; the other command takes a minute at most.
 const LIMIT: Duration = Duration::from_secs(300);

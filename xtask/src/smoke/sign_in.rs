@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 
 use super::client::ApiClient;
 use aws::signed::{API_GATEWAY, COGNITO, Call, Signed};
-use machine::http;
-use machine::http::Client;
+use machine::http::{self, Client};
 use model::outcome::{Exit, Failure, FailureKind};
 pub(crate) use temporary_users::TemporaryUsers;
 

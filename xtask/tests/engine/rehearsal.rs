@@ -123,7 +123,7 @@ fn crash(checkout: &Checkout, _: &Ministack) -> Result<()> {
 
     // The old tasks go on crashing until the new ones are there.
     checkout.edit(template, bad, good)?;
-    checkout.commit("Mend it")?;
+    checkout.commit("Fix it")?;
     let fixed = release(checkout, &[])?;
     ensure!(fixed["smoke"]["status"] == "right", "the fix is proved: {fixed}");
     Ok(())

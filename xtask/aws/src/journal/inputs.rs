@@ -25,8 +25,7 @@ use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::reference::hex;
 use model::stack::Stack;
-use model::template::HIDDEN;
-use model::template::{CONTAINER_URI, Template};
+use model::template::{CONTAINER_URI, HIDDEN, Template};
 
 /// The most bytes that are unpacked: generously above the limits of a template and its parameters.
 const MAX_UNPACKED: u64 = 4 * 1024 * 1024;

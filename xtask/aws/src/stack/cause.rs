@@ -5,8 +5,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{is_denied, is_missing};
-use crate::stack;
-use crate::{Clients, ec2, ecs, logs};
+use crate::{Clients, ec2, ecs, logs, stack};
 use model::outcome::Failure;
 use model::stack::Event;
 use model::template::Template;

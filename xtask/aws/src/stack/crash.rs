@@ -10,16 +10,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
 use tokio::time::Instant;
 
-use crate::Clients;
-use crate::ecs;
-use crate::ecs::{Deployment, Service, ServiceState, Task};
-use crate::error;
+use crate::ecs::{self, Deployment, Service, ServiceState, Task};
 use crate::stack;
 use crate::stack::cause::{self, Cause, SERVICE_TYPE};
+use crate::{Clients, error};
 use machine::http::jitter;
 use model::outcome::Failure;
-use model::stack::Event;
-use model::stack::Stack;
+use model::stack::{Event, Stack};
 
 const TASK_DEFINITION_TYPE: &str = "AWS::ECS::TaskDefinition";
 /// How long a finished stack is not polled.

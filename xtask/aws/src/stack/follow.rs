@@ -8,19 +8,16 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::Instant;
 
-use crate::Clients;
-use crate::error;
-use crate::stack;
-use crate::stack::Watch;
 use crate::stack::cause::{self, Cause};
 use crate::stack::crash::CrashDetector;
 use crate::stack::pause::{Pause, PauseDetector};
 use crate::stack::watch::{LAG, StateTracker, Verdict};
+use crate::stack::{self, Watch};
+use crate::{Clients, error};
 use machine::http::jitter;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::progress::{Progress, Reporter};
-use model::stack::Event;
-use model::stack::Stack;
+use model::stack::{Event, Stack};
 use model::status::Ending;
 
 /// How long an operation is watched; CloudFormation's own timeouts end most of them much earlier.

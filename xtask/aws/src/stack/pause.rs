@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Clients;
-use crate::ecs;
 use crate::ecs::deployment::{Hook, ServiceDeployment, newest_deployment};
-use crate::error;
 use crate::stack::crash::{ServiceInProgress, services_in_progress};
+use crate::{Clients, ecs, error};
 use machine::http::jitter;
 use model::outcome::Failure;
 use model::stack::Event;

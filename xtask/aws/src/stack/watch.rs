@@ -8,10 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::events::Mark;
-use model::stack::Event;
-use model::stack::Stack;
-use model::status;
-use model::status::Ending;
+use model::stack::{Event, Stack};
+use model::status::{self, Ending};
 
 /// What is watched, and what ends watching.
 #[derive(Debug)]

@@ -103,8 +103,8 @@ pub async fn list_images(docker: &Docker, owner: &Owner) -> Result<Images> {
     Ok(images)
 }
 
-/// The names of an image that a checkout may remove, and whether another checkout uses it too; `None` if this one does not
-/// use it. The user's own names and names that checkouts share are not among them.
+/// The names of an image that a checkout may remove, and whether another checkout uses it too; `None` if this one does
+/// not use it. The user's own names and names that checkouts share are not among them.
 fn sort(tags: &[String], owner: &Owner) -> Option<(Vec<String>, bool)> {
     let service = format!("{}:", owner.service);
     let (claims, others): (Vec<&String>, Vec<&String>) =
@@ -271,7 +271,7 @@ mod tests {
         let shared = names(&[content, &mine, &theirs]);
         assert_eq!(sort(&shared, &owner), Some((names(&[&mine]), true)), "another one holds it, too");
         assert_eq!(sort(&names(&[content, &theirs]), &owner), None);
-        assert_eq!(sort(&names(&[content]), &owner), None, "nobody knows whose it is");
+        assert_eq!(sort(&names(&[content]), &owner), None, "its owner is unknown");
         assert_eq!(sort(&[], &owner), None);
     }
 }

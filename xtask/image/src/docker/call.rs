@@ -107,8 +107,8 @@ pub(super) async fn optional<T>(call: impl Future<Output = Result<T, Error>>) ->
     }
 }
 
-/// The next message of a build or push that is at `step`. A silence is reported after ten seconds, and is a failure after
-/// [`SILENCE`].
+/// The next message of a build or push that is at `step`. A silence is reported after ten seconds, and is a failure
+/// after [`SILENCE`].
 pub(super) async fn next<T>(
     stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin),
     step: &str,

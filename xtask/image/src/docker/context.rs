@@ -1,7 +1,7 @@
 //! The build context that is sent to the engine, and the content tag that follows from it.
 //!
-//! The tar stream is the same for the same files: no times, no owners, sorted by path. Files are streamed from disk, not
-//! held in memory.
+//! The tar stream is the same for the same files: no times, no owners, sorted by path. Files are streamed from disk,
+//! not held in memory.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -152,8 +152,8 @@ fn address(text: &str, tls: bool, warnings: &mut Vec<String>) -> Result<String, 
     }
 }
 
-/// The address of a context, and the folder of its TLS files. The docker command stores a context under the SHA-256 of its
-/// name, with its engine's files in a folder `docker`.
+/// The address of a context, and the folder of its TLS files. The docker command stores a context under the SHA-256 of
+/// its name, with its engine's files in a folder `docker`.
 fn context_host(folder: &Path, name: &str) -> Result<(String, Option<PathBuf>), String> {
     let id = hex(&Sha256::digest(name.as_bytes()));
     let meta = folder.join("contexts/meta").join(&id).join("meta.json");

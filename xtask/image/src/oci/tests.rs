@@ -1,4 +1,4 @@
-//! Against a modelled registry that keeps what it gets. A real one without `referrers` is asked in `tests/engine`.
+//! Against a fake registry. `tests/engine` has a real one, without `referrers`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,25 +8,23 @@ use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use super::artifact::Document;
 use super::*;
 use machine::http::Http;
 use model::credentials::Credentials;
-use model::outcome::FailureKind;
 use model::reference::ImageReference;
 
 const KIND: &str = "application/vnd.example+json";
-/// The image that is there from the start.
+/// The image that the registry has at the start.
 const IMAGE: &[u8] = br#"{"schemaVersion":2}"#;
 
-/// What a registry does that others do not.
+/// Behaviour in which registries differ.
 #[derive(Clone, Copy, Default)]
 struct Ways {
-    /// Lists what refers to an image.
+    /// Lists the referrers of an image.
     lists: bool,
-    /// Asks for a token, which it gives for a password.
+    /// Requires a token, which it issues for a password.
     asks: bool,
-    /// Is too busy for the first of every two requests.
+    /// Refuses the first of every two requests as overloaded.
     busy: bool,
 }
 
@@ -118,7 +116,7 @@ impl Store {
                         json!({ "mediaType": kind, "digest": digest, "size": bytes.len(), "artifactType": artifact })
                     })
                     .collect();
-                // A page each.
+                // One per page.
                 let page: usize = request.url.query().and_then(|query| query.parse().ok()).unwrap_or_default();
                 let shown: Vec<Value> = all.get(page).cloned().into_iter().collect();
                 let body = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": shown });
@@ -156,7 +154,7 @@ fn document(tag: &str, text: &str) -> Document {
 }
 
 #[tokio::test]
-async fn what_is_attached_is_found_again_by_list_and_by_tag_and_attached_once() {
+async fn attached_documents_are_found_by_list_and_by_tag_and_attached_once() {
     for ways in [Ways::default(), Ways { lists: true, ..Ways::default() }, Ways { asks: true, ..Ways::default() }] {
         let (registry, store, _server) = registry(ways).await;
         let documents = || vec![document("one", "{\"a\":1}"), document("two", "{\"a\":2}")];
@@ -170,7 +168,7 @@ async fn what_is_attached_is_found_again_by_list_and_by_tag_and_attached_once() 
         assert!(texts.len() == 2 && texts.contains(&&b"{\"a\":1}"[..]), "{texts:?}");
         assert!(registry.attached(&subject(), "application/json", "one").await.unwrap().is_empty());
 
-        // Other words under the same tag: the first ones stay.
+        // Another document under the same tag: the first one stays.
         assert_eq!(registry.attach(&subject(), vec![document("one", "{}")]).await.unwrap(), 0);
         assert_eq!(registry.attached(&subject(), KIND, "one").await.unwrap().len(), 2);
         let manifest: Value = {
@@ -184,7 +182,7 @@ async fn what_is_attached_is_found_again_by_list_and_by_tag_and_attached_once() 
 }
 
 #[tokio::test]
-async fn a_tag_that_names_something_else_is_told_and_nothing_is_moved() {
+async fn a_tag_that_names_something_else_is_reported_and_not_moved() {
     let (registry, store, _server) = registry(Ways::default()).await;
     registry.put_manifest("one", MANIFEST, IMAGE.to_vec()).await.unwrap();
     let failure = registry.attach(&subject(), vec![document("one", "{}")]).await.unwrap_err();
@@ -194,7 +192,7 @@ async fn a_tag_that_names_something_else_is_told_and_nothing_is_moved() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_there_gets_nothing() {
+async fn nothing_is_attached_to_a_missing_image() {
     let (registry, store, _server) = registry(Ways::default()).await;
     let other: Digest = digest(b"other").parse().unwrap();
     let failure = registry.attach(&other, vec![document("one", "{}")]).await.unwrap_err();
@@ -203,14 +201,14 @@ async fn an_image_that_is_not_there_gets_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_busy_registry_turns_away_is_asked_again() {
+async fn an_overloaded_registry_is_asked_again() {
     let (registry, store, _server) = registry(Ways { busy: true, ..Ways::default() }).await;
     assert!(registry.manifest(&digest(IMAGE)).await.unwrap().is_some());
     assert_eq!(store.lock().unwrap().asked.len(), 2);
 }
 
 #[tokio::test]
-async fn what_is_not_what_it_is_named_is_not_taken() {
+async fn content_with_another_digest_is_refused() {
     let (registry, store, _server) = registry(Ways::default()).await;
     let (named, other) = (digest(b"one"), b"two".to_vec());
     store.lock().unwrap().manifests.insert(named.clone(), (MANIFEST.to_owned(), other.clone()));
@@ -223,7 +221,7 @@ async fn what_is_not_what_it_is_named_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_the_registrys_words_and_never_the_password() {
+async fn a_refusal_has_the_registrys_message_and_never_the_password() {
     let server = MockServer::start().await;
     let error = json!({ "errors": [{ "code": "DENIED", "message": "not authorized to perform: ecr:PutImage" }] });
     Mock::given(any()).respond_with(ResponseTemplate::new(403).set_body_json(error)).mount(&server).await;

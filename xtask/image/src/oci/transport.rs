@@ -12,8 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::authorization::{Challenge, Token, basic};
-use machine::http;
-use machine::http::{Client, Http, Lost, quote};
+use machine::http::{self, Client, Http, Lost, quote};
 use model::credentials::Credentials;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;

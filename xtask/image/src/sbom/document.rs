@@ -7,13 +7,13 @@ use super::DEFAULT_REGISTRY;
 use super::tree::{Package, Tree};
 use model::reference::{ImageReference, hex};
 
-/// What the image is called inside the document.
+/// The reference of the image inside the document.
 const IMAGE: &str = "image";
 /// Characters of a purl's name and version that stand for themselves
 /// (<https://github.com/package-url/purl-spec/blob/main/PURL-SPECIFICATION.rst>).
 const PLAIN: &[u8] = b".-_~";
 
-/// What a bill of materials is about.
+/// The subject and size of an SBOM.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Summary {
     /// Name of the image that it describes.
@@ -51,7 +51,7 @@ pub(super) fn compose(service: &str, image: &ImageReference, tree: &Tree) -> Val
     document
 }
 
-/// What a document says; `None` for one that is not CycloneDX.
+/// Reads a document; `None` if it is not CycloneDX.
 pub fn summary(bytes: &[u8]) -> Option<Summary> {
     let document: Value = serde_json::from_slice(bytes).ok()?;
     if document["bomFormat"] != "CycloneDX" || !document["specVersion"].is_string() {
@@ -126,7 +126,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// A number that follows from the content (RFC 9562, version 8).
+/// A UUID derived from the content (RFC 9562, version 8).
 fn serial(document: &Value) -> String {
     let mut bytes = Sha256::digest(document.to_string())[..16].to_vec();
     bytes[6] = (bytes[6] & 0x0f) | 0x80;

@@ -116,8 +116,8 @@ fn the_same_content_gives_the_same_document_and_another_image_another_number() {
     assert!(!one.to_string().contains("/work"), "a folder of this machine is in it");
 }
 
-/// The service's crates alone, without what only their tests need: `cargo metadata` resolves the features of all members of
-/// a workspace, and of their tests, at once.
+/// The service's crates alone, without what only their tests need: `cargo metadata` resolves the features of all
+/// members of a workspace, and of their tests, at once.
 fn service_alone(folder: &Path) {
     let copy = |path: &str, text: &dyn Fn(String) -> String| {
         let to = folder.join(path);

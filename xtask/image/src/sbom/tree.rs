@@ -1,14 +1,15 @@
-//! The packages that are linked into a program: which they are, from `cargo tree`; where they are from, from `Cargo.lock`.
+//! The packages that are linked into a program: which they are, from `cargo tree`; where they are from, from
+//! `Cargo.lock`.
 //!
-//! `cargo metadata` would give both, but of too many packages: it resolves the features of all members of a workspace and of
-//! their tests at once. And it has no checksums.
+//! `cargo metadata` would give both, but of too many packages: it resolves the features of all members of a workspace
+//! and of their tests at once. And it has no checksums.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-/// A line for each package: depth, then name, version and place, then licence. Where a package repeats, the line ends with
-/// `(*)`, and what is below it is left out.
+/// A line for each package: depth, then name, version and place, then licence. Where a package repeats, the line ends
+/// with `(*)`, and what is below it is left out.
 pub(super) const FORMAT: &str = "\t{p}\t{l}\t";
 
 /// A package in a program.
@@ -89,8 +90,8 @@ fn entry(line: &str, lock: &Lock) -> Option<(usize, Package)> {
     ))
 }
 
-/// Whether a source of the lock file is the place that `cargo tree` shows: a folder, a repository with a shortened commit,
-/// the name of a registry, or nothing for the default registry.
+/// Whether a source of the lock file is the place that `cargo tree` shows: a folder, a repository with a shortened
+/// commit, the name of a registry, or nothing for the default registry.
 fn is_from(source: Option<&str>, place: Option<&str>) -> bool {
     let is_default = |source: &str| source == super::DEFAULT_REGISTRY;
     match (source, place) {

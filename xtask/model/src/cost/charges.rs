@@ -1,4 +1,4 @@
-//! What one resource costs for being there, by its type and the properties that set the price.
+//! The fixed cost of one resource, by its type and properties.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,21 @@ use super::prices::{self, Prices};
 use super::{is, number, referenced};
 use crate::template::evaluate::{TemplateResource, text};
 
-/// GiB of the root volume of Amazon Linux, where a template does not say.
+/// GiB of the root volume of Amazon Linux, the default.
 const ROOT_VOLUME: f64 = 8.0;
 
 /// What a resource costs.
 #[derive(Debug, PartialEq)]
 pub(super) enum Charge {
-    /// Nothing that does not depend on use.
+    /// No fixed cost.
     Nothing,
-    /// Parts of the price, each with its words.
+    /// Parts of the price, each with a description.
     Parts(Vec<(f64, String)>),
-    /// It costs something; why it is not known how much.
+    /// It has a cost: why that is not known.
     Unknown(String),
 }
 
-/// Types without a price of their own: billed by use, or not at all. An ending `::` names all of a service.
+/// Types without a price of their own: billed by use, or not at all. A trailing `::` stands for all types of a service.
 const FREE: &[&str] = &[
     "AWS::ApiGateway::",
     "AWS::ApiGatewayV2::",
@@ -102,7 +102,7 @@ pub(super) fn charge(resource: &TemplateResource, all: &BTreeMap<String, Templat
         "AWS::EC2::NatGateway" => one(prices.nat_gateway(), "NAT gateway"),
         "AWS::EC2::VPCEndpoint" => endpoint(properties, prices),
         "AWS::ElasticLoadBalancingV2::LoadBalancer" => load_balancer(properties, prices),
-        "AWS::ECS::Service" => parts(super::tasks::service(properties, all, prices)),
+        "AWS::ECS::Service" => parts(service(properties, all, prices)),
         "AWS::SecretsManager::Secret" => one(prices::SECRET, "secret"),
         "AWS::KMS::Key" => one(prices::KEY, "key"),
         "AWS::CloudWatch::Alarm" => alarm(properties),
@@ -110,7 +110,7 @@ pub(super) fn charge(resource: &TemplateResource, all: &BTreeMap<String, Templat
         "AWS::CloudWatch::CompositeAlarm" => one(prices::COMPOSITE_ALARM, "composite alarm"),
         "AWS::CloudWatch::Dashboard" => one(prices::DASHBOARD, "dashboard"),
         "AWS::Cognito::UserPoolClient" if serves_machines(properties) => {
-            one(prices::MACHINE_CLIENT, "client of machines")
+            one(prices::MACHINE_CLIENT, "machine-to-machine client")
         }
         "AWS::ECS::Cluster" if watches_containers(properties) => {
             Charge::Unknown("Container Insights is billed by metric".to_owned())
@@ -146,7 +146,7 @@ fn parts(result: Result<Vec<(f64, String)>, String>) -> Charge {
     }
 }
 
-/// An instance with its volumes and its public address, also where a launch template says them.
+/// An instance with its volumes and its public address, also from its launch template.
 fn machine(
     properties: &Value,
     all: &BTreeMap<String, TemplateResource>,
@@ -162,7 +162,7 @@ fn machine(
     let disks: Vec<&Value> = mappings.into_iter().flatten().map(|m| &m["Ebs"]).filter(|ebs| ebs.is_object()).collect();
     if disks.is_empty() {
         let price = prices.volume("gp3", ROOT_VOLUME).ok_or("no price for gp3")?;
-        parts.push((price, format!("{ROOT_VOLUME} GB for its system")));
+        parts.push((price, format!("{ROOT_VOLUME} GB root volume")));
     }
     for disk in disks {
         parts.push(volume(disk, prices)?);
@@ -176,7 +176,7 @@ fn machine(
     Ok(parts)
 }
 
-/// As many as an Auto Scaling group starts with.
+/// The instances that an Auto Scaling group starts with.
 fn machines(
     properties: &Value,
     all: &BTreeMap<String, TemplateResource>,
@@ -188,7 +188,7 @@ fn machines(
     Ok(each.into_iter().map(|(price, what)| (price * wanted, format!("{wanted} × {what}"))).collect())
 }
 
-/// A volume, in the words of an EBS block device or of a volume of its own.
+/// A volume: an EBS block device or an `AWS::EC2::Volume`.
 fn volume(disk: &Value, prices: &Prices) -> Result<(f64, String), String> {
     let size = number(&disk["VolumeSize"]).or_else(|| number(&disk["Size"])).unwrap_or(ROOT_VOLUME);
     let kind = text(&disk["VolumeType"]).unwrap_or_else(|| "gp2".to_owned());
@@ -196,7 +196,7 @@ fn volume(disk: &Value, prices: &Prices) -> Result<(f64, String), String> {
     Ok((price, format!("{size} GB {kind}")))
 }
 
-/// Gateway endpoints are free; the others cost in each subnet that they stand in.
+/// Gateway endpoints are free; the others are billed in each of their subnets.
 fn endpoint(properties: &Value, prices: &Prices) -> Charge {
     let subnets = properties["SubnetIds"].as_array().map_or(0, Vec::len);
     if subnets == 0 || is(&properties["VpcEndpointType"], "Gateway") {
@@ -206,7 +206,8 @@ fn endpoint(properties: &Value, prices: &Prices) -> Charge {
     Charge::Parts(vec![(prices.interface_endpoint() * float(subnets), what)])
 }
 
-/// The balancer, and a public address in each subnet where it faces the internet. Its capacity units are traffic.
+/// The load balancer, with a public address in each subnet if it faces the internet. Its capacity units depend on
+/// traffic.
 fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
     let kind = text(&properties["Type"]).unwrap_or_else(|| "application".to_owned());
     if kind == "gateway" {
@@ -221,7 +222,65 @@ fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
     Charge::Parts(parts)
 }
 
-/// Each metric of an alarm counts.
+/// The parts of a service's price; none if its tasks run on instances, which are counted themselves.
+///
+/// # Errors
+/// Why the price is not known.
+fn service(
+    properties: &Value,
+    all: &BTreeMap<String, TemplateResource>,
+    prices: &Prices,
+) -> Result<Vec<(f64, String)>, String> {
+    let Some(spot) = spot(properties) else { return Ok(Vec::new()) };
+    let definition =
+        referenced(&properties["TaskDefinition"], all).ok_or("its task definition is not in the template")?;
+    let definition = &definition.properties;
+    let platform = &definition["RuntimePlatform"];
+    if platform["OperatingSystemFamily"].as_str().is_some_and(|family| family.starts_with("WINDOWS")) {
+        return Err("no price for Windows tasks".to_owned());
+    }
+    let size = |name: &str| number(&definition[name]).map(|units| units / 1024.0);
+    let (vcpu, memory) = size("Cpu").zip(size("Memory")).ok_or("the size of its tasks is not in the template")?;
+    let tasks = number(&properties["DesiredCount"]).or_else(|| scaled(all)).unwrap_or(1.0);
+    let arm = is(&platform["CpuArchitecture"], "ARM64");
+    let processor = if arm { "arm64" } else { "x86_64" };
+    let mut what = format!("{tasks} × Fargate {vcpu} vCPU {memory} GB {processor}");
+    if spot > 0.0 {
+        what.push_str(&format!(", {:.0} % of them on Spot", spot * 100.0));
+    }
+    let paid = 1.0 - spot + spot * prices::SPOT;
+    let mut parts = vec![(prices.task(vcpu, memory, arm) * paid * tasks, what)];
+    if is(&properties["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"], "ENABLED") {
+        parts.push((prices::ADDRESS * tasks, format!("{tasks} public IPv4 addresses")));
+    }
+    Ok(parts)
+}
+
+/// The share of tasks on Spot; `None` if they do not run on Fargate.
+fn spot(properties: &Value) -> Option<f64> {
+    let strategy = properties["CapacityProviderStrategy"].as_array().map_or(&[][..], Vec::as_slice);
+    let weight = |name: &str| -> f64 {
+        let of_name = strategy.iter().filter(|item| is(&item["CapacityProvider"], name));
+        // The default weight is 0, but a single provider gets all tasks.
+        let alone = if strategy.len() == 1 { 1.0 } else { 0.0 };
+        of_name.map(|item| number(&item["Weight"]).unwrap_or(alone)).sum()
+    };
+    let (on_demand, spare) = (weight("FARGATE"), weight("FARGATE_SPOT"));
+    if on_demand + spare > 0.0 {
+        Some(spare / (on_demand + spare))
+    } else {
+        is(&properties["LaunchType"], "FARGATE").then_some(0.0)
+    }
+}
+
+/// The minimum of auto scaling, for templates that leave the number out.
+fn scaled(all: &BTreeMap<String, TemplateResource>) -> Option<f64> {
+    let targets = all.values().filter(|resource| resource.kind == "AWS::ApplicationAutoScaling::ScalableTarget");
+    let mut of_ecs = targets.filter(|target| is(&target.properties["ServiceNamespace"], "ecs"));
+    of_ecs.find_map(|target| number(&target.properties["MinCapacity"]))
+}
+
+/// Alarms are billed by metric.
 fn alarm(properties: &Value) -> Charge {
     let metrics = metrics(properties);
     let fast = number(&properties["Period"]).is_some_and(|seconds| seconds < 60.0);
@@ -229,7 +288,7 @@ fn alarm(properties: &Value) -> Charge {
     Charge::Parts(vec![(each * float(metrics), "alarm".to_owned())])
 }
 
-/// Target tracking works by two alarms that it makes itself: one to have more, one to have less.
+/// Target tracking creates two alarms itself: one to scale out, one to scale in.
 fn tracking(properties: &Value) -> Charge {
     let tracked = &properties["TargetTrackingScalingPolicyConfiguration"];
     if !tracked.is_object() {
@@ -239,7 +298,7 @@ fn tracking(properties: &Value) -> Charge {
     Charge::Parts(vec![(2.0 * prices::ALARM * float(metrics), "two alarms of its own".to_owned())])
 }
 
-/// How many metrics are looked at.
+/// How many metrics are evaluated.
 fn metrics(specification: &Value) -> usize {
     let all = specification["Metrics"].as_array();
     all.map_or(1, |all| all.iter().filter(|metric| metric["MetricStat"].is_object()).count().max(1))

@@ -1,10 +1,10 @@
 //! On-demand list prices in USD: what is billed by the hour or the month, whether it is used or not.
 //!
-//! Written down without an account or a price list at hand. What is marked as remembered was not found in print.
+//! Written without access to AWS's price list. Prices marked as from memory were not found in a publication.
 
 /// Hours of the month that AWS's own price examples use.
 const HOURS: f64 = 730.0;
-/// When these figures were last looked at.
+/// When these prices were last checked.
 pub(super) const AS_OF: &str = "2026-11";
 
 /// The prices of one region.
@@ -22,7 +22,7 @@ pub(super) struct Prices {
     fargate: [(f64, f64); 2],
 }
 
-// Remembered: gp2, the families other than t3, and the Fargate rates; their sums agree with published examples.
+// From memory: gp2, the families other than t3, and the Fargate rates; their sums agree with published examples.
 const US_EAST_1: Prices = Prices {
     region: "us-east-1",
     instances: &[
@@ -42,7 +42,7 @@ const US_EAST_1: Prices = Prices {
     fargate: [(0.04048, 0.004445), (0.03238, 0.00356)],
 };
 
-// Remembered: as above, and the endpoint.
+// From memory: as above, and the endpoint.
 const EU_CENTRAL_1: Prices = Prices {
     region: "eu-central-1",
     instances: &[
@@ -66,14 +66,14 @@ const EU_CENTRAL_1: Prices = Prices {
 pub(super) const ADDRESS: f64 = 0.005 * HOURS;
 pub(super) const SECRET: f64 = 0.40;
 pub(super) const ALARM: f64 = 0.10;
-/// Of a metric that is looked at more often than once a minute.
+/// Per metric that is evaluated more often than once a minute.
 pub(super) const FAST_ALARM: f64 = 0.30;
-// Remembered, all of the following.
+// All of the following are from memory.
 pub(super) const COMPOSITE_ALARM: f64 = 0.50;
 pub(super) const DASHBOARD: f64 = 3.0;
-/// What of the price of a task on spare capacity remains; it moves with the market.
+/// The share of a task's price on Spot; it varies with the market.
 pub(super) const SPOT: f64 = 0.3;
-/// Of a user pool, a client that machines use.
+/// Per machine-to-machine client of a user pool.
 pub(super) const MACHINE_CLIENT: f64 = 6.0;
 pub(super) const KEY: f64 = 1.0;
 pub(super) const WEB_ACL: f64 = 5.0;
@@ -91,7 +91,7 @@ const CACHES: &[(&str, f64)] = &[
     ("237", 3.8),
 ];
 
-/// The prices to use for a region: its own, else the dearer ones.
+/// The prices for a region: its own, or else the higher ones.
 pub(super) fn for_region(region: &str) -> &'static Prices {
     if region == US_EAST_1.region { &US_EAST_1 } else { &EU_CENTRAL_1 }
 }
@@ -126,7 +126,7 @@ impl Prices {
     }
 }
 
-/// What API Gateway's cache of that size costs.
+/// The price of API Gateway's cache of this size.
 pub(super) fn cache(gigabytes: &str) -> Option<f64> {
     CACHES.iter().find(|(size, _)| *size == gigabytes).map(|(_, price)| price * HOURS)
 }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_without_prices_of_its_own_takes_the_dearer_ones() {
+    fn a_region_without_prices_of_its_own_has_the_higher_ones() {
         assert_eq!(for_region("us-east-1").region, "us-east-1");
         assert_eq!(for_region("ap-southeast-2").region, "eu-central-1");
         for ((family, american), (same, german)) in US_EAST_1.instances.iter().zip(EU_CENTRAL_1.instances) {

@@ -31,7 +31,7 @@ fn costs(estimate: &Estimate, expected: f64) {
 }
 
 #[test]
-fn the_instance_costs_itself_its_disk_and_its_address() {
+fn an_instance_costs_itself_its_disk_and_its_address() {
     let file = "api-backend.yaml";
     costs(&infra(file, &[], "us-east-1"), 12.70);
     costs(&infra(file, &[], "eu-central-1"), 14.05);
@@ -55,7 +55,7 @@ fn a_service_costs_its_tasks() {
 }
 
 #[test]
-fn a_region_without_prices_is_approximate_and_says_so() {
+fn a_region_without_prices_is_marked_approximate() {
     let estimate = infra("api-backend.yaml", &[], "ap-southeast-2");
     costs(&estimate, infra("api-backend.yaml", &[], "eu-central-1").total());
     assert_eq!(
@@ -76,7 +76,7 @@ fn a_new_stack_costs_all_of_it() {
 }
 
 #[test]
-fn a_change_names_what_becomes_dearer_and_cheaper() {
+fn a_change_names_what_costs_more_and_less() {
     let public = infra("api-backend-fargate.yaml", &[("Egress", "PUBLIC_SUBNETS")], "us-east-1");
     let nat = infra("api-backend-fargate.yaml", &[], "us-east-1");
     insta::assert_snapshot!(
@@ -130,7 +130,7 @@ fn the_plan_has_the_difference_as_one_object() {
 }
 
 #[test]
-fn what_has_no_price_is_named() {
+fn resources_without_a_price_are_named() {
     let body = "
 Parameters: {Ami: {Type: String}}
 Conditions: {Odd: !Equals [!Ref AWS::AccountId, '1']}

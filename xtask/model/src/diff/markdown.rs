@@ -4,10 +4,10 @@ use super::summary::{Summary, named, replaced};
 use crate::record::Change;
 use crate::stack::ResourceChange;
 
-/// Rows of a table before it says that there are more: a comment has 65,536 characters at most.
+/// Most rows of a table: a comment has 65,536 characters at most.
 const ROWS: usize = 120;
 
-/// A table of changes, with a line break at its end; empty where there is none.
+/// A table of changes, with a line break at its end; empty without changes.
 pub fn changes(changes: &[ResourceChange]) -> String {
     if changes.is_empty() {
         return String::new();
@@ -29,7 +29,7 @@ pub fn changes(changes: &[ResourceChange]) -> String {
     table
 }
 
-/// Text that Markdown shows as it is, on one line.
+/// Escapes text for Markdown, on one line.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {
@@ -83,7 +83,7 @@ pub fn document(summary: &Summary) -> String {
         parts.push(list.join("\n"));
     }
     parts.push(format!(
-        "<sub>Worked out from the templates, by reading only. `cargo xtask diff {name}` shows the same; `cargo xtask plan \
+        "<sub>Computed from the templates, by reading only. `cargo xtask diff {name}` shows the same; `cargo xtask plan \
          {name} --out plan.json` asks CloudFormation.</sub>",
         name = summary.environment
     ));

@@ -1,20 +1,20 @@
-//! Whom a resource names.
+//! The references of a resource to others.
 
 use serde_json::Value;
 
 use crate::template::evaluate::function;
 
-/// A place that names another resource.
+/// A reference to another resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reference {
-    /// Where it stands, from `Properties` on.
+    /// Its path, from `Properties` on.
     pub(super) path: String,
     pub(super) target: String,
-    /// What of it is asked for; its own name where nothing is said.
+    /// The requested attribute; `None` for the resource's name.
     pub(super) attribute: Option<String>,
 }
 
-/// Every place in these properties that names another resource, or something that may be one.
+/// All references in these properties to resources, or to names that may be resources.
 pub(super) fn find(properties: &Value) -> Vec<Reference> {
     let mut found = Vec::new();
     walk("Properties", properties, &mut found);
@@ -65,7 +65,7 @@ fn call(path: &str, name: &str, argument: &Value, found: &mut Vec<Reference>) {
     }
 }
 
-/// What an argument names stands where the function stands.
+/// References in a function's argument have the function's path.
 fn inside(path: &str, argument: &Value, found: &mut Vec<Reference>) {
     let begin = found.len();
     walk(path, argument, found);
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_name_another_is_found_where_it_stands() {
+    fn every_form_of_reference_is_found_at_its_path() {
         let properties = json!({
             "A": {"Ref": "One"},
             "B": [{"C": {"Fn::GetAtt": "Two.Arn"}}, {"Fn::GetAtt": ["Three", "Arn"]}],

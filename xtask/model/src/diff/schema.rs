@@ -1,9 +1,9 @@
-//! What a resource type's public schema says of replacement
+//! Which properties' changes replace a resource, by its type's public schema
 //! (<https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html>).
 
 use serde_json::Value;
 
-/// Whether a change of a property makes a new resource.
+/// Whether a change of a property replaces the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recreation {
     Never,
@@ -11,12 +11,12 @@ pub enum Recreation {
     Always,
 }
 
-/// A type, as far as replacement goes.
+/// The part of a type's schema about replacement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schema {
-    /// Paths of properties that only a new resource can have otherwise.
+    /// Paths of properties that cannot be updated.
     create_only: Vec<Vec<String>>,
-    /// Paths of properties of which some changes take a new resource.
+    /// Paths of properties that only some updates can change.
     conditional: Vec<Vec<String>>,
     /// Whether it cannot be updated at all.
     immutable: bool,
@@ -39,7 +39,7 @@ impl Schema {
         })
     }
 
-    /// What a change at `path`, such as `Volumes.0.Name`, comes to.
+    /// The effect of a change at `path`, such as `Volumes.0.Name`.
     pub fn recreation(&self, path: &str) -> Recreation {
         let path = steps(path, '.');
         let meets = |paths: &[Vec<String>]| paths.iter().filter_map(|listed| meets(listed, &path)).max();
@@ -52,10 +52,10 @@ impl Schema {
     }
 }
 
-/// How a path that changes lies to one that is listed.
+/// The relation of a changed path to a listed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Depth {
-    /// Something larger changes; the listed part of it may or may not.
+    /// A parent changes; the listed part of it may or may not.
     Around,
     /// The listed property or a part of it.
     Within,
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn listed_properties_and_their_parts_make_a_new_resource() {
+    fn listed_properties_and_their_parts_replace_the_resource() {
         let schema = Schema::read(
             r#"{"properties": {}, "handlers": {"update": {}}, "createOnlyProperties": ["/properties/Name",
             "/properties/Network/Subnets", "/properties/Volumes/*/Id", "/properties/Disks/Id"],
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_updated_is_always_new_and_nonsense_is_no_schema() {
+    fn a_type_without_updates_is_always_replaced_and_other_text_is_no_schema() {
         let schema = Schema::read(r#"{"properties": {}, "handlers": {"create": {}}}"#).unwrap();
         assert_eq!(schema.recreation("Anything"), Recreation::Always);
         assert_eq!(Schema::read("{}"), None);

@@ -1,11 +1,11 @@
-//! A difference as people read it.
+//! A comparison as text for people.
 
 use crate::cost::CostDifference;
 use crate::eta::Eta;
 use crate::record::Change;
 use crate::stack::ResourceChange;
 
-/// Paths of one resource that a line of text names before it says that there are more.
+/// Most paths of one resource in a line of text.
 const NAMED: usize = 4;
 
 /// What a release would do to one environment.
@@ -17,18 +17,18 @@ pub struct Summary {
     /// Of a clean work tree.
     pub commit: Option<String>,
     pub change: Change,
-    /// `None` for a template that runs none.
+    /// `None` for a template without one.
     pub image: Option<Image>,
     pub changes: Vec<ResourceChange>,
     pub cost: Option<CostDifference>,
     pub eta: Option<Eta>,
-    /// What would be lost, and the option that it would take.
+    /// What would be lost, and the option that allows it.
     pub warnings: Vec<String>,
-    /// What else is worth knowing, or could not be found out.
+    /// What else is worth knowing, or could not be determined.
     pub notes: Vec<String>,
 }
 
-/// The image that a release would bring.
+/// The image that a release would deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Image {
     /// The registry has it, and the stack runs it.
@@ -50,7 +50,7 @@ impl std::fmt::Display for Image {
 }
 
 impl Summary {
-    /// What becomes of the stack, in one line.
+    /// What would happen to the stack, in one line.
     pub fn headline(&self) -> String {
         let Self { stack, region, .. } = self;
         match self.change {
@@ -82,7 +82,7 @@ impl Summary {
     }
 }
 
-/// Whether a change makes a new resource, in words.
+/// Whether a change replaces the resource, as text.
 pub(super) fn replaced(change: &ResourceChange) -> Option<&'static str> {
     match change.replacement.as_deref() {
         Some("True") => Some("replaced"),

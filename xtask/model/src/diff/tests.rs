@@ -30,7 +30,7 @@ fn given(parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
     parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// As AWS's public schemas have it.
+/// As in AWS's public schemas.
 fn schemas() -> BTreeMap<String, Schema> {
     let schema = |kind: &str, only: &str| {
         let text = format!(r#"{{"properties": {{}}, "handlers": {{"update": {{}}}}, "createOnlyProperties": {only}}}"#);
@@ -46,7 +46,7 @@ fn schemas() -> BTreeMap<String, Schema> {
 }
 
 /// Each change as one line.
-fn told(changes: &[ResourceChange]) -> Vec<String> {
+fn lines(changes: &[ResourceChange]) -> Vec<String> {
     let line = |change: &ResourceChange| {
         let ResourceChange { action, logical_id, replacement, properties, .. } = change;
         let parts = [action, logical_id, replacement.as_deref().unwrap_or_default(), &properties.join(" ")];
@@ -60,18 +60,18 @@ fn compared(after: &str, parameters: &[(&str, &str)], schemas: &BTreeMap<String,
     let before = Side { body: TEMPLATE, parameters: &before };
     let parameters = given(&[&[("ContainerURI", "a")], parameters].concat());
     let after = Side { body: after, parameters: &parameters };
-    told(&Comparison::of(Some(before), after, "eu-central-1").unwrap().changes(schemas))
+    lines(&Comparison::of(Some(before), after, "eu-central-1").unwrap().changes(schemas))
 }
 
 #[test]
-fn nothing_changes_where_both_come_to_the_same() {
+fn equal_results_are_no_change() {
     assert!(compared(TEMPLATE, &[], &schemas()).is_empty());
     assert!(compared(&TEMPLATE.replace("!Ref Tasks", "'2'"), &[], &schemas()).is_empty());
     assert!(compared(&TEMPLATE.replace("Cpu: 256", "Cpu: '256'"), &[], &schemas()).is_empty());
 }
 
 #[test]
-fn another_image_replaces_the_task_definition_and_changes_who_names_it() {
+fn another_image_replaces_the_task_definition_and_changes_what_refers_to_it() {
     let expected = [
         "Modify Board False Properties.Body",
         "Modify Service False Properties.TaskDefinition",
@@ -81,7 +81,7 @@ fn another_image_replaces_the_task_definition_and_changes_who_names_it() {
 }
 
 #[test]
-fn without_schemas_whatever_changes_may_be_replaced() {
+fn without_schemas_every_change_may_be_a_replacement() {
     let expected = [
         "Modify Board Conditional Properties.Body",
         "Modify Service Conditional Properties.TaskDefinition",
@@ -91,8 +91,8 @@ fn without_schemas_whatever_changes_may_be_replaced() {
 }
 
 #[test]
-fn a_change_in_place_reaches_those_who_ask_for_attributes_only() {
-    // The board asks for the service's name; nobody asks the cluster for more than its own.
+fn a_change_in_place_reaches_references_to_attributes_only() {
+    // The board refers to an attribute of the service; the cluster is only referred to by its name.
     let expected = ["Modify Board False Properties.Body", "Modify Service False Properties.DesiredCount"];
     assert_eq!(compared(TEMPLATE, &[("Tasks", "3")], &schemas()), expected);
     let retagged = TEMPLATE.replace("Value: b", "Value: c");
@@ -100,7 +100,7 @@ fn a_change_in_place_reaches_those_who_ask_for_attributes_only() {
 }
 
 #[test]
-fn a_replaced_resource_may_replace_those_who_cannot_name_another() {
+fn a_replacement_may_replace_resources_that_refer_to_it() {
     let named = TEMPLATE.replace("Properties: {Tags", "Properties: {ClusterName: x, Tags");
     let expected = [
         "Modify Board Conditional Properties.Body",
@@ -110,20 +110,20 @@ fn a_replaced_resource_may_replace_those_who_cannot_name_another() {
     let mut schemas = schemas();
     schemas.remove("AWS::CloudWatch::Dashboard");
     let found = compared(&named, &[], &schemas);
-    // The service is surely new, and so is what its name is part of, for all that is known of that type.
+    // The service is replaced; without a schema, what refers to it may be replaced too.
     assert_eq!(found, expected);
 }
 
 #[test]
-fn what_appears_and_what_goes_is_told_with_conditions_worked_out() {
+fn additions_and_removals_follow_the_conditions() {
     assert_eq!(compared(TEMPLATE, &[("Table", "true")], &schemas()), ["Add Data"]);
     let after = given(&[("ContainerURI", "a")]);
     let before = given(&[("ContainerURI", "a"), ("Table", "true")]);
     let [before, after] = [&before, &after].map(|parameters| Side { body: TEMPLATE, parameters });
     let changes = Comparison::of(Some(before), after, "eu-central-1").unwrap().changes(&schemas());
-    assert_eq!(told(&changes), ["Remove Data"]);
+    assert_eq!(lines(&changes), ["Remove Data"]);
     let changes = Comparison::of(None, after, "eu-central-1").unwrap().changes(&schemas());
-    assert_eq!(told(&changes), ["Add Board", "Add Cluster", "Add Service", "Add Task"]);
+    assert_eq!(lines(&changes), ["Add Board", "Add Cluster", "Add Service", "Add Task"]);
 }
 
 #[test]
@@ -137,17 +137,17 @@ fn a_policy_is_a_change_in_place_and_another_type_is_a_new_resource() {
 }
 
 #[test]
-fn a_parameter_inside_a_function_that_aws_answers_counts() {
+fn a_parameter_inside_a_function_of_aws_counts() {
     let joined = TEMPLATE.replace("'of ${Service.Name}'", "'of ${Service.Name} ${Table}'");
     let before = given(&[("ContainerURI", "a")]);
     let after = given(&[("ContainerURI", "a"), ("Table", "no")]);
     let [before, after] = [&before, &after].map(|parameters| Side { body: &joined, parameters });
     let changes = Comparison::of(Some(before), after, "eu-central-1").unwrap().changes(&schemas());
-    assert_eq!(told(&changes), ["Modify Board False Properties.Body"]);
+    assert_eq!(lines(&changes), ["Modify Board False Properties.Body"]);
 }
 
 #[test]
-fn what_only_aws_knows_is_neither_added_nor_removed() {
+fn an_unknown_condition_neither_adds_nor_removes() {
     let unknown = TEMPLATE.replace("!Equals [!Ref Table, 'true']", "!Equals [!Ref AWS::AccountId, '1']");
     let parameters = given(&[("ContainerURI", "a")]);
     let [before, after] = [TEMPLATE, unknown.as_str()].map(|body| Side { body, parameters: &parameters });

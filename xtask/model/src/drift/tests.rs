@@ -25,7 +25,7 @@ fn judged(id: &str, kind: &str, path: &str, values: (&str, &str), scales: &str) 
 }
 
 #[test]
-fn what_aws_moves_by_itself_does_not_count() {
+fn expected_changes_do_not_count() {
     let rule = "AWS::ElasticLoadBalancingV2::ListenerRule";
     let weight = "/Actions/0/ForwardConfig/TargetGroups/0/Weight";
     for (id, kind, path, scales, counts) in [
@@ -40,8 +40,8 @@ fn what_aws_moves_by_itself_does_not_count() {
         assert_eq!(drift.counts(), counts, "{id} {path} {scales}: {drift}");
     }
     let drift = judged("Service", "AWS::ECS::Service", "/DesiredCount", ("2", "5"), "true");
-    let told = "Service (AWS::ECS::Service) modified\n  /DesiredCount: 2 -> 5 (expected: auto scaling sets it)";
-    assert_eq!(drift.to_string(), told);
+    let text = "Service (AWS::ECS::Service) modified\n  /DesiredCount: 2 -> 5 (expected: auto scaling sets it)";
+    assert_eq!(drift.to_string(), text);
 }
 
 #[test]

@@ -1,27 +1,27 @@
-//! Has a change of a gateway's parameters reach its stage.
+//! Redeploys an API when its parameters change.
 //!
-//! A deployment of API Gateway is a copy of the API made at one moment, and CloudFormation makes another one only under
-//! another name. A template that has one for either value of a parameter says in `Release.Redeploy` of its metadata
-//! which parameters its API is made of; when one of those changes, the other value is sent.
+//! A deployment of API Gateway is a snapshot of the API, and CloudFormation makes a new one only under another logical
+//! id. A template with one deployment for each of two values of a parameter lists, in `Release.Redeploy` of its
+//! metadata, the parameters that define its API; when one of those changes, the other value is sent.
 
 use std::collections::BTreeMap;
 
 use super::Value;
 use crate::template::Template;
 
-/// Sets the parameter that copies the API: to the other value where what the API is made of changes, to the stack's own
-/// where it does not. `there` are the stack's parameters, `None` for a stack that is yet to be created.
-pub fn redeploy(template: &Template, there: Option<&BTreeMap<String, String>>, values: &mut BTreeMap<String, Value>) {
+/// Sets the parameter that selects the deployment: to the other value if the API changes, to the stack's own if not.
+/// `current` are the stack's parameters, `None` for a stack that does not exist yet.
+pub fn redeploy(template: &Template, current: Option<&BTreeMap<String, String>>, values: &mut BTreeMap<String, Value>) {
     let Some(redeploy) = &template.redeploy else { return };
     values.remove(&redeploy.parameter);
-    let Some(there) = there else { return };
-    let Some(now) = there.get(&redeploy.parameter) else { return };
-    let moves = |name: &String| match values.get(name) {
-        Some(Value::Is(value)) => there.get(name) != Some(value),
+    let Some(current) = current else { return };
+    let Some(now) = current.get(&redeploy.parameter) else { return };
+    let changes = |name: &String| match values.get(name) {
+        Some(Value::Is(value)) => current.get(name) != Some(value),
         Some(Value::Previous) => false,
-        None => there.get(name) != template.parameters.get(name).and_then(Option::as_ref),
+        None => current.get(name) != template.parameters.get(name).and_then(Option::as_ref),
     };
-    let value = if redeploy.when.iter().any(moves) {
+    let value = if redeploy.when.iter().any(changes) {
         let [first, second] = &redeploy.values;
         Value::Is(if now == first { second } else { first }.clone())
     } else {
@@ -46,12 +46,12 @@ Outputs: {ApiGatewayURL: {Value: x}}
 ";
 
     /// What is sent for `Revision`.
-    fn revision(there: Option<&[(&str, &str)]>, values: &[(&str, Value)]) -> Option<Value> {
+    fn revision(current: Option<&[(&str, &str)]>, values: &[(&str, Value)]) -> Option<Value> {
         let template = Template::parse("t", TEMPLATE.to_owned()).unwrap();
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let there: Option<BTreeMap<_, _>> = there.map(|there| there.iter().map(owned).collect());
+        let current: Option<BTreeMap<_, _>> = current.map(|current| current.iter().map(owned).collect());
         let mut values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        redeploy(&template, there.as_ref(), &mut values);
+        redeploy(&template, current.as_ref(), &mut values);
         values.remove("Revision")
     }
 
@@ -60,7 +60,7 @@ Outputs: {ApiGatewayURL: {Value: x}}
     }
 
     #[test]
-    fn a_changed_api_takes_the_other_value_and_nothing_else_does() {
+    fn only_a_changed_api_gets_the_other_value() {
         let stack: &[_] = &[("Revision", "A"), ("Origin", "x"), ("Key", "false"), ("Tasks", "2")];
         let kept = [("Origin", Value::Previous), ("Key", Value::Previous), ("Tasks", Value::Previous)];
         let with = |name, value: Value| {
@@ -69,7 +69,7 @@ Outputs: {ApiGatewayURL: {Value: x}}
             [values, vec![(name, value)]].concat()
         };
         assert_eq!(revision(Some(stack), &kept), Some(Value::Previous));
-        assert_eq!(revision(Some(stack), &with("Tasks", is("3"))), Some(Value::Previous), "is no part of the API");
+        assert_eq!(revision(Some(stack), &with("Tasks", is("3"))), Some(Value::Previous), "is not part of the API");
         assert_eq!(revision(Some(stack), &with("Key", is("false"))), Some(Value::Previous), "is what it was");
         assert_eq!(revision(Some(stack), &with("Key", is("true"))), Some(is("B")));
         let other: &[_] = &[("Revision", "B"), ("Origin", "x"), ("Key", "false")];
@@ -77,15 +77,15 @@ Outputs: {ApiGatewayURL: {Value: x}}
     }
 
     #[test]
-    fn a_recorded_value_counts_for_nothing() {
-        // An earlier release was made with this value, and so is the API that it must replace.
+    fn a_recorded_value_is_ignored() {
+        // An earlier release had this value, and so has the API that it must replace.
         let stack: &[_] = &[("Revision", "A"), ("Origin", "y"), ("Key", "false")];
         let recorded = [("Revision", is("A")), ("Origin", is("x")), ("Key", is("false"))];
         assert_eq!(revision(Some(stack), &recorded), Some(is("B")));
     }
 
     #[test]
-    fn a_new_stack_and_an_older_template_take_the_default() {
+    fn a_new_stack_and_an_older_template_keep_the_default() {
         assert_eq!(revision(None, &[("Revision", is("B"))]), None);
         assert_eq!(revision(Some(&[("Origin", "x")]), &[("Origin", is("y"))]), None);
     }
@@ -93,6 +93,6 @@ Outputs: {ApiGatewayURL: {Value: x}}
     #[test]
     fn a_parameter_that_goes_back_to_its_default_counts() {
         let stack: &[_] = &[("Revision", "A"), ("Origin", "x"), ("Key", "false")];
-        assert_eq!(revision(Some(stack), &[("Key", Value::Previous)]), Some(is("B")), "Origin is sent no more");
+        assert_eq!(revision(Some(stack), &[("Key", Value::Previous)]), Some(is("B")), "Origin is no longer sent");
     }
 }

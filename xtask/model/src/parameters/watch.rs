@@ -1,4 +1,4 @@
-//! What CloudFormation watches while it updates a stack, and for how long.
+//! The alarms that CloudFormation monitors during an update, and for how long.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use config::deployment::Environment;
 use crate::outcome::{Exit, Failure, FailureKind};
 use crate::template::Template;
 
-/// Outputs of a stack whose names begin so hold the ARNs of its alarms.
+/// Prefix of the outputs with the ARNs of a stack's alarms.
 const ROLLBACK_ALARM: &str = "RollbackAlarm";
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html>
 const MOST_ALARMS: usize = 5;
 
-/// The monitoring of one update: an alarm that goes off rolls it back.
+/// The monitoring of one update: an alarm rolls it back.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Watch {
     pub minutes: i32,
@@ -20,29 +20,29 @@ pub struct Watch {
     pub alarms: Vec<String>,
 }
 
-/// What watches the next operation on a stack with these outputs; `None` for one that is still to be created, which
-/// has no alarms yet.
+/// The monitoring of the next operation on a stack with these outputs; `None` stands for a new stack, which has no
+/// alarms yet.
 ///
-/// The time is the environment's, but at least what the template asks for to keep what it replaces.
+/// The time is the environment's, but at least the template's `KeepOldMinutes`.
 ///
 /// # Errors
-/// More alarms than CloudFormation takes, or an output that is no alarm's ARN.
+/// More alarms than CloudFormation accepts, or an output that is no alarm's ARN.
 pub fn watch(
     template: &Template,
     environment: &Environment,
     outputs: Option<&BTreeMap<String, String>>,
 ) -> Result<Watch, Failure> {
     let Some(outputs) = outputs else { return Ok(Watch::default()) };
-    let asked = i32::from(environment.watch_minutes);
-    let minutes = asked.max(template.keep_old_minutes);
-    if asked == 0 {
+    let configured = i32::from(environment.watch_minutes);
+    let minutes = configured.max(template.keep_old_minutes);
+    if configured == 0 {
         return Ok(Watch { minutes, alarms: Vec::new() });
     }
     let named: Vec<(&String, &String)> = outputs.iter().filter(|(name, _)| name.starts_with(ROLLBACK_ALARM)).collect();
     let failure = |message: String| {
         Failure::new(Exit::Failed, FailureKind::RollbackAlarms, message)
             .resource(format!("stack {}", environment.stack))
-            .hint(format!("mend the outputs {ROLLBACK_ALARM}… in {}", template.path))
+            .hint(format!("fix the outputs {ROLLBACK_ALARM}… in {}", template.path))
     };
     if let Some((name, value)) = named.iter().find(|(_, value)| !is_alarm(value)) {
         let message = format!("the output {name} is not the ARN of an alarm");
@@ -50,8 +50,8 @@ pub fn watch(
     }
     let alarms: Vec<String> = named.iter().map(|(_, value)| (*value).clone()).collect();
     if alarms.len() > MOST_ALARMS {
-        let message = format!("the stack has {} alarms to turn back at", alarms.len());
-        return Err(failure(message).reason(format!("CloudFormation takes at most {MOST_ALARMS}")));
+        let message = format!("the stack has {} rollback alarms", alarms.len());
+        return Err(failure(message).reason(format!("CloudFormation accepts at most {MOST_ALARMS}")));
     }
     Ok(Watch { minutes, alarms })
 }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replaced_stays_as_long_as_the_template_asks() {
+    fn replaced_resources_stay_as_long_as_the_template_requires() {
         let outputs = [("RollbackAlarm5xx", ARN)];
         assert_eq!(watching(1, 2, Some(&outputs)).unwrap(), Watch { minutes: 2, alarms: vec![ARN.to_owned()] });
     }
@@ -114,15 +114,15 @@ mod tests {
     }
 
     #[test]
-    fn five_alarms_are_taken_and_six_refused() {
+    fn five_alarms_are_accepted_and_six_refused() {
         let names = ["RollbackAlarm1", "RollbackAlarm2", "RollbackAlarm3", "RollbackAlarm4", "RollbackAlarm5"];
         let mut outputs: Vec<(&str, &str)> = names.iter().map(|name| (*name, ARN)).collect();
         assert_eq!(watching(15, 0, Some(&outputs)).unwrap().alarms.len(), 5);
         outputs.push(("RollbackAlarm6", ARN));
         let failure = watching(15, 0, Some(&outputs)).unwrap_err();
         assert_eq!((failure.exit, failure.kind), (Exit::Failed, FailureKind::RollbackAlarms));
-        assert_eq!(failure.reason.as_deref(), Some("CloudFormation takes at most 5"));
-        assert_eq!(failure.hint.as_deref(), Some("mend the outputs RollbackAlarm… in infra/t.yaml"));
+        assert_eq!(failure.reason.as_deref(), Some("CloudFormation accepts at most 5"));
+        assert_eq!(failure.hint.as_deref(), Some("fix the outputs RollbackAlarm… in infra/t.yaml"));
     }
 
     #[test]

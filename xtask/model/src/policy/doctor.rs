@@ -1,4 +1,4 @@
-//! What `doctor` reads, and how it asks whether somebody has the whole policy.
+//! What `doctor` reads, and how it checks a caller's permissions.
 
 use config::deployment::Environment;
 
@@ -6,7 +6,7 @@ use super::grants::Grant;
 use super::scope::Scope;
 use super::{Level, Policy, Statement};
 
-/// Reading only. Whose role, certificate or network it is, is not known beforehand, and most of these know no resource.
+/// Reading only. The role, certificate or network is not known in advance, and most actions support no resource.
 pub(super) const LOOKS: Grant = Grant {
     sid: "Doctor",
     level: Level::Release,
@@ -27,7 +27,7 @@ pub(super) const LOOKS: Grant = Grant {
     ],
 };
 
-/// Statements that no release needs: what `doctor` itself, `bootstrap`, `diff` and `drift` read.
+/// Statements that no release needs: for `doctor` itself, `bootstrap`, `diff` and `drift`.
 const ASIDE: [&str; 10] = [
     "ApiAccount",
     "Configuration",
@@ -40,8 +40,8 @@ const ASIDE: [&str; 10] = [
     "RoleConfiguration",
     "Types",
 ];
-/// Actions that only `destroy`, `prune` and the first release of all need, or that a release can do without; and what AWS
-/// allows everybody.
+/// Actions that only `destroy`, `prune` and the very first release need, or that a release can do without; and what AWS
+/// allows every caller.
 const RARE: [&str; 7] = [
     "ecr:BatchDeleteImage",
     "ecr:CreateRepository",
@@ -52,20 +52,20 @@ const RARE: [&str; 7] = [
     "sts:GetCallerIdentity",
 ];
 
-/// A statement as a question: whether somebody may do these.
+/// A statement to simulate: whether a caller may do these actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     pub actions: Vec<&'static str>,
-    /// Without patterns: an example stands for what is free.
+    /// Without patterns: examples replace wildcards.
     pub resources: Vec<String>,
-    /// What a condition may want to know, the statement's own or anybody's.
+    /// Context keys for conditions, of the statement itself or of the caller's policies.
     pub context: Vec<(&'static str, String)>,
 }
 
 impl Policy {
-    /// What a release to `environment` needs, as questions about resources in `account`.
+    /// What a release to `environment` needs, to simulate for resources in `account`.
     pub fn questions(&self, environment: &Environment, account: &str) -> Vec<Question> {
-        // Known of every call: somebody's policy may ask for the region, or refuse CloudFormation with another role.
+        // Known for every call: a caller's policy may require the region, or deny CloudFormation with another role.
         let mut known = vec![("aws:RequestedRegion", environment.region.clone())];
         known.extend(environment.execution_role.iter().map(|role| ("cloudformation:RoleArn", role.clone())));
         let example = |text: &str| if text == "*" { text.to_owned() } else { text.replace('*', "x") };
@@ -95,7 +95,7 @@ mod tests {
         template = \"t.yaml\"\nexecution_role = \"arn:aws:iam::111122223333:role/xtask/execution\"\n";
 
     #[test]
-    fn what_is_asked_has_no_patterns_and_is_what_a_release_does() {
+    fn questions_have_no_patterns_and_cover_what_a_release_does() {
         let deployment = Deployment::parse("deploy.toml", SETTINGS).unwrap();
         let environment = &deployment.environments["dev"];
         let questions = policy(&deployment.service, environment, Level::Release).questions(environment, "111122223333");

@@ -1,13 +1,12 @@
-//! Who needs which action: the table of all that the tool calls.
+//! The table of all actions that the tool calls, with their access levels.
 
 use super::Level;
-use super::configuration::CONFIGURATION;
 use super::scope::Scope;
 
 /// Actions that go together. A `Sid` has letters and digits only.
 pub(super) struct Grant {
     pub(super) sid: &'static str,
-    /// Who needs it, and whoever may do more.
+    /// The lowest level that has it.
     pub(super) level: Level,
     pub(super) scope: Scope,
     pub(super) actions: &'static [&'static str],
@@ -17,8 +16,7 @@ pub(super) const ALL: &[Grant] = &[
     Grant {
         sid: "WhoCalls",
         level: Level::Read,
-        // A caller's identity belongs to no resource. (AWS answers without any permission; emulators that check
-        // permissions do not.)
+        // Supports no resource. (AWS needs no permission for it; emulators that check permissions do.)
         scope: Scope::Any,
         actions: &["sts:GetCallerIdentity"],
     },
@@ -63,9 +61,9 @@ pub(super) const ALL: &[Grant] = &[
         ],
     },
     Grant { sid: "TaskList", level: Level::Read, scope: Scope::Cluster, actions: &["ecs:ListTasks"] },
-    // Task definitions cannot be told apart by a policy.
+    // Policies cannot restrict task definitions.
     Grant { sid: "TaskDefinition", level: Level::Read, scope: Scope::Any, actions: &["ecs:DescribeTaskDefinition"] },
-    // CloudFormation compares a stack with what there is by what whoever asks may see. Most of it gets its name from AWS.
+    // CloudFormation detects drift with the caller's permissions. AWS chooses most of the names.
     Grant { sid: "Configuration", level: Level::Read, scope: Scope::Region, actions: CONFIGURATION },
     Grant { sid: "GatewayConfiguration", level: Level::Read, scope: Scope::Gateway, actions: &["apigateway:GET"] },
     Grant {
@@ -80,7 +78,7 @@ pub(super) const ALL: &[Grant] = &[
             "iam:ListRolePolicies",
         ],
     },
-    // Integrations and the rules of a listener show the header by which a backend knows its API: no metadata.
+    // Integrations and the rules of a listener show the secret header between API and backend.
     Grant { sid: "Integrations", level: Level::Plan, scope: Scope::RestApis, actions: &["apigateway:GET"] },
     Grant {
         sid: "ListenerRules",
@@ -88,12 +86,12 @@ pub(super) const ALL: &[Grant] = &[
         scope: Scope::Region,
         actions: &["elasticloadbalancing:DescribeRules"],
     },
-    // A registry's token belongs to no resource either.
+    // Supports no resource either.
     Grant { sid: "SignIn", level: Level::Plan, scope: Scope::Any, actions: &["ecr:GetAuthorizationToken"] },
     Grant {
         sid: "Push",
         level: Level::Plan,
-        // The engine asks these of the registry, with the token.
+        // The engine makes these calls, with the token.
         scope: Scope::Repository,
         actions: &[
             "ecr:BatchCheckLayerAvailability",
@@ -163,8 +161,8 @@ pub(super) const ALL: &[Grant] = &[
         scope: Scope::Tasks,
         actions: &["ecs:ContinueServiceDeployment"],
     },
-    // The rest is asked only where the stack has such a thing: a deployment that waits for its proof, an API that wants
-    // to know who asks.
+    // The rest is called only if the stack has such a resource: a deployment that waits for its verification, an API
+    // that requires authentication.
     Grant {
         sid: "ProofHeader",
         level: Level::Release,
@@ -193,8 +191,89 @@ pub(super) const ALL: &[Grant] = &[
         actions: &["iam:GetOpenIDConnectProvider"],
     },
     Grant { sid: "ApiAccount", level: Level::Release, scope: Scope::ApiAccount, actions: &["apigateway:GET"] },
+    // What `diff`, `drift` and the check of the image's scan read.
+    Grant { sid: "Scan", level: Level::Read, scope: Scope::Repository, actions: &["ecr:DescribeImageScanFindings"] },
+    // Public schemas, and the state of a detection, which only has an id.
+    Grant {
+        sid: "Types",
+        level: Level::Read,
+        scope: Scope::Any,
+        actions: &[
+            "cloudformation:BatchDescribeTypeConfigurations",
+            "cloudformation:DescribeStackDriftDetectionStatus",
+            "cloudformation:DescribeType",
+        ],
+    },
+    Grant {
+        sid: "Drift",
+        level: Level::Read,
+        scope: Scope::Stack,
+        actions: &[
+            "cloudformation:DescribeStackResourceDrifts",
+            "cloudformation:DetectStackDrift",
+            // CloudFormation requires it too, for each resource.
+            "cloudformation:DetectStackResourceDrift",
+        ],
+    },
 ];
 
-/// What whoever has an execution role may do besides: hand it to CloudFormation.
+/// Passing the execution role to CloudFormation, in an environment that has one.
 pub(super) const PASS: Grant =
     Grant { sid: "PassTheExecutionRole", level: Level::Plan, scope: Scope::ExecutionRole, actions: &["iam:PassRole"] };
+
+/// What CloudFormation reads to detect drift, for the templates' resources whose names AWS chooses. Without the rules
+/// of a listener, which show a secret header.
+const CONFIGURATION: &[&str] = &[
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScalingPolicies",
+    "application-autoscaling:DescribeScheduledActions",
+    "application-autoscaling:ListTagsForResource",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetDashboard",
+    "cloudwatch:ListTagsForResource",
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeContributorInsights",
+    "dynamodb:DescribeKinesisStreamingDestination",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "dynamodb:GetResourcePolicy",
+    "dynamodb:ListTagsOfResource",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeIamInstanceProfileAssociations",
+    "ec2:DescribeInstanceAttribute",
+    "ec2:DescribeInstanceCreditSpecifications",
+    "ec2:DescribeInstances",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeLaunchTemplates",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeNetworkAcls",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeVpcAttribute",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+    "ecs:DescribeClusters",
+    "ecs:ListTagsForResource",
+    "elasticloadbalancing:DescribeListenerAttributes",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeLoadBalancerAttributes",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetGroupAttributes",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "kms:DescribeKey",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListResourceTags",
+    "logs:DescribeIndexPolicies",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetDataProtectionPolicy",
+    "logs:ListTagsForResource",
+    "secretsmanager:DescribeSecret",
+];

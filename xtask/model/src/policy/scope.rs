@@ -1,4 +1,4 @@
-//! What each action is allowed on, as IAM names it.
+//! The resources and conditions of each action.
 
 use std::collections::BTreeMap;
 
@@ -7,47 +7,47 @@ use config::deployment::{Environment, Service};
 use super::{Condition, partition, role_prefix};
 use crate::policy::PROVIDER;
 
-/// What an action is allowed on.
+/// The resources that an action is allowed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Anything: the action knows no resource.
+    /// Anything: the action supports no resource.
     Any,
-    /// The environment's stack, also before there is one.
+    /// The environment's stack, also before its creation.
     Stack,
-    /// The stack and the change sets that this tool names.
+    /// The stack, and change sets with this tool's names.
     ChangeSets,
     /// The service's repository.
     Repository,
-    /// What is remembered of the stack's releases.
+    /// The parameters with the stack's releases.
     Parameters,
-    /// Log groups that CloudFormation has named after the stack.
+    /// Log groups named after the stack.
     LogGroups,
-    /// Services, their deployments and tasks, of clusters that CloudFormation has named after the stack.
+    /// Services, their deployments and tasks, in clusters named after the stack.
     Tasks,
-    /// Anything in such a cluster: the action knows no service.
+    /// Anything in such a cluster: the action supports no service.
     Cluster,
-    /// GitHub's identity provider, of which an account has one.
+    /// GitHub's identity provider: an account has one.
     Provider,
-    /// What API Gateway has for the whole account in a region.
+    /// API Gateway's settings of the account in a region.
     ApiAccount,
-    /// The role that CloudFormation works with, handed to nobody else.
+    /// The role that CloudFormation works with, passed to no other service.
     ExecutionRole,
-    /// Instances that CloudFormation has tagged with the stack's name: theirs nobody chooses. So are the next three.
+    /// Instances tagged with the stack's name, since AWS chooses theirs. So are the next three.
     Instances,
-    /// Secrets, and the keys that some are encrypted with.
+    /// Secrets, and the keys that encrypt some of them.
     Secrets,
     ApiKeys,
-    /// Those of the stack that the environment's users are in.
+    /// User pools of the stack that the environment names for its users.
     UserPools,
-    /// Anything in the region: most kinds of resources know no name that somebody chooses.
+    /// Anything in the region: AWS chooses the names of most resources.
     Region,
-    /// What an API has around it, its own definition and its keys left out.
+    /// Usage plans and VPC links.
     Gateway,
-    /// APIs with all that they are made of.
+    /// APIs with all their parts.
     RestApis,
-    /// Roles and instance profiles that CloudFormation has named after the stack.
+    /// Roles and instance profiles named after the stack.
     Roles,
-    /// What the smoke test may ask of an API: reading, at any stage, since nobody chooses an API's id either.
+    /// GET requests to any API and stage, since AWS chooses an API's id.
     Api,
 }
 
@@ -55,14 +55,14 @@ fn only_where(operator: &'static str, key: &'static str, value: String) -> Condi
     BTreeMap::from([(operator, BTreeMap::from([(key, value)]))])
 }
 
-/// Where the environment's resources are.
+/// Makes ARNs of an environment's resources.
 pub(super) struct Arns<'a> {
     pub(super) service: &'a Service,
     pub(super) environment: &'a Environment,
 }
 
 impl Arns<'_> {
-    /// The resources, and the conditions where their names do not tell.
+    /// The resources, and conditions where their names are not enough.
     pub(super) fn narrowed(&self, scope: Scope) -> (Vec<String>, Condition) {
         let stack = &self.environment.stacks();
         let of_stack = || self.arn("cloudformation", &format!("stack/{stack}/*"));
@@ -97,14 +97,14 @@ impl Arns<'_> {
             }
             Scope::Instances => (vec![self.arn("ec2", "instance/*")], tagged()),
             Scope::Secrets => (vec![self.arn("kms", "key/*"), self.arn("secretsmanager", "secret:*")], tagged()),
-            // Their names have no account.
+            // Their ARNs have no account.
             Scope::ApiKeys => (vec![self.arn_of("apigateway", "", "/apikeys/*")], tagged()),
             Scope::UserPools => {
                 let users = self.environment.parameters.get("UsersStack").filter(|name| !name.is_empty());
                 (vec![self.arn("cognito-idp", "userpool/*")], of(users.unwrap_or(stack)))
             }
             Scope::Api => (vec![self.arn("execute-api", "*/*/GET/*")], none),
-            // A list of what lies below a path is asked of the path itself.
+            // Listing below a path needs the path itself.
             Scope::Parameters => {
                 let path = format!("parameter/xtask/{stack}");
                 (vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))], none)
@@ -133,7 +133,7 @@ impl Arns<'_> {
         format!("arn:{}:{service}:{region}:{account}:{resource}", partition(region))
     }
 
-    /// Of a service that is in no region.
+    /// For a global service.
     fn global(&self, service: &str, resource: &str) -> String {
         let Environment { region, account, .. } = self.environment;
         format!("arn:{}:{service}::{}:{resource}", partition(region), account.as_deref().unwrap_or("*"))

@@ -35,7 +35,7 @@ fn about(vars: &BTreeMap<String, String>, commit: Option<&str>) -> Value {
 }
 
 #[test]
-fn a_pipelines_statement_says_who_built_what_from_which_commit() {
+fn a_pipelines_statement_names_builder_image_and_commit() {
     let statement = about(&pipeline(), Some(COMMIT));
     assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
     assert_eq!(statement["subject"][0]["name"], "127.0.0.1:5000/rest-api");
@@ -55,28 +55,28 @@ fn a_pipelines_statement_says_who_built_what_from_which_commit() {
             { "name": "Cargo.lock", "digest": { "sha256": "beef" } },
         ])
     );
-    let told = read(statement.to_string().as_bytes()).unwrap();
+    let provenance = read(statement.to_string().as_bytes()).unwrap();
     let run = "https://github.com/octo/notes/actions/runs/42".to_owned();
     let builder = "https://github.com/octo/notes/.github/workflows/release.yml@refs/heads/main".to_owned();
     let repository = "https://github.com/octo/notes".to_owned();
     let (digests, commit) = (vec![HEX.to_owned()], Some(COMMIT.to_owned()));
-    assert_eq!(told, Provenance { digests, builder, repository, commit, run: Some(run) });
+    assert_eq!(provenance, Provenance { digests, builder, repository, commit, run: Some(run) });
 }
 
 #[test]
-fn elsewhere_nobody_is_named_as_the_builder() {
-    // What somebody has set by hand is no pipeline.
+fn outside_a_pipeline_the_builder_is_local() {
+    // Variables that were set by hand make no pipeline.
     let mut by_hand = pipeline();
     by_hand.remove("GITHUB_ACTIONS");
     for vars in [vars(&[]), by_hand] {
-        let told = read(about(&vars, None).to_string().as_bytes()).unwrap();
-        assert_eq!((told.builder.as_str(), told.commit.as_deref()), (LOCAL, None));
-        assert_eq!(told.repository, "https://github.com/octo/notes");
+        let provenance = read(about(&vars, None).to_string().as_bytes()).unwrap();
+        assert_eq!((provenance.builder.as_str(), provenance.commit.as_deref()), (LOCAL, None));
+        assert_eq!(provenance.repository, "https://github.com/octo/notes");
     }
 }
 
 #[test]
-fn what_is_no_provenance_is_not_read() {
+fn other_documents_are_not_read() {
     let good = about(&pipeline(), None);
     for (key, value) in
         [("_type", json!("https://in-toto.io/Statement/v0.1")), ("predicateType", json!("x")), ("predicate", json!({}))]
@@ -89,7 +89,7 @@ fn what_is_no_provenance_is_not_read() {
 }
 
 #[test]
-fn a_repository_is_the_same_however_it_is_written_and_never_has_a_password() {
+fn all_forms_of_an_address_are_one_page_without_a_password() {
     for address in [
         "https://github.com/octo/notes",
         "https://github.com/octo/notes.git",

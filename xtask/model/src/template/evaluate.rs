@@ -1,23 +1,23 @@
-//! Works out what a template comes to with given parameters: which resources exist, with which properties.
+//! Evaluates a template with given parameters: which resources exist, with which properties.
 //!
-//! Only as far as the text tells. A function of which the answer is known at AWS alone stays a function, with whatever is
-//! known put into its arguments. So equal results are equal properties, whoever is asked.
+//! A function whose value only AWS knows stays a function, with its arguments evaluated. So equal results mean equal
+//! properties.
 
 use std::collections::BTreeMap;
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
 
-/// A template, worked out.
+/// An evaluated template.
 #[derive(Debug)]
 pub struct Evaluated {
-    /// What exists, by logical id.
+    /// The resources that exist, by logical id.
     pub resources: BTreeMap<String, TemplateResource>,
-    /// What exists or not for reasons that only AWS knows: logical id and type.
+    /// Resources whose condition only AWS can evaluate: logical id and type.
     pub uncertain: Vec<(String, String)>,
 }
 
-/// Parts of a resource beside its properties of which a change is one of the resource's. `DependsOn` is none.
+/// Parts of a resource, besides its properties, whose change is a change of the resource. `DependsOn` is none.
 const ATTRIBUTES: [&str; 5] = ["CreationPolicy", "DeletionPolicy", "Metadata", "UpdatePolicy", "UpdateReplacePolicy"];
 
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +28,7 @@ pub struct TemplateResource {
     pub attributes: BTreeMap<String, Value>,
 }
 
-/// Reads a template and puts the parameters in.
+/// Evaluates a template.
 ///
 /// # Errors
 /// Text that is not YAML (or JSON, which is YAML too).
@@ -93,10 +93,10 @@ fn to_json(node: &Yaml<'_>) -> Value {
     }
 }
 
-/// Stands, with a name of the parameter store, for what the store has under it.
+/// Stands for a parameter store's value, with its name as argument.
 const STORED: &str = "Fn::Stored";
 
-/// What names stand for.
+/// The values of names in the template.
 struct Evaluator<'a> {
     parameters: BTreeMap<String, Value>,
     mappings: &'a Value,
@@ -116,7 +116,7 @@ impl<'a> Evaluator<'a> {
         for (name, definition) in entries(&root["Parameters"]) {
             let kind = definition["Type"].as_str().unwrap_or_default();
             let Some(value) = given.get(name).cloned().or_else(|| text(&definition["Default"])) else { continue };
-            // What stands behind a name in the parameter store is known at AWS alone.
+            // Only AWS knows the value behind a name in the parameter store.
             if kind.starts_with("AWS::SSM::Parameter::Value<") {
                 parameters.insert(name.clone(), Value::Object(Map::from_iter([(STORED.to_owned(), value.into())])));
                 continue;
@@ -126,8 +126,8 @@ impl<'a> Evaluator<'a> {
             parameters.insert(name.clone(), value);
         }
         let mut evaluator = Self { parameters, mappings: &root["Mappings"], conditions: BTreeMap::new() };
-        // Conditions build on each other in any order: repeat until nothing more becomes known. One that names itself
-        // never does.
+        // Conditions refer to each other in any order: repeat until nothing more becomes known. A condition that refers
+        // to itself never does.
         loop {
             let known = evaluator.conditions.len();
             for (name, condition) in entries(&root["Conditions"]) {
@@ -151,7 +151,7 @@ impl<'a> Evaluator<'a> {
                 Some(text(&self.resolve(left)?)? == text(&self.resolve(right)?)?)
             }
             "Fn::Not" => all().next()?.map(|holds| !holds),
-            // One that is known may settle it, whatever the others are.
+            // One known operand may decide it.
             "Fn::And" if all().any(|holds| holds == Some(false)) => Some(false),
             "Fn::Or" if all().any(|holds| holds == Some(true)) => Some(true),
             "Fn::And" => all().all(|holds| holds.is_some()).then_some(true),
@@ -160,7 +160,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// The value with its functions worked out; `None` for `AWS::NoValue`.
+    /// The value with its functions evaluated; `None` for `AWS::NoValue`.
     fn resolve(&self, value: &Value) -> Option<Value> {
         if let Some((name, argument)) = function(value) {
             return match (name, argument) {
@@ -184,7 +184,7 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// A function without an answer here, its arguments worked out as far as they can be.
+    /// A function that cannot be evaluated, with its arguments evaluated as far as possible.
     fn open(&self, name: &str, argument: &Value) -> Value {
         let argument = match (name, argument) {
             ("Fn::Sub", Value::String(pattern)) => Value::String(self.filled(pattern, &Value::Null)),
@@ -200,8 +200,8 @@ impl<'a> Evaluator<'a> {
         Value::Object(Map::from_iter([(name.to_owned(), argument)]))
     }
 
-    /// A pattern of `Fn::Sub` with the names that are known replaced. Others stay, and what a known one brings is marked
-    /// so that it is not taken for a name.
+    /// A pattern of `Fn::Sub` with known names replaced. Others stay, and `${` in a replacement is escaped so that it
+    /// is not taken for a name.
     fn filled(&self, pattern: &str, own: &Value) -> String {
         let mut whole = String::new();
         let mut rest = pattern;
@@ -217,7 +217,7 @@ impl<'a> Evaluator<'a> {
         whole + rest
     }
 
-    /// The answer of a function, where the template tells it.
+    /// The value of a function, if the template determines it.
     fn apply(&self, name: &str, argument: &Value) -> Option<Value> {
         let resolved = || self.resolve(argument);
         match name {

@@ -1,9 +1,9 @@
-//! Finds the line at which something stands in a template. It knows YAML, not CloudFormation.
+//! Finds the line of something in a template. It knows YAML, not CloudFormation.
 
 use saphyr::{LoadableYamlNode, MarkedYaml, YamlData};
 
-/// The line, from 1, to which `path` leads through keys and numbers of list items. What is not found after the second
-/// step leaves the line of the step before: better near than nowhere.
+/// The line, from 1, to which `path` leads through keys and numbers of list items. After the second step, a
+/// missing step leaves the line of its parent.
 pub(super) fn line(text: &str, path: &[&str]) -> Option<usize> {
     let documents = MarkedYaml::load_from_str(text).ok()?;
     let mut node = documents.first()?;
@@ -18,7 +18,7 @@ pub(super) fn line(text: &str, path: &[&str]) -> Option<usize> {
     line
 }
 
-/// One step down: the line of the key or item, and what stands under it.
+/// One step down: the line of the key or item, and its value.
 fn descend<'a, 'b>(node: &'a MarkedYaml<'b>, step: &str) -> Option<(usize, &'a MarkedYaml<'b>)> {
     match &node.data {
         YamlData::Mapping(entries) => {
@@ -60,7 +60,7 @@ Outputs:
 ";
 
     #[test]
-    fn a_resource_is_found_where_it_is_declared_and_not_where_its_name_also_stands() {
+    fn a_resource_is_found_at_its_declaration_and_not_elsewhere() {
         assert_eq!(line(TEXT, &["Resources", "Queue"]), Some(7));
         assert_eq!(line(TEXT, &["Resources", "Topic"]), Some(6));
     }
@@ -72,7 +72,7 @@ Outputs:
     }
 
     #[test]
-    fn what_is_not_written_leads_to_what_is_nearest() {
+    fn a_missing_property_leads_to_its_nearest_parent() {
         assert_eq!(line(TEXT, &["Resources", "Queue", "Properties", "Absent", "Deeper"]), Some(9));
         assert_eq!(line(TEXT, &["Resources", "Gone"]), None);
         assert_eq!(line("a: [", &["a", "b"]), None);

@@ -1,36 +1,36 @@
-//! What a template's `Metadata.Release` tells this tool.
+//! A template's `Metadata.Release`, which is for this tool.
 
 use saphyr::Yaml;
 
 use super::InvalidTemplate;
 
-/// How a deployment that waits for its proof is proved, before users see the new version.
+/// How a waiting deployment is verified, before users see the new version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
     /// Logical id of the service.
     pub service: String,
-    /// Logical id of the secret whose value leads to the new tasks.
+    /// Logical id of the secret whose value routes to the new tasks.
     pub secret: String,
     /// The request header that carries it.
     pub header: String,
-    /// Logical ids of the listener rules whose weights AWS moves while it deploys.
+    /// Logical ids of the listener rules whose weights AWS changes during a deployment.
     pub rules: Vec<String>,
 }
 
-/// Which parameter copies the API to its stage, and when.
+/// Which parameter redeploys the API, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redeploy {
     pub parameter: String,
     /// The two values that it alternates between.
     pub values: [String; 2],
-    /// Parameters that change what the API is.
+    /// Parameters that define the API.
     pub when: Vec<String>,
 }
 
-/// `KeepOldMinutes`: how long an update keeps what it has replaced.
+/// `KeepOldMinutes`: how long an update keeps replaced resources.
 ///
 /// # Errors
-/// What CloudFormation does not take.
+/// A time that CloudFormation does not accept.
 pub(super) fn keep_old_minutes(path: &str, metadata: Option<&Yaml<'_>>) -> Result<i32, InvalidTemplate> {
     release(metadata)
         .and_then(|release| release.as_mapping_get("KeepOldMinutes")?.as_integer())
@@ -38,10 +38,10 @@ pub(super) fn keep_old_minutes(path: &str, metadata: Option<&Yaml<'_>>) -> Resul
         .map_err(|minutes| InvalidTemplate::KeepOldMinutes { path: path.to_owned(), minutes })
 }
 
-/// `Proof`, where the template has it.
+/// `Proof`, if the template has it.
 ///
 /// # Errors
-/// A part that is missing, or that is no name of a header.
+/// A missing part, or an invalid header name.
 pub(super) fn read_gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Gate>, InvalidTemplate> {
     let Some(proof) = release(metadata).and_then(|release| release.as_mapping_get("Proof")) else { return Ok(None) };
     let invalid = |reason: String| InvalidTemplate::Proof { path: path.to_owned(), reason };
@@ -57,10 +57,10 @@ pub(super) fn read_gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Optio
     Ok(Some(gate))
 }
 
-/// `Redeploy`, where the template has it.
+/// `Redeploy`, if the template has it.
 ///
 /// # Errors
-/// A part that is missing.
+/// A missing part.
 pub(super) fn read_redeploy(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Redeploy>, InvalidTemplate> {
     let Some(node) = release(metadata).and_then(|release| release.as_mapping_get("Redeploy")) else { return Ok(None) };
     let read = || {
@@ -95,14 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn a_template_says_how_long_the_old_stays() {
+    fn a_template_sets_how_long_replaced_resources_stay() {
         assert_eq!(parse("{}").unwrap().keep_old_minutes, 0);
         assert_eq!(parse("{KeepOldMinutes: 2}").unwrap().keep_old_minutes, 2);
         assert!(parse("{KeepOldMinutes: 181}").unwrap_err().contains("0 to 180"));
     }
 
     #[test]
-    fn a_template_says_how_the_new_is_proved_before_users_see_it() {
+    fn a_template_sets_how_a_version_is_verified_before_users_see_it() {
         let gate =
             parse("{Proof: {Service: Service, Secret: Key, Header: X-Proof, Rules: [Rule]}}").unwrap().gate.unwrap();
         assert_eq!([gate.service, gate.secret, gate.header], ["Service", "Key", "X-Proof"]);

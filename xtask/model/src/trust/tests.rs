@@ -16,7 +16,7 @@ fn repository() -> Repository {
     "Octo/shop-api".parse().unwrap()
 }
 
-/// What a job's token says, with some claims changed; null takes one away.
+/// The claims of a job's token, with some changed; null removes one.
 fn claims(changed: Value) -> Claims {
     let mut claims = json!({
         "iss": "https://token.actions.githubusercontent.com",
@@ -39,7 +39,7 @@ fn token(claims: &Value) -> Claims {
     Claims::read(&format!("e30.{}.c2lnbmF0dXJl\n", URL_SAFE_NO_PAD.encode(claims.to_string()))).unwrap()
 }
 
-/// The claims that do not fit whoever releases, with what is to be done.
+/// The claims that do not satisfy the release role, with the fix.
 fn misfits(trust: &Trust, changed: Value) -> Vec<(&'static str, String)> {
     misfits_of(trust, Level::Release, changed)
 }
@@ -52,7 +52,7 @@ fn misfits_of(trust: &Trust, level: Level, changed: Value) -> Vec<(&'static str,
 }
 
 #[test]
-fn both_forms_of_the_subject_fit_where_the_numbers_are_known() {
+fn both_forms_of_the_subject_fit_if_the_ids_are_known() {
     let repository = repository();
     let numbered = "repo:Octo@7/shop-api@70:environment:production";
     let both = Trust::of(&pipeline(&repository));
@@ -62,7 +62,7 @@ fn both_forms_of_the_subject_fit_where_the_numbers_are_known() {
         (&both, numbered, true),
         (&old, "repo:Octo/shop-api:environment:production", true),
         (&old, numbered, false),
-        // Nothing that only looks like it.
+        // No similar subjects.
         (&both, "repo:Octo@7/shop-api@71:environment:production", false),
         (&both, "repo:Octo@8/shop-api@70:environment:production", false),
         (&both, "repo:Octo/shop-api:environment:production2", false),
@@ -75,7 +75,7 @@ fn both_forms_of_the_subject_fit_where_the_numbers_are_known() {
 }
 
 #[test]
-fn every_claim_that_does_not_fit_says_what_to_do() {
+fn every_claim_that_does_not_fit_has_a_fix() {
     let repository = repository();
     let workflow = Some("Octo/shop-api/.github/workflows/release.yml@refs/heads/main");
     let trust = Trust::of(&Pipeline { workflow, ..pipeline(&repository) });
@@ -108,7 +108,7 @@ fn every_claim_that_does_not_fit_says_what_to_do() {
 }
 
 #[test]
-fn each_role_is_taken_by_its_own_jobs_and_by_no_others() {
+fn each_role_is_assumed_by_its_own_jobs_only() {
     let repository = repository();
     let workflow = Some("Octo/shop-api/.github/workflows/release.yml@refs/heads/main");
     let trust = Trust::of(&Pipeline { workflow, ..pipeline(&repository) });
@@ -133,7 +133,7 @@ fn each_role_is_taken_by_its_own_jobs_and_by_no_others() {
             assert_eq!(findings.may(level), expected == Some(level), "{changed} and {}", level.name());
         }
     }
-    // A pull request's workflow is its own; who plans and releases is one workflow only.
+    // A pull request has its own workflow; only one workflow plans and releases.
     let other = json!({"sub": "repo:Octo/shop-api:pull_request", "environment": null, "job_workflow_ref": "x"});
     assert_eq!(misfits_of(&trust, Level::Read, other), []);
     let other = json!({
@@ -162,7 +162,7 @@ fn who_may_look_is_told_how() {
 }
 
 #[test]
-fn what_is_not_asked_for_is_not_looked_at() {
+fn claims_that_are_not_required_are_not_compared() {
     let parameters = [("Subjects", "repo:a/b:environment:c,repo:a@1/b@2:environment:c"), ("RepositoryId", "")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let trust = Trust::deployed(&parameters).unwrap();
@@ -172,7 +172,7 @@ fn what_is_not_asked_for_is_not_looked_at() {
 }
 
 #[test]
-fn what_is_deployed_is_what_was_asked_for() {
+fn deployed_parameters_give_the_same_trust() {
     let repository = repository();
     let workflow = Some("Octo/shop-api/.github/workflows/release.yml@refs/heads/main");
     let trust = Trust::of(&Pipeline { workflow, ..pipeline(&repository) });
@@ -181,7 +181,7 @@ fn what_is_deployed_is_what_was_asked_for() {
 }
 
 #[test]
-fn a_token_is_read_bare_and_as_github_hands_it_out_and_never_repeated() {
+fn a_token_is_read_bare_and_from_githubs_response_and_never_shown() {
     let bare = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(r#"{"sub":"a?>"}"#));
     for text in [bare.clone(), json!({"count": 1, "value": bare}).to_string()] {
         assert_eq!(Claims::read(&text).unwrap().text("sub"), "a?>");

@@ -19,7 +19,7 @@ fn context() -> Context {
     Context::of(config::deployment::Deployment::parse("deploy.toml", text).unwrap(), Interrupt::never())
 }
 
-fn told() -> Provenance {
+fn provenance() -> Provenance {
     let builder = format!("{REPOSITORY}/.github/workflows/release.yml@refs/heads/main");
     Provenance { digests: vec![HEX.to_owned()], builder, repository: REPOSITORY.to_owned(), commit: None, run: None }
 }
@@ -58,14 +58,17 @@ fn provenance_of_another_image_is_refused_and_the_valid_one_of_several_counts() 
 
 #[test]
 fn sources_and_builder_belong_to_the_repository() {
-    assert_eq!(built_from(&told(), "git@github.com:Octo/notes.git").unwrap(), REPOSITORY);
-    let local = Provenance { builder: provenance::LOCAL.to_owned(), ..told() };
+    assert_eq!(built_from(&provenance(), "git@github.com:Octo/notes.git").unwrap(), REPOSITORY);
+    let local = Provenance { builder: provenance::LOCAL.to_owned(), ..provenance() };
     assert!(built_from(&local, REPOSITORY).is_ok(), "a build on a developer's machine has no address");
     for other in [
-        Provenance { repository: "https://github.com/octo/other".to_owned(), ..told() },
-        Provenance { builder: format!("{REPOSITORY}-2/.github/workflows/release.yml@main"), ..told() },
-        Provenance { builder: "https://github.com/somebody/else/.github/workflows/x.yml@main".to_owned(), ..told() },
-        Provenance { repository: String::new(), ..told() },
+        Provenance { repository: "https://github.com/octo/other".to_owned(), ..provenance() },
+        Provenance { builder: format!("{REPOSITORY}-2/.github/workflows/release.yml@main"), ..provenance() },
+        Provenance {
+            builder: "https://github.com/somebody/else/.github/workflows/x.yml@main".to_owned(),
+            ..provenance()
+        },
+        Provenance { repository: String::new(), ..provenance() },
     ] {
         let failure = built_from(&other, REPOSITORY).unwrap_err();
         assert_eq!((failure.exit, failure.kind), (Exit::Preflight, FailureKind::Attestation), "{other:?}");
@@ -74,7 +77,7 @@ fn sources_and_builder_belong_to_the_repository() {
 
 #[tokio::test]
 async fn an_image_of_uncommitted_sources_is_refused() {
-    let told = Provenance { commit: None, ..told() };
-    let failure = super::known_commit(&context(), &told).await.unwrap_err();
+    let provenance = Provenance { commit: None, ..provenance() };
+    let failure = super::known_commit(&context(), &provenance).await.unwrap_err();
     assert!(failure.message.contains("uncommitted changes"));
 }

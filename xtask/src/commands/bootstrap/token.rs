@@ -5,16 +5,14 @@ use std::path::Path;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::bootstrap;
-use crate::bootstrap::Asked;
+use crate::bootstrap::{self, Asked};
 use crate::commands::doctor;
 use crate::context::Context;
 use crate::doctor::token;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
-use model::outcome;
-use model::outcome::{Exit, Failure, FailureKind};
+use model::outcome::{self, Exit, Failure, FailureKind};
 use model::policy::Level;
 use model::report::Check;
 use model::trust::{ClaimCheck, Trust};

@@ -9,12 +9,10 @@ use url::Url;
 
 use super::{Access, callers, remove_temporary_users, shown, wrong};
 use crate::context::Context;
-use crate::smoke;
-use crate::smoke::{Endpoint, Verdict};
+use crate::smoke::{self, Endpoint, Verdict};
 use crate::ui::{Phase, Ui};
-use aws::Clients;
 use aws::signed::{Call, SECRETS_MANAGER};
-use aws::stack;
+use aws::{Clients, stack};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::Digest;
 use model::stack::Stack;

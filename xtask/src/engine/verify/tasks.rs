@@ -1,9 +1,7 @@
 //! What ECS says that its tasks run, where the service itself does not say which image it is.
 
-use aws::Clients;
-use aws::ecs;
-use aws::ecs::{Service, Task};
-use aws::stack;
+use aws::ecs::{self, Service, Task};
+use aws::{Clients, stack};
 use model::outcome::Failure;
 use model::reference::{Digest, ImageReference};
 use model::stack::Stack;
@@ -40,10 +38,10 @@ fn judge(tasks: &[Task], image: Option<&ImageReference>, wanted: &Digest) -> Run
     let ours = containers.filter_map(|container| {
         let image: ImageReference = container.image.parse().ok()?;
         let digest = Some(container.digest.clone()).filter(|digest| !digest.is_empty());
-        // Of an index, ECS names the manifest that it chose from it; the task was told the index.
-        let told = image.digest.as_ref().map(ToString::to_string);
-        let right = [&digest, &told].iter().any(|one| one.as_deref() == Some(wanted.as_str()));
-        (image.name() == name).then_some((right, digest.or(told)))
+        // Of an index, ECS names the manifest that it chose from it; its task definition names the index.
+        let named = image.digest.as_ref().map(ToString::to_string);
+        let right = [&digest, &named].iter().any(|one| one.as_deref() == Some(wanted.as_str()));
+        (image.name() == name).then_some((right, digest.or(named)))
     });
     let (right, other): (Vec<_>, Vec<_>) = ours.partition(|(right, _)| *right);
     match other.into_iter().find_map(|(_, digest)| digest) {
@@ -78,9 +76,9 @@ mod tests {
         let list = mock!(aws_sdk_ecs::Client::list_tasks)
             .match_requests(|asked| asked.cluster() == Some("main") && asked.service_name() == Some("api"))
             .then_output(|| ListTasksOutput::builder().task_arns("arn:aws:ecs:::task/main/1").build());
-        let (told, name) = (digest.clone(), image.clone());
+        let (named, name) = (digest.clone(), image.clone());
         let describe = mock!(aws_sdk_ecs::Client::describe_tasks).then_output(move || {
-            let container = aws_sdk_ecs::types::Container::builder().image(&name).image_digest(&told).build();
+            let container = aws_sdk_ecs::types::Container::builder().image(&name).image_digest(&named).build();
             let task = aws_sdk_ecs::types::Task::builder().last_status("RUNNING").containers(container).build();
             DescribeTasksOutput::builder().tasks(task).build()
         });

@@ -57,9 +57,9 @@ async fn a_missing_permission_is_named() {
     Mock::given(method("GET")).respond_with(refusal).expect(1).mount(&server).await;
     let failure = api.comment(12, MARK, "changes").await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Denied);
-    let told = format!("{failure:?}");
-    assert!(told.contains("Resource not accessible") && told.contains("pull-requests: write"), "{told}");
-    assert!(!told.contains("ghs_secret"), "{told}");
+    let text = format!("{failure:?}");
+    assert!(text.contains("Resource not accessible") && text.contains("pull-requests: write"), "{text}");
+    assert!(!text.contains("ghs_secret"), "{text}");
 }
 
 #[tokio::test]

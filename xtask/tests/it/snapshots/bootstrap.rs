@@ -73,6 +73,7 @@ fn the_first_time_and_the_second() {
     --- stderr
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
@@ -138,6 +139,7 @@ fn existing_resources_of_the_account_are_left_alone() {
     --- stderr
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
@@ -204,6 +206,7 @@ fn a_failure_speaks_of_its_own_stack() {
     --- stderr
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
                 ROLLBACK_COMPLETE            rest-api-dev (AWS::CloudFormation::Stack)
     !! stack     not finished ([time])
@@ -211,7 +214,7 @@ fn a_failure_speaks_of_its_own_stack() {
       resource: Gateway (AWS::ApiGateway::RestApi)
       reason: the account has too many gateways
       console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
-      next: mend the cause, then repeat cargo xtask bootstrap dev; aws cloudformation describe-stack-events --region eu-central-1 --stack-name rest-api-dev-bootstrap shows the whole of it
+      next: fix the cause, then repeat cargo xtask bootstrap dev; aws cloudformation describe-stack-events --region eu-central-1 --stack-name rest-api-dev-bootstrap shows the whole of it
     ");
     assert!(!failed.contains("destroy") && !failed.contains("cargo xtask release"), "{failed}");
 }

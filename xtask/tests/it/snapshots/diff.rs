@@ -96,7 +96,7 @@ fn diff_reports_replacements_and_data_loss_by_reading_only() {
     - Cost: no change of the fixed monthly cost (about 0 USD)
     - Note: the stack gets the tag managed-by=xtask, and with it what can have tags
 
-    <sub>Worked out from the templates, by reading only. `cargo xtask diff dev` shows the same; `cargo xtask plan dev --out plan.json` asks CloudFormation.</sub>
+    <sub>Computed from the templates, by reading only. `cargo xtask diff dev` shows the same; `cargo xtask plan dev --out plan.json` asks CloudFormation.</sub>
     ");
     let json = sandbox.run(&["diff", "--json"]).json();
     let replaced: Vec<&str> = json["changes"]

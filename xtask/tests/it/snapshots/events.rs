@@ -81,7 +81,7 @@ fn an_operation_that_is_followed_ends_as_its_release_would_have() {
       reason: the account has too many gateways
       place: infra/backend.yaml:5
       console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
-      next: mend the cause, then repeat the command; cargo xtask status dev shows what runs
+      next: fix the cause, then repeat the command; cargo xtask status dev shows what runs
     ");
 }
 

@@ -39,12 +39,12 @@ fn a_job_without_an_account_to_keep_to_is_refused_before_anything() {
           resource: unix:///nonexistent/docker.sock
           reason: Socket not found: /nonexistent/docker.sock
           next: install Docker (https://docs.docker.com/engine/install/) and start it (sudo systemctl start docker), or point DOCKER_HOST at a running engine
-        - a pipeline has to be told which account it may change
+        - a pipeline needs the account that it may change
           resource: environment dev
-          reason: whoever sets the job's variables would decide where it releases to
+          reason: otherwise the job's variables would decide where it releases to
           next: account = "…" under [environments.dev] in deploy.toml
     ::error title=the Docker engine does not answer::unix:///nonexistent/docker.sock%0ASocket not found: /nonexistent/docker.sock%0Anext: install Docker (https://docs.docker.com/engine/install/) and start it (sudo systemctl start docker), or point DOCKER_HOST at a running engine
-    ::error title=a pipeline has to be told which account it may change::environment dev%0Awhoever sets the job's variables would decide where it releases to%0Anext: account = "…" under [environments.dev] in deploy.toml
+    ::error title=a pipeline needs the account that it may change::environment dev%0Aotherwise the job's variables would decide where it releases to%0Anext: account = "…" under [environments.dev] in deploy.toml
     "#);
 }
 
@@ -64,7 +64,7 @@ fn a_job_finds_its_failure_in_its_summary() {
 
     |  |  |
     | --- | --- |
-    | next | <code>mend deploy.toml</code> |
+    | next | <code>fix deploy.toml</code> |
 
     ```text
     deploy.toml: service.name is missing; allowed: 2 to 256 lower-case letters, digits and ._-/ , as an ECR repository is named

@@ -92,7 +92,7 @@ fn an_instance_is_named_exactly_where_there_are_many() {
     --- stderr
     error: deploy.toml cannot be used
       reason: deploy.toml: environments.production.stack is "rest-api-preview-live"; allowed: a stack that no instance of preview can be, whose stacks are rest-api-preview-*
-      next: mend deploy.toml
+      next: fix deploy.toml
     "#);
 }
 

@@ -87,14 +87,14 @@ fn settings_with_several_problems_name_all_of_them() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 2
     --- stdout
-    {"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is \"red\"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, parameters, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"mend deploy.toml"}}
+    {"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is \"red\"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, parameters, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"fix deploy.toml"}}
     --- stderr
     error: deploy.toml cannot be used
       reason: deploy.toml: environments.dev.region is "Frankfurt"; allowed: an AWS region such as eu-central-1
         deploy.toml: environments.dev.stack is "rest_api"; allowed: at most 128 letters, digits and -, starting with a letter
         deploy.toml: environments.production.protected is "yes"; allowed: true or false
         deploy.toml: environments.production.colour is "red"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, parameters, watch_minutes, endpoint, registry, smoke_url, attested, block_severity
-      next: mend deploy.toml
+      next: fix deploy.toml
     "#);
     sandbox.write("deploy.toml", "[service\n");
     assert_snapshot!(sandbox.run(&["release"]).snapshot(), @r#"
@@ -102,7 +102,7 @@ fn settings_with_several_problems_name_all_of_them() {
     --- stderr
     error: deploy.toml cannot be used
       reason: deploy.toml: line 1 is "[service"; allowed: TOML (unclosed table, expected `]`)
-      next: mend deploy.toml
+      next: fix deploy.toml
     "#);
 }
 
@@ -130,7 +130,7 @@ fn everything_that_is_missing_comes_in_one_list() {
         - the template cannot be used
           resource: infra/backend.yaml
           reason: No such file or directory (os error [number])
-          next: mend it, or environments.dev.template in deploy.toml
+          next: fix it, or environments.dev.template in deploy.toml
     ");
     let ended = sandbox.run(&["release", "--json"]);
     let object = ended.json();
@@ -150,7 +150,7 @@ fn everything_that_is_missing_comes_in_one_list() {
         - the template cannot be used
           resource: infra/backend.yaml
           reason: No such file or directory (os error [number])
-          next: mend it, or environments.dev.template in deploy.toml
+          next: fix it, or environments.dev.template in deploy.toml
         - sts:GetCallerIdentity failed
           resource: the caller's identity
           reason: client error (Connect): tcp connect error: Connection refused (os error [number])

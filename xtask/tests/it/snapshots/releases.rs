@@ -96,7 +96,7 @@ fn a_release_that_fails_and_is_rolled_back() {
       reason: the account has too many gateways
       place: infra/backend.yaml:5
       console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev%2F1
-      next: mend the cause, then repeat the command with --yes; or cargo xtask destroy dev
+      next: fix the cause, then repeat the command with --yes; or cargo xtask destroy dev
     ");
     assert_snapshot!(sandbox.run(&["release", "--quiet"]).snapshot(), @r"
     exit 5

@@ -39,6 +39,7 @@ fn a_template_without_an_image_is_deployed_once_and_then_left_alone() {
     --- stderr
       stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
@@ -87,7 +88,7 @@ fn missing_or_foreign_resources_are_reported_before_any_change() {
     !! preflight not finished ([time])
     error: the template cannot be used
       resource: infra/users.yaml
-      reason: infra/users.yaml has no parameter ContainerURI, through which the image is given to it
+      reason: infra/users.yaml has no parameter ContainerURI, which receives the image
       next: cargo xtask deploy dev deploys a template that runs no image
     ");
     assert_snapshot!(fakes.sandbox().run(&["deploy"]).snapshot(), @r"

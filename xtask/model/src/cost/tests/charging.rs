@@ -3,7 +3,7 @@
 use crate::cost::monthly;
 use std::collections::BTreeMap;
 
-/// The price of a resource in us-east-1, or why it is not known. `others` stand beside it and are not counted.
+/// The price of a resource in us-east-1, or why it is not known. `others` are in the same stack and not counted.
 fn charge(kind: &str, properties: &str, others: &str) -> Result<f64, String> {
     let body = format!("Resources:\n  It:\n    Type: {kind}\n    Properties: {properties}\n{others}");
     let estimate = monthly(&body, &BTreeMap::new(), "us-east-1").unwrap();
@@ -25,7 +25,7 @@ fn is_unknown(kind: &str, properties: &str, others: &str, reason: &str) {
 }
 
 #[test]
-fn things_that_cost_the_same_whatever_they_are() {
+fn types_with_a_fixed_price() {
     is("AWS::EC2::EIP", "{}", 3.65);
     is("AWS::EC2::NatGateway", "{}", 32.85);
     is("AWS::SecretsManager::Secret", "{}", 0.40);
@@ -36,7 +36,7 @@ fn things_that_cost_the_same_whatever_they_are() {
 }
 
 #[test]
-fn things_that_cost_by_use_or_not_at_all() {
+fn types_that_cost_by_use_or_nothing() {
     for kind in
         ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::EC2::Route", "AWS::Route53::RecordSet", "AWS::SSM::Parameter"]
     {
@@ -64,7 +64,7 @@ fn instances_cost_type_volume_and_address() {
 }
 
 #[test]
-fn what_a_launch_template_says_counts_where_the_instance_does_not() {
+fn a_launch_template_fills_in_what_the_instance_leaves_out() {
     let template =
         "  Launch: {Type: AWS::EC2::LaunchTemplate, Properties: {LaunchTemplateData: {InstanceType: t4g.small}}}\n";
     let launch = "LaunchTemplate: {LaunchTemplateId: !Ref Launch}";
@@ -83,7 +83,7 @@ fn volumes_cost_by_size_and_type() {
 }
 
 #[test]
-fn endpoints_cost_in_each_subnet_and_those_of_the_route_table_nothing() {
+fn interface_endpoints_cost_in_each_subnet_and_gateway_endpoints_nothing() {
     let endpoint = "AWS::EC2::VPCEndpoint";
     is(endpoint, "{VpcEndpointType: Interface, SubnetIds: [!Ref A, !Ref B]}", 14.60);
     is(endpoint, "{VpcEndpointType: Gateway}", 0.0);
@@ -91,7 +91,7 @@ fn endpoints_cost_in_each_subnet_and_those_of_the_route_table_nothing() {
 }
 
 #[test]
-fn load_balancers_cost_addresses_where_they_face_the_internet() {
+fn load_balancers_that_face_the_internet_cost_addresses() {
     let balancer = "AWS::ElasticLoadBalancingV2::LoadBalancer";
     is(balancer, "{Scheme: internal, Subnets: [!Ref A, !Ref B]}", 16.43);
     is(balancer, "{Subnets: [!Ref A, !Ref B]}", 23.73);
@@ -133,7 +133,7 @@ fn tasks_cost_by_size_number_processor_and_address() {
 }
 
 #[test]
-fn alarms_cost_by_metric_and_pace() {
+fn alarms_cost_by_metric_and_period() {
     let alarm = "AWS::CloudWatch::Alarm";
     is(alarm, "{Period: 60}", 0.10);
     is(alarm, "{Period: 10}", 0.30);
@@ -141,7 +141,7 @@ fn alarms_cost_by_metric_and_pace() {
 }
 
 #[test]
-fn scaling_costs_the_alarms_that_it_makes() {
+fn target_tracking_costs_its_own_alarms() {
     let policy = "AWS::ApplicationAutoScaling::ScalingPolicy";
     is(policy, "{PolicyType: StepScaling}", 0.0);
     let tracked = "TargetTrackingScalingPolicyConfiguration: {PredefinedMetricSpecification: {}}";
@@ -151,7 +151,7 @@ fn scaling_costs_the_alarms_that_it_makes() {
 }
 
 #[test]
-fn clients_of_machines_cost_and_clusters_by_what_they_watch() {
+fn machine_clients_cost_and_container_insights_has_no_price() {
     let client = "AWS::Cognito::UserPoolClient";
     is(client, "{AllowedOAuthFlows: [code]}", 0.0);
     is(client, "{AllowedOAuthFlows: [client_credentials]}", 6.0);

@@ -1,4 +1,4 @@
-//! The price list of `infra/README.md`: every line of it worked out from the templates.
+//! The price list of `infra/README.md`: every line of it, computed from the templates.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ type Parameters = &'static [(&'static str, &'static str)];
 
 const FARGATE: &str = "api-backend-fargate.yaml";
 
-/// What whole stacks cost.
+/// The cost of whole stacks.
 const SUMS: &[(&str, Parameters)] = &[
     ("api-backend.yaml", &[]),
     ("api-backend.yaml", &[("Architecture", "arm64")]),
@@ -34,7 +34,7 @@ const SUMS: &[(&str, Parameters)] = &[
     ("bootstrap.yaml", &[]),
 ];
 
-/// What an option adds to the defaults, and the resource that a plan names first for it.
+/// The cost that an option adds to the defaults, and the resource that a plan names first for it.
 const OPTIONS: &[(&str, Parameters, &str)] = &[
     (FARGATE, &[("Architecture", "arm64")], "Service"),
     (FARGATE, &[("Cpu", "512"), ("Memory", "1024")], "Service"),
@@ -70,7 +70,7 @@ const OPTIONS: &[(&str, Parameters, &str)] = &[
 const REGIONS: [&str; 2] = ["us-east-1", "eu-central-1"];
 
 #[test]
-fn the_price_list_is_what_the_templates_come_to() {
+fn the_price_list_agrees_with_the_templates() {
     let sums = SUMS.iter().map(|(file, parameters)| {
         let [american, german] = REGIONS.map(|region| infra(file, parameters, region).total());
         format!("| `{file}`{} | {american:.2} | {german:.2} |", named(parameters))
@@ -87,7 +87,7 @@ fn the_price_list_is_what_the_templates_come_to() {
 }
 
 #[test]
-fn a_plan_says_what_each_option_adds() {
+fn a_plan_shows_the_cost_of_each_option() {
     for (file, parameters, first) in OPTIONS {
         let (before, after) = (infra(file, &[], "us-east-1"), infra(file, parameters, "us-east-1"));
         let change = difference(Some(&before), &after);
@@ -99,13 +99,13 @@ fn a_plan_says_what_each_option_adds() {
 }
 
 #[test]
-fn what_is_billed_by_metric_is_named() {
+fn resources_billed_by_metric_are_named() {
     let watched = infra_with_unknown(FARGATE, &[("ContainerInsights", "enhanced")], "us-east-1");
     let change = difference(Some(&infra(FARGATE, &[], "us-east-1")), &watched).to_string();
     assert!(change.ends_with("; without Cluster (AWS::ECS::Cluster), of unknown price"), "{change}");
 }
 
-/// What the parameters add to the price of the defaults.
+/// The cost that the parameters add to the defaults.
 fn added(file: &str, parameters: Parameters, region: &str) -> f64 {
     difference(Some(&infra(file, &[], region)), &infra(file, parameters, region)).difference_usd
 }

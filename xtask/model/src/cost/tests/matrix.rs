@@ -1,4 +1,4 @@
-//! Every combination of the matrix has a price, and two ways of working a template out agree on it.
+//! Every combination of the matrix has a price, and two ways of evaluating a template agree on it.
 
 #[expect(dead_code, reason = "when what exists is the rendered suite's concern")]
 #[path = "../../../../tests/infra/combinations.rs"]
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use crate::cost::monthly;
 
-/// The suite's renderer refuses what it does not understand; the tool's leaves it as it is. The one checks the other.
+/// The suite's renderer refuses unknown functions; the tool's evaluation keeps them. Each checks the other.
 #[test]
 fn every_combination_costs_the_same_rendered_or_not() {
     for matrix in combinations::all().unwrap() {

@@ -53,12 +53,12 @@ fn a_comment_has_all_of_it() {
     - Image: a new one; the registry has none of these sources
     - Note: stack rest\_api is UPDATE\_IN\_PROGRESS
 
-    <sub>Worked out from the templates, by reading only. `cargo xtask diff production` shows the same; `cargo xtask plan production --out plan.json` asks CloudFormation.</sub>
+    <sub>Computed from the templates, by reading only. `cargo xtask diff production` shows the same; `cargo xtask plan production --out plan.json` asks CloudFormation.</sub>
     ");
 }
 
 #[test]
-fn nothing_is_said_to_be_nothing() {
+fn no_change_is_reported_as_such() {
     let nothing = Summary { change: Change::None, ..summary(Vec::new()) };
     assert!(document(&nothing).contains("\nNothing would change.\n"));
     let outputs = summary(Vec::new());
@@ -67,7 +67,7 @@ fn nothing_is_said_to_be_nothing() {
 }
 
 #[test]
-fn nobody_is_called_and_no_markup_gets_in() {
+fn mentions_and_markup_are_escaped() {
     let escaped = escape("@team <b>`x`</b> | [a](b)\n# *y* ~z~ !");
     assert_eq!(escaped, "&#64;team &lt;b&gt;\\`x\\`&lt;/b&gt; \\| \\[a\\](b) \\# \\*y\\* \\~z\\~ \\!");
     let many: Vec<ResourceChange> = (0..ROWS + 2).map(|number| change("Add", &number.to_string(), None, &[])).collect();

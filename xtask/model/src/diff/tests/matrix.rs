@@ -1,11 +1,11 @@
-//! Our templates with one set of parameters after another: what the difference says is what the strict renderer makes of it.
+//! Our templates with neighbouring sets of parameters: the comparison agrees with that of strictly rendered templates.
 
 use std::collections::BTreeMap;
 
-use super::{Comparison, Side, told};
+use super::{Comparison, Side, lines};
 use crate::cost::tests::matrix::{combinations, render, template};
 
-/// The renderer works everything out before anything is compared, so nothing is left to be followed or guessed.
+/// The renderer evaluates everything before the comparison, so that no reference has to be followed.
 #[test]
 fn neighbours_in_the_matrix_differ_rendered_or_not() {
     let none = BTreeMap::new();
@@ -24,7 +24,7 @@ fn neighbours_in_the_matrix_differ_rendered_or_not() {
             let raw = Comparison::of(Some(before), after, region).unwrap();
             let [before, after] = [&rendered[0], &rendered[1]].map(|body| Side { body, parameters: &none });
             let rendered = Comparison::of(Some(before), after, region).unwrap();
-            let (raw, rendered) = (told(&raw.changes(&BTreeMap::new())), told(&rendered.changes(&BTreeMap::new())));
+            let (raw, rendered) = (lines(&raw.changes(&BTreeMap::new())), lines(&rendered.changes(&BTreeMap::new())));
             assert_eq!(raw, rendered, "{}: {} after {}", matrix.file, now.name, then.name);
             seen += 1;
             same += usize::from(raw.is_empty());

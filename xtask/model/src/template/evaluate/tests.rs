@@ -34,7 +34,7 @@ fn resolved(properties: &str, parameters: &[(&str, &str)]) -> Value {
     evaluate(&body, &given, "eu-central-1").unwrap().resources["It"].properties.clone()
 }
 
-/// Whether a resource with the condition exists; `None` where that cannot be known.
+/// Whether a resource with the condition exists; `None` if that is not known.
 fn exists(condition: &str, parameters: &[(&str, &str)]) -> Option<bool> {
     let body = format!("{TEMPLATE}  It:\n    Type: A::B\n    Condition: {condition}\n");
     let given = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -48,7 +48,7 @@ fn conditions_decide_what_exists() {
     assert_eq!(exists("Small", &[("Size", "large")]), Some(false));
     assert_eq!(exists("Two", &[]), Some(true), "a number equals its text");
     assert_eq!(exists("Two", &[("Count", "3")]), Some(false));
-    assert_eq!(exists("Later", &[]), Some(true), "a condition may name one that stands below it");
+    assert_eq!(exists("Later", &[]), Some(true), "a condition may refer to a later one");
     assert_eq!(exists("Later", &[("Count", "3")]), Some(false));
     assert_eq!(exists("Neither", &[]), Some(false));
     assert_eq!(exists("Neither", &[("Count", "3")]), Some(true));
@@ -57,7 +57,7 @@ fn conditions_decide_what_exists() {
 }
 
 #[test]
-fn what_only_aws_knows_stays_open() {
+fn conditions_that_only_aws_knows_stay_open() {
     assert_eq!(exists("OfAws", &[]), None);
     assert_eq!(exists("OfTheStore", &[]), None);
     assert_eq!(exists("WithoutValue", &[]), None);
@@ -68,7 +68,7 @@ fn what_only_aws_knows_stays_open() {
 }
 
 #[test]
-fn functions_are_worked_out_in_both_forms() {
+fn functions_are_evaluated_in_both_forms() {
     let cases = [
         ("!Ref Count", json!("2")),
         ("{Ref: Count}", json!("2")),
@@ -93,7 +93,7 @@ fn functions_are_worked_out_in_both_forms() {
 }
 
 #[test]
-fn functions_that_only_aws_can_answer_stay_with_what_is_known_put_in() {
+fn functions_that_only_aws_can_evaluate_stay_with_evaluated_arguments() {
     let cases = [
         ("!Ref Elsewhere", json!({"Ref": "Elsewhere"})),
         ("!GetAtt A.B", json!({"Fn::GetAtt": "A.B"})),
@@ -122,7 +122,7 @@ fn a_partition_follows_its_region() {
 }
 
 #[test]
-fn json_is_read_and_nonsense_is_refused() {
+fn json_is_read_and_other_text_is_refused() {
     let body = r#"{"Resources": {"It": {"Type": "A::B"}, "Odd": 3}}"#;
     let evaluated = evaluate(body, &BTreeMap::new(), "eu-central-1").unwrap();
     assert_eq!(evaluated.resources["It"].kind, "A::B");
@@ -132,7 +132,7 @@ fn json_is_read_and_nonsense_is_refused() {
 }
 
 #[test]
-fn what_stands_beside_the_properties_is_worked_out_too() {
+fn attributes_are_evaluated_too() {
     let body = "Resources: {It: {Type: A::B, DependsOn: C, DeletionPolicy: Retain, Metadata: {Of: !Ref AWS::Region}}}";
     let evaluated = evaluate(body, &BTreeMap::new(), "eu-central-1").unwrap();
     let attributes = &evaluated.resources["It"].attributes;
