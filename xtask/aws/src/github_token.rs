@@ -130,20 +130,20 @@ impl Role {
             .source
             .token_with_retries()
             .await
-            .map_err(|(reason, retryable)| credentials_error(reason, retryable))?;
+            .map_err(|(reason, retryable)| provider_error(reason, retryable))?;
         let call = self.sts.assume_role_with_web_identity().role_arn(&self.arn).role_session_name(&self.session);
         let assumed = call.web_identity_token(token.expose_secret()).send().await.map_err(|error| {
             let code = error.code().unwrap_or("no answer").to_owned();
             let message = error.message().map_or_else(|| error::chain(&error), str::to_owned);
             let reason =
                 format!("sts:AssumeRoleWithWebIdentity of {}: {code}: {message}; {}", self.arn, shown_claims(&token));
-            credentials_error(
+            provider_error(
                 reason,
                 error::is_lost(&error::failure("sts:AssumeRoleWithWebIdentity", &self.arn, &error)),
             )
         })?;
         let given = assumed.credentials();
-        let given = given.ok_or_else(|| credentials_error("STS returned no credentials".to_owned(), false))?;
+        let given = given.ok_or_else(|| provider_error("STS returned no credentials".to_owned(), false))?;
         let expiry = SystemTime::try_from(*given.expiration()).ok();
         let session = Some(given.session_token().to_owned());
         let fresh = Credentials::new(given.access_key_id(), given.secret_access_key(), session, expiry, "GitHub");
@@ -186,7 +186,7 @@ pub fn missing_setup(vars: &BTreeMap<String, String>) -> Option<(&'static str, S
 }
 
 /// Why there are no credentials; a retryable error counts as one of the network.
-fn credentials_error(reason: String, retryable: bool) -> CredentialsError {
+fn provider_error(reason: String, retryable: bool) -> CredentialsError {
     if retryable {
         CredentialsError::provider_error(ConnectorError::io(reason.into()))
     } else {

@@ -222,7 +222,7 @@ impl<'a> Following<'a> {
             Err(error) => {
                 self.unreadable = true;
                 if !std::mem::replace(&mut self.warned, true) {
-                    report(Progress::Line(&format!("events cannot be read: {}", description(&error))));
+                    report(Progress::Line(&format!("events cannot be read: {}", error_text(&error))));
                 }
             }
         }
@@ -248,7 +248,7 @@ impl<'a> Following<'a> {
             return Err(error.context("the stack cannot be watched any more"));
         }
         self.pause += jitter(BACK_OFF.min(Duration::from_secs(1 << (self.failed_polls + self.throttled_polls).min(5))));
-        report(Progress::Doing(&format!("AWS does not answer, trying again: {}", description(&error))));
+        report(Progress::Doing(&format!("AWS does not answer, trying again: {}", error_text(&error))));
         Ok(())
     }
 
@@ -286,7 +286,7 @@ async fn collect(
     }
 }
 
-fn description(error: &anyhow::Error) -> String {
+fn error_text(error: &anyhow::Error) -> String {
     let failure = Failure::of(error);
     let reason = failure.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("{failure}{reason}")
