@@ -126,21 +126,15 @@ impl Role {
         if let Some(credentials) = cached.as_ref().filter(|cached| is_fresh(cached)) {
             return Ok(credentials.clone());
         }
-        let token = self
-            .source
-            .token_with_retries()
-            .await
-            .map_err(|(reason, retryable)| provider_error(reason, retryable))?;
+        let token =
+            self.source.token_with_retries().await.map_err(|(reason, retryable)| provider_error(reason, retryable))?;
         let call = self.sts.assume_role_with_web_identity().role_arn(&self.arn).role_session_name(&self.session);
         let assumed = call.web_identity_token(token.expose_secret()).send().await.map_err(|error| {
             let code = error.code().unwrap_or("no answer").to_owned();
             let message = error.message().map_or_else(|| error::chain(&error), str::to_owned);
             let reason =
                 format!("sts:AssumeRoleWithWebIdentity of {}: {code}: {message}; {}", self.arn, shown_claims(&token));
-            provider_error(
-                reason,
-                error::is_lost(&error::failure("sts:AssumeRoleWithWebIdentity", &self.arn, &error)),
-            )
+            provider_error(reason, error::is_lost(&error::failure("sts:AssumeRoleWithWebIdentity", &self.arn, &error)))
         })?;
         let given = assumed.credentials();
         let given = given.ok_or_else(|| provider_error("STS returned no credentials".to_owned(), false))?;

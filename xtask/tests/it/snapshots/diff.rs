@@ -140,7 +140,10 @@ fn an_image_that_the_registry_has_is_named() {
 fn states_and_refusals_are_reported_with_the_difference() {
     let (_fakes, sandbox) = started(released("UPDATE_IN_PROGRESS"), TEMPLATE);
     let under_way = sandbox.run(&["diff"]).snapshot();
-    assert!(under_way.contains("note: stack rest-api-dev is UPDATE_IN_PROGRESS; the operation in progress"), "{under_way}");
+    assert!(
+        under_way.contains("note: stack rest-api-dev is UPDATE_IN_PROGRESS; the operation in progress"),
+        "{under_way}"
+    );
     let world = World { denied: Some("DescribeType"), ..released("ROLLBACK_COMPLETE") };
     let (_fakes, sandbox) = started(world, TEMPLATE);
     assert_snapshot!(sandbox.run(&["diff", "--image", &image(DIGEST)]).snapshot(), @r"
