@@ -171,7 +171,7 @@ fn states_and_refusals_are_reported_with_the_difference() {
            Properties.ContainerDefinitions.0.Image
     cost: no change of the fixed monthly cost (about 0 USD)
     note: which resources are replaced is unknown: cloudformation:DescribeType failed: AccessDenied: releaser is not authorized to perform it
-    note: the stack gets the tag managed-by=xtask, and with it what can have tags
+    note: the stack and its taggable resources get the tag managed-by=xtask
     ");
     let (_fakes, sandbox) = started(World { repository: released("").repository, ..World::default() }, TEMPLATE);
     let first = sandbox.run(&["diff", "--json"]).json();
