@@ -52,7 +52,7 @@ fn reports(emulator: &Ministack) -> Result<()> {
         "{permissions}"
     );
     ensure!(!permissions.contains("ssm:PutParameter"), "what is allowed is not missed: {permissions}");
-    ensure!(lacks("execution role")?.starts_with(&format!("there is no {execution}")), "{poor}");
+    ensure!(lacks("execution role")?.starts_with(&format!("{execution} does not exist")), "{poor}");
     ensure!(lacks("service roles")?.contains(ECS), "{poor}");
     // CloudFormation may not even be asked, which hides none of the rest.
     ensure!(lacks("stack")?.contains("AccessDenied"), "{poor}");
