@@ -2,7 +2,7 @@
 //! observe → desired → plan → consent → apply → verify → record.
 //!
 //! `release`, `deploy`, `rollback`, `apply`, `bootstrap` and stacks without an image differ in what they desire and in what
-//! they have of [`Release`]; from there on they are the same.
+//! they have of [`ReleaseOptions`]; from there on they are the same.
 
 pub(crate) mod admission;
 mod apply;
@@ -38,6 +38,7 @@ use crate::session::Session;
 use crate::ui::{Phase, Ui};
 use desired::Desired;
 use observe::{Observed, is_recorded, observe};
+pub(crate) use plan::token;
 use plan::{Plan, Proposal};
 use verify::{Access, VerifyOptions};
 
@@ -71,9 +72,6 @@ pub(crate) struct ReleaseOptions<'a> {
     /// Whether what could not be proved stays, instead of the release before it coming back.
     pub(crate) keep_failed: bool,
 }
-
-/// A name that no other run has: time and process, as a change set may be named.
-pub(crate) use plan::token;
 
 impl<'a> Operation<'a> {
     /// Brings the stack to what is desired, proves it and records it; nothing is changed where it is so already. Returns

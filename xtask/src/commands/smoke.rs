@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::ui::Ui;
 use aws::stack;
 use model::outcome::{Exit, Failure, FailureKind};
-use model::reference::{Digest, ImageReference};
+use model::reference::Digest;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const SPACING: Duration = Duration::from_millis(100);
@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
             .hint(format!("cargo xtask release {}", environment.name))
     })?;
     ui.about(environment);
-    let image = stack.container_uri().and_then(|uri| uri.parse::<ImageReference>().ok());
+    let image = stack.image();
     let digest = given.or(image.and_then(|image| image.digest));
     let base = verify::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
     test(context, base, Access::Stack(clients, &stack), digest, ui).await

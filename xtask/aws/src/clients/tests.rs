@@ -48,7 +48,7 @@ async fn the_caller_is_who_sts_says() {
 }
 
 #[tokio::test]
-async fn credentials_that_have_expired_are_told_as_such() {
+async fn credentials_that_have_expired_are_reported_as_such() {
     let server =
         sts_answers(403, &refusal("ExpiredToken", "The security token included in the request is expired")).await;
     let failure = ask(&server.uri(), &BTreeMap::new()).await.unwrap_err();

@@ -124,7 +124,7 @@ fn a_session_name_is_valid_for_sts() {
 }
 
 #[test]
-fn a_job_is_told_what_is_missing() {
+fn a_job_learns_what_is_missing() {
     let job = [("GITHUB_ACTIONS", "true"), (ROLE, ARN), (URL, "https://github.example/token")];
     let lacking = |without: &[&str]| {
         let vars = job.iter().filter(|(name, _)| !without.contains(name));
