@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
-use super::{Access, callers, remove_temporary_users, shown, wrong};
+use super::{Access, callers, remove_temporary_users, shown_url, wrong};
 use crate::context::Context;
 use crate::smoke::{self, Endpoint, Verdict};
 use crate::ui::{Phase, Ui};
