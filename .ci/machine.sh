@@ -74,6 +74,7 @@ install_packages() {
 
 # What tests call; xtask/requirements reads the packages' names from here.
 need_for_tests() {
+  need aws awscli
   need bash bash
   need chromedriver chromium-driver
   need chromium chromium
@@ -84,6 +85,7 @@ need_for_tests() {
   need gzip gzip
   need haproxy haproxy
   need htpasswd apache2-utils
+  need jq jq
   need nginx nginx-light
   need python3 python3
   need shellcheck shellcheck

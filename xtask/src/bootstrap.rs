@@ -54,7 +54,7 @@ pub(crate) fn environment(of: &Environment) -> Environment {
 ///
 /// # Errors
 /// What AWS says, or an identity provider that does not take AWS's tokens.
-pub(crate) async fn observe(
+pub(crate) async fn find_existing(
     clients: &Clients,
     identity: &Identity,
     environment: &Environment,

@@ -73,7 +73,7 @@ pub(crate) async fn crash(
 }
 
 /// Why an earlier operation failed: the first real cause of the newest operation that did.
-pub(crate) async fn earlier(clients: &Clients, stack: &Stack) -> Option<Cause> {
+pub(crate) async fn earlier_cause(clients: &Clients, stack: &Stack) -> Option<Cause> {
     let events = events::last_operation(&clients.cloudformation, &stack.id).await.ok()?;
     let (cause, owner) = find(clients, &stack.id, &events).await.ok()??;
     Some(cause::gather_evidence(clients, &owner, cause).await)

@@ -37,9 +37,9 @@ use crate::diagnose;
 use crate::session::Session;
 use crate::ui::{Phase, Ui};
 use desired::Desired;
-use observe::{Observed, is_recorded, observe};
+use observe::{Observed, is_recorded, observe, observe_stack};
 pub(crate) use plan::token;
-use plan::{Plan, Proposal};
+use plan::{PricedProposal, Proposal};
 use verify::{Access, VerifyOptions};
 
 /// How long a deployed endpoint may take to be right: a gateway spreads changes within a minute or so.
@@ -170,8 +170,7 @@ impl<'a> Operation<'a> {
             if self.release.is_some() {
                 return observe(self.clients(), self.desired.environment).await;
             }
-            let stack = aws::stack::describe(&self.clients().cloudformation, self.stack_name()).await?;
-            Ok(Observed::without_journal(stack))
+            observe_stack(self.clients(), self.desired.environment).await
         };
         let now = self.session.context.interrupt.or(again).await?;
         if now.stack != observed.stack {
@@ -248,7 +247,7 @@ impl<'a> Operation<'a> {
             let moved = ["what was under way has not brought the stack to it".to_owned()];
             return Err(plan_file::refusal(self.desired.environment, &moved).into());
         }
-        let Some(Plan { proposal, cost, eta }) = self.plan(&settled, &phase).await? else {
+        let Some(PricedProposal { proposal, cost, eta }) = self.plan(&settled, &phase).await? else {
             if settled.stack.is_none() {
                 let message = "CloudFormation finds nothing to create";
                 let failure = Failure::new(Exit::Failed, FailureKind::ChangeSet, message);
@@ -350,7 +349,7 @@ impl<'a> Operation<'a> {
         let Desired { environment, template, .. } = &self.desired;
         let base = verify::base_url(environment, stack, proof.smoke_url.as_deref());
         if let Ok(base) = &base {
-            ui.note(|report| report.url = Some(verify::shown(base)));
+            ui.note(|report| report.url = Some(verify::shown_url(base)));
         }
         if proof.no_smoke {
             return Ok(());
@@ -377,7 +376,7 @@ impl<'a> Operation<'a> {
     fn result(&self, stack: &Stack) -> Result<()> {
         let Some(ReleaseOptions { proof, .. }) = &self.release else { return Ok(()) };
         match verify::base_url(self.desired.environment, stack, proof.smoke_url.as_deref()) {
-            Ok(base) => self.ui().result(&verify::shown(&base)),
+            Ok(base) => self.ui().result(&verify::shown_url(&base)),
             // Without a smoke test no URL is needed.
             Err(_) if proof.no_smoke => self.ui().result(&format!("stack {} is {}", stack.name, stack.status)),
             Err(failure) => return Err(failure.into()),

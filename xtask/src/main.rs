@@ -36,7 +36,7 @@ const MOMENT: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (vars, unreadable) = variables(std::env::vars_os());
+    let (vars, unreadable) = process_variables(std::env::vars_os());
     // Only to be shown and searched: the command line is parsed from what the system has.
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let no_color = vars.get("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -102,7 +102,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
 type Variables = BTreeMap<String, String>;
 
 /// The environment as text, and what keeps the tool from reading it: a choice that is not text must not be taken for none.
-fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> (Variables, Option<Failure>) {
+fn process_variables(all: impl Iterator<Item = (OsString, OsString)>) -> (Variables, Option<Failure>) {
     let read = ["AWS_", "DOCKER_", "XTASK_", "GITHUB_", "ACTIONS_", "CARGO_", "RUSTC"];
     let is_read = |name: &str| {
         name == "HOME" || read.iter().any(|start| name.starts_with(start)) || name.to_uppercase().ends_with("_PROXY")

@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libtest_mimic::{Completion, Failed, Trial};
 
 pub use requirement::{
-    BASH, CFN_GUARD, CFN_LINT, CHECKOV, CHROMEDRIVER, CHROMIUM, CURL, CYCLONEDX, DOCKER, DOCKER_REGISTRY, GIT, GZIP,
-    HAPROXY, HTPASSWD, MICROBURST, MINISTACK, NGINX, PYTHON, Requirement, SHELLCHECK, TAR, UNSHARE,
+    AWS, BASH, CFN_GUARD, CFN_LINT, CHECKOV, CHROMEDRIVER, CHROMIUM, CURL, CYCLONEDX, DOCKER, DOCKER_REGISTRY, GIT,
+    GZIP, HAPROXY, HTPASSWD, JQ, MICROBURST, MINISTACK, NGINX, PYTHON, Requirement, SHELLCHECK, TAR, UNSHARE,
 };
 
 /// With the value 1, a requirement that is not met is a failure.

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::Places;
 
+pub const AWS: Requirement = debian("aws");
 pub const BASH: Requirement = debian("bash");
 pub const CHROMEDRIVER: Requirement = debian("chromedriver");
 pub const CHROMIUM: Requirement = debian("chromium");
@@ -18,6 +19,7 @@ pub const GIT: Requirement = debian("git");
 pub const GZIP: Requirement = debian("gzip");
 pub const HAPROXY: Requirement = debian("haproxy");
 pub const HTPASSWD: Requirement = debian("htpasswd");
+pub const JQ: Requirement = debian("jq");
 pub const NGINX: Requirement = debian("nginx");
 pub const PYTHON: Requirement = debian("python3");
 pub const SHELLCHECK: Requirement = debian("shellcheck");

@@ -10,10 +10,9 @@ use crate::cli::{Bootstrap, Conduct};
 use crate::context::Context;
 use crate::engine::Operation;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::observe::Observed;
+use crate::engine::observe::observe_stack;
 use crate::session::Session;
 use crate::ui::Ui;
-use aws::stack;
 use model::outcome::{Failure, FailureKind};
 use model::stack::Stack;
 use model::trust::{Pipeline, Trust};
@@ -24,7 +23,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     ui.about(&own);
     let asked = asked(arguments, environment);
     if let Some(path) = &arguments.check_token {
-        return context.interrupt.or(token::check(path, &asked, environment, context, ui)).await;
+        return context.interrupt.or(token::check_claims(path, &asked, environment, context, ui)).await;
     }
     let question = format!(
         "Change stack {} in {}, which says who may release to {} and what that may do?",
@@ -37,12 +36,12 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
         let phase = ui.phase("preflight");
         let template = context.other_template(&own)?;
         let session = Session::open(context, environment, ui).await?;
-        let found = stack::describe(&session.clients.cloudformation, &own.stack);
+        let observed = observe_stack(&session.clients, &own);
         let repository = &context.deployment.service.name;
-        let there = bootstrap::observe(&session.clients, &session.identity, environment, repository, &asked);
-        let (found, there) = tokio::try_join!(found, there)?;
+        let there = bootstrap::find_existing(&session.clients, &session.identity, environment, repository, &asked);
+        let (observed, there) = tokio::try_join!(observed, there)?;
         phase.done(&session.describe());
-        Ok((template, session, Observed::without_journal(found), there))
+        Ok((template, session, observed, there))
     };
     let (template, session, observed, there) = context.interrupt.or(begun).await?;
     let repository = &context.deployment.service.name;

@@ -57,6 +57,6 @@ async fn test(context: &Context, base: Url, access: Access<'_>, digest: Option<D
     ui.note(|report| report.digest = digest.as_ref().map(ToString::to_string));
     let options = VerifyOptions { timeout: TIMEOUT, spacing: SPACING, exit: Exit::Failed, before: None };
     verify::prove(context, base.clone(), access, digest, options, ui).await?;
-    ui.result(&format!("{} answers correctly", verify::shown(&base)));
+    ui.result(&format!("{} answers correctly", verify::shown_url(&base)));
     Ok(())
 }

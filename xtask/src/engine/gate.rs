@@ -180,7 +180,7 @@ impl<'a> Gate<'a> {
         let (clients, digest, expires) =
             (self.clients, desired.image.as_ref().and_then(|image| image.digest.clone()), pause.hook.expires);
         let question = before_users::Question { clients, gate, stack: before, base, digest, expires };
-        match before_users::prove(context, &question, phase, self.ui).await {
+        match before_users::prove_new_tasks(context, &question, phase, self.ui).await {
             Ok(seen) => Answer::Continue(format!("proved before users: {seen}")),
             Err(error) => Answer::Rollback(Box::new(Failure::of(&error))),
         }

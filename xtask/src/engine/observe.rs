@@ -25,11 +25,6 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// A stack that has no journal, as it is now.
-    pub(crate) fn without_journal(stack: Option<Stack>) -> Self {
-        Self { stack, remembered: Remembered::default(), at: SystemTime::now() }
-    }
-
     /// The stack, if something can be deployed into it as it is.
     pub(crate) fn settled(&self) -> Option<&Stack> {
         existing(self.stack.as_ref())
@@ -56,6 +51,15 @@ pub(crate) async fn observe(clients: &Clients, environment: &Environment) -> Res
         journal::read_journal(&clients.ssm, &environment.stack)
     )?;
     Ok(Observed { stack, remembered, at: SystemTime::now() })
+}
+
+/// Reads a stack that has no journal.
+///
+/// # Errors
+/// A refused or lost call.
+pub(crate) async fn observe_stack(clients: &Clients, environment: &Environment) -> Result<Observed> {
+    let stack = stack::describe(&clients.cloudformation, &environment.stack).await?;
+    Ok(Observed { stack, remembered: Remembered::default(), at: SystemTime::now() })
 }
 
 /// A stack to update, in contrast to one that is yet to be created.

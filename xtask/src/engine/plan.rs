@@ -21,7 +21,7 @@ use crate::ui::{Paint, Phase, Ui};
 pub(crate) const TAG: (&str, &str) = ("managed-by", "xtask");
 
 /// A proposal, and what it means for the bill and for the time that it takes.
-pub(crate) struct Plan {
+pub(crate) struct PricedProposal {
     pub(crate) proposal: Proposal,
     pub(crate) cost: Option<CostDifference>,
     pub(crate) eta: Option<Eta>,
@@ -54,14 +54,14 @@ impl Operation<'_> {
     ///
     /// # Errors
     /// A refusal of CloudFormation's or of the guard.
-    pub(crate) async fn plan(&self, settled: &Observed, phase: &Phase<'_>) -> Result<Option<Plan>> {
+    pub(crate) async fn plan(&self, settled: &Observed, phase: &Phase<'_>) -> Result<Option<PricedProposal>> {
         let Some(proposal) = self.propose(settled, &self.conduct.allow, phase).await? else { return Ok(None) };
         // What cannot be known is left out, since nothing depends on it.
         let cost = difference(self.clients(), &self.desired, &proposal, settled).await.ok().flatten();
         let eta = settled.remembered.eta(if proposal.create { "create" } else { "update" });
         cost.iter().for_each(|cost| phase.line(&cost.to_string()));
         eta.iter().for_each(|eta| phase.line(&eta.to_string()));
-        Ok(Some(Plan { proposal, cost, eta }))
+        Ok(Some(PricedProposal { proposal, cost, eta }))
     }
 
     /// As [`Operation::plan`], without cost and time; `allow` names the precious resources that may be lost.

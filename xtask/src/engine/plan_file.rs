@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::desired::Desired;
-use super::plan::Plan;
+use super::plan::PricedProposal;
 use aws::journal;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
@@ -75,13 +75,13 @@ impl PlanFile {
         account: &str,
         commit: Option<String>,
         before: Option<&Stack>,
-        plan: Option<&Plan>,
+        plan: Option<&PricedProposal>,
     ) -> Self {
         let environment = desired.environment;
         let sent = desired.parameters();
         let template = &desired.template;
         let proposal = plan.map(|plan| &plan.proposal);
-        let outlook = plan.map(|Plan { cost, eta, .. }| {
+        let outlook = plan.map(|PricedProposal { cost, eta, .. }| {
             let cost = cost.as_ref().map(serde_json::to_value).and_then(Result::ok);
             let eta = eta.as_ref().map(serde_json::to_value).and_then(Result::ok);
             let known = [("cost", cost), ("eta", eta)].into_iter();
@@ -103,7 +103,7 @@ impl PlanFile {
             runs: before.and_then(Stack::container_uri).map(str::to_owned),
             commit,
             template: TemplateMark { path: template.path.clone(), sha256: sha256(template.body.as_bytes()) },
-            parameters: shown(template, sent),
+            parameters: shown_parameters(template, sent),
             parameters_sha256: hash(sent),
             changes: proposal.map(|proposal| proposal.set.changes.clone()).unwrap_or_default(),
             change_set: proposal.map(|proposal| proposal.set.id.clone()),
@@ -174,7 +174,7 @@ impl PlanFile {
         }
         let now = desired.parameters();
         if self.parameters_sha256 != hash(now) {
-            let shown = shown(template, now);
+            let shown = shown_parameters(template, now);
             let names = self.parameters.keys().chain(shown.keys()).collect::<std::collections::BTreeSet<_>>();
             let differ: Vec<&str> = names
                 .into_iter()
@@ -197,7 +197,7 @@ pub(crate) fn refusal(environment: &Environment, moved: &[String]) -> Failure {
 }
 
 /// The parameters as a reviewer may see them.
-fn shown(template: &Template, sent: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+fn shown_parameters(template: &Template, sent: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
     let shown = |(name, value): (&String, &Value)| {
         let text = match value {
             Value::Is(_) if template.secret.contains(name) => HIDDEN.to_owned(),

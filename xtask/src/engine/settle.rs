@@ -57,7 +57,7 @@ impl Operation<'_> {
     async fn refused(&self, stack: &Stack, refusal: Refusal) -> Failure {
         let environment = self.desired.environment;
         let message = format!("stack {} is {}; nothing can be deployed into it", stack.name, stack.status);
-        let failure = earlier(self.session, environment, stack, message).await;
+        let failure = earlier_failure(self.session, environment, stack, message).await;
         let mut hint = refusal.hint(&stack.name, &environment.name, &environment.region);
         if refusal == Refusal::RollbackFailed {
             let stuck = diagnose::stuck_resources(self.clients(), &stack.id).await;
@@ -99,7 +99,7 @@ impl Operation<'_> {
     async fn agree(&self, stack: &Stack, recreate: bool) -> Result<()> {
         let (environment, client, ui) = (self.desired.environment, &self.clients().cloudformation, self.ui());
         let what = format!("stack {} is {}; it can only be deleted and created again", stack.name, stack.status);
-        let failure = earlier(self.session, environment, stack, what).await;
+        let failure = earlier_failure(self.session, environment, stack, what).await;
         let (resources, body) =
             tokio::try_join!(stack::resources(client, &stack.id), stack::template_body(client, &stack.id))?;
         let kept = retained(&resources, &body);
@@ -139,10 +139,10 @@ fn retained(resources: &[Resource], body: &str) -> BTreeSet<String> {
 }
 
 /// Why the stack is in its state, from its own history.
-async fn earlier(session: &Session<'_>, environment: &Environment, stack: &Stack, message: String) -> Failure {
+async fn earlier_failure(session: &Session<'_>, environment: &Environment, stack: &Stack, message: String) -> Failure {
     let failure = Failure::new(Exit::NeedsHuman, FailureKind::StackState, message)
         .console(diagnose::console(environment, &stack.id));
-    match diagnose::earlier(&session.clients, stack).await {
+    match diagnose::earlier_cause(&session.clients, stack).await {
         Some(cause) => cause.add_to(failure, None),
         None => failure
             .resource(format!("stack {}", stack.name))

@@ -84,8 +84,8 @@ pub(crate) async fn prove(
     let phase = ui.phase("smoke");
     let service = &context.deployment.service;
     let client = smoke::client(&context.http()?)?;
-    ui.note(|report| report.url = Some(shown(&base)));
-    let url = shown(&base);
+    ui.note(|report| report.url = Some(shown_url(&base)));
+    let url = shown_url(&base);
     let callers =
         callers(context, &client, access).await.map_err(|failure| Failure { exit: options.exit, ..failure })?;
     let target = Endpoint { base, service, digest, before: options.before, spacing: options.spacing, callers };
@@ -185,6 +185,6 @@ fn wrong(verdict: &Verdict, wanted: Option<&Digest>, url: &str, exit: Exit) -> O
 }
 
 /// The URL as it is shown, without a trailing slash.
-pub(crate) fn shown(url: &Url) -> String {
+pub(crate) fn shown_url(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }

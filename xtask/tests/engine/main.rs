@@ -4,6 +4,7 @@ mod boot;
 mod checkout;
 mod client;
 mod conditions;
+mod confirm;
 mod difference;
 mod doctor;
 mod downtime;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         push::tests(&suite),
         boot::tests(&suite),
         rehearsal::tests(&suite),
+        confirm::tests(&suite),
         difference::tests(&suite),
         sbom::tests(&suite),
         permissions::tests(&suite),

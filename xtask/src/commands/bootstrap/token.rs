@@ -21,7 +21,7 @@ use model::trust::{ClaimCheck, Trust};
 ///
 /// # Errors
 /// A token that cannot be read, or claims that do not fit.
-pub(super) async fn check(
+pub(super) async fn check_claims(
     path: &Path,
     asked: &Asked,
     environment: &Environment,

@@ -2,7 +2,6 @@
 //! no release.
 
 use anyhow::Result;
-use aws::stack;
 use config::deployment::Environment;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::parameters;
@@ -11,7 +10,7 @@ use model::template::{CONTAINER_URI, Template};
 use crate::cli::Deploy;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::observe::{Observed, existing};
+use crate::engine::observe::observe_stack;
 use crate::engine::{Operation, consent};
 use crate::preflight;
 use crate::session::Session;
@@ -26,19 +25,19 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
         let phase = ui.phase("preflight");
         let template = checked(context, environment)?;
         let session = Session::open(context, environment, ui).await?;
-        let found = stack::describe(&session.clients.cloudformation, &environment.stack).await?;
+        let observed = observe_stack(&session.clients, environment).await?;
         let source = ParameterSource::Settings(&context.deployment.service);
         // What only a stack in another state has cannot be relied on.
-        let mut desired = Desired::new(environment, None, template, source, existing(found.as_ref()));
+        let mut desired = Desired::new(environment, None, template, source, observed.settled());
         let missing = parameters::without_value(&desired.template, desired.parameters());
         let missing: Vec<Failure> =
             missing.iter().map(|name| preflight::missing_parameter(environment, name)).collect();
         if !missing.is_empty() {
             return Err(outcome::preflight(&missing).into());
         }
-        desired.observe(found.as_ref());
+        desired.observe(observed.stack.as_ref());
         phase.done(&session.describe());
-        Ok((session, desired, Observed::without_journal(found)))
+        Ok((session, desired, observed))
     };
     let (session, desired, observed) = context.interrupt.or(begun).await?;
     let mut operation = Operation { session: &session, desired, conduct, question, planned: false, release: None };

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
-use super::{Access, callers, remove_temporary_users, shown, wrong};
+use super::{Access, callers, remove_temporary_users, shown_url, wrong};
 use crate::context::Context;
 use crate::smoke::{self, Endpoint, Verdict};
 use crate::ui::{Phase, Ui};
@@ -41,7 +41,12 @@ pub(crate) struct Question<'a> {
 ///
 /// # Errors
 /// What is wrong with it, or why it cannot be asked.
-pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Phase<'_>, ui: &Ui) -> Result<String> {
+pub(crate) async fn prove_new_tasks(
+    context: &Context,
+    question: &Question<'_>,
+    phase: &Phase<'_>,
+    ui: &Ui,
+) -> Result<String> {
     let Question { clients, gate, stack, base, digest, expires } = question;
     let secret = secret(clients, stack, gate).await?;
     let client = smoke::client(&context.http()?)?;
@@ -63,7 +68,7 @@ pub(crate) async fn prove(context: &Context, question: &Question<'_>, phase: &Ph
         }
     }
     remove_temporary_users(context, ui).await;
-    let url = shown(&target.base);
+    let url = shown_url(&target.base);
     if let Some(failure) = wrong(&verdict, digest.as_ref(), &url, Exit::RolledBack) {
         let failure = match &verdict {
             Verdict::OldVersion { served } => {
