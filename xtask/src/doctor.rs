@@ -112,8 +112,9 @@ async fn aws_checks(
         let resources = resource_checks(session, template, seen.as_ref().ok()).await;
         (seen, resources)
     };
-    let ((seen, resources), permissions, role, repository, pipeline) = tokio::join!(
+    let ((seen, resources), bucket, permissions, role, repository, pipeline) = tokio::join!(
         of_stack,
+        one("template bucket", template.bucket(session)),
         one("permissions", permissions::permissions(session)),
         one("execution role", permissions::execution_role(session)),
         one("repository", account::repository(session)),
@@ -122,7 +123,7 @@ async fn aws_checks(
     findings.extend(account::caller(session, seen.as_ref().ok()));
     findings
         .push(("stack", seen.as_ref().map_err(Clone::clone).and_then(|seen| stack_check(seen, environment)).into()));
-    findings.extend([permissions, role, repository, resources, pipeline].into_iter().flatten());
+    findings.extend([bucket, permissions, role, repository, resources, pipeline].into_iter().flatten());
     (findings, seen.ok())
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod admission;
 mod apply;
 pub(crate) mod back;
+pub(crate) mod bucket;
 pub(crate) mod conclusion;
 pub(crate) mod consent;
 pub(crate) mod desired;
@@ -134,6 +135,7 @@ impl<'a> Operation<'a> {
         }
         let verb = if observed.settled().is_some() { "update" } else { "create" };
         let mut steps = vec![format!("{verb} stack {} of {}", self.stack_name(), self.desired.environment.template)];
+        steps.extend(bucket::upload_step(self.session, &self.desired.template));
         steps.extend(parts);
         self.ui().result(&steps.join("\n"));
         self.ui().note(|report| report.plan = Some(steps));

@@ -8,6 +8,7 @@ use config::deployment::Environment;
 
 use crate::cli::Proof;
 use crate::context::Context;
+use crate::engine::bucket;
 use crate::engine::observe::Observed;
 use crate::session::Session;
 use crate::smoke::sign_in;
@@ -93,7 +94,13 @@ pub(crate) async fn check<'a, T>(
         return Err(outcome::preflight(&problems).into());
     };
     phase.doing("the stack, its releases and its lock at AWS, and the image in the registry");
-    let (seen, also) = tokio::try_join!(observe(&session.clients, environment), also(&session, &template))?;
+    let bucket = async {
+        let found = if own_template { bucket::check_bucket(&session, &template).await } else { Ok(None) };
+        Ok(found.map_err(|error| Failure::of(&error)))
+    };
+    let (seen, also, bucket) =
+        tokio::try_join!(observe(&session.clients, environment), also(&session, &template), bucket)?;
+    problems.extend(bucket.err());
     if own_template {
         problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
         let value = |name: &str| plan::value(environment, &template, seen.stack.as_ref().map(|s| &s.parameters), name);

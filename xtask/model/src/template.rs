@@ -17,9 +17,11 @@ pub const CONTAINER_URI: &str = "ContainerURI";
 pub const HIDDEN: &str = "****";
 /// The output of every template with its endpoint.
 pub const API_GATEWAY_URL: &str = "ApiGatewayURL";
-/// Limit of `TemplateBody` in bytes
+/// The longest template that goes with a call, in bytes
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>).
-const MAX_BODY: usize = 51_200;
+pub const MAX_IN_CALL: usize = 51_200;
+/// The longest that CloudFormation reads from a bucket: its page of limits says 1 MB, its error message this number.
+const MAX_IN_BUCKET: usize = 1_000_000;
 
 /// A template that can be deployed by this tool.
 #[derive(Debug, Clone)]
@@ -48,7 +50,7 @@ pub struct Template {
 pub enum InvalidTemplate {
     #[error("{path} is not YAML: {reason}")]
     Syntax { path: String, reason: String },
-    #[error("{path} has {size} bytes; CloudFormation accepts at most {MAX_BODY} in a call")]
+    #[error("{path} has {size} bytes; CloudFormation accepts at most {MAX_IN_BUCKET}")]
     TooLarge { path: String, size: usize },
     /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html>
     #[error("{path} has Release.KeepOldMinutes {minutes} in its metadata; CloudFormation accepts 0 to 180")]
@@ -87,7 +89,7 @@ impl Template {
     /// Text that is not YAML or is too large.
     pub fn read(path: &str, body: String) -> Result<Self, InvalidTemplate> {
         let path = path.to_owned();
-        if body.len() > MAX_BODY {
+        if body.len() > MAX_IN_BUCKET {
             return Err(InvalidTemplate::TooLarge { path, size: body.len() });
         }
         let documents = Yaml::load_from_str(&body)
@@ -105,6 +107,19 @@ impl Template {
             (release::keep_old_minutes(&path, metadata)?, release::read_gate(&path, metadata)?);
         let redeploy = release::read_redeploy(&path, metadata)?;
         Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate, redeploy })
+    }
+
+    /// Whether it is short enough to go with a call; otherwise CloudFormation reads it from a bucket.
+    pub fn fits_in_call(&self) -> bool {
+        self.body.len() <= MAX_IN_CALL
+    }
+
+    /// Whether this may be its text as CloudFormation returns it: the space around it does not count, and each character that
+    /// is not ASCII comes back as a question mark
+    /// (<https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1220>).
+    pub fn has_text(&self, returned: &str) -> bool {
+        let mangled = |c: char| if c.is_ascii() { c } else { '?' };
+        returned.trim().chars().map(mangled).eq(self.body.trim().chars().map(mangled))
     }
 
     pub fn declares(&self, parameter: &str) -> bool {
@@ -201,12 +216,33 @@ Outputs:
     }
 
     #[test]
+    fn a_template_above_the_limit_of_a_call_is_read() {
+        let of = |size: usize| {
+            let text = format!("{GOOD}#{}", "x".repeat(size - GOOD.len() - 1));
+            Template::parse("t.yaml", text).unwrap()
+        };
+        assert!(of(MAX_IN_CALL).fits_in_call() && !of(MAX_IN_CALL + 1).fits_in_call());
+        assert!(!of(MAX_IN_BUCKET).fits_in_call());
+        // The limit is one of bytes.
+        let wide = format!("{GOOD}#{}", "ä".repeat(MAX_IN_CALL / 2));
+        assert!(!Template::parse("t.yaml", wide).unwrap().fits_in_call());
+    }
+
+    #[test]
+    fn a_text_is_recognized_as_cloudformation_returns_it() {
+        let template = Template::parse("t.yaml", format!("{GOOD}# Größe – 🚀\n")).unwrap();
+        assert!(template.has_text(&template.body));
+        assert!(template.has_text(&format!("{}# Gr??e ? ?", GOOD.trim_start())));
+        assert!(!template.has_text(&format!("{GOOD}# Gr??e ? ??")));
+    }
+
+    #[test]
     fn templates_that_cannot_be_released_are_refused() {
         let parse = |text: String| Template::parse("t.yaml", text).unwrap_err().to_string();
         assert!(parse(GOOD.replace("ContainerURI", "Image")).contains("no parameter ContainerURI"));
         assert!(parse(GOOD.replace("ApiGatewayURL", "Url")).contains("no output ApiGatewayURL"));
         assert!(parse("a: [".to_owned()).contains("t.yaml is not YAML"));
-        assert!(parse(format!("{GOOD}#{}", "x".repeat(MAX_BODY))).contains("at most 51200"));
+        assert!(parse(format!("{GOOD}#{}", "x".repeat(MAX_IN_BUCKET))).contains("at most 1000000"));
         assert!(parse(String::new()).contains("no parameter"));
     }
 }

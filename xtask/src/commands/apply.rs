@@ -50,7 +50,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let begun = stack.is_some_and(|stack| {
         status::answer(Some(&stack.status)) == Answer::Wait && stack.image().as_ref() == Some(&image)
     });
-    if plan.change != Change::None && (current || begun) {
+    if plan.change != Change::None && plan.is_of(template) && (current || begun) {
         // It was applied before, perhaps by a run that was cut short: it is followed, proved and recorded.
         return operation.run(observed).await.map(drop);
     }
@@ -66,6 +66,13 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
                 if image.as_deref() != Some(plan.image.as_str()) {
                     let other = image.unwrap_or_else(|| "no image that CloudFormation names".to_owned());
                     moved.push(format!("change set {id}: it is of {other}"));
+                }
+                if moved.is_empty() {
+                    // CloudFormation's own text of it: the file of the plan only has its hash.
+                    let text = context.interrupt.or(change_set::template_body(client, stack_id, id)).await?;
+                    if !template.has_text(&text) {
+                        moved.push(format!("change set {id}: it is of another template than {}", template.path));
+                    }
                 }
                 set = Some(change_set::ChangeSet {
                     id: id.clone(),

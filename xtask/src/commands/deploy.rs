@@ -10,7 +10,7 @@ use crate::attest;
 use crate::cli::Deploy;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::{Operation, ReleaseOptions, consent};
+use crate::engine::{Operation, ReleaseOptions, bucket, consent};
 use crate::preflight::{self, Check, Ready};
 use crate::session::Session;
 use crate::ui::Ui;
@@ -49,9 +49,10 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     };
     let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
     if *dry_run {
-        let step = format!("deploy {image} to stack {}", environment.stack);
-        ui.result(&step);
-        ui.note(|report| report.plan = Some(vec![step]));
+        let mut steps = Vec::from_iter(bucket::upload_step(&ready.session, &ready.template));
+        steps.push(format!("deploy {image} to stack {}", environment.stack));
+        ui.result(&steps.join("\n"));
+        ui.note(|report| report.plan = Some(steps));
         return Ok(());
     }
     let Ready { session, template, observed, .. } = &ready;

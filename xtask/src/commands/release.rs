@@ -9,7 +9,7 @@ use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::verify::{self, Access, VerifyOptions};
-use crate::engine::{self, Operation, consent};
+use crate::engine::{self, Operation, bucket, consent};
 use crate::local::{CheckoutLock, Local};
 use crate::preflight::{self, Check, Ready};
 use crate::publish::{self, KnownRepository};
@@ -171,6 +171,7 @@ fn foresee(context: &Context, ready: &Ready<'_>, order: &Order<'_>, image: &str,
         steps.push(format!("create repository {}", context.deployment.service.name));
     }
     steps.push(image.to_owned());
+    steps.extend(bucket::upload_step(&ready.session, &ready.template));
     let state = ready.observed.stack.as_ref().map(|stack| stack.status.as_str());
     let (answer, stack, template) = (status::answer(state), &environment.stack, &ready.template.path);
     let state = state.unwrap_or_default();

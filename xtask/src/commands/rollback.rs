@@ -6,7 +6,7 @@ use config::deployment::Environment;
 use crate::cli::Rollback;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::{Operation, ReleaseOptions, back, consent};
+use crate::engine::{Operation, ReleaseOptions, back, bucket, consent};
 use crate::preflight::{self, Check};
 use crate::session::Session;
 use crate::ui::Ui;
@@ -31,6 +31,7 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     let target = choose(&records, arguments.release, ready.observed.stack.as_ref(), environment)?.clone();
     let (image, template, inputs) =
         context.interrupt.or(back::fetch(&ready.session.clients, &target, environment)).await?;
+    context.interrupt.or(bucket::check_bucket(&ready.session, &template)).await?;
     if !proof.no_smoke
         && let Some(problem) = preflight::smoke_url_problem(environment, &template, proof.smoke_url.as_deref())
     {
@@ -51,8 +52,9 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     let step = format!("go back to release {} of {}: {image}", target.number, target.at);
     ui.line(&step);
     if *dry_run {
-        ui.result(&step);
-        ui.note(|report| report.plan = Some(vec![step]));
+        let steps: Vec<String> = bucket::upload_step(&ready.session, &template).into_iter().chain([step]).collect();
+        ui.result(&steps.join("\n"));
+        ui.note(|report| report.plan = Some(steps));
         return Ok(());
     }
     let release = ReleaseOptions {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{CheckResult, NamedResult};
 use crate::context::Context;
+use crate::engine::bucket;
 use crate::engine::observe::Observed;
 use crate::preflight;
 use crate::session::Session;
@@ -34,6 +35,23 @@ impl TemplateCheck {
                 let platform = template.as_ref().ok().map(|template| preflight::platform(environment, template));
                 Self { template, platform }
             }
+        }
+    }
+
+    /// Whether a template that is too long for a call has its bucket.
+    ///
+    /// # Errors
+    /// A call to AWS fails.
+    pub(super) async fn bucket(&self, session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
+        let Ok(template) = &self.template else { return Ok(None) };
+        match bucket::check_bucket(session, template).await {
+            Ok(bucket) => {
+                Ok(bucket.map(|bucket| CheckResult::Passed(format!("{} goes through {bucket}", template.path))))
+            }
+            Err(error) => match Failure::of(&error) {
+                failure if failure.aws.is_some() => Err(failure),
+                failure => Ok(Some(CheckResult::Problem(failure))),
+            },
         }
     }
 

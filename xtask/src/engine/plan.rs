@@ -1,20 +1,22 @@
 //! What a change would be: CloudFormation's change set, what it would lose, what it costs and how long it may take.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use aws::Clients;
 use aws::stack;
-use aws::stack::change_set::{self, ChangeSet, Prepared, Request};
+use aws::stack::change_set::{self, ChangeSet, Prepared, Request, Text};
 use aws_sdk_cloudformation::Client;
 use model::cost::{self, CostDifference};
 use model::eta::Eta;
+use model::parameters::Value;
 use model::stack::Stack;
 use model::{guard, parameters};
 
-use super::Operation;
 use super::desired::{Desired, effective};
 use super::observe::{Observed, deployed_body, existing};
+use super::{Operation, bucket};
 use crate::ui::{Paint, Phase, Ui};
 
 /// The tag that every stack of this tool has, and by CloudFormation its resources.
@@ -76,28 +78,45 @@ impl Operation<'_> {
         let before = settled.stack.clone();
         let existing = existing(before.as_ref());
         let create = existing.is_none();
-        let mut tags = existing.map(|stack| stack.tags.clone()).unwrap_or_default();
-        tags.insert(TAG.0.to_owned(), TAG.1.to_owned());
-        let (token, stack, role) = (token(), &environment.stack, environment.execution_role.as_deref());
-        let watch = parameters::watch(template, environment, existing.map(|stack| &stack.outputs))?;
         let parameters = self.desired.parameters();
-        let request = Request { stack, create, role, template, parameters, watch, tags: &tags, token: &token };
-        let interrupt = &self.session.context.interrupt;
-        let set = match change_set::prepare(client, &request, interrupt, &|step| phase.report(step)).await {
-            Ok(Prepared::Ready(set)) => set,
-            Ok(Prepared::Empty) => return Ok(None),
-            Err(error) => {
-                abandon(client, stack, None, before.is_none().then_some(role)).await;
-                return Err(error);
-            }
-        };
+        let Some(set) = self.create_change_set(before.as_ref(), parameters, phase).await? else { return Ok(None) };
         show(&set, phase, ui);
         let moved = template.gate.as_ref().map(|gate| gate.rules.as_slice()).unwrap_or_default();
-        if let Err(failure) = guard::check(stack, &set.changes, moved, allow) {
+        if let Err(failure) = guard::check(&environment.stack, &set.changes, moved, allow) {
             take_back(client, &set, before.is_none()).await;
             return Err(failure.into());
         }
         Ok(Some(Proposal { set, create, before, planned: false }))
+    }
+
+    /// Has a change set made with these parameters; `None` where nothing would change.
+    async fn create_change_set(
+        &self,
+        before: Option<&Stack>,
+        parameters: &BTreeMap<String, Value>,
+        phase: &Phase<'_>,
+    ) -> Result<Option<ChangeSet>> {
+        let client = &self.clients().cloudformation;
+        let Desired { environment, template, .. } = &self.desired;
+        let existing = existing(before);
+        let create = existing.is_none();
+        let mut tags = existing.map(|stack| stack.tags.clone()).unwrap_or_default();
+        tags.insert(TAG.0.to_owned(), TAG.1.to_owned());
+        let (token, stack, role) = (token(), &environment.stack, environment.execution_role.as_deref());
+        let watch = parameters::watch(template, environment, existing.map(|stack| &stack.outputs))?;
+        let interrupt = &self.session.context.interrupt;
+        // What an interruption leaves in the bucket expires by itself.
+        let url = interrupt.or(bucket::upload(self.session, environment, template)).await?;
+        let text = url.as_deref().map_or(Text::Sent, Text::At);
+        let request = Request { stack, create, role, template, text, parameters, watch, tags: &tags, token: &token };
+        match change_set::prepare(client, &request, interrupt, &|step| phase.report(step)).await {
+            Ok(Prepared::Ready(set)) => Ok(Some(set)),
+            Ok(Prepared::Empty) => Ok(None),
+            Err(error) => {
+                abandon(client, stack, None, before.is_none().then_some(role)).await;
+                Err(error)
+            }
+        }
     }
 }
 

@@ -145,6 +145,11 @@ impl PlanFile {
         })
     }
 
+    /// Whether it was made of this text.
+    pub(crate) fn is_of(&self, template: &Template) -> bool {
+        self.template.sha256 == sha256(template.body.as_bytes())
+    }
+
     /// Everything that is not as it was when the plan was made, a line each.
     pub(crate) fn moved(&self, account: &str, desired: &Desired<'_>, stack: Option<&Stack>) -> Vec<String> {
         let Desired { environment, template, .. } = desired;

@@ -10,6 +10,7 @@ mod doctor;
 mod downtime;
 mod faults;
 mod gateway;
+mod large_template;
 mod load;
 mod local;
 mod ministack;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         push::tests(&suite),
         boot::tests(&suite),
         rehearsal::tests(&suite),
+        large_template::tests(&suite),
         confirm::tests(&suite),
         difference::tests(&suite),
         sbom::tests(&suite),

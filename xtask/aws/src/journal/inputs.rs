@@ -225,8 +225,12 @@ mod tests {
     use super::*;
 
     fn inputs() -> Inputs {
-        // Text that hardly compresses, for several pieces.
-        let noise: String = (0..400_u32).map(|number| hex(&Sha256::digest(number.to_be_bytes()))).collect();
+        inputs_of(400)
+    }
+
+    /// With a template of 64 bytes times `lines`, which hardly compresses, for several pieces.
+    fn inputs_of(lines: u32) -> Inputs {
+        let noise: String = (0..lines).map(|number| hex(&Sha256::digest(number.to_be_bytes()))).collect();
         let parameters = [("Zone", "a"), ("Password", HIDDEN)];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         Inputs { path: "infra/t.yaml".to_owned(), template: noise, parameters }
@@ -244,6 +248,16 @@ mod tests {
         assert!(joined(&stored, &inputs().hash()).unwrap_err().contains("do not belong together"));
         stored.pop_last();
         assert!(joined(&stored, &inputs().hash()).unwrap_err().contains("not completely"));
+    }
+
+    #[test]
+    fn the_longest_template_is_stored_in_the_order_of_its_pieces() {
+        let longest = inputs_of(1_000_000 / 64);
+        let pieces = longest.pack().unwrap();
+        // The numbers in the names have three digits.
+        assert!((100..1000).contains(&pieces.len()), "{} pieces", pieces.len());
+        assert!(pieces.is_sorted() && pieces.iter().all(|(_, piece)| piece.len() <= MAX_VALUE));
+        assert_eq!(joined(&pieces.into_iter().collect(), &longest.hash()).unwrap(), longest);
     }
 
     #[test]

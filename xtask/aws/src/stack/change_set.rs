@@ -9,7 +9,7 @@ use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
     Capability, Change, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, ResourceAttribute,
-    ResourceChangeDetail, RollbackConfiguration, RollbackTrigger, Tag,
+    ResourceChangeDetail, RollbackConfiguration, RollbackTrigger, Tag, TemplateStage,
 };
 
 use super::cause::Cause;
@@ -35,6 +35,7 @@ pub struct Request<'a> {
     /// ARN of the execution role; `None` for the caller's own permissions.
     pub role: Option<&'a str>,
     pub template: &'a Template,
+    pub text: Text<'a>,
     pub parameters: &'a BTreeMap<String, Value>,
     /// The alarms that roll an update back; a creation has none yet.
     pub watch: Watch,
@@ -42,6 +43,15 @@ pub struct Request<'a> {
     pub tags: &'a BTreeMap<String, String>,
     /// Names the change set and makes its calls idempotent: `[a-zA-Z][-a-zA-Z0-9]*`, at most 128.
     pub token: &'a str,
+}
+
+/// How CloudFormation gets the template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text<'a> {
+    /// With the call.
+    Sent,
+    /// From this address.
+    At(&'a str),
 }
 
 /// A change set that can be executed.
@@ -108,6 +118,7 @@ pub async fn prepare(
     let resource = format!("stack {}", request.stack);
     let kind = if request.create { ChangeSetType::Create } else { ChangeSetType::Update };
     let tags = request.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    let url = if let Text::At(url) = request.text { Some(url) } else { None };
     let mut lost = None;
     // This call is not interrupted: a change set that is created after the clean-up would stay.
     let created = client
@@ -117,7 +128,8 @@ pub async fn prepare(
         .client_token(request.token)
         .change_set_type(kind)
         .set_role_arn(request.role.map(str::to_owned))
-        .template_body(&request.template.body)
+        .set_template_body((request.text == Text::Sent).then(|| request.template.body.clone()))
+        .set_template_url(url.map(str::to_owned))
         .set_parameters(Some(parameters(request.parameters)))
         .set_tags(Some(tags))
         .set_rollback_configuration((!request.create).then(|| monitoring(&request.watch)))
@@ -163,10 +175,36 @@ pub async fn prepare(
     let stack_id = described.stack_id().or(made_in.as_deref()).unwrap_or(request.stack).to_owned();
     // From here on by its ARN, not by its name.
     let id = described.change_set_id().map_or(id, str::to_owned);
+    if let Some(url) = url
+        && let Err(error) = interrupt.or(check_template(client, &id, request, url)).await
+    {
+        return Err(without(client, &id, request, error).await);
+    }
     match interrupt.or(changes(client, &id, request, described)).await {
         Ok(changes) => Ok(Prepared::Ready(ChangeSet { id, stack_id, changes, role: request.role.map(str::to_owned) })),
         Err(error) => Err(without(client, &id, request, error).await),
     }
+}
+
+/// The template that a change set deploys, as it was submitted.
+pub async fn template_body(client: &Client, stack: &str, id: &str) -> Result<String> {
+    let call = client.get_template().stack_name(stack).change_set_name(id).template_stage(TemplateStage::Original);
+    let answer = call.send().await;
+    let answer = answer.map_err(|error| failure("cloudformation:GetTemplate", &format!("change set {id}"), &error))?;
+    Ok(answer.template_body().unwrap_or_default().to_owned())
+}
+
+/// What CloudFormation has read from the bucket may be another text: others may write there, too.
+async fn check_template(client: &Client, id: &str, request: &Request<'_>, url: &str) -> Result<()> {
+    let read = template_body(client, request.stack, id).await?;
+    if request.template.has_text(&read) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, FailureKind::Template, "CloudFormation has read another template")
+        .resource(url)
+        .reason(format!("the object in the bucket is not the text of {}", request.template.path))
+        .hint("find out who else writes to the bucket, then repeat the command")
+        .into())
 }
 
 /// Deletes the change set before its failure is reported. That this may fail, too, must not hide the cause.

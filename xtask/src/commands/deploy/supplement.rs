@@ -11,7 +11,7 @@ use crate::cli::Deploy;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::observe::observe_stack;
-use crate::engine::{Operation, consent};
+use crate::engine::{Operation, bucket, consent};
 use crate::preflight;
 use crate::session::Session;
 use crate::ui::Ui;
@@ -25,7 +25,8 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
         let phase = ui.phase("preflight");
         let template = checked(context, environment)?;
         let session = Session::open(context, environment, ui).await?;
-        let observed = observe_stack(&session.clients, environment).await?;
+        let observed = observe_stack(&session.clients, environment);
+        let (observed, _) = tokio::try_join!(observed, bucket::check_bucket(&session, &template))?;
         let source = ParameterSource::Settings(&context.deployment.service);
         // What only a stack in another state has cannot be relied on.
         let mut desired = Desired::new(environment, None, template, source, observed.settled());

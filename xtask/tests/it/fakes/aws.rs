@@ -10,8 +10,8 @@ use wiremock::{Request, ResponseTemplate};
 
 use super::xml::{self, escape, tag, tags};
 use super::{
-    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, evidence, faults, iam, inspection, service, ssm, staged, timeline,
-    timing,
+    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, evidence, faults, iam, inspection, s3, service, ssm, staged,
+    timeline, timing,
 };
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -68,8 +68,9 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
         world.asked.push(format!("ecr:{action}"));
         return ecr(world, &action, &serde_json::from_slice(&request.body).unwrap());
     }
-    let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
-    let action = form["Action"].as_str();
+    let mut form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+    let action = form["Action"].clone();
+    let action = action.as_str();
     let service = match action {
         "GetCallerIdentity" => "sts",
         "GetOpenIDConnectProvider" | "GetRole" | "SimulatePrincipalPolicy" => "iam",
@@ -77,7 +78,7 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
         _ => "cloudformation",
     };
     world.asked.push(format!("{service}:{action}"));
-    match query(world, action, &form) {
+    match s3::resolve(world, &mut form).and_then(|()| query(world, action, &form)) {
         Ok(result) => {
             let body = format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>");
             ResponseTemplate::new(200).set_body_raw(body, "text/xml")
@@ -117,6 +118,10 @@ fn query(
             Err(("ValidationError", "Stack with id rest-api does not exist"))
         }
         "DescribeStacks" => Ok(stack(world)),
+        "GetTemplate" if form.contains_key("ChangeSetName") => match &world.proposed {
+            Some((template, _)) => Ok(tag("TemplateBody", &escape(template))),
+            None => Err(("ChangeSetNotFound", "there is no such change set")),
+        },
         "GetTemplate" => Ok(tag("TemplateBody", &escape(&world.template))),
         "CreateChangeSet" => {
             world.proposed = Some((form["TemplateBody"].clone(), parameters(form, &world.parameters)));

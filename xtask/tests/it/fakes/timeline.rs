@@ -308,9 +308,8 @@ pub(super) fn query(world: &mut World, action: &str, form: &Form) -> Option<Answ
     Some(match (action, at) {
         ("DescribeStackEvents", None) if timeline.nested.contains_key(name.as_str()) => nested(timeline, &name),
         ("CreateChangeSet", _) => create(timeline, at, form),
-        ("DescribeStacks" | "GetTemplate" | "DescribeStackEvents" | "ListStackResources" | "DeleteStack", None) => {
-            missing
-        }
+        ("GetTemplate", None) if !form.contains_key("ChangeSetName") => missing,
+        ("DescribeStacks" | "DescribeStackEvents" | "ListStackResources" | "DeleteStack", None) => missing,
         ("DescribeStacks", Some(at)) => {
             if let Some(end) = timeline.then.take() {
                 timeline.begin_later(at, end);
@@ -327,6 +326,11 @@ pub(super) fn query(world: &mut World, action: &str, form: &Form) -> Option<Answ
             Ok(xml::stack(own, state.updated, timeline.protected, &state.parameters, &outputs))
         }
         ("DescribeStackEvents", Some(at)) => Ok(events(timeline, at, form)),
+        ("GetTemplate", _) if form.contains_key("ChangeSetName") => {
+            let set = timeline.sets.iter().find(|set| set.is(&form["ChangeSetName"]) && !set.deleted);
+            let missing = ("ChangeSetNotFound", "there is no such change set");
+            set.map(|set| tag("TemplateBody", &escape(&set.template))).ok_or(missing)
+        }
         ("GetTemplate", Some(at)) => {
             Ok(tag("TemplateBody", &escape(&timeline.stacks[at].state(now, Duration::ZERO).template)))
         }
