@@ -19,7 +19,7 @@ use model::outcome::{self, Exit, Failure, FailureKind};
 use model::parameters as plan;
 use model::parameters::Platform;
 use model::stack::Stack;
-use model::template::Template;
+use model::template::{Template, unwatchable};
 
 /// Credentials that end sooner are warned of: a release may lose them half-way. Many kinds are renewed by themselves,
 /// so it is no more than a warning.
@@ -105,6 +105,7 @@ pub(crate) async fn check<'a, T>(
         problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
         let value = |name: &str| plan::value(environment, &template, seen.stack.as_ref().map(|s| &s.parameters), name);
         problems.extend(sign_in_problem(context, value).filter(|_| !proof.no_smoke));
+        problems.extend(watch_problem(environment, &template, seen.stack.as_ref()));
     }
     problems.extend(short_lived(&session, &seen));
     if !problems.is_empty() {
@@ -188,6 +189,13 @@ pub(crate) fn missing_parameter(environment: &Environment, name: &str) -> Failur
 fn parameter_problem(environment: &Environment, name: &str) -> Failure {
     Failure::new(Exit::Preflight, FailureKind::Parameters, format!("parameter {name} cannot be used"))
         .resource(format!("environments.{}.parameters", environment.section()))
+}
+
+/// Alarms that are to be watched while a deployment shifts traffic.
+pub(crate) fn watch_problem(environment: &Environment, template: &Template, stack: Option<&Stack>) -> Option<Failure> {
+    let previous = stack.map(|stack| &stack.parameters);
+    let value = |name: &String| Some((name.clone(), plan::value(environment, template, previous, name)?));
+    unwatchable(template, environment, &template.parameters.keys().filter_map(value).collect())
 }
 
 /// A smoke URL that names outputs which the template does not have would be noticed after the stack has changed.

@@ -3,6 +3,7 @@
 pub mod evaluate;
 mod place;
 mod release;
+mod shifting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
 use crate::outcome::Place;
 pub use release::{Gate, Redeploy};
+pub use shifting::{Shifting, shifting, unwatchable};
 
 /// The parameter of every template for the image.
 pub const CONTAINER_URI: &str = "ContainerURI";

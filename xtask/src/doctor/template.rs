@@ -80,6 +80,9 @@ impl TemplateCheck {
         if let Some(problem) = preflight::smoke_url_problem(environment, template, None) {
             findings.push(("smoke url", CheckResult::Problem(problem)));
         }
+        if let Some(problem) = preflight::watch_problem(environment, template, stack) {
+            findings.push(("alarms", CheckResult::Problem(problem)));
+        }
         if let Some(Err(failure)) = &self.platform {
             findings.push(("target", CheckResult::Problem(failure.clone())));
         }

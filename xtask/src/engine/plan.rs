@@ -8,10 +8,12 @@ use aws::Clients;
 use aws::stack;
 use aws::stack::change_set::{self, ChangeSet, Prepared, Request, Text};
 use aws_sdk_cloudformation::Client;
+use config::deployment::Environment;
 use model::cost::{self, CostDifference};
 use model::eta::Eta;
-use model::parameters::Value;
+use model::parameters::{Value, Watch};
 use model::stack::Stack;
+use model::template::{Shifting, shifting, unwatchable};
 use model::{guard, parameters};
 
 use super::desired::{Desired, effective};
@@ -81,6 +83,13 @@ impl Operation<'_> {
         let parameters = self.desired.parameters();
         let Some(set) = self.create_change_set(before.as_ref(), parameters, phase).await? else { return Ok(None) };
         show(&set, phase, ui);
+        let after = effective(parameters, existing);
+        if create && let Some(Shifting { service, strategy }) = shifting(template, &after, &environment.region) {
+            phase.line(&format!(
+                "the first deployment of {service} shifts no traffic, for there is no earlier version: {strategy} applies \
+                 from the next one on; this one is verified when it is complete"
+            ));
+        }
         let moved = template.gate.as_ref().map(|gate| gate.rules.as_slice()).unwrap_or_default();
         if let Err(failure) = guard::check(&environment.stack, &set.changes, moved, allow) {
             take_back(client, &set, before.is_none()).await;
@@ -103,7 +112,7 @@ impl Operation<'_> {
         let mut tags = existing.map(|stack| stack.tags.clone()).unwrap_or_default();
         tags.insert(TAG.0.to_owned(), TAG.1.to_owned());
         let (token, stack, role) = (token(), &environment.stack, environment.execution_role.as_deref());
-        let watch = parameters::watch(template, environment, existing.map(|stack| &stack.outputs))?;
+        let watch = self.alarms(&effective(parameters, existing), existing, phase)?;
         let interrupt = &self.session.context.interrupt;
         // What an interruption leaves in the bucket expires by itself.
         let url = interrupt.or(bucket::upload(self.session, environment, template)).await?;
@@ -117,6 +126,22 @@ impl Operation<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// The alarms to watch during the change, which leads to the parameters `after`.
+    fn alarms(&self, after: &BTreeMap<String, String>, existing: Option<&Stack>, phase: &Phase<'_>) -> Result<Watch> {
+        let Desired { environment, template, .. } = &self.desired;
+        let outputs = existing.map(|stack| &stack.outputs);
+        let Some(problem) = unwatchable(template, environment, after) else {
+            return Ok(parameters::watch(template, environment, outputs)?);
+        };
+        if self.release.as_ref().is_none_or(|release| release.back_to.is_none()) {
+            return Err(problem.into());
+        }
+        // The way back from a bad version must not depend on settings that belong to another one.
+        phase.line(&format!("alarms are not watched: {problem}"));
+        let unwatched = Environment { watch_minutes: 0, ..(*environment).clone() };
+        Ok(parameters::watch(template, &unwatched, outputs)?)
     }
 }
 

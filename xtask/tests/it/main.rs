@@ -22,6 +22,7 @@ mod roles;
 mod sandbox;
 mod schema;
 mod secrets;
+mod shifting;
 mod snapshots;
 mod sources;
 mod templates;
