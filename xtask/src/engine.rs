@@ -15,10 +15,12 @@ mod gate;
 pub(crate) mod observe;
 pub(crate) mod plan;
 pub(crate) mod plan_file;
+mod realign;
 mod record;
 mod settle;
 pub(crate) mod turn_back;
 pub(crate) mod verify;
+mod weights;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -283,6 +285,14 @@ impl<'a> Operation<'a> {
             proposal.abandon(&self.clients().cloudformation).await;
             return Err(error);
         }
+        let again;
+        let proposal = match &proposal.realign {
+            None => proposal,
+            Some(realign) => {
+                again = Box::pin(self.realign(observed, proposal, realign, &phase)).await?;
+                &again
+            }
+        };
         self.ui().note(|report| report.changes = Some(proposal.set.changes.clone()));
         let change = if proposal.create { Change::Create } else { Change::Update };
         let begun = Instant::now();

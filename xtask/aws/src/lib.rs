@@ -9,6 +9,7 @@ pub mod ecs;
 pub mod error;
 pub mod github_token;
 pub mod journal;
+pub mod listener;
 pub mod logs;
 pub mod signed;
 pub mod stack;

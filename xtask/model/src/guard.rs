@@ -3,8 +3,11 @@
 //!
 //! Pure: judges a change set.
 
+use std::collections::BTreeMap;
+
 use crate::outcome::{Exit, Failure, FailureKind};
 use crate::stack::{Resource, ResourceChange};
+use crate::template::Template;
 
 /// Types whose replacement or removal loses something irretrievable: data, or an identity that others use.
 const PRECIOUS: [(&str, &str); 25] = [
@@ -67,6 +70,15 @@ pub fn check_deletion(stack: &str, resources: &[Resource], allowed: &[String]) -
         properties: Vec::new(),
     });
     check(stack, &changes.collect::<Vec<_>>(), &[], allowed)
+}
+
+/// The listener rules whose change would revert what AWS has moved. Where the stack has a parameter for their weights
+/// (`parameters` are the stack's own), a change is made with the right ones, and reverts nothing.
+pub fn moved(template: &Template, parameters: Option<&BTreeMap<String, String>>) -> Vec<String> {
+    let right = template.weights.as_ref().filter(|it| parameters.is_some_and(|has| has.contains_key(&it.parameter)));
+    let right = right.map(|weights| weights.rules.as_slice()).unwrap_or_default();
+    let rules = template.gate.iter().flat_map(|gate| &gate.rules);
+    rules.filter(|rule| !right.contains(rule)).cloned().collect()
 }
 
 /// Refuses changes that lose data or identity, or change what AWS has `moved`, unless they are allowed by name.
@@ -150,6 +162,23 @@ mod tests {
         assert!(check("s", &[rule], &[], &[]).is_ok(), "another template's rules are its own");
         let new = change("Add", "AWS::ElasticLoadBalancingV2::ListenerRule", None);
         assert!(check("s", &[new], &moved, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_rule_whose_weights_the_stack_has_by_parameter_may_change() {
+        let template = "
+Metadata:
+  Release:
+    Proof: {Service: Service, Secret: Key, Header: X, Rules: [Rule, Other]}
+    Weights: {Parameter: Live, Rules: [Rule], Values: {MAIN: One}}
+Parameters: {ContainerURI: {Type: String}, Live: {Type: String, Default: MAIN}}
+Outputs: {ApiGatewayURL: {Value: x}}
+";
+        let template = Template::parse("t.yaml", template.to_owned()).unwrap();
+        let has = |name: &str| BTreeMap::from([(name.to_owned(), "MAIN".to_owned())]);
+        assert_eq!(moved(&template, Some(&has("Live"))), ["Other"]);
+        assert_eq!(moved(&template, Some(&has("Older"))), ["Rule", "Other"]);
+        assert_eq!(moved(&template, None), ["Rule", "Other"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod redeploy;
 mod watch;
+mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use crate::template::{CONTAINER_URI, Template};
 
 pub use redeploy::redeploy;
 pub use watch::{Watch, watch};
+pub use weights::keep_weights;
 
 /// The template's parameter for the image's processor architecture.
 const ARCHITECTURE: &str = "Architecture";
@@ -142,7 +144,9 @@ pub fn given(environment: &Environment) -> impl Iterator<Item = (String, Value)>
 /// Parameters of deploy.toml that the template does not declare, or that only the tool sets.
 pub fn misplaced_parameters(template: &Template, environment: &Environment) -> Vec<String> {
     let own = |name: &&String| {
-        *name == CONTAINER_URI || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
+        *name == CONTAINER_URI
+            || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
+            || template.weights.as_ref().is_some_and(|weights| weights.parameter == **name)
     };
     environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
 }

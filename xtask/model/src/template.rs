@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
 use crate::outcome::Place;
-pub use release::{Gate, Redeploy};
+pub use release::{Gate, Redeploy, Weights};
 pub use shifting::{Shifting, shifting, unwatchable};
 
 /// The parameter of every template for the image.
@@ -46,6 +46,8 @@ pub struct Template {
     pub gate: Option<Gate>,
     /// `Release.Redeploy` of its metadata: which parameter redeploys the API.
     pub redeploy: Option<Redeploy>,
+    /// `Release.Weights` of its metadata: which parameter has the weights of the rules that AWS shifts.
+    pub weights: Option<Weights>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +65,11 @@ pub enum InvalidTemplate {
         "{path} has a Release.Redeploy in its metadata that is not {{Parameter: NAME, Values: [A, B], When: [NAME, ...]}}"
     )]
     Redeploy { path: String },
+    #[error(
+        "{path} has a Release.Weights in its metadata that is not {{Parameter: NAME, Rules: [NAME, ...], Values: {{VALUE: \
+         TARGETGROUP, ...}}}}"
+    )]
+    Weights { path: String },
     #[error("{path} has no parameter {CONTAINER_URI}, which receives the image")]
     NoContainerUri { path: String },
     #[error("{path} has no output {API_GATEWAY_URL}, at which the release is verified")]
@@ -108,7 +115,8 @@ impl Template {
         let (keep_old_minutes, gate) =
             (release::keep_old_minutes(&path, metadata)?, release::read_gate(&path, metadata)?);
         let redeploy = release::read_redeploy(&path, metadata)?;
-        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate, redeploy })
+        let weights = release::read_weights(&path, metadata)?;
+        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate, redeploy, weights })
     }
 
     /// Whether it is short enough to go with a call; otherwise CloudFormation reads it from a bucket.

@@ -97,5 +97,5 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let create = plan.change == Change::Create;
     let before = observed.stack.clone().filter(|_| !create);
     context.interrupt.or(consent::consent(operation.question.as_deref(), environment, ui)).await?;
-    operation.carry_out(observed, &Proposal { set, create, before, planned: true }).await.map(drop)
+    operation.carry_out(observed, &Proposal { set, create, before, planned: true, realign: None }).await.map(drop)
 }

@@ -144,8 +144,8 @@ impl Difference<'_> {
             Some(_) if changes.is_empty() && same_text && comparison.uncertain().is_empty() => Change::None,
             Some(_) => Change::Update,
         };
-        let moved = template.gate.as_ref().map(|gate| gate.rules.as_slice()).unwrap_or_default();
-        let warnings = guard::losses(&changes, moved);
+        let moved = guard::moved(template, there.map(|stack| &stack.parameters));
+        let warnings = guard::losses(&changes, &moved);
         let warnings =
             warnings.map(|(change, warning)| format!("{warning}; a release needs --allow {}", change.logical_id));
         let warnings = warnings.collect();

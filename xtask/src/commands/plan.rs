@@ -4,12 +4,15 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use model::outcome::{Exit, Failure};
+use config::deployment::Environment;
+use model::outcome::{Exit, Failure, FailureKind};
+use model::template::Template;
 
 use super::release;
 use crate::cli::Plan;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
+use crate::engine::plan::{PricedProposal, Proposal};
 use crate::engine::plan_file::PlanFile;
 use crate::engine::{Operation, ReleaseOptions};
 use crate::preflight::Ready;
@@ -41,6 +44,10 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let current = operation.is_current(observed).await?;
     let settled = operation.settle(observed, false, false).await?;
     let proposed = if current { None } else { operation.plan(&settled, &phase).await? };
+    if let Some(PricedProposal { proposal: proposal @ Proposal { realign: Some(_), .. }, .. }) = &proposed {
+        proposal.abandon(&session.clients.cloudformation).await;
+        return Err(two_steps(environment, template).into());
+    }
     let before = settled.stack.as_ref().filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
     let desired = &operation.desired;
     let plan = PlanFile::new(desired, &session.identity.account, commit, before, proposed.as_ref());
@@ -66,6 +73,20 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     });
     ui.result(&out.display().to_string());
     Ok(())
+}
+
+/// What changes listener rules after ECS has shifted their weights needs two updates, and a plan is one.
+fn two_steps(environment: &Environment, template: &Template) -> Failure {
+    let rules = template.weights.iter().flat_map(|weights| &weights.rules);
+    let flags: Vec<String> = rules.map(|rule| format!("--allow {rule}")).collect();
+    let name = &environment.name;
+    Failure::new(Exit::Failed, FailureKind::Guard, "this needs two updates, and a plan is one")
+        .resource(format!("stack {}", environment.stack))
+        .reason(
+            "the update changes listener rules whose weights ECS has shifted since; the stack must have those weights \
+             before, or a rollback sends requests to tasks that are gone",
+        )
+        .hint(format!("cargo xtask release {name} makes both; {} plans one, without that protection", flags.join(" ")))
 }
 
 /// Writes a file, in a folder that need not be there.

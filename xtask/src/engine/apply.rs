@@ -35,7 +35,7 @@ impl Operation<'_> {
         Ok(stack)
     }
 
-    async fn follow(&self, proposal: &Proposal, mut gate: Gate<'_>, phase: &Phase<'_>) -> Result<Stack> {
+    pub(super) async fn follow(&self, proposal: &Proposal, mut gate: Gate<'_>, phase: &Phase<'_>) -> Result<Stack> {
         let (clients, ui, interrupt) = (self.clients(), self.ui(), &self.session.context.interrupt);
         let environment = self.desired.environment;
         let (client, set) = (&clients.cloudformation, &proposal.set);

@@ -18,6 +18,7 @@ use model::{guard, parameters};
 
 use super::desired::{Desired, effective};
 use super::observe::{Observed, deployed_body, existing};
+use super::weights::Outlook;
 use super::{Operation, bucket};
 use crate::ui::{Paint, Phase, Ui};
 
@@ -41,6 +42,17 @@ pub(crate) struct Proposal {
     pub(crate) before: Option<Stack>,
     /// Whether it was reviewed as a plan: then it stays where it is, however this run ends.
     pub(crate) planned: bool,
+    /// What the stack needs before it, in an update of its own.
+    pub(crate) realign: Option<Realign>,
+}
+
+/// The weights that listener rules have, where the stack's parameter has others.
+#[derive(Debug, Clone)]
+pub(crate) struct Realign {
+    /// The parameter's value for them.
+    pub(crate) live: String,
+    /// What the proposal may lose, which is made again after that.
+    pub(super) allow: Vec<String>,
 }
 
 impl Proposal {
@@ -80,22 +92,44 @@ impl Operation<'_> {
         let before = settled.stack.clone();
         let existing = existing(before.as_ref());
         let create = existing.is_none();
-        let parameters = self.desired.parameters();
-        let Some(set) = self.create_change_set(before.as_ref(), parameters, phase).await? else { return Ok(None) };
+        let mut parameters = self.desired.parameters().clone();
+        let Some(mut set) = self.create_change_set(before.as_ref(), &parameters, phase).await? else { return Ok(None) };
+        let outlook = match self.session.context.interrupt.or(self.outlook(&set, existing)).await {
+            Ok(outlook) => outlook,
+            Err(error) => {
+                take_back(client, &set, before.is_none()).await;
+                return Err(error);
+            }
+        };
+        let realign = match outlook {
+            Outlook::Differ(live) if !template.weights.iter().flat_map(|it| &it.rules).all(|id| allow.contains(id)) => {
+                Some(Realign { live, allow: allow.to_vec() })
+            }
+            Outlook::Differ(live) | Outlook::New(live) => {
+                take_back(client, &set, false).await;
+                parameters.extend(template.weights.iter().map(|it| (it.parameter.clone(), Value::Is(live.clone()))));
+                let Some(again) = self.create_change_set(before.as_ref(), &parameters, phase).await? else {
+                    return Ok(None);
+                };
+                set = again;
+                None
+            }
+            Outlook::Untouched | Outlook::Right => None,
+        };
         show(&set, phase, ui);
-        let after = effective(parameters, existing);
+        let after = effective(&parameters, existing);
         if create && let Some(Shifting { service, strategy }) = shifting(template, &after, &environment.region) {
             phase.line(&format!(
                 "the first deployment of {service} shifts no traffic, for there is no earlier version: {strategy} applies \
                  from the next one on; this one is verified when it is complete"
             ));
         }
-        let moved = template.gate.as_ref().map(|gate| gate.rules.as_slice()).unwrap_or_default();
-        if let Err(failure) = guard::check(&environment.stack, &set.changes, moved, allow) {
+        let moved = guard::moved(template, existing.map(|stack| &stack.parameters));
+        if let Err(failure) = guard::check(&environment.stack, &set.changes, &moved, allow) {
             take_back(client, &set, before.is_none()).await;
             return Err(failure.into());
         }
-        Ok(Some(Proposal { set, create, before, planned: false }))
+        Ok(Some(Proposal { set, create, before, planned: false, realign }))
     }
 
     /// Has a change set made with these parameters; `None` where nothing would change.

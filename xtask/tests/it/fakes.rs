@@ -9,6 +9,7 @@ pub(crate) mod evidence;
 pub(crate) mod faults;
 mod iam;
 mod inspection;
+pub(crate) mod listener;
 pub(crate) mod proxy;
 mod registry;
 pub(crate) mod s3;
@@ -88,6 +89,8 @@ pub(crate) struct World {
     pub(crate) expired_pushes: u32,
     /// What is attached to the image: blobs and manifests, by digest and tag.
     pub(crate) attached: BTreeMap<String, Vec<u8>>,
+    /// The load balancer's rules; `None` without a load balancer.
+    pub(crate) listener: Option<listener::Listener>,
     /// Objects by key in the bucket for templates; `None` without the bucket.
     pub(crate) bucket: Option<BTreeMap<String, String>>,
     /// What CloudFormation reads there in place of what was stored.

@@ -26,4 +26,5 @@ mod shifting;
 mod snapshots;
 mod sources;
 mod templates;
+mod weights;
 mod workflows;

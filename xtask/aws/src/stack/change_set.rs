@@ -52,6 +52,8 @@ pub enum Text<'a> {
     Sent,
     /// From this address.
     At(&'a str),
+    /// It has it: the stack's own, whatever `template` is.
+    Deployed,
 }
 
 /// A change set that can be executed.
@@ -130,6 +132,7 @@ pub async fn prepare(
         .set_role_arn(request.role.map(str::to_owned))
         .set_template_body((request.text == Text::Sent).then(|| request.template.body.clone()))
         .set_template_url(url.map(str::to_owned))
+        .set_use_previous_template((request.text == Text::Deployed).then_some(true))
         .set_parameters(Some(parameters(request.parameters)))
         .set_tags(Some(tags))
         .set_rollback_configuration((!request.create).then(|| monitoring(&request.watch)))

@@ -1,5 +1,7 @@
 //! A template's `Metadata.Release`, which is for this tool.
 
+use std::collections::BTreeMap;
+
 use saphyr::Yaml;
 
 use super::InvalidTemplate;
@@ -25,6 +27,16 @@ pub struct Redeploy {
     pub values: [String; 2],
     /// Parameters that define the API.
     pub when: Vec<String>,
+}
+
+/// Which parameter has the weights of the listener rules that AWS shifts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weights {
+    pub parameter: String,
+    /// Logical ids of the listener rules; the first one shows which weights they have.
+    pub rules: Vec<String>,
+    /// Logical id of the target group that has all the weight, by the parameter's value.
+    pub values: BTreeMap<String, String>,
 }
 
 /// `KeepOldMinutes`: how long an update keeps replaced resources.
@@ -70,6 +82,23 @@ pub(super) fn read_redeploy(path: &str, metadata: Option<&Yaml<'_>>) -> Result<O
     read().map(Some).ok_or_else(|| InvalidTemplate::Redeploy { path: path.to_owned() })
 }
 
+/// `Weights`, if the template has it.
+///
+/// # Errors
+/// A missing part.
+pub(super) fn read_weights(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Weights>, InvalidTemplate> {
+    let Some(node) = release(metadata).and_then(|release| release.as_mapping_get("Weights")) else { return Ok(None) };
+    let read = || {
+        let parameter = node.as_mapping_get("Parameter")?.as_str()?.to_owned();
+        let rules = texts(node, "Rules").filter(|rules| !rules.is_empty())?;
+        let values = node.as_mapping_get("Values")?.as_mapping()?.iter();
+        let pair =
+            |(value, group): (&Yaml<'_>, &Yaml<'_>)| Some((value.as_str()?.to_owned(), group.as_str()?.to_owned()));
+        Some(Weights { parameter, rules, values: values.map(pair).collect::<Option<_>>()? })
+    };
+    read().map(Some).ok_or_else(|| InvalidTemplate::Weights { path: path.to_owned() })
+}
+
 /// Whether a text is a header's name (a token of RFC 9110, section 5.6.2).
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
@@ -99,6 +128,23 @@ mod tests {
         assert_eq!(parse("{}").unwrap().keep_old_minutes, 0);
         assert_eq!(parse("{KeepOldMinutes: 2}").unwrap().keep_old_minutes, 2);
         assert!(parse("{KeepOldMinutes: 181}").unwrap_err().contains("0 to 180"));
+    }
+
+    #[test]
+    fn a_template_sets_which_parameter_has_the_weights_of_its_rules() {
+        let text = "{Weights: {Parameter: Live, Rules: [One, Two], Values: {MAIN: Group, OTHER: OtherGroup}}}";
+        let weights = parse(text).unwrap().weights.unwrap();
+        assert_eq!(
+            (weights.parameter.as_str(), weights.rules.as_slice()),
+            ("Live", &["One".to_owned(), "Two".to_owned()][..])
+        );
+        assert_eq!((weights.values["MAIN"].as_str(), weights.values["OTHER"].as_str()), ("Group", "OtherGroup"));
+        assert_eq!(parse("{}").unwrap().weights, None);
+        for bad in
+            ["{Parameter: P, Rules: [A]}", "{Parameter: P, Rules: [], Values: {A: B}}", "{Rules: [A], Values: {A: B}}"]
+        {
+            assert!(parse(&format!("{{Weights: {bad}}}")).unwrap_err().contains("Release.Weights"), "{bad}");
+        }
     }
 
     #[test]

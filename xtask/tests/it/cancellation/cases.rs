@@ -1,5 +1,6 @@
 //! The commands, each in a world in which it has something to do.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -61,6 +62,21 @@ fn a_release_that_cloudformation_rolls_back() {
     let world = World { ending: Ending::RolledBack, ..released() };
     let case = Case::of(&["release"], world);
     Case { files: vec![("deploy.toml", other_port())], code: 4, ..case }.at_every_request();
+}
+
+#[test]
+fn a_release_whose_template_goes_through_the_bucket() {
+    let world = World { bucket: Some(BTreeMap::new()), ..World::default() };
+    let case = Case::of(&["release"], world);
+    let template = format!("{}#{}\n", crate::weights::TEMPLATE, "#".repeat(60_000));
+    Case { files: vec![("infra/backend.yaml", template)], ..case }.at_every_request();
+}
+
+#[test]
+fn an_upgrade_of_listener_rules_in_two_steps() {
+    let (fakes, _sandbox) = crate::weights::shifted((0, 100));
+    let case = Case::of(&["release"], fakes.world().clone());
+    Case { files: vec![("infra/backend.yaml", crate::weights::upgraded())], ..case }.at_every_request();
 }
 
 #[test]

@@ -10,8 +10,8 @@ use wiremock::{Request, ResponseTemplate};
 
 use super::xml::{self, escape, tag, tags};
 use super::{
-    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, evidence, faults, iam, inspection, s3, service, ssm, staged,
-    timeline, timing,
+    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, evidence, faults, iam, inspection, listener, s3, service, ssm,
+    staged, timeline, timing,
 };
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -75,6 +75,7 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
         "GetCallerIdentity" => "sts",
         "GetOpenIDConnectProvider" | "GetRole" | "SimulatePrincipalPolicy" => "iam",
         "GetConsoleOutput" => "ec2",
+        "DescribeRules" => "elasticloadbalancing",
         _ => "cloudformation",
     };
     world.asked.push(format!("{service}:{action}"));
@@ -146,13 +147,18 @@ fn query(
         }
         "DescribeEvents" => Ok(evidence::failed(world)),
         "GetConsoleOutput" => Ok(evidence::console(world)),
+        "DescribeRules" => Ok(listener::rules(world, form.get("RuleArns.member.1"))),
         _ => inspection::query(world, action, form),
     }
 }
 
 fn execute(world: &mut World) {
     let first = world.stack.is_empty();
-    let status = match (world.ending, first) {
+    let touched = listener::is_touched(world);
+    // What only moves weights to where they are cannot fail.
+    let same = world.proposed.as_ref().is_some_and(|(template, _)| *template == world.template);
+    let ending = if touched && same { Ending::Complete } else { world.ending };
+    let status = match (ending, first) {
         (Ending::Complete, true) => "CREATE_COMPLETE",
         (Ending::Complete, false) => "UPDATE_COMPLETE",
         (Ending::RolledBack, true) => "ROLLBACK_COMPLETE",
@@ -166,10 +172,13 @@ fn execute(world: &mut World) {
     if let (Some(staged), Some(image)) = (&mut world.staged, world.parameters.get("ContainerURI")) {
         staged.before.clone_from(image);
     }
-    if first || world.ending != Ending::RolledBack {
+    if first || ending != Ending::RolledBack {
         (world.template, world.parameters) = (template, parameters);
     }
-    if world.ending == Ending::Complete {
+    if touched {
+        listener::update(world);
+    }
+    if ending == Ending::Complete {
         let image = world.parameters.get("ContainerURI").and_then(|image| image.split_once('@'));
         world.serves = image.map(|(_, digest)| digest.to_owned());
     }
@@ -185,7 +194,8 @@ fn stack(world: &World) -> String {
 
 fn resources(world: &World) -> String {
     let resource = |(logical, kind, physical)| xml::resource((logical, kind, physical, "UPDATE_COMPLETE"));
-    world.staged.iter().flat_map(|_| staged::resources().map(resource)).collect()
+    let staged = world.staged.iter().flat_map(|_| staged::resources().map(resource));
+    staged.chain(world.listener.iter().flat_map(|_| listener::resources().map(resource))).collect()
 }
 
 fn change_set(world: &World) -> String {
@@ -195,12 +205,25 @@ fn change_set(world: &World) -> String {
         ("ResourceType", "AWS::ApiGateway::RestApi"),
         ("Scope", ""),
     ]);
-    let change = tag("Type", "Resource") + &tag("ResourceChange", &change);
+    let rule = tags(&[
+        ("Action", "Modify"),
+        ("LogicalResourceId", "GatewayRule"),
+        ("ResourceType", "AWS::ElasticLoadBalancingV2::ListenerRule"),
+        ("Replacement", "False"),
+    ]);
+    let same = world.proposed.as_ref().is_some_and(|(template, _)| *template == world.template);
+    let changes = match listener::is_touched(world) {
+        true if same => vec![rule],
+        true => vec![change, rule],
+        false => vec![change],
+    };
+    let member = |change: &String| tag("member", &(tag("Type", "Resource") + &tag("ResourceChange", change)));
+    let changes: String = changes.iter().map(member).collect();
     let execution = if world.proposed.is_some() { "AVAILABLE" } else { "EXECUTE_COMPLETE" };
     let status = tags(&[("StackId", STACK_ID), ("Status", "CREATE_COMPLETE"), ("ExecutionStatus", execution)]);
     let parameters = world.proposed.as_ref().map(|(_, parameters)| xml::parameters(parameters));
     let status = status + &parameters.unwrap_or_else(|| tag("Parameters", ""));
-    status + &tag("Changes", &tag("member", &change))
+    status + &tag("Changes", &changes)
 }
 
 /// Newest first; none before there is a stack.

@@ -41,6 +41,9 @@ pub(super) fn resolve(world: &World, form: &mut BTreeMap<String, String>) -> Res
     if form.get("TemplateBody").is_some_and(|body| body.len() > IN_CALL) {
         return Err(("ValidationError", "Member must have length less than or equal to 51200"));
     }
+    if form.get("UsePreviousTemplate").is_some_and(|flag| flag == "true") {
+        form.insert("TemplateBody".to_owned(), world.template.clone());
+    }
     let Some(url) = form.remove("TemplateURL") else { return Ok(()) };
     let key = url.split_once(&format!("{BUCKET}/")).map(|(_, key)| key);
     let object = key.and_then(|key| world.bucket.as_ref()?.get(key)).map(String::as_str);
