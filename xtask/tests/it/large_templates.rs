@@ -116,6 +116,20 @@ fn what_only_reads_stores_nothing_and_says_where_the_template_would_go() {
 }
 
 #[test]
+fn a_missing_permission_on_the_bucket_is_named() {
+    let (fakes, sandbox) = start(true, &template(200_000, "long"));
+    for (denied, hint) in [
+        ("PutObject", "next: allow s3:PutObject for this role or user"),
+        ("GetObject", "next: allow s3:GetObject on http"),
+    ] {
+        fakes.world().denied = Some(denied);
+        let ended = sandbox.run(&["release"]);
+        assert!(ended.code == 1 && ended.stderr.contains(hint), "{denied}: {}", ended.stderr);
+        assert!(!fakes.world().journal.keys().any(|name| name.ends_with("/lock")), "{denied}: a lock is left");
+    }
+}
+
+#[test]
 fn a_text_that_is_not_the_files_is_never_deployed() {
     let (fakes, sandbox) = start(true, &template(200_000, "long"));
     fakes.world().swapped = Some("Resources: {Spy: {Type: AWS::IAM::User}}");

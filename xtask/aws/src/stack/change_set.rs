@@ -217,10 +217,16 @@ async fn without(client: &Client, id: &str, request: &Request<'_>, error: anyhow
 }
 
 fn refused(request: &Request<'_>, reason: Option<String>) -> Failure {
+    let hint = match request.text {
+        Text::At(url) if reason.as_deref().is_some_and(texts::is_unreadable_object) => {
+            format!("allow s3:GetObject on {url} for this role or user: CloudFormation reads it with your permission")
+        }
+        _ => format!("fix {} or the parameters in deploy.toml", request.template.path),
+    };
     Failure::new(Exit::Failed, FailureKind::ChangeSet, "CloudFormation refused the change")
         .resource(format!("stack {}", request.stack))
         .reason(reason.unwrap_or_else(|| "CloudFormation gave no reason".to_owned()))
-        .hint(format!("fix {} or the parameters in deploy.toml", request.template.path))
+        .hint(hint)
 }
 
 /// CloudFormation deletes replaced resources only after the monitoring time, with or without alarms; an alarm that goes

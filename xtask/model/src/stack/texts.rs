@@ -17,6 +17,11 @@ pub fn is_unchanged(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
 
+/// Whether CloudFormation could not read the template in its bucket; it has two texts for it.
+pub fn is_unreadable_object(reason: &str) -> bool {
+    reason.contains("S3 error: ") || reason.contains("must reference a valid S3 object")
+}
+
 /// Whether a change set was refused by early validation, whose events say more.
 pub fn is_early_validation(reason: &str) -> bool {
     reason.to_lowercase().contains("validation")
@@ -57,6 +62,13 @@ mod tests {
         ] {
             assert!(is_unchanged(unchanged) && !is_early_validation(unchanged), "{unchanged}");
         }
+        for unreadable in [
+            "S3 error: Access Denied For more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html",
+            "TemplateURL must reference a valid S3 object to which you have access.",
+        ] {
+            assert!(is_unreadable_object(unreadable) && !is_early_validation(unreadable), "{unreadable}");
+        }
+        assert!(!is_unreadable_object("Template format error: Unresolved resource dependencies [S3Bucket]"));
         assert!(is_early_validation(
             "The following hook(s)/validation failed: [AWS::EarlyValidation::PropertyValidation]"
         ));

@@ -47,7 +47,8 @@ pub(super) fn resolve(world: &World, form: &mut BTreeMap<String, String>) -> Res
     let Some(url) = form.remove("TemplateURL") else { return Ok(()) };
     let key = url.split_once(&format!("{BUCKET}/")).map(|(_, key)| key);
     let object = key.and_then(|key| world.bucket.as_ref()?.get(key)).map(String::as_str);
-    let text = world.swapped.or(object).ok_or(("ValidationError", "S3 error: Access Denied"))?;
+    let text = world.swapped.or(object).filter(|_| world.denied != Some("GetObject"));
+    let text = text.ok_or(("ValidationError", "S3 error: Access Denied"))?;
     form.insert("TemplateBody".to_owned(), text.to_owned());
     Ok(())
 }
