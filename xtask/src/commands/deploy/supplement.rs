@@ -5,7 +5,7 @@ use anyhow::Result;
 use config::deployment::Environment;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::parameters;
-use model::template::{CONTAINER_URI, Template};
+use model::template::Template;
 
 use crate::cli::Deploy;
 use crate::context::Context;
@@ -54,10 +54,10 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
 /// The template, if it runs no image and takes what deploy.toml gives it.
 fn checked(context: &Context, environment: &Environment) -> Result<Template> {
     let template = context.other_template(environment)?;
-    if template.declares(CONTAINER_URI) {
+    if template.runs_image(environment) {
         return Err(Failure::new(Exit::Usage, FailureKind::Image, "which image to deploy is not said")
             .resource(&environment.template)
-            .reason(format!("the template runs one: it has the parameter {CONTAINER_URI}"))
+            .reason(format!("the template runs one: it has the parameter {}", environment.image_parameter))
             .hint("name it with --image, or use cargo xtask release")
             .into());
     }
