@@ -21,6 +21,8 @@ pub struct Stack {
     pub status_reason: Option<String>,
     pub parameters: BTreeMap<String, String>,
     pub outputs: BTreeMap<String, String>,
+    /// Names under which other stacks can import its outputs.
+    pub exports: BTreeSet<String>,
     /// Without those of AWS.
     pub tags: BTreeMap<String, String>,
     /// When it was created or last updated, in RFC 3339.
