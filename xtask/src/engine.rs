@@ -136,7 +136,7 @@ impl<'a> Operation<'a> {
         let mut steps = vec![format!("{verb} stack {} of {}", self.stack_name(), self.desired.environment.template)];
         steps.extend(parts);
         self.ui().result(&steps.join("\n"));
-        self.ui().note(|report| report.plan = Some(steps));
+        self.ui().note(|report| report.plan.get_or_insert_default().extend(steps));
         Ok(None)
     }
 

@@ -8,6 +8,7 @@ use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::plan::Proposal;
 use crate::engine::plan_file::{self, PlanFile};
 use crate::engine::{Operation, ReleaseOptions, consent};
+use crate::needs;
 use crate::preflight::{self, Check, Ready};
 use crate::session::Session;
 use crate::ui::Ui;
@@ -21,6 +22,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let environment = context.environment(&plan.environment)?;
     ui.about(environment);
     let image = plan.image()?;
+    let environment = &needs::foresee_needs(context, environment, ui).await?.complete()?;
     let proof = Proof { smoke_url: arguments.smoke_url.clone(), no_smoke: arguments.no_smoke, registry: None };
     let check = Check { context, environment, proof: &proof, wait: arguments.wait, engine: false, own_template: true };
     let there = image.clone();

@@ -15,7 +15,7 @@ use crate::engine::plan::TAG;
 use crate::publish::{self, KnownRepository};
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{build, preflight};
+use crate::{build, needs, preflight};
 use aws::{Clients, stack};
 use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
@@ -35,6 +35,9 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
     let template = template(context, environment)?;
+    let foresight = needs::foresee_needs(context, environment, ui).await?;
+    let first: Vec<String> = foresight.steps.iter().map(|step| format!("a release would first {step}")).collect();
+    let environment = &foresight.complete()?;
     let session = Session::open(context, environment, ui).await?;
     let seen = observe(&session.clients, environment);
     let image = release_image(arguments, &session, &template);
@@ -45,7 +48,8 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
         return Err(outcome::preflight(&problems).into());
     }
     let difference = Difference { session: &session, template: &template, seen: &seen };
-    let summary = Summary { commit, ..difference.summary(image).await? };
+    let mut summary = Summary { commit, ..difference.summary(image).await? };
+    summary.notes.splice(0..0, first);
     if let Some(out) = &arguments.out {
         let written = super::plan::written(out, &markdown::document(&summary));
         written.with_context(|| format!("the difference cannot be written to {}", out.display()))?;
