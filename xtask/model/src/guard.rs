@@ -174,7 +174,7 @@ Metadata:
 Parameters: {ContainerURI: {Type: String}, Live: {Type: String, Default: MAIN}}
 Outputs: {ApiGatewayURL: {Value: x}}
 ";
-        let template = Template::parse("t.yaml", template.to_owned()).unwrap();
+        let template = Template::read("t.yaml", template.to_owned()).unwrap();
         let has = |name: &str| BTreeMap::from([(name.to_owned(), "MAIN".to_owned())]);
         assert_eq!(moved(&template, Some(&has("Live"))), ["Other"]);
         assert_eq!(moved(&template, Some(&has("Older"))), ["Rule", "Other"]);

@@ -14,6 +14,7 @@ mod large_template;
 mod load;
 mod local;
 mod ministack;
+mod needs;
 mod permissions;
 mod pipeline;
 mod push;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         pipeline::tests(&suite),
         doctor::tests(&suite),
         sign_in::tests(&suite),
+        needs::tests(&suite),
         downtime::tests(&suite),
         gateway::tests(&suite),
         faults::tests(&suite),

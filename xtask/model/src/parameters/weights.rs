@@ -36,7 +36,7 @@ Outputs: {ApiGatewayURL: {Value: x}}
 
     #[test]
     fn the_weights_stay_as_the_stack_has_them_also_on_the_way_back_to_a_recorded_release() {
-        let template = Template::parse("t", TEMPLATE.to_owned()).unwrap();
+        let template = Template::read("t", TEMPLATE.to_owned()).unwrap();
         let sent = |current: Option<&[(&str, &str)]>| {
             let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
             let current: Option<BTreeMap<_, _>> = current.map(|current| current.iter().map(owned).collect());

@@ -80,7 +80,7 @@ Outputs: {ApiGatewayURL: {Value: x}}
              \"t\"\nwatch_minutes = {minutes}\n"
         );
         let deployment = config::deployment::Deployment::parse("deploy.toml", &settings).unwrap();
-        let template = Template::parse("infra/t.yaml", TEMPLATE.to_owned()).unwrap();
+        let template = Template::read("infra/t.yaml", TEMPLATE.to_owned()).unwrap();
         let given = strategy.map(|strategy| ("Strategy".to_owned(), strategy.to_owned())).into_iter().collect();
         unwatchable(&template, &deployment.environments["dev"], &given)
     }
