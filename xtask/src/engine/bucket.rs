@@ -9,6 +9,9 @@ use model::outcome::{Exit, Failure, FailureKind};
 use model::template::{MAX_IN_CALL, Template};
 use model::templates::bucket;
 
+/// The template that makes the bucket.
+const MAKER: &str = "infra/bootstrap.yaml";
+
 /// The bucket that the template would go through; `None` for one that goes with the call. It only reads.
 ///
 /// # Errors
@@ -18,11 +21,17 @@ pub(crate) async fn check_bucket(session: &Session<'_>, template: &Template) -> 
         return Ok(None);
     }
     let (account, region) = (&session.identity.account, &session.environment.region);
-    if templates::find_bucket(&session.clients, account, region).await? {
+    if comes_first(session) || templates::find_bucket(&session.clients, account, region).await? {
         Ok(Some(bucket(account, region)))
     } else {
         Err(no_bucket(session, template).into())
     }
+}
+
+/// Whether the environment needs a stack that makes the bucket: a release brings it up to date before.
+fn comes_first(session: &Session<'_>) -> bool {
+    let mut needs = session.environment.needs.iter().filter_map(|need| session.context.section(need).ok());
+    needs.any(|need| need.template == MAKER)
 }
 
 /// What a dry run says of a template that goes through the bucket.

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use sha2::{Digest as _, Sha256};
 
 use crate::fakes::{Fakes, World};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{DEPLOY_TOML, Sandbox};
 
 const FILE: &str = "infra/backend.yaml";
 
@@ -86,6 +86,19 @@ fn without_the_bucket_both_ways_out_are_named_and_nothing_is_built() {
     let doctor = sandbox.run(&["doctor", "--json"]).json();
     let check = doctor["checks"].as_array().unwrap().iter().find(|check| check["name"] == "template bucket").unwrap();
     assert_eq!((&check["ok"], check["hint"].as_str().unwrap().contains("bootstrap dev")), (&false.into(), true));
+}
+
+#[test]
+fn a_bucket_that_a_need_will_make_is_no_problem_beforehand() {
+    let (fakes, sandbox) = start(false, &template(60_000, "long"));
+    let (dev, rest) = DEPLOY_TOML.split_once("\n[environments.production]").unwrap();
+    let (region, template) = ("region = \"eu-central-1\"", "template = \"infra/bootstrap.yaml\"");
+    let first = format!("[environments.first]\n{region}\nstack = \"rest-api-production-first\"\n{template}\n");
+    sandbox.write("deploy.toml", &format!("{dev}needs = [\"first\"]\n\n{first}\n[environments.production]{rest}"));
+    sandbox.write("infra/bootstrap.yaml", "Resources: {Templates: {Type: AWS::S3::Bucket}}\n");
+    let dry = sandbox.run(&["release", "--dry-run"]);
+    assert!(dry.code == 0 && dry.stdout.contains("store infra/backend.yaml"), "{}{}", dry.stdout, dry.stderr);
+    assert!(!fakes.world().asked.iter().any(|action| action.starts_with("s3:")));
 }
 
 #[test]
