@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::template::evaluate::{function, text};
+use crate::template::value::{function, text};
 
 /// The paths, from `root` on, at which the values differ: as deep as both have the same shape. Items of a list are
 /// numbered from 0; lists of different lengths differ as a whole.
