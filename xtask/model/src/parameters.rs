@@ -3,6 +3,7 @@
 //! Pure: no I/O and no client.
 
 mod redeploy;
+mod refusals;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +14,16 @@ use crate::reference::ImageReference;
 use crate::template::{CONTAINER_URI, Template};
 
 pub use redeploy::redeploy;
+pub use refusals::{Refusal, refusals};
 pub use watch::{Watch, watch};
 
 /// The template's parameter for the image's processor architecture.
 const ARCHITECTURE: &str = "Architecture";
+/// Parameters that follow from `[service]`, each with the key there.
+const OF_SERVICE: [(&str, &str); 3] =
+    [("ContainerPort", "port"), ("HealthPath", "health_path"), ("RepositoryName", "name")];
+/// The most changes of a name that still look like a slip.
+const SLIP: usize = 3;
 
 /// A platform that the service is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,13 +104,9 @@ pub fn parameters(
     image: &ImageReference,
     previous: &BTreeSet<String>,
 ) -> BTreeMap<String, Value> {
-    let derived = [
-        ("ContainerPort", service.port.to_string()),
-        ("HealthPath", service.health_path.clone()),
-        ("RepositoryName", image.repository.clone()),
-    ];
+    let derived = [service.port.to_string(), service.health_path.clone(), image.repository.clone()];
     let mut values = kept(template, previous);
-    for (name, value) in derived {
+    for ((name, _), value) in OF_SERVICE.into_iter().zip(derived) {
         if template.declares(name) {
             values.insert(name.to_owned(), Value::Is(value));
         }
@@ -114,6 +117,24 @@ pub fn parameters(
     }
     values.extend(given(environment));
     values.insert(CONTAINER_URI.to_owned(), Value::Is(image.to_string()));
+    values
+}
+
+/// What will be sent, as far as it is known before there is an image.
+pub fn without_image(
+    template: &Template,
+    service: &Service,
+    environment: &Environment,
+    previous: &BTreeSet<String>,
+) -> BTreeMap<String, Value> {
+    let mut values = kept(template, previous);
+    if template.declares(CONTAINER_URI) {
+        let image = ImageReference::tagged("localhost", &service.name, "any");
+        values = parameters(template, service, environment, &image, previous);
+        values.remove(CONTAINER_URI);
+    } else {
+        values.extend(given(environment));
+    }
     values
 }
 
@@ -147,10 +168,26 @@ pub fn misplaced_parameters(template: &Template, environment: &Environment) -> V
     environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
 }
 
+/// The key of deploy.toml that sets a parameter, if one does.
+pub fn setting(environment: &Environment, name: &str) -> Option<String> {
+    if environment.parameters.contains_key(name) {
+        return Some(format!("environments.{}.parameters.{name}", environment.section()));
+    }
+    let (_, key) = OF_SERVICE.iter().find(|(parameter, _)| *parameter == name)?;
+    Some(format!("service.{key}"))
+}
+
+/// The declared parameter whose name is most like an unknown one, if one is like it.
+pub fn similar<'a>(template: &'a Template, name: &str) -> Option<&'a str> {
+    let distance = |other: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
+    let nearest = template.parameters.keys().map(String::as_str).min_by_key(distance)?;
+    (distance(&nearest) <= SLIP.min(name.chars().count() / 2)).then_some(nearest)
+}
+
 /// Parameters with neither a default nor a value.
 pub fn missing_parameters(template: &Template, service: &Service, environment: &Environment) -> Vec<String> {
-    let image = ImageReference::tagged("localhost", "any", "any");
-    let given = parameters(template, service, environment, &image, &BTreeSet::new());
+    let mut given = without_image(template, service, environment, &BTreeSet::new());
+    given.insert(CONTAINER_URI.to_owned(), Value::Previous);
     without_value(template, &given)
 }
 
@@ -187,6 +224,7 @@ Parameters:
   Architecture: {Type: String, Default: arm64}
   Zone: {Type: String}
   Kept: {Type: String, Default: a}
+Resources: {It: {Type: A::B}}
 Outputs: {ApiGatewayURL: {Value: x}}
 ";
 
@@ -222,6 +260,17 @@ Outputs: {ApiGatewayURL: {Value: x}}
         let (service, dev, template) = environment("ContainerURI = \"x\"\nTypo = 1");
         assert_eq!(misplaced_parameters(&template, &dev), ["ContainerURI", "Typo"]);
         assert_eq!(missing_parameters(&template, &service, &dev), ["Zone"]);
+    }
+
+    #[test]
+    fn a_name_that_is_nearly_right_and_the_setting_of_a_value_are_found() {
+        let (_, dev, template) = environment("Zone = \"a\"");
+        assert_eq!(similar(&template, "zones"), Some("Zone"));
+        assert_eq!(similar(&template, "ContanierPort"), Some("ContainerPort"));
+        assert_eq!(similar(&template, "Database"), None);
+        assert_eq!(setting(&dev, "Zone").as_deref(), Some("environments.dev.parameters.Zone"));
+        assert_eq!(setting(&dev, "ContainerPort").as_deref(), Some("service.port"));
+        assert_eq!(setting(&dev, "Kept"), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::ui::Ui;
 use aws::{Clients, ecr};
 use image::oci::Descriptor;
-use model::outcome::{Exit, Failure, FailureKind};
+use model::outcome::{self, Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 use model::template::Template;
 pub(super) use runnable::Target;
@@ -48,6 +48,9 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         Ok(pinned.image)
     };
     let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
+    if let Some(problem) = preflight::image_problem(environment, &ready.template, &image) {
+        return Err(outcome::preflight(&[problem]).into());
+    }
     if *dry_run {
         let step = format!("deploy {image} to stack {}", environment.stack);
         ui.result(&step);

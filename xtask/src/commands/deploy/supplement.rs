@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::observe::observe_stack;
 use crate::engine::{Operation, consent};
-use crate::preflight;
+use crate::preflight::{self, AtAws};
 use crate::session::Session;
 use crate::ui::Ui;
 
@@ -30,11 +30,14 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
         // What only a stack in another state has cannot be relied on.
         let mut desired = Desired::new(environment, None, template, source, observed.settled());
         let missing = parameters::without_value(&desired.template, desired.parameters());
-        let missing: Vec<Failure> =
+        let mut problems: Vec<Failure> =
             missing.iter().map(|name| preflight::missing_parameter(environment, name)).collect();
-        if !missing.is_empty() {
-            return Err(outcome::preflight(&missing).into());
+        let at_aws = AtAws { stack: observed.settled(), account: Some(&session.identity.account) };
+        problems.extend(preflight::value_problems(context, environment, &desired.template, Some(at_aws)));
+        if !problems.is_empty() {
+            return Err(outcome::preflight(&problems).into());
         }
+        preflight::repeated_keys(&desired.template).for_each(|repeated| ui.warn(&repeated));
         desired.observe(observed.stack.as_ref());
         phase.done(&session.describe());
         Ok((session, desired, observed))
