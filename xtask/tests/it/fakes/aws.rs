@@ -119,6 +119,8 @@ fn query(
         "DescribeStacks" => Ok(stack(world)),
         "GetTemplate" => Ok(tag("TemplateBody", &escape(&world.template))),
         "CreateChangeSet" => {
+            let allowed = (1..).map_while(|number| form.get(&format!("Capabilities.member.{number}")).cloned());
+            world.capabilities = allowed.collect();
             world.proposed = Some((form["TemplateBody"].clone(), parameters(form, &world.parameters)));
             Ok(tags(&[("Id", "arn:aws:cloudformation:eu-central-1:111122223333:changeSet/x/1"), ("StackId", STACK_ID)]))
         }
