@@ -281,7 +281,8 @@ impl<'a> Evaluator<'a> {
             "Fn::Select" => {
                 let parts = resolved()?;
                 let index: usize = text(&parts[0])?.parse().ok()?;
-                parts[1].as_array()?.get(index).cloned()
+                let items = parts[1].as_array()?;
+                if items.iter().take(index).any(may_lack) { None } else { items.get(index).cloned() }
             }
             "Fn::Split" => {
                 let parts = resolved()?;
@@ -291,8 +292,7 @@ impl<'a> Evaluator<'a> {
             "Fn::Join" => {
                 let parts = resolved()?;
                 let (separator, items) = (parts[0].as_str()?, parts[1].as_array()?);
-                // An item that may not be there would take its separator with it.
-                let may_lack = |item: &Value| function(item).is_some_and(|(name, _)| name == "Fn::If");
+                // An item that is not there takes its separator with it.
                 if !separator.is_empty() && items.iter().any(may_lack) {
                     return None;
                 }
@@ -305,7 +305,11 @@ impl<'a> Evaluator<'a> {
                 }
                 Some(pieces.joined())
             }
-            "Fn::Length" => Some(resolved()?.as_array()?.len().into()),
+            "Fn::Length" => {
+                let items = resolved()?;
+                let items = items.as_array()?;
+                (!items.iter().any(may_lack)).then(|| items.len().into())
+            }
             "Fn::Sub" => match argument {
                 Value::String(pattern) => Some(self.substitute(pattern, &Value::Null)),
                 Value::Array(parts) => Some(self.substitute(parts.first()?.as_str()?, &self.resolve(parts.get(1)?)?)),
@@ -338,6 +342,11 @@ impl<'a> Evaluator<'a> {
         pieces.literal(rest);
         pieces.joined()
     }
+}
+
+/// Whether only AWS knows if an item of a list is there.
+fn may_lack(item: &Value) -> bool {
+    function(item).is_some_and(|(name, _)| name == "Fn::If")
 }
 
 /// The texts of a list; `None` if some are not known.

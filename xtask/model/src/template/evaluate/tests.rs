@@ -104,6 +104,11 @@ fn functions_that_only_aws_can_evaluate_stay_with_evaluated_arguments() {
             json!({"Fn::Join": ["-", ["a", item]]})
         }),
         ("!Join [',', !GetAtt A.List]", json!({"Fn::Join": [",", {"Fn::GetAtt": ["A", "List"]}]})),
+        ("{'Fn::Length': [!If [OfAws, 1, 2]]}", json!({"Fn::Length": [{"Fn::If": ["OfAws", 1, 2]}]})),
+        (
+            "!Select [1, [!If [OfAws, 1, !Ref AWS::NoValue], 2]]",
+            json!({"Fn::Select": [1, [{"Fn::If": ["OfAws", 1, {"Ref": "AWS::NoValue"}]}, 2]]}),
+        ),
         ("!Base64 {'Fn::Sub': '${Count}'}", json!({"Fn::Base64": "2"})),
         ("!Ref Ami", json!({"Fn::Stored": "/some/name"})),
         ("!FindInMap [Types, none, none]", json!({"Fn::FindInMap": ["Types", "none", "none"]})),
