@@ -190,7 +190,9 @@ const PROPERTIES: &str = "Properties.";
 fn differing_paths(then: &TemplateResource, now: &TemplateResource) -> Vec<String> {
     let mut differing = paths::differing("Properties", &then.properties, &now.properties);
     let names: BTreeSet<&String> = then.attributes.keys().chain(now.attributes.keys()).collect();
-    differing.extend(names.into_iter().filter(|name| then.attributes.get(*name) != now.attributes.get(*name)).cloned());
+    let attribute = |of: &TemplateResource, name: &str| of.attributes.get(name).cloned().unwrap_or_default();
+    let differs = |name: &&String| !paths::same(&attribute(then, name), &attribute(now, name));
+    differing.extend(names.into_iter().filter(differs).cloned());
     differing
 }
 

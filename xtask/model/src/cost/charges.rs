@@ -193,9 +193,14 @@ fn load_balancer(properties: &Value, prices: &Prices) -> Result<Parts, String> {
     if known_text(&properties["Scheme"], "its scheme")?.as_deref() != Some("internal") {
         let list = |name: &str| known_list(&properties[name], "the number of its subnets");
         let mapped = list("SubnetMappings")?.iter().filter(|mapping| mapping["AllocationId"].is_null()).count();
-        let subnets = list("Subnets")?.len() + mapped;
+        // Where another stack has the subnets, there are two of them or more; a network load balancer may have one.
+        let (subnets, bound) = match list("Subnets") {
+            Ok(subnets) => (subnets.len() + mapped, ""),
+            Err(_) if kind == "application" => (2, "at least "),
+            Err(reason) => return Err(reason),
+        };
         if subnets > 0 {
-            parts.push((prices::ADDRESS * float(subnets), format!("{subnets} public IPv4 addresses")));
+            parts.push((prices::ADDRESS * float(subnets), format!("{bound}{subnets} public IPv4 addresses")));
         }
     }
     Ok(parts)

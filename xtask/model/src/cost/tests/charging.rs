@@ -155,10 +155,11 @@ fn load_balancers_that_face_the_internet_cost_addresses() {
     is(balancer, "{Type: network, SubnetMappings: [{SubnetId: !Ref A}]}", 20.08);
     is(balancer, "{Type: network, SubnetMappings: [{SubnetId: !Ref A, AllocationId: !GetAtt E.AllocationId}]}", 16.43);
     is(balancer, "{Scheme: internal, Subnets: !Split [',', !ImportValue x]}", 16.43);
+    is(balancer, "{Subnets: !Split [',', !ImportValue x]}", 23.73);
     is_unknown(balancer, "{Type: gateway}", "", "no price for a gateway load balancer");
     is_unknown(
         balancer,
-        "{Subnets: !Split [',', !ImportValue x]}",
+        "{Type: network, Subnets: !Split [',', !ImportValue x]}",
         "",
         "the number of its subnets is only known at AWS",
     );
