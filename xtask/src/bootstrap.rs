@@ -35,6 +35,9 @@ pub(crate) struct Asked {
     pub(crate) service_actions: Option<Vec<String>>,
 }
 
+/// The environment's parameters that the roles depend on.
+pub(crate) const TAKEN_OVER: [&str; 2] = ["HostedZoneId", "UsersStack"];
+
 /// The stack that all of it is in, as an environment of its own. It makes the roles, so it works without one.
 pub(crate) fn environment(of: &Environment) -> Environment {
     // Instances may be called anything, so their stacks could be this one if its name began as theirs do.
@@ -87,11 +90,10 @@ pub(crate) fn parameters(
         ("CreateOidcProvider", flag("CreateOidcProvider", pipeline && !there.provider)),
         ("CreateRepository", flag("CreateRepository", !there.repository)),
         ("EnvironmentStack", environment.stacks()),
-        ("HostedZoneId", own("HostedZoneId")),
-        ("UsersStack", own("UsersStack")),
         ("RepositoryName", repository.to_owned()),
         ("RolePrefix", policy::role_prefix(environment)),
     ]);
+    values.extend(TAKEN_OVER.map(|name| (name, own(name))));
     values.extend(asked.trust.iter().flat_map(Trust::parameters));
     values.extend(asked.service_actions.iter().map(|actions| ("ServiceActions", actions.join(","))));
     let kept = stack.into_iter().flat_map(|stack| stack.parameters.keys().cloned());

@@ -128,7 +128,7 @@ impl Context {
     /// # Errors
     /// A file that is not there or cannot be released.
     pub(crate) fn template(&self, environment: &Environment) -> Result<Template, Failure> {
-        self.read(environment, Template::parse)
+        self.read(environment, |template| template.for_image(environment))
     }
 
     /// Reads a template that runs no service.
@@ -136,13 +136,13 @@ impl Context {
     /// # Errors
     /// A file that is not there or that CloudFormation would not take.
     pub(crate) fn other_template(&self, environment: &Environment) -> Result<Template, Failure> {
-        self.read(environment, Template::read)
+        self.read(environment, Ok)
     }
 
     fn read(
         &self,
         environment: &Environment,
-        parse: fn(&str, String) -> Result<Template, InvalidTemplate>,
+        check: impl Fn(Template) -> Result<Template, InvalidTemplate>,
     ) -> Result<Template, Failure> {
         let (name, path) = (&environment.name, &environment.template);
         let section = environment.section();
@@ -153,9 +153,9 @@ impl Context {
                 .hint(hint.unwrap_or_else(|| format!("fix it, or environments.{section}.template in deploy.toml")))
         };
         let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string(), None))?;
-        parse(path, body).map_err(|error| {
+        Template::read(path, body).and_then(check).map_err(|error| {
             let hint = match &error {
-                InvalidTemplate::NoContainerUri { .. } => {
+                InvalidTemplate::NoImageParameter { .. } => {
                     Some(format!("cargo xtask deploy {name} deploys a template that runs no image"))
                 }
                 InvalidTemplate::LocalFiles { has_sam, .. } => Some(package(path, *has_sam)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
-use config::deployment::Environment;
+use config::deployment::{Environment, similar};
 
 use crate::cli::Proof;
 use crate::context::Context;
@@ -19,8 +19,8 @@ use model::parameters as plan;
 use model::parameters::{Platform, Refusal};
 use model::reference::ImageReference;
 use model::stack::Stack;
+use model::template::Template;
 use model::template::evaluate::Pseudo;
-use model::template::{CONTAINER_URI, Template};
 
 /// Credentials that end sooner are warned of: a release may lose them half-way. Many kinds are renewed by themselves,
 /// so it is no more than a warning.
@@ -172,7 +172,7 @@ pub(crate) fn misplaced_parameters(environment: &Environment, template: &Templat
             return problem.reason("the tool sets it by itself").hint("remove it from deploy.toml");
         }
         let problem = problem.reason(format!("{file} does not declare it"));
-        match plan::similar(template, &name) {
+        match similar(&name, template.parameters.keys().map(String::as_str)) {
             Some(similar) => problem.hint(format!("did you mean {similar}? Otherwise remove it from deploy.toml")),
             None => problem.hint("remove it from deploy.toml"),
         }
@@ -190,7 +190,7 @@ pub(crate) fn value_problems(
 ) -> Vec<Failure> {
     let stack = at_aws.and_then(|seen| seen.stack);
     let previous = stack.map(Stack::parameter_names).unwrap_or_default();
-    let sent = plan::without_image(template, &context.deployment.service, environment, &previous);
+    let sent = plan::foreseen(template, &context.deployment.service, environment, &previous);
     let account = at_aws.and_then(|seen| seen.account);
     let known = Pseudo { region: &environment.region, account, stack: Some(&environment.stack) };
     let is_given = |refusal: &Refusal| match refusal {
@@ -204,14 +204,15 @@ pub(crate) fn value_problems(
 
 /// An image whose name the template does not accept.
 pub(crate) fn image_problem(environment: &Environment, template: &Template, image: &ImageReference) -> Option<Failure> {
-    let sent = BTreeMap::from([(CONTAINER_URI.to_owned(), plan::Value::Is(image.to_string()))]);
+    let parameter = &environment.image_parameter;
+    let sent = BTreeMap::from([(parameter.clone(), plan::Value::Is(image.to_string()))]);
     let refusals = plan::refusals(template, &sent, None, environment.region.as_str());
     refusals.into_iter().find_map(|refusal| match refusal {
-        Refusal::Parameter { name, reason } if name == CONTAINER_URI => Some(
+        Refusal::Parameter { name, reason } if name == *parameter => Some(
             Failure::new(Exit::Preflight, FailureKind::Image, "the template does not accept this image")
                 .resource(image.to_string())
                 .reason(reason)
-                .hint(format!("name another image, or change the parameter {CONTAINER_URI} of {}", template.path)),
+                .hint(format!("name another image, or change the parameter {parameter} of {}", template.path)),
         ),
         _ => None,
     })

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::deployment::{Environment, Service};
 
 use crate::reference::ImageReference;
-use crate::template::{CONTAINER_URI, Template};
+use crate::template::Template;
 
 pub use redeploy::redeploy;
 pub use refusals::{Refusal, refusals};
@@ -22,8 +22,6 @@ const ARCHITECTURE: &str = "Architecture";
 /// Parameters that follow from `[service]`, each with the key there.
 const OF_SERVICE: [(&str, &str); 3] =
     [("ContainerPort", "port"), ("HealthPath", "health_path"), ("RepositoryName", "name")];
-/// The most changes of a name that still look like a slip.
-const SLIP: usize = 3;
 
 /// A platform that the service is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,22 +114,22 @@ pub fn parameters(
         values.insert(ARCHITECTURE.to_owned(), Value::Is(architecture.clone()));
     }
     values.extend(given(environment));
-    values.insert(CONTAINER_URI.to_owned(), Value::Is(image.to_string()));
+    values.insert(environment.image_parameter.clone(), Value::Is(image.to_string()));
     values
 }
 
 /// What will be sent, as far as it is known before there is an image.
-pub fn without_image(
+pub fn foreseen(
     template: &Template,
     service: &Service,
     environment: &Environment,
     previous: &BTreeSet<String>,
 ) -> BTreeMap<String, Value> {
     let mut values = kept(template, previous);
-    if template.declares(CONTAINER_URI) {
+    if template.runs_image(environment) {
         let image = ImageReference::tagged("localhost", &service.name, "any");
         values = parameters(template, service, environment, &image, previous);
-        values.remove(CONTAINER_URI);
+        values.remove(&environment.image_parameter);
     } else {
         values.extend(given(environment));
     }
@@ -163,7 +161,8 @@ pub fn given(environment: &Environment) -> impl Iterator<Item = (String, Value)>
 /// Parameters of deploy.toml that the template does not declare, or that only the tool sets.
 pub fn misplaced_parameters(template: &Template, environment: &Environment) -> Vec<String> {
     let own = |name: &&String| {
-        *name == CONTAINER_URI || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
+        **name == environment.image_parameter
+            || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
     };
     environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
 }
@@ -177,17 +176,10 @@ pub fn setting(environment: &Environment, name: &str) -> Option<String> {
     Some(format!("service.{key}"))
 }
 
-/// The declared parameter whose name is most like an unknown one, if one is like it.
-pub fn similar<'a>(template: &'a Template, name: &str) -> Option<&'a str> {
-    let distance = |other: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    let nearest = template.parameters.keys().map(String::as_str).min_by_key(distance)?;
-    (distance(&nearest) <= SLIP.min(name.chars().count() / 2)).then_some(nearest)
-}
-
 /// Parameters with neither a default nor a value.
 pub fn missing_parameters(template: &Template, service: &Service, environment: &Environment) -> Vec<String> {
-    let mut given = without_image(template, service, environment, &BTreeSet::new());
-    given.insert(CONTAINER_URI.to_owned(), Value::Previous);
+    let mut given = foreseen(template, service, environment, &BTreeSet::new());
+    given.insert(environment.image_parameter.clone(), Value::Previous);
     without_value(template, &given)
 }
 
@@ -234,7 +226,7 @@ Outputs: {ApiGatewayURL: {Value: x}}
              \"t\"\n[environments.dev.parameters]\n{parameters}"
         );
         let deployment = config::deployment::Deployment::parse("deploy.toml", &text).unwrap();
-        let template = Template::parse("t", TEMPLATE.to_owned()).unwrap();
+        let template = Template::read("t", TEMPLATE.to_owned()).unwrap();
         (deployment.service, deployment.environments["dev"].clone(), template)
     }
 
@@ -263,11 +255,8 @@ Outputs: {ApiGatewayURL: {Value: x}}
     }
 
     #[test]
-    fn a_name_that_is_nearly_right_and_the_setting_of_a_value_are_found() {
-        let (_, dev, template) = environment("Zone = \"a\"");
-        assert_eq!(similar(&template, "zones"), Some("Zone"));
-        assert_eq!(similar(&template, "ContanierPort"), Some("ContainerPort"));
-        assert_eq!(similar(&template, "Database"), None);
+    fn the_setting_of_a_value_is_found() {
+        let (_, dev, _) = environment("Zone = \"a\"");
         assert_eq!(setting(&dev, "Zone").as_deref(), Some("environments.dev.parameters.Zone"));
         assert_eq!(setting(&dev, "ContainerPort").as_deref(), Some("service.port"));
         assert_eq!(setting(&dev, "Kept"), None);

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::engine::Operation;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::observe::observe_stack;
+use crate::needs;
 use crate::session::Session;
 use crate::ui::Ui;
 use model::outcome::{Failure, FailureKind};
@@ -32,6 +33,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     if !arguments.dry_run {
         ui.require_confirmation_possible(&question)?;
     }
+    let environment = &bootstrap_environment(context, environment, ui).await?;
     let begun = async {
         let phase = ui.phase("preflight");
         let template = context.other_template(&own)?;
@@ -66,6 +68,14 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
         Some(stack) => result(&session, &stack, &there),
         None => Ok(()),
     }
+}
+
+/// The environment with the outputs of its needs in the parameters that are taken over, if they name any.
+async fn bootstrap_environment(context: &Context, environment: &Environment, ui: &Ui) -> Result<Environment> {
+    let mut of_roles = environment.clone();
+    of_roles.parameters.retain(|name, _| bootstrap::TAKEN_OVER.contains(&name.as_str()));
+    let refers = of_roles.references().next().is_some();
+    if refers { needs::foresee_needs(context, &of_roles, ui).await?.complete() } else { Ok(environment.clone()) }
 }
 
 fn asked(arguments: &Bootstrap, environment: &Environment) -> Asked {

@@ -93,6 +93,10 @@ pub(crate) struct World {
     pub(crate) journal: ssm::Journal,
     /// Outputs of the stack besides its URL.
     pub(crate) outputs: BTreeMap<String, String>,
+    /// Other stacks by name, each as the one of a world of its own; they export their outputs as `STACK-OUTPUT`.
+    pub(crate) others: BTreeMap<&'static str, World>,
+    /// The stacks that import an export.
+    pub(crate) imports: BTreeMap<&'static str, Vec<&'static str>>,
     /// Whether the account has an identity provider for GitHub.
     pub(crate) provider: bool,
     /// The role that API Gateway logs with.

@@ -24,8 +24,9 @@ use roles::{EXECUTION, MANY, Roles, STACK};
 const ACCOUNT: &str = "111122223333";
 
 /// What the tool itself can call and a pipeline may not, each with the reason.
-const WITHHELD: [(&str, &str); 7] = [
+const WITHHELD: [(&str, &str); 8] = [
     ("apigateway:GET", "bootstrap reads the account's settings, and an administrator runs it"),
+    ("cloudformation:ListImports", "only destroy asks, and CloudFormation refuses by itself"),
     ("ecr:BatchDeleteImage", "prune reads what other environments need, which this role may not"),
     ("ecr:CreateRepository", "the repository is there before the role is"),
     ("ecr:DeleteRepository", "nobody destroys images from a pipeline"),

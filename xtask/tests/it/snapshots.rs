@@ -13,6 +13,7 @@ mod github;
 mod help;
 mod images;
 mod instances;
+pub(crate) mod needs;
 mod refused;
 mod refused_values;
 mod releases;

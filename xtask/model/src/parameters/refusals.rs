@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use config::deployment::references;
 use fancy_regex::Regex;
 
 use super::Value;
@@ -49,7 +50,7 @@ pub fn refusals<'a>(
             None => default.as_ref(),
         };
         let definition = &mut document["Parameters"][name];
-        let Some(value) = value.filter(|value| *value != HIDDEN && !has_reference(value)) else {
+        let Some(value) = value.filter(|value| *value != HIDDEN && references(value).next().is_none()) else {
             // Its default is not what it will be.
             if let Some(definition) = definition.as_object_mut() {
                 definition.remove("Default");
@@ -71,13 +72,6 @@ pub fn refusals<'a>(
         }
     }
     refusals
-}
-
-/// Whether a value names an output of another environment, which is not known yet: `{ENV.OUTPUT}`.
-fn has_reference(value: &str) -> bool {
-    let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    let mut inside = value.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
-    inside.any(|inside| inside.split_once('.').is_some_and(|(name, output)| is_word(name) && is_word(output)))
 }
 
 /// Why a parameter would not take a value.
@@ -272,15 +266,5 @@ mod tests {
             }
         }
         assert!(judged > 20, "only {judged}");
-    }
-
-    #[test]
-    fn only_outputs_of_environments_are_references() {
-        for reference in ["{network.VpcId}", "a{x-y.Z1}b", "{a.b},{c.d}"] {
-            assert!(has_reference(reference), "{reference}");
-        }
-        for text in ["", "{}", "{a}", "{{resolve:ssm:/a.b}}", "{\"a\": \"b.c\"}", "a.b"] {
-            assert!(!has_reference(text), "{text}");
-        }
     }
 }
