@@ -154,8 +154,13 @@ impl Context {
         };
         let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string(), None))?;
         Template::read(path, body).and_then(check).map_err(|error| {
-            let no_service = matches!(error, InvalidTemplate::NoImageParameter { .. });
-            let hint = no_service.then(|| format!("cargo xtask deploy {name} deploys a template that runs no image"));
+            let hint = match &error {
+                InvalidTemplate::NoImageParameter { .. } => {
+                    Some(format!("cargo xtask deploy {name} deploys a template that runs no image"))
+                }
+                InvalidTemplate::LocalFiles { has_sam, .. } => Some(package(path, *has_sam)),
+                _ => None,
+            };
             fail(error.to_string(), hint)
         })
     }
@@ -177,4 +182,14 @@ impl Context {
     pub(crate) fn http(&self) -> Result<Http, Failure> {
         Http::of(&self.vars)
     }
+}
+
+/// The command that uploads the files of a template, and what follows it.
+fn package(path: &str, has_sam: bool) -> String {
+    let command = if has_sam {
+        format!("sam package --template-file {path} --resolve-s3")
+    } else {
+        format!("aws cloudformation package --template-file {path} --s3-bucket BUCKET")
+    };
+    format!("{command} --output-template-file packaged.yaml, and name that file in deploy.toml")
 }

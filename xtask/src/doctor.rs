@@ -90,8 +90,7 @@ pub(crate) async fn run_checks(
         machine::compiler(context, platform),
         aws_checks(context, environment, &template, token, ui),
     );
-    let stack = seen.as_ref().and_then(|seen| seen.stack.as_ref());
-    let template = template.findings(context, environment, stack);
+    let template = template.findings(context, environment, seen.as_ref());
     [engine, template, needs, compiler, aws].into_iter().flatten().collect()
 }
 

@@ -1,15 +1,15 @@
 //! What must hold before anything expensive is done; every problem is found in one go.
 
-use crate::engine::observe::observe;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
-use config::deployment::Environment;
+use config::deployment::{Environment, similar};
 
 use crate::cli::Proof;
 use crate::context::Context;
 use crate::engine::bucket;
-use crate::engine::observe::Observed;
+use crate::engine::observe::{Observed, base, observe};
 use crate::session::Session;
 use crate::smoke::sign_in;
 use crate::ui::Ui;
@@ -17,8 +17,10 @@ use aws::journal::lock;
 use image::docker::{self, Engine};
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::parameters as plan;
-use model::parameters::Platform;
+use model::parameters::{Platform, Refusal};
+use model::reference::ImageReference;
 use model::stack::Stack;
+use model::template::evaluate::Pseudo;
 use model::template::{Template, unwatchable};
 
 /// Credentials that end sooner are warned of: a release may lose them half-way. Many kinds are renewed by themselves,
@@ -82,6 +84,7 @@ pub(crate) async fn check<'a, T>(
         }
         if account.is_err() {
             problems.extend(missing_parameters(context, environment, template, None));
+            problems.extend(value_problems(context, environment, template, None));
         }
     }
     if engine && account.is_err() {
@@ -103,6 +106,8 @@ pub(crate) async fn check<'a, T>(
     problems.extend(bucket.err());
     if own_template {
         problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
+        let at_aws = AtAws { stack: base(seen.stack.as_ref()), account: Some(&session.identity.account) };
+        problems.extend(value_problems(context, environment, &template, Some(at_aws)));
         let value = |name: &str| plan::value(environment, &template, seen.stack.as_ref().map(|s| &s.parameters), name);
         problems.extend(sign_in_problem(context, value).filter(|_| !proof.no_smoke));
         problems.extend(watch_problem(environment, &template, seen.stack.as_ref()));
@@ -116,6 +121,9 @@ pub(crate) async fn check<'a, T>(
     }
     phase.done(&session.describe());
     connected.iter().flat_map(|engine| &engine.warnings).for_each(|warning| ui.warn(warning));
+    if own_template {
+        repeated_keys(&template).for_each(|repeated| ui.warn(&repeated));
+    }
     if let Some(left) = session.time_left().filter(|left| *left < SHORT_CREDENTIALS) {
         ui.warn(&format!("the AWS credentials end in {} s, unless they are renewed by themselves", left.as_secs()));
     }
@@ -143,29 +151,110 @@ fn note<T>(result: Result<T, Failure>, problems: &mut Vec<Failure>) -> Option<T>
     result.map_err(|problem| problems.push(problem)).ok()
 }
 
+/// What AWS shows of an environment.
+#[derive(Clone, Copy)]
+pub(crate) struct AtAws<'a> {
+    /// The stack that a change would start from.
+    pub(crate) stack: Option<&'a Stack>,
+    pub(crate) account: Option<&'a str>,
+}
+
 /// What is wrong with the parameters of deploy.toml. A value that an existing stack has need not stand there.
 pub(crate) fn parameter_problems(
     context: &Context,
     environment: &Environment,
     template: &Template,
-    stack: Option<&Stack>,
+    at_aws: Option<AtAws<'_>>,
 ) -> Vec<Failure> {
     let mut problems = misplaced_parameters(environment, template);
-    problems.extend(missing_parameters(context, environment, template, stack));
+    problems.extend(missing_parameters(context, environment, template, at_aws.and_then(|seen| seen.stack)));
+    problems.extend(value_problems(context, environment, template, at_aws));
     problems
 }
 
 pub(crate) fn misplaced_parameters(environment: &Environment, template: &Template) -> Vec<Failure> {
     let file = &environment.template;
     let problem = |name: String| {
-        let reason = if template.declares(&name) {
-            "the tool sets it by itself".to_owned()
-        } else {
-            format!("{file} does not declare it")
-        };
-        parameter_problem(environment, &name).reason(reason).hint("remove it from deploy.toml")
+        let problem = parameter_problem(environment, &name);
+        if template.declares(&name) {
+            return problem.reason("the tool sets it by itself").hint("remove it from deploy.toml");
+        }
+        let problem = problem.reason(format!("{file} does not declare it"));
+        match similar(&name, template.parameters.keys().map(String::as_str)) {
+            Some(similar) => problem.hint(format!("did you mean {similar}? Otherwise remove it from deploy.toml")),
+            None => problem.hint("remove it from deploy.toml"),
+        }
     };
     plan::misplaced_parameters(template, environment).into_iter().map(problem).collect()
+}
+
+/// Values that CloudFormation would refuse. Where nothing was read from AWS, only those of deploy.toml are judged, each by
+/// itself: the stack may have the others.
+pub(crate) fn value_problems(
+    context: &Context,
+    environment: &Environment,
+    template: &Template,
+    at_aws: Option<AtAws<'_>>,
+) -> Vec<Failure> {
+    let stack = at_aws.and_then(|seen| seen.stack);
+    let previous = stack.map(Stack::parameter_names).unwrap_or_default();
+    let sent = plan::foreseen(template, &context.deployment.service, environment, &previous);
+    let account = at_aws.and_then(|seen| seen.account);
+    let known = Pseudo { region: &environment.region, account, stack: Some(&environment.stack) };
+    let is_given = |refusal: &Refusal| match refusal {
+        Refusal::Parameter { name, .. } => plan::setting(environment, name).is_some(),
+        Refusal::Rule { .. } | Refusal::TaskSize { .. } => false,
+    };
+    let refusals = plan::refusals(template, &sent, stack.map(|stack| &stack.parameters), known);
+    let refusals = refusals.into_iter().filter(|refusal| at_aws.is_some() || is_given(refusal));
+    refusals.map(|refusal| value_problem(environment, template, stack, refusal)).collect()
+}
+
+/// An image whose name the template does not accept.
+pub(crate) fn image_problem(environment: &Environment, template: &Template, image: &ImageReference) -> Option<Failure> {
+    let parameter = &environment.image_parameter;
+    let sent = BTreeMap::from([(parameter.clone(), plan::Value::Is(image.to_string()))]);
+    let refusals = plan::refusals(template, &sent, None, environment.region.as_str());
+    refusals.into_iter().find_map(|refusal| match refusal {
+        Refusal::Parameter { name, reason } if name == *parameter => Some(
+            Failure::new(Exit::Preflight, FailureKind::Image, "the template does not accept this image")
+                .resource(image.to_string())
+                .reason(reason)
+                .hint(format!("name another image, or change the parameter {parameter} of {}", template.path)),
+        ),
+        _ => None,
+    })
+}
+
+fn value_problem(environment: &Environment, template: &Template, stack: Option<&Stack>, refusal: Refusal) -> Failure {
+    let fail = |message: String| Failure::new(Exit::Preflight, FailureKind::Parameters, message);
+    let section = format!("environments.{}.parameters", environment.section());
+    match refusal {
+        Refusal::Parameter { name, reason } => {
+            let problem = parameter_problem(environment, &name).reason(reason);
+            if let Some(setting) = plan::setting(environment, &name) {
+                return problem.resource(setting).hint("change it in deploy.toml");
+            }
+            let is_kept = stack.is_some_and(|stack| stack.parameters.contains_key(&name));
+            let of = if is_kept { "the value that the stack has" } else { "the default" };
+            let resource = format!("{of}, in {}", if is_kept { &environment.stack } else { &template.path });
+            problem.resource(resource).hint(format!("add {name} = \"…\" to [{section}]"))
+        }
+        Refusal::Rule { name, description } => fail(format!("the parameters break the template's rule {name}"))
+            .resource(section)
+            .reason(description.unwrap_or_else(|| format!("an assertion of it in {} does not hold", template.path)))
+            .hint("change them in deploy.toml"),
+        Refusal::TaskSize { logical_id, reason } => fail(format!("Fargate does not run tasks of {logical_id}"))
+            .resource(section)
+            .reason(reason)
+            .place(template.place(&logical_id))
+            .hint("change the parameters for CPU and memory in deploy.toml"),
+    }
+}
+
+/// Keys that the template has twice, as warnings.
+pub(crate) fn repeated_keys(template: &Template) -> impl Iterator<Item = String> {
+    template.document.repeated.iter().map(|repeated| format!("{}: {repeated}", template.path))
 }
 
 fn missing_parameters(

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::engine::bucket;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::observe::{Observed, observe_stack};
-use crate::preflight;
+use crate::preflight::{self, AtAws};
 use crate::session::Session;
 use crate::ui::Ui;
 
@@ -24,7 +24,7 @@ pub(crate) struct Prepared<'a> {
 /// Checks the template against what deploy.toml gives it, and reads the stack.
 ///
 /// # Errors
-/// Parameters that are unknown or missing, credentials that cannot be used, or a refused or lost call.
+/// Parameters that are unknown, missing or refused by the template, credentials that cannot be used, or a refused or lost call.
 pub(crate) async fn prepare<'a>(
     context: &'a Context,
     environment: &'a Environment,
@@ -42,10 +42,14 @@ pub(crate) async fn prepare<'a>(
     // What only a stack in another state has cannot be relied on.
     let mut desired = Desired::new(environment, None, template, source, observed.settled());
     let missing = parameters::without_value(&desired.template, desired.parameters());
-    let missing: Vec<Failure> = missing.iter().map(|name| preflight::missing_parameter(environment, name)).collect();
-    if !missing.is_empty() {
-        return Err(outcome::preflight(&missing).into());
+    let missing = missing.iter().map(|name| preflight::missing_parameter(environment, name));
+    let at_aws = AtAws { stack: observed.settled(), account: Some(&session.identity.account) };
+    let refused = preflight::value_problems(context, environment, &desired.template, Some(at_aws));
+    let problems: Vec<Failure> = missing.chain(refused).collect();
+    if !problems.is_empty() {
+        return Err(outcome::preflight(&problems).into());
     }
+    preflight::repeated_keys(&desired.template).for_each(|repeated| ui.warn(&repeated));
     desired.observe(observed.stack.as_ref());
     Ok(Prepared { session, desired, observed })
 }

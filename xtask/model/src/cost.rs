@@ -3,15 +3,16 @@
 //! Pure. Only what is billed by the hour or the month is counted; traffic, storage and logs depend on use.
 
 mod charges;
+mod known;
+mod machines;
 mod prices;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use serde_json::Value;
-
-use crate::template::evaluate::{TemplateResource, text};
+use crate::template::evaluate::{self, Pseudo};
 use charges::Charge;
 
 /// Changes below this are rounding.
@@ -105,20 +106,28 @@ impl ChangedItem {
 /// Estimates the monthly cost of a stack of this template. Parameters that are left out have the template's default.
 ///
 /// # Errors
-/// A template that is not YAML.
-pub fn monthly(template_body: &str, parameters: &BTreeMap<String, String>, region: &str) -> Result<Estimate, String> {
-    let evaluated = crate::template::evaluate::evaluate(template_body, parameters, region)?;
+/// A template that cannot be read.
+pub fn monthly<'a>(
+    template_body: &str,
+    parameters: &BTreeMap<String, String>,
+    known: impl Into<Pseudo<'a>>,
+) -> Result<Estimate, String> {
+    let known = known.into();
+    let region = known.region;
+    let evaluated = evaluate::evaluate(template_body, parameters, known)?;
     let prices = prices::for_region(region);
-    let uncertain = evaluated.uncertain.iter().map(|(logical_id, resource_type)| UnpricedResource {
+    let unpriced = |(logical_id, resource_type): &(String, String), reason: &str| UnpricedResource {
         logical_id: logical_id.clone(),
         resource_type: resource_type.clone(),
-        reason: "whether it exists is only known at AWS".to_owned(),
-    });
-    let mut unknown: Vec<UnpricedResource> = uncertain.collect();
+        reason: reason.to_owned(),
+    };
+    let uncertain = evaluated.uncertain.iter().map(|one| unpriced(one, "whether it exists is only known at AWS"));
+    let uncounted = evaluated.uncounted.iter().map(|one| unpriced(one, "what comes of it is only known at AWS"));
+    let mut unknown: Vec<UnpricedResource> = uncertain.chain(uncounted).collect();
     let mut items = Vec::new();
     for (logical_id, resource) in &evaluated.resources {
         let (logical_id, resource_type) = (logical_id.clone(), resource.kind.clone());
-        match charges::charge(resource, &evaluated.resources, prices) {
+        match charges::charge(&logical_id, resource, &evaluated.resources, prices) {
             Charge::Nothing => {}
             Charge::Unknown(reason) => unknown.push(UnpricedResource { logical_id, resource_type, reason }),
             Charge::Parts(parts) => {
@@ -160,13 +169,14 @@ pub fn difference(before: Option<&Estimate>, after: &Estimate) -> CostDifference
 
 /// How the monthly cost changes, if it can be estimated: from template and parameters before (`None` for a new stack)
 /// to those after.
-pub fn change(
+pub fn change<'a>(
     before: Option<(&str, &BTreeMap<String, String>)>,
     after: (&str, &BTreeMap<String, String>),
-    region: &str,
+    known: impl Into<Pseudo<'a>>,
 ) -> Option<CostDifference> {
-    let earlier = before.and_then(|(body, parameters)| monthly(body, parameters, region).ok());
-    let later = monthly(after.0, after.1, region).ok()?;
+    let known = known.into();
+    let earlier = before.and_then(|(body, parameters)| monthly(body, parameters, known).ok());
+    let later = monthly(after.0, after.1, known).ok()?;
     Some(difference(earlier.as_ref(), &later))
 }
 
@@ -196,19 +206,6 @@ impl std::fmt::Display for CostDifference {
         }
         Ok(())
     }
-}
-
-/// The resource that a value refers to.
-fn referenced<'a>(value: &Value, all: &'a BTreeMap<String, TemplateResource>) -> Option<&'a TemplateResource> {
-    all.get(value["Ref"].as_str()?)
-}
-
-fn number(value: &Value) -> Option<f64> {
-    text(value)?.parse().ok()
-}
-
-fn is(value: &Value, expected: &str) -> bool {
-    text(value).as_deref() == Some(expected)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stack::ResourceChange;
-use crate::template::evaluate::{self, Evaluated, TemplateResource};
+use crate::template::evaluate::{self, Evaluated, Pseudo, TemplateResource};
 use references::Reference;
 use schema::Recreation;
 pub use schema::Schema;
@@ -56,12 +56,15 @@ impl Comparison {
     /// Compares; `before` is `None` if there is no stack yet.
     ///
     /// # Errors
-    /// A template that is not YAML.
-    pub fn of(before: Option<Side<'_>>, after: Side<'_>, region: &str) -> Result<Self, String> {
-        let evaluate = |side: Side<'_>| evaluate::evaluate(side.body, side.parameters, region);
-        let before = before.map(evaluate).transpose()?;
-        let before = before.unwrap_or_else(|| Evaluated { resources: BTreeMap::new(), uncertain: Vec::new() });
-        let after = evaluate(after)?;
+    /// Which of the templates cannot be read, and why.
+    pub fn of<'a>(before: Option<Side<'_>>, after: Side<'_>, known: impl Into<Pseudo<'a>>) -> Result<Self, String> {
+        let known = known.into();
+        let evaluate = |side: Side<'_>, which: &str| {
+            let evaluated = evaluate::evaluate(side.body, side.parameters, known);
+            evaluated.map_err(|reason| format!("the {which} template is {reason}"))
+        };
+        let before = before.map(|side| evaluate(side, DEPLOYED)).transpose()?.unwrap_or_default();
+        let after = evaluate(after, NEW)?;
         let (mut direct, mut references) = (BTreeMap::new(), BTreeMap::new());
         for (id, now) in &after.resources {
             let Some(then) = before.resources.get(id) else { continue };
@@ -85,6 +88,21 @@ impl Comparison {
     /// Resources on either side whose condition only AWS can evaluate.
     pub fn uncertain(&self) -> BTreeSet<&str> {
         self.before.uncertain.iter().chain(&self.after.uncertain).map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// What else is worth knowing of the texts: which says something twice, and what is not compared.
+    pub fn notes(&self) -> Vec<String> {
+        let repeated = [(DEPLOYED, &self.before), (NEW, &self.after)].into_iter().flat_map(|(which, side)| {
+            side.repeated.iter().map(move |repeated| format!("in the {which} template {repeated}"))
+        });
+        let mut notes: Vec<String> = repeated.collect();
+        let expanded: BTreeSet<&str> =
+            self.before.expanded.iter().chain(&self.after.expanded).map(String::as_str).collect();
+        if !expanded.is_empty() {
+            let names = expanded.into_iter().collect::<Vec<_>>().join(", ");
+            notes.push(format!("AWS expands {names}; what comes of it is not compared"));
+        }
+        notes
     }
 
     /// The changes, by logical id. Without a type's schema, every change may be a replacement.
@@ -162,6 +180,9 @@ impl Comparison {
     }
 }
 
+/// The two texts, as messages name them.
+const DEPLOYED: &str = "deployed";
+const NEW: &str = "new";
 /// Prefix of the paths of properties.
 const PROPERTIES: &str = "Properties.";
 
@@ -169,7 +190,9 @@ const PROPERTIES: &str = "Properties.";
 fn differing_paths(then: &TemplateResource, now: &TemplateResource) -> Vec<String> {
     let mut differing = paths::differing("Properties", &then.properties, &now.properties);
     let names: BTreeSet<&String> = then.attributes.keys().chain(now.attributes.keys()).collect();
-    differing.extend(names.into_iter().filter(|name| then.attributes.get(*name) != now.attributes.get(*name)).cloned());
+    let attribute = |of: &TemplateResource, name: &str| of.attributes.get(name).cloned().unwrap_or_default();
+    let differs = |name: &&String| !paths::same(&attribute(then, name), &attribute(now, name));
+    differing.extend(names.into_iter().filter(differs).cloned());
     differing
 }
 

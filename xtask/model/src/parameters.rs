@@ -3,6 +3,7 @@
 //! Pure: no I/O and no client.
 
 mod redeploy;
+mod refusals;
 mod watch;
 mod weights;
 
@@ -14,11 +15,15 @@ use crate::reference::ImageReference;
 use crate::template::Template;
 
 pub use redeploy::redeploy;
+pub use refusals::{Refusal, refusals};
 pub use watch::{Watch, watch};
 pub use weights::keep_weights;
 
 /// The template's parameter for the image's processor architecture.
 const ARCHITECTURE: &str = "Architecture";
+/// Parameters that follow from `[service]`, each with the key there.
+const OF_SERVICE: [(&str, &str); 3] =
+    [("ContainerPort", "port"), ("HealthPath", "health_path"), ("RepositoryName", "name")];
 
 /// A platform that the service is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,13 +104,9 @@ pub fn parameters(
     image: &ImageReference,
     previous: &BTreeSet<String>,
 ) -> BTreeMap<String, Value> {
-    let derived = [
-        ("ContainerPort", service.port.to_string()),
-        ("HealthPath", service.health_path.clone()),
-        ("RepositoryName", image.repository.clone()),
-    ];
+    let derived = [service.port.to_string(), service.health_path.clone(), image.repository.clone()];
     let mut values = kept(template, previous);
-    for (name, value) in derived {
+    for ((name, _), value) in OF_SERVICE.into_iter().zip(derived) {
         if template.declares(name) {
             values.insert(name.to_owned(), Value::Is(value));
         }
@@ -116,6 +117,24 @@ pub fn parameters(
     }
     values.extend(given(environment));
     values.insert(environment.image_parameter.clone(), Value::Is(image.to_string()));
+    values
+}
+
+/// What will be sent, as far as it is known before there is an image.
+pub fn foreseen(
+    template: &Template,
+    service: &Service,
+    environment: &Environment,
+    previous: &BTreeSet<String>,
+) -> BTreeMap<String, Value> {
+    let mut values = kept(template, previous);
+    if template.runs_image(environment) {
+        let image = ImageReference::tagged("localhost", &service.name, "any");
+        values = parameters(template, service, environment, &image, previous);
+        values.remove(&environment.image_parameter);
+    } else {
+        values.extend(given(environment));
+    }
     values
 }
 
@@ -151,10 +170,19 @@ pub fn misplaced_parameters(template: &Template, environment: &Environment) -> V
     environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
 }
 
+/// The key of deploy.toml that sets a parameter, if one does.
+pub fn setting(environment: &Environment, name: &str) -> Option<String> {
+    if environment.parameters.contains_key(name) {
+        return Some(format!("environments.{}.parameters.{name}", environment.section()));
+    }
+    let (_, key) = OF_SERVICE.iter().find(|(parameter, _)| *parameter == name)?;
+    Some(format!("service.{key}"))
+}
+
 /// Parameters with neither a default nor a value.
 pub fn missing_parameters(template: &Template, service: &Service, environment: &Environment) -> Vec<String> {
-    let image = ImageReference::tagged("localhost", "any", "any");
-    let given = parameters(template, service, environment, &image, &BTreeSet::new());
+    let mut given = foreseen(template, service, environment, &BTreeSet::new());
+    given.insert(environment.image_parameter.clone(), Value::Previous);
     without_value(template, &given)
 }
 
@@ -191,6 +219,7 @@ Parameters:
   Architecture: {Type: String, Default: arm64}
   Zone: {Type: String}
   Kept: {Type: String, Default: a}
+Resources: {It: {Type: A::B}}
 Outputs: {ApiGatewayURL: {Value: x}}
 ";
 
@@ -226,6 +255,14 @@ Outputs: {ApiGatewayURL: {Value: x}}
         let (service, dev, template) = environment("ContainerURI = \"x\"\nTypo = 1");
         assert_eq!(misplaced_parameters(&template, &dev), ["ContainerURI", "Typo"]);
         assert_eq!(missing_parameters(&template, &service, &dev), ["Zone"]);
+    }
+
+    #[test]
+    fn the_setting_of_a_value_is_found() {
+        let (_, dev, _) = environment("Zone = \"a\"");
+        assert_eq!(setting(&dev, "Zone").as_deref(), Some("environments.dev.parameters.Zone"));
+        assert_eq!(setting(&dev, "ContainerPort").as_deref(), Some("service.port"));
+        assert_eq!(setting(&dev, "Kept"), None);
     }
 
     #[test]

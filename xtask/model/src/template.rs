@@ -1,18 +1,27 @@
 //! A CloudFormation template: its size, parameters, outputs and metadata for releases.
 
+mod document;
 pub mod evaluate;
+mod expansion;
+pub mod fargate;
+mod local_files;
 mod place;
 mod release;
 mod shifting;
+pub mod value;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::deployment::Environment;
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use serde_json::Value;
 
 use crate::outcome::Place;
+pub use document::{Document, RepeatedKey};
+pub use expansion::Expansion;
 pub use release::{Gate, Redeploy, Weights};
 pub use shifting::{Shifting, shifting, unwatchable};
+use value::{entries, text};
 
 /// What CloudFormation shows instead of a `NoEcho` parameter's value.
 pub const HIDDEN: &str = "****";
@@ -28,6 +37,8 @@ pub struct Template {
     /// Relative to `deploy.toml`.
     pub path: String,
     pub body: String,
+    /// What the text says.
+    pub document: Document,
     /// Declared parameters with their defaults.
     pub parameters: BTreeMap<String, Option<String>>,
     /// Parameters that CloudFormation does not show (`NoEcho`).
@@ -49,8 +60,15 @@ pub struct Template {
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTemplate {
-    #[error("{path} is not YAML: {reason}")]
+    #[error("{path} is {reason}")]
     Syntax { path: String, reason: String },
+    /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resources-section-structure.html>
+    #[error("{path} declares no resource; CloudFormation demands at least one")]
+    NoResources { path: String },
+    #[error("{path} is empty")]
+    Empty { path: String },
+    #[error("{path} names files of this machine, and CloudFormation reads templates and code from S3 only: {files}")]
+    LocalFiles { path: String, files: String, has_sam: bool },
     #[error("{path} has {size} bytes; CloudFormation accepts at most {MAX_IN_BUCKET}")]
     TooLarge { path: String, size: usize },
     /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html>
@@ -97,28 +115,47 @@ impl Template {
     /// Reads any template's text.
     ///
     /// # Errors
-    /// Text that is not YAML or is too large.
+    /// Text that CloudFormation would not accept, as far as that shows without it.
     pub fn read(path: &str, body: String) -> Result<Self, InvalidTemplate> {
         let path = path.to_owned();
         if body.len() > MAX_IN_BUCKET {
             return Err(InvalidTemplate::TooLarge { path, size: body.len() });
         }
-        let documents = Yaml::load_from_str(&body)
-            .map_err(|error| InvalidTemplate::Syntax { path: path.clone(), reason: error.to_string() })?;
-        let root = documents.first();
-        let section = |name| root.and_then(|root| root.as_mapping_get(name));
-        let parameters: BTreeMap<_, _> = section("Parameters").map(declared_parameters).unwrap_or_default();
-        let secret = section("Parameters").map(secret).unwrap_or_default();
-        let outputs = section("Outputs").and_then(Yaml::as_mapping).into_iter().flatten();
-        let outputs: BTreeSet<_> = outputs.filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect();
+        let document =
+            Document::read(&body).map_err(|reason| InvalidTemplate::Syntax { path: path.clone(), reason })?;
+        let root = &document.root;
+        let transforms = |section: &str| root.get(section).is_some();
+        if root.is_null() {
+            return Err(InvalidTemplate::Empty { path });
+        }
+        if entries(&root["Resources"]).next().is_none() && !["Transform", "Fn::Transform"].into_iter().any(transforms) {
+            return Err(InvalidTemplate::NoResources { path });
+        }
+        if let Some(files) = local_files(&body, &document) {
+            let has_sam = document.expansion.names().any(|name| name.starts_with("AWS::Serverless"));
+            return Err(InvalidTemplate::LocalFiles { path, files, has_sam });
+        }
+        let parameters = entries(&root["Parameters"]);
+        let parameters = parameters.map(|(name, definition)| (name.clone(), text(&definition["Default"]))).collect();
+        let outputs = entries(&root["Outputs"]).map(|(name, _)| name.clone()).collect();
         let resolved = ["{{resolve:ssm", "AWS::SSM::Parameter::Value<"].iter().any(|text| body.contains(text));
-        let is_dynamic = resolved || section("Transform").is_some();
-        let metadata = section("Metadata");
-        let (keep_old_minutes, gate) =
-            (release::keep_old_minutes(&path, metadata)?, release::read_gate(&path, metadata)?);
-        let redeploy = release::read_redeploy(&path, metadata)?;
-        let weights = release::read_weights(&path, metadata)?;
-        Ok(Self { path, body, parameters, secret, outputs, is_dynamic, keep_old_minutes, gate, redeploy, weights })
+        let is_dynamic = resolved || document.expansion.names().next().is_some();
+        let (keep_old_minutes, gate) = (release::keep_old_minutes(&path, root)?, release::read_gate(&path, root)?);
+        let (redeploy, weights) = (release::read_redeploy(&path, root)?, release::read_weights(&path, root)?);
+        let secret = secret(&root["Parameters"]);
+        Ok(Self {
+            path,
+            body,
+            document,
+            parameters,
+            secret,
+            outputs,
+            is_dynamic,
+            keep_old_minutes,
+            gate,
+            redeploy,
+            weights,
+        })
     }
 
     /// Whether it is short enough to go with a call; otherwise CloudFormation reads it from a bucket.
@@ -152,47 +189,36 @@ impl Template {
     }
 }
 
-fn secret(section: &Yaml<'_>) -> BTreeSet<String> {
-    let is_secret = |definition: &Yaml<'_>| {
-        let flag = definition.as_mapping_get("NoEcho").and_then(scalar);
-        flag.is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
+fn secret(parameters: &Value) -> BTreeSet<String> {
+    let is_secret =
+        |definition: &Value| text(&definition["NoEcho"]).is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
+    let secret = entries(parameters).filter(|(_, definition)| is_secret(definition));
+    secret.map(|(name, _)| name.clone()).collect()
+}
+
+/// The local files that a template names, as text: what names them, and where.
+fn local_files(body: &str, document: &Document) -> Option<String> {
+    let shown = |found: local_files::LocalFile| {
+        let steps: Vec<&str> = found.path.iter().map(String::as_str).collect();
+        let line = place::line(body, &steps).map(|line| format!(" (line {line})")).unwrap_or_default();
+        let shown = steps.strip_prefix(&["Resources"]).unwrap_or(&steps);
+        format!("{} {}{line}", shown.join("."), found.file)
     };
-    let entries = section.as_mapping().into_iter().flatten();
-    entries
-        .filter(|(_, definition)| is_secret(definition))
-        .filter_map(|(name, _)| Some(name.as_str()?.to_owned()))
-        .collect()
+    let found: Vec<String> = local_files::find(document).into_iter().map(shown).collect();
+    (!found.is_empty()).then(|| found.join(", "))
 }
 
 /// The resources that outlive their stack, by their `DeletionPolicy`
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html>). Text
-/// that is no YAML has none.
+/// that is no template has none.
 pub fn retained(body: &str) -> BTreeSet<String> {
-    let documents = Yaml::load_from_str(body).unwrap_or_default();
-    let resources = documents.first().and_then(|root| root.as_mapping_get("Resources")?.as_mapping());
-    let stays = |resource: &Yaml<'_>| {
-        let policy = resource.as_mapping_get("DeletionPolicy").and_then(Yaml::as_str);
+    let root = Document::read(body).map(|document| document.root).unwrap_or_default();
+    let stays = |resource: &Value| {
+        let policy = resource["DeletionPolicy"].as_str();
         policy.is_some_and(|policy| policy.starts_with("Retain") || policy == "Snapshot")
     };
-    let resources = resources.into_iter().flatten().filter(|(_, resource)| stays(resource));
-    resources.filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect()
-}
-
-fn declared_parameters(section: &Yaml<'_>) -> BTreeMap<String, Option<String>> {
-    let entries = section.as_mapping().into_iter().flatten();
-    let default = |definition: &Yaml<'_>| definition.as_mapping_get("Default").and_then(scalar);
-    entries.filter_map(|(name, definition)| Some((name.as_str()?.to_owned(), default(definition)))).collect()
-}
-
-/// A scalar as CloudFormation reads a parameter's default: as text.
-fn scalar(value: &Yaml<'_>) -> Option<String> {
-    match value {
-        Yaml::Value(Scalar::String(text)) => Some(text.to_string()),
-        Yaml::Value(Scalar::Integer(number)) => Some(number.to_string()),
-        Yaml::Value(Scalar::Boolean(flag)) => Some(flag.to_string()),
-        Yaml::Value(Scalar::FloatingPoint(number)) => Some(number.to_string()),
-        _ => None,
-    }
+    let resources = entries(&root["Resources"]).filter(|(_, resource)| stays(resource));
+    resources.map(|(name, _)| name.clone()).collect()
 }
 
 #[cfg(test)]
@@ -257,7 +283,29 @@ Outputs:
         assert!(parse(GOOD.replace("ApiGatewayURL", "Url")).contains("no output ApiGatewayURL"));
         assert!(parse("a: [".to_owned()).contains("t.yaml is not YAML"));
         assert!(parse(format!("{GOOD}#{}", "x".repeat(MAX_IN_BUCKET))).contains("at most 1000000"));
-        assert!(parse(String::new()).contains("no parameter"));
+        assert!(parse(String::new()).ends_with("is empty"));
+        assert!(parse("# nothing\n".to_owned()).ends_with("is empty"));
+        assert!(parse("Parameters: {}\n".to_owned()).ends_with("at least one"));
+        assert!(Template::read("t.yaml", "Transform: Mine\n".to_owned()).is_ok(), "a macro may add resources");
+    }
+
+    #[test]
+    fn local_files_are_named_with_their_lines() {
+        let body =
+            "Resources:\n  Net:\n    Type: AWS::CloudFormation::Stack\n    Properties:\n      TemplateURL: net.yaml\n";
+        assert_eq!(
+            Template::read("t.yaml", body.to_owned()).unwrap_err().to_string(),
+            "t.yaml names files of this machine, and CloudFormation reads templates and code from S3 only: \
+             Net.Properties.TemplateURL net.yaml (line 5)"
+        );
+    }
+
+    #[test]
+    fn what_a_template_of_version_1_1_says_is_read_so() {
+        let odd = GOOD.replace("Default: 8080", "Default: 010, NoEcho: Yes");
+        let template = Template::read("t.yaml", odd).unwrap();
+        assert_eq!(template.parameters["ContainerPort"].as_deref(), Some("8"));
+        assert!(template.secret.contains("ContainerPort"));
     }
 
     fn environment(settings: &str) -> Environment {

@@ -16,7 +16,7 @@ use crate::ui::Ui;
 use crate::{attest, needs};
 use aws::{Clients, ecr};
 use image::oci::Descriptor;
-use model::outcome::{Exit, Failure, FailureKind};
+use model::outcome::{self, Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 use model::template::Template;
 pub(super) use runnable::Target;
@@ -52,6 +52,9 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     };
     let checked = context.interrupt.or(preflight::check(check, also, ui)).await;
     let (ready, image) = needs::name_changed_needs(checked, ui)?;
+    if let Some(problem) = preflight::image_problem(environment, &ready.template, &image) {
+        return needs::name_changed_needs(Err(outcome::preflight(&[problem]).into()), ui);
+    }
     if *dry_run {
         let mut steps = Vec::from_iter(bucket::upload_step(&ready.session, &ready.template));
         steps.push(format!("deploy {image} to stack {}", environment.stack));

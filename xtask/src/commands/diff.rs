@@ -7,15 +7,17 @@ use config::deployment::Environment;
 use futures_util::StreamExt;
 
 use super::deploy;
+use crate::build;
 use crate::cli::Diff;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource, effective};
 use crate::engine::observe::{Observed, base, deployed_body, observe};
 use crate::engine::plan::TAG;
+use crate::needs;
+use crate::preflight::{self, AtAws};
 use crate::publish::{self, KnownRepository};
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{build, needs, preflight};
 use aws::{Clients, stack};
 use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
@@ -25,6 +27,7 @@ use model::record::Change;
 use model::reference::ImageReference;
 use model::stack::Stack;
 use model::status::{self, Answer};
+use model::template::evaluate::Pseudo;
 use model::template::{HIDDEN, Template};
 use model::{cost, guard};
 
@@ -43,7 +46,10 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     let image = release_image(arguments, &session, &template);
     let (seen, image, commit) = tokio::join!(seen, image, build::commit_for_record(context, ui));
     let (seen, image) = (seen?, image?);
-    let problems = preflight::parameter_problems(context, environment, &template, base(seen.stack.as_ref()));
+    let at_aws = AtAws { stack: base(seen.stack.as_ref()), account: Some(&session.identity.account) };
+    let mut problems = preflight::parameter_problems(context, environment, &template, Some(at_aws));
+    let stored = image.as_ref().filter(|(_, stored)| *stored);
+    problems.extend(stored.and_then(|(image, _)| preflight::image_problem(environment, &template, image)));
     if !problems.is_empty() {
         return Err(outcome::preflight(&problems).into());
     }
@@ -123,7 +129,7 @@ struct Difference<'a> {
 
 impl Difference<'_> {
     async fn summary(&self, image: Option<Sent>) -> Result<Summary> {
-        let Self { session: Session { context, environment, clients, .. }, template, seen } = *self;
+        let Self { session: Session { context, environment, clients, identity, .. }, template, seen } = *self;
         let there = base(seen.stack.as_ref());
         let source = ParameterSource::Settings(&context.deployment.service);
         let wanted = image.as_ref().map(|(image, _)| image.clone());
@@ -133,7 +139,8 @@ impl Difference<'_> {
         let before = body.as_deref().zip(there).map(|(body, stack)| Side { body, parameters: &stack.parameters });
         let now = Side { body: &template.body, parameters: &after };
         let region = &environment.region;
-        let comparison = Comparison::of(before, now, region).map_err(|reason| {
+        let known = Pseudo { region, account: Some(&identity.account), stack: Some(&environment.stack) };
+        let comparison = Comparison::of(before, now, known).map_err(|reason| {
             Failure::new(Exit::Failed, FailureKind::Template, "the templates cannot be compared")
                 .resource(format!("stack {}", environment.stack))
                 .reason(reason)
@@ -171,7 +178,7 @@ impl Difference<'_> {
                 _ => Image::New,
             }),
             changes,
-            cost: cost::change(earlier, (now.body, now.parameters), region),
+            cost: cost::change(earlier, (now.body, now.parameters), known),
             eta: seen.remembered.eta(change.as_str()),
             warnings,
             notes,
@@ -203,6 +210,7 @@ impl Difference<'_> {
         if template.is_dynamic {
             notes.push("AWS resolves some values at each update; they are not known here".to_owned());
         }
+        notes.extend(comparison.notes());
         notes.extend(comparison.uncertain().into_iter().map(|id| format!("whether {id} exists is only known at AWS")));
         notes
     }

@@ -12,7 +12,7 @@ use super::{CheckResult, not_checked};
 use crate::session::Session;
 use aws::signed::{CLOUDWATCH, Call, EC2, ELASTIC_LOAD_BALANCING, SERVICE_QUOTAS, tag};
 use model::outcome::{Failure, FailureKind};
-use model::template::evaluate::text;
+use model::template::value::text;
 
 /// A quota of AWS.
 #[derive(Debug)]

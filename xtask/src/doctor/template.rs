@@ -8,16 +8,16 @@ use serde_json::Value;
 use super::{CheckResult, NamedResult};
 use crate::context::Context;
 use crate::engine::bucket;
-use crate::engine::observe::Observed;
-use crate::preflight;
+use crate::engine::observe::{Observed, base};
+use crate::preflight::{self, AtAws};
 use crate::session::Session;
 use aws::stack;
 use model::outcome::{self, Failure};
 use model::parameters as plan;
 use model::parameters::Platform;
-use model::stack::{Resource, Stack};
+use model::stack::Resource;
 use model::template::Template;
-use model::template::evaluate::{self, Evaluated};
+use model::template::evaluate::{self, Evaluated, Pseudo};
 
 /// The template, or why it cannot be used.
 pub(super) struct TemplateCheck {
@@ -55,32 +55,34 @@ impl TemplateCheck {
         }
     }
 
-    /// Checks template and parameters; `stack` has the values of parameters that deploy.toml does not set.
+    /// Checks template and parameters; the stack has the values of parameters that deploy.toml does not set.
     pub(super) fn findings(
         &self,
         context: &Context,
         environment: &Environment,
-        stack: Option<&Stack>,
+        seen: Option<&Observed>,
     ) -> Vec<NamedResult> {
+        let at_aws = seen.map(|seen| AtAws { stack: base(seen.stack.as_ref()), account: None });
         let template = match &self.template {
             Ok(template) => template,
             Err(failure) => return vec![("template", CheckResult::Problem(failure.clone()))],
         };
         if self.platform.is_none() {
             let detail = format!("{}, runs no image: deploy without --image", template.path);
-            let problems = preflight::misplaced_parameters(environment, template);
+            let mut problems = preflight::misplaced_parameters(environment, template);
+            problems.extend(preflight::value_problems(context, environment, template, at_aws));
             let parameters = no_problem(&problems, "the template declares all of them");
-            return vec![("template", CheckResult::Passed(detail)), ("parameters", parameters)];
+            return vec![("template", readable(template, detail)), ("parameters", parameters)];
         }
-        let problems = preflight::parameter_problems(context, environment, template, stack);
+        let problems = preflight::parameter_problems(context, environment, template, at_aws);
         let mut findings = vec![
-            ("template", CheckResult::Passed(format!("{}, {} bytes", template.path, template.body.len()))),
+            ("template", readable(template, format!("{}, {} bytes", template.path, template.body.len()))),
             ("parameters", no_problem(&problems, "all have a value")),
         ];
         if let Some(problem) = preflight::smoke_url_problem(environment, template, None) {
             findings.push(("smoke url", CheckResult::Problem(problem)));
         }
-        if let Some(problem) = preflight::watch_problem(environment, template, stack) {
+        if let Some(problem) = preflight::watch_problem(environment, template, seen.and_then(|seen| seen.stack.as_ref())) {
             findings.push(("alarms", CheckResult::Problem(problem)));
         }
         if let Some(Err(failure)) = &self.platform {
@@ -88,6 +90,15 @@ impl TemplateCheck {
         }
         findings
     }
+}
+
+/// A template that can be read, with what is odd in it.
+fn readable(template: &Template, detail: String) -> CheckResult {
+    let repeated: Vec<String> = template.document.repeated.iter().map(ToString::to_string).collect();
+    if repeated.is_empty() {
+        return CheckResult::Passed(detail);
+    }
+    CheckResult::Note(format!("{detail}; {}", repeated.join("; ")), Some("remove one of the two".to_owned()))
 }
 
 fn no_problem(problems: &[Failure], otherwise: &str) -> CheckResult {
@@ -126,17 +137,19 @@ impl PlannedResources {
         let before = stack.map(|stack| &stack.parameters);
         let value = |name: &String| Some((name.clone(), plan::value(session.environment, template, before, name)?));
         let given = template.parameters.keys().filter_map(value).collect();
-        Ok(Self::of(&template.body, &given, &session.environment.region, existing))
+        let (region, stack) = (&session.environment.region, &session.environment.stack);
+        let known = Pseudo { region, account: Some(&session.identity.account), stack: Some(stack) };
+        Ok(Self::of(&template.body, &given, known, existing))
     }
 
-    /// Evaluates a template's text; `None` if it is not YAML.
-    pub(super) fn of(
+    /// Evaluates a template's text; `None` if it cannot be read.
+    pub(super) fn of<'a>(
         body: &str,
         given: &BTreeMap<String, String>,
-        region: &str,
+        known: impl Into<Pseudo<'a>>,
         existing: BTreeSet<String>,
     ) -> Option<Self> {
-        let evaluated = evaluate::evaluate(body, given, region).ok()?;
+        let evaluated = evaluate::evaluate(body, given, known).ok()?;
         Some(Self { evaluated, existing })
     }
 
@@ -155,9 +168,7 @@ impl PlannedResources {
 
     /// The properties of the resource that a value refers to, by `Ref` or `Fn::GetAtt`.
     pub(super) fn referred(&self, value: &Value) -> Option<&Value> {
-        let attribute = &value["Fn::GetAtt"];
-        let whole = value["Ref"].as_str().or_else(|| attribute[0].as_str()).or_else(|| attribute.as_str())?;
-        let id = whole.split('.').next()?;
+        let id = value["Ref"].as_str().or_else(|| value["Fn::GetAtt"][0].as_str())?;
         Some(&self.evaluated.resources.get(id)?.properties)
     }
 }

@@ -13,6 +13,7 @@ use model::cost::{self, CostDifference};
 use model::eta::Eta;
 use model::parameters::{Value, Watch};
 use model::stack::Stack;
+use model::template::evaluate::Pseudo;
 use model::template::{Shifting, shifting, unwatchable};
 use model::{guard, parameters};
 
@@ -73,7 +74,8 @@ impl Operation<'_> {
     pub(crate) async fn plan(&self, settled: &Observed, phase: &Phase<'_>) -> Result<Option<PricedProposal>> {
         let Some(proposal) = self.propose(settled, &self.conduct.allow, phase).await? else { return Ok(None) };
         // What cannot be known is left out, since nothing depends on it.
-        let cost = difference(self.clients(), &self.desired, &proposal, settled).await.ok().flatten();
+        let account = &self.session.identity.account;
+        let cost = difference(self.clients(), account, &self.desired, &proposal, settled).await.ok().flatten();
         let eta = settled.remembered.eta(if proposal.create { "create" } else { "update" });
         cost.iter().for_each(|cost| phase.line(&cost.to_string()));
         eta.iter().for_each(|eta| phase.line(&eta.to_string()));
@@ -187,6 +189,7 @@ pub(crate) fn token() -> String {
 
 async fn difference(
     clients: &Clients,
+    account: &str,
     desired: &Desired<'_>,
     proposal: &Proposal,
     observed: &Observed,
@@ -195,7 +198,9 @@ async fn difference(
     let body = deployed_body(clients, desired.environment, before, observed, &desired.template).await?;
     let now = body.as_deref().zip(before).map(|(body, stack)| (body, &stack.parameters));
     let after = effective(desired.parameters(), before);
-    Ok(cost::change(now, (&desired.template.body, &after), &desired.environment.region))
+    let Environment { region, stack, .. } = desired.environment;
+    let known = Pseudo { region, account: Some(account), stack: Some(stack) };
+    Ok(cost::change(now, (&desired.template.body, &after), known))
 }
 
 async fn take_back(client: &Client, set: &ChangeSet, first: bool) {

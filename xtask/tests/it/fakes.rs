@@ -67,6 +67,8 @@ pub(crate) struct World {
     pub(crate) changes: u32,
     /// Template and parameters of the change set that waits.
     pub(crate) proposed: Option<(String, BTreeMap<String, String>)>,
+    /// What the last change set was allowed to do.
+    pub(crate) capabilities: Vec<String>,
     /// What executing a change set leads to.
     pub(crate) ending: Ending,
     /// The deployment that the service goes through; `None` where it has no stages.

@@ -136,8 +136,7 @@ pub async fn prepare(
         .set_parameters(Some(parameters(request.parameters)))
         .set_tags(Some(tags))
         .set_rollback_configuration((!request.create).then(|| monitoring(&request.watch)))
-        .capabilities(Capability::CapabilityIam)
-        .capabilities(Capability::CapabilityNamedIam)
+        .set_capabilities(Some(capabilities(request.template)))
         .send()
         .await;
     let (id, made_in) = match created {
@@ -239,6 +238,12 @@ fn monitoring(watch: &Watch) -> RollbackConfiguration {
         .monitoring_time_in_minutes(watch.minutes)
         .set_rollback_triggers(Some(watch.alarms.iter().map(trigger).collect()))
         .build()
+}
+
+/// What CloudFormation may do without asking: make roles, and expand macros where the template has them.
+fn capabilities(template: &Template) -> Vec<Capability> {
+    let expand = template.document.expansion.needs_capability().then_some(Capability::CapabilityAutoExpand);
+    [Capability::CapabilityIam, Capability::CapabilityNamedIam].into_iter().chain(expand).collect()
 }
 
 fn parameters(values: &BTreeMap<String, Value>) -> Vec<Parameter> {

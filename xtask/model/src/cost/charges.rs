@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::known::{known_flag, known_list, known_number, known_text};
 use super::prices::{self, Prices};
-use super::{is, number, referenced};
-use crate::template::evaluate::{TemplateResource, text};
-
-/// GiB of the root volume of Amazon Linux, the default.
-const ROOT_VOLUME: f64 = 8.0;
+use super::{machines, tasks};
+use crate::template::evaluate::TemplateResource;
 
 /// What a resource costs.
 #[derive(Debug, PartialEq)]
@@ -90,228 +88,198 @@ const FREE: &[&str] = &[
     "AWS::WAFv2::WebACLAssociation",
 ];
 
-/// The charge of a resource among the others of its stack.
-pub(super) fn charge(resource: &TemplateResource, all: &BTreeMap<String, TemplateResource>, prices: &Prices) -> Charge {
-    let properties = &resource.properties;
-    let one = |price: f64, what: &str| Charge::Parts(vec![(price, what.to_owned())]);
-    match resource.kind.as_str() {
-        "AWS::EC2::Instance" => parts(machine(properties, all, prices)),
-        "AWS::AutoScaling::AutoScalingGroup" => parts(machines(properties, all, prices)),
-        "AWS::EC2::Volume" => parts(volume(properties, prices).map(|part| vec![part])),
-        "AWS::EC2::EIP" => one(prices::ADDRESS, "public IPv4 address"),
-        "AWS::EC2::NatGateway" => one(prices.nat_gateway(), "NAT gateway"),
-        "AWS::EC2::VPCEndpoint" => endpoint(properties, prices),
-        "AWS::ElasticLoadBalancingV2::LoadBalancer" => load_balancer(properties, prices),
-        "AWS::ECS::Service" => parts(service(properties, all, prices)),
-        "AWS::SecretsManager::Secret" => one(prices::SECRET, "secret"),
-        "AWS::KMS::Key" => one(prices::KEY, "key"),
-        "AWS::CloudWatch::Alarm" => alarm(properties),
-        "AWS::ApplicationAutoScaling::ScalingPolicy" => tracking(properties),
-        "AWS::CloudWatch::CompositeAlarm" => one(prices::COMPOSITE_ALARM, "composite alarm"),
-        "AWS::CloudWatch::Dashboard" => one(prices::DASHBOARD, "dashboard"),
-        "AWS::Cognito::UserPoolClient" if serves_machines(properties) => {
-            one(prices::MACHINE_CLIENT, "machine-to-machine client")
-        }
-        "AWS::ECS::Cluster" if watches_containers(properties) => {
-            Charge::Unknown("Container Insights is billed by metric".to_owned())
-        }
-        "AWS::Route53::HostedZone" => one(prices::HOSTED_ZONE, "hosted zone"),
-        "AWS::WAFv2::WebACL" => {
-            let rules = properties["Rules"].as_array().map_or(0, Vec::len);
-            one(prices::WEB_ACL + prices::WEB_ACL_RULE * float(rules), &format!("web ACL with {rules} rules"))
-        }
-        "AWS::ApiGateway::Stage" if is(&properties["CacheClusterEnabled"], "true") => {
-            let size = text(&properties["CacheClusterSize"]).unwrap_or_else(|| "0.5".to_owned());
-            match prices::cache(&size) {
-                Some(price) => one(price, &format!("cache of {size} GB")),
-                None => Charge::Unknown(format!("no price for a cache of {size} GB")),
-            }
-        }
-        "AWS::DynamoDB::Table" if is(&properties["BillingMode"], "PAY_PER_REQUEST") => Charge::Nothing,
-        "AWS::DynamoDB::Table" => Charge::Unknown("provisioned capacity".to_owned()),
-        "AWS::SSM::Parameter" if is(&properties["Tier"], "Advanced") => Charge::Unknown("advanced tier".to_owned()),
-        "AWS::SSM::Parameter" => Charge::Nothing,
-        kind if FREE.iter().any(|free| kind == *free || (free.ends_with("::") && kind.starts_with(free))) => {
-            Charge::Nothing
-        }
-        _ => Charge::Unknown("no price for this type".to_owned()),
-    }
-}
+/// Rule groups of AWS that cost more than a rule.
+const PAID_RULES: [&str; 4] = ["AntiDDoS", "BotControl", "ATPRuleSet", "ACFPRuleSet"];
 
-fn parts(result: Result<Vec<(f64, String)>, String>) -> Charge {
-    match result {
+type Parts = Vec<(f64, String)>;
+
+/// The charge of a resource among the others of its stack.
+pub(super) fn charge(
+    id: &str,
+    resource: &TemplateResource,
+    all: &BTreeMap<String, TemplateResource>,
+    prices: &Prices,
+) -> Charge {
+    match parts(id, resource, all, prices) {
         Ok(parts) if parts.is_empty() => Charge::Nothing,
         Ok(parts) => Charge::Parts(parts),
         Err(reason) => Charge::Unknown(reason),
     }
 }
 
-/// An instance with its volumes and its public address, also from its launch template.
-fn machine(
-    properties: &Value,
-    all: &BTreeMap<String, TemplateResource>,
-    prices: &Prices,
-) -> Result<Vec<(f64, String)>, String> {
-    let template = referenced(&properties["LaunchTemplate"]["LaunchTemplateId"], all);
-    let launch = template.map(|resource| &resource.properties["LaunchTemplateData"]).unwrap_or(&Value::Null);
-    let property = |name: &str| [&properties[name], &launch[name]].into_iter().find(|value| !value.is_null());
-    let kind = property("InstanceType").and_then(text).ok_or("the instance type is not in the template")?;
-    let price = prices.instance(&kind).ok_or_else(|| format!("no price for {kind}"))?;
-    let mut parts = vec![(price, kind)];
-    let mappings = property("BlockDeviceMappings").and_then(Value::as_array);
-    let disks: Vec<&Value> = mappings.into_iter().flatten().map(|m| &m["Ebs"]).filter(|ebs| ebs.is_object()).collect();
-    if disks.is_empty() {
-        let price = prices.volume("gp3", ROOT_VOLUME).ok_or("no price for gp3")?;
-        parts.push((price, format!("{ROOT_VOLUME} GB root volume")));
-    }
-    for disk in disks {
-        parts.push(volume(disk, prices)?);
-    }
-    let interfaces = property("NetworkInterfaces").and_then(Value::as_array);
-    let asked = interfaces.into_iter().flatten().any(|one| is(&one["AssociatePublicIpAddress"], "true"));
-    let subnet = property("SubnetId").and_then(|subnet| referenced(subnet, all));
-    if asked || subnet.is_some_and(|subnet| is(&subnet.properties["MapPublicIpOnLaunch"], "true")) {
-        parts.push((prices::ADDRESS, "public IPv4 address".to_owned()));
-    }
-    Ok(parts)
-}
-
-/// The instances that an Auto Scaling group starts with.
-fn machines(
-    properties: &Value,
-    all: &BTreeMap<String, TemplateResource>,
-    prices: &Prices,
-) -> Result<Vec<(f64, String)>, String> {
-    let wanted = number(&properties["DesiredCapacity"]).or_else(|| number(&properties["MinSize"]));
-    let wanted = wanted.ok_or("the number of instances is not in the template")?;
-    let each = machine(properties, all, prices)?;
-    Ok(each.into_iter().map(|(price, what)| (price * wanted, format!("{wanted} × {what}"))).collect())
-}
-
-/// A volume: an EBS block device or an `AWS::EC2::Volume`.
-fn volume(disk: &Value, prices: &Prices) -> Result<(f64, String), String> {
-    let size = number(&disk["VolumeSize"]).or_else(|| number(&disk["Size"])).unwrap_or(ROOT_VOLUME);
-    let kind = text(&disk["VolumeType"]).unwrap_or_else(|| "gp2".to_owned());
-    let price = prices.volume(&kind, size).ok_or_else(|| format!("no price for a volume of type {kind}"))?;
-    Ok((price, format!("{size} GB {kind}")))
-}
-
-/// Gateway endpoints are free; the others are billed in each of their subnets.
-fn endpoint(properties: &Value, prices: &Prices) -> Charge {
-    let subnets = properties["SubnetIds"].as_array().map_or(0, Vec::len);
-    if subnets == 0 || is(&properties["VpcEndpointType"], "Gateway") {
-        return Charge::Nothing;
-    }
-    let what = format!("endpoint in {subnets} subnets");
-    Charge::Parts(vec![(prices.interface_endpoint() * float(subnets), what)])
-}
-
-/// The load balancer, with a public address in each subnet if it faces the internet. Its capacity units depend on
-/// traffic.
-fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
-    let kind = text(&properties["Type"]).unwrap_or_else(|| "application".to_owned());
-    if kind == "gateway" {
-        return Charge::Unknown("no price for a gateway load balancer".to_owned());
-    }
-    let mut parts = vec![(prices.load_balancer(), format!("{kind} load balancer"))];
-    let subnets = ["Subnets", "SubnetMappings"].iter().find_map(|name| properties[*name].as_array());
-    let subnets = subnets.map_or(0, Vec::len);
-    if !is(&properties["Scheme"], "internal") && subnets > 0 {
-        parts.push((prices::ADDRESS * float(subnets), format!("{subnets} public IPv4 addresses")));
-    }
-    Charge::Parts(parts)
-}
-
-/// The parts of a service's price; none if its tasks run on instances, which are counted themselves.
+/// The parts of a resource's price; none if it costs nothing.
 ///
 /// # Errors
 /// Why the price is not known.
-fn service(
-    properties: &Value,
+fn parts(
+    id: &str,
+    resource: &TemplateResource,
     all: &BTreeMap<String, TemplateResource>,
     prices: &Prices,
-) -> Result<Vec<(f64, String)>, String> {
-    let Some(spot) = spot(properties) else { return Ok(Vec::new()) };
-    let definition =
-        referenced(&properties["TaskDefinition"], all).ok_or("its task definition is not in the template")?;
-    let definition = &definition.properties;
-    let platform = &definition["RuntimePlatform"];
-    if platform["OperatingSystemFamily"].as_str().is_some_and(|family| family.starts_with("WINDOWS")) {
-        return Err("no price for Windows tasks".to_owned());
+) -> Result<Parts, String> {
+    let properties = &resource.properties;
+    let one = |price: f64, what: &str| Ok(vec![(price, what.to_owned())]);
+    match resource.kind.as_str() {
+        "AWS::EC2::Instance" => machines::instance(properties, all, prices),
+        "AWS::AutoScaling::AutoScalingGroup" => machines::group(properties, all, prices),
+        "AWS::EC2::Volume" => machines::volume(properties, None, prices).map(|part| vec![part]),
+        "AWS::EC2::EIP" => one(prices::ADDRESS, "public IPv4 address"),
+        "AWS::EC2::NatGateway" => one(prices.nat_gateway(), "NAT gateway"),
+        "AWS::EC2::VPCEndpoint" => endpoint(properties, prices),
+        "AWS::ElasticLoadBalancingV2::LoadBalancer" => load_balancer(properties, prices),
+        "AWS::ECS::Service" => tasks::service(id, properties, all, prices),
+        "AWS::SecretsManager::Secret" => secret(properties),
+        "AWS::KMS::Key" => one(prices::KEY, "key"),
+        "AWS::CloudWatch::Alarm" => alarm(properties),
+        "AWS::ApplicationAutoScaling::ScalingPolicy" => tracking(properties),
+        "AWS::CloudWatch::CompositeAlarm" => one(prices::COMPOSITE_ALARM, "composite alarm"),
+        "AWS::CloudWatch::Dashboard" => one(prices::DASHBOARD, "dashboard"),
+        "AWS::Cognito::UserPoolClient" => client(properties),
+        "AWS::ECS::Cluster" if watches_containers(properties)? => {
+            Err("Container Insights is billed by metric".to_owned())
+        }
+        "AWS::Lambda::Version" if !properties["ProvisionedConcurrencyConfig"].is_null() => {
+            Err("no price for provisioned concurrency".to_owned())
+        }
+        "AWS::Route53::HostedZone" => one(prices::HOSTED_ZONE, "hosted zone"),
+        "AWS::WAFv2::WebACL" => web_acl(properties),
+        "AWS::ApiGateway::Stage" => stage(properties),
+        "AWS::DynamoDB::Table" => {
+            let mode = known_text(&properties["BillingMode"], "its billing mode")?;
+            let by_use = mode.as_deref() == Some("PAY_PER_REQUEST");
+            if by_use { Ok(Vec::new()) } else { Err("provisioned capacity".to_owned()) }
+        }
+        "AWS::SSM::Parameter" => match known_text(&properties["Tier"], "its tier")?.as_deref() {
+            None | Some("Standard") => Ok(Vec::new()),
+            Some("Advanced") => Err("advanced tier".to_owned()),
+            Some(_) => Err("the tier depends on its value".to_owned()),
+        },
+        kind if FREE.iter().any(|free| kind == *free || (free.ends_with("::") && kind.starts_with(free))) => {
+            Ok(Vec::new())
+        }
+        _ => Err("no price for this type".to_owned()),
     }
-    let size = |name: &str| number(&definition[name]).map(|units| units / 1024.0);
-    let (vcpu, memory) = size("Cpu").zip(size("Memory")).ok_or("the size of its tasks is not in the template")?;
-    let tasks = number(&properties["DesiredCount"]).or_else(|| scaled(all)).unwrap_or(1.0);
-    let arm = is(&platform["CpuArchitecture"], "ARM64");
-    let processor = if arm { "arm64" } else { "x86_64" };
-    let mut what = format!("{tasks} × Fargate {vcpu} vCPU {memory} GB {processor}");
-    if spot > 0.0 {
-        what.push_str(&format!(", {:.0} % of them on Spot", spot * 100.0));
+}
+
+/// A secret costs the same in each region that it is replicated to.
+fn secret(properties: &Value) -> Result<Parts, String> {
+    let copies = known_list(&properties["ReplicaRegions"], "where its replicas are")?.len();
+    let what = if copies == 0 { "secret".to_owned() } else { format!("secret in {} regions", copies + 1) };
+    Ok(vec![(prices::SECRET * float(copies + 1), what)])
+}
+
+/// Gateway endpoints are free; the others are billed in each of their subnets.
+fn endpoint(properties: &Value, prices: &Prices) -> Result<Parts, String> {
+    match known_text(&properties["VpcEndpointType"], "its type")?.as_deref() {
+        Some("Gateway") => return Ok(Vec::new()),
+        None | Some("Interface") => {}
+        Some(other) => return Err(format!("no price for an endpoint of type {other}")),
     }
-    let paid = 1.0 - spot + spot * prices::SPOT;
-    let mut parts = vec![(prices.task(vcpu, memory, arm) * paid * tasks, what)];
-    if is(&properties["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"], "ENABLED") {
-        parts.push((prices::ADDRESS * tasks, format!("{tasks} public IPv4 addresses")));
+    let subnets = known_list(&properties["SubnetIds"], "the number of its subnets")?.len();
+    if subnets == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(vec![(prices.interface_endpoint() * float(subnets), format!("endpoint in {subnets} subnets"))])
+}
+
+/// The load balancer, with a public address in each subnet if it faces the internet. Its capacity units depend on
+/// traffic. Elastic addresses are resources of their own.
+fn load_balancer(properties: &Value, prices: &Prices) -> Result<Parts, String> {
+    let kind = known_text(&properties["Type"], "its type")?.unwrap_or_else(|| "application".to_owned());
+    if kind == "gateway" {
+        return Err("no price for a gateway load balancer".to_owned());
+    }
+    let mut parts = vec![(prices.load_balancer(), format!("{kind} load balancer"))];
+    if known_text(&properties["Scheme"], "its scheme")?.as_deref() != Some("internal") {
+        let list = |name: &str| known_list(&properties[name], "the number of its subnets");
+        let mapped = list("SubnetMappings")?.iter().filter(|mapping| mapping["AllocationId"].is_null()).count();
+        // Where another stack has the subnets, there are two of them or more; a network load balancer may have one.
+        let (subnets, bound) = match list("Subnets") {
+            Ok(subnets) => (subnets.len() + mapped, ""),
+            Err(_) if kind == "application" => (2, "at least "),
+            Err(reason) => return Err(reason),
+        };
+        if subnets > 0 {
+            parts.push((prices::ADDRESS * float(subnets), format!("{bound}{subnets} public IPv4 addresses")));
+        }
     }
     Ok(parts)
 }
 
-/// The share of tasks on Spot; `None` if they do not run on Fargate.
-fn spot(properties: &Value) -> Option<f64> {
-    let strategy = properties["CapacityProviderStrategy"].as_array().map_or(&[][..], Vec::as_slice);
-    let weight = |name: &str| -> f64 {
-        let of_name = strategy.iter().filter(|item| is(&item["CapacityProvider"], name));
-        // The default weight is 0, but a single provider gets all tasks.
-        let alone = if strategy.len() == 1 { 1.0 } else { 0.0 };
-        of_name.map(|item| number(&item["Weight"]).unwrap_or(alone)).sum()
-    };
-    let (on_demand, spare) = (weight("FARGATE"), weight("FARGATE_SPOT"));
-    if on_demand + spare > 0.0 {
-        Some(spare / (on_demand + spare))
-    } else {
-        is(&properties["LaunchType"], "FARGATE").then_some(0.0)
-    }
+/// Alarms are billed by metric, and for a higher price if they are evaluated more often than once a minute.
+fn alarm(properties: &Value) -> Result<Parts, String> {
+    let (metrics, fast) = metrics(properties)?;
+    let own = known_number(&properties["Period"], "its period")?.is_some_and(is_fast);
+    let each = if fast || own { prices::FAST_ALARM } else { prices::ALARM };
+    Ok(vec![(each * float(metrics), "alarm".to_owned())])
 }
 
-/// The minimum of auto scaling, for templates that leave the number out.
-fn scaled(all: &BTreeMap<String, TemplateResource>) -> Option<f64> {
-    let targets = all.values().filter(|resource| resource.kind == "AWS::ApplicationAutoScaling::ScalableTarget");
-    let mut of_ecs = targets.filter(|target| is(&target.properties["ServiceNamespace"], "ecs"));
-    of_ecs.find_map(|target| number(&target.properties["MinCapacity"]))
-}
-
-/// Alarms are billed by metric.
-fn alarm(properties: &Value) -> Charge {
-    let metrics = metrics(properties);
-    let fast = number(&properties["Period"]).is_some_and(|seconds| seconds < 60.0);
-    let each = if fast { prices::FAST_ALARM } else { prices::ALARM };
-    Charge::Parts(vec![(each * float(metrics), "alarm".to_owned())])
+fn is_fast(seconds: f64) -> bool {
+    seconds < 60.0
 }
 
 /// Target tracking creates two alarms itself: one to scale out, one to scale in.
-fn tracking(properties: &Value) -> Charge {
+fn tracking(properties: &Value) -> Result<Parts, String> {
     let tracked = &properties["TargetTrackingScalingPolicyConfiguration"];
     if !tracked.is_object() {
-        return Charge::Nothing;
+        return Ok(Vec::new());
     }
-    let metrics = metrics(&tracked["CustomizedMetricSpecification"]);
-    Charge::Parts(vec![(2.0 * prices::ALARM * float(metrics), "two alarms of its own".to_owned())])
+    let (metrics, _) = metrics(&tracked["CustomizedMetricSpecification"])?;
+    Ok(vec![(2.0 * prices::ALARM * float(metrics), "two alarms of its own".to_owned())])
 }
 
-/// How many metrics are evaluated.
-fn metrics(specification: &Value) -> usize {
-    let all = specification["Metrics"].as_array();
-    all.map_or(1, |all| all.iter().filter(|metric| metric["MetricStat"].is_object()).count().max(1))
+/// How many metrics are evaluated, and whether one of them more often than once a minute.
+fn metrics(specification: &Value) -> Result<(usize, bool), String> {
+    let all = known_list(&specification["Metrics"], "which metrics it evaluates")?;
+    let (mut counted, mut fast) = (0, false);
+    for metric in all {
+        let expression = known_text(&metric["Expression"], "an expression of it")?.unwrap_or_default();
+        if ["SELECT", "SEARCH", "ANOMALY_DETECTION_BAND"].iter().any(|word| expression.contains(word)) {
+            return Err("how many metrics it evaluates is only known at AWS".to_owned());
+        }
+        if metric["MetricStat"].is_object() {
+            counted += 1;
+            fast |= known_number(&metric["MetricStat"]["Period"], "its period")?.is_some_and(is_fast);
+        }
+    }
+    Ok((counted.max(1), fast))
 }
 
-fn serves_machines(properties: &Value) -> bool {
-    let flows = properties["AllowedOAuthFlows"].as_array();
-    flows.is_some_and(|flows| flows.iter().any(|flow| is(flow, "client_credentials")))
+/// A client of a user pool costs something if it signs machines in.
+fn client(properties: &Value) -> Result<Parts, String> {
+    let flows = known_list(&properties["AllowedOAuthFlows"], "which flows it allows")?;
+    let mut serves_machines = false;
+    for flow in flows {
+        serves_machines |= known_text(flow, "a flow of it")?.as_deref() == Some("client_credentials");
+    }
+    let part = serves_machines.then(|| (prices::MACHINE_CLIENT, "machine-to-machine client".to_owned()));
+    Ok(part.into_iter().collect())
 }
 
-fn watches_containers(properties: &Value) -> bool {
-    let settings = properties["ClusterSettings"].as_array().into_iter().flatten();
-    settings.into_iter().any(|setting| is(&setting["Name"], "containerInsights") && !is(&setting["Value"], "disabled"))
+fn watches_containers(properties: &Value) -> Result<bool, String> {
+    let settings = known_list(&properties["ClusterSettings"], "whether it has Container Insights")?;
+    let is = |setting: &Value, name: &str, value: &str| setting[name].as_str() == Some(value);
+    Ok(settings.iter().any(|one| is(one, "Name", "containerInsights") && !is(one, "Value", "disabled")))
+}
+
+fn web_acl(properties: &Value) -> Result<Parts, String> {
+    let rules = known_list(&properties["Rules"], "the number of its rules")?;
+    let text = properties["Rules"].to_string();
+    if let Some(paid) = PAID_RULES.iter().find(|paid| text.contains(**paid)) {
+        return Err(format!("no price for the rules of {paid}"));
+    }
+    let rules = rules.len();
+    Ok(vec![(prices::WEB_ACL + prices::WEB_ACL_RULE * float(rules), format!("web ACL with {rules} rules"))])
+}
+
+fn stage(properties: &Value) -> Result<Parts, String> {
+    if known_flag(&properties["CacheClusterEnabled"], "whether it has a cache")? != Some(true) {
+        return Ok(Vec::new());
+    }
+    let size =
+        known_text(&properties["CacheClusterSize"], "the size of its cache")?.unwrap_or_else(|| "0.5".to_owned());
+    let price = prices::cache(&size).ok_or_else(|| format!("no price for a cache of {size} GB"))?;
+    Ok(vec![(price, format!("cache of {size} GB"))])
 }
 
 /// Lists of a template are short.

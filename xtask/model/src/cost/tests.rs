@@ -130,6 +130,20 @@ fn the_plan_has_the_difference_as_one_object() {
 }
 
 #[test]
+fn what_aws_expands_has_no_price() {
+    let body = "
+Transform: [AWS::LanguageExtensions, Mine]
+Resources:
+  Secret: {Type: AWS::SecretsManager::Secret}
+  Fn::ForEach::Secrets: [Name, [a, b], {'${Name}': {Type: AWS::SecretsManager::Secret}}]
+";
+    let estimate = monthly(body, &BTreeMap::new(), "us-east-1").unwrap();
+    costs(&estimate, 0.40);
+    let expected = "without Mine (a macro), Fn::ForEach::Secrets (a loop), of unknown price";
+    assert!(difference(None, &estimate).to_string().ends_with(expected), "{}", difference(None, &estimate));
+}
+
+#[test]
 fn resources_without_a_price_are_named() {
     let body = "
 Parameters: {Ami: {Type: String}}

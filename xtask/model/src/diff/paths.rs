@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::template::evaluate::{function, text};
+use crate::template::value::{function, text};
 
 /// The paths, from `root` on, at which the values differ: as deep as both have the same shape. Items of a list are
 /// numbered from 0; lists of different lengths differ as a whole.
@@ -15,7 +15,7 @@ pub(super) fn differing(root: &str, before: &Value, after: &Value) -> Vec<String
 }
 
 fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<String>) {
-    if before == after || same_text(before, after) {
+    if same(before, after) {
         return;
     }
     let whole = function(before).is_some() || function(after).is_some();
@@ -42,9 +42,24 @@ fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// A number, a flag and its text are one to CloudFormation.
-fn same_text(before: &Value, after: &Value) -> bool {
-    text(before).is_some_and(|before| text(after) == Some(before))
+/// Whether two values are one to CloudFormation, as a number, a flag and its text are.
+pub(super) fn same(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Object(then), Value::Object(now)) => {
+            then.len() == now.len() && then.iter().all(|(name, then)| now.get(name).is_some_and(|now| same(then, now)))
+        }
+        (Value::Array(then), Value::Array(now)) => {
+            then.len() == now.len() && then.iter().zip(now).all(|(then, now)| same(then, now))
+        }
+        _ => before == after || text(before).zip(text(after)).is_some_and(|(before, after)| same_text(&before, &after)),
+    }
+}
+
+/// CloudFormation returns a question mark for each character of a deployed template that is not ASCII
+/// (<https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1220>).
+fn same_text(before: &str, after: &str) -> bool {
+    let same = |(before, after): (char, char)| before == after || (before == '?' && !after.is_ascii());
+    before.chars().count() == after.chars().count() && before.chars().zip(after.chars()).all(same)
 }
 
 #[cfg(test)]
@@ -52,6 +67,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn characters_that_cloudformation_does_not_return_are_no_difference() {
+        let [deployed, new] = [json!({"A": "Gr??e", "B": {"Ref": "C?"}}), json!({"A": "Größe", "B": {"Ref": "Cü"}})];
+        assert!(differing("P", &deployed, &new).is_empty());
+        assert_eq!(differing("P", &json!({"A": "Große"}), &json!({"A": "Größe"})), ["P.A"]);
+        assert_eq!(differing("P", &json!({"A": "a?"}), &json!({"A": "ab"})), ["P.A"]);
+        assert_eq!(differing("P", &json!({"A": "a?"}), &json!({"A": "aüü"})), ["P.A"]);
+    }
 
     #[test]
     fn paths_are_as_deep_as_the_shapes_agree() {

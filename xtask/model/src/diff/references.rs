@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::template::evaluate::function;
+use crate::template::value::function;
 
 /// A reference to another resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) struct Reference {
     pub(super) attribute: Option<String>,
 }
 
-/// All references in these properties to resources, or to names that may be resources.
+/// All references in these evaluated properties to resources, or to names that may be resources.
 pub(super) fn find(properties: &Value) -> Vec<Reference> {
     let mut found = Vec::new();
     walk("Properties", properties, &mut found);
@@ -43,23 +43,10 @@ fn call(path: &str, name: &str, argument: &Value, found: &mut Vec<Reference>) {
     };
     match (name, argument) {
         ("Ref", Value::String(target)) => note(target, None),
-        ("Fn::GetAtt", Value::String(text)) => {
-            let (target, attribute) = text.split_once('.').unwrap_or((text, ""));
-            note(target, Some(attribute));
-        }
         ("Fn::GetAtt", Value::Array(parts)) => {
             if let Some(target) = parts.first().and_then(Value::as_str) {
                 note(target, Some(parts.get(1).and_then(Value::as_str).unwrap_or_default()));
             }
-        }
-        ("Fn::Sub", Value::String(pattern)) => {
-            placeholders(pattern, &Value::Null).for_each(|(id, part)| note(id, part))
-        }
-        ("Fn::Sub", Value::Array(parts)) => {
-            let own = parts.get(1).unwrap_or(&Value::Null);
-            let pattern = parts.first().and_then(Value::as_str).unwrap_or_default();
-            placeholders(pattern, own).for_each(|(id, part)| note(id, part));
-            inside(path, own, found);
         }
         _ => inside(path, argument, found),
     }
@@ -72,13 +59,6 @@ fn inside(path: &str, argument: &Value, found: &mut Vec<Reference>) {
     found[begin..].iter_mut().for_each(|reference| path.clone_into(&mut reference.path));
 }
 
-/// The names in a pattern of `Fn::Sub` that are not its own variables.
-fn placeholders<'a>(pattern: &'a str, own: &'a Value) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
-    let names = pattern.split("${").skip(1).filter_map(|part| Some(part.split_once('}')?.0));
-    let names = names.filter(|name| !name.starts_with('!') && own.get(*name).is_none());
-    names.map(|name| name.split_once('.').map_or((name, None), |(id, attribute)| (id, Some(attribute))))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -89,10 +69,9 @@ mod tests {
     fn every_form_of_reference_is_found_at_its_path() {
         let properties = json!({
             "A": {"Ref": "One"},
-            "B": [{"C": {"Fn::GetAtt": "Two.Arn"}}, {"Fn::GetAtt": ["Three", "Arn"]}],
-            "D": {"Fn::Sub": "${Four}/${Five.Arn}/${!Six}"},
-            "E": {"Fn::Join": ["", ["x", {"Ref": "Seven"}]]},
-            "F": {"Fn::Sub": ["${Own}${Eight}", {"Own": {"Ref": "Nine"}}]},
+            "B": [{"C": {"Fn::GetAtt": ["Two", "Arn"]}}],
+            "D": {"Fn::Join": ["", ["x", {"Ref": "Three"}, {"Fn::GetAtt": ["Four", "Arn"]}]]},
+            "E": {"Fn::Select": [0, {"Fn::Split": [",", {"Ref": "Five"}]}]},
         });
         let found: Vec<String> = find(&properties)
             .into_iter()
@@ -101,12 +80,9 @@ mod tests {
         let expected = [
             "Properties.A One ",
             "Properties.B.0.C Two Arn",
-            "Properties.B.1 Three Arn",
-            "Properties.D Four ",
-            "Properties.D Five Arn",
-            "Properties.E Seven ",
-            "Properties.F Eight ",
-            "Properties.F Nine ",
+            "Properties.D Three ",
+            "Properties.D Four Arn",
+            "Properties.E Five ",
         ];
         assert_eq!(found, expected);
     }

@@ -156,6 +156,57 @@ fn an_unknown_condition_neither_adds_nor_removes() {
     assert_eq!(comparison.uncertain(), ["Data"].into());
 }
 
+/// What another text of the same template changes.
+fn between(before: &str, after: &str) -> (Vec<String>, Vec<String>) {
+    let parameters = BTreeMap::new();
+    let [before, after] = [before, after].map(|body| Side { body, parameters: &parameters });
+    let known = Pseudo { region: "eu-central-1", account: Some("111122223333"), stack: Some("rest-api") };
+    let comparison = Comparison::of(Some(before), after, known).unwrap();
+    (lines(&comparison.changes(&schemas())), comparison.notes())
+}
+
+#[test]
+fn two_ways_to_write_the_same_are_no_change() {
+    let queue =
+        |name: &str| format!("Resources:\n  Key: {{Type: A::B}}\n  Queue:\n    Type: C::D\n    Properties: {name}\n");
+    let same = [
+        ("{R: !GetAtt Key.Arn}", "{R: {'Fn::GetAtt': [Key, Arn]}}"),
+        ("{N: !Join ['-', [!Ref Key, x]]}", "{N: !Sub '${Key}-x'}"),
+        ("{N: !Sub '${AWS::AccountId}-${AWS::StackName}'}", "{N: 111122223333-rest-api}"),
+        ("{F: Yes, P: 0600}", "{F: true, P: 384}"),
+        ("{A: [\n x,\n'y\nz'\n]}", "{A: [x, 'y z']}"),
+    ];
+    for (before, after) in same {
+        assert_eq!(between(&queue(before), &queue(after)), (vec![], vec![]), "{before} {after}");
+    }
+    let json =
+        r#"{"Resources": {"Key": {"Type": "A::B"}, "Queue": {"Type": "C::D", "Properties": {"N": "\ud83d\ude80"}}}}"#;
+    assert_eq!(between(json, &queue("{N: 🚀}")), (vec![], vec![]));
+}
+
+#[test]
+fn notes_say_which_text_repeats_a_key_and_what_aws_expands() {
+    let twice = "Resources:\n  Box:\n    Type: A::B\n    Properties: {Name: one,\n      Name: two}\n";
+    let once = "Resources: {Box: {Type: A::B, Properties: {Name: two}}}";
+    let note = |which: &str| {
+        format!("in the {which} template Resources.Box.Properties.Name is there twice; the one of line 5 counts")
+    };
+    assert_eq!(between(twice, once), (vec![], vec![note("deployed")]));
+    assert_eq!(between(once, twice), (vec![], vec![note("new")]));
+    let looped = "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::B': [N, [a], {'${N}': {Type: A::B}}]}";
+    let note = "AWS expands AWS::LanguageExtensions, Fn::ForEach::B; what comes of it is not compared";
+    assert_eq!(between(looped, looped), (vec![], vec![note.to_owned()]));
+}
+
+#[test]
+fn an_unreadable_text_is_named() {
+    let none = BTreeMap::new();
+    let [good, bad] = ["Resources: {}", "a: ["].map(|body| Side { body, parameters: &none });
+    let error = |before, after| Comparison::of(Some(before), after, "eu-central-1").unwrap_err();
+    assert!(error(bad, good).starts_with("the deployed template is not YAML: line 1"));
+    assert!(error(good, bad).starts_with("the new template is not YAML: line 1"));
+}
+
 #[test]
 fn text_names_everything_but_no_value() {
     let changes = Comparison::of(

@@ -42,6 +42,7 @@ Parameters:
   Origin: {Type: String, Default: ''}
   Key: {Type: String, Default: 'false'}
   Tasks: {Type: Number, Default: 2}
+Resources: {It: {Type: A::B}}
 Outputs: {ApiGatewayURL: {Value: x}}
 ";
 

@@ -81,7 +81,7 @@ mod tests {
         let deployment = config::deployment::Deployment::parse("deploy.toml", &settings).unwrap();
         let template = format!(
             "Metadata: {{Release: {{KeepOldMinutes: {keep}}}}}\nParameters: {{ContainerURI: {{Type: \
-             String}}}}\nOutputs: {{ApiGatewayURL: {{Value: x}}}}\n"
+             String}}}}\nResources: {{A: {{Type: A::B}}}}\nOutputs: {{ApiGatewayURL: {{Value: x}}}}\n"
         );
         let template = Template::read("infra/t.yaml", template).unwrap();
         let outputs = outputs.map(|all| all.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());

@@ -1,20 +1,53 @@
 //! Evaluates a template with given parameters: which resources exist, with which properties.
 //!
-//! A function whose value only AWS knows stays a function, with its arguments evaluated. So equal results mean equal
-//! properties.
+//! A function whose value only AWS knows stays a function, with its arguments evaluated and in one form of several that
+//! mean the same: `Fn::GetAtt` as a list, `Fn::Sub` as `Fn::Join`. So equal results mean equal properties.
+
+mod rules;
 
 use std::collections::BTreeMap;
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use super::document::{Document, RepeatedKey};
+use super::value::{entries, function, text};
+pub use rules::{BrokenRule, broken_rules};
+
+/// The pseudo parameters that are known.
+#[derive(Debug, Clone, Copy)]
+pub struct Pseudo<'a> {
+    pub region: &'a str,
+    pub account: Option<&'a str>,
+    /// The stack's name.
+    pub stack: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Pseudo<'a> {
+    /// Only the region is known.
+    fn from(region: &'a str) -> Self {
+        Self { region, account: None, stack: None }
+    }
+}
+
+impl<'a> From<&'a String> for Pseudo<'a> {
+    fn from(region: &'a String) -> Self {
+        region.as_str().into()
+    }
+}
 
 /// An evaluated template.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Evaluated {
     /// The resources that exist, by logical id.
     pub resources: BTreeMap<String, TemplateResource>,
     /// Resources whose condition only AWS can evaluate: logical id and type.
     pub uncertain: Vec<(String, String)>,
+    /// Macros, transforms and loops, which AWS expands: names.
+    pub expanded: Vec<String>,
+    /// Those that may add resources, or change what others cost: names and kinds.
+    pub uncounted: Vec<(String, String)>,
+    /// Keys that occur twice.
+    pub repeated: Vec<RepeatedKey>,
 }
 
 /// Parts of a resource, besides its properties, whose change is a change of the resource. `DependsOn` is none.
@@ -31,66 +64,56 @@ pub struct TemplateResource {
 /// Evaluates a template.
 ///
 /// # Errors
-/// Text that is not YAML (or JSON, which is YAML too).
-pub fn evaluate(body: &str, given: &BTreeMap<String, String>, region: &str) -> Result<Evaluated, String> {
-    let documents = Yaml::load_from_str(body).map_err(|error| format!("the template is not YAML: {error}"))?;
-    let root = documents.first().map_or(Value::Null, to_json);
-    let evaluator = Evaluator::new(&root, given, region);
-    let mut evaluated = Evaluated { resources: BTreeMap::new(), uncertain: Vec::new() };
-    for (id, definition) in entries(&root["Resources"]) {
+/// Why the text is neither JSON nor YAML, as the end of a sentence that begins with the text's name and `is`.
+pub fn evaluate<'a>(
+    body: &str,
+    given: &BTreeMap<String, String>,
+    known: impl Into<Pseudo<'a>>,
+) -> Result<Evaluated, String> {
+    let Document { root, repeated, expansion } = Document::read(body)?;
+    let owned = |(name, kind): (&str, &str)| (name.to_owned(), kind.to_owned());
+    let (resources, uncertain) = existing(&root, given, known.into());
+    Ok(Evaluated {
+        resources,
+        uncertain,
+        expanded: expansion.names().map(str::to_owned).collect(),
+        uncounted: expansion.uncounted().map(owned).collect(),
+        repeated,
+    })
+}
+
+/// The resources of a template that was read already, as far as it is known that they exist.
+pub fn resources<'a>(
+    root: &Value,
+    given: &BTreeMap<String, String>,
+    known: impl Into<Pseudo<'a>>,
+) -> BTreeMap<String, TemplateResource> {
+    existing(root, given, known.into()).0
+}
+
+/// The resources that exist, and those that only AWS knows to exist.
+fn existing(
+    root: &Value,
+    given: &BTreeMap<String, String>,
+    known: Pseudo<'_>,
+) -> (BTreeMap<String, TemplateResource>, Vec<(String, String)>) {
+    let evaluator = Evaluator::new(root, given, known);
+    let (mut resources, mut uncertain) = (BTreeMap::new(), Vec::new());
+    for (id, definition) in entries(&root["Resources"]).filter(|(id, _)| !id.starts_with("Fn::")) {
         let kind = definition["Type"].as_str().unwrap_or("no type").to_owned();
         match definition["Condition"].as_str().map(|name| evaluator.conditions.get(name)) {
             Some(Some(false)) => {}
-            Some(None) => evaluated.uncertain.push((id.clone(), kind)),
+            Some(None) => uncertain.push((id.clone(), kind)),
             None | Some(Some(true)) => {
                 let properties = evaluator.resolve(&definition["Properties"]).unwrap_or_default();
                 let attribute = |name: &&str| definition.get(*name).and_then(|value| evaluator.resolve(value));
                 let attributes = ATTRIBUTES.iter().filter_map(|name| Some(((*name).to_owned(), attribute(name)?)));
                 let attributes = attributes.collect();
-                evaluated.resources.insert(id.clone(), TemplateResource { kind, properties, attributes });
+                resources.insert(id.clone(), TemplateResource { kind, properties, attributes });
             }
         }
     }
-    Ok(evaluated)
-}
-
-/// A scalar as CloudFormation compares it: as text.
-pub fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    }
-}
-
-fn entries(section: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    section.as_object().into_iter().flatten()
-}
-
-/// YAML without tags: a short form such as `!If` becomes its long form.
-fn to_json(node: &Yaml<'_>) -> Value {
-    match node {
-        Yaml::Value(Scalar::Null) | Yaml::Alias(_) | Yaml::BadValue => Value::Null,
-        Yaml::Value(Scalar::Boolean(flag)) => Value::Bool(*flag),
-        Yaml::Value(Scalar::Integer(number)) => Value::from(*number),
-        Yaml::Value(Scalar::FloatingPoint(number)) => Value::from(number.into_inner()),
-        Yaml::Value(Scalar::String(text)) => Value::String(text.to_string()),
-        Yaml::Representation(text, ..) => Value::String(text.to_string()),
-        Yaml::Sequence(items) => Value::Array(items.iter().map(to_json).collect()),
-        Yaml::Mapping(map) => {
-            let entry = |(key, value): (&Yaml<'_>, &Yaml<'_>)| Some((text(&to_json(key))?, to_json(value)));
-            Value::Object(map.iter().filter_map(entry).collect())
-        }
-        Yaml::Tagged(tag, inner) if tag.handle == "!" => {
-            let name = match tag.suffix.as_str() {
-                "Ref" | "Condition" => tag.suffix.clone(),
-                other => format!("Fn::{other}"),
-            };
-            Value::Object(Map::from_iter([(name, to_json(inner))]))
-        }
-        Yaml::Tagged(_, inner) => to_json(inner),
-    }
+    (resources, uncertain)
 }
 
 /// Stands for a parameter store's value, with its name as argument.
@@ -98,21 +121,28 @@ const STORED: &str = "Fn::Stored";
 
 /// The values of names in the template.
 struct Evaluator<'a> {
+    root: &'a Value,
     parameters: BTreeMap<String, Value>,
-    mappings: &'a Value,
     conditions: BTreeMap<String, bool>,
 }
 
 impl<'a> Evaluator<'a> {
-    fn new(root: &'a Value, given: &BTreeMap<String, String>, region: &str) -> Self {
+    fn new(root: &'a Value, given: &BTreeMap<String, String>, known: Pseudo<'_>) -> Self {
+        let Pseudo { region, account, stack } = known;
         let (partition, suffix) = match region.split('-').next() {
             Some("cn") => ("aws-cn", "amazonaws.com.cn"),
             _ if region.starts_with("us-gov-") => ("aws-us-gov", "amazonaws.com"),
             _ => ("aws", "amazonaws.com"),
         };
-        let pseudo = [("AWS::Region", region), ("AWS::Partition", partition), ("AWS::URLSuffix", suffix)];
-        let mut parameters: BTreeMap<String, Value> =
-            pseudo.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+        let pseudo = [
+            ("AWS::Region", Some(region)),
+            ("AWS::Partition", Some(partition)),
+            ("AWS::URLSuffix", Some(suffix)),
+            ("AWS::AccountId", account),
+            ("AWS::StackName", stack),
+        ];
+        let pseudo = pseudo.iter().filter_map(|(name, value)| Some(((*name).to_owned(), Value::from((*value)?))));
+        let mut parameters: BTreeMap<String, Value> = pseudo.collect();
         for (name, definition) in entries(&root["Parameters"]) {
             let kind = definition["Type"].as_str().unwrap_or_default();
             let Some(value) = given.get(name).cloned().or_else(|| text(&definition["Default"])) else { continue };
@@ -125,7 +155,7 @@ impl<'a> Evaluator<'a> {
             let value = if is_list { value.split(',').map(str::trim).collect() } else { Value::String(value) };
             parameters.insert(name.clone(), value);
         }
-        let mut evaluator = Self { parameters, mappings: &root["Mappings"], conditions: BTreeMap::new() };
+        let mut evaluator = Self { root, parameters, conditions: BTreeMap::new() };
         // Conditions refer to each other in any order: repeat until nothing more becomes known. A condition that refers
         // to itself never does.
         loop {
@@ -156,8 +186,26 @@ impl<'a> Evaluator<'a> {
             "Fn::Or" if all().any(|holds| holds == Some(true)) => Some(true),
             "Fn::And" => all().all(|holds| holds.is_some()).then_some(true),
             "Fn::Or" => all().all(|holds| holds.is_some()).then_some(false),
+            "Fn::Contains" => {
+                let (all, one) = self.list_and(argument, |second| text(&second))?;
+                Some(all.contains(&one))
+            }
+            "Fn::EachMemberEquals" => {
+                let (all, one) = self.list_and(argument, |second| text(&second))?;
+                Some(all.iter().all(|item| *item == one))
+            }
+            "Fn::EachMemberIn" => {
+                let (all, others) = self.list_and(argument, |second| items(&second))?;
+                Some(all.iter().all(|item| others.contains(item)))
+            }
             _ => None,
         }
+    }
+
+    /// The two arguments of a function whose first one is a list.
+    fn list_and<T>(&self, argument: &Value, read: impl Fn(Value) -> Option<T>) -> Option<(Vec<String>, T)> {
+        let [list, second] = argument.as_array()?.as_slice() else { return None };
+        Some((items(&self.resolve(list)?)?, read(self.resolve(second)?)?))
     }
 
     /// The value with its functions evaluated; `None` for `AWS::NoValue`.
@@ -186,35 +234,36 @@ impl<'a> Evaluator<'a> {
 
     /// A function that cannot be evaluated, with its arguments evaluated as far as possible.
     fn open(&self, name: &str, argument: &Value) -> Value {
-        let argument = match (name, argument) {
-            ("Fn::Sub", Value::String(pattern)) => Value::String(self.filled(pattern, &Value::Null)),
-            ("Fn::Sub", Value::Array(parts)) => {
-                let own = parts.get(1).and_then(|own| self.resolve(own)).unwrap_or_default();
-                let pattern = parts.first().and_then(Value::as_str).map(|pattern| self.filled(pattern, &own));
-                Value::Array(vec![pattern.into(), own])
-            }
+        let argument = match name {
             // Names of resources and conditions.
-            ("Ref" | "Fn::GetAtt" | "Condition", _) => argument.clone(),
+            "Ref" | "Condition" => argument.clone(),
+            "Fn::GetAtt" => self.attribute(argument),
+            // Which branch is AWS::NoValue must show.
+            "Fn::If" => {
+                let branches = argument.as_array().into_iter().flatten();
+                branches.map(|branch| self.resolve(branch).unwrap_or_else(|| branch.clone())).collect()
+            }
             _ => self.resolve(argument).unwrap_or_default(),
         };
         Value::Object(Map::from_iter([(name.to_owned(), argument)]))
     }
 
-    /// A pattern of `Fn::Sub` with known names replaced. Others stay, and `${` in a replacement is escaped so that it
-    /// is not taken for a name.
-    fn filled(&self, pattern: &str, own: &Value) -> String {
-        let mut whole = String::new();
-        let mut rest = pattern;
-        while let Some((before, after)) = rest.split_once("${") {
-            let Some((name, tail)) = after.split_once('}') else { break };
-            whole.push_str(before);
-            match own.get(name).or_else(|| self.parameters.get(name)).and_then(text) {
-                Some(value) => whole.push_str(&value.replace("${", "${!")),
-                None => whole.push_str(&format!("${{{name}}}")),
+    /// `A.B` and `[A, B]` are the same.
+    fn attribute(&self, argument: &Value) -> Value {
+        match argument {
+            Value::String(whole) => {
+                let (resource, attribute) = whole.split_once('.').unwrap_or((whole, ""));
+                Value::from(vec![resource, attribute])
             }
-            rest = tail;
+            Value::Array(parts) => {
+                let rest: Option<Vec<String>> = parts.iter().skip(1).map(|part| text(&self.resolve(part)?)).collect();
+                match (parts.first(), rest) {
+                    (Some(resource), Some(rest)) => Value::from(vec![resource.clone(), rest.join(".").into()]),
+                    _ => argument.clone(),
+                }
+            }
+            other => other.clone(),
         }
-        whole + rest
     }
 
     /// The value of a function, if the template determines it.
@@ -225,14 +274,15 @@ impl<'a> Evaluator<'a> {
             "Fn::FindInMap" => {
                 let parts = resolved()?;
                 let [map, first, second] = [0, 1, 2].map(|index| text(&parts[index]));
-                let found = &self.mappings[map?.as_str()][first?.as_str()][second?.as_str()];
+                let found = &self.root["Mappings"][map?.as_str()][first?.as_str()][second?.as_str()];
                 let default = &parts[3]["DefaultValue"];
                 [found, default].into_iter().find(|value| !value.is_null()).cloned()
             }
             "Fn::Select" => {
                 let parts = resolved()?;
                 let index: usize = text(&parts[0])?.parse().ok()?;
-                parts[1].as_array()?.get(index).cloned()
+                let items = parts[1].as_array()?;
+                if items.iter().take(index).any(may_lack) { None } else { items.get(index).cloned() }
             }
             "Fn::Split" => {
                 let parts = resolved()?;
@@ -241,40 +291,100 @@ impl<'a> Evaluator<'a> {
             }
             "Fn::Join" => {
                 let parts = resolved()?;
-                let items = parts[1].as_array()?.iter().map(text).collect::<Option<Vec<_>>>()?;
-                Some(items.join(parts[0].as_str()?).into())
+                let (separator, items) = (parts[0].as_str()?, parts[1].as_array()?);
+                // An item that is not there takes its separator with it.
+                if !separator.is_empty() && items.iter().any(may_lack) {
+                    return None;
+                }
+                let mut pieces = Pieces::default();
+                for (number, item) in items.iter().enumerate() {
+                    if number > 0 {
+                        pieces.literal(separator);
+                    }
+                    pieces.add(item);
+                }
+                Some(pieces.joined())
             }
-            "Fn::Length" => Some(resolved()?.as_array()?.len().into()),
+            "Fn::Length" => {
+                let items = resolved()?;
+                let items = items.as_array()?;
+                (!items.iter().any(may_lack)).then(|| items.len().into())
+            }
             "Fn::Sub" => match argument {
-                Value::String(pattern) => self.substitute(pattern, &Value::Null),
-                Value::Array(parts) => self.substitute(parts.first()?.as_str()?, &self.resolve(parts.get(1)?)?),
+                Value::String(pattern) => Some(self.substitute(pattern, &Value::Null)),
+                Value::Array(parts) => Some(self.substitute(parts.first()?.as_str()?, &self.resolve(parts.get(1)?)?)),
                 _ => None,
             },
+            "Fn::RefAll" => {
+                let of_type =
+                    entries(&self.root["Parameters"]).filter(|(_, definition)| definition["Type"] == *argument);
+                of_type.map(|(name, _)| self.parameters.get(name).cloned()).collect()
+            }
             _ => None,
         }
     }
 
-    fn substitute(&self, pattern: &str, own: &Value) -> Option<Value> {
-        let mut whole = String::new();
+    /// A pattern of `Fn::Sub`, with the values of its own names.
+    fn substitute(&self, pattern: &str, own: &Value) -> Value {
+        let mut pieces = Pieces::default();
         let mut rest = pattern;
         while let Some((before, after)) = rest.split_once("${") {
-            let (name, tail) = after.split_once('}')?;
-            whole.push_str(before);
-            match name.strip_prefix('!') {
-                Some(literal) => whole.push_str(&format!("${{{literal}}}")),
-                None => whole.push_str(&own.get(name).or_else(|| self.parameters.get(name)).and_then(text)?),
+            let Some((name, tail)) = after.split_once('}') else { break };
+            pieces.literal(before);
+            match (name.strip_prefix('!'), own.get(name).or_else(|| self.parameters.get(name)), name.split_once('.')) {
+                (Some(literal), ..) => pieces.literal(&format!("${{{literal}}}")),
+                (None, Some(value), _) => pieces.add(value),
+                (None, None, Some((resource, attribute))) => pieces.add(&json!({"Fn::GetAtt": [resource, attribute]})),
+                (None, None, None) => pieces.add(&json!({"Ref": name})),
             }
             rest = tail;
         }
-        Some((whole + rest).into())
+        pieces.literal(rest);
+        pieces.joined()
     }
 }
 
-/// A value that is a function: its name and its argument.
-pub fn function(value: &Value) -> Option<(&str, &Value)> {
-    let map = value.as_object().filter(|map| map.len() == 1)?;
-    let (name, argument) = map.iter().next()?;
-    (name.starts_with("Fn::") || name == "Ref" || name == "Condition").then_some((name, argument))
+/// Whether only AWS knows if an item of a list is there.
+fn may_lack(item: &Value) -> bool {
+    function(item).is_some_and(|(name, _)| name == "Fn::If")
+}
+
+/// The texts of a list; `None` if some are not known.
+fn items(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(text).collect()
+}
+
+/// The pieces of a text: literals, and functions between them.
+#[derive(Default)]
+struct Pieces(Vec<Value>);
+
+impl Pieces {
+    fn literal(&mut self, more: &str) {
+        match self.0.last_mut() {
+            Some(Value::String(last)) => last.push_str(more),
+            _ if more.is_empty() => {}
+            _ => self.0.push(more.into()),
+        }
+    }
+
+    fn add(&mut self, value: &Value) {
+        match (text(value), &value["Fn::Join"]) {
+            (Some(literal), _) => self.literal(&literal),
+            (None, Value::Array(parts)) if parts[0] == "" && parts[1].is_array() => {
+                parts[1].as_array().into_iter().flatten().for_each(|piece| self.add(piece));
+            }
+            _ => self.0.push(value.clone()),
+        }
+    }
+
+    /// The text, or the `Fn::Join` that makes it.
+    fn joined(mut self) -> Value {
+        match self.0.as_slice() {
+            [] => "".into(),
+            [one] if one.is_string() || function(one).is_some() => self.0.remove(0),
+            _ => json!({"Fn::Join": ["", self.0]}),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Finds the line of something in a template. It knows YAML, not CloudFormation.
 
-use saphyr::{LoadableYamlNode, MarkedYaml, YamlData};
+use super::yaml::{self, Content, Node};
 
 /// The line, from 1, to which `path` leads through keys and numbers of list items. After the second step, a
 /// missing step leaves the line of its parent.
 pub(super) fn line(text: &str, path: &[&str]) -> Option<usize> {
-    let documents = MarkedYaml::load_from_str(text).ok()?;
-    let mut node = documents.first()?;
+    let root = yaml::read(text).ok()??;
+    let mut node = &root;
     let mut line = None;
     for (depth, step) in path.iter().enumerate() {
         match descend(node, step) {
@@ -18,19 +18,20 @@ pub(super) fn line(text: &str, path: &[&str]) -> Option<usize> {
     line
 }
 
-/// One step down: the line of the key or item, and its value.
-fn descend<'a, 'b>(node: &'a MarkedYaml<'b>, step: &str) -> Option<(usize, &'a MarkedYaml<'b>)> {
-    match &node.data {
-        YamlData::Mapping(entries) => {
-            let (key, value) = entries.iter().find(|(key, _)| key.data.as_str() == Some(step))?;
-            Some((key.span.start.line(), value))
+/// One step down: the line of the key or item, and its value. Of a key that occurs twice, the last.
+fn descend<'a>(node: &'a Node, step: &str) -> Option<(usize, &'a Node)> {
+    match &node.content {
+        Content::Map(entries) => {
+            let entry = entries.iter().rfind(|entry| entry.key == step)?;
+            Some((entry.line, &entry.value))
         }
-        YamlData::Sequence(items) => {
+        Content::List(items) => {
             let item = items.get(step.parse::<usize>().ok()?)?;
-            Some((item.span.start.line(), item))
+            Some((item.line, item))
         }
-        YamlData::Tagged(_, inner) => descend(inner, step),
-        _ => None,
+        Content::Function(name, inner) if name == step => Some((node.line, inner)),
+        Content::Function(_, inner) => descend(inner, step),
+        Content::Scalar(_) => None,
     }
 }
 

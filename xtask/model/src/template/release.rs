@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use saphyr::Yaml;
+use serde_json::Value;
 
 use super::InvalidTemplate;
 
@@ -43,9 +43,9 @@ pub struct Weights {
 ///
 /// # Errors
 /// A time that CloudFormation does not accept.
-pub(super) fn keep_old_minutes(path: &str, metadata: Option<&Yaml<'_>>) -> Result<i32, InvalidTemplate> {
-    release(metadata)
-        .and_then(|release| release.as_mapping_get("KeepOldMinutes")?.as_integer())
+pub(super) fn keep_old_minutes(path: &str, root: &Value) -> Result<i32, InvalidTemplate> {
+    release(root)["KeepOldMinutes"]
+        .as_i64()
         .map_or(Ok(0), |minutes| i32::try_from(minutes).ok().filter(|m| (0..=180).contains(m)).ok_or(minutes))
         .map_err(|minutes| InvalidTemplate::KeepOldMinutes { path: path.to_owned(), minutes })
 }
@@ -54,13 +54,10 @@ pub(super) fn keep_old_minutes(path: &str, metadata: Option<&Yaml<'_>>) -> Resul
 ///
 /// # Errors
 /// A missing part, or an invalid header name.
-pub(super) fn read_gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Gate>, InvalidTemplate> {
-    let Some(proof) = release(metadata).and_then(|release| release.as_mapping_get("Proof")) else { return Ok(None) };
+pub(super) fn read_gate(path: &str, root: &Value) -> Result<Option<Gate>, InvalidTemplate> {
+    let Some(proof) = release(root).get("Proof") else { return Ok(None) };
     let invalid = |reason: String| InvalidTemplate::Proof { path: path.to_owned(), reason };
-    let part = |name: &str| {
-        let value = proof.as_mapping_get(name).and_then(Yaml::as_str);
-        value.map(str::to_owned).ok_or_else(|| invalid(format!("it has no {name}")))
-    };
+    let part = |name: &str| proof[name].as_str().map(str::to_owned).ok_or_else(|| invalid(format!("it has no {name}")));
     let rules = texts(proof, "Rules").unwrap_or_default();
     let gate = Gate { service: part("Service")?, secret: part("Secret")?, header: part("Header")?, rules };
     if !is_token(&gate.header) {
@@ -73,10 +70,10 @@ pub(super) fn read_gate(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Optio
 ///
 /// # Errors
 /// A missing part.
-pub(super) fn read_redeploy(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Redeploy>, InvalidTemplate> {
-    let Some(node) = release(metadata).and_then(|release| release.as_mapping_get("Redeploy")) else { return Ok(None) };
+pub(super) fn read_redeploy(path: &str, root: &Value) -> Result<Option<Redeploy>, InvalidTemplate> {
+    let Some(node) = release(root).get("Redeploy") else { return Ok(None) };
     let read = || {
-        let parameter = node.as_mapping_get("Parameter")?.as_str()?.to_owned();
+        let parameter = node["Parameter"].as_str()?.to_owned();
         Some(Redeploy { parameter, values: texts(node, "Values")?.try_into().ok()?, when: texts(node, "When")? })
     };
     read().map(Some).ok_or_else(|| InvalidTemplate::Redeploy { path: path.to_owned() })
@@ -86,15 +83,14 @@ pub(super) fn read_redeploy(path: &str, metadata: Option<&Yaml<'_>>) -> Result<O
 ///
 /// # Errors
 /// A missing part.
-pub(super) fn read_weights(path: &str, metadata: Option<&Yaml<'_>>) -> Result<Option<Weights>, InvalidTemplate> {
-    let Some(node) = release(metadata).and_then(|release| release.as_mapping_get("Weights")) else { return Ok(None) };
+pub(super) fn read_weights(path: &str, root: &Value) -> Result<Option<Weights>, InvalidTemplate> {
+    let Some(node) = release(root).get("Weights") else { return Ok(None) };
     let read = || {
-        let parameter = node.as_mapping_get("Parameter")?.as_str()?.to_owned();
+        let parameter = node["Parameter"].as_str()?.to_owned();
         let rules = texts(node, "Rules").filter(|rules| !rules.is_empty())?;
-        let values = node.as_mapping_get("Values")?.as_mapping()?.iter();
-        let pair =
-            |(value, group): (&Yaml<'_>, &Yaml<'_>)| Some((value.as_str()?.to_owned(), group.as_str()?.to_owned()));
-        Some(Weights { parameter, rules, values: values.map(pair).collect::<Option<_>>()? })
+        let pair = |(value, group): (&String, &Value)| Some((value.clone(), group.as_str()?.to_owned()));
+        let values = node["Values"].as_object()?.iter().map(pair).collect::<Option<_>>()?;
+        Some(Weights { parameter, rules, values })
     };
     read().map(Some).ok_or_else(|| InvalidTemplate::Weights { path: path.to_owned() })
 }
@@ -104,19 +100,20 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-fn texts(node: &Yaml<'_>, key: &str) -> Option<Vec<String>> {
-    node.as_mapping_get(key)?.as_sequence()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+fn texts(node: &Value, key: &str) -> Option<Vec<String>> {
+    node[key].as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
-fn release<'a>(metadata: Option<&'a Yaml<'a>>) -> Option<&'a Yaml<'a>> {
-    metadata?.as_mapping_get("Release")
+fn release(root: &Value) -> &Value {
+    &root["Metadata"]["Release"]
 }
 
 #[cfg(test)]
 mod tests {
     use crate::template::Template;
 
-    const REST: &str = "\nParameters: {ContainerURI: {Type: String}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
+    const REST: &str = "\nParameters: {ContainerURI: {Type: String}}\nResources: {It: {Type: A::B}}\nOutputs: \
+                        {ApiGatewayURL: {Value: x}}\n";
 
     fn parse(release: &str) -> Result<Template, String> {
         let body = format!("Metadata: {{Release: {release}}}{REST}");

@@ -8,6 +8,7 @@ Parameters:
   ContainerURI: {Type: String}
   Zone: {Type: String, Default: a}
   Password: {Type: String, NoEcho: true}
+Resources: {A: {Type: A::B}}
 Outputs: {ApiGatewayURL: {Value: x}}
 ";
 

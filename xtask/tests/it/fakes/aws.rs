@@ -144,6 +144,8 @@ fn query(
         },
         "GetTemplate" => Ok(tag("TemplateBody", &escape(&world.template))),
         "CreateChangeSet" => {
+            let allowed = (1..).map_while(|number| form.get(&format!("Capabilities.member.{number}")).cloned());
+            world.capabilities = allowed.collect();
             world.proposed = Some((form["TemplateBody"].clone(), parameters(form, &world.parameters)));
             Ok(tags(&[
                 ("Id", "arn:aws:cloudformation:eu-central-1:111122223333:changeSet/x/1"),

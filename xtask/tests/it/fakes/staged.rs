@@ -15,7 +15,7 @@ Parameters:
   ContainerURI: {Type: String}
 Resources:
   Gateway: {Type: AWS::ApiGateway::RestApi}
-  Service: {Type: AWS::ECS::Service}
+  Service: {Type: AWS::ECS::Service, Properties: {LaunchType: EC2}}
   ProofSecret: {Type: AWS::SecretsManager::Secret}
 Outputs:
   ApiGatewayURL: {Value: !Sub 'https://${Gateway}.example'}

@@ -26,7 +26,7 @@ async fn sent(create: bool, watch: Watch) -> Option<(Option<i32>, Vec<String>)> 
             .build()
     });
     let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&created, &described]);
-    let body = "Parameters: {ContainerURI: {Type: String}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
+    let body = "Parameters: {ContainerURI: {Type: String}}\nResources: {A: {Type: A::B}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
     let template = Template::read("t.yaml", body.to_owned()).unwrap();
     let (parameters, tags) = (BTreeMap::new(), BTreeMap::new());
     let request = Request {
@@ -65,6 +65,19 @@ async fn a_creation_has_no_rollback_alarms() {
     assert_eq!(sent(true, Watch { minutes: 15, alarms: vec!["arn:a".to_owned()] }).await, None);
 }
 
+#[test]
+fn macros_are_expanded_only_where_the_template_has_them() {
+    let names = |body: &str| {
+        let template = Template::read("t.yaml", body.to_owned()).unwrap();
+        capabilities(&template).iter().map(|capability| capability.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    let plain = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"];
+    let resources = "Resources: {A: {Type: A::B}}\n";
+    assert_eq!(names(resources), plain);
+    let with_macro = format!("Transform: AWS::Serverless-2016-10-31\n{resources}");
+    assert_eq!(names(&with_macro), [plain.as_slice(), &["CAPABILITY_AUTO_EXPAND"]].concat());
+}
+
 #[tokio::test]
 async fn a_change_set_whose_answer_was_lost_is_used() {
     let taken = mock!(Client::create_change_set).match_requests(|request| request.role_arn() == Some("arn:role"));
@@ -81,7 +94,7 @@ async fn a_change_set_whose_answer_was_lost_is_used() {
             .build()
     });
     let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&taken, &described]);
-    let body = "Parameters: {ContainerURI: {Type: String}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
+    let body = "Parameters: {ContainerURI: {Type: String}}\nResources: {A: {Type: A::B}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
     let template = Template::read("t.yaml", body.to_owned()).unwrap();
     let (parameters, tags, watch) = (BTreeMap::new(), BTreeMap::new(), Watch::default());
     let request = Request {

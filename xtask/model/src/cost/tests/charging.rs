@@ -29,6 +29,7 @@ fn types_with_a_fixed_price() {
     is("AWS::EC2::EIP", "{}", 3.65);
     is("AWS::EC2::NatGateway", "{}", 32.85);
     is("AWS::SecretsManager::Secret", "{}", 0.40);
+    is("AWS::SecretsManager::Secret", "{ReplicaRegions: [{Region: eu-west-1}]}", 0.80);
     is("AWS::KMS::Key", "{}", 1.0);
     is("AWS::CloudWatch::CompositeAlarm", "{}", 0.50);
     is("AWS::CloudWatch::Dashboard", "{}", 3.0);
@@ -45,41 +46,92 @@ fn types_that_cost_by_use_or_nothing() {
     is("AWS::DynamoDB::Table", "{BillingMode: PAY_PER_REQUEST}", 0.0);
     is_unknown("AWS::DynamoDB::Table", "{}", "", "provisioned capacity");
     is_unknown("AWS::SSM::Parameter", "{Tier: Advanced}", "", "advanced tier");
+    is_unknown("AWS::SSM::Parameter", "{Tier: Intelligent-Tiering}", "", "the tier depends on its value");
+    let provisioned = "{ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 2}}";
+    is_unknown("AWS::Lambda::Version", provisioned, "", "no price for provisioned concurrency");
+    is_unknown("AWS::DynamoDB::Table", "{BillingMode: !ImportValue x}", "", "its billing mode is only known at AWS");
     is_unknown("AWS::EC2::VPNGateway", "{}", "", "no price for this type");
+}
+
+/// Subnets in which an instance has no public address, or one.
+const SUBNETS: &str = "  Private: {Type: AWS::EC2::Subnet, Properties: {MapPublicIpOnLaunch: false}}
+  Public: {Type: AWS::EC2::Subnet, Properties: {MapPublicIpOnLaunch: Yes}}
+";
+
+fn instance(properties: &str) -> Result<f64, String> {
+    charge("AWS::EC2::Instance", &format!("{{SubnetId: !Ref Private, {properties}}}"), SUBNETS)
 }
 
 #[test]
 fn instances_cost_type_volume_and_address() {
-    let instance = "AWS::EC2::Instance";
-    is(instance, "{InstanceType: t3.micro}", 8.23);
-    is(instance, "{InstanceType: t3.micro, BlockDeviceMappings: [{Ebs: {VolumeSize: 10}}]}", 8.59);
-    is(instance, "{InstanceType: t3.micro, BlockDeviceMappings: [{Ebs: {VolumeSize: '10', VolumeType: gp3}}]}", 8.39);
-    is(instance, "{InstanceType: t3.micro, NetworkInterfaces: [{AssociatePublicIpAddress: 'true'}]}", 11.88);
-    let subnet = "  Net: {Type: AWS::EC2::Subnet, Properties: {MapPublicIpOnLaunch: true}}\n";
-    assert_eq!(charge(instance, "{InstanceType: t3.micro, SubnetId: !Ref Net}", subnet), Ok(11.88));
-    is_unknown(instance, "{}", "", "the instance type is not in the template");
-    is_unknown(instance, "{InstanceType: p5.48xlarge}", "", "no price for p5.48xlarge");
-    let disks = "{InstanceType: t3.micro, BlockDeviceMappings: [{Ebs: {VolumeType: io2}}]}";
-    is_unknown(instance, disks, "", "no price for a volume of type io2");
+    assert_eq!(instance("InstanceType: t3.micro"), Ok(8.23));
+    let disk = |disk: &str| instance(&format!("InstanceType: t3.micro, BlockDeviceMappings: [{disk}]"));
+    assert_eq!(disk("{Ebs: {VolumeSize: 10}}"), Ok(8.59));
+    assert_eq!(disk("{Ebs: {VolumeSize: '10', VolumeType: gp3}}"), Ok(8.39));
+    assert_eq!(disk("{DeviceName: /dev/sdf, Ebs: {VolumeSize: 10, VolumeType: gp3}}"), Ok(9.03), "beside its root");
+    assert_eq!(disk("{DeviceName: /dev/xvda, Ebs: {VolumeSize: 10, VolumeType: gp3}}"), Ok(8.39));
+    assert_eq!(instance("InstanceType: t3.micro, NetworkInterfaces: [{AssociatePublicIpAddress: 'true'}]"), Ok(11.88));
+    let public = "{InstanceType: t3.micro, SubnetId: !Ref Public}";
+    assert_eq!(charge("AWS::EC2::Instance", public, SUBNETS), Ok(11.88));
+}
+
+#[test]
+fn what_decides_an_instance_and_is_not_understood_makes_it_unknown() {
+    let unknown = |properties: &str| instance(properties).unwrap_err();
+    assert_eq!(unknown("Tenancy: default"), "the instance type is not in the template");
+    assert_eq!(unknown("InstanceType: !Ref Elsewhere"), "the instance type is only known at AWS");
+    assert_eq!(unknown("InstanceType: p5.48xlarge"), "no price for p5.48xlarge");
+    let micro = |properties: &str| unknown(&format!("InstanceType: t3.micro, {properties}"));
+    let disk = |disk: &str| micro(&format!("BlockDeviceMappings: [{disk}]"));
+    assert_eq!(disk("{Ebs: {VolumeType: io2}}"), "no price for a volume of type io2");
+    assert_eq!(disk("{Ebs: {VolumeSize: !Ref Elsewhere}}"), "the size of a volume is only known at AWS");
+    assert_eq!(disk("{Ebs: {VolumeType: gp3, Iops: 4000}}"), "no price for Iops of a volume");
+    assert_eq!(disk("{DeviceName: /dev/sdf, Ebs: {}}"), "the size of a volume is that of its snapshot");
+    assert_eq!(micro("BlockDeviceMappings: !Ref Elsewhere"), "which disks it has is only known at AWS");
+    assert_eq!(micro("Tenancy: dedicated"), "no price for dedicated machines");
+    assert_eq!(micro("LaunchTemplate: {LaunchTemplateName: there}"), "its launch template is not in this template");
+    assert_eq!(micro("ImageId: '{{resolve:ssm:/aws/service/ami-windows-latest/x}}'"), "no price for Windows");
+    let elsewhere = "whether it has a public address is not in the template";
+    is_unknown("AWS::EC2::Instance", "{InstanceType: t3.micro}", "", elsewhere);
+    is_unknown("AWS::EC2::Instance", "{InstanceType: t3.micro, SubnetId: !Ref Elsewhere}", "", elsewhere);
 }
 
 #[test]
 fn a_launch_template_fills_in_what_the_instance_leaves_out() {
-    let template =
-        "  Launch: {Type: AWS::EC2::LaunchTemplate, Properties: {LaunchTemplateData: {InstanceType: t4g.small}}}\n";
+    let template = format!(
+        "  Launch: {{Type: AWS::EC2::LaunchTemplate, Properties: {{LaunchTemplateData: {{InstanceType: \
+         t4g.small}}}}}}\n{SUBNETS}"
+    );
     let launch = "LaunchTemplate: {LaunchTemplateId: !Ref Launch}";
-    assert_eq!(charge("AWS::EC2::Instance", &format!("{{{launch}}}"), template), Ok(12.90));
-    assert_eq!(charge("AWS::EC2::Instance", &format!("{{{launch}, InstanceType: t3.micro}}"), template), Ok(8.23));
-    let group = "AWS::AutoScaling::AutoScalingGroup";
-    assert_eq!(charge(group, &format!("{{{launch}, MinSize: '1', DesiredCapacity: 3}}"), template), Ok(38.71));
-    assert_eq!(charge(group, &format!("{{{launch}, MinSize: '2'}}"), template), Ok(25.81));
-    is_unknown(group, &format!("{{{launch}}}"), template, "the number of instances is not in the template");
+    let one = |properties: &str| {
+        let properties = format!("{{{launch}, SubnetId: !Ref Private, {properties}}}");
+        charge("AWS::EC2::Instance", &properties, &template)
+    };
+    assert_eq!(one("Tenancy: default"), Ok(12.90));
+    assert_eq!(one("InstanceType: t3.micro"), Ok(8.23));
+    let group = |properties: &str| {
+        let properties = format!("{{{launch}, {properties}}}");
+        charge("AWS::AutoScaling::AutoScalingGroup", &properties, &template)
+    };
+    let private = "VPCZoneIdentifier: [!Ref Private]";
+    assert_eq!(group(&format!("{private}, MinSize: '1', DesiredCapacity: 3")), Ok(38.71));
+    assert_eq!(group(&format!("{private}, MinSize: '2'")), Ok(25.81));
+    assert_eq!(group("VPCZoneIdentifier: [!Ref Public], MinSize: '2'"), Ok(33.11));
+    let reason = |properties: &str| group(properties).unwrap_err();
+    assert_eq!(reason(private), "the number of instances is not in the template");
+    assert_eq!(
+        reason(&format!("{private}, MinSize: 1, DesiredCapacity: !Ref Elsewhere")),
+        "the number of instances is only known at AWS"
+    );
+    let mixed = "VPCZoneIdentifier: [!Ref Private, !Ref Public], MinSize: '2'";
+    assert_eq!(reason(mixed), "whether it has a public address depends on the subnet");
 }
 
 #[test]
 fn volumes_cost_by_size_and_type() {
     is("AWS::EC2::Volume", "{Size: 100, VolumeType: gp3}", 8.0);
     is("AWS::EC2::Volume", "{Size: 100}", 10.0);
+    is_unknown("AWS::EC2::Volume", "{SnapshotId: snap-1}", "", "the size of a volume is that of its snapshot");
 }
 
 #[test]
@@ -88,6 +140,11 @@ fn interface_endpoints_cost_in_each_subnet_and_gateway_endpoints_nothing() {
     is(endpoint, "{VpcEndpointType: Interface, SubnetIds: [!Ref A, !Ref B]}", 14.60);
     is(endpoint, "{VpcEndpointType: Gateway}", 0.0);
     is(endpoint, "{}", 0.0);
+    let unknown = |properties: &str, reason: &str| is_unknown(endpoint, properties, "", reason);
+    let interface = "VpcEndpointType: Interface, SubnetIds:";
+    unknown(&format!("{{{interface} !Ref Elsewhere}}"), "the number of its subnets is only known at AWS");
+    unknown("{VpcEndpointType: !Ref Elsewhere}", "its type is only known at AWS");
+    unknown("{VpcEndpointType: GatewayLoadBalancer}", "no price for an endpoint of type GatewayLoadBalancer");
 }
 
 #[test]
@@ -96,7 +153,17 @@ fn load_balancers_that_face_the_internet_cost_addresses() {
     is(balancer, "{Scheme: internal, Subnets: [!Ref A, !Ref B]}", 16.43);
     is(balancer, "{Subnets: [!Ref A, !Ref B]}", 23.73);
     is(balancer, "{Type: network, SubnetMappings: [{SubnetId: !Ref A}]}", 20.08);
+    is(balancer, "{Type: network, SubnetMappings: [{SubnetId: !Ref A, AllocationId: !GetAtt E.AllocationId}]}", 16.43);
+    is(balancer, "{Scheme: internal, Subnets: !Split [',', !ImportValue x]}", 16.43);
+    is(balancer, "{Subnets: !Split [',', !ImportValue x]}", 23.73);
     is_unknown(balancer, "{Type: gateway}", "", "no price for a gateway load balancer");
+    is_unknown(
+        balancer,
+        "{Type: network, Subnets: !Split [',', !ImportValue x]}",
+        "",
+        "the number of its subnets is only known at AWS",
+    );
+    is_unknown(balancer, "{Scheme: !ImportValue x}", "", "its scheme is only known at AWS");
 }
 
 #[test]
@@ -114,22 +181,80 @@ fn tasks_cost_by_size_number_processor_and_address() {
     assert_eq!(service(&format!("LaunchType: FARGATE, DesiredCount: 2, {public}"), small, ""), Ok(25.32));
     assert_eq!(service("CapacityProviderStrategy: [{CapacityProvider: FARGATE}]", small, ""), Ok(9.01));
     assert_eq!(service("LaunchType: EC2", small, ""), Ok(0.0));
-    let target = "  Target: {Type: AWS::ApplicationAutoScaling::ScalableTarget, Properties: {ServiceNamespace: ecs, \
-                  MinCapacity: 2}}\n";
-    assert_eq!(service("LaunchType: FARGATE", small, target), Ok(18.02));
     let strategy = |items: &str| service(&format!("CapacityProviderStrategy: [{items}], DesiredCount: 4"), small, "");
     let (on_demand, spot) = ("CapacityProvider: FARGATE, Weight", "CapacityProvider: FARGATE_SPOT, Weight");
     assert_eq!(strategy("{CapacityProvider: FARGATE_SPOT}"), Ok(10.81));
     assert_eq!(strategy(&format!("{{{on_demand}: 1}}, {{{spot}: 0}}")), Ok(36.04));
     assert_eq!(strategy(&format!("{{{on_demand}: '3'}}, {{{spot}: '1'}}")), Ok(29.73));
     assert_eq!(strategy(&format!("{{{on_demand}: 0}}, {{{spot}: 1}}")), Ok(10.81));
+    assert_eq!(strategy(&format!("{{{on_demand}: 0, Base: 1}}, {{{spot}: 1}}")), Ok(17.12), "one is not on Spot");
     let windows = "{Cpu: 1024, Memory: 2048, RuntimePlatform: {OperatingSystemFamily: WINDOWS_SERVER_2022_CORE}}";
-    assert_eq!(service("LaunchType: FARGATE", windows, ""), Err("no price for Windows tasks".to_owned()));
-    assert_eq!(
-        service("LaunchType: FARGATE", "{}", ""),
-        Err("the size of its tasks is not in the template".to_owned())
-    );
+    let words = "{Cpu: 1 vCPU, Memory: 2 GB}";
+    assert_eq!(service("LaunchType: FARGATE, DesiredCount: 3", words, ""), Ok(108.12));
+    let fargate = |task: &str| service("LaunchType: FARGATE", task, "").unwrap_err();
+    assert_eq!(fargate(windows), "no price for Windows tasks");
+    assert_eq!(fargate("{}"), "the size of its tasks is not in the template");
+    let disk = "{Cpu: 256, Memory: 512, EphemeralStorage: {SizeInGiB: 50}}";
+    assert_eq!(fargate(disk), "no price for a disk of more than 20 GiB");
     is_unknown("AWS::ECS::Service", "{LaunchType: FARGATE}", "", "its task definition is not in the template");
+}
+
+#[test]
+fn where_tasks_run_is_known_or_the_price_is_not() {
+    let task = "  Task: {Type: AWS::ECS::TaskDefinition, Properties: {NetworkMode: awsvpc, Cpu: 256, Memory: 512}}\n";
+    let service = |properties: &str, more: &str| {
+        charge("AWS::ECS::Service", &format!("{{TaskDefinition: !Ref Task, {properties}}}"), &format!("{task}{more}"))
+    };
+    let cluster = |properties: &str| format!("  Cluster: {{Type: AWS::ECS::Cluster, Properties: {properties}}}\n");
+    let default = "{DefaultCapacityProviderStrategy: [{CapacityProvider: FARGATE, Weight: 1}]}";
+    assert_eq!(service("Cluster: !Ref Cluster", &cluster(default)), Ok(9.01));
+    assert_eq!(service("Cluster: !GetAtt Cluster.Arn, DesiredCount: 2", &cluster(default)), Ok(18.02));
+    assert_eq!(service("Cluster: !Ref Cluster", &cluster("{}")), Ok(0.0), "instances are the default");
+    let association = "  Association: {Type: AWS::ECS::ClusterCapacityProviderAssociations, Properties: {Cluster: !Ref \
+                       Cluster, DefaultCapacityProviderStrategy: [{CapacityProvider: FARGATE_SPOT, Weight: 1}]}}\n";
+    assert_eq!(service("Cluster: !Ref Cluster", &(cluster("{}") + association)), Ok(2.70));
+    let outside = "the default capacity providers of its cluster are not in the template".to_owned();
+    assert_eq!(service("Cluster: default", ""), Err(outside));
+    let unknown = |properties: &str, more: &str| service(properties, more).unwrap_err();
+    assert_eq!(unknown("LaunchType: !ImportValue x", ""), "its launch type is only known at AWS");
+    assert_eq!(unknown("LaunchType: MANAGED_INSTANCES", ""), "no price for tasks of launch type MANAGED_INSTANCES");
+    assert_eq!(
+        unknown("LaunchType: FARGATE, DesiredCount: !ImportValue x", ""),
+        "the number of its tasks is only known at AWS"
+    );
+    let strategy = |items: &str| format!("CapacityProviderStrategy: {items}");
+    let own = "  Own: {Type: AWS::ECS::CapacityProvider}\n";
+    assert_eq!(service(&strategy("[{CapacityProvider: !Ref Own}]"), own), Ok(0.0), "its instances are counted");
+    let both = strategy("[{CapacityProvider: !Ref Own, Weight: 1}, {CapacityProvider: FARGATE, Weight: 1}]");
+    assert_eq!(unknown(&both, own), "its tasks are divided between Fargate and instances");
+    let which = "which capacity providers it uses is only known at AWS";
+    assert_eq!(unknown(&strategy("!ImportValue x"), ""), which);
+    assert_eq!(unknown(&strategy("[{CapacityProvider: !ImportValue x}]"), ""), which);
+}
+
+#[test]
+fn a_scalable_target_counts_for_the_service_that_it_names() {
+    let others = |path: &str| {
+        format!(
+            "  Task: {{Type: AWS::ECS::TaskDefinition, Properties: {{Cpu: 256, Memory: 512}}}}\n  Target: {{Type: \
+             AWS::ApplicationAutoScaling::ScalableTarget, Properties: {{ServiceNamespace: ecs, MinCapacity: 2, \
+             ResourceId: {path}}}}}\n  Cluster: {{Type: AWS::ECS::Cluster}}\n"
+        )
+    };
+    let service = |properties: &str, path: &str| {
+        let properties = format!("{{TaskDefinition: !Ref Task, LaunchType: FARGATE, ServiceName: api{properties}}}");
+        charge("AWS::ECS::Service", &properties, &others(path))
+    };
+    for own in ["!Sub 'service/${Cluster}/${It.Name}'", "!Join ['/', [service, !Ref Cluster, !GetAtt It.Name]]"] {
+        assert_eq!(service("", own), Ok(18.02), "{own}");
+        assert_eq!(service(", DesiredCount: 1", own), Ok(18.02), "no fewer than that: {own}");
+        assert_eq!(service(", DesiredCount: 3", own), Ok(27.03), "{own}");
+    }
+    assert_eq!(service("", "service/main/api"), Ok(18.02));
+    assert_eq!(service("", "!Sub 'service/${Cluster}/api'"), Ok(18.02));
+    for other in ["service/main/other", "!Sub 'service/${Cluster}/${Other.Name}'", "!Sub 'service/${Cluster}/other'"] {
+        assert_eq!(service("", other), Ok(9.01), "{other}");
+    }
 }
 
 #[test]
@@ -138,6 +263,10 @@ fn alarms_cost_by_metric_and_period() {
     is(alarm, "{Period: 60}", 0.10);
     is(alarm, "{Period: 10}", 0.30);
     is(alarm, "{Metrics: [{Expression: a / b}, {MetricStat: {}}, {MetricStat: {}}]}", 0.20);
+    is(alarm, "{Metrics: [{MetricStat: {Period: 10}}]}", 0.30);
+    let unknown = "how many metrics it evaluates is only known at AWS";
+    is_unknown(alarm, "{Metrics: [{Expression: SELECT MAX(a) FROM b}]}", "", unknown);
+    is_unknown(alarm, "{Period: !ImportValue x}", "", "its period is only known at AWS");
 }
 
 #[test]
@@ -163,7 +292,11 @@ fn machine_clients_cost_and_container_insights_has_no_price() {
 
 #[test]
 fn web_acls_cost_by_rule() {
-    is("AWS::WAFv2::WebACL", "{Rules: [{Name: a}, {Name: b}, {Name: c}]}", 8.0);
+    let acl = "AWS::WAFv2::WebACL";
+    is(acl, "{Rules: [{Name: a}, {Name: b}, {Name: c}]}", 8.0);
+    let paid = "{Rules: [{Statement: {ManagedRuleGroupStatement: {Name: AWSManagedRulesBotControlRuleSet}}}]}";
+    is_unknown(acl, paid, "", "no price for the rules of BotControl");
+    is_unknown(acl, "{Rules: !ImportValue x}", "", "the number of its rules is only known at AWS");
 }
 
 #[test]

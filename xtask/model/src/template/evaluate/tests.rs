@@ -96,14 +96,19 @@ fn functions_are_evaluated_in_both_forms() {
 fn functions_that_only_aws_can_evaluate_stay_with_evaluated_arguments() {
     let cases = [
         ("!Ref Elsewhere", json!({"Ref": "Elsewhere"})),
-        ("!GetAtt A.B", json!({"Fn::GetAtt": "A.B"})),
-        ("!Sub '${Elsewhere.Arn}'", json!({"Fn::Sub": "${Elsewhere.Arn}"})),
         ("!Select [0, !GetAZs '']", json!({"Fn::Select": [0, {"Fn::GetAZs": ""}]})),
         ("!If [OfAws, 1, 2]", json!({"Fn::If": ["OfAws", 1, 2]})),
         ("!If [OfAws, !Ref Count, 2]", json!({"Fn::If": ["OfAws", "2", 2]})),
-        ("!Sub '${A.Arn}/${Count}/${!kept}'", json!({"Fn::Sub": "${A.Arn}/2/${!kept}"})),
-        ("!Sub ['${A}/${Own}', {Own: !Ref Count}]", json!({"Fn::Sub": ["${A}/2", {"Own": "2"}]})),
-        ("!Join [':', [!Ref Count, !GetAtt A.B]]", json!({"Fn::Join": [":", ["2", {"Fn::GetAtt": "A.B"}]]})),
+        ("!Join ['-', [a, !If [OfAws, b, !Ref AWS::NoValue]]]", {
+            let item = json!({"Fn::If": ["OfAws", "b", {"Ref": "AWS::NoValue"}]});
+            json!({"Fn::Join": ["-", ["a", item]]})
+        }),
+        ("!Join [',', !GetAtt A.List]", json!({"Fn::Join": [",", {"Fn::GetAtt": ["A", "List"]}]})),
+        ("{'Fn::Length': [!If [OfAws, 1, 2]]}", json!({"Fn::Length": [{"Fn::If": ["OfAws", 1, 2]}]})),
+        (
+            "!Select [1, [!If [OfAws, 1, !Ref AWS::NoValue], 2]]",
+            json!({"Fn::Select": [1, [{"Fn::If": ["OfAws", 1, {"Ref": "AWS::NoValue"}]}, 2]]}),
+        ),
         ("!Base64 {'Fn::Sub': '${Count}'}", json!({"Fn::Base64": "2"})),
         ("!Ref Ami", json!({"Fn::Stored": "/some/name"})),
         ("!FindInMap [Types, none, none]", json!({"Fn::FindInMap": ["Types", "none", "none"]})),
@@ -114,9 +119,61 @@ fn functions_that_only_aws_can_evaluate_stay_with_evaluated_arguments() {
 }
 
 #[test]
+fn what_means_the_same_is_the_same() {
+    let same: [&[&str]; 6] = [
+        &["!GetAtt A.B", "{'Fn::GetAtt': [A, B]}", "!Sub '${A.B}'", "!Join ['', [!GetAtt A.B]]"],
+        &["!GetAtt A.Outputs.B", "!GetAtt [A, Outputs.B]", "!GetAtt [A, Outputs, B]"],
+        &["!Ref A", "!Sub '${A}'", "!Sub ['${Own}', {Own: !Ref A}]", "!Join [':', [!Ref A]]"],
+        &[
+            "!Sub '${A.Arn}/${Count}/${!kept}'",
+            "!Join ['/', [!GetAtt A.Arn, !Ref Count, '${kept}']]",
+            "!Join ['', [!Sub '${A.Arn}/', 2, !Join ['/', ['', '${kept}']]]]",
+            "!Sub ['${Whole}/${!kept}', {Whole: !Sub '${A.Arn}/2'}]",
+        ],
+        &["!Sub 'a-${AWS::Region}'", "!Join ['-', [a, !Ref AWS::Region]]", "a-eu-central-1"],
+        &["!Sub ''", "!Join ['', []]", "''"],
+    ];
+    for group in same {
+        let first = resolved(group[0], &[]);
+        group.iter().for_each(|properties| assert_eq!(resolved(properties, &[]), first, "{properties}"));
+    }
+    assert_eq!(
+        resolved("!Sub '${A.Arn}/${Count}'", &[]),
+        json!({"Fn::Join": ["", [{"Fn::GetAtt": ["A", "Arn"]}, "/2"]]})
+    );
+}
+
+#[test]
+fn known_pseudo_parameters_are_filled_in() {
+    let body = "Resources: {It: {Type: A::B, Properties: !Sub '${AWS::AccountId} ${AWS::StackName} ${AWS::StackId}'}}";
+    let known = Pseudo { region: "eu-central-1", account: Some("111122223333"), stack: Some("rest-api") };
+    let evaluated = evaluate(body, &BTreeMap::new(), known).unwrap();
+    let expected = json!({"Fn::Join": ["", ["111122223333 rest-api ", {"Ref": "AWS::StackId"}]]});
+    assert_eq!(evaluated.resources["It"].properties, expected);
+    let evaluated = evaluate(body, &BTreeMap::new(), "eu-central-1").unwrap();
+    assert!(evaluated.resources["It"].properties.to_string().contains("AWS::AccountId"));
+}
+
+#[test]
+fn what_aws_expands_is_named_and_is_no_resource() {
+    let body = "
+Transform: [AWS::LanguageExtensions, Mine]
+Resources:
+  It: {Type: A::B}
+  Fn::ForEach::Buckets: [Name, [a, b], {'${Name}': {Type: AWS::S3::Bucket}}]
+";
+    let evaluated = evaluate(body, &BTreeMap::new(), "eu-central-1").unwrap();
+    assert_eq!(evaluated.resources.keys().collect::<Vec<_>>(), ["It"]);
+    assert_eq!(evaluated.expanded, ["AWS::LanguageExtensions", "Mine", "Fn::ForEach::Buckets"]);
+    let uncounted: Vec<&str> = evaluated.uncounted.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(uncounted, ["Mine", "Fn::ForEach::Buckets"]);
+}
+
+#[test]
 fn a_partition_follows_its_region() {
     let body = "Resources: {It: {Type: A::B, Properties: [!Ref AWS::Partition, !Ref AWS::URLSuffix]}}";
-    let of = |region: &str| evaluate(body, &BTreeMap::new(), region).unwrap().resources["It"].properties.clone();
+    let of =
+        |region: &'static str| evaluate(body, &BTreeMap::new(), region).unwrap().resources["It"].properties.clone();
     assert_eq!(of("cn-north-1"), json!(["aws-cn", "amazonaws.com.cn"]));
     assert_eq!(of("us-gov-west-1"), json!(["aws-us-gov", "amazonaws.com"]));
 }
