@@ -15,7 +15,15 @@ use super::{
 };
 
 const JSON: &str = "application/x-amz-json-1.1";
-const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1";
+
+/// The name of a world's stack.
+fn stack_name(world: &World) -> &'static str {
+    world.name.unwrap_or("rest-api-dev")
+}
+
+fn stack_id(world: &World) -> String {
+    format!("arn:aws:cloudformation:eu-central-1:111122223333:stack/{}/1", stack_name(world))
+}
 
 /// The answer of AWS, or of what stands in its way.
 pub(super) fn answer(world: &mut World, request: &Request) -> ResponseTemplate {
@@ -95,6 +103,10 @@ fn query(
     action: &str,
     form: &BTreeMap<String, String>,
 ) -> Result<String, (&'static str, &'static str)> {
+    let asked = form.get("StackName").map(|name| name.split('/').nth(1).unwrap_or(name));
+    if let Some(other) = asked.and_then(|name| world.others.get_mut(name)) {
+        return query(other, action, form);
+    }
     if action == "DescribeStacks" {
         timing::poll(world);
     }
@@ -113,14 +125,27 @@ fn query(
             ("UserId", "AIDAEXAMPLE"),
             ("Account", "111122223333"),
         ])),
-        "DescribeStacks" if world.stack.is_empty() || form["StackName"].contains("production") => {
+        "DescribeStacks"
+            if world.stack.is_empty() || (world.name.is_none() && form["StackName"].contains("production")) =>
+        {
             Err(("ValidationError", "Stack with id rest-api does not exist"))
         }
         "DescribeStacks" => Ok(stack(world)),
         "GetTemplate" => Ok(tag("TemplateBody", &escape(&world.template))),
         "CreateChangeSet" => {
             world.proposed = Some((form["TemplateBody"].clone(), parameters(form, &world.parameters)));
-            Ok(tags(&[("Id", "arn:aws:cloudformation:eu-central-1:111122223333:changeSet/x/1"), ("StackId", STACK_ID)]))
+            Ok(tags(&[
+                ("Id", "arn:aws:cloudformation:eu-central-1:111122223333:changeSet/x/1"),
+                ("StackId", &stack_id(world)),
+            ]))
+        }
+        "ListImports" => {
+            let names = world.imports.get(form["ExportName"].as_str()).into_iter().flatten();
+            let members: String = names.map(|name| tag("member", name)).collect();
+            match members.is_empty() {
+                false => Ok(tag("Imports", &members)),
+                true => Err(("ValidationError", "Export is not imported by any stack.")),
+            }
         }
         "DescribeChangeSet" => Ok(change_set(world)),
         "DeleteChangeSet" => {
@@ -173,9 +198,11 @@ fn execute(world: &mut World) {
 fn stack(world: &World) -> String {
     let group = world.log.as_ref().map(|_| ("LogGroupName", "rest-api"));
     let others = world.outputs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let outputs: Vec<_> = [("ApiGatewayURL", world.url.as_str())].into_iter().chain(group).chain(others).collect();
-    let own = (STACK_ID, world.name.unwrap_or("rest-api-dev"), world.stack.as_str());
-    xml::stack(own, world.changes, false, &world.parameters, &outputs)
+    let url = [("ApiGatewayURL", world.url.as_str())].into_iter().filter(|_| !world.no_url);
+    let outputs: Vec<_> = url.chain(group).chain(others).collect();
+    let id = stack_id(world);
+    let own = (id.as_str(), stack_name(world), world.stack.as_str());
+    xml::stack(own, world.changes, false, &world.parameters, &outputs, world.no_url)
 }
 
 fn resources(world: &World) -> String {
@@ -192,7 +219,7 @@ fn change_set(world: &World) -> String {
     ]);
     let change = tag("Type", "Resource") + &tag("ResourceChange", &change);
     let execution = if world.proposed.is_some() { "AVAILABLE" } else { "EXECUTE_COMPLETE" };
-    let status = tags(&[("StackId", STACK_ID), ("Status", "CREATE_COMPLETE"), ("ExecutionStatus", execution)]);
+    let status = tags(&[("StackId", &stack_id(world)), ("Status", "CREATE_COMPLETE"), ("ExecutionStatus", execution)]);
     let parameters = world.proposed.as_ref().map(|(_, parameters)| xml::parameters(parameters));
     let status = status + &parameters.unwrap_or_else(|| tag("Parameters", ""));
     status + &tag("Changes", &tag("member", &change))
@@ -210,13 +237,15 @@ fn events(world: &World) -> String {
     };
     let event = |id: &str, logical, kind, status, reason| {
         let staged = staged::resources().into_iter().find(|(_, staged, _)| kind == *staged);
-        let physical = if kind == "AWS::CloudFormation::Stack" { STACK_ID } else { staged.map_or("", |(.., arn)| arn) };
+        let id_of_stack = stack_id(world);
+        let own = kind == "AWS::CloudFormation::Stack";
+        let physical = if own { id_of_stack.as_str() } else { staged.map_or("", |(.., arn)| arn) };
         let fields = tags(&[
             // What happens later is another event.
             ("EventId", &format!("{id}-{status}-{}", world.changes)),
             ("PhysicalResourceId", physical),
-            ("StackId", STACK_ID),
-            ("StackName", "rest-api-dev"),
+            ("StackId", &id_of_stack),
+            ("StackName", stack_name(world)),
             ("LogicalResourceId", logical),
             ("ResourceType", kind),
             ("ResourceStatus", status),
@@ -226,7 +255,7 @@ fn events(world: &World) -> String {
         tag("member", &fields)
     };
     let events = [
-        event("2", "rest-api-dev", "AWS::CloudFormation::Stack", end, ""),
+        event("2", stack_name(world), "AWS::CloudFormation::Stack", end, ""),
         event("1", "Gateway", "AWS::ApiGateway::RestApi", gateway, reason),
     ];
     let service = world.staged.as_ref().filter(|_| !end.contains("CREATE")).map(|_| match end {

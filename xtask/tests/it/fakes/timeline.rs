@@ -324,7 +324,7 @@ pub(super) fn query(world: &mut World, action: &str, form: &Form) -> Option<Answ
             let url = [("ApiGatewayURL", url.as_str())].into_iter().filter(|_| !no_url);
             let own = (stack.arn.as_str(), "rest-api-dev", state.status.as_str());
             let outputs: Vec<_> = url.chain(others).collect();
-            Ok(xml::stack(own, state.updated, timeline.protected, &state.parameters, &outputs))
+            Ok(xml::stack(own, state.updated, timeline.protected, &state.parameters, &outputs, false))
         }
         ("DescribeStackEvents", Some(at)) => Ok(events(timeline, at, form)),
         ("GetTemplate", Some(at)) => {

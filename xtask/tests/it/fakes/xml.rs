@@ -16,13 +16,10 @@ pub(super) fn escape(text: &str) -> String {
 
 /// `Parameters` of a stack or a change set.
 pub(super) fn parameters(parameters: &BTreeMap<String, String>) -> String {
-    pairs("Parameter", parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-}
-
-fn pairs<'a>(kind: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let (key, value) = (format!("{kind}Key"), format!("{kind}Value"));
-    let members = pairs.map(|(name, text)| tag("member", &tags(&[(&key, name), (&value, text)])));
-    tag(&format!("{kind}s"), &members.collect::<String>())
+    let member = |(name, value): (&String, &String)| {
+        tag("member", &tags(&[("ParameterKey", name.as_str()), ("ParameterValue", value.as_str())]))
+    };
+    tag("Parameters", &parameters.iter().map(member).collect::<String>())
 }
 
 /// The answer to `DescribeStacks`; `updated` counts the updates.
@@ -32,6 +29,7 @@ pub(super) fn stack(
     is_protected: bool,
     stack_parameters: &BTreeMap<String, String>,
     outputs: &[(&str, &str)],
+    exported: bool,
 ) -> String {
     let own = tags(&[
         ("StackId", arn),
@@ -41,7 +39,11 @@ pub(super) fn stack(
         ("StackStatus", status),
         ("EnableTerminationProtection", if is_protected { "true" } else { "false" }),
     ]);
-    let outputs = pairs("Output", outputs.iter().copied());
+    let export = |output: &str| if exported { tag("ExportName", &format!("{name}-{output}")) } else { String::new() };
+    let outputs = outputs.iter().map(|(output, value)| {
+        tag("member", &(tags(&[("OutputKey", output), ("OutputValue", value)]) + &export(output)))
+    });
+    let outputs = tag("Outputs", &outputs.collect::<String>());
     tag("Stacks", &tag("member", &(own + &parameters(stack_parameters) + &outputs)))
 }
 
