@@ -105,12 +105,12 @@ fn compare(sandbox: &Sandbox, environment: &str, roles: &Roles) {
         let given: BTreeMap<&String, &Value> = given.iter().map(|(sid, statement)| (sid, statement)).collect();
         for (sid, statement) in &wanted {
             let text = serde_json::to_string_pretty(statement).unwrap();
-            assert_eq!(given.get(sid), Some(&statement), "infra/bootstrap.yaml: to {level} takes {sid}:\n{text}");
+            assert_eq!(given.get(sid), Some(&statement), "infra/pipeline.yaml: to {level} takes {sid}:\n{text}");
         }
         let is_beyond = |sid: &str| BEYOND.iter().any(|(beyond, _)| sid == *beyond);
         let more = given.keys().filter(|sid| !wanted.contains_key(**sid) && !is_beyond(sid));
         let more: Vec<&&String> = more.collect();
-        assert!(more.is_empty(), "infra/bootstrap.yaml: to {level} takes no {more:?}");
+        assert!(more.is_empty(), "infra/pipeline.yaml: to {level} takes no {more:?}");
         let beyond = BEYOND.iter().all(|(sid, _)| given.keys().any(|found| *found == sid));
         assert_eq!(beyond, level != "read", "whoever makes change sets is refused those without the execution role");
     }
