@@ -33,6 +33,9 @@ pub(crate) struct Asked {
     pub(crate) service_actions: Option<Vec<String>>,
 }
 
+/// The environment's parameters that the stacks take over.
+pub(crate) const TAKEN_OVER: [&str; 2] = ["HostedZoneId", "UsersStack"];
+
 /// The stack that all of it is in, as an environment of its own.
 pub(crate) fn environment(of: &Environment) -> Environment {
     administered(of, "bootstrap")

@@ -58,8 +58,13 @@ pub(crate) enum Command {
     /// Compile the service and build its image
     Build(Build),
     /// Compile, build, push, deploy, and verify that the endpoint runs the pushed image
+    ///
+    /// The environments that deploy.toml names in `needs` are brought up to date first, each with its own plan and question.
     Release(Release),
     /// Publish the image and write what a release would do to a plan file for review
+    ///
+    /// The plan is for one environment. If one of its `needs` is not up to date, that is reported, and neither `plan` nor
+    /// `apply` changes it.
     Plan(Plan),
     /// Show what a release would change, without changing anything
     ///
@@ -69,6 +74,8 @@ pub(crate) enum Command {
     /// Apply a plan file exactly, or refuse if the environment has changed
     Apply(Apply),
     /// Deploy an existing image and verify it, or deploy a template that runs no image
+    ///
+    /// The environments that deploy.toml names in `needs` are brought up to date first, each with its own plan and question.
     Deploy(Deploy),
     /// Return to an earlier release: its image, template and parameters, without rebuilding
     Rollback(Rollback),
@@ -112,6 +119,8 @@ pub(crate) enum Command {
     /// Remove images and release records that are neither in use nor needed for a rollback
     Prune(Prune),
     /// Delete the stack, or what `release --local` started
+    ///
+    /// A stack is not deleted while another one builds on it: an environment that needs it, or a stack that imports from it.
     Destroy(Destroy),
     /// Create what a first release needs: repository, roles, and access for GitHub Actions
     ///

@@ -128,7 +128,7 @@ impl Context {
     /// # Errors
     /// A file that is not there or cannot be released.
     pub(crate) fn template(&self, environment: &Environment) -> Result<Template, Failure> {
-        self.read(environment, Template::parse)
+        self.read(environment, |template| template.for_image(environment))
     }
 
     /// Reads a template that runs no service.
@@ -136,13 +136,13 @@ impl Context {
     /// # Errors
     /// A file that is not there or that CloudFormation would not take.
     pub(crate) fn other_template(&self, environment: &Environment) -> Result<Template, Failure> {
-        self.read(environment, Template::read)
+        self.read(environment, Ok)
     }
 
     fn read(
         &self,
         environment: &Environment,
-        parse: fn(&str, String) -> Result<Template, InvalidTemplate>,
+        check: impl Fn(Template) -> Result<Template, InvalidTemplate>,
     ) -> Result<Template, Failure> {
         let (name, path) = (&environment.name, &environment.template);
         let section = environment.section();
@@ -153,8 +153,8 @@ impl Context {
                 .hint(hint.unwrap_or_else(|| format!("fix it, or environments.{section}.template in deploy.toml")))
         };
         let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string(), None))?;
-        parse(path, body).map_err(|error| {
-            let no_service = matches!(error, InvalidTemplate::NoContainerUri { .. });
+        Template::read(path, body).and_then(check).map_err(|error| {
+            let no_service = matches!(error, InvalidTemplate::NoImageParameter { .. });
             let hint = no_service.then(|| format!("cargo xtask deploy {name} deploys a template that runs no image"));
             fail(error.to_string(), hint)
         })

@@ -17,6 +17,7 @@ use config::deployment::Environment;
 
 use crate::context::Context;
 use crate::engine::observe::{Observed, observe};
+use crate::needs;
 use crate::session::Session;
 use crate::ui::Ui;
 use model::outcome::{Exit, Failure, FailureKind};
@@ -79,6 +80,8 @@ pub(crate) async fn run_checks(
     token: &Token,
     ui: &Ui,
 ) -> Vec<NamedResult> {
+    let (environment, needs) = needs_check(context, environment, ui).await;
+    let environment = &environment;
     let template = TemplateCheck::new(context, environment);
     let platform = template.platform.as_ref().and_then(|platform| platform.as_ref().ok()).copied();
     let compiles_here = platform.map(model::parameters::Platform::is_host);
@@ -89,7 +92,27 @@ pub(crate) async fn run_checks(
     );
     let stack = seen.as_ref().and_then(|seen| seen.stack.as_ref());
     let template = template.findings(context, environment, stack);
-    [engine, template, compiler, aws].into_iter().flatten().collect()
+    [engine, template, needs, compiler, aws].into_iter().flatten().collect()
+}
+
+/// The needs of the environment, and the environment with their outputs as far as they are known.
+async fn needs_check(context: &Context, environment: &Environment, ui: &Ui) -> (Environment, Vec<NamedResult>) {
+    if environment.needs.is_empty() {
+        return (environment.clone(), Vec::new());
+    }
+    let foresight = async { needs::foresee_needs(context, environment, ui).await.map_err(|error| Failure::of(&error)) };
+    let (environment, found) = match with_timeout(foresight).await {
+        Ok(foresight) if foresight.steps.is_empty() => {
+            let names = environment.needs.join(", ");
+            (foresight.environment, CheckResult::Passed(format!("{names}: nothing to do before a release")))
+        }
+        Ok(foresight) => {
+            let detail = format!("a release would first {}", foresight.steps.join(", then "));
+            (foresight.environment, CheckResult::Note(detail, None))
+        }
+        Err(failure) => (environment.clone(), CheckResult::Problem(failure)),
+    };
+    (environment, vec![("needs", found)])
 }
 
 /// The checks that call AWS, with the stack as they found it.

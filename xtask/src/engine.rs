@@ -136,7 +136,7 @@ impl<'a> Operation<'a> {
         let mut steps = vec![format!("{verb} stack {} of {}", self.stack_name(), self.desired.environment.template)];
         steps.extend(parts);
         self.ui().result(&steps.join("\n"));
-        self.ui().note(|report| report.plan = Some(steps));
+        self.ui().note(|report| report.plan.get_or_insert_default().extend(steps));
         Ok(None)
     }
 
@@ -184,12 +184,12 @@ impl<'a> Operation<'a> {
     /// # Errors
     /// A refused or lost call, or an interruption.
     pub(crate) async fn is_current(&self, observed: &Observed) -> Result<bool> {
-        let Desired { template, .. } = &self.desired;
+        let Desired { environment, template, .. } = &self.desired;
         let Some(stack) = observed.settled() else { return Ok(false) };
         if template.is_dynamic || !self.desired.has_parameters(stack) {
             return Ok(false);
         }
-        if is_recorded(observed, template) {
+        if is_recorded(environment, observed, template) {
             return Ok(true);
         }
         let body = aws::stack::template_body(&self.clients().cloudformation, &stack.name);
@@ -294,7 +294,7 @@ impl<'a> Operation<'a> {
             }
         };
         self.show(&stack, change);
-        let before = observed.stack.as_ref().and_then(Stack::image);
+        let before = observed.stack.as_ref().and_then(|stack| stack.image(self.desired.environment));
         if let Err(error) = self.prove(&stack, SPACING, before).await {
             let failure = Failure::of(&error);
             let before = self.before(observed, &failure).await;
@@ -316,7 +316,7 @@ impl<'a> Operation<'a> {
         self.show(stack, Change::None);
         self.ui().line("nothing to deploy: the stack is already current");
         self.prove(stack, Duration::ZERO, None).await?;
-        let recorded = is_recorded(observed, &self.desired.template);
+        let recorded = is_recorded(self.desired.environment, observed, &self.desired.template);
         // A run that changes it right now records it.
         let busy = observed.remembered.lock.as_ref().is_some_and(|held| held.is_alive());
         if !recorded && !busy {
@@ -357,7 +357,7 @@ impl<'a> Operation<'a> {
         let base = base?;
         let before = before.and_then(|image| image.digest);
         let options = VerifyOptions { timeout: TIMEOUT, spacing, exit: Exit::NeedsHuman, before };
-        let access = Access::Stack(clients, stack);
+        let access = Access::Stack(clients, environment, stack);
         let proved = async {
             tokio::select! {
                 proved = verify::prove(context, base, access, image.digest.clone(), options, ui) => proved,

@@ -11,12 +11,14 @@ mod doctor;
 mod engine;
 mod github;
 mod local;
+mod needs;
 mod preflight;
 mod publish;
 mod retention;
 mod session;
 mod smoke;
 mod ui;
+mod without_image;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

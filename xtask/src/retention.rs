@@ -8,11 +8,10 @@ use config::deployment::Environment;
 use crate::engine::observe::observe;
 use crate::session::Session;
 use aws::{Clients, journal};
-use model::history;
+use model::history::{self, StackState};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::Record;
 use model::reference::ImageReference;
-use model::stack::Stack;
 
 /// The environments that share the session's repository, its own included: those of the same account and region.
 ///
@@ -76,8 +75,8 @@ async fn kept(clients: &Clients, environment: &Environment, keep: usize) -> Resu
     let stack = seen.stack.as_ref();
     // Also the newest by number: after the next release, the releases to roll back to may be others.
     let newest = history::succeeded(&records).take(keep);
-    let back = history::rollback_targets(&records, stack.into()).into_iter().take(keep);
+    let back = history::rollback_targets(&records, StackState::of(environment, stack)).into_iter().take(keep);
     let mut kept: Vec<Record> = newest.chain(back).cloned().collect();
     kept.extend(records.first().cloned());
-    Ok((stack.and_then(Stack::container_uri).map(str::to_owned), kept))
+    Ok((stack.and_then(|stack| stack.image_uri(environment)).map(str::to_owned), kept))
 }

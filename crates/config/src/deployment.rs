@@ -4,13 +4,19 @@
 //! account exists is the release tool's question.
 
 mod instances;
+mod needs;
 mod reader;
 mod rules;
 
 use std::collections::BTreeMap;
 
 use crate::{Invalid, Problem};
+pub use needs::{Reference, references, similar};
 use reader::Reader;
+
+/// The names that templates give the image's parameter and the endpoint's output, where deploy.toml says nothing else.
+const IMAGE_PARAMETER: &str = "ContainerURI";
+const URL_OUTPUT: &str = "ApiGatewayURL";
 
 /// The whole of `deploy.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +59,13 @@ pub struct Environment {
     pub execution_role: Option<String>,
     /// Path of the template, relative to `deploy.toml`.
     pub template: String,
-    /// Stack parameters besides those the tool sets itself.
+    /// Environments that are brought up to date before it, in this order.
+    pub needs: Vec<String>,
+    /// The template's parameter for the image.
+    pub image_parameter: String,
+    /// The template's output with its endpoint.
+    pub url_output: String,
+    /// Stack parameters besides those the tool sets itself; a value may contain outputs of its needs as `{ENV.OUTPUT}`.
     pub parameters: BTreeMap<String, String>,
     /// Whether a change is asked for before it is made.
     pub protected: bool,
@@ -101,6 +113,7 @@ impl Deployment {
             root.tables("environments").into_iter().map(Environment::read).collect();
         root.finish();
         instances::check(&root, &environments);
+        needs::check(&root, &environments);
         let problems = root.problems();
         match service {
             Some(service) if problems.is_empty() => Ok(Self { service, environments }),
@@ -139,6 +152,9 @@ impl Environment {
             instances: reader.boolean("instances", false),
             execution_role: reader.optional("execution_role", rules::ROLE),
             template: reader.string("template", None, rules::TEMPLATE),
+            needs: reader.list("needs", rules::NEEDS),
+            image_parameter: reader.string("image_parameter", Some(IMAGE_PARAMETER), rules::PARAMETER),
+            url_output: reader.string("url_output", Some(URL_OUTPUT), rules::OUTPUT),
             parameters: reader.parameters("parameters"),
             protected,
             watch_minutes: reader.number("watch_minutes", 0, 0..=180, rules::WATCH_MINUTES),

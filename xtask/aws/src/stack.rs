@@ -56,6 +56,7 @@ pub async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>> {
                 .iter()
                 .filter_map(|output| pair(output.output_key(), output.output_value()))
                 .collect(),
+            exports: described.outputs().iter().filter_map(|output| Some(output.export_name()?.to_owned())).collect(),
             tags: described
                 .tags()
                 .iter()
@@ -91,6 +92,23 @@ pub async fn resources(client: &Client, stack: &str) -> Result<Vec<Resource>> {
         next = page.next_token;
         if next.is_none() {
             return Ok(resources);
+        }
+    }
+}
+
+/// The names of the stacks that import an export.
+pub async fn importers(client: &Client, export: &str) -> Result<Vec<String>, Failure> {
+    let (mut importers, mut next) = (Vec::new(), None);
+    loop {
+        let page = match client.list_imports().export_name(export).set_next_token(next).send().await {
+            Ok(page) => page,
+            Err(error) if texts::is_not_imported(error.code(), error.message()) => return Ok(importers),
+            Err(error) => return Err(failure("cloudformation:ListImports", &format!("export {export}"), &error)),
+        };
+        importers.extend(page.imports().iter().cloned());
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(importers);
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Pure: compares records with the stack.
 
+use config::deployment::Environment;
+
 use super::record::{Outcome, Record};
 use crate::stack::Stack;
 
@@ -13,9 +15,10 @@ pub struct StackState<'a> {
     pub updated: Option<&'a str>,
 }
 
-impl<'a> From<Option<&'a Stack>> for StackState<'a> {
-    fn from(stack: Option<&'a Stack>) -> Self {
-        Self { image: stack.and_then(Stack::container_uri), updated: stack.and_then(|stack| stack.updated.as_deref()) }
+impl<'a> StackState<'a> {
+    pub fn of(environment: &Environment, stack: Option<&'a Stack>) -> Self {
+        let image = stack.and_then(|stack| stack.image_uri(environment));
+        Self { image, updated: stack.and_then(|stack| stack.updated.as_deref()) }
     }
 }
 

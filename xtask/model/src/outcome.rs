@@ -67,6 +67,7 @@ pub enum FailureKind {
     Locked,
     Missing,
     Moved,
+    Needed,
     Network,
     NoImage,
     NoLogGroup,

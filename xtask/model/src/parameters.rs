@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::deployment::{Environment, Service};
 
 use crate::reference::ImageReference;
-use crate::template::{CONTAINER_URI, Template};
+use crate::template::Template;
 
 pub use redeploy::redeploy;
 pub use watch::{Watch, watch};
@@ -113,7 +113,7 @@ pub fn parameters(
         values.insert(ARCHITECTURE.to_owned(), Value::Is(architecture.clone()));
     }
     values.extend(given(environment));
-    values.insert(CONTAINER_URI.to_owned(), Value::Is(image.to_string()));
+    values.insert(environment.image_parameter.clone(), Value::Is(image.to_string()));
     values
 }
 
@@ -142,7 +142,8 @@ pub fn given(environment: &Environment) -> impl Iterator<Item = (String, Value)>
 /// Parameters of deploy.toml that the template does not declare, or that only the tool sets.
 pub fn misplaced_parameters(template: &Template, environment: &Environment) -> Vec<String> {
     let own = |name: &&String| {
-        *name == CONTAINER_URI || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
+        **name == environment.image_parameter
+            || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
     };
     environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
 }
@@ -196,7 +197,7 @@ Outputs: {ApiGatewayURL: {Value: x}}
              \"t\"\n[environments.dev.parameters]\n{parameters}"
         );
         let deployment = config::deployment::Deployment::parse("deploy.toml", &text).unwrap();
-        let template = Template::parse("t", TEMPLATE.to_owned()).unwrap();
+        let template = Template::read("t", TEMPLATE.to_owned()).unwrap();
         (deployment.service, deployment.environments["dev"].clone(), template)
     }
 

@@ -10,7 +10,7 @@ mod scope;
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
-use config::deployment::{Environment, Service};
+use config::deployment::{Deployment, Environment};
 use serde::Serialize;
 
 pub use doctor::Question;
@@ -77,14 +77,15 @@ struct Statement {
 /// Values by condition key, by operator.
 type Condition = BTreeMap<&'static str, BTreeMap<&'static str, String>>;
 
-/// The policy for reading, planning or releasing `service` in `environment`.
-pub fn policy(service: &Service, environment: &Environment, level: Level) -> Policy {
-    let arns = Arns { service, environment };
+/// The policy for reading, planning or releasing the service in `environment`, and for the stacks of its needs.
+pub fn policy(deployment: &Deployment, environment: &Environment, level: Level) -> Policy {
+    let needs = deployment.needs_of(environment);
+    let arns = Arns { service: &deployment.service, environment, needs };
     let statement = |grant: &Grant| {
         let (resource, condition) = arns.narrowed(grant.scope);
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
-    let pass = environment.execution_role.is_some().then_some(&PASS);
+    let pass = arns.deployed().any(|one| one.execution_role.is_some()).then_some(&PASS);
     let granted = grants::ALL.iter().chain([&doctor::LOOKS]).chain(pass).filter(|grant| grant.level <= level);
     Policy { version: "2012-10-17", statement: granted.map(statement).collect() }
 }

@@ -59,6 +59,10 @@ pub struct Report {
     /// `diff`: the resources that would change, by their names in the template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<ResourceChange>>,
+    /// The environments that this one needs, in the order in which they were brought up to date before it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    pub needs: Vec<Need>,
     /// `diff`, `drift`: what would be lost, and what else is worth knowing or could not be determined.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, schemars(length(min = 1)))]
@@ -145,8 +149,30 @@ impl Report {
     /// Whether the command has changed something that outlives it.
     pub fn changed(&self) -> bool {
         let changed = self.change.is_some_and(|change| !matches!(change, Change::None));
-        changed || self.release.is_some() || (self.removed.is_some() && self.plan.is_none())
+        let need = |need: &Need| need.change.is_some_and(|change| !matches!(change, Change::None));
+        let needs = self.plan.is_none() && self.needs.iter().any(need);
+        changed || needs || self.release.is_some() || (self.removed.is_some() && self.plan.is_none())
     }
+}
+
+/// An environment that another one builds on.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Need {
+    /// The environment of deploy.toml.
+    pub environment: String,
+    /// Name of its stack.
+    pub stack: String,
+    /// What was done to the stack; with --dry-run, `plan`, `diff`, `apply` and `doctor`: what a release would do. Absent where that
+    /// failed, or where the stack runs an image of its own and is used as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+    /// The resources that were changed, by their names in the template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<ResourceChange>>,
+    /// What the change means for the monthly bill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostDifference>,
 }
 
 /// A recorded release.

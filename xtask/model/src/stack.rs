@@ -5,10 +5,10 @@ pub mod texts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use config::deployment::Environment;
 use serde::{Deserialize, Serialize};
 
 use crate::reference::ImageReference;
-use crate::template::CONTAINER_URI;
 use texts::{is_cancelled, is_summary};
 
 /// A stack that exists.
@@ -21,6 +21,8 @@ pub struct Stack {
     pub status_reason: Option<String>,
     pub parameters: BTreeMap<String, String>,
     pub outputs: BTreeMap<String, String>,
+    /// Names under which other stacks can import its outputs.
+    pub exports: BTreeSet<String>,
     /// Without those of AWS.
     pub tags: BTreeMap<String, String>,
     /// When it was created or last updated, in RFC 3339.
@@ -34,14 +36,14 @@ impl Stack {
         self.parameters.keys().cloned().collect()
     }
 
-    /// The image that its parameters name; `None` also for a value that is no image reference.
-    pub fn image(&self) -> Option<ImageReference> {
-        self.container_uri()?.parse().ok()
+    /// The image that its parameters name, as an environment's stack; `None` also for a value that is no image reference.
+    pub fn image(&self, environment: &Environment) -> Option<ImageReference> {
+        self.image_uri(environment)?.parse().ok()
     }
 
     /// The parameter of [`Stack::image`], unparsed.
-    pub fn container_uri(&self) -> Option<&str> {
-        self.parameters.get(CONTAINER_URI).map(String::as_str)
+    pub fn image_uri(&self, environment: &Environment) -> Option<&str> {
+        self.parameters.get(&environment.image_parameter).map(String::as_str)
     }
 }
 

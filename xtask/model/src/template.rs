@@ -6,17 +6,14 @@ mod release;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use config::deployment::Environment;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
 use crate::outcome::Place;
 pub use release::{Gate, Redeploy};
 
-/// The parameter of every template for the image.
-pub const CONTAINER_URI: &str = "ContainerURI";
 /// What CloudFormation shows instead of a `NoEcho` parameter's value.
 pub const HIDDEN: &str = "****";
-/// The output of every template with its endpoint.
-pub const API_GATEWAY_URL: &str = "ApiGatewayURL";
 /// Limit of `TemplateBody` in bytes
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>).
 const MAX_BODY: usize = 51_200;
@@ -59,26 +56,31 @@ pub enum InvalidTemplate {
         "{path} has a Release.Redeploy in its metadata that is not {{Parameter: NAME, Values: [A, B], When: [NAME, ...]}}"
     )]
     Redeploy { path: String },
-    #[error("{path} has no parameter {CONTAINER_URI}, which receives the image")]
-    NoContainerUri { path: String },
-    #[error("{path} has no output {API_GATEWAY_URL}, at which the release is verified")]
-    NoUrl { path: String },
+    #[error("{path} has no parameter {name}, which receives the image")]
+    NoImageParameter { path: String, name: String },
+    #[error("{path} has no output {name}, at which the release is verified")]
+    NoUrl { path: String, name: String },
 }
 
 impl Template {
-    /// Reads the text of the template at `path`.
+    /// The template, if it can serve an environment's image.
     ///
     /// # Errors
-    /// Text that is not YAML, is too large, or has no `ContainerURI` parameter or `ApiGatewayURL` output.
-    pub fn parse(path: &str, body: String) -> Result<Self, InvalidTemplate> {
-        let template = Self::read(path, body)?;
-        if !template.declares(CONTAINER_URI) {
-            return Err(InvalidTemplate::NoContainerUri { path: template.path });
+    /// It has no parameter for the image, or no output with the endpoint, of the names that the environment gives.
+    pub fn for_image(self, environment: &Environment) -> Result<Self, InvalidTemplate> {
+        let Environment { image_parameter, url_output, .. } = environment;
+        if !self.runs_image(environment) {
+            return Err(InvalidTemplate::NoImageParameter { path: self.path, name: image_parameter.clone() });
         }
-        if !template.outputs.contains(API_GATEWAY_URL) {
-            return Err(InvalidTemplate::NoUrl { path: template.path });
+        if !self.outputs.contains(url_output) {
+            return Err(InvalidTemplate::NoUrl { path: self.path, name: url_output.clone() });
         }
-        Ok(template)
+        Ok(self)
+    }
+
+    /// Whether an environment's image is among its parameters.
+    pub fn runs_image(&self, environment: &Environment) -> bool {
+        self.declares(&environment.image_parameter)
     }
 
     /// Reads any template's text.
@@ -191,22 +193,47 @@ Outputs:
 
     #[test]
     fn parameters_have_their_defaults() {
-        let template = Template::parse("infra/t.yaml", GOOD.to_owned()).unwrap();
+        let template = Template::read("infra/t.yaml", GOOD.to_owned()).unwrap();
         assert_eq!(template.parameters["ContainerURI"], None);
         assert_eq!(template.parameters["ContainerPort"].as_deref(), Some("8080"));
         assert_eq!(template.parameters["Architecture"].as_deref(), Some("x86_64"));
         assert!(template.outputs.contains("ApiGatewayURL") && !template.is_dynamic);
         let dynamic = GOOD.replace("Type: Number", "Type: AWS::SSM::Parameter::Value<String>");
-        assert!(Template::parse("t.yaml", dynamic).unwrap().is_dynamic);
+        assert!(Template::read("t.yaml", dynamic).unwrap().is_dynamic);
     }
 
     #[test]
     fn templates_that_cannot_be_released_are_refused() {
-        let parse = |text: String| Template::parse("t.yaml", text).unwrap_err().to_string();
+        let environment = environment("");
+        let read = |text: String| Template::read("t.yaml", text)?.for_image(&environment);
+        let parse = |text: String| read(text).unwrap_err().to_string();
         assert!(parse(GOOD.replace("ContainerURI", "Image")).contains("no parameter ContainerURI"));
         assert!(parse(GOOD.replace("ApiGatewayURL", "Url")).contains("no output ApiGatewayURL"));
         assert!(parse("a: [".to_owned()).contains("t.yaml is not YAML"));
         assert!(parse(format!("{GOOD}#{}", "x".repeat(MAX_BODY))).contains("at most 51200"));
         assert!(parse(String::new()).contains("no parameter"));
+    }
+
+    fn environment(settings: &str) -> Environment {
+        let text = format!(
+            "[service]\nname = \"api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \
+             \"t\"\n{settings}"
+        );
+        config::deployment::Deployment::parse("deploy.toml", &text).unwrap().environments["dev"].clone()
+    }
+
+    #[test]
+    fn the_image_and_the_endpoint_have_the_names_of_the_environment() {
+        let own = environment("image_parameter = \"ImageUri\"\nurl_output = \"Url\"");
+        let text = GOOD.replace("ContainerURI", "ImageUri").replace("ApiGatewayURL", "Url");
+        let template = Template::read("t.yaml", text).unwrap();
+        assert!(template.runs_image(&own) && !template.runs_image(&environment("")));
+        assert_eq!(template.for_image(&own).unwrap().path, "t.yaml");
+        let refused = |settings: &str| {
+            let template = Template::read("t.yaml", GOOD.to_owned()).unwrap();
+            template.for_image(&environment(settings)).unwrap_err().to_string()
+        };
+        assert!(refused("image_parameter = \"ImageUri\"").contains("no parameter ImageUri"));
+        assert!(refused("url_output = \"Url\"").contains("no output Url"));
     }
 }

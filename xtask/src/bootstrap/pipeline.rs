@@ -38,6 +38,8 @@ pub(crate) async fn deployed_trust(clients: &Clients, of: &Environment) -> Resul
 /// What the pipeline's roles are made for.
 pub(crate) struct Access<'a> {
     pub(crate) environment: &'a Environment,
+    /// The environments whose stacks a release brings up to date first.
+    pub(crate) needs: Vec<&'a Environment>,
     pub(crate) account: &'a str,
     pub(crate) repository: &'a str,
     /// Who is trusted; `None` leaves it as it is.
@@ -51,20 +53,18 @@ impl Access<'_> {
     /// The parameters of the template. A provider that the stack has created itself stays its own.
     pub(crate) fn parameters(&self, template: &Template, stack: Option<&Stack>) -> BTreeMap<String, Value> {
         let environment = self.environment;
-        let stacks = format!(
-            "arn:{}:cloudformation:{}:{}:stack/{}/*",
-            policy::partition(&environment.region),
-            environment.region,
-            self.account,
-            environment.stacks()
-        );
+        let arn = |of: &Environment| {
+            let (partition, region) = (policy::partition(&of.region), &of.region);
+            format!("arn:{partition}:cloudformation:{region}:{}:stack/{}/*", self.account, of.stacks())
+        };
+        let stacks: Vec<String> = [environment].into_iter().chain(self.needs.iter().copied()).map(arn).collect();
         let mut values = vec![
             ("CreateOidcProvider", owned(stack, "CreateOidcProvider", !self.has_provider)),
             ("EnvironmentStack", environment.stacks()),
             ("ExecutionRoleArn", self.execution_role.to_owned()),
             ("RepositoryName", self.repository.to_owned()),
             ("RolePrefix", policy::role_prefix(environment)),
-            ("StackArns", stacks),
+            ("StackArns", stacks.join(",")),
             ("UsersStack", environment.parameters.get("UsersStack").cloned().unwrap_or_default()),
         ];
         values.extend(self.trust.iter().flat_map(|trust| trust.parameters()));

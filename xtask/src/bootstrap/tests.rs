@@ -39,7 +39,8 @@ fn said_of_pipeline(
     trust: Option<&Trust>,
 ) -> (BTreeMap<String, String>, Vec<String>) {
     let (account, repository) = ("111122223333", "rest-api");
-    let access = Access { environment, account, repository, trust, has_provider, execution_role: ROLE };
+    let needs = Vec::new();
+    let access = Access { environment, needs, account, repository, trust, has_provider, execution_role: ROLE };
     split(access.parameters(&template("pipeline.yaml"), stack))
 }
 
@@ -80,6 +81,19 @@ fn only_what_the_account_lacks_is_made() {
         assert_eq!(values["ExecutionRoleArn"], ROLE);
         assert_eq!(values["StackArns"], "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/*");
     }
+}
+
+/// A pipeline reads what its environment needs, and brings it up to date.
+#[test]
+fn the_stacks_of_needs_are_the_pipelines_too() {
+    let (environment, need) = (dev(""), Environment { stack: "rest-api-dev-network".to_owned(), ..dev("") });
+    let (account, repository, needs) = ("111122223333", "rest-api", vec![&need]);
+    let environment = &environment;
+    let access =
+        Access { environment, needs, account, repository, trust: None, has_provider: true, execution_role: ROLE };
+    let (values, _) = split(access.parameters(&template("pipeline.yaml"), None));
+    let arn = |stack: &str| format!("arn:aws:cloudformation:eu-central-1:111122223333:stack/{stack}/*");
+    assert_eq!(values["StackArns"], format!("{},{}", arn("rest-api-dev"), arn("rest-api-dev-network")));
 }
 
 #[test]

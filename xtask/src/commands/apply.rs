@@ -8,6 +8,7 @@ use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::plan::Proposal;
 use crate::engine::plan_file::{self, PlanFile};
 use crate::engine::{Operation, ReleaseOptions, consent};
+use crate::needs;
 use crate::preflight::{self, Check, Ready};
 use crate::session::Session;
 use crate::ui::Ui;
@@ -21,6 +22,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let environment = context.environment(&plan.environment)?;
     ui.about(environment);
     let image = plan.image()?;
+    let environment = &needs::foresee_needs(context, environment, ui).await?.complete()?;
     let proof = Proof { smoke_url: arguments.smoke_url.clone(), no_smoke: arguments.no_smoke, registry: None };
     let check = Check { context, environment, proof: &proof, wait: arguments.wait, engine: false, own_template: true };
     let there = image.clone();
@@ -48,7 +50,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     };
     let current = operation.is_current(observed).await?;
     let begun = stack.is_some_and(|stack| {
-        status::answer(Some(&stack.status)) == Answer::Wait && stack.image().as_ref() == Some(&image)
+        status::answer(Some(&stack.status)) == Answer::Wait && stack.image(environment).as_ref() == Some(&image)
     });
     if plan.change != Change::None && (current || begun) {
         // It was applied before, perhaps by a run that was cut short: it is followed, proved and recorded.
@@ -61,7 +63,8 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
     let client = &session.clients.cloudformation;
     let mut set = None;
     if let (Some(id), Some(stack_id)) = (&plan.change_set, &plan.stack_id) {
-        match context.interrupt.or(change_set::availability(client, stack_id, id)).await? {
+        match context.interrupt.or(change_set::availability(client, stack_id, id, &environment.image_parameter)).await?
+        {
             change_set::Availability::Available { image } => {
                 if image.as_deref() != Some(plan.image.as_str()) {
                     let other = image.unwrap_or_else(|| "no image that CloudFormation names".to_owned());

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::engine::Operation;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::observe::{Observed, observe_stack};
+use crate::needs;
 use crate::session::Session;
 use crate::ui::Ui;
 use model::outcome::{Failure, FailureKind};
@@ -64,6 +65,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     if !arguments.dry_run {
         ui.require_confirmation_possible(&question(&own, ""))?;
     }
+    let environment = &bootstrap_environment(context, environment, ui).await?;
     let asked = asked(arguments);
     let found = context.interrupt.or(find(context, environment, &asked, trust, ui)).await?;
     let Found { session, there, base, roles, is_moving } = &found;
@@ -81,6 +83,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     let execution_role = execution_role(session, &own, stack.as_ref().or(base.observed.stack.as_ref()));
     let access = Access {
         environment,
+        needs: context.deployment.needs_of(environment),
         account: &session.identity.account,
         repository,
         trust: trust.as_ref(),
@@ -96,6 +99,14 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     stack.outputs.extend(roles.outputs);
     stack.parameters.extend(roles.parameters);
     result(session, &stack, there, is_moving.then_some(own.stack.as_str()))
+}
+
+/// The environment with the outputs of its needs in the parameters that are taken over, if they name any.
+async fn bootstrap_environment(context: &Context, environment: &Environment, ui: &Ui) -> Result<Environment> {
+    let mut of_roles = environment.clone();
+    of_roles.parameters.retain(|name, _| bootstrap::TAKEN_OVER.contains(&name.as_str()));
+    let refers = of_roles.references().next().is_some();
+    if refers { needs::foresee_needs(context, &of_roles, ui).await?.complete() } else { Ok(environment.clone()) }
 }
 
 fn question(own: &Environment, more: &str) -> String {

@@ -6,7 +6,6 @@ mod supplement;
 
 use anyhow::Result;
 
-use crate::attest;
 use crate::cli::Deploy;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
@@ -14,6 +13,7 @@ use crate::engine::{Operation, ReleaseOptions, consent};
 use crate::preflight::{self, Check, Ready};
 use crate::session::Session;
 use crate::ui::Ui;
+use crate::{attest, needs};
 use aws::{Clients, ecr};
 use image::oci::Descriptor;
 use model::outcome::{Exit, Failure, FailureKind};
@@ -33,6 +33,9 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let Deploy { proof, conduct, dry_run, .. } = arguments;
     let question = consent::question(environment);
     consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
+    let Some(environment) = &needs::bring_up_to_date(context, environment, conduct, *dry_run, ui).await? else {
+        return Ok(());
+    };
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
     let check =
         Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: true };
@@ -47,11 +50,12 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         }
         Ok(pinned.image)
     };
-    let (ready, image) = context.interrupt.or(preflight::check(check, also, ui)).await?;
+    let checked = context.interrupt.or(preflight::check(check, also, ui)).await;
+    let (ready, image) = needs::name_changed_needs(checked, ui)?;
     if *dry_run {
         let step = format!("deploy {image} to stack {}", environment.stack);
         ui.result(&step);
-        ui.note(|report| report.plan = Some(vec![step]));
+        ui.note(|report| report.plan.get_or_insert_default().push(step));
         return Ok(());
     }
     let Ready { session, template, observed, .. } = &ready;
@@ -71,7 +75,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
         planned: false,
         release: Some(release),
     };
-    operation.run(observed).await.map(drop)
+    needs::name_changed_needs(operation.run(observed).await.map(drop), ui)
 }
 
 /// An image by digest.

@@ -1,6 +1,10 @@
 //! `destroy`: deletes a stack, or what `release --local` started.
 
+use std::cmp::Reverse;
+
 use anyhow::Result;
+use config::deployment::Environment;
+use futures_util::StreamExt;
 
 use crate::cli::Destroy;
 use crate::context::Context;
@@ -19,6 +23,9 @@ use image::docker::container::{self, Containers};
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::stack::Stack;
 use model::status::{Answer, answer};
+
+/// Exports that are asked about at a time.
+const AT_ONCE: usize = 4;
 
 pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     match &arguments.environment {
@@ -48,6 +55,9 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     }
     if arguments.images && !arguments.dry_run {
         refuse_shared_repository(&session).await?;
+    }
+    if let Some(stack) = &stack {
+        refuse_needed(&session, stack).await?;
     }
     let mut removed = Vec::new();
     removed.extend(stack.as_ref().map(|stack| format!("stack {}", stack.name)));
@@ -130,6 +140,69 @@ async fn refuse_shared_repository(session: &Session<'_>) -> Result<()> {
         .resource(format!("repository {name}"))
         .reason(format!("these have a stack: {}", users.join(", ")))
         .hint(format!("omit --images; cargo xtask prune {} removes images that are not needed", environment.name))
+        .into())
+}
+
+/// Refuses to remove a stack that others build on.
+async fn refuse_needed(session: &Session<'_>, stack: &Stack) -> Result<()> {
+    let Session { context, environment, clients, ui, .. } = session;
+    let (mut users, mut names) = (Vec::new(), Vec::new());
+    let needs_it = |other: &&Environment| context.deployment.needs_of(other).contains(environment);
+    for other in context.deployment.environments.values().filter(needs_it) {
+        if other.instances {
+            return Err(Failure::new(
+                Exit::Failed,
+                FailureKind::Instances,
+                "whether others need the stack is not known",
+            )
+            .resource(format!("stack {}", stack.name))
+            .reason(format!(
+                "{} needs it and has many instances, stacks {}; there is no list of them",
+                other.name,
+                other.stacks()
+            ))
+            .hint("remove its instances, then take this environment out of its needs in deploy.toml")
+            .into());
+        }
+        let there = Session::open(context, other, ui).await?;
+        if let Some(found) = stack::describe(&there.clients.cloudformation, &other.stack).await? {
+            users.push(format!("environment {} (stack {}) needs it", other.name, found.name));
+            names.push(found.name);
+        }
+    }
+    let client = &clients.cloudformation;
+    let asked = stack.exports.iter().map(|export| async move { (export, stack::importers(client, export).await) });
+    let answers: Vec<_> = futures_util::stream::iter(asked).buffered(AT_ONCE).collect().await;
+    for (export, importers) in answers {
+        match importers {
+            Ok(importers) => {
+                users.extend(importers.iter().map(|name| format!("stack {name} imports its export {export}")));
+                names.extend(importers);
+            }
+            Err(failure) if aws::is_denied(&failure) => {
+                // CloudFormation deletes no export in use.
+                ui.warn(&format!("which stacks import from {} is not known: {failure}", stack.name));
+                break;
+            }
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    if users.is_empty() {
+        return Ok(());
+    }
+    let known = context.deployment.environments.values().filter(|other| names.contains(&other.stack));
+    let mut known: Vec<&Environment> = known.collect();
+    // What needs more is removed before what it needs.
+    known.sort_by_key(|other| Reverse(context.deployment.needs_of(other).len()));
+    let commands: Vec<String> = known.iter().map(|other| format!("cargo xtask destroy {}", other.name)).collect();
+    Err(Failure::new(Exit::Failed, FailureKind::Needed, "other stacks build on this one")
+        .resource(format!("stack {}", stack.name))
+        .reason(users.join("\n"))
+        .hint(if commands.is_empty() {
+            "remove these stacks, or what they import, first".to_owned()
+        } else {
+            format!("remove them first: {}", commands.join(", "))
+        })
         .into())
 }
 

@@ -15,7 +15,7 @@ use crate::engine::plan::TAG;
 use crate::publish::{self, KnownRepository};
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{build, preflight};
+use crate::{build, needs, preflight};
 use aws::{Clients, stack};
 use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
@@ -25,7 +25,7 @@ use model::record::Change;
 use model::reference::ImageReference;
 use model::stack::Stack;
 use model::status::{self, Answer};
-use model::template::{CONTAINER_URI, HIDDEN, Template};
+use model::template::{HIDDEN, Template};
 use model::{cost, guard};
 
 /// Schemas that are requested at a time.
@@ -35,6 +35,9 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     let environment = context.environment(&arguments.environment.environment)?;
     ui.about(environment);
     let template = template(context, environment)?;
+    let foresight = needs::foresee_needs(context, environment, ui).await?;
+    let first: Vec<String> = foresight.steps.iter().map(|step| format!("a release would first {step}")).collect();
+    let environment = &foresight.complete()?;
     let session = Session::open(context, environment, ui).await?;
     let seen = observe(&session.clients, environment);
     let image = release_image(arguments, &session, &template);
@@ -45,7 +48,8 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
         return Err(outcome::preflight(&problems).into());
     }
     let difference = Difference { session: &session, template: &template, seen: &seen };
-    let summary = Summary { commit, ..difference.summary(image).await? };
+    let mut summary = Summary { commit, ..difference.summary(image).await? };
+    summary.notes.splice(0..0, first);
     if let Some(out) = &arguments.out {
         let written = super::plan::written(out, &markdown::document(&summary));
         written.with_context(|| format!("the difference cannot be written to {}", out.display()))?;
@@ -69,7 +73,7 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
 /// The template, which may run an image or not.
 fn template(context: &Context, environment: &Environment) -> Result<Template, Failure> {
     let template = context.other_template(environment)?;
-    if template.declares(CONTAINER_URI) { context.template(environment) } else { Ok(template) }
+    if template.runs_image(environment) { context.template(environment) } else { Ok(template) }
 }
 
 /// The image that a release would deploy, and whether the registry has it.
@@ -78,7 +82,7 @@ type Sent = (ImageReference, bool);
 /// The image that a release would deploy, as far as it is known without building; `None` for a template without one.
 async fn release_image(arguments: &Diff, session: &Session<'_>, template: &Template) -> Result<Option<Sent>> {
     let Session { context, environment, clients, ui, .. } = session;
-    if !template.declares(CONTAINER_URI) {
+    if !template.runs_image(environment) {
         return Ok(None);
     }
     let registry = arguments.registry.as_deref().or(environment.registry.as_deref());
@@ -125,7 +129,7 @@ impl Difference<'_> {
         let wanted = image.as_ref().map(|(image, _)| image.clone());
         let desired = Desired::new(environment, wanted, template.clone(), source, there);
         let after = effective(desired.parameters(), there);
-        let body = deployed_body(clients, there, seen, template).await?;
+        let body = deployed_body(clients, environment, there, seen, template).await?;
         let before = body.as_deref().zip(there).map(|(body, stack)| Side { body, parameters: &stack.parameters });
         let now = Side { body: &template.body, parameters: &after };
         let region = &environment.region;
@@ -154,7 +158,7 @@ impl Difference<'_> {
             notes.push(format!("the stack and its taggable resources get the tag {}={}", TAG.0, TAG.1));
         }
         let earlier = before.map(|side| (side.body, side.parameters));
-        let runs = there.and_then(Stack::container_uri);
+        let runs = there.and_then(|stack| stack.image_uri(environment));
         Ok(Summary {
             environment: environment.name.clone(),
             region: region.clone(),

@@ -29,7 +29,8 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let phase = ui.phase("drift");
     let body = stack::template_body(client, &stack.id).await?;
     let deployed = DeployedTemplate::read(&body, &stack.parameters, &environment.region);
-    let (detected, scanned) = tokio::join!(drift::detect(client, &stack.id), image_findings(clients, &stack));
+    let (detected, scanned) =
+        tokio::join!(drift::detect(client, &stack.id), image_findings(environment, clients, &stack));
     let detected = detected?;
     let compared = Compared::of(&detected);
     let mut notes: Vec<String> =
@@ -50,7 +51,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let ended = ended.and_then(|()| compared.check(environment, &stack, reasons));
     ui.note(|report| {
         report.stack_status = Some(stack.status.clone());
-        report.image = stack.container_uri().map(str::to_owned);
+        report.image = stack.image_uri(environment).map(str::to_owned);
         report.drift = Some(drifts);
         report.findings = findings;
         report.notes = notes;
@@ -76,8 +77,12 @@ fn comparable_stack(environment: &Environment, found: Option<Stack>) -> Result<S
 }
 
 /// The findings of the image that the stack runs; `None` if it runs none, and a note if they are unknown.
-async fn image_findings(clients: &Clients, stack: &Stack) -> Result<Option<Vec<Finding>>, String> {
-    let Some(uri) = stack.container_uri() else { return Ok(None) };
+async fn image_findings(
+    environment: &Environment,
+    clients: &Clients,
+    stack: &Stack,
+) -> Result<Option<Vec<Finding>>, String> {
+    let Some(uri) = stack.image_uri(environment) else { return Ok(None) };
     let image = uri.parse::<ImageReference>().ok();
     let Some((image, digest)) = image.and_then(|image| Some((image.clone(), image.digest?))) else {
         return Err(format!("the image {uri} has no digest, so its findings are unknown"));

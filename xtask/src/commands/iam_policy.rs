@@ -11,7 +11,7 @@ pub(super) fn run(arguments: &IamPolicy, context: &Context, ui: &Ui) -> Result<(
     let name = &arguments.environment.environment;
     // For an environment with instances, the policy covers all of them.
     let environment = if name.contains('/') { context.environment(name) } else { context.section(name) }?;
-    let policy = policy::policy(&context.deployment.service, environment, arguments.level);
+    let policy = policy::policy(&context.deployment, environment, arguments.level);
     ui.result(&serde_json::to_string_pretty(&policy).context("a policy is text and lists")?);
     let policy = serde_json::to_value(policy).context("a policy is text and lists")?;
     ui.note(|report| {

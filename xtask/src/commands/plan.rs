@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::plan_file::PlanFile;
 use crate::engine::{Operation, ReleaseOptions};
+use crate::needs;
 use crate::preflight::Ready;
 use crate::ui::Ui;
 
@@ -19,6 +20,11 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let environment = context.environment(&arguments.environment)?;
     ui.about(environment);
     let Plan { proof, conduct, source, .. } = arguments;
+    let foresight = needs::foresee_needs(context, environment, ui).await?;
+    for step in &foresight.steps {
+        ui.warn(&format!("a release would first {step}; this plan does not"));
+    }
+    let environment = &foresight.complete()?;
     // A plan changes nothing that runs, so it need not wait for the lock.
     let order = release::Order { environment, proof, source, wait: true, dry_run: false };
     let release::Published { ready, image, commit } =

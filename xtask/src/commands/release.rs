@@ -15,7 +15,7 @@ use crate::preflight::{self, Check, Ready};
 use crate::publish::{self, KnownRepository};
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{attest, build, smoke};
+use crate::{attest, build, needs, smoke};
 use image::docker::Owner;
 use image::{artifact, git};
 use model::outcome::{Exit, Failure, FailureKind};
@@ -35,9 +35,13 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
     let Release { proof, conduct, source, dry_run, .. } = arguments;
     let question = consent::question(environment);
     consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
+    let Some(environment) = &needs::bring_up_to_date(context, environment, conduct, *dry_run, ui).await? else {
+        return Ok(());
+    };
     let wait = conduct.wait || *dry_run;
     let order = Order { environment, proof, source, wait, dry_run: *dry_run };
-    let Some(Published { ready, image, commit }) = published(&order, context, ui).await? else { return Ok(()) };
+    let published = needs::name_changed_needs(published(&order, context, ui).await, ui)?;
+    let Some(Published { ready, image, commit }) = published else { return Ok(()) };
     let Ready { session, template, observed, .. } = &ready;
     let source = ParameterSource::Settings(&context.deployment.service);
     let release = engine::ReleaseOptions {
@@ -55,7 +59,7 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
         planned: false,
         release: Some(release),
     };
-    operation.run(observed).await.map(drop)
+    needs::name_changed_needs(operation.run(observed).await.map(drop), ui)
 }
 
 /// An image that is wanted in the registry.
@@ -187,7 +191,7 @@ fn foresee(context: &Context, ready: &Ready<'_>, order: &Order<'_>, image: &str,
         steps.push("prove the endpoint".to_owned());
     }
     ui.result(&steps.join("\n"));
-    ui.note(|report| report.plan = Some(steps));
+    ui.note(|report| report.plan.get_or_insert_default().extend(steps));
 }
 
 /// Releases to this machine's engine.

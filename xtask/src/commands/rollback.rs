@@ -11,7 +11,7 @@ use crate::preflight::{self, Check};
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::journal;
-use model::history;
+use model::history::{self, StackState};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::record::{Outcome, Record};
@@ -89,7 +89,7 @@ fn choose<'a>(
             .hint(&status)
     };
     let Some(number) = number else {
-        let earlier = history::rollback_targets(records, stack.into());
+        let earlier = history::rollback_targets(records, StackState::of(environment, stack));
         return earlier
             .first()
             .copied()

@@ -35,10 +35,10 @@ pub(super) async fn run(arguments: &Smoke, context: &Context, ui: &Ui) -> Result
             .hint(format!("cargo xtask release {}", environment.name))
     })?;
     ui.about(environment);
-    let image = stack.image();
+    let image = stack.image(environment);
     let digest = given.or(image.and_then(|image| image.digest));
     let base = verify::base_url(environment, &stack, arguments.smoke_url.as_deref())?;
-    test(context, base, Access::Stack(clients, &stack), digest, ui).await
+    test(context, base, Access::Stack(clients, environment, &stack), digest, ui).await
 }
 
 fn parse_url(target: &str) -> Result<Url, Failure> {

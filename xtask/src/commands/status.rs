@@ -1,6 +1,7 @@
 //! `status`: the state of an environment's stack, its image, and the releases that can be rolled back to.
 
 use anyhow::Result;
+use config::deployment::Environment;
 
 use crate::context::Context;
 use crate::engine::observe::observe;
@@ -37,9 +38,9 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             lines.push(("state", stack.status.clone()));
             lines.extend(stack.status_reason.clone().map(|reason| ("reason", reason)));
             lines.extend(stack.updated.clone().map(|updated| ("updated", updated)));
-            lines.extend(stack.container_uri().map(|uri| ("image", uri.to_owned())));
+            lines.extend(stack.image_uri(environment).map(|uri| ("image", uri.to_owned())));
             lines.extend(stack.outputs.iter().map(|(name, value)| (name.as_str(), value.clone())));
-            note_stack(ui, stack);
+            note_stack(environment, stack, ui);
         }
     }
     if let Some(held) = &seen.remembered.lock {
@@ -48,7 +49,7 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
         ui.note(|report| report.locked_by = Some(held.holder.to_string()));
     }
     print_table(&lines, ui);
-    let runs = history::StackState::from(seen.stack.as_ref());
+    let runs = history::StackState::of(environment, seen.stack.as_ref());
     let running = history::running(&records, runs).map(|record| record.number);
     let back = history::rollback_targets(&records, runs).into_iter().filter(|record| inputs.contains(&record.inputs));
     let back: Vec<i64> = back.map(|record| record.number).collect();
@@ -67,10 +68,10 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     Ok(())
 }
 
-fn note_stack(ui: &Ui, stack: &Stack) {
+fn note_stack(environment: &Environment, stack: &Stack, ui: &Ui) {
     ui.note(|report| {
-        report.image = stack.container_uri().map(str::to_owned);
-        report.digest = stack.container_uri().and_then(|uri| Some(uri.split_once('@')?.1.to_owned()));
+        report.image = stack.image_uri(environment).map(str::to_owned);
+        report.digest = stack.image_uri(environment).and_then(|uri| Some(uri.split_once('@')?.1.to_owned()));
         report.stack_status = Some(stack.status.clone());
         report.stack_updated.clone_from(&stack.updated);
         report.outputs = Some(stack.outputs.clone());

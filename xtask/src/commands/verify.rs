@@ -15,7 +15,6 @@ use image::docker::login;
 use image::oci::Registry;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference, InvalidReference};
-use model::stack::Stack;
 
 pub(super) async fn run(arguments: &Verify, context: &Context, ui: &Ui) -> Result<()> {
     let target = &arguments.target;
@@ -46,7 +45,7 @@ async fn running_image(context: &Context, environment: &Environment, ui: &Ui) ->
     ui.about(environment);
     let session = Session::open(context, environment, ui).await?;
     let seen = observe(&session.clients, environment).await?;
-    let image = seen.stack.as_ref().and_then(Stack::container_uri).ok_or_else(|| {
+    let image = seen.stack.as_ref().and_then(|stack| stack.image_uri(environment)).ok_or_else(|| {
         Failure::new(Exit::Failed, FailureKind::Stack, "the environment runs no image")
             .resource(format!("stack {}", environment.stack))
             .hint(format!("cargo xtask status {}", environment.name))

@@ -28,7 +28,7 @@ pub(super) async fn permissions(session: &Session<'_>) -> Result<Option<CheckRes
             None,
         )));
     };
-    let policy = policy::policy(&session.context.deployment.service, session.environment, Level::Release);
+    let policy = policy::policy(&session.context.deployment, session.environment, Level::Release);
     let questions = policy.questions(session.environment, &session.identity.account);
     let asked = questions.iter().map(|question| question.actions.len()).sum::<usize>();
     let denied = stream::iter(questions.iter().map(|question| denied(session, &principal, question)));

@@ -15,8 +15,8 @@ use model::outcome::{self, Failure};
 use model::parameters as plan;
 use model::parameters::Platform;
 use model::stack::{Resource, Stack};
+use model::template::Template;
 use model::template::evaluate::{self, Evaluated};
-use model::template::{CONTAINER_URI, Template};
 
 /// The template, or why it cannot be used.
 pub(super) struct TemplateCheck {
@@ -28,7 +28,7 @@ pub(super) struct TemplateCheck {
 impl TemplateCheck {
     pub(super) fn new(context: &Context, environment: &Environment) -> Self {
         match context.other_template(environment) {
-            Ok(template) if !template.declares(CONTAINER_URI) => Self { template: Ok(template), platform: None },
+            Ok(template) if !template.runs_image(environment) => Self { template: Ok(template), platform: None },
             _ => {
                 let template = context.template(environment);
                 let platform = template.as_ref().ok().map(|template| preflight::platform(environment, template));

@@ -28,8 +28,9 @@ impl Operation<'_> {
             None => Gate::back(self.session),
         };
         let stack = self.follow(proposal, gate, &phase).await?;
-        if let Some(image) = self.desired.image.as_ref().filter(|image| stack.image().as_ref() != Some(image)) {
-            return Err(superseded(&stack, image).into());
+        let runs = stack.image(self.desired.environment);
+        if let Some(image) = self.desired.image.as_ref().filter(|image| runs.as_ref() != Some(image)) {
+            return Err(superseded(self.desired.environment, &stack, image).into());
         }
         phase.done(&format!("{} {}", stack.name, work(proposal)));
         Ok(stack)
@@ -229,7 +230,7 @@ async fn after_loss(
         return Ok(watched);
     }
     if let Ok(change_set::Availability::Available { .. }) =
-        change_set::availability(client, &set.stack_id, &set.id).await
+        change_set::availability(client, &set.stack_id, &set.id, &environment.image_parameter).await
     {
         ui.still_runs(None);
         proposal.abandon(client).await;

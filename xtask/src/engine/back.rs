@@ -11,7 +11,7 @@ use aws::journal;
 use aws::journal::inputs::{self, Inputs};
 use aws::journal::lock::Lock;
 use aws::{Clients, ecr};
-use model::history;
+use model::history::{self, StackState};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::record::{Outcome, Record};
 use model::reference::ImageReference;
@@ -38,7 +38,8 @@ pub(crate) async fn fetch(
             .hint("go back to another release, or release its commit again")
             .into());
     }
-    let template = Template::parse(&inputs.path, inputs.template.clone()).map_err(|error| {
+    let template = Template::read(&inputs.path, inputs.template.clone());
+    let template = template.and_then(|template| template.for_image(environment)).map_err(|error| {
         Failure::new(Exit::Failed, FailureKind::Journal, "the release's template cannot be used")
             .reason(error.to_string())
     })?;
@@ -54,7 +55,10 @@ impl Operation<'_> {
             return None;
         }
         match journal::list_releases(&self.clients().ssm, self.stack_name()).await {
-            Ok(records) => history::running(&records, observed.stack.as_ref().into()).cloned(),
+            Ok(records) => {
+                let runs = StackState::of(self.desired.environment, observed.stack.as_ref());
+                history::running(&records, runs).cloned()
+            }
             Err(error) => {
                 self.ui().warn(&format!("what ran before is not known: {:#}", Failure::of(&error)));
                 None

@@ -57,8 +57,8 @@ pub(crate) fn blame(failure: Failure, stack: &str, followed: &Followed) -> Failu
 }
 
 /// Our execution came too late: what was followed was another release's.
-pub(super) fn superseded(stack: &Stack, image: &ImageReference) -> Failure {
-    let runs = stack.container_uri().unwrap_or("another image");
+pub(super) fn superseded(environment: &Environment, stack: &Stack, image: &ImageReference) -> Failure {
+    let runs = stack.image_uri(environment).unwrap_or("another image");
     Failure::new(Exit::NeedsHuman, FailureKind::Superseded, format!("another release took stack {}", stack.name))
         .resource(&stack.id)
         .reason(format!("it runs {runs}, not {image}"))

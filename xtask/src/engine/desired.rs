@@ -6,7 +6,7 @@ use config::deployment::{Environment, Service};
 use model::parameters::{self, Value};
 use model::reference::ImageReference;
 use model::stack::Stack;
-use model::template::{CONTAINER_URI, Template};
+use model::template::Template;
 
 use super::observe::base;
 
@@ -65,7 +65,8 @@ impl<'a> Desired<'a> {
                     (Value::Is(_), _) => true,
                     (Value::Previous, existing) => existing.is_some_and(|stack| stack.parameters.contains_key(name)),
                 });
-                values.extend(self.image.iter().map(|image| (CONTAINER_URI.to_owned(), Value::Is(image.to_string()))));
+                let name = &self.environment.image_parameter;
+                values.extend(self.image.iter().map(|image| (name.clone(), Value::Is(image.to_string()))));
                 values
             }
             (ParameterSource::Computed(compute), _) => compute(existing),

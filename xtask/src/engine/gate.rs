@@ -162,6 +162,7 @@ impl<'a> Gate<'a> {
             return Answer::Leave("the command that released it proves it".to_owned());
         };
         let (context, desired) = (operation.session.context, &operation.desired);
+        let environment = desired.environment;
         let Some(before) = self.before.filter(|_| !pause.is_first) else {
             return Answer::Continue(
                 "goes on: a first deployment has no users yet; it is proved at the end".to_owned(),
@@ -173,13 +174,13 @@ impl<'a> Gate<'a> {
         let Some(gate) = desired.template.gate.as_ref().filter(|gate| gate.service == pause.logical_id) else {
             return Answer::Leave(format!("{} has no Metadata.Release.Proof for it", desired.template.path));
         };
-        let base = match verify::base_url(desired.environment, before, proof.smoke_url.as_deref()) {
+        let base = match verify::base_url(environment, before, proof.smoke_url.as_deref()) {
             Ok(base) => base,
             Err(failure) => return Answer::Rollback(Box::new(failure)),
         };
         let (clients, digest, expires) =
             (self.clients, desired.image.as_ref().and_then(|image| image.digest.clone()), pause.hook.expires);
-        let question = before_users::Question { clients, gate, stack: before, base, digest, expires };
+        let question = before_users::Question { clients, environment, gate, stack: before, base, digest, expires };
         match before_users::prove_new_tasks(context, &question, phase, self.ui).await {
             Ok(seen) => Answer::Continue(format!("proved before users: {seen}")),
             Err(error) => Answer::Rollback(Box::new(Failure::of(&error))),

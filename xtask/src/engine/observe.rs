@@ -74,13 +74,13 @@ pub(crate) fn base(stack: Option<&Stack>) -> Option<&Stack> {
 
 /// Whether the newest record is of the stack as it is, made from this template. Nobody has changed it since then, so
 /// CloudFormation need not be asked for the template.
-pub(crate) fn is_recorded(observed: &Observed, template: &Template) -> bool {
+pub(crate) fn is_recorded(environment: &Environment, observed: &Observed, template: &Template) -> bool {
     let (Some(stack), Some(last)) = (&observed.stack, &observed.remembered.last) else { return false };
     last.outcome == Outcome::Succeeded
         && last.stack_updated.is_some()
         && last.stack_updated == stack.updated
-        && stack.image().is_some_and(|image| last.image.parse() == Ok(image))
-        && last.inputs == Inputs::of(stack, template).hash()
+        && stack.image(environment).is_some_and(|image| last.image.parse() == Ok(image))
+        && last.inputs == Inputs::of(environment, stack, template).hash()
 }
 
 /// The template that a stack was made from; that of the work tree where the newest record says so. `None` without a stack.
@@ -89,12 +89,13 @@ pub(crate) fn is_recorded(observed: &Observed, template: &Template) -> bool {
 /// A refused or lost call.
 pub(crate) async fn deployed_body(
     clients: &Clients,
+    environment: &Environment,
     stack: Option<&Stack>,
     observed: &Observed,
     template: &Template,
 ) -> Result<Option<String>> {
     Ok(match stack {
-        Some(_) if is_recorded(observed, template) => Some(template.body.clone()),
+        Some(_) if is_recorded(environment, observed, template) => Some(template.body.clone()),
         Some(stack) => Some(stack::template_body(&clients.cloudformation, &stack.id).await?),
         None => None,
     })

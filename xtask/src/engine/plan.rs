@@ -114,7 +114,7 @@ async fn difference(
     observed: &Observed,
 ) -> Result<Option<CostDifference>> {
     let before = proposal.before.as_ref().filter(|_| !proposal.create);
-    let body = deployed_body(clients, before, observed, &desired.template).await?;
+    let body = deployed_body(clients, desired.environment, before, observed, &desired.template).await?;
     let now = body.as_deref().zip(before).map(|(body, stack)| (body, &stack.parameters));
     let after = effective(desired.parameters(), before);
     Ok(cost::change(now, (&desired.template.body, &after), &desired.environment.region))

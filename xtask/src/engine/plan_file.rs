@@ -100,7 +100,7 @@ impl PlanFile {
                 Some(_) => Change::Update,
             },
             image: desired.image.as_ref().map(ToString::to_string).unwrap_or_default(),
-            runs: before.and_then(Stack::container_uri).map(str::to_owned),
+            runs: before.and_then(|stack| stack.image_uri(desired.environment)).map(str::to_owned),
             commit,
             template: TemplateMark { path: template.path.clone(), sha256: sha256(template.body.as_bytes()) },
             parameters: shown_parameters(template, sent),
@@ -163,7 +163,7 @@ impl PlanFile {
         compare(&format!("content of {}", template.path), &self.template.sha256, &sha256(template.body.as_bytes()));
         let first = stack.filter(|stack| stack.status == "REVIEW_IN_PROGRESS");
         let there = stack.filter(|_| first.is_none());
-        let runs = there.and_then(Stack::container_uri).unwrap_or(none);
+        let runs = there.and_then(|stack| stack.image_uri(desired.environment)).unwrap_or(none);
         compare("image that runs", &option(&self.runs), runs);
         if self.runs.as_deref().unwrap_or(none) == runs {
             compare(

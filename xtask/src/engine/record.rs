@@ -20,7 +20,7 @@ impl Operation<'_> {
         if self.release.is_none() {
             return Ok(());
         }
-        let inputs = Inputs::of(stack, &self.desired.template);
+        let inputs = Inputs::of(self.desired.environment, stack, &self.desired.template);
         let hash = inputs.hash();
         let stored = observed.remembered.last.as_ref().is_some_and(|last| last.inputs == hash);
         let mut record = self.as_record(Outcome::Succeeded, change, seconds, observed);

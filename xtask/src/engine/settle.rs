@@ -80,7 +80,7 @@ impl Operation<'_> {
         let can_verify = verify && self.release.is_some();
         let watch = Watch { deleting, until_paused: can_verify, ..Watch::of(&stack.id, Some(stack), mark) };
         // What is under way is only proved by a command that desires the same.
-        let same = self.desired.image.is_some() && stack.image() == self.desired.image;
+        let same = self.desired.image.is_some() && stack.image(self.desired.environment) == self.desired.image;
         let mut gate = if can_verify && same { Gate::new(self, Some(stack)) } else { Gate::back(self.session) };
         let watched = Box::pin(gate.watch(&mut Following::new(clients, watch), &phase)).await?;
         let followed = watched.ended();

@@ -17,9 +17,8 @@ use aws::Clients;
 use machine::http;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters as plan;
-use model::reference::Digest;
+use model::reference::{Digest, ImageReference};
 use model::stack::Stack;
-use model::template::API_GATEWAY_URL;
 use tasks::Running;
 
 /// Where the environment is asked: the command line's URL, the environment's, the stack's own.
@@ -27,7 +26,7 @@ use tasks::Running;
 /// # Errors
 /// A pattern that names an output which does not exist, or something that is no URL.
 pub(crate) fn base_url(environment: &Environment, stack: &Stack, given: Option<&str>) -> Result<Url, Failure> {
-    let own = format!("{{{API_GATEWAY_URL}}}");
+    let own = format!("{{{}}}", environment.url_output);
     let pattern = given.or(environment.smoke_url.as_deref()).unwrap_or(&own);
     let fail = |reason: String| {
         Failure::new(Exit::NeedsHuman, FailureKind::SmokeUrl, "the endpoint's URL is not known")
@@ -53,7 +52,7 @@ pub(crate) enum Access<'a> {
     /// Not known; the user's token is sent where there is one.
     Unknown,
     /// As the outputs of its stack say.
-    Stack(&'a Clients, &'a Stack),
+    Stack(&'a Clients, &'a Environment, &'a Stack),
 }
 
 /// How an endpoint is verified.
@@ -101,7 +100,10 @@ pub(crate) async fn prove(
         (None, Some(wanted)) => {
             let running = match access {
                 // In a box: what it keeps is large, and every release would carry it.
-                Access::Stack(clients, stack) => Box::pin(settled(clients, stack, wanted, &phase)).await,
+                Access::Stack(clients, environment, stack) => {
+                    let image = stack.image(environment);
+                    Box::pin(settled(clients, stack, image.as_ref(), wanted, &phase)).await
+                }
                 Access::Local | Access::Unknown => Ok(Running::Unknown),
             };
             let unknown = "which image answered is not known: [service] version_path is not set in deploy.toml";
@@ -129,11 +131,17 @@ pub(crate) async fn prove(
 }
 
 /// What ECS runs, once that is the deployed image only, or for as long as an old task may need to end.
-async fn settled(clients: &Clients, stack: &Stack, wanted: &Digest, phase: &Phase<'_>) -> Result<Running, Failure> {
+async fn settled(
+    clients: &Clients,
+    stack: &Stack,
+    image: Option<&ImageReference>,
+    wanted: &Digest,
+    phase: &Phase<'_>,
+) -> Result<Running, Failure> {
     let deadline = Instant::now() + TASKS;
     phase.doing("ECS, which images its tasks run");
     loop {
-        let running = tasks::running(clients, stack, wanted).await?;
+        let running = tasks::running(clients, stack, image, wanted).await?;
         if !matches!(running, Running::Other { .. }) || Instant::now() >= deadline {
             return Ok(running);
         }
@@ -147,7 +155,7 @@ async fn callers(context: &Context, client: &http::Client, access: Access<'_>) -
     match access {
         Access::Local => Ok(ApiClients::default()),
         Access::Unknown => Ok(sign_in::with_token(token)),
-        Access::Stack(clients, stack) => {
+        Access::Stack(clients, _, stack) => {
             sign_in::sign_in(&clients.signed, client, &stack.outputs, token, &context.temporary_users).await
         }
     }

@@ -19,6 +19,7 @@ pub(crate) fn markdown(command: &str, report: &Report) -> String {
         text.push_str(&failure(error));
     }
     text.push_str(&table(&["", ""], facts));
+    text.push_str(&needs(report));
     if let Some(all) = report.changes.as_deref().filter(|all| !all.is_empty()) {
         text.push_str(&self::changes(all));
         text.push('\n');
@@ -55,6 +56,15 @@ fn facts(report: &Report) -> Vec<Vec<String>> {
         ("time", report.eta.as_ref().map(|eta| escape(&eta.to_string()))),
     ];
     facts.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?])).collect()
+}
+
+/// The environments that this one needs, and what became of them.
+fn needs(report: &Report) -> String {
+    let rows = report.needs.iter().map(|need| {
+        let change = need.change.map(|change| code(change.as_str())).unwrap_or_default();
+        vec![escape(&need.environment), code(&need.stack), change]
+    });
+    table(&["needs", "stack", "change"], rows.collect())
 }
 
 /// A failure with its details.

@@ -94,7 +94,7 @@ impl Drop for Phase<'_> {
 fn phase_waits_for(phase: &str) -> Option<&'static str> {
     Some(match phase {
         "attest" | "name" | "push" => "the registry",
-        "back" | "rollback" | "stack" => "CloudFormation",
+        "back" | "need" | "rollback" | "stack" => "CloudFormation",
         "compile" => "the compiler",
         "container" | "engine" | "image" => "the Docker engine",
         "drift" => "CloudFormation's drift detection",

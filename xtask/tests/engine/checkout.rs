@@ -158,6 +158,19 @@ impl Ended {
     }
 }
 
+/// Runs the finished tool in a folder that needs no repository, on an emulator.
+pub(crate) fn xtask(folder: &Path, arguments: &[&str]) -> Result<Ended> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).arg("--json").current_dir(folder).env_clear();
+    command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    let Output { status, stdout, stderr } = command.output().context("cannot start the release tool")?;
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    let json: Value =
+        serde_json::from_slice(&stdout).with_context(|| format!("not one JSON object ({status}):\n{stderr}"))?;
+    keeps_to_the_schema(&json)?;
+    Ok(Ended { code: status.code(), json, stderr })
+}
+
 /// Checks what `--json` has printed.
 pub(crate) fn keeps_to_the_schema(object: &Value) -> Result<()> {
     let schema: Value = serde_json::from_str(include_str!("../../../docs/result.schema.json"))?;

@@ -13,6 +13,7 @@ mod gateway;
 mod load;
 mod local;
 mod ministack;
+mod needs;
 mod permissions;
 mod pipeline;
 mod push;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         pipeline::tests(&suite),
         doctor::tests(&suite),
         sign_in::tests(&suite),
+        needs::tests(&suite),
         downtime::tests(&suite),
         gateway::tests(&suite),
         faults::tests(&suite),

@@ -4,7 +4,6 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
@@ -12,7 +11,7 @@ use requirements::{Programs, Suite};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::checkout::{Ended, keeps_to_the_schema};
+use crate::checkout::xtask;
 use crate::client;
 use crate::ministack::{self, Ministack, Names};
 
@@ -112,16 +111,4 @@ fn serve() -> Result<String> {
         }
     });
     Ok(format!("http://{address}"))
-}
-
-fn xtask(folder: &Path, arguments: &[&str]) -> Result<Ended> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(arguments).arg("--json").current_dir(folder).env_clear();
-    command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
-    let Output { status, stdout, stderr } = command.output().context("cannot start the release tool")?;
-    let stderr = String::from_utf8_lossy(&stderr).into_owned();
-    let json: Value =
-        serde_json::from_slice(&stdout).with_context(|| format!("not one JSON object ({status}):\n{stderr}"))?;
-    keeps_to_the_schema(&json)?;
-    Ok(Ended { code: status.code(), json, stderr })
 }

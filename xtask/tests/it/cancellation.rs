@@ -45,8 +45,11 @@ impl Case {
     }
 
     fn start(&self, watched: Option<Watched>) -> (Fakes, Sandbox) {
+        let mut others = self.world.others.clone();
+        others.values_mut().for_each(|other| other.slow = true);
         let fakes = Fakes::start(World {
             watched,
+            others,
             slow: true,
             requests: Vec::new(),
             ended_at: 0,
@@ -126,10 +129,12 @@ impl Case {
         if world.journal.keys().any(|name| name.ends_with("/lock")) && !(self.is_locked && ended.code == 130) {
             return Err("a lock is left".to_owned());
         }
-        if world.proposed.is_some() && !self.is_planned {
+        let proposed = world.proposed.is_some() || world.others.values().any(|other| other.proposed.is_some());
+        if proposed && !self.is_planned {
             return Err("a change set is left".to_owned());
         }
-        let (at_work, says_so) = (world.under_way.is_some(), ended.stderr.contains("goes on"));
+        let at_work = world.under_way.is_some() || world.others.values().any(|other| other.under_way.is_some());
+        let says_so = ended.stderr.contains("goes on");
         if ended.code != 130 {
             return if at_work {
                 Err("it is done, and an operation of the stack is in progress".to_owned())
@@ -164,6 +169,8 @@ struct Facts {
     parameters: BTreeSet<String>,
     last_release: Option<String>,
     old_images: Vec<String>,
+    /// The other stacks that there are.
+    others: Vec<&'static str>,
     change_set: bool,
     is_locked: bool,
 }
@@ -179,6 +186,7 @@ impl Facts {
         let parameter = |name: &str| world.parameters.get(name).filter(|_| stack != "none").cloned();
         let kind = |tag: &String| Some(tag.split('-').next()?.to_owned()).filter(|kind| kind != "commit");
         let place = |name: &String| name.split('/').filter(|part| part.len() < 16).collect::<Vec<_>>().join("/");
+        let others = world.others.iter().filter(|(_, other)| other.stack.ends_with("_COMPLETE"));
         let releases = world.journal.iter().find(|(name, _)| name.ends_with("/releases"));
         let last = releases.and_then(|(_, versions)| versions.last());
         let last: Option<serde_json::Value> = last.map(|version| serde_json::from_str(&version.value).unwrap());
@@ -193,6 +201,7 @@ impl Facts {
             parameters: world.journal.keys().map(place).collect(),
             last_release: last.map(|record| format!("{} {}", record["outcome"], record["image"])),
             old_images: world.old_images.clone(),
+            others: others.map(|(name, _)| *name).collect(),
             change_set: world.proposed.is_some(),
             is_locked: world.journal.keys().any(|name| name.ends_with("/lock")),
         }

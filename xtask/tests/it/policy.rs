@@ -134,10 +134,11 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 
 /// Actions that know no resource, or none that is known beforehand
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html>).
-const ANY_RESOURCE: [&str; 18] = [
+const ANY_RESOURCE: [&str; 19] = [
     "cloudformation:BatchDescribeTypeConfigurations",
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeType",
+    "cloudformation:ListImports",
     "ecr:GetAuthorizationToken",
     "ecs:DescribeTaskDefinition",
     "sts:GetCallerIdentity",
@@ -181,6 +182,31 @@ const NARROWED: [(&str, &str); 22] = [
     ("arn:aws:s3:::xtask-templates-*-eu-central-1-an", ""),
     ("arn:aws:ssm:eu-central-1:*:parameter/xtask/", "/rest-api-dev"),
 ];
+
+#[test]
+fn the_stacks_of_needs_are_in_the_policy_too() {
+    let sandbox = Sandbox::new();
+    let account = "account = \"111122223333\"\nregion";
+    let role = "arn:aws:iam::111122223333:role/xtask/network";
+    let needs = "needs = [\"network\"]\nstack = \"rest-api-dev\"";
+    let network = format!(
+        "[environments.network]\nregion = \"eu-west-1\"\nstack = \"net\"\ntemplate = \"n.yaml\"\nexecution_role = \"{role}\"\n"
+    );
+    let text = DEPLOY_TOML.replace("stack = \"rest-api-dev\"", needs) + &network;
+    sandbox.write("deploy.toml", &text.replace("region", account));
+    let policy = policy(&sandbox, "dev");
+    let of =
+        |sid: &str| list(&statements(&policy).iter().find(|statement| statement["Sid"] == sid).unwrap()["Resource"]);
+    let (here, there) =
+        ("arn:aws:cloudformation:eu-central-1:111122223333:", "arn:aws:cloudformation:eu-west-1:111122223333:");
+    let stacks = [format!("{here}stack/rest-api-dev/*"), format!("{there}stack/net/*")];
+    assert_eq!(of("Stack"), stacks);
+    assert_eq!(of("StackChanges"), stacks);
+    let sets = [here, there].map(|start| format!("{start}changeSet/xtask-*/*"));
+    assert_eq!(of("Execution"), [stacks, sets].concat());
+    assert_eq!(of("PassTheExecutionRole"), [role]);
+    assert!(of("Memory").iter().all(|parameter| parameter.contains("rest-api-dev")), "a need has no record");
+}
 
 #[test]
 fn account_and_partition_are_the_environments() {

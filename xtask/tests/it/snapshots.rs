@@ -12,6 +12,7 @@ mod github;
 mod help;
 mod images;
 mod instances;
+pub(crate) mod needs;
 mod refused;
 mod releases;
 mod rollback;

@@ -115,6 +115,11 @@ pub(super) const PARAMETER: Rule = Rule {
     allowed: "a parameter's name of letters and digits",
 };
 
+pub(super) const OUTPUT: Rule = Rule { holds: PARAMETER.holds, allowed: "an output's name of letters and digits" };
+
+/// Which environments there are is checked when all of them are read.
+pub(super) const NEEDS: Rule = Rule { holds: |_| true, allowed: "a list of environments, such as [\"network\"]" };
+
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html
 pub(super) const WATCH_MINUTES: &str = "minutes from 0 to 180";
 

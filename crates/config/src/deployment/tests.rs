@@ -211,3 +211,130 @@ fn no_instance_can_come_to_have_another_environments_stack() {
         }
     }
 }
+
+/// Environments by name, each with what else its table says; `GOOD` has `dev` besides.
+fn with_environments(all: &[(&str, &str)]) -> Result<Deployment, String> {
+    let table = |(name, rest): &(&str, &str)| {
+        format!("[environments.{name}]\nregion = \"eu-central-1\"\nstack = \"s-{name}\"\ntemplate = \"t\"\n{rest}\n")
+    };
+    let text = format!("{GOOD}\n{}", all.iter().map(table).collect::<String>());
+    Deployment::parse("deploy.toml", &text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn needs_come_in_their_order_each_once_and_after_their_own() {
+    let deployment = with_environments(&[
+        ("network", ""),
+        ("users", ""),
+        ("database", "needs = [\"network\"]"),
+        ("production", "needs = [\"users\", \"database\", \"network\"]"),
+    ])
+    .unwrap();
+    let names = |name: &str| -> Vec<&str> {
+        let needs = deployment.needs_of(&deployment.environments[name]);
+        needs.into_iter().map(|need| need.name.as_str()).collect()
+    };
+    assert_eq!(names("production"), ["users", "network", "database"]);
+    assert_eq!(names("database"), ["network"]);
+    assert!(names("network").is_empty() && names("dev").is_empty());
+}
+
+#[test]
+fn needs_that_cannot_be_kept_are_reported_all_at_once() {
+    let text = with_environments(&[
+        ("network", "endpoint = \"http://127.0.0.1:1\""),
+        ("many", "instances = true"),
+        ("elsewhere", "account = \"111122223333\""),
+        ("a", "needs = [\"b\"]"),
+        ("b", "needs = [\"c\", \"dev\"]"),
+        ("c", "needs = [\"a\"]"),
+        ("outside", "needs = [\"a\"]"),
+        (
+            "production",
+            "account = \"444455556666\"\n\
+             needs = [\"netwrok\", \"production\", \"dev\", \"dev\", \"many\", \"network\", \"elsewhere\"]",
+        ),
+        ("wrong", "needs = \"dev\""),
+    ])
+    .unwrap_err();
+    let all = "a, b, c, dev, elsewhere, many, network, outside, production, wrong";
+    let expected = [
+        format!(r#"production.needs is "netwrok"; allowed: an environment of this file, {all}; did you mean network?"#),
+        r#"production.needs is "production"; allowed: other environments than itself"#.to_owned(),
+        r#"production.needs is "dev"; allowed: each environment once"#.to_owned(),
+        r#"production.needs is "many"; allowed: environments without instances"#.to_owned(),
+        r#"production.needs is "network"; allowed: environments with the same endpoint"#.to_owned(),
+        r#"production.needs is "elsewhere"; allowed: environments in the same account"#.to_owned(),
+        r#"a.needs is "b"; allowed: no circle, which this is: a needs b needs c needs a"#.to_owned(),
+        r#"wrong.needs is "dev"; allowed: a list of environments, such as ["network"]"#.to_owned(),
+    ];
+    for said in &expected {
+        assert!(text.contains(&format!("deploy.toml: environments.{said}")), "{said} not in\n{text}");
+    }
+    assert_eq!(text.lines().count(), expected.len(), "{text}");
+}
+
+#[test]
+fn outputs_of_needs_replace_their_references_and_nothing_else() {
+    let value =
+        r#"a-{network.VpcId}-{network.None} {network} {{resolve:ssm:/a.b}} {"a":"{network.VpcId}"} {net work.X} {"#;
+    let found: Vec<_> = super::references(value).map(|found| (found.environment, found.output)).collect();
+    assert_eq!(found, [("network", "VpcId"), ("network", "None"), ("network", "VpcId")]);
+    let deployment = with_environments(&[
+        ("network", ""),
+        (
+            "production",
+            &format!("needs = [\"network\"]\n[environments.production.parameters]\nText = '{value}'\nPort = 1"),
+        ),
+    ]);
+    let deployment = deployment.unwrap();
+    let production = deployment.environments["production"]
+        .with_outputs(|reference| (reference.output == "VpcId").then(|| "vpc-{network.None}".to_owned()));
+    assert_eq!(
+        production.parameters["Text"],
+        r#"a-vpc-{network.None}-{network.None} {network} {{resolve:ssm:/a.b}} {"a":"vpc-{network.None}"} {net work.X} {"#
+    );
+    assert_eq!(production.parameters["Port"], "1");
+}
+
+#[test]
+fn references_are_to_needs_only() {
+    let parsed = |needs: &str, value: &str| {
+        let rest = format!("needs = [{needs}]\n[environments.production.parameters]\nVpcId = \"{value}\"");
+        with_environments(&[("network", ""), ("production", &rest)]).map(drop)
+    };
+    assert_eq!(parsed("\"network\"", "{network.VpcId}"), Ok(()));
+    assert_eq!(
+        parsed("", "{network.VpcId}").unwrap_err(),
+        "deploy.toml: environments.production.parameters.VpcId is \"{network.VpcId}\"; allowed: references to its \
+         needs; add \"network\" to environments.production.needs"
+    );
+    assert_eq!(
+        parsed("\"network\"", "{netwrok.VpcId}").unwrap_err(),
+        "deploy.toml: environments.production.parameters.VpcId is \"{netwrok.VpcId}\"; allowed: {ENV.VpcId} of an \
+         environment of this file, dev, network, production; did you mean network?"
+    );
+}
+
+#[test]
+fn only_what_is_alike_is_suggested() {
+    let known = ["network", "production", "dev"];
+    assert_eq!(super::similar("prodution", known), Some("production"));
+    assert_eq!(super::similar("Network", known), Some("network"));
+    assert_eq!(super::similar("users", known), None);
+    assert_eq!(super::similar("de", known), Some("dev"));
+    assert_eq!(super::similar("x", []), None);
+}
+
+#[test]
+fn a_template_may_call_its_image_and_endpoint_what_it_likes() {
+    let deployment = with_environments(&[("own", "image_parameter = \"ImageUri\"\nurl_output = \"Url\"")]).unwrap();
+    let names = |name: &str| {
+        let environment = &deployment.environments[name];
+        (environment.image_parameter.as_str(), environment.url_output.as_str())
+    };
+    assert_eq!((names("own"), names("dev")), (("ImageUri", "Url"), ("ContainerURI", "ApiGatewayURL")));
+    for wrong in ["image_parameter = \"image-uri\"", "url_output = \"\"", "url_output = 1"] {
+        assert!(with_environments(&[("own", wrong)]).is_err(), "{wrong}");
+    }
+}

@@ -13,6 +13,7 @@ use aws_sdk_ssm::error::ProvideErrorMetadata;
 use aws_sdk_ssm::types::ParameterType;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use config::deployment::Environment;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -25,7 +26,7 @@ use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::reference::hex;
 use model::stack::Stack;
-use model::template::{CONTAINER_URI, HIDDEN, Template};
+use model::template::{HIDDEN, Template};
 
 /// The most bytes that are unpacked: generously above the limits of a template and its parameters.
 const MAX_UNPACKED: u64 = 4 * 1024 * 1024;
@@ -41,10 +42,10 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// The inputs of `stack`.
-    pub fn of(stack: &Stack, template: &Template) -> Self {
+    /// The inputs of an environment's stack.
+    pub fn of(environment: &Environment, stack: &Stack, template: &Template) -> Self {
         let mut parameters = stack.parameters.clone();
-        parameters.remove(CONTAINER_URI);
+        parameters.remove(&environment.image_parameter);
         Self { path: template.path.clone(), template: template.body.clone(), parameters }
     }
 

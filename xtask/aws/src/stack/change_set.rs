@@ -22,7 +22,7 @@ use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::{Value, Watch};
 use model::progress::{Progress, Reporter};
 use model::stack::{ResourceChange, texts};
-use model::template::{CONTAINER_URI, Template};
+use model::template::Template;
 
 /// Most change sets are ready within seconds; a large one may take minutes.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -73,14 +73,14 @@ pub enum Availability {
 }
 
 /// Reads whether a change set that was created earlier can be executed.
-pub async fn availability(client: &Client, stack: &str, id: &str) -> Result<Availability> {
+pub async fn availability(client: &Client, stack: &str, id: &str, image_parameter: &str) -> Result<Availability> {
     let answer = client.describe_change_set().stack_name(stack).change_set_name(id).send().await;
     match answer.map_err(|error| failure("cloudformation:DescribeChangeSet", &format!("change set {id}"), &error)) {
         Ok(set) if set.execution_status() == Some(&ExecutionStatus::Available) => Ok(Availability::Available {
             image: set
                 .parameters()
                 .iter()
-                .find(|p| p.parameter_key() == Some(CONTAINER_URI))
+                .find(|p| p.parameter_key() == Some(image_parameter))
                 .and_then(|p| p.parameter_value.clone()),
         }),
         Ok(set) => {

@@ -47,7 +47,7 @@ Outputs: {ApiGatewayURL: {Value: x}}
 
     /// What is sent for `Revision`.
     fn revision(current: Option<&[(&str, &str)]>, values: &[(&str, Value)]) -> Option<Value> {
-        let template = Template::parse("t", TEMPLATE.to_owned()).unwrap();
+        let template = Template::read("t", TEMPLATE.to_owned()).unwrap();
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let current: Option<BTreeMap<_, _>> = current.map(|current| current.iter().map(owned).collect());
         let mut values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();

@@ -83,7 +83,7 @@ mod tests {
             "Metadata: {{Release: {{KeepOldMinutes: {keep}}}}}\nParameters: {{ContainerURI: {{Type: \
              String}}}}\nOutputs: {{ApiGatewayURL: {{Value: x}}}}\n"
         );
-        let template = Template::parse("infra/t.yaml", template).unwrap();
+        let template = Template::read("infra/t.yaml", template).unwrap();
         let outputs = outputs.map(|all| all.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         watch(&template, &deployment.environments["dev"], outputs.as_ref())
     }

@@ -137,6 +137,8 @@ pub(super) const ALL: &[Grant] = &[
             "cloudformation:RollbackStack",
         ],
     },
+    // Supports no resource. `destroy` asks it of a stack with exports.
+    Grant { sid: "Imports", level: Level::Release, scope: Scope::Any, actions: &["cloudformation:ListImports"] },
     Grant {
         sid: "Execution",
         level: Level::Release,

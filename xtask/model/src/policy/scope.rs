@@ -13,9 +13,9 @@ use crate::templates;
 pub(super) enum Scope {
     /// Anything: the action supports no resource.
     Any,
-    /// The environment's stack, also before its creation.
+    /// The environment's stack and those of its needs, also before their creation.
     Stack,
-    /// The stack, and change sets with this tool's names.
+    /// These stacks, and change sets with this tool's names.
     ChangeSets,
     /// The service's repository.
     Repository,
@@ -31,7 +31,7 @@ pub(super) enum Scope {
     Provider,
     /// API Gateway's settings of the account in a region.
     ApiAccount,
-    /// The role that CloudFormation works with, passed to no other service.
+    /// The roles that CloudFormation works with, passed to no other service.
     ExecutionRole,
     /// Instances that CloudFormation tagged with the stack's name, since AWS chooses theirs. So are the next two.
     Instances,
@@ -65,13 +65,32 @@ fn only_where(operator: &'static str, key: &'static str, value: String) -> Condi
 pub(super) struct Arns<'a> {
     pub(super) service: &'a Service,
     pub(super) environment: &'a Environment,
+    pub(super) needs: Vec<&'a Environment>,
 }
 
-impl Arns<'_> {
+impl<'a> Arns<'a> {
+    /// The environments whose stacks a release may change.
+    pub(super) fn deployed(&self) -> impl Iterator<Item = &'a Environment> {
+        [self.environment].into_iter().chain(self.needs.iter().copied())
+    }
+
+    /// ARNs of a kind of CloudFormation's, each once.
+    fn of_each(&self, resource: impl Fn(&Environment) -> String) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for environment in self.deployed() {
+            let own = Arns { service: self.service, environment, needs: Vec::new() };
+            let arn = own.arn("cloudformation", &resource(environment));
+            if !all.contains(&arn) {
+                all.push(arn);
+            }
+        }
+        all
+    }
+
     /// The resources, and conditions where their names are not enough.
     pub(super) fn narrowed(&self, scope: Scope) -> (Vec<String>, Condition) {
         let stack = &self.environment.stacks();
-        let of_stack = || self.arn("cloudformation", &format!("stack/{stack}/*"));
+        let of_stacks = || self.of_each(|environment| format!("stack/{}/*", environment.stacks()));
         let none = Condition::new();
         let of =
             |stack: &str| only_where("StringLike", "aws:ResourceTag/aws:cloudformation:stack-name", stack.to_owned());
@@ -83,8 +102,8 @@ impl Arns<'_> {
         let tagged = || of(stack);
         match scope {
             Scope::Any => (vec!["*".to_owned()], none),
-            Scope::Stack => (vec![of_stack()], none),
-            Scope::ChangeSets => (vec![of_stack(), self.arn("cloudformation", "changeSet/xtask-*/*")], none),
+            Scope::Stack => (of_stacks(), none),
+            Scope::ChangeSets => ([of_stacks(), self.of_each(|_| "changeSet/xtask-*/*".to_owned())].concat(), none),
             Scope::LogGroups => (vec![self.arn("logs", &format!("log-group:{stack}-*"))], none),
             Scope::Tasks => {
                 let kinds = ["service", "service-deployment", "task"];
@@ -115,7 +134,9 @@ impl Arns<'_> {
             // Their ARNs have no account.
             Scope::ApiKeys => (vec![self.arn_of("apigateway", "", "/apikeys/*")], tagged()),
             Scope::UserPools => {
-                let users = self.environment.parameters.get("UsersStack").filter(|name| !name.is_empty());
+                // Which output a reference stands for is not known here.
+                let parameters = self.environment.with_outputs(|_| Some("*".to_owned())).parameters;
+                let users = parameters.get("UsersStack").filter(|name| !name.is_empty());
                 (vec![self.arn("cognito-idp", "userpool/*")], of(users.unwrap_or(stack)))
             }
             Scope::Api => (vec![self.arn("execute-api", "*/*/GET/*")], none),
@@ -133,9 +154,11 @@ impl Arns<'_> {
                 (vec![format!("arn:{partition}:apigateway:{region}::/account")], none)
             }
             Scope::ExecutionRole => {
-                let role = self.environment.execution_role.clone().unwrap_or_default();
+                let mut roles: Vec<String> = self.deployed().filter_map(|one| one.execution_role.clone()).collect();
+                roles.sort();
+                roles.dedup();
                 let host = "cloudformation.amazonaws.com".to_owned();
-                (vec![role], only_where("StringEquals", "iam:PassedToService", host))
+                (roles, only_where("StringEquals", "iam:PassedToService", host))
             }
             Scope::Repository => (vec![self.arn("ecr", &format!("repository/{}", self.service.name))], none),
         }

@@ -7,6 +7,11 @@ pub fn is_missing(code: Option<&str>, message: Option<&str>) -> bool {
     code == Some("ValidationError") && message.is_some_and(|text| text.contains("does not exist"))
 }
 
+/// Whether a list was refused because no stack imports the export.
+pub fn is_not_imported(code: Option<&str>, message: Option<&str>) -> bool {
+    code == Some("ValidationError") && message.is_some_and(|text| text.contains("is not imported by any stack"))
+}
+
 /// Whether a deletion was refused because of termination protection.
 pub fn is_protected(message: Option<&str>) -> bool {
     message.is_some_and(|text| text.contains("TerminationProtection"))
@@ -49,6 +54,9 @@ mod tests {
         assert!(is_missing(Some("ValidationError"), missing));
         assert!(!is_missing(Some("AccessDenied"), missing));
         assert!(!is_missing(Some("ValidationError"), Some("Parameters: [Size] must have values")));
+        let unused = Some("Export 'network-VpcId' is not imported by any stack.");
+        assert!(is_not_imported(Some("ValidationError"), unused) && !is_not_imported(Some("AccessDenied"), unused));
+        assert!(!is_not_imported(Some("ValidationError"), missing));
         let protected = "Stack [rest-api] cannot be deleted while TerminationProtection is enabled";
         assert!(is_protected(Some(protected)) && !is_protected(missing) && !is_protected(None));
         for unchanged in [

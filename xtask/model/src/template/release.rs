@@ -91,7 +91,7 @@ mod tests {
 
     fn parse(release: &str) -> Result<Template, String> {
         let body = format!("Metadata: {{Release: {release}}}{REST}");
-        Template::parse("t.yaml", body).map_err(|error| error.to_string())
+        Template::read("t.yaml", body).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn desired<'a>(environment: &'a Environment, template: &str, zone: &str, passwor
     let values = [("Zone", zone), ("Password", password)];
     let values = values.map(|(name, value)| (name.to_owned(), Value::Is(value.to_owned()))).into();
     let image = format!("example.com/rest-api@sha256:{}", "a".repeat(64)).parse().unwrap();
-    let template = Template::parse("t", template.to_owned()).unwrap();
+    let template = Template::read("t", template.to_owned()).unwrap();
     Desired::new(environment, Some(image), template, ParameterSource::Recorded(values), None)
 }
 

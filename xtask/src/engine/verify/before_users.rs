@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use config::deployment::Environment;
 use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
@@ -28,6 +29,7 @@ const SPARE: Duration = Duration::from_secs(20);
 /// What is proved, and where.
 pub(crate) struct Question<'a> {
     pub(crate) clients: &'a Clients,
+    pub(crate) environment: &'a Environment,
     pub(crate) gate: &'a Gate,
     /// The stack as it was before, whose outputs say how to sign in.
     pub(crate) stack: &'a Stack,
@@ -47,14 +49,15 @@ pub(crate) async fn prove_new_tasks(
     phase: &Phase<'_>,
     ui: &Ui,
 ) -> Result<String> {
-    let Question { clients, gate, stack, base, digest, expires } = question;
+    let Question { clients, environment, gate, stack, base, digest, expires } = question;
     let secret = secret(clients, stack, gate).await?;
     let client = smoke::client(&context.http()?)?;
-    let mut callers = callers(context, &client, Access::Stack(clients, stack)).await?;
+    let mut callers = callers(context, &client, Access::Stack(clients, environment, stack)).await?;
     let public = callers.authenticated.clone();
     callers.authenticated = callers.authenticated.with(&gate.header, secret);
     let service = &context.deployment.service;
-    let before = stack.image().and_then(|image| image.digest);
+    let before = stack.image(environment).and_then(|image| image.digest);
+    let had = before.as_ref().map(ToString::to_string);
     let base = base.clone();
     let mut target = Endpoint { base, service, digest: digest.clone(), before, spacing: SPACING, callers };
     let verdict = smoke::verify_endpoint(&client, &target, timeout(*expires), phase).await;
@@ -63,7 +66,7 @@ pub(crate) async fn prove_new_tasks(
         target.callers.authenticated = public;
         target.digest = None;
         let users = smoke::check_once(&client, &target).await;
-        if let Some(words) = leak(&users, served.as_deref(), stack) {
+        if let Some(words) = leak(&users, served.as_deref(), had.as_deref()) {
             ui.warn(&words);
         }
     }
@@ -111,8 +114,7 @@ async fn secret(clients: &Clients, stack: &Stack, gate: &Gate) -> Result<SecretS
 }
 
 /// What to warn of where users have the new version already.
-fn leak(users: &Verdict, served: Option<&str>, before: &Stack) -> Option<String> {
-    let had = before.container_uri().and_then(|uri| uri.split_once('@')).map(|(_, digest)| digest);
+fn leak(users: &Verdict, served: Option<&str>, had: Option<&str>) -> Option<String> {
     match users {
         // The same image again, with other parameters, cannot be told apart.
         Verdict::Right { served: Some(users) } if Some(users.as_str()) == served && had != served => {
@@ -136,16 +138,12 @@ mod tests {
 
     #[test]
     fn users_who_have_the_new_version_already_are_a_warning() {
-        let with = |image: &str| {
-            let parameters = [("ContainerURI".to_owned(), format!("host/api@{image}"))].into();
-            Stack { parameters, ..Stack::default() }
-        };
         let users = |digest: &str| Verdict::Right { served: Some(digest.to_owned()) };
-        assert_eq!(leak(&users("sha256:old"), Some("sha256:new"), &with("sha256:old")), None);
-        assert!(leak(&users("sha256:new"), Some("sha256:new"), &with("sha256:old")).unwrap().contains("already"));
-        assert_eq!(leak(&users("sha256:new"), Some("sha256:new"), &with("sha256:new")), None);
+        assert_eq!(leak(&users("sha256:old"), Some("sha256:new"), Some("sha256:old")), None);
+        assert!(leak(&users("sha256:new"), Some("sha256:new"), Some("sha256:old")).unwrap().contains("already"));
+        assert_eq!(leak(&users("sha256:new"), Some("sha256:new"), Some("sha256:new")), None);
         let down = Verdict::NotAnswering { reason: "502".to_owned() };
-        assert!(leak(&down, Some("sha256:new"), &with("sha256:old")).unwrap().contains("502"));
+        assert!(leak(&down, Some("sha256:new"), Some("sha256:old")).unwrap().contains("502"));
     }
 
     #[test]

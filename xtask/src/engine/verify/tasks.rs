@@ -21,14 +21,19 @@ pub(super) enum Running {
 ///
 /// # Errors
 /// What AWS says.
-pub(super) async fn running(clients: &Clients, stack: &Stack, wanted: &Digest) -> Result<Running, Failure> {
+pub(super) async fn running(
+    clients: &Clients,
+    stack: &Stack,
+    image: Option<&ImageReference>,
+    wanted: &Digest,
+) -> Result<Running, Failure> {
     let resources = stack::resources(&clients.cloudformation, &stack.id).await.map_err(|error| Failure::of(&error))?;
     let services = resources.iter().filter(|resource| resource.resource_type == "AWS::ECS::Service");
     let mut tasks = Vec::new();
     for service in services.filter_map(|service| Service::of_arn(service.physical_id.as_deref()?)) {
         tasks.extend(ecs::tasks(&clients.ecs, &service, false).await?);
     }
-    Ok(judge(&tasks, stack.image().as_ref(), wanted))
+    Ok(judge(&tasks, image, wanted))
 }
 
 /// Only containers of the image's repository count: others stand beside it.
@@ -84,9 +89,9 @@ mod tests {
         });
         let mut clients = Clients::with_cloudformation(mock_client!(aws_sdk_cloudformation, [&resources]));
         clients.ecs = mock_client!(aws_sdk_ecs, [&list, &describe]);
-        let parameters = [("ContainerURI".to_owned(), image)].into();
-        let stack = Stack { parameters, ..Stack::default() };
-        assert_eq!(running(&clients, &stack, &digest.parse().unwrap()).await.unwrap(), Running::Right(1));
+        let (image, wanted) = (image.parse().unwrap(), digest.parse().unwrap());
+        let running = running(&clients, &Stack::default(), Some(&image), &wanted).await;
+        assert_eq!(running.unwrap(), Running::Right(1));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::Case;
 use crate::fakes::ssm::Version;
 use crate::fakes::{DIGEST, Ending, Fakes, OTHER_DIGEST, World};
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
+use crate::snapshots::needs;
 use crate::sources::root;
 
 pub(super) const LOCK: &str = "/xtask/rest-api-dev/lock";
@@ -48,6 +49,11 @@ fn released_twice() -> World {
 #[test]
 fn the_first_release() {
     Case::of(&["release"], World::default()).at_every_request();
+}
+
+#[test]
+fn a_release_that_builds_on_others() {
+    Case { files: needs::files(), ..Case::of(&["release"], needs::nothing()) }.at_every_request();
 }
 
 #[test]

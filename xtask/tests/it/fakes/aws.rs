@@ -105,7 +105,12 @@ fn query(
 ) -> Result<String, (&'static str, &'static str)> {
     let asked = form.get("StackName").map(|name| name.split('/').nth(1).unwrap_or(name));
     if let Some(other) = asked.and_then(|name| world.others.get_mut(name)) {
-        return query(other, action, form);
+        let was_at_work = other.under_way.is_some();
+        let answer = query(other, action, form);
+        if was_at_work && other.under_way.is_none() {
+            world.ended_at = world.requests.len() + 1;
+        }
+        return answer;
     }
     if action == "DescribeStacks" {
         timing::poll(world);
@@ -190,7 +195,7 @@ fn execute(world: &mut World) {
         (world.template, world.parameters) = (template, parameters);
     }
     if world.ending == Ending::Complete {
-        let image = world.parameters.get("ContainerURI").and_then(|image| image.split_once('@'));
+        let image = ["ContainerURI", "ImageUri"].iter().find_map(|name| world.parameters.get(*name)?.split_once('@'));
         world.serves = image.map(|(_, digest)| digest.to_owned());
     }
 }

@@ -33,10 +33,8 @@ fn a_command_line_that_cannot_be_understood() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 2
     --- stdout
-    {"ok":false,"environment":"dev","stack":"rest-api-dev","phases":[{"name":"preflight","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"image","message":"which image to deploy is not said","resource":"infra/backend.yaml","reason":"the template runs one: it has the parameter ContainerURI","hint":"name it with --image, or use cargo xtask release"}}
+    {"ok":false,"environment":"dev","stack":"rest-api-dev","seconds":0,"error":{"kind":"image","message":"which image to deploy is not said","resource":"infra/backend.yaml","reason":"the template runs one: it has the parameter ContainerURI","hint":"name it with --image, or use cargo xtask release"}}
     --- stderr
-      preflight ...
-    !! preflight not finished ([time])
     error: which image to deploy is not said
       resource: infra/backend.yaml
       reason: the template runs one: it has the parameter ContainerURI
@@ -87,13 +85,13 @@ fn settings_with_several_problems_name_all_of_them() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 2
     --- stdout
-    {"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is \"red\"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, parameters, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"fix deploy.toml"}}
+    {"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is \"red\"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"fix deploy.toml"}}
     --- stderr
     error: deploy.toml cannot be used
       reason: deploy.toml: environments.dev.region is "Frankfurt"; allowed: an AWS region such as eu-central-1
         deploy.toml: environments.dev.stack is "rest_api"; allowed: at most 128 letters, digits and -, starting with a letter
         deploy.toml: environments.production.protected is "yes"; allowed: true or false
-        deploy.toml: environments.production.colour is "red"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, parameters, watch_minutes, endpoint, registry, smoke_url, attested, block_severity
+        deploy.toml: environments.production.colour is "red"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, watch_minutes, endpoint, registry, smoke_url, attested, block_severity
       next: fix deploy.toml
     "#);
     sandbox.write("deploy.toml", "[service\n");

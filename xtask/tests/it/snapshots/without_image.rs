@@ -94,8 +94,6 @@ fn missing_or_foreign_resources_are_reported_before_any_change() {
     assert_snapshot!(fakes.sandbox().run(&["deploy"]).snapshot(), @r"
     exit 2
     --- stderr
-      preflight ...
-    !! preflight not finished ([time])
     error: which image to deploy is not said
       resource: infra/backend.yaml
       reason: the template runs one: it has the parameter ContainerURI

@@ -27,7 +27,7 @@ async fn sent(create: bool, watch: Watch) -> Option<(Option<i32>, Vec<String>)> 
     });
     let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&created, &described]);
     let body = "Parameters: {ContainerURI: {Type: String}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
-    let template = Template::parse("t.yaml", body.to_owned()).unwrap();
+    let template = Template::read("t.yaml", body.to_owned()).unwrap();
     let (parameters, tags) = (BTreeMap::new(), BTreeMap::new());
     let request = Request {
         stack: "s",
@@ -81,7 +81,7 @@ async fn a_change_set_whose_answer_was_lost_is_used() {
     });
     let client = mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, [&taken, &described]);
     let body = "Parameters: {ContainerURI: {Type: String}}\nOutputs: {ApiGatewayURL: {Value: x}}\n";
-    let template = Template::parse("t.yaml", body.to_owned()).unwrap();
+    let template = Template::read("t.yaml", body.to_owned()).unwrap();
     let (parameters, tags, watch) = (BTreeMap::new(), BTreeMap::new(), Watch::default());
     let request = Request {
         stack: "s",

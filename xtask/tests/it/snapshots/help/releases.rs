@@ -177,7 +177,7 @@ fn of_deploy() {
           --keep-failed             Keep a release that fails verification, instead of returning to the
                                     previous one
           --dry-run                 Show what would be done and change nothing
-      -h, --help                    Print help
+      -h, --help                    Print help (see more with '--help')
     ");
 }
 

@@ -157,7 +157,7 @@ fn of_destroy() {
                      checkout
           --wait     Wait for the environment lock instead of failing
           --dry-run  Show what would be removed and remove nothing
-      -h, --help     Print help
+      -h, --help     Print help (see more with '--help')
     ");
 }
 
