@@ -19,7 +19,7 @@ pub enum Exit {
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done, or nothing to do
-  1    failed; no stack was changed
+  1    failed; the environment's stack was not changed
   2    usage
   3    preflight: something is missing, all of it is listed
   4    failed and rolled back

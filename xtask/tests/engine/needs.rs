@@ -15,6 +15,7 @@ const IMAGE: &str = "registry.example/api@sha256:5891b5b522d5df086d0ff0b110fbd9d
 const NETWORK: &str = "
 Resources:
   Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Queue: {Type: AWS::SQS::Queue}
 Outputs:
   VpcId: {Value: !Ref Vpc, Export: {Name: !Sub '${AWS::StackName}-VpcId'}}
 ";
@@ -67,6 +68,12 @@ fn test(folder: &Path) -> Result<()> {
     );
     let again = xtask(folder, &deploy)?.well()?;
     ensure!(again["needs"][0]["change"] == "none" && again["change"] == "none", "nothing is left to do: {again}");
+    fs::write(folder.join("network.yaml"), NETWORK.replace("  Queue: {Type: AWS::SQS::Queue}\n", ""))?;
+    let guarded = xtask(folder, &deploy)?;
+    let hint = guarded.json["error"]["hint"].as_str().unwrap_or_default();
+    ensure!(guarded.code == Some(1) && hint.ends_with("--allow Queue"), "a need is guarded too: {}", guarded.json);
+    let allowed = xtask(folder, &[&deploy[..], &["--allow", "Queue"]].concat())?.well()?;
+    ensure!(allowed["needs"][0]["change"] == "update" && allowed["change"] == "none", "only it is changed: {allowed}");
     let refused = xtask(folder, &["destroy", "network", "--yes"])?;
     let reason = refused.json["error"]["reason"].as_str().unwrap_or_default();
     ensure!(refused.code == Some(1) && refused.json["error"]["kind"] == "needed", "it is needed: {}", refused.json);

@@ -1,7 +1,7 @@
 use super::*;
 use model::outcome::{Exit, FailureKind, Place};
 use model::record::Change;
-use model::report::PhaseRecord;
+use model::report::{Need, PhaseRecord};
 use model::stack::ResourceChange;
 
 fn change(action: &str, id: &str, replacement: Option<&str>) -> ResourceChange {
@@ -103,4 +103,21 @@ fn a_cell_stays_in_its_row() {
     assert_eq!(code("a|b\nc<d>"), "<code>a&#124;b c&lt;d&gt;</code>");
     assert_eq!(link("javascript:alert(1)"), "<code>javascript:alert(1)</code>");
     assert_eq!(table(&["a"], Vec::new()), "");
+}
+
+#[test]
+fn needs_are_listed_with_what_became_of_them() {
+    let need = |environment: &str, change| Need {
+        environment: environment.to_owned(),
+        stack: format!("rest-api-{environment}"),
+        change,
+        changes: None,
+        cost: None,
+    };
+    let needs = vec![need("network", Some(Change::Update)), need("dev", None)];
+    let report = Report { ok: true, environment: Some("edge".to_owned()), needs, ..Report::default() };
+    let text = markdown("cargo xtask deploy edge", &report);
+    let table = "| needs | stack | change |\n| --- | --- | --- |\n\
+                 | network | <code>rest-api-network</code> | <code>update</code> |\n| dev | <code>rest-api-dev</code> |  |\n";
+    assert!(text.contains(table), "{text}");
 }

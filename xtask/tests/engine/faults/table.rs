@@ -26,8 +26,8 @@ Faults last until the run ends, unless the table says otherwise; while a stack i
 than the suite does, so that there some end after 15 attempts. *Expired token* refuses one kind of call, *credentials
 expired for good* every call to AWS from that one on. *Killed* is SIGKILL while the call is under way. The
 refusals of the registry and of the endpoint are modelled answers; their cuts and kills are real. What a cut looks like
-depends on the moment, so its reason is left out. Exit codes: 0 done · 1 failed, no stack was changed · 3 preflight ·
-5 needs a human.
+depends on the moment, so its reason is left out. Exit codes: 0 done · 1 failed, the environment's stack was not
+changed · 3 preflight · 5 needs a human.
 ";
 
 /// One case.
