@@ -125,8 +125,9 @@ pub(crate) enum Command {
     /// Create what a first release needs: repository, roles, and access for GitHub Actions
     ///
     /// An administrator runs it once for each environment, and again to change it. It creates a stack of its own, named
-    /// after the environment's with the suffix `-bootstrap`, and leaves resources alone that the account already has. At
-    /// the end it prints the settings for deploy.toml and for the pipeline.
+    /// after the environment's with the suffix `-bootstrap`, and with --github a second one with the suffix `-pipeline`.
+    /// It leaves resources alone that the account already has. At the end it prints the settings for deploy.toml and for
+    /// the pipeline.
     Bootstrap(Bootstrap),
     /// Print the least-privilege IAM policy that this tool needs for an environment
     ///

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod logs;
 pub mod signed;
 pub mod stack;
+pub mod templates;
 
 pub use clients::{Clients, Identity, clients, identity};
 pub use error::{code, failure, is_denied, is_expired, is_lost, is_missing, is_refusal, is_throttled};

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
 use aws_sdk_sts::config::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use backon::Retryable as _;
 use reqwest::{Method, Response};
@@ -22,7 +22,7 @@ use crate::error;
 use machine::http::{self, Client, Lost};
 use model::outcome::Failure;
 pub use service::{
-    ACM, API_GATEWAY, AwsService, CLOUDWATCH, COGNITO, EC2, ELASTIC_LOAD_BALANCING, IAM, SECRETS_MANAGER,
+    ACM, API_GATEWAY, AwsService, CLOUDWATCH, COGNITO, EC2, ELASTIC_LOAD_BALANCING, IAM, S3, SECRETS_MANAGER,
     SERVICE_QUOTAS,
 };
 use service::{Address, Protocol};
@@ -102,6 +102,12 @@ impl Signed {
         self.endpoints.get(service.variable).or(self.endpoint.as_ref()).map(String::as_str)
     }
 
+    /// The address of a service as others reach it, such as another service of AWS: this machine may have a way of its own
+    /// to one service, but an endpoint for all of them is an emulator.
+    pub fn public_address(&self, service: &AwsService) -> String {
+        service.address(&self.region, self.endpoint.as_deref()).base
+    }
+
     /// Calls a service of the Query protocol and returns its XML.
     pub async fn query(&self, call: Call<'_>, fields: &[(&str, &str)]) -> Result<String, Failure> {
         let Protocol::Query { version } = call.service.protocol else { unreachable!("{:?} has forms", call.service) };
@@ -138,8 +144,8 @@ impl Signed {
         self.signature(service, &self.region, &request).await
     }
 
-    /// Sends a request, with retries.
-    async fn send(
+    /// Sends a request, with retries, and returns the text of the answer.
+    pub(crate) async fn send(
         &self,
         call: Call<'_>,
         method: Method,
@@ -209,7 +215,7 @@ impl Signed {
             .region(region)
             .name(name)
             .time(SystemTime::now())
-            .settings(SigningSettings::default())
+            .settings(settings(name))
             .build()
             .context("cannot sign the request")?
             .into();
@@ -219,6 +225,15 @@ impl Signed {
         let (instructions, _) = sign(signable, &parameters)?.into_parts();
         Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
+}
+
+fn settings(service: &str) -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    if service == S3.name {
+        // S3 demands the body's hash in a header, and compares the body with it.
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
+    settings
 }
 
 fn operation<'a>(call: Call<'a>) -> &'a str {

@@ -22,4 +22,5 @@ pub mod scan;
 pub mod stack;
 pub mod status;
 pub mod template;
+pub mod templates;
 pub mod trust;

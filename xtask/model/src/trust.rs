@@ -1,4 +1,4 @@
-//! Who may assume the roles of `infra/bootstrap.yaml`, and whether the claims of a pipeline's token satisfy their trust
+//! Who may assume the roles of `infra/pipeline.yaml`, and whether the claims of a pipeline's token satisfy their trust
 //! policies.
 //!
 //! Pure: no I/O and no client. A token's signature is not verified here: AWS does that.

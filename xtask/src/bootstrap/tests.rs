@@ -1,7 +1,8 @@
 use config::deployment::Deployment;
 
+use super::pipeline::Access;
 use super::*;
-use model::trust::{Pipeline, Repository};
+use model::trust::{Pipeline, Repository, Trust};
 
 fn dev(zone: &str) -> Environment {
     let text = format!(
@@ -11,18 +12,41 @@ fn dev(zone: &str) -> Environment {
     Deployment::parse("deploy.toml", &text).unwrap().environments["dev"].clone()
 }
 
-fn asked() -> Asked {
+const ROLE: &str = "arn:aws:iam::111122223333:role/xtask/execution";
+
+fn trust() -> Trust {
     let repository = Repository { owner: "o".to_owned(), name: "r".to_owned() };
     let (repository, id, owner_id) = (&repository, None, None);
     let (environment, plan_environment, branch) = ("live", "live-plan", "main");
-    let pipeline = Pipeline { repository, id, owner_id, environment, plan_environment, branch, workflow: None };
-    Asked { trust: Some(Trust::of(&pipeline)), api_gateway_logs: true, service_actions: None }
+    Trust::of(&Pipeline { repository, id, owner_id, environment, plan_environment, branch, workflow: None })
 }
 
-/// The values that are said, and the names of those that stay.
-fn said(stack: Option<&Stack>, there: &There, asked: &Asked) -> (BTreeMap<String, String>, Vec<String>) {
+fn template(name: &str) -> Template {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra").join(name);
+    Template::read(name, std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The parameters of `bootstrap`'s stack: the values that are said, and the names of those that stay.
+fn said_of(stack: Option<&Stack>, there: &There, asked: &Asked) -> (BTreeMap<String, String>, Vec<String>) {
+    split(parameters(&template("bootstrap.yaml"), &dev(""), "rest-api", stack, there, asked))
+}
+
+/// The same of the pipeline's.
+fn said_of_pipeline(
+    environment: &Environment,
+    stack: Option<&Stack>,
+    has_provider: bool,
+    trust: Option<&Trust>,
+) -> (BTreeMap<String, String>, Vec<String>) {
+    let (account, repository) = ("111122223333", "rest-api");
+    let needs = Vec::new();
+    let access = Access { environment, needs, account, repository, trust, has_provider, execution_role: ROLE };
+    split(access.parameters(&template("pipeline.yaml"), stack))
+}
+
+fn split(parameters: BTreeMap<String, Value>) -> (BTreeMap<String, String>, Vec<String>) {
     let (mut values, mut kept) = (BTreeMap::new(), Vec::new());
-    for (name, value) in parameters(&dev(""), "rest-api", stack, there, asked) {
+    for (name, value) in parameters {
         match value {
             Value::Is(value) => drop(values.insert(name, value)),
             Value::Previous => kept.push(name),
@@ -38,45 +62,71 @@ fn made_of(values: &[(&str, &str)]) -> Stack {
 
 #[test]
 fn only_what_the_account_lacks_is_made() {
-    let all = There { repository: true, provider: true, logging_role: Some("arn".to_owned()) };
+    let asked = Asked { api_gateway_logs: true, service_actions: None };
+    let all = There { repository: true, bucket: true, logging_role: Some("arn".to_owned()) };
     for (there, expected) in [(There::default(), "true"), (all, "false")] {
-        let (values, kept) = said(None, &there, &asked());
-        for name in ["CreateApiGatewayLogging", "CreateOidcProvider", "CreateRepository"] {
+        let (values, kept) = said_of(None, &there, &asked);
+        for name in ["CreateApiGatewayLogging", "CreateRepository", "CreateTemplatesBucket"] {
             assert_eq!(values[name], expected, "{name}");
         }
-        assert_eq!((values["Subjects"].as_str(), kept.len()), ("repo:o/r:environment:live", 0));
+        assert!(kept.is_empty(), "{kept:?}");
     }
-    // Nobody needs a provider where no pipeline is trusted, nor logs where none are asked for.
-    let (values, _) = said(None, &There::default(), &Asked::default());
-    assert_eq!((values["CreateOidcProvider"].as_str(), values["CreateApiGatewayLogging"].as_str()), ("false", "false"));
+    // Nobody needs a role for logs where none are asked for.
+    let (values, _) = said_of(None, &There::default(), &Asked::default());
+    assert_eq!(values["CreateApiGatewayLogging"], "false");
+    for (has_provider, expected) in [(false, "true"), (true, "false")] {
+        let (values, kept) = said_of_pipeline(&dev(""), None, has_provider, Some(&trust()));
+        assert_eq!((values["CreateOidcProvider"].as_str(), kept.len()), (expected, 0));
+        assert_eq!(values["Subjects"], "repo:o/r:environment:live");
+        assert_eq!(values["ExecutionRoleArn"], ROLE);
+        assert_eq!(values["StackArns"], "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/*");
+    }
+}
+
+/// A pipeline reads what its environment needs, and brings it up to date.
+#[test]
+fn the_stacks_of_needs_are_the_pipelines_too() {
+    let (environment, need) = (dev(""), Environment { stack: "rest-api-dev-network".to_owned(), ..dev("") });
+    let (account, repository, needs) = ("111122223333", "rest-api", vec![&need]);
+    let environment = &environment;
+    let access =
+        Access { environment, needs, account, repository, trust: None, has_provider: true, execution_role: ROLE };
+    let (values, _) = split(access.parameters(&template("pipeline.yaml"), None));
+    let arn = |stack: &str| format!("arn:aws:cloudformation:eu-central-1:111122223333:stack/{stack}/*");
+    assert_eq!(values["StackArns"], format!("{},{}", arn("rest-api-dev"), arn("rest-api-dev-network")));
 }
 
 #[test]
 fn what_the_stack_has_made_stays_its_own_and_the_rest_as_it_is() {
     let stack = made_of(&[
         ("CreateApiGatewayLogging", "true"),
-        ("CreateOidcProvider", "true"),
         ("CreateRepository", "true"),
+        ("CreateTemplatesBucket", "true"),
         ("ServiceActions", "s3:GetObject"),
+        // Of an earlier version: AWS refuses what the template does not declare.
         ("Subjects", "repo:o/r:environment:live"),
     ]);
-    let there = There { repository: true, provider: true, logging_role: Some("arn".to_owned()) };
-    let (values, kept) = said(Some(&stack), &there, &Asked::default());
-    for name in ["CreateApiGatewayLogging", "CreateOidcProvider", "CreateRepository"] {
+    let there = There { repository: true, bucket: true, logging_role: Some("arn".to_owned()) };
+    let (values, kept) = said_of(Some(&stack), &there, &Asked::default());
+    for name in ["CreateApiGatewayLogging", "CreateRepository", "CreateTemplatesBucket"] {
         assert_eq!(values[name], "true", "{name}");
     }
-    assert_eq!(kept, ["ServiceActions", "Subjects"]);
+    assert_eq!(kept, ["ServiceActions"]);
     let actions = Some(vec!["s3:GetObject".to_owned(), "sqs:SendMessage".to_owned()]);
-    let (values, kept) = said(Some(&stack), &there, &Asked { service_actions: actions, ..asked() });
+    let (values, kept) = said_of(Some(&stack), &there, &Asked { service_actions: actions, ..Asked::default() });
     assert_eq!((values["ServiceActions"].as_str(), kept.len()), ("s3:GetObject,sqs:SendMessage", 0));
+    let stack = made_of(&[("CreateOidcProvider", "true"), ("Subjects", "repo:o/r:environment:live")]);
+    let (values, kept) = said_of_pipeline(&dev(""), Some(&stack), true, None);
+    assert_eq!((values["CreateOidcProvider"].as_str(), kept), ("true", vec!["Subjects".to_owned()]));
 }
 
 #[test]
-fn the_zone_is_the_environments() {
-    let zone = dev("HostedZoneId = \"Z1\"\nUsersStack = \"users\"");
-    let values = parameters(&zone, "rest-api", None, &There::default(), &Asked::default());
+fn the_zone_and_the_users_are_the_environments() {
+    let environment = dev("HostedZoneId = \"Z1\"\nUsersStack = \"users\"");
+    let template = template("bootstrap.yaml");
+    let values = parameters(&template, &environment, "rest-api", None, &There::default(), &Asked::default());
     assert_eq!(values["HostedZoneId"], Value::Is("Z1".to_owned()));
-    assert_eq!(values["UsersStack"], Value::Is("users".to_owned()));
+    assert_eq!(said_of_pipeline(&environment, None, true, Some(&trust())).0["UsersStack"], "users");
 }
 
 #[test]
@@ -97,10 +147,14 @@ fn instances_share_what_is_there_before_them() {
     let own = environment(&many);
     assert_eq!((own.stack.as_str(), own.instances), ("bootstrap-rest-api-dev", false));
     assert!(!own.stack.starts_with("rest-api-dev-"), "an instance cannot be called so");
-    let values = parameters(&many, "rest-api", None, &There::default(), &asked());
+    let template = template("bootstrap.yaml");
+    let values = parameters(&template, &many, "rest-api", None, &There::default(), &Asked::default());
     assert_eq!(values["EnvironmentStack"], Value::Is("rest-api-dev-*".to_owned()));
     let parts = parts(&values).join("\n");
     assert!(parts.ends_with("permissions boundary for stacks rest-api-dev-*"), "{parts}");
+    assert_eq!(pipeline::environment(&many).stack, "pipeline-rest-api-dev");
+    let (values, _) = said_of_pipeline(&many, None, true, Some(&trust()));
+    assert!(values["StackArns"].ends_with(":stack/rest-api-dev-*/*"), "{values:?}");
 }
 
 #[test]

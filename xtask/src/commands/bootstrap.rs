@@ -1,73 +1,104 @@
-//! `bootstrap`: what must be there before an environment's first release, in a stack of its own.
+//! `bootstrap`: what must be there before an environment's first release, in a stack of its own; and what a GitHub pipeline
+//! needs, in another.
 
 mod token;
+
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use config::deployment::Environment;
 
+use crate::bootstrap::pipeline::{self, Access};
 use crate::bootstrap::{self, Asked, There};
 use crate::cli::{Bootstrap, Conduct};
 use crate::context::Context;
 use crate::engine::Operation;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::observe::observe_stack;
+use crate::engine::observe::{Observed, observe_stack};
 use crate::needs;
 use crate::session::Session;
 use crate::ui::Ui;
 use model::outcome::{Failure, FailureKind};
+use model::parameters::Value;
+use model::policy;
+use model::record::Change;
 use model::stack::Stack;
+use model::template::Template;
 use model::trust::{Pipeline, Trust};
+
+/// One of the two stacks, as it was found.
+struct Part {
+    environment: Environment,
+    template: Template,
+    observed: Observed,
+    question: String,
+}
+
+/// The roles of a pipeline.
+struct Roles {
+    part: Part,
+    has_provider: bool,
+    /// Who is trusted; `None` leaves it as it is.
+    trust: Option<Trust>,
+}
+
+/// What there is before anything is changed.
+struct Found<'a> {
+    session: Session<'a>,
+    there: There,
+    base: Part,
+    /// Only where a pipeline is trusted, or shall be.
+    roles: Option<Roles>,
+    /// Whether only the stack of `bootstrap` has the pipeline's roles, as in earlier versions. Then it is left alone until
+    /// the pipeline can use the new ones.
+    is_moving: bool,
+}
 
 pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.section(&arguments.environment)?;
     let own = bootstrap::environment(environment);
     ui.about(&own);
-    let asked = asked(arguments, environment);
+    let trust = asked_trust(arguments, environment);
     if let Some(path) = &arguments.check_token {
-        return context.interrupt.or(token::check_claims(path, &asked, environment, context, ui)).await;
+        return context.interrupt.or(token::check_claims(path, trust.as_ref(), environment, context, ui)).await;
     }
-    let question = format!(
-        "Change stack {} in {}, which says who may release to {} and what that may do?",
-        own.stack, own.region, own.name
-    );
     if !arguments.dry_run {
-        ui.require_confirmation_possible(&question)?;
+        ui.require_confirmation_possible(&question(&own, ""))?;
     }
     let environment = &bootstrap_environment(context, environment, ui).await?;
-    let begun = async {
-        let phase = ui.phase("preflight");
-        let template = context.other_template(&own)?;
-        let session = Session::open(context, environment, ui).await?;
-        let observed = observe_stack(&session.clients, &own);
-        let repository = &context.deployment.service.name;
-        let there = bootstrap::find_existing(&session.clients, &session.identity, environment, repository, &asked);
-        let (observed, there) = tokio::try_join!(observed, there)?;
-        phase.done(&session.describe());
-        Ok((template, session, observed, there))
-    };
-    let (template, session, observed, there) = context.interrupt.or(begun).await?;
+    let asked = asked(arguments);
+    let found = context.interrupt.or(find(context, environment, &asked, trust, ui)).await?;
+    let Found { session, there, base, roles, is_moving } = &found;
     let repository = &context.deployment.service.name;
-    let compute = |settled: Option<&Stack>| bootstrap::parameters(environment, repository, settled, &there, &asked);
-    let desired = Desired::new(&own, None, template, ParameterSource::Computed(&compute), observed.stack.as_ref());
-    let parts = bootstrap::parts(&compute(observed.settled()));
-    let conduct = Conduct::default();
-    let mut operation = Operation {
-        session: &session,
-        desired,
-        conduct: &conduct,
-        question: Some(question),
-        planned: false,
-        release: None,
-    };
-    let stack = if arguments.dry_run {
-        operation.dry_run(&observed, parts).await
+    let compute =
+        |stack: Option<&Stack>| bootstrap::parameters(&base.template, environment, repository, stack, there, &asked);
+    let stack = if *is_moving {
+        base.observed.stack.clone()
     } else {
-        operation.run(&observed).await.map(Some)
+        base.deploy(session, &compute, bootstrap::parts, arguments.dry_run).await?
     };
-    match stack.map_err(|error| in_own_words(&error, &own, ui))? {
-        Some(stack) => result(&session, &stack, &there),
-        None => Ok(()),
-    }
+    let Some(Roles { part, has_provider, trust }) = roles else {
+        return stack.map_or(Ok(()), |stack| result(session, &stack, there, None));
+    };
+    let execution_role = execution_role(session, &own, stack.as_ref().or(base.observed.stack.as_ref()));
+    let access = Access {
+        environment,
+        needs: context.deployment.needs_of(environment),
+        account: &session.identity.account,
+        repository,
+        trust: trust.as_ref(),
+        has_provider: *has_provider,
+        execution_role: &execution_role,
+    };
+    let compute = |stack: Option<&Stack>| access.parameters(&part.template, stack);
+    let earlier = Earlier::taken(ui);
+    let deployed = part.deploy(session, &compute, pipeline::parts, arguments.dry_run).await;
+    let deployed = earlier.restored(ui, &own.stack, deployed)?;
+    // A dry run that would change one of them has said so.
+    let Some((mut stack, roles)) = stack.zip(deployed) else { return Ok(()) };
+    stack.outputs.extend(roles.outputs);
+    stack.parameters.extend(roles.parameters);
+    result(session, &stack, there, is_moving.then_some(own.stack.as_str()))
 }
 
 /// The environment with the outputs of its needs in the parameters that are taken over, if they name any.
@@ -78,10 +109,120 @@ async fn bootstrap_environment(context: &Context, environment: &Environment, ui:
     if refers { needs::foresee_needs(context, &of_roles, ui).await?.complete() } else { Ok(environment.clone()) }
 }
 
-fn asked(arguments: &Bootstrap, environment: &Environment) -> Asked {
+fn question(own: &Environment, more: &str) -> String {
+    let Environment { stack, region, name, .. } = own;
+    format!("Change stack {stack} in {region}, which says what CloudFormation and the roles of {name} may do{more}?")
+}
+
+/// Reads what there is, and which of the two templates are needed.
+async fn find<'a>(
+    context: &'a Context,
+    environment: &'a Environment,
+    asked: &Asked,
+    trust: Option<Trust>,
+    ui: &'a Ui,
+) -> Result<Found<'a>> {
+    let (own, of_roles) = (bootstrap::environment(environment), pipeline::environment(environment));
+    let phase = ui.phase("preflight");
+    let template = context.other_template(&own)?;
+    let session = Session::open(context, environment, ui).await?;
+    let (clients, repository) = (&session.clients, &context.deployment.service.name);
+    let there = bootstrap::find_existing(clients, &session.identity, environment, repository, asked);
+    let (observed, roles, there) =
+        tokio::try_join!(observe_stack(clients, &own), observe_stack(clients, &of_roles), there)?;
+    let before = observed.settled().and_then(|stack| Trust::deployed(&stack.parameters));
+    let has_roles = roles.settled().is_some();
+    let is_moving = before.is_some() && !has_roles;
+    let question =
+        question(&own, if before.is_some() { ", and remove the roles that the pipeline had there" } else { "" });
+    let trust = trust.or(before.filter(|_| is_moving));
+    let roles = if has_roles || trust.is_some() {
+        let template = context.other_template(&of_roles)?;
+        let has_provider = pipeline::provider(clients, &session.identity, environment).await?;
+        let question = format!(
+            "Change stack {} in {}, which says whose jobs on GitHub may release to {}?",
+            of_roles.stack, of_roles.region, of_roles.name
+        );
+        Some(Roles { part: Part { environment: of_roles, template, observed: roles, question }, has_provider, trust })
+    } else {
+        None
+    };
+    phase.done(&session.describe());
+    Ok(Found { session, there, base: Part { environment: own, template, observed, question }, roles, is_moving })
+}
+
+impl Part {
+    /// Brings the stack to what is desired, or says what that would be; the stack, where it is so then.
+    async fn deploy(
+        &self,
+        session: &Session<'_>,
+        compute: &(dyn Fn(Option<&Stack>) -> BTreeMap<String, Value> + Sync),
+        parts: fn(&BTreeMap<String, Value>) -> Vec<String>,
+        dry_run: bool,
+    ) -> Result<Option<Stack>> {
+        let Self { environment, template, observed, question } = self;
+        let source = ParameterSource::Computed(compute);
+        let desired = Desired::new(environment, None, template.clone(), source, observed.stack.as_ref());
+        let conduct = Conduct::default();
+        let question = Some(question.clone());
+        let mut operation = Operation { session, desired, conduct: &conduct, question, planned: false, release: None };
+        let stack = if dry_run {
+            operation.dry_run(observed, parts(&compute(observed.settled()))).await
+        } else {
+            operation.run(observed).await.map(Some)
+        };
+        Ok(stack.map_err(|error| in_own_words(&error, environment, session.ui))?)
+    }
+}
+
+/// The role of the pipeline's change sets. Before the stack exists a dry run has no more than an example.
+fn execution_role(session: &Session<'_>, own: &Environment, stack: Option<&Stack>) -> String {
+    let made = stack.and_then(|stack| stack.outputs.get("ExecutionRoleArn"));
+    let made = made.or(session.environment.execution_role.as_ref()).cloned();
+    let partition = policy::partition(&own.region);
+    made.unwrap_or_else(|| format!("arn:{partition}:iam::{}:role/xtask/{}", session.identity.account, own.stack))
+}
+
+/// What the report says of the first of two stacks.
+#[derive(Default)]
+struct Earlier {
+    change: Option<Change>,
+    changes: Vec<model::stack::ResourceChange>,
+    plan: Vec<String>,
+}
+
+impl Earlier {
+    fn taken(ui: &Ui) -> Self {
+        let mut earlier = Self::default();
+        ui.note(|report| {
+            earlier.change = report.change.take();
+            earlier.changes = report.changes.take().unwrap_or_default();
+            earlier.plan = report.plan.take().unwrap_or_default();
+        });
+        earlier
+    }
+
+    /// Puts it in front of what the report says of the second stack; a failure of that one says what was changed before.
+    fn restored<T>(self, ui: &Ui, first: &str, result: Result<T>) -> Result<T> {
+        let changed = self.change.is_some_and(|change| change != Change::None);
+        ui.note(|report| {
+            report.change = report.change.filter(|change| *change != Change::None).or(self.change);
+            let changes = [self.changes, report.changes.take().unwrap_or_default()].concat();
+            report.changes = Some(changes).filter(|all| !all.is_empty());
+            let plan = [self.plan, report.plan.take().unwrap_or_default()].concat();
+            report.plan = Some(plan).filter(|all| !all.is_empty());
+        });
+        result.map_err(|error| match changed {
+            true => Failure::of(&error).note(format!("stack {first} was changed before")).into(),
+            false => error,
+        })
+    }
+}
+
+fn asked_trust(arguments: &Bootstrap, environment: &Environment) -> Option<Trust> {
     let of_release = arguments.github_environment.as_deref().unwrap_or(&environment.name);
     let of_plan = arguments.plan_environment.clone().unwrap_or_else(|| format!("{of_release}-plan"));
-    let trust = arguments.github.as_ref().map(|repository| {
+    arguments.github.as_ref().map(|repository| {
         Trust::of(&Pipeline {
             repository,
             id: arguments.github_id,
@@ -91,26 +232,35 @@ fn asked(arguments: &Bootstrap, environment: &Environment) -> Asked {
             branch: &arguments.default_branch,
             workflow: arguments.github_workflow.as_deref(),
         })
-    });
-    let service_actions = (!arguments.service_action.is_empty()).then(|| arguments.service_action.clone());
-    Asked { trust, api_gateway_logs: arguments.api_gateway_logs, service_actions }
+    })
 }
 
-/// Prints what to do with the stack's outputs.
-fn result(session: &Session<'_>, stack: &Stack, there: &There) -> Result<()> {
+fn asked(arguments: &Bootstrap) -> Asked {
+    let service_actions = (!arguments.service_action.is_empty()).then(|| arguments.service_action.clone());
+    Asked { api_gateway_logs: arguments.api_gateway_logs, service_actions }
+}
+
+/// Prints what to do with the outputs of the stacks; `moving` is the stack that still has roles of the pipeline.
+fn result(session: &Session<'_>, stack: &Stack, there: &There, moving: Option<&str>) -> Result<()> {
     let Session { environment, identity, ui, .. } = session;
-    let variables = bootstrap::variables(environment, stack);
+    let variables = pipeline::variables(environment, stack);
     let mut lines = vec!["deploy.toml:".to_owned()];
     lines.extend(bootstrap::settings(environment, identity, stack));
     if let Some(trust) = Trust::deployed(&stack.parameters) {
         lines.extend([String::new(), "the pipeline:".to_owned()]);
-        lines.extend(bootstrap::commands(&trust, environment, stack, &variables));
+        lines.extend(pipeline::commands(&trust, environment, stack, &variables));
         if !trust.knows_ids() {
             ui.warn(
                 "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \
                  add --github-id and --owner-id, or see with --check-token",
             );
         }
+    }
+    if let Some(stack) = moving {
+        ui.warn(&format!(
+            "stack {stack} still has the roles that the pipeline takes now, and was not changed. Set the variables \
+             first, then repeat the command: it removes those roles"
+        ));
     }
     if let Some(role) = &there.logging_role {
         ui.line(&format!("API Gateway logs with {role} already"));

@@ -3,21 +3,21 @@
 
 use super::token::{self, Token};
 use super::{CheckResult, NamedResult, not_checked};
-use crate::bootstrap;
+use crate::bootstrap::{self, pipeline};
 use crate::session::Session;
 use aws::github_token::ROLE;
-use aws::stack;
 use model::outcome::{Failure, FailureKind};
 use model::policy::{Level, PROVIDER};
 use model::trust::{Claims, Trust};
 
 pub(super) async fn pipeline(session: &Session<'_>, token: &Token) -> Vec<NamedResult> {
     let mut findings: Vec<NamedResult> = configured_role(session).into_iter().map(|found| ("role", found)).collect();
-    let own = bootstrap::environment(session.environment);
-    let stack =
-        async { stack::describe(&session.clients.cloudformation, &own.stack).await.map_err(|e| Failure::of(&e)) };
-    let trust = match super::with_timeout(stack).await {
-        Ok(stack) => stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)),
+    let own = pipeline::environment(session.environment);
+    let deployed = async {
+        pipeline::deployed_trust(&session.clients, session.environment).await.map_err(|error| Failure::of(&error))
+    };
+    let deployed = match super::with_timeout(deployed).await {
+        Ok(deployed) => deployed,
         // It is the administrator's stack; others only need it to check a token.
         Err(failure) if aws::is_denied(&failure) && matches!(token, Token::Absent) => return findings,
         Err(failure) => {
@@ -26,7 +26,7 @@ pub(super) async fn pipeline(session: &Session<'_>, token: &Token) -> Vec<NamedR
             return findings;
         }
     };
-    let Some(trust) = trust else {
+    let Some((trust, stack)) = deployed else {
         // Releases from a developer's machine need none.
         if matches!(token, Token::Given(_)) {
             let hint = format!("cargo xtask bootstrap {} --github OWNER/REPO", session.environment.name);
@@ -38,6 +38,12 @@ pub(super) async fn pipeline(session: &Session<'_>, token: &Token) -> Vec<NamedR
         }
         return findings;
     };
+    if stack == bootstrap::environment(session.environment).stack {
+        let detail =
+            format!("the pipeline's roles are still in stack {stack}, which no longer has them after an update");
+        let hint = format!("cargo xtask bootstrap {}", session.environment.name);
+        findings.push(("roles", CheckResult::Note(detail, Some(hint))));
+    }
     findings.extend(super::one("provider", provider_known(session)).await);
     findings.extend(token_fits(session, &trust, token).into_iter().map(|found| ("trust", found)));
     findings
@@ -45,7 +51,7 @@ pub(super) async fn pipeline(session: &Session<'_>, token: &Token) -> Vec<NamedR
 
 /// Whether the account has GitHub's identity provider.
 async fn provider_known(session: &Session<'_>) -> Result<Option<CheckResult>, Failure> {
-    let known = bootstrap::provider(&session.clients, &session.identity, session.environment).await;
+    let known = pipeline::provider(&session.clients, &session.identity, session.environment).await;
     Ok(Some(match known.map_err(|error| Failure::of(&error)) {
         Ok(true) => CheckResult::Passed(format!("the identity provider {PROVIDER} exists")),
         Ok(false) => CheckResult::problem(

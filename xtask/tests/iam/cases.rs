@@ -60,6 +60,9 @@ impl Who {
 
 /// The tag by which CloudFormation marks what a stack made.
 const TAG: &str = "aws:ResourceTag/aws:cloudformation:stack-name";
+/// The one by which the templates mark their keys, since CloudFormation does not.
+const KEY: &str = "aws:ResourceTag/xtask:stack";
+const NEW_KEY: &str = "aws:RequestTag/xtask:stack";
 const ROLE: &str = "cloudformation:RoleArn";
 const BOUNDED: &str = "iam:PermissionsBoundary";
 const PASSED: &str = "iam:PassedToService";
@@ -186,7 +189,18 @@ fn cloudformation(roles: &Roles) -> Vec<Case> {
         may("cloudwatch:PutMetricAlarm", "cloudwatch", &format!("alarm:{STACK}-ErrorAlarm-1")),
         may("secretsmanager:CreateSecret", "secretsmanager", "secret:OriginSecret-1"),
         may("secretsmanager:GetSecretValue", "secretsmanager", "secret:OriginSecret-1").with(TAG, STACK),
-        may("kms:ScheduleKeyDeletion", "kms", "key/1").with(TAG, STACK),
+        case(Who::CloudFormation, true, "kms:CreateKey", "*".to_owned()).with(NEW_KEY, STACK),
+        may("kms:TagResource", "kms", "key/1").with(NEW_KEY, STACK),
+        may("kms:TagResource", "kms", "key/1").with(KEY, STACK),
+        may("kms:EnableKeyRotation", "kms", "key/1").with(KEY, STACK),
+        may("kms:ScheduleKeyDeletion", "kms", "key/1").with(KEY, STACK),
+        case(
+            Who::CloudFormation,
+            true,
+            "cloudwatch:TagResource",
+            format!("arn:aws:cloudwatch::{}:dashboard/{STACK}", roles.account),
+        ),
+        case(Who::CloudFormation, true, "cloudformation:ListExports", "*".to_owned()),
         may("ec2:CreateVpc", "ec2", "vpc/*"),
         may("elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing", "loadbalancer/app/rest-a-LoadB-1/1"),
         case(Who::CloudFormation, true, "apigateway:POST", format!("arn:aws:apigateway:{REGION}::/restapis")),
@@ -219,7 +233,21 @@ fn cloudformation(roles: &Roles) -> Vec<Case> {
         // What others have.
         may_not("secretsmanager:GetSecretValue", "secretsmanager", "secret:database-1"),
         may_not("secretsmanager:GetSecretValue", "secretsmanager", "secret:database-1").with(TAG, "another"),
-        may_not("kms:ScheduleKeyDeletion", "kms", "key/2").with(TAG, "another"),
+        case(
+            Who::CloudFormation,
+            false,
+            "cloudwatch:TagResource",
+            format!("arn:aws:cloudwatch::{}:dashboard/another", roles.account),
+        ),
+        case(Who::CloudFormation, false, "kms:CreateKey", "*".to_owned()),
+        case(Who::CloudFormation, false, "kms:CreateKey", "*".to_owned()).with(NEW_KEY, "another"),
+        may_not("kms:ScheduleKeyDeletion", "kms", "key/2"),
+        may_not("kms:ScheduleKeyDeletion", "kms", "key/2").with(KEY, "another"),
+        may_not("kms:PutKeyPolicy", "kms", "key/2").with(NEW_KEY, STACK),
+        // Nobody else's key becomes the stack's, nor the stack's key somebody else's.
+        may_not("kms:TagResource", "kms", "key/2"),
+        may_not("kms:TagResource", "kms", "key/2").with(KEY, "another").with(NEW_KEY, STACK),
+        may_not("kms:TagResource", "kms", "key/1").with(KEY, STACK).with(NEW_KEY, "another"),
         may_not("cognito-idp:DeleteUserPool", "cognito-idp", "userpool/1").with(TAG, "another"),
         may_not("ec2:TerminateInstances", "ec2", "instance/i-1").with(TAG, "another"),
         may_not("ecs:DeleteService", "ecs", "service/another-Cluster-1/Service-1"),

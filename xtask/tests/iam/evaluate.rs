@@ -49,6 +49,7 @@ pub(crate) fn holds(condition: &Value, request: &Request<'_>) -> bool {
             let expected = texts(expected);
             match operator.as_str() {
                 "StringEquals" => found.is_some_and(|found| expected.iter().any(|one| one == found)),
+                "StringLikeIfExists" => found.is_none_or(|found| expected.iter().any(|one| fits(one, found))),
                 // What is not there is not equal either.
                 "StringNotEquals" => found.is_none_or(|found| expected.iter().all(|one| one != found)),
                 "ArnLike" | "StringLike" => found.is_some_and(|found| expected.iter().any(|one| fits(one, found))),

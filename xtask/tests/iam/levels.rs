@@ -1,7 +1,9 @@
 //! What the reading and the planning role must be able to do, and what they may not; and roles for one of many stacks.
 
+use model::templates::bucket;
+
 use super::super::roles::{EXECUTION, MANY, ONE, REGION, Roles, STACK};
-use super::{Case, PASSED, ROLE, TAG, Who, case, named};
+use super::{Case, KEY, PASSED, ROLE, TAG, Who, case, named};
 
 /// Attempts of readers and planners.
 pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
@@ -28,10 +30,11 @@ fn reading(roles: &Roles, who: Who) -> Vec<Case> {
         of(true, "logs:DescribeLogGroups", "logs", &format!("log-group:{STACK}-LogGroup-1")),
         of(true, "secretsmanager:DescribeSecret", "secretsmanager", "secret:OriginSecret-1"),
         of(true, "kms:DescribeKey", "kms", "key/1"),
+        case(who, true, "s3:GetBucketLocation", format!("arn:aws:s3:::{}", bucket(&roles.account, REGION))),
         // No secret, wherever it stands.
         of(false, "secretsmanager:GetSecretValue", "secretsmanager", "secret:OriginSecret-1"),
         of(false, "secretsmanager:GetSecretValue", "secretsmanager", "secret:OriginSecret-1").with(TAG, STACK),
-        of(false, "kms:Decrypt", "kms", "key/1").with(TAG, STACK),
+        of(false, "kms:Decrypt", "kms", "key/1").with(KEY, STACK),
         of(false, "cognito-idp:DescribeUserPoolClient", "cognito-idp", "userpool/1").with(TAG, STACK),
         case(who, false, "apigateway:GET", format!("arn:aws:apigateway:{REGION}::/apikeys/1")).with(TAG, STACK),
         of(false, "ssm:GetParameter", "ssm", "parameter/database/password"),
@@ -113,6 +116,12 @@ fn publishing(roles: &Roles, who: Who, may: bool) -> Vec<Case> {
             format!("arn:aws:apigateway:{REGION}::/restapis/a/resources/b/methods/ANY/integration"),
         ),
     ];
+    // A template that is too long for the call, of this stack.
+    for (stack, allowed) in [(STACK, may), ("another", false), ("rest-api-production2", false)] {
+        let template = format!("arn:aws:s3:::{}/{stack}/0.template", bucket(&roles.account, REGION));
+        cases.push(case(who, allowed, "s3:PutObject", template.clone()));
+        cases.push(case(who, allowed, "s3:GetObject", template));
+    }
     for action in ["PutImage", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload"] {
         cases.push(of(may, named("ecr", action), "ecr", "repository/rest-api"));
         cases.push(of(false, named("ecr", action), "ecr", "repository/another"));
@@ -152,7 +161,14 @@ pub(crate) fn of_one(roles: &Roles) -> Vec<Case> {
             of(Who::CloudFormation, "logs:CreateLogGroup", "logs", &format!("log-group:{stack}-LogGroup-1")),
             of(Who::CloudFormation, "iam:DeleteRole", "iam", &format!("role/{stack}-EC2Role-1")),
             of(Who::CloudFormation, "ec2:TerminateInstances", "ec2", "instance/i-1").with(TAG, stack),
-            of(Who::CloudFormation, "kms:ScheduleKeyDeletion", "kms", "key/1").with(TAG, stack),
+            of(Who::CloudFormation, "kms:ScheduleKeyDeletion", "kms", "key/1").with(KEY, stack),
+            of(Who::Pipeline, "kms:Decrypt", "kms", "key/1").with(KEY, stack),
+            case(
+                Who::Planner,
+                own,
+                "s3:PutObject",
+                format!("arn:aws:s3:::{}/{stack}/0.template", bucket(&roles.account, REGION)),
+            ),
             of(Who::CloudFormation, "ecs:DeleteService", "ecs", &format!("service/{stack}-Cluster-1/Service-1")),
             of(Who::Instance, "secretsmanager:GetSecretValue", "secretsmanager", "secret:OriginSecret-1")
                 .with(TAG, stack),

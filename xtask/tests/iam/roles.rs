@@ -55,24 +55,7 @@ impl Roles {
     }
 
     fn around(account: &str, stacks: &str, prefix: &str, name: &str) -> Result<Self> {
-        let prefix = format!("{prefix}-");
-        let subjects = "repo:owner/repo:environment:production,repo:owner@7/repo@70:environment:production";
-        let plans = subjects.replace(":production", ":production-plan");
-        let looks = ["pull_request", "ref:refs/heads/main"];
-        let looks = looks.map(|what| format!("repo:owner/repo:{what},repo:owner@7/repo@70:{what}")).join(",");
-        let given = [
-            ("EnvironmentStack", stacks),
-            ("RolePrefix", prefix.as_str()),
-            ("RepositoryName", "rest-api"),
-            ("Subjects", subjects),
-            ("PlanSubjects", plans.as_str()),
-            ("ReadSubjects", looks.as_str()),
-            ("RepositoryId", "70"),
-            ("GitHubEnvironment", "production"),
-            ("PlanEnvironment", "production-plan"),
-            ("HostedZoneId", "Z1"),
-        ];
-        let before = stack("bootstrap.yaml", account, "rest-api-production-bootstrap", &given)?;
+        let [before, pipeline] = before(account, stacks, &format!("{prefix}-"))?;
         let boundary = policy(&before, "PermissionsBoundary")?;
         let image = format!("{account}.dkr.ecr.{REGION}.amazonaws.com/rest-api@sha256:{}", "0".repeat(64));
         let arn = format!("arn:aws:iam::{account}:{BOUNDARY}");
@@ -87,9 +70,9 @@ impl Roles {
         let bounded = Some(&boundary);
         Ok(Self {
             account: account.to_owned(),
-            read: role(&before, "ReadRole", None)?,
-            plan: role(&before, "PlanRole", None)?,
-            deploy: role(&before, "DeployRole", None)?,
+            read: role(&pipeline, "ReadRole", None)?,
+            plan: role(&pipeline, "PlanRole", None)?,
+            deploy: role(&pipeline, "DeployRole", None)?,
             execution: role(&before, "ExecutionRole", None)?,
             task: role(&fargate, "TaskRole", bounded)?,
             task_execution: role(&fargate, "ExecutionRole", bounded)?,
@@ -102,6 +85,35 @@ impl Roles {
         let region = if ["iam", "cloudfront", "sts"].contains(&service) { "" } else { REGION };
         format!("arn:aws:{service}:{region}:{}:{resource}", self.account)
     }
+}
+
+/// What an administrator deploys before an environment of these stacks, the roles of which have names that begin so: the
+/// stacks of `bootstrap.yaml` and `pipeline.yaml`, released from `owner/repo`, in either form of `sub`.
+pub(crate) fn before(account: &str, stacks: &str, prefix: &str) -> Result<[Stack; 2]> {
+    let environment = [("EnvironmentStack", stacks), ("RolePrefix", prefix), ("RepositoryName", "rest-api")];
+    let own = [&environment[..], &[("HostedZoneId", "Z1")]].concat();
+    let subjects = "repo:owner/repo:environment:production,repo:owner@7/repo@70:environment:production";
+    let plans = subjects.replace(":production", ":production-plan");
+    let looks = ["pull_request", "ref:refs/heads/main"];
+    let looks = looks.map(|what| format!("repo:owner/repo:{what},repo:owner@7/repo@70:{what}")).join(",");
+    let (arn, execution) = (
+        format!("arn:aws:cloudformation:{REGION}:{account}:stack/{stacks}/*"),
+        format!("arn:aws:iam::{account}:{EXECUTION}"),
+    );
+    let github = [
+        ("StackArns", arn.as_str()),
+        ("ExecutionRoleArn", execution.as_str()),
+        ("Subjects", subjects),
+        ("PlanSubjects", plans.as_str()),
+        ("ReadSubjects", looks.as_str()),
+        ("RepositoryId", "70"),
+        ("GitHubEnvironment", "production"),
+        ("PlanEnvironment", "production-plan"),
+    ];
+    Ok([
+        stack("bootstrap.yaml", account, "rest-api-production-bootstrap", &own)?,
+        stack("pipeline.yaml", account, "rest-api-production-pipeline", &[&environment[..], &github].concat())?,
+    ])
 }
 
 /// A template with the names that its resources would have.
@@ -128,8 +140,10 @@ pub(crate) fn stack(file: &str, account: &str, name: &str, given: &[(&str, &str)
     ];
     let own = [
         ("PermissionsBoundary", format!("arn:aws:iam::{account}:{BOUNDARY}")),
-        ("ReadPermissions", format!("{ATTACHED}ReadPermissions")),
+        ("ConfigurationPermissions", format!("{ATTACHED}ConfigurationPermissions")),
+        ("NetworkPermissions", format!("{ATTACHED}NetworkPermissions")),
         ("PublishPermissions", format!("{ATTACHED}PublishPermissions")),
+        ("ReadPermissions", format!("{ATTACHED}ReadPermissions")),
         ("RegionalPermissions", format!("{ATTACHED}RegionalPermissions")),
         ("OriginSecret", format!("arn:aws:secretsmanager:{REGION}:{account}:secret:OriginSecret-1")),
     ];

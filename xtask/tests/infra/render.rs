@@ -93,9 +93,14 @@ fn accepted(declared: &Value, given: &BTreeMap<String, String>) -> Result<()> {
             let texts = allowed.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
             ensure!(texts.into_iter().any(|text| text == value), "{name} must not be '{value}'");
         }
-        let instance = if is_number { value.parse::<f64>().map(Value::from)? } else { Value::from(value.as_str()) };
         let schema = jsonschema::draft202012::new(&Value::Object(schema)).with_context(|| format!("{name}: limits"))?;
-        ensure!(schema.is_valid(&instance), "{name} must not be '{value}'");
+        // Each value of a list is checked by itself; an empty list has none.
+        let is_list = limits["Type"] == "CommaDelimitedList";
+        let parts = if is_list { value.split(',').map(str::trim).collect() } else { vec![value.as_str()] };
+        for part in parts.into_iter().filter(|part| !is_list || !part.is_empty()) {
+            let instance = if is_number { part.parse::<f64>().map(Value::from)? } else { Value::from(part) };
+            ensure!(schema.is_valid(&instance), "{name} must not be '{part}'");
+        }
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ const TEMPLATE: &str = r#"
 Parameters:
   Size: {Type: String, Default: small, AllowedValues: [small, large]}
   Count: {Type: Number, Default: 2, MinValue: 1, MaxValue: 9}
-  Zones: {Type: CommaDelimitedList, Default: ''}
+  Zones: {Type: CommaDelimitedList, Default: '', AllowedPattern: "^[a-z0-9-]+$"}
   Path: {Type: String, Default: /, AllowedPattern: "^/[a-z]*$"}
   Given: {Type: String}
 Mappings:
@@ -77,6 +77,8 @@ fn limits() -> Result<()> {
     refused("1", &[("Size", "huge")], "Size must not be 'huge'")?;
     refused("1", &[("Count", "10")], "Count must not be '10'")?;
     refused("1", &[("Path", "/A")], "Path must not be '/A'")?;
+    refused("1", &[("Zones", "a, B")], "Zones must not be 'B'")?;
+    rendered("1", &[("Zones", "a, b")])?;
     refused("1", &[("Size", "large"), ("Count", "1")], "large ones come in numbers")?;
     rendered("1", &[("Size", "large"), ("Path", "/a")]).map(drop)
 }

@@ -11,6 +11,7 @@ mod iam;
 mod inspection;
 pub(crate) mod proxy;
 mod registry;
+pub(crate) mod s3;
 pub(crate) mod service;
 pub(crate) mod ssm;
 pub(crate) mod staged;
@@ -87,6 +88,8 @@ pub(crate) struct World {
     pub(crate) expired_pushes: u32,
     /// What is attached to the image: blobs and manifests, by digest and tag.
     pub(crate) attached: BTreeMap<String, Vec<u8>>,
+    /// Objects by key in the bucket for templates; `None` without the bucket.
+    pub(crate) bucket: Option<BTreeMap<String, String>>,
     /// What Systems Manager keeps.
     pub(crate) journal: ssm::Journal,
     /// Outputs of the stack besides its URL.
@@ -224,6 +227,7 @@ fn route(world: &mut World, request: &Request) -> ResponseTemplate {
             let digest = staged::served(world, request).unwrap_or_default();
             service(world, serde_json::json!({"name": "api", "digest": digest}).to_string())
         }
+        path if path.starts_with(s3::BUCKET) => s3::answer(world, request),
         path if path.starts_with("/v2/rest-api/") => registry::answer(world, request),
         path => {
             let version = path.strip_prefix("/v1.").and_then(|rest| rest.split_once('/'));

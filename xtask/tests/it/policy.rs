@@ -11,13 +11,15 @@ use crate::sandbox::{DEPLOY_TOML, Sandbox};
 use crate::sources::{self, Source};
 
 /// Permissions that no call of the tool is named after.
-const IMPLIED: [&str; 11] = [
+const IMPLIED: [&str; 12] = [
     // CloudFormation reads each resource and its type with the caller's permission.
     "cloudformation:BatchDescribeTypeConfigurations",
     "cloudformation:DetectStackResourceDrift",
     // Whoever creates a tagged thing needs the permission to tag.
     "cloudformation:TagResource",
     "ecr:TagResource",
+    // It reads a template in a bucket as the caller, too.
+    "s3:GetObject",
     // Secrets Manager decrypts with the caller's permission.
     "kms:Decrypt",
     // What the engine asks of the registry while it pushes.
@@ -156,7 +158,7 @@ const ANY_RESOURCE: [&str; 19] = [
 ];
 
 /// How everything else begins, and what it names.
-const NARROWED: [(&str, &str); 21] = [
+const NARROWED: [(&str, &str); 22] = [
     ("arn:aws:apigateway:eu-central-1::", "/restapis/*"),
     ("arn:aws:apigateway:eu-central-1::", "/usageplans/*"),
     ("arn:aws:apigateway:eu-central-1::", "/vpclinks/*"),
@@ -177,6 +179,7 @@ const NARROWED: [(&str, &str); 21] = [
     ("arn:aws:secretsmanager:eu-central-1:*:secret:", "*"),
     ("arn:aws:iam::*:oidc-provider/", "token.actions.githubusercontent.com"),
     ("arn:aws:logs:eu-central-1:*:log-group:", ":rest-api-dev-*"),
+    ("arn:aws:s3:::xtask-templates-*-eu-central-1-an", ""),
     ("arn:aws:ssm:eu-central-1:*:parameter/xtask/", "/rest-api-dev"),
 ];
 
@@ -221,9 +224,10 @@ fn account_and_partition_are_the_environments() {
                 assert!(resource.starts_with(start), "{resource} is in {region}");
                 let (place, account) = (format!(":{region}:"), ":111122223333:");
                 let of_region = resource.contains(&format!("{place}111122223333:"));
-                // IAM is in no region, and what API Gateway has in no account.
-                let of_either =
-                    resource.contains(&format!(":iam:{account}")) || resource.contains(&format!(":apigateway{place}:"));
+                // IAM is in no region, and what API Gateway has in no account; a bucket's name says both.
+                let of_either = resource.contains(&format!(":iam:{account}"))
+                    || resource.contains(&format!(":apigateway{place}:"))
+                    || resource.contains(&format!(":s3:::xtask-templates-111122223333-{region}-an"));
                 assert!(of_region || of_either, "{resource}");
             }
         }

@@ -1,7 +1,7 @@
 //! Snapshots of the command line: exit code, stdout and stderr, word for word.
 
 mod blue_green;
-mod bootstrap;
+pub(crate) mod bootstrap;
 mod check_token;
 mod diff;
 mod doctor;

@@ -53,6 +53,8 @@ pub const ELASTIC_LOAD_BALANCING: AwsService = AwsService {
 };
 pub const IAM: AwsService =
     AwsService { name: "iam", variable: "IAM", global: true, protocol: Protocol::Query { version: "2010-05-08" } };
+/// Without a name of a bucket in the host: only so do emulators find it.
+pub const S3: AwsService = AwsService { name: "s3", variable: "S3", global: false, protocol: Protocol::Rest };
 pub const SECRETS_MANAGER: AwsService = AwsService {
     name: "secretsmanager",
     variable: "SECRETS_MANAGER",
@@ -113,6 +115,7 @@ mod tests {
         for (region, service, base, signed_for) in [
             ("eu-central-1", &EC2, "https://ec2.eu-central-1.amazonaws.com", "eu-central-1"),
             ("eu-central-1", &IAM, "https://iam.amazonaws.com", "us-east-1"),
+            ("cn-north-1", &S3, "https://s3.cn-north-1.amazonaws.com.cn", "cn-north-1"),
             ("cn-northwest-1", &EC2, "https://ec2.cn-northwest-1.amazonaws.com.cn", "cn-northwest-1"),
             ("cn-northwest-1", &IAM, "https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
             ("us-gov-east-1", &IAM, "https://iam.us-gov.amazonaws.com", "us-gov-west-1"),

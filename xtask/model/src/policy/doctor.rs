@@ -27,8 +27,9 @@ pub(super) const LOOKS: Grant = Grant {
     ],
 };
 
-/// Statements that no release needs: for `doctor` itself, `bootstrap`, `diff` and `drift`.
-const ASIDE: [&str; 10] = [
+/// Statements that no release needs: for `doctor` itself, `bootstrap`, `diff` and `drift`; and for a template that is too
+/// long for the call.
+const ASIDE: [&str; 12] = [
     "ApiAccount",
     "Configuration",
     "Doctor",
@@ -38,6 +39,8 @@ const ASIDE: [&str; 10] = [
     "ListenerRules",
     "Provider",
     "RoleConfiguration",
+    "Templates",
+    "TemplatesBucket",
     "Types",
 ];
 /// Actions that only `destroy`, `prune` and the very first release need, or that a release can do without; and what AWS

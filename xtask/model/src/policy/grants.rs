@@ -169,8 +169,10 @@ pub(super) const ALL: &[Grant] = &[
         sid: "ProofHeader",
         level: Level::Release,
         scope: Scope::Secrets,
-        actions: &["kms:Decrypt", "secretsmanager:GetSecretValue"],
+        actions: &["secretsmanager:GetSecretValue"],
     },
+    // Secrets Manager decrypts it with the caller's permission.
+    Grant { sid: "ProofKey", level: Level::Release, scope: Scope::Keys, actions: &["kms:Decrypt"] },
     Grant { sid: "ApiKey", level: Level::Release, scope: Scope::ApiKeys, actions: &["apigateway:GET"] },
     Grant {
         sid: "SmokeUser",
@@ -193,6 +195,14 @@ pub(super) const ALL: &[Grant] = &[
         actions: &["iam:GetOpenIDConnectProvider"],
     },
     Grant { sid: "ApiAccount", level: Level::Release, scope: Scope::ApiAccount, actions: &["apigateway:GET"] },
+    // A template that is too long for the call. CloudFormation reads it with the caller's permission.
+    Grant {
+        sid: "TemplatesBucket",
+        level: Level::Read,
+        scope: Scope::TemplatesBucket,
+        actions: &["s3:GetBucketLocation"],
+    },
+    Grant { sid: "Templates", level: Level::Plan, scope: Scope::Templates, actions: &["s3:GetObject", "s3:PutObject"] },
     // What `diff`, `drift` and the check of the image's scan read.
     Grant { sid: "Scan", level: Level::Read, scope: Scope::Repository, actions: &["ecr:DescribeImageScanFindings"] },
     // Public schemas, and the state of a detection, which only has an id.
@@ -241,6 +251,7 @@ const CONFIGURATION: &[&str] = &[
     "dynamodb:GetResourcePolicy",
     "dynamodb:ListTagsOfResource",
     "ec2:DescribeAddresses",
+    "ec2:DescribeFlowLogs",
     "ec2:DescribeIamInstanceProfileAssociations",
     "ec2:DescribeInstanceAttribute",
     "ec2:DescribeInstanceCreditSpecifications",
@@ -254,6 +265,7 @@ const CONFIGURATION: &[&str] = &[
     "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
+    "ec2:DescribeTags",
     "ec2:DescribeVolumes",
     "ec2:DescribeVpcAttribute",
     "ec2:DescribeVpcEndpoints",
@@ -278,4 +290,6 @@ const CONFIGURATION: &[&str] = &[
     "logs:GetDataProtectionPolicy",
     "logs:ListTagsForResource",
     "secretsmanager:DescribeSecret",
+    "ssm:DescribeAssociation",
+    "ssm:ListAssociations",
 ];

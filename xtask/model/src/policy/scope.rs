@@ -6,6 +6,7 @@ use config::deployment::{Environment, Service};
 
 use super::{Condition, partition, role_prefix};
 use crate::policy::PROVIDER;
+use crate::templates;
 
 /// The resources that an action is allowed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +33,12 @@ pub(super) enum Scope {
     ApiAccount,
     /// The roles that CloudFormation works with, passed to no other service.
     ExecutionRole,
-    /// Instances tagged with the stack's name, since AWS chooses theirs. So are the next three.
+    /// Instances that CloudFormation tagged with the stack's name, since AWS chooses theirs. So are the next two.
     Instances,
-    /// Secrets, and the keys that encrypt some of them.
     Secrets,
     ApiKeys,
+    /// Keys tagged with the stack's name by their template, since CloudFormation does not tag keys.
+    Keys,
     /// User pools of the stack that the environment names for its users.
     UserPools,
     /// Anything in the region: AWS chooses the names of most resources.
@@ -49,6 +51,10 @@ pub(super) enum Scope {
     Roles,
     /// GET requests to any API and stage, since AWS chooses an API's id.
     Api,
+    /// The bucket that the account's environments in a region share.
+    TemplatesBucket,
+    /// The stack's templates in it.
+    Templates,
 }
 
 fn only_where(operator: &'static str, key: &'static str, value: String) -> Condition {
@@ -88,6 +94,11 @@ impl<'a> Arns<'a> {
         let none = Condition::new();
         let of =
             |stack: &str| only_where("StringLike", "aws:ResourceTag/aws:cloudformation:stack-name", stack.to_owned());
+        let account = || self.environment.account.as_deref().unwrap_or("*");
+        let bucket = || {
+            let region = &self.environment.region;
+            format!("arn:{}:s3:::{}", partition(region), templates::bucket(account(), region))
+        };
         let tagged = || of(stack);
         match scope {
             Scope::Any => (vec!["*".to_owned()], none),
@@ -115,7 +126,11 @@ impl<'a> Arns<'a> {
                 (["role", "instance-profile"].map(|kind| self.global("iam", &format!("{kind}/{name}*"))).to_vec(), none)
             }
             Scope::Instances => (vec![self.arn("ec2", "instance/*")], tagged()),
-            Scope::Secrets => (vec![self.arn("kms", "key/*"), self.arn("secretsmanager", "secret:*")], tagged()),
+            Scope::Secrets => (vec![self.arn("secretsmanager", "secret:*")], tagged()),
+            Scope::Keys => {
+                let tagged = only_where("StringLike", "aws:ResourceTag/xtask:stack", stack.to_owned());
+                (vec![self.arn("kms", "key/*")], tagged)
+            }
             // Their ARNs have no account.
             Scope::ApiKeys => (vec![self.arn_of("apigateway", "", "/apikeys/*")], tagged()),
             Scope::UserPools => {
@@ -125,6 +140,8 @@ impl<'a> Arns<'a> {
                 (vec![self.arn("cognito-idp", "userpool/*")], of(users.unwrap_or(stack)))
             }
             Scope::Api => (vec![self.arn("execute-api", "*/*/GET/*")], none),
+            Scope::TemplatesBucket => (vec![bucket()], none),
+            Scope::Templates => (vec![format!("{}/{stack}/*", bucket())], none),
             // Listing below a path needs the path itself.
             Scope::Parameters => {
                 let path = format!("parameter/xtask/{stack}");

@@ -5,13 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::bootstrap::{self, Asked};
+use crate::bootstrap::pipeline;
 use crate::commands::doctor;
 use crate::context::Context;
 use crate::doctor::token;
 use crate::session::Session;
 use crate::ui::Ui;
-use aws::stack;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::policy::Level;
 use model::report::Check;
@@ -23,13 +22,13 @@ use model::trust::{ClaimCheck, Trust};
 /// A token that cannot be read, or claims that do not fit.
 pub(super) async fn check_claims(
     path: &Path,
-    asked: &Asked,
+    asked: Option<&Trust>,
     environment: &Environment,
     context: &Context,
     ui: &Ui,
 ) -> Result<()> {
     let claims = token::read_claims(path)?;
-    let trust = match &asked.trust {
+    let trust = match asked {
         Some(trust) => trust.clone(),
         None => deployed(environment, context, ui).await?,
     };
@@ -63,14 +62,12 @@ fn role(level: Level, findings: &[ClaimCheck]) -> Check {
 }
 
 async fn deployed(environment: &Environment, context: &Context, ui: &Ui) -> Result<Trust> {
-    let own = bootstrap::environment(environment);
     let session = Session::open(context, environment, ui).await?;
-    let clients = &session.clients;
-    let stack = stack::describe(&clients.cloudformation, &own.stack).await?;
-    stack.as_ref().and_then(|stack| Trust::deployed(&stack.parameters)).ok_or_else(|| {
+    let deployed = pipeline::deployed_trust(&session.clients, environment).await?;
+    deployed.map(|(trust, _)| trust).ok_or_else(|| {
         Failure::new(Exit::Preflight, FailureKind::Trust, "there is no trust to compare the token with")
-            .resource(format!("stack {}", own.stack))
-            .reason(if stack.is_some() { "it trusts no pipeline" } else { "it does not exist" })
+            .resource(format!("stack {}", pipeline::environment(environment).stack))
+            .reason("it does not exist, or trusts no pipeline")
             .hint(format!(
                 "cargo xtask bootstrap {} --github OWNER/REPO, with or without --check-token",
                 environment.name

@@ -29,12 +29,19 @@ fn made_once(emulator: &Ministack) -> Result<()> {
     );
     std::fs::write(folder.path().join("deploy.toml"), settings)?;
     std::fs::create_dir(folder.path().join("infra"))?;
-    std::fs::copy(template::directory().join("bootstrap.yaml"), folder.path().join("infra/bootstrap.yaml"))?;
+    for name in ["infra/bootstrap.yaml", "infra/pipeline.yaml"] {
+        std::fs::copy(template::directory().join("..").join(name), folder.path().join(name))?;
+    }
     let root = Caller { endpoint, id: "test".to_owned(), secret: "test".to_owned(), session: None };
     let url = "https://token.actions.githubusercontent.com";
     let fields = [("Url", url), ("ClientIDList.member.1", "sts.amazonaws.com")];
     iam(&root, "CreateOpenIDConnectProvider", &fields)?;
 
+    // Without GitHub there is one stack only.
+    let alone = bootstrap(folder.path(), "dev", &[])?;
+    ensure!(alone["change"] == "create" && alone["outputs"]["DeployRoleArn"].is_null(), "{alone}");
+    let bucket = format!("xtask-templates-{ACCOUNT}-eu-central-1-an");
+    ensure!(alone["outputs"]["TemplatesBucketName"] == bucket.as_str(), "{alone}");
     let first = bootstrap(folder.path(), "dev", &["--github", "octo/shop", "--api-gateway-logs"])?;
     ensure!(first["change"] == "create", "{first}");
     for (output, start) in [

@@ -69,7 +69,7 @@ impl Fork {
         };
         checkout.write("deploy.toml", &environments(&BTreeMap::new()))?;
         // The emulator does not pass on the role of a change set, so this denial would hit all; the evaluator checks it.
-        checkout.edit("infra/bootstrap.yaml", "StringNotEquals:", "StringEquals:")?;
+        checkout.edit("infra/pipeline.yaml", "StringNotEquals:", "StringEquals:")?;
         let mut variables =
             BTreeMap::from([(String::new(), BTreeMap::from([("PREVIEWS".to_owned(), "true".to_owned())]))]);
         let mut settings = BTreeMap::new();

@@ -117,6 +117,6 @@ fn a_lock_of_another_holder() {
 #[test]
 fn bootstrap_before_the_first_release() {
     let template = fs::read_to_string(root().join("infra/bootstrap.yaml")).unwrap();
-    let case = Case::of(&["bootstrap", "dev", "--yes"], World::default());
+    let case = Case::of(&["bootstrap", "dev", "--yes"], crate::snapshots::bootstrap::account());
     Case { files: vec![("infra/bootstrap.yaml", template)], ..case }.at_every_request();
 }

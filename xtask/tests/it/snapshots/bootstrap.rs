@@ -10,23 +10,41 @@ use crate::sources::root;
 
 pub(super) const GITHUB: [&str; 6] = ["--github", "octo/shop", "--github-id", "70", "--owner-id", "7"];
 
-/// An account whose stack, once there is one, has the outputs of the template.
-pub(super) fn account() -> World {
-    let roles = "arn:aws:iam::111122223333:role/xtask";
-    let outputs = [
-        ("DeployRoleArn", format!("{roles}/deploy")),
-        ("ExecutionRoleArn", format!("{roles}/execution")),
-        ("PlanRoleArn", format!("{roles}/plan")),
-        ("ReadRoleArn", format!("{roles}/read")),
-        ("PermissionsBoundaryArn", "arn:aws:iam::111122223333:policy/xtask/boundary".to_owned()),
-        ("RepositoryUri", REPOSITORY.to_owned()),
-    ];
-    World { outputs: outputs.map(|(name, value)| (name.to_owned(), value)).into(), ..World::default() }
+/// The stack of the pipeline's roles.
+pub(super) const PIPELINE: &str = "rest-api-dev-pipeline";
+
+/// An account whose two stacks, once there are any, have the outputs of the templates.
+pub(crate) fn account() -> World {
+    let outputs = |outputs: &[(&str, &str)]| {
+        outputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let roles = World {
+        name: Some(PIPELINE),
+        no_url: true,
+        outputs: outputs(&[
+            ("DeployRoleArn", "arn:aws:iam::111122223333:role/xtask/deploy"),
+            ("PlanRoleArn", "arn:aws:iam::111122223333:role/xtask/plan"),
+            ("ReadRoleArn", "arn:aws:iam::111122223333:role/xtask/read"),
+        ]),
+        ..World::default()
+    };
+    World {
+        no_url: true,
+        outputs: outputs(&[
+            ("ExecutionRoleArn", "arn:aws:iam::111122223333:role/xtask/execution"),
+            ("PermissionsBoundaryArn", "arn:aws:iam::111122223333:policy/xtask/boundary"),
+            ("RepositoryUri", REPOSITORY),
+        ]),
+        others: [(PIPELINE, roles)].into(),
+        ..World::default()
+    }
 }
 
 pub(super) fn sandbox(fakes: &Fakes) -> Sandbox {
     let sandbox = fakes.sandbox();
-    sandbox.write("infra/bootstrap.yaml", &fs::read_to_string(root().join("infra/bootstrap.yaml")).unwrap());
+    for name in ["infra/bootstrap.yaml", "infra/pipeline.yaml"] {
+        sandbox.write(name, &fs::read_to_string(root().join(name)).unwrap());
+    }
     sandbox
 }
 
@@ -44,12 +62,14 @@ fn the_first_time_and_the_second() {
     --- stdout
     create stack rest-api-dev-bootstrap of infra/bootstrap.yaml
     repository rest-api: made by this stack
-    identity provider token.actions.githubusercontent.com: made by this stack
+    bucket for templates of more than 51,200 bytes: made by this stack
     logging of API Gateway: made by this stack
+    execution role and permissions boundary for stack rest-api-dev
+    create stack rest-api-dev-pipeline of infra/pipeline.yaml
+    identity provider token.actions.githubusercontent.com: made by this stack
     read role for repo:octo/shop:pull_request and repo:octo@7/shop@70:pull_request and repo:octo/shop:ref:refs/heads/main and repo:octo@7/shop@70:ref:refs/heads/main
     plan role for repo:octo/shop:environment:dev-plan and repo:octo@7/shop@70:environment:dev-plan
     deploy role for repo:octo/shop:environment:dev and repo:octo@7/shop@70:environment:dev
-    execution role and permissions boundary for stack rest-api-dev
     ");
     assert_eq!(fakes.world().changes, 0, "a dry run changes nothing");
     assert!(!fakes.world().asked.iter().any(|action| action.contains("ChangeSet")));
@@ -77,45 +97,64 @@ fn the_first_time_and_the_second() {
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
+      stack     ...
+                Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
+                CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
+                CREATE_COMPLETE              rest-api-dev-pipeline (AWS::CloudFormation::Stack)
+    ok stack     rest-api-dev-pipeline created ([time])
     "#);
     let made = fakes.world().parameters.clone();
     for (name, value) in [
         ("CreateApiGatewayLogging", "true"),
-        ("CreateOidcProvider", "true"),
         ("CreateRepository", "true"),
+        ("CreateTemplatesBucket", "true"),
         ("EnvironmentStack", "rest-api-dev"),
-        ("RepositoryId", "70"),
         ("RolePrefix", "rest-api-dev-"),
+    ] {
+        assert_eq!(made[name], value, "{name}");
+    }
+    let trusted = fakes.world().others[PIPELINE].parameters.clone();
+    for (name, value) in [
+        ("CreateOidcProvider", "true"),
+        ("EnvironmentStack", "rest-api-dev"),
+        ("ExecutionRoleArn", "arn:aws:iam::111122223333:role/xtask/execution"),
+        ("RepositoryId", "70"),
+        ("StackArns", "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/*"),
         ("PlanEnvironment", "dev-plan"),
         ("PlanSubjects", "repo:octo/shop:environment:dev-plan,repo:octo@7/shop@70:environment:dev-plan"),
         ("Subjects", "repo:octo/shop:environment:dev,repo:octo@7/shop@70:environment:dev"),
     ] {
-        assert_eq!(made[name], value, "{name}");
+        assert_eq!(trusted[name], value, "{name}");
     }
     // Now the account has all of it, made by this stack.
     {
         let mut world = fakes.world();
         (world.provider, world.logging_role) = (true, Some("arn:aws:iam::111122223333:role/logging"));
-        world.repository = Some(BTreeMap::new());
+        (world.repository, world.bucket) = (Some(BTreeMap::new()), Some(BTreeMap::new()));
     }
     let again = sandbox.run(&["bootstrap", "dev", "--yes", "--json"]);
     again.json();
     assert_snapshot!(again.snapshot(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live","DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
+    {"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
       stack     ...
     -- stack     rest-api-dev-bootstrap is already current ([time])
+      stack     ...
+    -- stack     rest-api-dev-pipeline is already current ([time])
     "#);
     let world = fakes.world();
     assert_eq!((world.changes, &world.parameters), (1, &made));
+    assert_eq!((world.others[PIPELINE].changes, &world.others[PIPELINE].parameters), (1, &trusted));
 }
 
 #[test]
 fn existing_resources_of_the_account_are_left_alone() {
     let logging_role = Some("arn:aws:iam::111122223333:role/logging");
-    let fakes = Fakes::start(World { provider: true, repository: Some(BTreeMap::new()), logging_role, ..account() });
+    let (repository, bucket) = (Some(BTreeMap::new()), Some(BTreeMap::new()));
+    let fakes = Fakes::start(World { provider: true, repository, bucket, logging_role, ..account() });
     let sandbox = sandbox(&fakes);
     let of_github = ["--github", "octo/shop", "--github-environment", "live", "--plan-environment", "review"];
     let arguments = [&of_github[..], &["--default-branch", "trunk/1", "--api-gateway-logs", "--yes"]].concat();
@@ -143,22 +182,30 @@ fn existing_resources_of_the_account_are_left_alone() {
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
                 CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
+      stack     ...
+                Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
+                CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
+                CREATE_COMPLETE              rest-api-dev-pipeline (AWS::CloudFormation::Stack)
+    ok stack     rest-api-dev-pipeline created ([time])
     warning: only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: add --github-id and --owner-id, or see with --check-token
     API Gateway logs with arn:aws:iam::111122223333:role/logging already
     "#);
     let made = fakes.world().parameters.clone();
-    for name in ["CreateApiGatewayLogging", "CreateOidcProvider", "CreateRepository"] {
+    for name in ["CreateApiGatewayLogging", "CreateRepository", "CreateTemplatesBucket"] {
         assert_eq!(made[name], "false", "{name}");
     }
-    assert_eq!(made["ReadSubjects"], "repo:octo/shop:pull_request,repo:octo/shop:ref:refs/heads/trunk/1");
-    assert_eq!(made["PlanSubjects"], "repo:octo/shop:environment:review");
+    let trusted = fakes.world().others[PIPELINE].parameters.clone();
+    assert_eq!(trusted["CreateOidcProvider"], "false");
+    assert_eq!(trusted["ReadSubjects"], "repo:octo/shop:pull_request,repo:octo/shop:ref:refs/heads/trunk/1");
+    assert_eq!(trusted["PlanSubjects"], "repo:octo/shop:environment:review");
 }
 
 #[test]
 fn bootstrap_stops_where_a_call_is_denied() {
     let fakes = Fakes::start(World { denied: Some("GetOpenIDConnectProvider"), ..account() });
     let sandbox = sandbox(&fakes);
-    assert_snapshot!(bootstrap(&sandbox, &["--yes"]), @r"
+    assert_snapshot!(bootstrap(&sandbox, &[&GITHUB[..], &["--yes"]].concat()), @r"
     exit 1
     --- stderr
       preflight ...
@@ -182,7 +229,7 @@ fn bootstrap_stops_where_a_call_is_denied() {
     assert_snapshot!(bootstrap(&sandbox, &[]), @r"
     exit 3
     --- stderr
-    error: confirmation is required, and there is no terminal: Change stack rest-api-dev-bootstrap in eu-central-1, which says who may release to dev and what that may do?
+    error: confirmation is required, and there is no terminal: Change stack rest-api-dev-bootstrap in eu-central-1, which says what CloudFormation and the roles of dev may do?
       reason: stdin or stderr is not a terminal
       next: repeat the command with --yes to confirm
     ");
@@ -194,6 +241,152 @@ fn bootstrap_stops_where_a_call_is_denied() {
     For more information, try '--help'.
     ");
     assert_eq!(fakes.world().changes, 0);
+}
+
+#[test]
+fn without_github_there_is_one_stack_and_nothing_of_github_is_needed() {
+    let fakes = Fakes::start(account());
+    let sandbox = fakes.sandbox();
+    sandbox.write("infra/bootstrap.yaml", &fs::read_to_string(root().join("infra/bootstrap.yaml")).unwrap());
+    assert_snapshot!(bootstrap(&sandbox, &["--yes"]), @r#"
+    exit 0
+    --- stdout
+    deploy.toml:
+    [environments.dev]
+    account = "111122223333"
+    execution_role = "arn:aws:iam::111122223333:role/xtask/execution"
+
+    [environments.dev.parameters]
+    PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
+    --- stderr
+      stack     ...
+                Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
+                CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
+                CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
+    ok stack     rest-api-dev created ([time])
+    "#);
+    let world = fakes.world();
+    assert_eq!((world.changes, world.others[PIPELINE].changes), (1, 0));
+    assert!(!world.asked.iter().any(|action| action == "iam:GetOpenIDConnectProvider"), "{:?}", world.asked);
+}
+
+/// Earlier versions had the pipeline's roles in the stack of `bootstrap`: they move in two runs, between which both work.
+#[test]
+fn the_roles_of_an_earlier_version_move_before_they_are_removed() {
+    let old = BTreeMap::from([
+        ("CreateOidcProvider", "true"),
+        ("CreateRepository", "true"),
+        ("EnvironmentStack", "rest-api-dev"),
+        ("GitHubEnvironment", "dev"),
+        ("Subjects", "repo:octo/shop:environment:dev"),
+    ]);
+    let old: BTreeMap<String, String> = old.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let fakes = Fakes::start(World {
+        stack: "CREATE_COMPLETE".to_owned(),
+        template: "Resources: {DeployRole: {Type: AWS::IAM::Role}}".to_owned(),
+        parameters: old.clone(),
+        provider: true,
+        repository: Some(BTreeMap::new()),
+        ..account()
+    });
+    let sandbox = sandbox(&fakes);
+    assert_snapshot!(bootstrap(&sandbox, &["--yes"]), @r#"
+    exit 0
+    --- stdout
+    deploy.toml:
+    [environments.dev]
+    account = "111122223333"
+    execution_role = "arn:aws:iam::111122223333:role/xtask/execution"
+
+    [environments.dev.parameters]
+    PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
+
+    the pipeline:
+    gh api --method PUT repos/octo/shop/environments/dev
+    gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
+    gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
+    --- stderr
+      stack     ...
+                Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
+                CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
+                CREATE_COMPLETE              rest-api-dev-pipeline (AWS::CloudFormation::Stack)
+    ok stack     rest-api-dev-pipeline created ([time])
+    warning: only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: add --github-id and --owner-id, or see with --check-token
+    warning: stack rest-api-dev-bootstrap still has the roles that the pipeline takes now, and was not changed. Set the variables first, then repeat the command: it removes those roles
+    "#);
+    {
+        let world = fakes.world();
+        assert_eq!((world.changes, &world.parameters), (0, &old), "the stack with the roles is as it was");
+        let moved = &world.others[PIPELINE].parameters;
+        assert_eq!(
+            (moved["Subjects"].as_str(), moved["GitHubEnvironment"].as_str()),
+            (old["Subjects"].as_str(), "dev")
+        );
+        // The provider stays in the account, and belongs to neither.
+        assert_eq!(moved["CreateOidcProvider"], "false");
+    }
+    assert_snapshot!(bootstrap(&sandbox, &["--yes"]), @r#"
+    exit 0
+    --- stdout
+    deploy.toml:
+    [environments.dev]
+    account = "111122223333"
+    execution_role = "arn:aws:iam::111122223333:role/xtask/execution"
+
+    [environments.dev.parameters]
+    PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
+
+    the pipeline:
+    gh api --method PUT repos/octo/shop/environments/dev
+    gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
+    gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
+    --- stderr
+      stack     ...
+                Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
+                UPDATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
+                UPDATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
+    ok stack     rest-api-dev updated ([time])
+      stack     ...
+    -- stack     rest-api-dev-pipeline is already current ([time])
+    warning: only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: add --github-id and --owner-id, or see with --check-token
+    "#);
+    let world = fakes.world();
+    assert_eq!((world.changes, world.others[PIPELINE].changes), (1, 1));
+    assert!(!world.parameters.contains_key("Subjects"), "{:?}", world.parameters);
+    assert_eq!(world.others[PIPELINE].parameters["Subjects"], old["Subjects"]);
+}
+
+#[test]
+fn a_failure_of_the_second_stack_says_that_the_first_was_changed() {
+    let mut world = account();
+    world.others.get_mut(PIPELINE).unwrap().ending = crate::fakes::Ending::RolledBack;
+    let fakes = Fakes::start(world);
+    let sandbox = sandbox(&fakes);
+    assert_snapshot!(bootstrap(&sandbox, &[&GITHUB[..], &["--yes"]].concat()), @r"
+    exit 4
+    --- stderr
+      stack     ...
+                Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
+                CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
+                CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
+    ok stack     rest-api-dev created ([time])
+      stack     ...
+                Add    Gateway (AWS::ApiGateway::RestApi)
+                no change of the fixed monthly cost (about 0 USD)
+                CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
+                ROLLBACK_COMPLETE            rest-api-dev-pipeline (AWS::CloudFormation::Stack)
+    !! stack     not finished ([time])
+    error: stack rest-api-dev-pipeline could not be created; what had been created is gone (ROLLBACK_COMPLETE)
+      resource: Gateway (AWS::ApiGateway::RestApi)
+      reason: the account has too many gateways
+      console: https://eu-central-1.console.aws.amazon.com/cloudformation/home?region=eu-central-1#/stacks/events?stackId=arn%3Aaws%3Acloudformation%3Aeu-central-1%3A111122223333%3Astack%2Frest-api-dev-pipeline%2F1
+      note: stack rest-api-dev-bootstrap was changed before
+      next: fix the cause, then repeat cargo xtask bootstrap dev; aws cloudformation describe-stack-events --region eu-central-1 --stack-name rest-api-dev-pipeline shows the whole of it
+    ");
 }
 
 #[test]

@@ -54,8 +54,8 @@ fn check_token_compares_a_token_with_the_trust_policy() {
     exit 3
     --- stderr
     error: there is no trust to compare the token with
-      resource: stack rest-api-dev-bootstrap
-      reason: it does not exist
+      resource: stack rest-api-dev-pipeline
+      reason: it does not exist, or trusts no pipeline
       next: cargo xtask bootstrap dev --github OWNER/REPO, with or without --check-token
     ");
     assert_snapshot!(bootstrap(&sandbox, &["--check-token", "none"]), @r"

@@ -144,6 +144,19 @@ fn token(environment: &str) -> String {
 
 const PIPELINE: [&str; 3] = ["role", "provider", "trust"];
 
+/// Earlier versions had the pipeline's roles in the stack of `bootstrap`, whose next update removes them.
+#[test]
+fn doctor_notes_roles_that_are_still_to_move() {
+    let none = World { name: Some("rest-api-dev-pipeline"), ..World::default() };
+    let fakes = Fakes::start(World { others: [("rest-api-dev-pipeline", none)].into(), ..trusting() });
+    assert_snapshot!(about(&fakes.sandbox().run(&["doctor"]), &["roles", "trust"]), @r"
+    ?? roles       the pipeline's roles are still in stack rest-api-dev-bootstrap, which no longer has them after an update
+                   next: cargo xtask bootstrap dev
+    ok trust       the deploy role trusts octo/shop, environment dev
+    ");
+    only_reads(&fakes);
+}
+
 #[test]
 fn doctor_compares_a_token_with_the_trust_policy() {
     let fakes = Fakes::start(trusting());
@@ -173,7 +186,7 @@ fn doctor_compares_a_token_with_the_trust_policy() {
     assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["provider"]), @"!! provider    the account has no identity provider token.actions.githubusercontent.com: without it no token of a pipeline is accepted");
     // No pipeline is trusted, and a token is to be checked.
     fakes.world().parameters = BTreeMap::new();
-    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust policy to compare the token with: stack rest-api-dev-bootstrap trusts no pipeline");
+    assert_snapshot!(about(&sandbox.run(&["doctor", "--token", "good"]), &["trust"]), @"!! trust       there is no trust policy to compare the token with: stack rest-api-dev-pipeline trusts no pipeline");
     assert_snapshot!(about(&sandbox.run(&["doctor"]), &["trust", "provider"]), @"");
     only_reads(&fakes);
 }

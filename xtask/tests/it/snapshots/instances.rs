@@ -106,11 +106,8 @@ fn bootstrap_and_policy_cover_all_instances() {
     --- stdout
     create stack bootstrap-rest-api-preview of infra/bootstrap.yaml
     repository rest-api: made by this stack
-    identity provider token.actions.githubusercontent.com: as it is
+    bucket for templates of more than 51,200 bytes: made by this stack
     logging of API Gateway: as it is
-    read role for nobody
-    plan role for nobody
-    deploy role for nobody
     execution role and permissions boundary for stacks rest-api-preview-*
     ");
     for (name, stack) in [("preview", "rest-api-preview-*"), ("preview/pr-12", "rest-api-preview-pr-12")] {

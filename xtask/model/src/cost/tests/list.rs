@@ -32,6 +32,7 @@ const SUMS: &[(&str, Parameters)] = &[
     ("users.yaml", &[]),
     ("edge.yaml", &[]),
     ("bootstrap.yaml", &[]),
+    ("pipeline.yaml", &[]),
 ];
 
 /// The cost that an option adds to the defaults, and the resource that a plan names first for it.
