@@ -206,8 +206,8 @@ fn endpoint(properties: &Value, prices: &Prices) -> Charge {
     Charge::Parts(vec![(prices.interface_endpoint() * float(subnets), what)])
 }
 
-/// The load balancer, with a public address in each subnet if it faces the internet. Its capacity units depend on
-/// traffic.
+/// The load balancer, with a public address in each subnet if it faces the internet: in two, the fewest that there can be,
+/// where another stack has them. Its capacity units depend on traffic.
 fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
     let kind = text(&properties["Type"]).unwrap_or_else(|| "application".to_owned());
     if kind == "gateway" {
@@ -215,7 +215,8 @@ fn load_balancer(properties: &Value, prices: &Prices) -> Charge {
     }
     let mut parts = vec![(prices.load_balancer(), format!("{kind} load balancer"))];
     let subnets = ["Subnets", "SubnetMappings"].iter().find_map(|name| properties[*name].as_array());
-    let subnets = subnets.map_or(0, Vec::len);
+    let elsewhere = if properties["Subnets"].is_object() { 2 } else { 0 };
+    let subnets = subnets.map_or(elsewhere, Vec::len);
     if !is(&properties["Scheme"], "internal") && subnets > 0 {
         parts.push((prices::ADDRESS * float(subnets), format!("{subnets} public IPv4 addresses")));
     }
