@@ -10,7 +10,7 @@ use crate::stack::{Resource, ResourceChange};
 use crate::template::Template;
 
 /// Types whose replacement or removal loses something irretrievable: data, or an identity that others use.
-const PRECIOUS: [(&str, &str); 25] = [
+const PRECIOUS: [(&str, &str); 26] = [
     ("AWS::ApiGateway::RestApi", "its id is part of the public URL"),
     ("AWS::ApiGatewayV2::Api", "its id is part of the public URL"),
     ("AWS::ApiGateway::DomainName", "clients know its target"),
@@ -23,6 +23,7 @@ const PRECIOUS: [(&str, &str); 25] = [
     ("AWS::DocDB::DBCluster", "its data is lost"),
     ("AWS::DynamoDB::GlobalTable", "its data is lost"),
     ("AWS::DynamoDB::Table", "its data is lost"),
+    (VPC, "what runs in it cannot move to another one"),
     ("AWS::EC2::Volume", "its data is lost"),
     ("AWS::ECR::Repository", "its images are lost"),
     ("AWS::EFS::FileSystem", "its data is lost"),
@@ -37,6 +38,9 @@ const PRECIOUS: [(&str, &str); 25] = [
     ("AWS::SecretsManager::Secret", "its value is lost"),
     ("AWS::SQS::Queue", "its messages are lost"),
 ];
+
+/// Loses nothing with a whole stack, for what runs in it goes first.
+const VPC: &str = "AWS::EC2::VPC";
 
 /// Why a listener rule must not change (<https://github.com/aws/aws-cdk/issues/36649>).
 const MOVED: &str = "ECS has moved its weights, and an update puts them back, perhaps to tasks that are gone";
@@ -62,7 +66,8 @@ fn why(resource_type: &str) -> Option<&'static str> {
 /// # Errors
 /// One failure that names all of them.
 pub fn check_deletion(stack: &str, resources: &[Resource], allowed: &[String]) -> Result<(), Failure> {
-    let changes = resources.iter().filter(|resource| resource.exists()).map(|resource| ResourceChange {
+    let lost = resources.iter().filter(|resource| resource.exists() && resource.resource_type != VPC);
+    let changes = lost.map(|resource| ResourceChange {
         action: "Remove".to_owned(),
         logical_id: resource.logical_id.clone(),
         resource_type: resource.resource_type.clone(),
@@ -141,7 +146,7 @@ mod tests {
             ("Modify", None, "may be replaced"),
             ("A new word", None, "may be replaced"),
         ] {
-            for kind in ["AWS::Cognito::UserPool", "AWS::ApiGateway::RestApi", "AWS::ECR::Repository"] {
+            for kind in ["AWS::Cognito::UserPool", "AWS::ApiGateway::RestApi", "AWS::ECR::Repository", VPC] {
                 let changes = [change(action, kind, replacement)];
                 let failure = check("s", &changes, &[], &[]).unwrap_err();
                 assert!(failure.reason.unwrap().contains(words));
@@ -183,15 +188,17 @@ Outputs: {ApiGatewayURL: {Value: x}}
 
     #[test]
     fn deleting_a_failed_stack_with_data_is_refused_unless_allowed_by_name() {
-        let table = |status: &str| Resource {
+        let resource = |kind: &str, status: &str| Resource {
             logical_id: "Table".to_owned(),
             physical_id: Some("rest-api-Table-1".to_owned()),
-            resource_type: "AWS::DynamoDB::Table".to_owned(),
+            resource_type: kind.to_owned(),
             status: status.to_owned(),
         };
+        let table = |status: &str| resource("AWS::DynamoDB::Table", status);
         assert!(check_deletion("s", &[table("DELETE_FAILED")], &[]).is_err());
         assert!(check_deletion("s", &[table("DELETE_FAILED")], &["Table".to_owned()]).is_ok());
         assert!(check_deletion("s", &[table("DELETE_COMPLETE")], &[]).is_ok());
+        assert!(check_deletion("s", &[resource(VPC, "DELETE_FAILED")], &[]).is_ok(), "nothing runs in it any more");
     }
 
     #[test]

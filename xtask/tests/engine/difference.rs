@@ -20,7 +20,11 @@ const EDITS: [(&str, &str, &str); 6] = [
     ("deploy.toml", CIDR, "DirectAccessCidr = \"127.0.0.0/16\""),
     ("deploy.toml", CIDR, "DirectAccessCidr = \"127.0.0.1/32\"\nMemory = 1024"),
     ("deploy.toml", CIDR, "DirectAccessCidr = \"127.0.0.1/32\"\nLogLevel = \"debug\""),
-    (TEMPLATE, "API_LOG_FORMAT, Value: json", "API_LOG_FORMAT, Value: text"),
+    (
+        TEMPLATE,
+        "            - Name: API_LOG_FORMAT\n              Value: json\n",
+        "            - Name: API_LOG_FORMAT\n              Value: text\n",
+    ),
     (TEMPLATE, "ApiGatewayClientErrors", "ApiGatewayClientFaults"),
     // Last, for its image is published: another image.
     ("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#),
@@ -28,7 +32,11 @@ const EDITS: [(&str, &str, &str); 6] = [
 /// Edits in place of what others name. The emulator has no schemas to read, so the tool takes such a change for one that may
 /// replace, and reports those others too; a change set knows better.
 const IN_PLACE: [(&str, &str, &str); 2] = [
-    (TEMPLATE, "idle_timeout.timeout_seconds, Value: '60'", "idle_timeout.timeout_seconds, Value: '61'"),
+    (
+        TEMPLATE,
+        "idle_timeout.timeout_seconds\n          Value: '60'\n",
+        "idle_timeout.timeout_seconds\n          Value: '61'\n",
+    ),
     (TEMPLATE, "To the tasks, from API Gateway", "To the tasks, from a gateway"),
 ];
 

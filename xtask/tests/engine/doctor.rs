@@ -35,7 +35,8 @@ fn reports(emulator: &Ministack) -> Result<()> {
     let execution = format!("arn:aws:iam::{ACCOUNT}:role/execution");
     let settings = format!(
         "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"rest-api-dev\"\n\
-         template = \"infra/api-backend-fargate.yaml\"\naccount = \"{ACCOUNT}\"\nexecution_role = \"{execution}\"\n"
+         template = \"infra/api-backend-fargate.yaml\"\naccount = \"{ACCOUNT}\"\nexecution_role = \"{execution}\"\n\
+         [environments.dev.parameters]\nNetworkStack = \"rest-api-network\"\n"
     );
     std::fs::write(folder.path().join("deploy.toml"), settings)?;
     std::fs::create_dir(folder.path().join("infra"))?;

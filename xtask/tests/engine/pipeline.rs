@@ -162,7 +162,7 @@ fn preview(fork: &Fork) -> Result<Jobs> {
 /// A release that fails says why in its summary, and where in the template.
 fn failure(fork: &Fork) -> Result<Jobs> {
     let template = "infra/api-backend-fargate.yaml";
-    fork.checkout.edit(template, "API_LOG_FORMAT, Value: json", "API_LOG_FORMAT, Value: nonsense")?;
+    fork.checkout.edit(template, &rehearsal::log_format("json"), &rehearsal::log_format("nonsense"))?;
     fork.checkout.commit("Set what the service does not take")?;
     let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
     let apply = &jobs["apply"];

@@ -106,9 +106,9 @@ fn returns(checkout: &Checkout, emulator: &Ministack, old: &str, new: &str) -> R
 }
 
 fn crash(checkout: &Checkout, _: &Ministack) -> Result<()> {
-    let (template, good, bad) =
-        ("infra/api-backend-fargate.yaml", "API_LOG_FORMAT, Value: json", "API_LOG_FORMAT, Value: nonsense");
-    checkout.edit(template, good, bad)?;
+    let template = "infra/api-backend-fargate.yaml";
+    let [good, bad] = ["json", "nonsense"].map(log_format);
+    checkout.edit(template, &good, &bad)?;
     checkout.commit("Set what the service does not take")?;
     let ended = checkout.xtask(&["release", ENVIRONMENT, "--yes"])?;
     let said = format!("{}\n{}", ended.json, ended.stderr);
@@ -122,7 +122,7 @@ fn crash(checkout: &Checkout, _: &Ministack) -> Result<()> {
     ensure!(waited.is_some_and(|seconds| seconds < 30.0), "nobody waits for it: {said}");
 
     // The old tasks go on crashing until the new ones are there.
-    checkout.edit(template, bad, good)?;
+    checkout.edit(template, &bad, &good)?;
     checkout.commit("Fix it")?;
     let fixed = release(checkout, &[])?;
     ensure!(fixed["smoke"]["status"] == "right", "the fix is proved: {fixed}");
@@ -229,6 +229,11 @@ fn gateway(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
         ensure!(get(&url, &[(ORIGIN_HEADER, &secret)])?.body.contains(&digest), "{url} is open with it");
     }
     Ok(())
+}
+
+/// How the template sets the format of the service's log.
+pub(crate) fn log_format(value: &str) -> String {
+    format!("            - Name: API_LOG_FORMAT\n              Value: {value}\n")
 }
 
 pub(crate) fn release(checkout: &Checkout, arguments: &[&str]) -> Result<Value> {

@@ -5,12 +5,16 @@
 mod checkov;
 mod combinations;
 mod guard;
+mod limits;
 mod linter;
+mod options;
 mod pairs;
 mod render;
 mod rendered;
 mod renderer;
 mod resolve;
+mod stacks;
+mod style;
 mod template;
 
 use std::process::ExitCode;
@@ -21,8 +25,17 @@ use requirements::Suite;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let suite = Suite::new();
-    let tests =
-        [renderer::tests(), rendered::tests(), linter::tests(&suite), guard::tests(&suite), checkov::tests(&suite)];
+    let tests = [
+        renderer::tests(),
+        rendered::tests(),
+        style::tests(),
+        limits::tests(),
+        stacks::tests(),
+        options::tests(),
+        linter::tests(&suite),
+        guard::tests(&suite),
+        checkov::tests(&suite),
+    ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }
 

@@ -184,6 +184,12 @@ impl Stack {
             ("Fn::Equals", Value::Array(sides)) if sides.len() == 2 => {
                 Ok(self.text(&sides[0])? == self.text(&sides[1])?)
             }
+            ("Fn::Contains", Value::Array(sides)) if sides.len() == 2 => {
+                let value = self.text(&sides[1])?;
+                let list = self.resolve(&sides[0])?.context("AWS::NoValue")?;
+                let items = list.as_array().context("needs a list")?.iter().map(plain).collect::<Result<Vec<_>>>()?;
+                Ok(items.contains(&value))
+            }
             ("Fn::Not", Value::Array(parts)) if parts.len() == 1 => Ok(!all()?[0]),
             ("Fn::And", _) => Ok(all()?.into_iter().all(|holds| holds)),
             ("Fn::Or", _) => Ok(all()?.into_iter().any(|holds| holds)),

@@ -3,7 +3,7 @@
 use crate::sources;
 
 /// What comes with Rust, or with every Unix.
-const ALWAYS: [&str; 6] = ["cargo", "grep", "kill", "nice", "rustc", "sh"];
+const ALWAYS: [&str; 7] = ["cargo", "grep", "kill", "nice", "rustc", "sed", "sh"];
 /// What searches for programs, and conditions that need one.
 const SEARCH: [&str; 2] = ["xtask/requirements/", "xtask/tests/engine/conditions.rs"];
 

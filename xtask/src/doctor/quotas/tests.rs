@@ -8,6 +8,7 @@ use crate::doctor::tests::{World, lines, planned, refusal, says};
 const USER: &str = "arn:aws:iam::111122223333:user/ann";
 const EC2_TEMPLATE: &str = include_str!("../../../../infra/api-backend.yaml");
 const FARGATE: &str = include_str!("../../../../infra/api-backend-fargate.yaml");
+const NETWORK: &str = include_str!("../../../../infra/network.yaml");
 
 fn codes(planned: &PlannedResources) -> Vec<(&'static str, f64)> {
     needs(planned).iter().map(|need| (need.quota.code, need.count)).collect()
@@ -19,9 +20,13 @@ fn parameters_decide_what_a_template_needs() {
         codes(&planned(EC2_TEMPLATE, &[])),
         [("L-F678F1CE", 1.0), ("L-A4707A72", 1.0), ("L-E79EC296", 1.0), ("L-1216C47A", 2.0)]
     );
-    let of = |given: &[(&str, &str)]| codes(&planned(FARGATE, given));
+    let service = codes(&planned(FARGATE, &[("NetworkStack", "network")]));
+    for code in ["L-3032A538", "L-53DA6B97"] {
+        assert!(service.iter().any(|(found, _)| *found == code), "{code} in {service:?}");
+    }
+    let of = |given: &[(&str, &str)]| codes(&planned(NETWORK, given));
     let default = of(&[]);
-    for code in ["L-F678F1CE", "L-A4707A72", "L-FE5A380F", "L-0263D0A3", "L-3032A538", "L-53DA6B97"] {
+    for code in ["L-F678F1CE", "L-A4707A72", "L-FE5A380F", "L-0263D0A3"] {
         assert!(default.iter().any(|(found, _)| *found == code), "{code} in {default:?}");
     }
     let public = of(&[("Egress", "PUBLIC_SUBNETS")]);

@@ -18,7 +18,8 @@ use crate::rehearsal::{ENVIRONMENT, release, settled, smoke_base, text};
 
 const RATE: u32 = 100;
 const TEMPLATE: &str = "infra/api-backend-fargate.yaml";
-const DIGEST: &str = "IMAGE_DIGEST, Value: !Select [1, !Split ['@', !Ref ContainerURI]]";
+const DIGEST: &str =
+    "            - Name: IMAGE_DIGEST\n              Value: !Select [1, !Split ['@', !Ref ContainerURI]]\n";
 const NO_DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
@@ -28,7 +29,7 @@ pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> R
 
     // A version that says that it is another one.
     let load = Load::start(version_at(&base, RATE)?, 0);
-    checkout.edit(TEMPLATE, DIGEST, &format!("IMAGE_DIGEST, Value: '{NO_DIGEST}'"))?;
+    checkout.edit(TEMPLATE, DIGEST, &another_digest())?;
     let wrong = failing(checkout).and_then(|ended| settled(emulator, &first).map(|()| ended));
     let seen = load.finish()?;
     let (wrong, seconds) = wrong?;
@@ -40,7 +41,7 @@ pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> R
     came_back(checkout, &wrong, &base, &digest)?;
 
     // One that ends at once. The emulator takes it for a target as soon as it is started, so there is no load meanwhile.
-    checkout.edit(TEMPLATE, &format!("IMAGE_DIGEST, Value: '{NO_DIGEST}'"), DIGEST)?;
+    checkout.edit(TEMPLATE, &another_digest(), DIGEST)?;
     checkout.edit("docker/Dockerfile", r#"ENTRYPOINT ["/api"]"#, r#"ENTRYPOINT ["/api", "no-such-argument"]"#)?;
     let (crash, _) = failing(checkout)?;
     let waited = phase_seconds(&crash.json, "smoke").context("no proof was tried")?;
@@ -49,6 +50,11 @@ pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> R
     came_back(checkout, &crash, &base, &digest)?;
 
     never_healthy(checkout.programs(), &Numbers::of(emulator, &first)?, &text(&first, "/image")?, &digest)
+}
+
+/// The line of the template for a digest that nobody deployed.
+fn another_digest() -> String {
+    format!("            - Name: IMAGE_DIGEST\n              Value: {NO_DIGEST}\n")
 }
 
 /// A release that has to fail, and how long it took.

@@ -37,6 +37,9 @@ const NAMELESS: [&str; 7] = [
 /// As these; what a removed stack leaves behind is deleted too.
 const NAMELESS_DELETION: &str = "ssm:DeleteParameters";
 
+/// The stack of the network that all environments share.
+const NETWORK: &str = "network";
+
 pub(super) struct Fork {
     pub(super) checkout: Checkout,
     pub(super) emulator: Ministack,
@@ -65,9 +68,17 @@ impl Fork {
             let parts = ENVIRONMENTS.map(|(name, stack)| {
                 environment(name, stack, &emulator.authority(), more.get(name).map_or("", String::as_str))
             });
-            format!("{service}\n{}", parts.join("\n"))
+            let network = format!(
+                "[environments.network]\nregion = \"eu-central-1\"\nstack = \"{NETWORK}\"\n\
+                 template = \"infra/network.yaml\"\nendpoint = \"http://{}\"\n\
+                 [environments.network.parameters]\nEgress = \"PUBLIC_SUBNETS\"\n",
+                emulator.authority()
+            );
+            format!("{service}\n{network}\n{}", parts.join("\n"))
         };
         checkout.write("deploy.toml", &environments(&BTreeMap::new()))?;
+        // It is there before the pipeline, and no job of the pipeline may change it.
+        checkout.xtask(&["deploy", "network", "--yes"])?.well()?;
         // The emulator does not pass on the role of a change set, so this denial would hit all; the evaluator checks it.
         checkout.edit("infra/pipeline.yaml", "StringNotEquals:", "StringEquals:")?;
         let mut variables =
@@ -136,7 +147,7 @@ fn environment(name: &str, stack: &str, authority: &str, more: &str) -> String {
          template = \"infra/api-backend-fargate.yaml\"\nprotected = {protected}\nendpoint = \"http://{authority}\"\n\
          registry = \"{authority}\"\nsmoke_url = \"http://{authority}/_alb/{{LoadBalancerName}}\"\n{more}\
          [environments.{name}.parameters]\nHealthCommand = \"CMD,/api,healthcheck\"\nMaxTasks = 2\n\
-         Connection = \"INTERNET\"\nEgress = \"PUBLIC_SUBNETS\"\nDirectAccessCidr = \"127.0.0.1/32\"\n"
+         Connection = \"INTERNET\"\nNetworkStack = \"{NETWORK}\"\nTaskSubnets = \"PUBLIC\"\nDirectAccessCidr = \"127.0.0.1/32\"\n"
     )
 }
 

@@ -8,20 +8,23 @@ use crate::cost::difference;
 type Parameters = &'static [(&'static str, &'static str)];
 
 const FARGATE: &str = "api-backend-fargate.yaml";
+const NETWORK: &str = "network.yaml";
 
 /// The cost of whole stacks.
 const SUMS: &[(&str, Parameters)] = &[
     ("api-backend.yaml", &[]),
     ("api-backend.yaml", &[("Architecture", "arm64")]),
+    (NETWORK, &[]),
+    (NETWORK, &[("Egress", "NAT_GATEWAY_PER_ZONE")]),
+    (NETWORK, &[("Egress", "ENDPOINTS")]),
+    (NETWORK, &[("Egress", "PUBLIC_SUBNETS")]),
     (FARGATE, &[]),
-    (FARGATE, &[("Egress", "NAT_GATEWAY_PER_ZONE")]),
-    (FARGATE, &[("Egress", "ENDPOINTS")]),
-    (FARGATE, &[("Egress", "PUBLIC_SUBNETS")]),
-    (FARGATE, &[("Egress", "PUBLIC_SUBNETS"), ("Connection", "INTERNET")]),
+    (FARGATE, &[("TaskSubnets", "PUBLIC")]),
+    (FARGATE, &[("TaskSubnets", "PUBLIC"), ("Connection", "INTERNET")]),
     (
         FARGATE,
         &[
-            ("Egress", "PUBLIC_SUBNETS"),
+            ("TaskSubnets", "PUBLIC"),
             ("Architecture", "arm64"),
             ("MinTasks", "1"),
             ("MaxTasks", "1"),
@@ -37,6 +40,11 @@ const SUMS: &[(&str, Parameters)] = &[
 
 /// The cost that an option adds to the defaults, and the resource that a plan names first for it.
 const OPTIONS: &[(&str, Parameters, &str)] = &[
+    (NETWORK, &[("Egress", "NAT_GATEWAY_PER_ZONE")], "NatGatewayTwo"),
+    (NETWORK, &[("Egress", "ENDPOINTS")], "NatGateway"),
+    (NETWORK, &[("Egress", "ENDPOINTS"), ("CommandEndpoint", "true")], "NatGateway"),
+    (NETWORK, &[("Egress", "PUBLIC_SUBNETS")], "NatGateway"),
+    (NETWORK, &[("FlowLogs", "ALL")], ""),
     (FARGATE, &[("Architecture", "arm64")], "Service"),
     (FARGATE, &[("Cpu", "512"), ("Memory", "1024")], "Service"),
     (FARGATE, &[("MinTasks", "3")], "Service"),
@@ -47,9 +55,7 @@ const OPTIONS: &[(&str, Parameters, &str)] = &[
     (FARGATE, &[("Strategy", "LINEAR")], "ProofSecret"),
     (FARGATE, &[("Strategy", "CANARY")], "ProofSecret"),
     (FARGATE, &[("ShiftReady", "true")], "ProofSecret"),
-    (FARGATE, &[("Egress", "NAT_GATEWAY_PER_ZONE")], "NatGatewayTwo"),
-    (FARGATE, &[("Egress", "ENDPOINTS")], "NatGateway"),
-    (FARGATE, &[("Egress", "PUBLIC_SUBNETS")], "NatGateway"),
+    (FARGATE, &[("TaskSubnets", "PUBLIC")], "Service"),
     (FARGATE, &[("Connection", "INTERNET")], "LoadBalancer"),
     (FARGATE, &[("CustomerManagedKey", "true")], "Key"),
     (FARGATE, &[("Dashboard", "false")], "SignalsDashboard"),
