@@ -55,6 +55,9 @@ install_packages() {
   if chosen shell; then
     need shellcheck shellcheck
   fi
+  if chosen templates; then
+    need yamllint yamllint
+  fi
   if chosen test absent start openapi release clippy; then
     need curl curl
     need gcc gcc
