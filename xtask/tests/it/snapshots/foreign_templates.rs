@@ -200,8 +200,6 @@ Resources:
     assert_snapshot!(sandbox.run(&["deploy", "--dry-run"]).snapshot(), @r"
     exit 3
     --- stderr
-      preflight ...
-    !! preflight not finished ([time])
     error: the template cannot be used
       resource: infra/sam.yaml
       reason: infra/sam.yaml names files of this machine, and CloudFormation reads templates and code from S3 only: Job.Properties.CodeUri src/ (line 9), Net.Properties.TemplateURL ./net.yaml (line 6)
