@@ -11,8 +11,6 @@ use crate::ministack::{Ministack, Names};
 use crate::rehearsal::{ENVIRONMENT, needed, prepared, release, settled, text};
 
 const FILE: &str = "infra/api-backend-fargate.yaml";
-/// The emulator's account.
-const BUCKET: &str = "xtask-templates-000000000000-eu-central-1-an";
 const SIZE: usize = 200_000;
 const VARIABLES: usize = 20;
 
@@ -27,7 +25,6 @@ fn run(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let large = grown(&small)?;
     checkout.write(FILE, &large)?;
     checkout.commit("Let the template grow")?;
-    make_bucket(emulator)?;
     let first = release(checkout, &[])?;
     settled(emulator, &first)?;
     ensure!(first["change"] == "create" && first["smoke"]["status"] == "right", "it is proved: {first}");
@@ -81,17 +78,6 @@ fn grown(template: &str) -> Result<String> {
         text.push_str(&line);
     }
     Ok(text)
-}
-
-/// Makes the bucket, as `bootstrap` does.
-fn make_bucket(emulator: &Ministack) -> Result<()> {
-    let url = format!("http://{}/{BUCKET}", emulator.authority());
-    let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/s3/aws4_request";
-    let place =
-        b"<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>";
-    let made = client::ask_for("PUT", &url, &[("Authorization", scope)], place)?;
-    ensure!([200, 409].contains(&made.status), "the bucket: {made:?}");
-    Ok(())
 }
 
 /// That the stack has this text.
