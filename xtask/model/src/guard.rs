@@ -177,6 +177,7 @@ Metadata:
     Proof: {Service: Service, Secret: Key, Header: X, Rules: [Rule, Other]}
     Weights: {Parameter: Live, Rules: [Rule], Values: {MAIN: One}}
 Parameters: {ContainerURI: {Type: String}, Live: {Type: String, Default: MAIN}}
+Resources: {Rule: {Type: AWS::ElasticLoadBalancingV2::ListenerRule}}
 Outputs: {ApiGatewayURL: {Value: x}}
 ";
         let template = Template::read("t.yaml", template.to_owned()).unwrap();

@@ -31,6 +31,7 @@ Metadata: {Release: {Weights: {Parameter: Live, Rules: [Rule], Values: {MAIN: On
 Parameters:
   ContainerURI: {Type: String}
   Live: {Type: String, Default: MAIN}
+Resources: {Rule: {Type: AWS::ElasticLoadBalancingV2::ListenerRule}}
 Outputs: {ApiGatewayURL: {Value: x}}
 ";
 
