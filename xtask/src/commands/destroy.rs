@@ -128,7 +128,12 @@ async fn refuse_shared_repository(session: &Session<'_>) -> Result<()> {
     let Session { context, environment, clients, .. } = session;
     let mut users = Vec::new();
     for other in retention::neighbours(session)? {
-        if other.name != environment.name && stack::describe(&clients.cloudformation, &other.stack).await?.is_some() {
+        if other.name == environment.name {
+            continue;
+        }
+        // A stack that is only planned does not show its parameters yet.
+        let runs_image = |stack: &Stack| stack.image_uri(other).is_some() || stack.status == "REVIEW_IN_PROGRESS";
+        if stack::describe(&clients.cloudformation, &other.stack).await?.is_some_and(|stack| runs_image(&stack)) {
             users.push(other.name.as_str());
         }
     }

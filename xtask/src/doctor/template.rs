@@ -82,7 +82,9 @@ impl TemplateCheck {
         if let Some(problem) = preflight::smoke_url_problem(environment, template, None) {
             findings.push(("smoke url", CheckResult::Problem(problem)));
         }
-        if let Some(problem) = preflight::watch_problem(environment, template, seen.and_then(|seen| seen.stack.as_ref())) {
+        if let Some(problem) =
+            preflight::watch_problem(environment, template, seen.and_then(|seen| seen.stack.as_ref()))
+        {
             findings.push(("alarms", CheckResult::Problem(problem)));
         }
         if let Some(Err(failure)) = &self.platform {

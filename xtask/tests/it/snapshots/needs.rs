@@ -361,7 +361,15 @@ fn what_others_build_on_is_not_removed() {
       next: remove them first: cargo xtask destroy dev, cargo xtask destroy database
     ");
     assert_eq!(refused("--dry-run"), refused("--yes"));
-    assert_eq!(sandbox.run(&["destroy", "dev", "--yes"]).code, 0);
+    // Stacks without an image do not keep the repository, those with one do.
+    let image = [("ContainerURI".to_owned(), "example.com/rest-api".to_owned())].into();
+    let runs = World { stack: "UPDATE_COMPLETE".to_owned(), no_url: true, parameters: image, ..World::default() };
+    fakes.world().others.insert("rest-api-production", World { name: Some("rest-api-production"), ..runs });
+    let shared = sandbox.run(&["destroy", "dev", "--images", "--yes"]);
+    assert_eq!(shared.code, 1, "{}", shared.stderr);
+    assert!(shared.stderr.contains("reason: these have a stack: production\n"), "{}", shared.stderr);
+    fakes.world().others.remove("rest-api-production");
+    assert_eq!(sandbox.run(&["destroy", "dev", "--images", "--yes"]).code, 0);
     fakes.world().imports.clear();
     assert_eq!(sandbox.run(&["destroy", "network", "--yes"]).code, 1, "the database is still there");
     assert_eq!(sandbox.run(&["destroy", "database", "--yes"]).code, 0);
