@@ -197,7 +197,7 @@ impl<'a> Operation<'a> {
             return Ok(true);
         }
         let body = aws::stack::template_body(&self.clients().cloudformation, &stack.name);
-        Ok(self.session.context.interrupt.or(body).await?.trim() == template.body.trim())
+        Ok(template.has_text(&self.session.context.interrupt.or(body).await?))
     }
 
     async fn lock(&self, phase: &Phase<'_>) -> Result<Option<Arc<Lock>>> {

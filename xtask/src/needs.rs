@@ -47,16 +47,18 @@ impl Foresight {
 }
 
 /// Brings the needs of an environment up to date, or says what would be done; returns the environment with their outputs.
-/// `None` after a dry run that can see no further.
+/// `None` after a dry run that can see no further. `own` checks the environment itself as far as that goes without these
+/// outputs: what stops it anyway, such as another account's credentials, stops it before a need is changed.
 ///
 /// # Errors
-/// A need that cannot be brought up to date, by name, or an output that does not exist. Nothing of the environment itself
+/// What the check finds, a need that cannot be brought up to date, by name, or an output that does not exist. Nothing of the environment itself
 /// is changed then.
 pub(crate) async fn bring_up_to_date(
     context: &Context,
     environment: &Environment,
     conduct: &Conduct,
     dry_run: bool,
+    own: impl AsyncFnOnce() -> Result<()>,
     ui: &Ui,
 ) -> Result<Option<Environment>> {
     if dry_run {
@@ -72,6 +74,9 @@ pub(crate) async fn bring_up_to_date(
         return Ok(Some(environment).filter(|_| open.is_empty()));
     }
     let needs = readable_needs(context, environment, true)?;
+    if !needs.is_empty() {
+        context.interrupt.or(own()).await?;
+    }
     let mut stacks = Stacks::new();
     for (need, template) in needs {
         let done = bring(context, need, template, &stacks, conduct, ui).await;

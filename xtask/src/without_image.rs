@@ -9,7 +9,7 @@ use model::template::Template;
 use crate::context::Context;
 use crate::engine::bucket;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::observe::{Observed, observe_stack};
+use crate::engine::observe::{Observed, base, observe_stack};
 use crate::preflight::{self, AtAws};
 use crate::session::Session;
 use crate::ui::Ui;
@@ -39,11 +39,12 @@ pub(crate) async fn prepare<'a>(
     let observed = observe_stack(&session.clients, environment);
     let (observed, _) = tokio::try_join!(observed, bucket::check_bucket(&session, &template))?;
     let source = ParameterSource::Settings(&context.deployment.service);
-    // What only a stack in another state has cannot be relied on.
-    let mut desired = Desired::new(environment, None, template, source, observed.settled());
+    // An operation in progress, or one that is stuck, leaves the stack its values.
+    let there = base(observed.stack.as_ref());
+    let mut desired = Desired::new(environment, None, template, source, there);
     let missing = parameters::without_value(&desired.template, desired.parameters());
     let missing = missing.iter().map(|name| preflight::missing_parameter(environment, name));
-    let at_aws = AtAws { stack: observed.settled(), account: Some(&session.identity.account) };
+    let at_aws = AtAws { stack: there, account: Some(&session.identity.account) };
     let refused = preflight::value_problems(context, environment, &desired.template, Some(at_aws));
     let problems: Vec<Failure> = missing.chain(refused).collect();
     if !problems.is_empty() {

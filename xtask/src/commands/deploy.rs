@@ -33,12 +33,16 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let Deploy { proof, conduct, dry_run, .. } = arguments;
     let question = consent::question(environment);
     consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
-    let Some(environment) = &needs::bring_up_to_date(context, environment, conduct, *dry_run, ui).await? else {
+    let wait = conduct.wait || *dry_run;
+    let own = async || {
+        let check = Check { context, environment, proof, wait, engine: false, own_template: true };
+        preflight::check(check, async |_, _| Ok(()), ui).await.map(drop)
+    };
+    let Some(environment) = &needs::bring_up_to_date(context, environment, conduct, *dry_run, own, ui).await? else {
         return Ok(());
     };
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
-    let check =
-        Check { context, environment, proof, wait: conduct.wait || *dry_run, engine: false, own_template: true };
+    let check = Check { context, environment, proof, wait, engine: false, own_template: true };
     let also = async |session: &Session<'_>, template: &Template| {
         let clients = &session.clients;
         let platform = preflight::platform(environment, template)?;

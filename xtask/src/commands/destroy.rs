@@ -53,7 +53,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
     if let Some(held) = remembered.lock.as_ref().filter(|held| held.is_alive() && !wait) {
         return Err(lock::refusal(environment, held).into());
     }
-    if arguments.images && !arguments.dry_run {
+    if arguments.images {
         refuse_shared_repository(&session).await?;
     }
     if let Some(stack) = &stack {
@@ -94,6 +94,9 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         if let Some(stack) = stack.as_ref().filter(|stack| is_in_progress(stack)) {
             return Err(operation_in_progress(stack, name).into());
         }
+        if let Some(stack) = &stack {
+            refuse_needed(&session, stack).await?;
+        }
         lock.check(&|step| phase.report(step)).await?;
         phase.done(&environment.stack);
         if let Some(stack) = &stack {
@@ -126,13 +129,20 @@ fn is_in_progress(stack: &Stack) -> bool {
 /// Refuses to remove a repository that other environments use.
 async fn refuse_shared_repository(session: &Session<'_>) -> Result<()> {
     let Session { context, environment, clients, .. } = session;
+    let name = &context.deployment.service.name;
     let mut users = Vec::new();
     for other in retention::neighbours(session)? {
         if other.name == environment.name {
             continue;
         }
-        // A stack that is only planned does not show its parameters yet.
-        let runs_image = |stack: &Stack| stack.image_uri(other).is_some() || stack.status == "REVIEW_IN_PROGRESS";
+        // A stack that is only planned does not show its parameters yet, and the settings may call the image otherwise than
+        // what is deployed.
+        let is_image = |value: &String| value.contains(&format!("/{name}@")) || value.contains(&format!("/{name}:"));
+        let runs_image = |stack: &Stack| {
+            stack.image_uri(other).is_some()
+                || stack.parameters.values().any(is_image)
+                || stack.status == "REVIEW_IN_PROGRESS"
+        };
         if stack::describe(&clients.cloudformation, &other.stack).await?.is_some_and(|stack| runs_image(&stack)) {
             users.push(other.name.as_str());
         }
@@ -140,7 +150,6 @@ async fn refuse_shared_repository(session: &Session<'_>) -> Result<()> {
     if users.is_empty() {
         return Ok(());
     }
-    let name = &context.deployment.service.name;
     Err(Failure::new(Exit::Failed, FailureKind::Shared, "other environments run images of this repository")
         .resource(format!("repository {name}"))
         .reason(format!("these have a stack: {}", users.join(", ")))

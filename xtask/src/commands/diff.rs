@@ -149,7 +149,7 @@ impl Difference<'_> {
         let (schemas, unknown) = schemas(clients, &comparison).await;
         let changes = comparison.changes(&schemas);
         notes.extend(unknown.filter(|_| changes.iter().any(|change| change.replacement.is_some())));
-        let same_text = body.as_deref().map(str::trim) == Some(template.body.trim());
+        let same_text = body.as_deref().is_some_and(|body| template.has_text(body));
         let change = match there {
             None => Change::Create,
             Some(_) if changes.is_empty() && same_text && comparison.uncertain().is_empty() => Change::None,

@@ -35,10 +35,14 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
     let Release { proof, conduct, source, dry_run, .. } = arguments;
     let question = consent::question(environment);
     consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
-    let Some(environment) = &needs::bring_up_to_date(context, environment, conduct, *dry_run, ui).await? else {
+    let wait = conduct.wait || *dry_run;
+    let own = async || {
+        let check = Check { context, environment, proof, wait, engine: false, own_template: true };
+        preflight::check(check, async |_, _| Ok(()), ui).await.map(drop)
+    };
+    let Some(environment) = &needs::bring_up_to_date(context, environment, conduct, *dry_run, own, ui).await? else {
         return Ok(());
     };
-    let wait = conduct.wait || *dry_run;
     let order = Order { environment, proof, source, wait, dry_run: *dry_run };
     let published = needs::name_changed_needs(published(&order, context, ui).await, ui)?;
     let Some(Published { ready, image, commit }) = published else { return Ok(()) };

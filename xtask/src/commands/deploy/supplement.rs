@@ -19,7 +19,8 @@ pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: 
     let question = consent::question(environment);
     consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let template = checked(context, environment)?;
-    let Some(environment) = &needs::bring_up_to_date(context, environment, conduct, *dry_run, ui).await? else {
+    let own = async || without_image::prepare(context, environment, template.clone(), ui).await.map(drop);
+    let Some(environment) = &needs::bring_up_to_date(context, environment, conduct, *dry_run, own, ui).await? else {
         return Ok(());
     };
     let phase = ui.phase("preflight");
