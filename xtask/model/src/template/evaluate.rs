@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::document::{Document, RepeatedKey};
 use super::value::{entries, function, text};
+use crate::partition;
 pub use rules::{BrokenRule, broken_rules};
 
 /// The pseudo parameters that are known.
@@ -129,15 +130,11 @@ struct Evaluator<'a> {
 impl<'a> Evaluator<'a> {
     fn new(root: &'a Value, given: &BTreeMap<String, String>, known: Pseudo<'_>) -> Self {
         let Pseudo { region, account, stack } = known;
-        let (partition, suffix) = match region.split('-').next() {
-            Some("cn") => ("aws-cn", "amazonaws.com.cn"),
-            _ if region.starts_with("us-gov-") => ("aws-us-gov", "amazonaws.com"),
-            _ => ("aws", "amazonaws.com"),
-        };
+        let partition = partition::of(region);
         let pseudo = [
             ("AWS::Region", Some(region)),
-            ("AWS::Partition", Some(partition)),
-            ("AWS::URLSuffix", Some(suffix)),
+            ("AWS::Partition", partition.map(|one| one.name)),
+            ("AWS::URLSuffix", partition.map(|one| one.suffix)),
             ("AWS::AccountId", account),
             ("AWS::StackName", stack),
         ];

@@ -176,6 +176,11 @@ fn a_partition_follows_its_region() {
         |region: &'static str| evaluate(body, &BTreeMap::new(), region).unwrap().resources["It"].properties.clone();
     assert_eq!(of("cn-north-1"), json!(["aws-cn", "amazonaws.com.cn"]));
     assert_eq!(of("us-gov-west-1"), json!(["aws-us-gov", "amazonaws.com"]));
+    assert_eq!(of("us-isob-east-1"), json!(["aws-iso-b", "sc2s.sgov.gov"]));
+    assert_eq!(of("eu-isoe-west-1"), json!(["aws-iso-e", "cloud.adc-e.uk"]));
+    assert_eq!(of("eusc-de-east-1"), json!(["aws-eusc", "amazonaws.eu"]));
+    assert_eq!(of("eu-central-1"), json!(["aws", "amazonaws.com"]));
+    assert_eq!(of("xx-new-1"), json!([{"Ref": "AWS::Partition"}, {"Ref": "AWS::URLSuffix"}]));
 }
 
 /// Time that doubles with each function in another one would have no end.
