@@ -205,7 +205,8 @@ pub(crate) fn value_problems(
         Refusal::Parameter { name, .. } => plan::setting(environment, name).is_some(),
         Refusal::Rule { .. } | Refusal::TaskSize { .. } => false,
     };
-    let refusals = plan::refusals(template, &sent, stack.map(|stack| &stack.parameters), known);
+    let image = &environment.image_parameter;
+    let refusals = plan::refusals(template, image, &sent, stack.map(|stack| &stack.parameters), known);
     let refusals = refusals.into_iter().filter(|refusal| at_aws.is_some() || is_given(refusal));
     refusals.map(|refusal| value_problem(environment, template, stack, refusal)).collect()
 }
@@ -214,7 +215,7 @@ pub(crate) fn value_problems(
 pub(crate) fn image_problem(environment: &Environment, template: &Template, image: &ImageReference) -> Option<Failure> {
     let parameter = &environment.image_parameter;
     let sent = BTreeMap::from([(parameter.clone(), plan::Value::Is(image.to_string()))]);
-    let refusals = plan::refusals(template, &sent, None, environment.region.as_str());
+    let refusals = plan::refusals(template, parameter, &sent, None, environment.region.as_str());
     refusals.into_iter().find_map(|refusal| match refusal {
         Refusal::Parameter { name, reason } if name == *parameter => Some(
             Failure::new(Exit::Preflight, FailureKind::Image, "the template does not accept this image")
