@@ -105,12 +105,13 @@ pub(crate) async fn check<'a, T>(
         tokio::try_join!(observe(&session.clients, environment), also(&session, &template), bucket)?;
     problems.extend(bucket.err());
     if own_template {
-        problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
-        let at_aws = AtAws { stack: base(seen.stack.as_ref()), account: Some(&session.identity.account) };
+        let stack = base(seen.stack.as_ref());
+        problems.extend(missing_parameters(context, environment, &template, stack));
+        let at_aws = AtAws { stack, account: Some(&session.identity.account) };
         problems.extend(value_problems(context, environment, &template, Some(at_aws)));
-        let value = |name: &str| plan::value(environment, &template, seen.stack.as_ref().map(|s| &s.parameters), name);
+        let value = |name: &str| plan::value(environment, &template, stack.map(|stack| &stack.parameters), name);
         problems.extend(sign_in_problem(context, value).filter(|_| !proof.no_smoke));
-        problems.extend(watch_problem(environment, &template, seen.stack.as_ref()));
+        problems.extend(watch_problem(environment, &template, stack));
     }
     problems.extend(short_lived(&session, &seen));
     if !problems.is_empty() {
