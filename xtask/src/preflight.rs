@@ -282,9 +282,9 @@ fn parameter_problem(environment: &Environment, name: &str) -> Failure {
         .resource(format!("environments.{}.parameters", environment.section()))
 }
 
-/// Alarms that are to be watched while a deployment shifts traffic.
+/// Alarms that are to be watched while a deployment may pause. A stack that is created is not watched.
 pub(crate) fn watch_problem(environment: &Environment, template: &Template, stack: Option<&Stack>) -> Option<Failure> {
-    let previous = stack.map(|stack| &stack.parameters);
+    let previous = Some(&stack?.parameters);
     let value = |name: &String| Some((name.clone(), plan::value(environment, template, previous, name)?));
     unwatchable(template, environment, &template.parameters.keys().filter_map(value).collect())
 }
