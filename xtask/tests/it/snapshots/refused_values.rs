@@ -157,3 +157,27 @@ fn an_image_that_the_template_does_not_accept_is_refused() {
     }
     assert_eq!(sandbox.run(&["diff", "--image", &image]).code, 3);
 }
+
+#[test]
+fn a_stack_that_will_be_created_again_has_no_value_to_keep() {
+    let refused = |stack: &str| {
+        let parameters = [("Zone".to_owned(), "a".to_owned())].into();
+        let fakes = Fakes::start(World { stack: stack.to_owned(), parameters, ..World::default() });
+        let sandbox = sandbox(&fakes, 8080, "");
+        sandbox.write("infra/backend.yaml", &TEMPLATE.replace("  Size:", "  Zone: {Type: String}\n  Size:"));
+        let ended = sandbox.run(&["release", "--dry-run"]);
+        (ended.code, ended.stderr.contains("parameter Zone cannot be used"))
+    };
+    assert_eq!(refused("ROLLBACK_COMPLETE"), (3, true));
+    assert_eq!(refused("UPDATE_COMPLETE").1, false);
+}
+
+#[test]
+fn the_default_of_the_image_is_not_refused() {
+    let fakes = Fakes::start(World::default());
+    let sandbox = sandbox(&fakes, 8080, "");
+    let image = "ContainerURI: {Type: String, AllowedPattern: '.+@sha256:.+', Default: none}";
+    sandbox.write("infra/backend.yaml", &TEMPLATE.replace("ContainerURI: {Type: String}", image));
+    let dry = sandbox.run(&["release", "--dry-run"]);
+    assert_eq!(dry.code, 0, "{}", dry.stderr);
+}
