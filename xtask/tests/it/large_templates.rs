@@ -140,6 +140,10 @@ fn a_missing_permission_on_the_bucket_is_named() {
         assert!(ended.code == 1 && ended.stderr.contains(hint), "{denied}: {}", ended.stderr);
         assert!(!fakes.world().journal.keys().any(|name| name.ends_with("/lock")), "{denied}: a lock is left");
     }
+    fakes.world().denied = None;
+    fakes.world().refused = vec!["s3:PutObject"];
+    let doctor = sandbox.run(&["doctor"]);
+    assert!(doctor.stdout.contains("s3:PutObject"), "{}{}", doctor.stdout, doctor.stderr);
 }
 
 #[test]

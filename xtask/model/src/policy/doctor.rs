@@ -5,6 +5,7 @@ use config::deployment::Environment;
 use super::grants::Grant;
 use super::scope::Scope;
 use super::{Level, Policy, Statement};
+use crate::templates;
 
 /// Reading only. The role, certificate or network is not known in advance, and most actions support no resource.
 pub(super) const LOOKS: Grant = Grant {
@@ -27,9 +28,10 @@ pub(super) const LOOKS: Grant = Grant {
     ],
 };
 
-/// Statements that no release needs: for `doctor` itself, `bootstrap`, `diff` and `drift`; and for a template that is too
-/// long for the call.
-const ASIDE: [&str; 12] = [
+/// Statements for a template that is too long for the call.
+const TEMPLATES: [&str; 2] = ["Templates", "TemplatesBucket"];
+/// Statements that no release needs: for `doctor` itself, `bootstrap`, `diff` and `drift`.
+const ASIDE: [&str; 10] = [
     "ApiAccount",
     "Configuration",
     "Doctor",
@@ -39,8 +41,6 @@ const ASIDE: [&str; 12] = [
     "ListenerRules",
     "Provider",
     "RoleConfiguration",
-    "Templates",
-    "TemplatesBucket",
     "Types",
 ];
 /// Actions that only `destroy`, `prune` and the very first release need, or that a release can do without; and what AWS
@@ -67,18 +67,30 @@ pub struct Question {
 }
 
 impl Policy {
-    /// What a release to `environment` needs, to simulate for resources in `account`.
+    /// What a release to `environment` needs, to simulate for resources in `account`; for a template that fits in a call.
     pub fn questions(&self, environment: &Environment, account: &str) -> Vec<Question> {
+        self.asked(environment, account, |sid| !ASIDE.contains(&sid) && !TEMPLATES.contains(&sid))
+    }
+
+    /// What it needs besides where the template does not.
+    pub fn template_questions(&self, environment: &Environment, account: &str) -> Vec<Question> {
+        self.asked(environment, account, |sid| TEMPLATES.contains(&sid))
+    }
+
+    fn asked(&self, environment: &Environment, account: &str, is_asked: impl Fn(&str) -> bool) -> Vec<Question> {
         // Known for every call: a caller's policy may require the region, or deny CloudFormation with another role.
         let mut known = vec![("aws:RequestedRegion", environment.region.clone())];
         known.extend(environment.execution_role.iter().map(|role| ("cloudformation:RoleArn", role.clone())));
         let example = |text: &str| if text == "*" { text.to_owned() } else { text.replace('*', "x") };
-        let resource = |text: &String| example(&text.replace(":*:", &format!(":{account}:")));
+        let bucket = |account: &str| templates::bucket(account, &environment.region);
+        let of_account =
+            |text: &str| text.replace(":*:", &format!(":{account}:")).replace(&bucket("*"), &bucket(account));
+        let resource = |text: &String| example(&of_account(text));
         let own = |statement: &Statement| {
             let conditions = statement.condition.values().flatten();
             conditions.map(|(key, value)| (*key, resource(value))).collect::<Vec<_>>()
         };
-        let statements = self.statement.iter().filter(|statement| !ASIDE.contains(&statement.sid));
+        let statements = self.statement.iter().filter(|statement| is_asked(statement.sid));
         statements
             .map(|statement| Question {
                 actions: statement.action.iter().copied().filter(|action| !RARE.contains(action)).collect(),
@@ -117,5 +129,23 @@ mod tests {
         for aside in ["sts:GetCallerIdentity", "iam:GetRole", "ecr:DeleteRepository", "iam:GetOpenIDConnectProvider"] {
             assert!(of(aside).is_empty(), "{aside}");
         }
+    }
+
+    #[test]
+    fn a_template_that_is_too_long_for_a_call_needs_its_bucket() {
+        let deployment = Deployment::parse("deploy.toml", SETTINGS).unwrap();
+        let environment = &deployment.environments["dev"];
+        let long = policy(&deployment, environment, Level::Release);
+        let questions = long.template_questions(environment, "111122223333");
+        let bucket = "arn:aws:s3:::xtask-templates-111122223333-eu-central-1-an";
+        let of = |action: &str| questions.iter().find(|q| q.actions.contains(&action)).unwrap().resources.clone();
+        assert_eq!(of("s3:GetBucketLocation"), [bucket]);
+        assert_eq!(
+            (of("s3:GetObject"), of("s3:PutObject")),
+            (vec![format!("{bucket}/one/x")], vec![format!("{bucket}/one/x")])
+        );
+        assert_eq!(questions.len(), 2);
+        let short = long.questions(environment, "111122223333");
+        assert!(short.iter().flat_map(|q| &q.actions).all(|action| !action.starts_with("s3:")));
     }
 }
