@@ -105,12 +105,13 @@ pub(crate) async fn check<'a, T>(
         tokio::try_join!(observe(&session.clients, environment), also(&session, &template), bucket)?;
     problems.extend(bucket.err());
     if own_template {
-        problems.extend(missing_parameters(context, environment, &template, seen.stack.as_ref()));
-        let at_aws = AtAws { stack: base(seen.stack.as_ref()), account: Some(&session.identity.account) };
+        let stack = base(seen.stack.as_ref());
+        problems.extend(missing_parameters(context, environment, &template, stack));
+        let at_aws = AtAws { stack, account: Some(&session.identity.account) };
         problems.extend(value_problems(context, environment, &template, Some(at_aws)));
-        let value = |name: &str| plan::value(environment, &template, seen.stack.as_ref().map(|s| &s.parameters), name);
+        let value = |name: &str| plan::value(environment, &template, stack.map(|stack| &stack.parameters), name);
         problems.extend(sign_in_problem(context, value).filter(|_| !proof.no_smoke));
-        problems.extend(watch_problem(environment, &template, seen.stack.as_ref()));
+        problems.extend(watch_problem(environment, &template, stack));
     }
     problems.extend(short_lived(&session, &seen));
     if !problems.is_empty() {
@@ -205,7 +206,8 @@ pub(crate) fn value_problems(
         Refusal::Parameter { name, .. } => plan::setting(environment, name).is_some(),
         Refusal::Rule { .. } | Refusal::TaskSize { .. } => false,
     };
-    let refusals = plan::refusals(template, &sent, stack.map(|stack| &stack.parameters), known);
+    let image = &environment.image_parameter;
+    let refusals = plan::refusals(template, image, &sent, stack.map(|stack| &stack.parameters), known);
     let refusals = refusals.into_iter().filter(|refusal| at_aws.is_some() || is_given(refusal));
     refusals.map(|refusal| value_problem(environment, template, stack, refusal)).collect()
 }
@@ -214,7 +216,7 @@ pub(crate) fn value_problems(
 pub(crate) fn image_problem(environment: &Environment, template: &Template, image: &ImageReference) -> Option<Failure> {
     let parameter = &environment.image_parameter;
     let sent = BTreeMap::from([(parameter.clone(), plan::Value::Is(image.to_string()))]);
-    let refusals = plan::refusals(template, &sent, None, environment.region.as_str());
+    let refusals = plan::refusals(template, parameter, &sent, None, environment.region.as_str());
     refusals.into_iter().find_map(|refusal| match refusal {
         Refusal::Parameter { name, reason } if name == *parameter => Some(
             Failure::new(Exit::Preflight, FailureKind::Image, "the template does not accept this image")
@@ -280,9 +282,9 @@ fn parameter_problem(environment: &Environment, name: &str) -> Failure {
         .resource(format!("environments.{}.parameters", environment.section()))
 }
 
-/// Alarms that are to be watched while a deployment shifts traffic.
+/// Alarms that are to be watched while a deployment may pause. A stack that is created is not watched.
 pub(crate) fn watch_problem(environment: &Environment, template: &Template, stack: Option<&Stack>) -> Option<Failure> {
-    let previous = stack.map(|stack| &stack.parameters);
+    let previous = Some(&stack?.parameters);
     let value = |name: &String| Some((name.clone(), plan::value(environment, template, previous, name)?));
     unwatchable(template, environment, &template.parameters.keys().filter_map(value).collect())
 }

@@ -54,9 +54,11 @@ pub struct UnpricedResource {
 }
 
 impl Estimate {
-    pub fn total(&self) -> f64 {
+    /// The sum of all items, without these resources.
+    fn total(&self, without: &[UnpricedResource]) -> f64 {
+        let counted = self.items.iter().filter(|item| is_priced(without, &item.logical_id));
         // The sum of nothing is a negative zero.
-        self.items.iter().map(|item| item.monthly_usd).sum::<f64>() + 0.0
+        counted.map(|item| item.monthly_usd).sum::<f64>() + 0.0
     }
 
     fn item(&self, logical_id: &str) -> Option<&Item> {
@@ -76,7 +78,7 @@ pub struct CostDifference {
     pub difference_usd: f64,
     /// What differs, the largest difference first.
     pub items: Vec<ChangedItem>,
-    /// Resources whose price is not known.
+    /// Resources whose price is not known, now or afterwards. They are in no sum.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub unknown: Vec<UnpricedResource>,
@@ -143,8 +145,15 @@ pub fn monthly<'a>(
     Ok(Estimate { items, unknown, basis })
 }
 
-/// Compares two estimates; `before` is `None` if there is no stack yet.
+/// Compares two estimates; `before` is `None` if there is no stack yet. A resource whose price is unknown in one of them is
+/// counted in neither: what it costs in the other would look like money saved or spent.
 pub fn difference(before: Option<&Estimate>, after: &Estimate) -> CostDifference {
+    let mut unknown = after.unknown.clone();
+    for one in before.into_iter().flat_map(|before| &before.unknown) {
+        if is_priced(&unknown, &one.logical_id) {
+            unknown.push(one.clone());
+        }
+    }
     let of = |estimate: Option<&Estimate>, id: &str| estimate.and_then(|e| e.item(id)).map_or(0.0, |i| i.monthly_usd);
     let both = before.into_iter().chain([after]);
     let ids: BTreeSet<&str> = both.flat_map(|e| e.items.iter().map(|item| item.logical_id.as_str())).collect();
@@ -154,17 +163,13 @@ pub fn difference(before: Option<&Estimate>, after: &Estimate) -> CostDifference
         let changed = ChangedItem { resource: id.to_owned(), what: item.what.clone(), before_usd, after_usd };
         (changed.by().abs() > CENT).then_some(changed)
     };
-    let mut items: Vec<ChangedItem> = ids.into_iter().filter_map(changed).collect();
+    let mut items: Vec<ChangedItem> =
+        ids.into_iter().filter(|id| is_priced(&unknown, id)).filter_map(changed).collect();
     items.sort_by(|left, right| right.by().abs().total_cmp(&left.by().abs()));
-    let (before_usd, after_usd) = (cents(before.map_or(0.0, Estimate::total)), cents(after.total()));
-    CostDifference {
-        before_usd,
-        after_usd,
-        difference_usd: cents(after_usd - before_usd),
-        items,
-        unknown: after.unknown.clone(),
-        basis: after.basis.clone(),
-    }
+    let total = |estimate: &Estimate| cents(estimate.total(&unknown));
+    let (before_usd, after_usd) = (before.map_or(0.0, total), total(after));
+    let difference_usd = cents(after_usd - before_usd);
+    CostDifference { before_usd, after_usd, difference_usd, items, unknown, basis: after.basis.clone() }
 }
 
 /// How the monthly cost changes, if it can be estimated: from template and parameters before (`None` for a new stack)
@@ -175,9 +180,13 @@ pub fn change<'a>(
     known: impl Into<Pseudo<'a>>,
 ) -> Option<CostDifference> {
     let known = known.into();
-    let earlier = before.and_then(|(body, parameters)| monthly(body, parameters, known).ok());
+    let earlier = before.map(|(body, parameters)| monthly(body, parameters, known)).transpose().ok()?;
     let later = monthly(after.0, after.1, known).ok()?;
     Some(difference(earlier.as_ref(), &later))
+}
+
+fn is_priced(unknown: &[UnpricedResource], id: &str) -> bool {
+    unknown.iter().all(|one| one.logical_id != id)
 }
 
 fn cents(usd: f64) -> f64 {

@@ -17,6 +17,8 @@ pub use doctor::Question;
 use grants::{Grant, PASS};
 use scope::Arns;
 
+use crate::partition;
+
 /// The issuer of GitHub's tokens, as IAM names the provider.
 pub const PROVIDER: &str = "token.actions.githubusercontent.com";
 
@@ -44,15 +46,6 @@ impl Level {
         }
     }
 }
-
-/// Partitions by the prefix of their regions; all others are `aws`.
-const PARTITIONS: [(&str, &str); 5] = [
-    ("cn-", "aws-cn"),
-    ("us-gov-", "aws-us-gov"),
-    ("us-iso-", "aws-iso"),
-    ("us-isob-", "aws-iso-b"),
-    ("eusc-", "aws-eusc"),
-];
 
 /// An IAM policy document
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>).
@@ -90,9 +83,9 @@ pub fn policy(deployment: &Deployment, environment: &Environment, level: Level) 
     Policy { version: "2012-10-17", statement: granted.map(statement).collect() }
 }
 
-/// The partition of a region.
+/// The partition of a region, as ARNs have it; that of most regions where it is not known.
 pub fn partition(region: &str) -> &'static str {
-    PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, name)| name)
+    partition::of(region).map_or("aws", |partition| partition.name)
 }
 
 /// The prefix of the names that CloudFormation gives a stack's roles, or the roles of all instances.

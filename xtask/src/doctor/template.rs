@@ -82,9 +82,8 @@ impl TemplateCheck {
         if let Some(problem) = preflight::smoke_url_problem(environment, template, None) {
             findings.push(("smoke url", CheckResult::Problem(problem)));
         }
-        if let Some(problem) =
-            preflight::watch_problem(environment, template, seen.and_then(|seen| seen.stack.as_ref()))
-        {
+        let stack = at_aws.and_then(|seen| seen.stack);
+        if let Some(problem) = preflight::watch_problem(environment, template, stack) {
             findings.push(("alarms", CheckResult::Problem(problem)));
         }
         if let Some(Err(failure)) = &self.platform {

@@ -120,7 +120,7 @@ impl Operation<'_> {
         };
         show(&set, phase, ui);
         let after = effective(&parameters, existing);
-        if create && let Some(Shifting { service, strategy }) = shifting(template, &after, &environment.region) {
+        if create && let Some(Shifting { service, strategy, .. }) = shifting(template, &after, &environment.region) {
             phase.line(&format!(
                 "the first deployment of {service} shifts no traffic, for there is no earlier version: {strategy} applies \
                  from the next one on; this one is verified when it is complete"
@@ -168,7 +168,8 @@ impl Operation<'_> {
     fn alarms(&self, after: &BTreeMap<String, String>, existing: Option<&Stack>, phase: &Phase<'_>) -> Result<Watch> {
         let Desired { environment, template, .. } = &self.desired;
         let outputs = existing.map(|stack| &stack.outputs);
-        let Some(problem) = unwatchable(template, environment, after) else {
+        // A stack that is created is not watched.
+        let Some(problem) = existing.and_then(|_| unwatchable(template, environment, after)) else {
             return Ok(parameters::watch(template, environment, outputs)?);
         };
         if self.release.as_ref().is_none_or(|release| release.back_to.is_none()) {

@@ -8,6 +8,7 @@ use super::known::{known_flag, known_list, known_number, known_text};
 use super::prices::{self, Prices};
 use super::{machines, tasks};
 use crate::template::evaluate::TemplateResource;
+use crate::template::value::function;
 
 /// What a resource costs.
 #[derive(Debug, PartialEq)]
@@ -124,6 +125,11 @@ fn parts(
         "AWS::AutoScaling::AutoScalingGroup" => machines::group(properties, all, prices),
         "AWS::EC2::Volume" => machines::volume(properties, None, prices).map(|part| vec![part]),
         "AWS::EC2::EIP" => one(prices::ADDRESS, "public IPv4 address"),
+        "AWS::EC2::NatGateway"
+            if known_text(&properties["AvailabilityMode"], "its availability mode")?.as_deref() == Some("regional") =>
+        {
+            Err("a regional NAT gateway is billed in each zone that AWS chooses".to_owned())
+        }
         "AWS::EC2::NatGateway" => one(prices.nat_gateway(), "NAT gateway"),
         "AWS::EC2::VPCEndpoint" => endpoint(properties, prices),
         "AWS::ElasticLoadBalancingV2::LoadBalancer" => load_balancer(properties, prices),
@@ -138,12 +144,25 @@ fn parts(
         "AWS::ECS::Cluster" if watches_containers(properties)? => {
             Err("Container Insights is billed by metric".to_owned())
         }
+        "AWS::ECS::CapacityProvider" if !properties["ManagedInstancesProvider"].is_null() => {
+            Err("ECS chooses its instances".to_owned())
+        }
         "AWS::Lambda::Version" if !properties["ProvisionedConcurrencyConfig"].is_null() => {
             Err("no price for provisioned concurrency".to_owned())
         }
         "AWS::Route53::HostedZone" => one(prices::HOSTED_ZONE, "hosted zone"),
         "AWS::WAFv2::WebACL" => web_acl(properties),
         "AWS::ApiGateway::Stage" => stage(properties),
+        "AWS::ApiGateway::Deployment" => deployment(&properties["StageDescription"]),
+        "AWS::CloudFront::AnycastIpList" | "AWS::CloudFront::DistributionTenant" => {
+            Err("no price for this type".to_owned())
+        }
+        "AWS::CloudFront::Distribution" => {
+            let certificate = &properties["DistributionConfig"]["ViewerCertificate"]["SslSupportMethod"];
+            let method = known_text(certificate, "how its certificate is served")?;
+            let dedicated = method.as_deref() == Some("vip");
+            if dedicated { Err("no price for dedicated IP addresses".to_owned()) } else { Ok(Vec::new()) }
+        }
         "AWS::DynamoDB::Table" => {
             let mode = known_text(&properties["BillingMode"], "its billing mode")?;
             let by_use = mode.as_deref() == Some("PAY_PER_REQUEST");
@@ -188,6 +207,9 @@ fn load_balancer(properties: &Value, prices: &Prices) -> Result<Parts, String> {
     let kind = known_text(&properties["Type"], "its type")?.unwrap_or_else(|| "application".to_owned());
     if kind == "gateway" {
         return Err("no price for a gateway load balancer".to_owned());
+    }
+    if !properties["MinimumLoadBalancerCapacity"].is_null() {
+        return Err("no price for reserved capacity".to_owned());
     }
     let mut parts = vec![(prices.load_balancer(), format!("{kind} load balancer"))];
     if known_text(&properties["Scheme"], "its scheme")?.as_deref() != Some("internal") {
@@ -280,6 +302,18 @@ fn stage(properties: &Value) -> Result<Parts, String> {
         known_text(&properties["CacheClusterSize"], "the size of its cache")?.unwrap_or_else(|| "0.5".to_owned());
     let price = prices::cache(&size).ok_or_else(|| format!("no price for a cache of {size} GB"))?;
     Ok(vec![(price, format!("cache of {size} GB"))])
+}
+
+/// A deployment may create a stage with a cache.
+fn deployment(stage: &Value) -> Result<Parts, String> {
+    let what = "whether its stage has a cache";
+    if function(stage).is_some() {
+        return Err(format!("{what} is only known at AWS"));
+    }
+    match known_flag(&stage["CacheClusterEnabled"], what)? {
+        Some(true) => Err("no price for the cache of a stage that a deployment creates".to_owned()),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Lists of a template are short.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::known::{known_number, known_text, target};
+use super::known::{known_list, known_number, known_text, target};
 use super::prices::{self, Prices};
 use crate::template::evaluate::TemplateResource;
 use crate::template::fargate::TaskSize;
@@ -26,6 +26,9 @@ pub(super) fn service(
     all: &Resources,
     prices: &Prices,
 ) -> Result<Vec<(f64, String)>, String> {
+    if !known_list(&properties["VolumeConfigurations"], "whether its tasks have volumes")?.is_empty() {
+        return Err("no price for the volumes of its tasks".to_owned());
+    }
     let definition = target(&properties["TaskDefinition"]).and_then(|id| all.get(id));
     let definition = definition.map(|resource| &resource.properties);
     let Some(providers) = providers(properties, definition, all)? else { return Ok(Vec::new()) };

@@ -27,7 +27,7 @@ fn infra_with_unknown(file: &str, pairs: &[(&str, &str)], region: &str) -> Estim
 
 #[track_caller]
 fn costs(estimate: &Estimate, expected: f64) {
-    let total = estimate.total();
+    let total = estimate.total(&[]);
     assert!((total - expected).abs() < 0.005, "{total:.2} instead of {expected}: {:#?}", estimate.items);
 }
 
@@ -58,7 +58,7 @@ fn a_service_costs_its_tasks() {
 #[test]
 fn a_region_without_prices_is_marked_approximate() {
     let estimate = infra("api-backend.yaml", &[], "ap-southeast-2");
-    costs(&estimate, infra("api-backend.yaml", &[], "eu-central-1").total());
+    costs(&estimate, infra("api-backend.yaml", &[], "eu-central-1").total(&[]));
     assert_eq!(
         estimate.basis,
         "on-demand list prices of eu-central-1 (approximate for ap-southeast-2) as of 2026-11, 730 h, without traffic"
@@ -159,4 +159,29 @@ Resources:
     assert_eq!(object["unknown"][1]["resource"], "Database");
     assert_eq!(object["unknown"][1]["reason"], "no price for this type");
     assert!(monthly("a: [", &BTreeMap::new(), "us-east-1").is_err());
+}
+
+#[test]
+fn what_is_unknown_on_one_side_is_neither_saved_nor_added() {
+    let body = |mode: &str| {
+        format!(
+            "Resources:\n  Key: {{Type: AWS::KMS::Key}}\n  Stage: {{Type: AWS::ApiGateway::Stage, Properties: \
+             {{CacheClusterEnabled: {mode}}}}}\n"
+        )
+    };
+    let (known, unknown) = (body("true"), body("!ImportValue x"));
+    let none = BTreeMap::new();
+    for (before, after) in [(&known, &unknown), (&unknown, &known)] {
+        let change = change(Some((before, &none)), (after, &none), "us-east-1").unwrap();
+        assert_eq!((change.before_usd, change.after_usd, change.difference_usd), (1.0, 1.0, 0.0), "{after}");
+        assert_eq!(change.items, []);
+        assert_eq!(change.unknown.iter().map(|one| one.logical_id.as_str()).collect::<Vec<_>>(), ["Stage"]);
+    }
+    let without = "Resources: {Key: {Type: AWS::KMS::Key}}";
+    let removed = change(Some((&unknown, &none)), (without, &none), "us-east-1").unwrap();
+    insta::assert_snapshot!(
+        removed,
+        @"no change of the fixed monthly cost (about 1 USD); without Stage (AWS::ApiGateway::Stage), of unknown price"
+    );
+    assert_eq!(change(Some(("a: [", &none)), (without, &none), "us-east-1"), None, "what it costs now is not nothing");
 }

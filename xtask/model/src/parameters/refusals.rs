@@ -21,8 +21,11 @@ const IDS: [(&str, &str); 6] = [
     ("AWS::EC2::Volume::Id", "vol-"),
 ];
 /// Parts of a pattern that Java reads differently, or the library does not know.
-const OF_JAVA: [&str; 14] =
-    ["\\p", "\\P", "\\h", "\\H", "\\v", "\\V", "\\R", "\\X", "\\G", "\\K", "\\N", "--", "~~", "[:"];
+const OF_JAVA: [&str; 16] =
+    ["\\p", "\\P", "\\h", "\\H", "\\v", "\\V", "\\R", "\\X", "\\G", "\\K", "\\N", "\\<", "\\>", "--", "~~", "[:"];
+/// Parts of a pattern that match other characters than printable ASCII differently: Java's classes and flags are of ASCII,
+/// those of the library of Unicode, and Java's dot knows more ends of a line.
+const OF_ASCII: [&str; 3] = ["\\", "(?", "."];
 
 /// Why CloudFormation, or the service behind a resource, would refuse the parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +35,12 @@ pub enum Refusal {
     TaskSize { logical_id: String, reason: String },
 }
 
-/// Everything that these parameters would be refused for. `before` has the stack's parameters. What is not known here, such
-/// as a hidden value or an output of another stack, is not judged.
+/// Everything that these parameters would be refused for. `before` has the stack's parameters, and `image` is the name of
+/// the image's, which has no value yet where none is sent. What is not known here, such as a hidden value or an output of
+/// another stack, is not judged.
 pub fn refusals<'a>(
     template: &Template,
+    image: &str,
     sent: &BTreeMap<String, Value>,
     before: Option<&BTreeMap<String, String>>,
     known: impl Into<Pseudo<'a>>,
@@ -47,6 +52,7 @@ pub fn refusals<'a>(
         let value = match sent.get(name) {
             Some(Value::Is(value)) => Some(value),
             Some(Value::Previous) => before.and_then(|before| before.get(name)),
+            None if name == image => None,
             None => default.as_ref(),
         };
         let definition = &mut document["Parameters"][name];
@@ -132,7 +138,9 @@ fn refusal_of_one(definition: &serde_json::Value, kind: &str, value: &str, is_se
 
 /// Whether a whole value matches a pattern, which is one of Java's; `None` if that cannot be judged here.
 fn matches(pattern: &str, value: &str) -> Option<bool> {
-    if OF_JAVA.iter().any(|part| pattern.contains(part)) {
+    let has = |parts: &[&str]| parts.iter().any(|part| pattern.contains(part));
+    let is_plain = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if has(&OF_JAVA) || (!is_plain && has(&OF_ASCII)) {
         return None;
     }
     Regex::new(&format!(r"\A(?:{pattern})\z")).ok()?.is_match(value).ok()
@@ -158,7 +166,7 @@ mod tests {
     fn all(body: &str, sent: &BTreeMap<String, Value>) -> Vec<Refusal> {
         let template = Template::read("t.yaml", body.to_owned()).unwrap();
         let before = BTreeMap::from([("Old".to_owned(), "odd".to_owned()), ("Hidden".to_owned(), HIDDEN.to_owned())]);
-        refusals(&template, sent, Some(&before), "eu-central-1")
+        refusals(&template, "Image", sent, Some(&before), "eu-central-1")
     }
 
     #[test]
@@ -168,6 +176,8 @@ mod tests {
             ("Type: String, AllowedValues: [Yes, No]", "Yes", "\"Yes\" is not allowed; allowed: true, false"),
             ("Type: String, AllowedPattern: '[a-z]+'", "ab1", "\"ab1\" does not match [a-z]+"),
             ("Type: String, AllowedPattern: '(?!admin)[a-z]+'", "admin", "\"admin\" does not match (?!admin)[a-z]+"),
+            ("Type: String, AllowedPattern: '[a-z]+'", "ä", "\"ä\" does not match [a-z]+"),
+            ("Type: String, AllowedPattern: '\\W+'", "a", "\"a\" does not match \\W+"),
             ("Type: String, MinLength: 3", "äb", "\"äb\" has 2 characters; allowed: 3 or more"),
             ("Type: String, MaxLength: '3'", "abcd", "\"abcd\" has 4 characters; allowed: 3 or fewer"),
             ("Type: Number, MinValue: 1", "0", "\"0\" is too small; allowed: 1 or more"),
@@ -206,6 +216,13 @@ mod tests {
             ("Type: String, AllowedPattern: '^(|a+)$'", ""),
             ("Type: String, AllowedPattern: '[\\p{Punct}]+'", "$"),
             ("Type: String, AllowedPattern: '[a-'", "b"),
+            ("Type: String, AllowedPattern: '\\<a\\>'", "<a>"),
+            ("Type: String, AllowedPattern: '\\W+'", "äß"),
+            ("Type: String, AllowedPattern: '[^\\w]+'", "äß"),
+            ("Type: String, AllowedPattern: '\\D+'", "٣"),
+            ("Type: String, AllowedPattern: '\\S+'", "a\u{a0}b"),
+            ("Type: String, AllowedPattern: '(?!(?i)k)[^a]'", "\u{212a}"),
+            ("Type: String, AllowedPattern: '\\Qa.b\\E'", "a.b"),
             ("Type: String, AllowedPattern: 'a(?=b).'", "ab"),
             ("Type: Number, MinValue: 1, MaxValue: 2", "1.5"),
             ("Type: Number, AllowedValues: [1, 2]", "2.0"),
@@ -238,6 +255,18 @@ mod tests {
     }
 
     #[test]
+    fn the_default_of_the_image_is_not_judged_in_its_place() {
+        let body = "Parameters:\n  Image: {Type: String, AllowedPattern: '.+@.+', Default: none}\nConditions: {None: !Equals \
+                    [!Ref Image, none]}\nRules: {R: {Assertions: [{Assert: !Not [!Equals [!Ref Image, \
+                    none]]}]}}\nResources:\n  Task:\n    Type: AWS::ECS::TaskDefinition\n    Condition: None\n    Properties: \
+                    {RequiresCompatibilities: [FARGATE], Cpu: 512, Memory: 512}\n";
+        assert_eq!(all(body, &BTreeMap::new()), []);
+        let sent = |image: &str| BTreeMap::from([("Image".to_owned(), Value::Is(image.to_owned()))]);
+        assert_eq!(all(body, &sent("none")).len(), 3);
+        assert_eq!(all(body, &sent("a@b")), []);
+    }
+
+    #[test]
     fn sizes_that_fargate_does_not_run_are_found_by_parameters() {
         let body = "Parameters: {Cpu: {Type: String}, Memory: {Type: String, Default: 512}}\nResources:\n  Task:\n    Type: \
                     AWS::ECS::TaskDefinition\n    Properties: {RequiresCompatibilities: [FARGATE], Cpu: !Ref Cpu, \
@@ -260,7 +289,7 @@ mod tests {
                 let region = &combination.parameters["AWS::Region"];
                 let given = combination.parameters.iter();
                 let sent = given.map(|(name, value)| (name.clone(), Value::Is(value.clone()))).collect();
-                let refused = refusals(&template, &sent, None, region);
+                let refused = refusals(&template, "ContainerURI", &sent, None, region);
                 assert!(refused.is_empty(), "{} with {}: {refused:?}", matrix.file, combination.name);
                 judged += 1;
             }

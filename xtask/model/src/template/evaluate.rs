@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::document::{Document, RepeatedKey};
 use super::value::{entries, function, text};
+use crate::partition;
 pub use rules::{BrokenRule, broken_rules};
 
 /// The pseudo parameters that are known.
@@ -129,15 +130,11 @@ struct Evaluator<'a> {
 impl<'a> Evaluator<'a> {
     fn new(root: &'a Value, given: &BTreeMap<String, String>, known: Pseudo<'_>) -> Self {
         let Pseudo { region, account, stack } = known;
-        let (partition, suffix) = match region.split('-').next() {
-            Some("cn") => ("aws-cn", "amazonaws.com.cn"),
-            _ if region.starts_with("us-gov-") => ("aws-us-gov", "amazonaws.com"),
-            _ => ("aws", "amazonaws.com"),
-        };
+        let partition = partition::of(region);
         let pseudo = [
             ("AWS::Region", Some(region)),
-            ("AWS::Partition", Some(partition)),
-            ("AWS::URLSuffix", Some(suffix)),
+            ("AWS::Partition", partition.map(|one| one.name)),
+            ("AWS::URLSuffix", partition.map(|one| one.suffix)),
             ("AWS::AccountId", account),
             ("AWS::StackName", stack),
         ];
@@ -148,7 +145,7 @@ impl<'a> Evaluator<'a> {
             let Some(value) = given.get(name).cloned().or_else(|| text(&definition["Default"])) else { continue };
             // Only AWS knows the value behind a name in the parameter store.
             if kind.starts_with("AWS::SSM::Parameter::Value<") {
-                parameters.insert(name.clone(), Value::Object(Map::from_iter([(STORED.to_owned(), value.into())])));
+                parameters.insert(name.clone(), open(STORED, value.into()));
                 continue;
             }
             let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
@@ -181,11 +178,13 @@ impl<'a> Evaluator<'a> {
                 Some(text(&self.resolve(left)?)? == text(&self.resolve(right)?)?)
             }
             "Fn::Not" => all().next()?.map(|holds| !holds),
-            // One known operand may decide it.
-            "Fn::And" if all().any(|holds| holds == Some(false)) => Some(false),
-            "Fn::Or" if all().any(|holds| holds == Some(true)) => Some(true),
-            "Fn::And" => all().all(|holds| holds.is_some()).then_some(true),
-            "Fn::Or" => all().all(|holds| holds.is_some()).then_some(false),
+            "Fn::And" | "Fn::Or" => {
+                let operands: Vec<Option<bool>> = all().collect();
+                // One known operand may decide it.
+                let decisive = name == "Fn::Or";
+                let is_decided = operands.contains(&Some(decisive));
+                (is_decided || operands.iter().all(Option::is_some)).then_some(decisive == is_decided)
+            }
             "Fn::Contains" => {
                 let (all, one) = self.list_and(argument, |second| text(&second))?;
                 Some(all.contains(&one))
@@ -217,10 +216,14 @@ impl<'a> Evaluator<'a> {
                     let holds = parts.first().and_then(Value::as_str).and_then(|name| self.conditions.get(name));
                     match (holds, parts.as_slice()) {
                         (Some(true), [_, value, _]) | (Some(false), [_, _, value]) => self.resolve(value),
-                        _ => Some(self.open(name, argument)),
+                        _ => Some(open(name, self.argument(name, argument))),
                     }
                 }
-                _ => Some(self.apply(name, argument).unwrap_or_else(|| self.open(name, argument))),
+                _ => {
+                    // Once: one argument may stand in another, and each time more would double the work at each depth.
+                    let argument = self.argument(name, argument);
+                    Some(self.apply(name, &argument).unwrap_or_else(|| open(name, argument)))
+                }
             };
         }
         Some(match value {
@@ -232,9 +235,9 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// A function that cannot be evaluated, with its arguments evaluated as far as possible.
-    fn open(&self, name: &str, argument: &Value) -> Value {
-        let argument = match name {
+    /// A function's argument, evaluated as far as possible.
+    fn argument(&self, name: &str, argument: &Value) -> Value {
+        match name {
             // Names of resources and conditions.
             "Ref" | "Condition" => argument.clone(),
             "Fn::GetAtt" => self.attribute(argument),
@@ -244,8 +247,7 @@ impl<'a> Evaluator<'a> {
                 branches.map(|branch| self.resolve(branch).unwrap_or_else(|| branch.clone())).collect()
             }
             _ => self.resolve(argument).unwrap_or_default(),
-        };
-        Value::Object(Map::from_iter([(name.to_owned(), argument)]))
+        }
     }
 
     /// `A.B` and `[A, B]` are the same.
@@ -266,32 +268,27 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// The value of a function, if the template determines it.
+    /// The value of a function with an evaluated argument, if the template determines it.
     fn apply(&self, name: &str, argument: &Value) -> Option<Value> {
-        let resolved = || self.resolve(argument);
         match name {
             "Ref" => self.parameters.get(argument.as_str()?).cloned(),
             "Fn::FindInMap" => {
-                let parts = resolved()?;
-                let [map, first, second] = [0, 1, 2].map(|index| text(&parts[index]));
+                let [map, first, second] = [0, 1, 2].map(|index| text(&argument[index]));
                 let found = &self.root["Mappings"][map?.as_str()][first?.as_str()][second?.as_str()];
-                let default = &parts[3]["DefaultValue"];
+                let default = &argument[3]["DefaultValue"];
                 [found, default].into_iter().find(|value| !value.is_null()).cloned()
             }
             "Fn::Select" => {
-                let parts = resolved()?;
-                let index: usize = text(&parts[0])?.parse().ok()?;
-                let items = parts[1].as_array()?;
+                let index: usize = text(&argument[0])?.parse().ok()?;
+                let items = argument[1].as_array()?;
                 if items.iter().take(index).any(may_lack) { None } else { items.get(index).cloned() }
             }
             "Fn::Split" => {
-                let parts = resolved()?;
-                let (separator, whole) = (parts[0].as_str()?, text(&parts[1])?);
+                let (separator, whole) = (argument[0].as_str()?, text(&argument[1])?);
                 Some(whole.split(separator).collect())
             }
             "Fn::Join" => {
-                let parts = resolved()?;
-                let (separator, items) = (parts[0].as_str()?, parts[1].as_array()?);
+                let (separator, items) = (argument[0].as_str()?, argument[1].as_array()?);
                 // An item that is not there takes its separator with it.
                 if !separator.is_empty() && items.iter().any(may_lack) {
                     return None;
@@ -306,13 +303,12 @@ impl<'a> Evaluator<'a> {
                 Some(pieces.joined())
             }
             "Fn::Length" => {
-                let items = resolved()?;
-                let items = items.as_array()?;
+                let items = argument.as_array()?;
                 (!items.iter().any(may_lack)).then(|| items.len().into())
             }
             "Fn::Sub" => match argument {
                 Value::String(pattern) => Some(self.substitute(pattern, &Value::Null)),
-                Value::Array(parts) => Some(self.substitute(parts.first()?.as_str()?, &self.resolve(parts.get(1)?)?)),
+                Value::Array(parts) => Some(self.substitute(parts.first()?.as_str()?, parts.get(1)?)),
                 _ => None,
             },
             "Fn::RefAll" => {
@@ -342,6 +338,11 @@ impl<'a> Evaluator<'a> {
         pieces.literal(rest);
         pieces.joined()
     }
+}
+
+/// A function that cannot be evaluated.
+fn open(name: &str, argument: Value) -> Value {
+    Value::Object(Map::from_iter([(name.to_owned(), argument)]))
 }
 
 /// Whether only AWS knows if an item of a list is there.

@@ -28,6 +28,9 @@ fn is_unknown(kind: &str, properties: &str, others: &str, reason: &str) {
 fn types_with_a_fixed_price() {
     is("AWS::EC2::EIP", "{}", 3.65);
     is("AWS::EC2::NatGateway", "{}", 32.85);
+    is("AWS::EC2::NatGateway", "{AvailabilityMode: zonal}", 32.85);
+    let regional = "a regional NAT gateway is billed in each zone that AWS chooses";
+    is_unknown("AWS::EC2::NatGateway", "{AvailabilityMode: regional}", "", regional);
     is("AWS::SecretsManager::Secret", "{}", 0.40);
     is("AWS::SecretsManager::Secret", "{ReplicaRegions: [{Region: eu-west-1}]}", 0.80);
     is("AWS::KMS::Key", "{}", 1.0);
@@ -50,7 +53,15 @@ fn types_that_cost_by_use_or_nothing() {
     let provisioned = "{ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 2}}";
     is_unknown("AWS::Lambda::Version", provisioned, "", "no price for provisioned concurrency");
     is_unknown("AWS::DynamoDB::Table", "{BillingMode: !ImportValue x}", "", "its billing mode is only known at AWS");
-    is_unknown("AWS::EC2::VPNGateway", "{}", "", "no price for this type");
+    for kind in ["AWS::EC2::VPNGateway", "AWS::CloudFront::AnycastIpList", "AWS::CloudFront::DistributionTenant"] {
+        is_unknown(kind, "{}", "", "no price for this type");
+    }
+    let distribution = "AWS::CloudFront::Distribution";
+    let served =
+        |method: &str| format!("{{DistributionConfig: {{ViewerCertificate: {{SslSupportMethod: {method}}}}}}}");
+    is(distribution, &served("sni-only"), 0.0);
+    is(distribution, "{DistributionConfig: {Enabled: true}}", 0.0);
+    is_unknown(distribution, &served("vip"), "", "no price for dedicated IP addresses");
 }
 
 /// Subnets in which an instance has no public address, or one.
@@ -156,6 +167,8 @@ fn load_balancers_that_face_the_internet_cost_addresses() {
     is(balancer, "{Type: network, SubnetMappings: [{SubnetId: !Ref A, AllocationId: !GetAtt E.AllocationId}]}", 16.43);
     is(balancer, "{Scheme: internal, Subnets: !Split [',', !ImportValue x]}", 16.43);
     is(balancer, "{Subnets: !Split [',', !ImportValue x]}", 23.73);
+    let reserved = "{Scheme: internal, MinimumLoadBalancerCapacity: {CapacityUnits: 100}}";
+    is_unknown(balancer, reserved, "", "no price for reserved capacity");
     is_unknown(balancer, "{Type: gateway}", "", "no price for a gateway load balancer");
     is_unknown(
         balancer,
@@ -196,6 +209,8 @@ fn tasks_cost_by_size_number_processor_and_address() {
     assert_eq!(fargate("{}"), "the size of its tasks is not in the template");
     let disk = "{Cpu: 256, Memory: 512, EphemeralStorage: {SizeInGiB: 50}}";
     assert_eq!(fargate(disk), "no price for a disk of more than 20 GiB");
+    let volumes = "LaunchType: EC2, VolumeConfigurations: [{Name: data, ManagedEBSVolume: {SizeInGiB: 100}}]";
+    assert_eq!(service(volumes, small, ""), Err("no price for the volumes of its tasks".to_owned()));
     is_unknown("AWS::ECS::Service", "{LaunchType: FARGATE}", "", "its task definition is not in the template");
 }
 
@@ -225,6 +240,7 @@ fn where_tasks_run_is_known_or_the_price_is_not() {
     let strategy = |items: &str| format!("CapacityProviderStrategy: {items}");
     let own = "  Own: {Type: AWS::ECS::CapacityProvider}\n";
     assert_eq!(service(&strategy("[{CapacityProvider: !Ref Own}]"), own), Ok(0.0), "its instances are counted");
+    is_unknown("AWS::ECS::CapacityProvider", "{ManagedInstancesProvider: {}}", "", "ECS chooses its instances");
     let both = strategy("[{CapacityProvider: !Ref Own, Weight: 1}, {CapacityProvider: FARGATE, Weight: 1}]");
     assert_eq!(unknown(&both, own), "its tasks are divided between Fargate and instances");
     let which = "which capacity providers it uses is only known at AWS";
@@ -307,4 +323,12 @@ fn a_stage_costs_its_cache() {
     is(stage, "{CacheClusterEnabled: true}", 14.60);
     is(stage, "{CacheClusterEnabled: true, CacheClusterSize: '118'}", 1387.0);
     is_unknown(stage, "{CacheClusterEnabled: true, CacheClusterSize: '7'}", "", "no price for a cache of 7 GB");
+    let deployment = |enabled: &str| format!("{{StageDescription: {{CacheClusterEnabled: {enabled}}}}}");
+    is("AWS::ApiGateway::Deployment", "{}", 0.0);
+    is("AWS::ApiGateway::Deployment", &deployment("false"), 0.0);
+    let created = "no price for the cache of a stage that a deployment creates";
+    is_unknown("AWS::ApiGateway::Deployment", &deployment("true"), "", created);
+    let open = "whether its stage has a cache is only known at AWS";
+    is_unknown("AWS::ApiGateway::Deployment", &deployment("!ImportValue x"), "", open);
+    is_unknown("AWS::ApiGateway::Deployment", "{StageDescription: !ImportValue x}", "", open);
 }

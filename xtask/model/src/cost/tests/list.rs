@@ -79,7 +79,7 @@ const REGIONS: [&str; 2] = ["us-east-1", "eu-central-1"];
 #[test]
 fn the_price_list_agrees_with_the_templates() {
     let sums = SUMS.iter().map(|(file, parameters)| {
-        let [american, german] = REGIONS.map(|region| infra(file, parameters, region).total());
+        let [american, german] = REGIONS.map(|region| infra(file, parameters, region).total(&[]));
         format!("| `{file}`{} | {american:.2} | {german:.2} |", named(parameters))
     });
     let options = OPTIONS.iter().map(|(file, parameters, _)| {

@@ -176,6 +176,27 @@ fn a_partition_follows_its_region() {
         |region: &'static str| evaluate(body, &BTreeMap::new(), region).unwrap().resources["It"].properties.clone();
     assert_eq!(of("cn-north-1"), json!(["aws-cn", "amazonaws.com.cn"]));
     assert_eq!(of("us-gov-west-1"), json!(["aws-us-gov", "amazonaws.com"]));
+    assert_eq!(of("us-isob-east-1"), json!(["aws-iso-b", "sc2s.sgov.gov"]));
+    assert_eq!(of("eu-isoe-west-1"), json!(["aws-iso-e", "cloud.adc-e.uk"]));
+    assert_eq!(of("eusc-de-east-1"), json!(["aws-eusc", "amazonaws.eu"]));
+    assert_eq!(of("eu-central-1"), json!(["aws", "amazonaws.com"]));
+    assert_eq!(of("xx-new-1"), json!([{"Ref": "AWS::Partition"}, {"Ref": "AWS::URLSuffix"}]));
+}
+
+/// Time that doubles with each function in another one would have no end.
+#[test]
+fn nested_functions_that_stay_open_end_soon() {
+    // The published way to make a text upper case.
+    let upper = ('a'..='z').fold("!Ref AWS::StackId".to_owned(), |inner, letter| {
+        format!("!Join [{}, !Split [{letter}, {inner}]]", letter.to_ascii_uppercase())
+    });
+    let text = resolved(&upper, &[]).to_string();
+    assert_eq!((text.matches("Fn::Join").count(), text.matches("Fn::Split").count()), (26, 26));
+    let deeper = |inner: String, _| format!("!And [!Or [{inner}, !Condition Neither]]");
+    let deep = (0..20).fold("!Condition OfAws".to_owned(), deeper);
+    let template = TEMPLATE.replace("Conditions:", &format!("Conditions:\n  Deep: {deep}"));
+    let body = format!("{template}  It: {{Type: A::B, Condition: Deep}}\n");
+    assert_eq!(evaluate(&body, &BTreeMap::new(), "eu-central-1").unwrap().uncertain.len(), 1);
 }
 
 #[test]
