@@ -7,6 +7,7 @@ use libtest_mimic::Trial;
 use requirements::{AWS, BASH, CURL, JQ, Suite};
 
 use crate::checkout::Checkout;
+use crate::client;
 use crate::ministack::{Ministack, Names};
 use crate::permissions::ACCOUNT;
 use crate::rehearsal::{needed, prepared};
@@ -44,5 +45,10 @@ fn asks(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let skipped = verdict("instance: everything");
     ensure!(skipped.is_some_and(|verdict| verdict.starts_with("not asked")), "{table}");
     ensure!(emulator.containers()? == 0, "no task outlives it");
+    for action in ["ListRoles", "ListPolicies"] {
+        let fields = [("Action", action), ("Version", "2010-05-08"), ("Scope", "Local")];
+        let left = client::form(&endpoint, "iam", &fields)?.body;
+        ensure!(left.contains(action) && !left.contains("confirm-"), "{action}: {left}");
+    }
     Ok(())
 }
