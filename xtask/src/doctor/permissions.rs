@@ -31,9 +31,10 @@ pub(super) async fn permissions(session: &Session<'_>) -> Result<Option<CheckRes
     let policy = policy::policy(&session.context.deployment, session.environment, Level::Release);
     let questions = policy.questions(session.environment, &session.identity.account);
     let template = session.context.other_template(session.environment);
-    let of_bucket = match template.is_ok_and(|template| !template.fits_in_call()) {
-        true => policy.template_questions(session.environment, &session.identity.account),
-        false => Vec::new(),
+    let of_bucket = if template.is_ok_and(|template| !template.fits_in_call()) {
+        policy.template_questions(session.environment, &session.identity.account)
+    } else {
+        Vec::new()
     };
     let questions = [questions, of_bucket].concat();
     let asked = questions.iter().map(|question| question.actions.len()).sum::<usize>();
