@@ -173,6 +173,11 @@ fn cloudformation(roles: &Roles) -> Vec<Case> {
     let (own, boundary) = (format!("role/{STACK}-TaskRole-1"), roles.arn("iam", BOUNDARY));
     let none = roles.arn("iam", "policy/AdministratorAccess");
     let bucket = "arn:aws:s3:::data".to_owned();
+    // AWS's own role of a service; load balancing makes its own although no public schema says so.
+    let linked = |allowed, service: &str| {
+        let role = roles.arn("iam", &format!("role/aws-service-role/{service}/AWSServiceRole"));
+        case(Who::CloudFormation, allowed, "iam:CreateServiceLinkedRole", role).with("iam:AWSServiceName", service)
+    };
     vec![
         may("iam:CreateRole", "iam", &own).with(BOUNDED, &boundary),
         may("iam:PutRolePolicy", "iam", &own).with(BOUNDED, &boundary),
@@ -181,8 +186,12 @@ fn cloudformation(roles: &Roles) -> Vec<Case> {
         may("iam:PassRole", "iam", &own).with(PASSED, "ecs-tasks.amazonaws.com"),
         may("iam:PassRole", "iam", &own).with(PASSED, "ecs.amazonaws.com"),
         may("iam:PassRole", "iam", &own).with(PASSED, "ec2.amazonaws.com"),
-        may("iam:CreateServiceLinkedRole", "iam", "role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")
-            .with("iam:AWSServiceName", "ecs.amazonaws.com"),
+        linked(true, "ecs.amazonaws.com"),
+        linked(true, "ecs.application-autoscaling.amazonaws.com"),
+        linked(true, "elasticloadbalancing.amazonaws.com"),
+        linked(true, "ops.apigateway.amazonaws.com"),
+        linked(true, "wafv2.amazonaws.com"),
+        linked(false, "organizations.amazonaws.com"),
         may("ecs:CreateService", "ecs", &format!("service/{STACK}-Cluster-1/Service-1")),
         may("logs:CreateLogGroup", "logs", &format!("log-group:{STACK}-LogGroup-1")),
         may("logs:CreateLogGroup", "logs", &format!("log-group:aws-waf-logs-{STACK}")),
