@@ -15,6 +15,27 @@ use model::policy;
 use model::stack::Stack;
 use model::template::Template;
 
+/// What an account has one of at most, and a stack creates if there is none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Single {
+    /// The parameter that says whether the stack creates it.
+    parameter: &'static str,
+    /// Its logical ID.
+    pub(crate) resource: &'static str,
+    /// What it is called in messages.
+    pub(crate) name: &'static str,
+}
+
+const REPOSITORY: Single =
+    Single { parameter: "CreateRepository", resource: "Repository", name: "the image repository" };
+const BUCKET: Single =
+    Single { parameter: "CreateTemplatesBucket", resource: "TemplatesBucket", name: "the bucket for templates" };
+const LOGGING: Single = Single {
+    parameter: "CreateApiGatewayLogging",
+    resource: "ApiGatewayAccount",
+    name: "API Gateway's setting with the logging role",
+};
+
 /// Of what an account has one at most, whether it has it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct There {
@@ -75,34 +96,52 @@ pub(crate) async fn find_existing(
     Ok(There { repository, bucket, logging_role })
 }
 
-/// The parameters of the template. What the stack has created itself stays its own.
+impl There {
+    /// What the user needs and the account lacks.
+    pub(crate) fn lacking(&self, asked: &Asked) -> Vec<&'static Single> {
+        let logging = asked.api_gateway_logs && self.logging_role.is_none();
+        let all = [(&LOGGING, logging), (&REPOSITORY, !self.repository), (&BUCKET, !self.bucket)];
+        all.into_iter().filter_map(|(single, is_lacking)| is_lacking.then_some(single)).collect()
+    }
+}
+
+/// What a stack has created and the account lacks nevertheless, since it was deleted by other means. CloudFormation still
+/// takes it for created, so the stack has to drop it before it can create it again.
+pub(crate) fn gone(stack: Option<&Stack>, lacking: &[&'static Single]) -> Vec<&'static Single> {
+    lacking.iter().copied().filter(|single| is_created(stack, single)).collect()
+}
+
+/// The parameters of the template. What the stack has created itself stays its own, unless it is `gone`.
 pub(crate) fn parameters(
     template: &Template,
     environment: &Environment,
     repository: &str,
     stack: Option<&Stack>,
     there: &There,
+    gone: &[&Single],
     asked: &Asked,
 ) -> BTreeMap<String, Value> {
     let own = |name: &str| environment.parameters.get(name).cloned().unwrap_or_default();
-    let logging = asked.api_gateway_logs && there.logging_role.is_none();
+    let lacking = there.lacking(asked);
     let mut values = vec![
-        ("CreateApiGatewayLogging", owned(stack, "CreateApiGatewayLogging", logging)),
-        ("CreateRepository", owned(stack, "CreateRepository", !there.repository)),
-        ("CreateTemplatesBucket", owned(stack, "CreateTemplatesBucket", !there.bucket)),
         ("EnvironmentStack", environment.stacks()),
         ("HostedZoneId", own("HostedZoneId")),
         ("RepositoryName", repository.to_owned()),
         ("RolePrefix", policy::role_prefix(environment)),
     ];
+    values.extend([&LOGGING, &REPOSITORY, &BUCKET].map(|single| owned(stack, single, &lacking, gone)));
     values.extend(asked.service_actions.iter().map(|actions| ("ServiceActions", actions.join(","))));
     with_kept(template, stack, values)
 }
 
 /// Whether the stack creates what an account has only once: because it did so, or because the account lacks it.
-fn owned(stack: Option<&Stack>, parameter: &str, lacking: bool) -> String {
-    let had = stack.and_then(|stack| stack.parameters.get(parameter)).is_some_and(|value| value == "true");
-    (had || lacking).to_string()
+fn owned(stack: Option<&Stack>, single: &Single, lacking: &[&Single], gone: &[&Single]) -> (&'static str, String) {
+    let is_owned = is_created(stack, single) || lacking.contains(&single);
+    (single.parameter, (is_owned && !gone.contains(&single)).to_string())
+}
+
+fn is_created(stack: Option<&Stack>, single: &Single) -> bool {
+    stack.and_then(|stack| stack.parameters.get(single.parameter)).is_some_and(|value| value == "true")
 }
 
 /// These values, and the previous ones of the template's other parameters.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use super::{administered, maker, owned, with_kept};
+use super::{Single, administered, maker, owned, with_kept};
 use aws::signed::{Call, IAM};
 use aws::{Clients, Identity, stack};
 use model::outcome::{Exit, Failure, FailureKind};
@@ -14,6 +14,15 @@ use model::policy::{self, Level, PROVIDER};
 use model::stack::Stack;
 use model::template::Template;
 use model::trust::{AUDIENCE, Trust};
+
+/// GitHub's identity provider.
+const OIDC_PROVIDER: Single =
+    Single { parameter: "CreateOidcProvider", resource: "OidcProvider", name: "the identity provider for GitHub" };
+
+/// What of this the account lacks.
+pub(crate) fn lacking(has_provider: bool) -> Vec<&'static Single> {
+    if has_provider { Vec::new() } else { vec![&OIDC_PROVIDER] }
+}
 
 /// The stack of the pipeline's roles, as an environment of its own.
 pub(crate) fn environment(of: &Environment) -> Environment {
@@ -46,6 +55,8 @@ pub(crate) struct Access<'a> {
     pub(crate) trust: Option<&'a Trust>,
     /// Whether the account has GitHub's identity provider.
     pub(crate) has_provider: bool,
+    /// What the stack created and the account lacks.
+    pub(crate) gone: &'a [&'static Single],
     pub(crate) execution_role: &'a str,
 }
 
@@ -59,7 +70,7 @@ impl Access<'_> {
         };
         let stacks: Vec<String> = [environment].into_iter().chain(self.needs.iter().copied()).map(arn).collect();
         let mut values = vec![
-            ("CreateOidcProvider", owned(stack, "CreateOidcProvider", !self.has_provider)),
+            owned(stack, &OIDC_PROVIDER, &lacking(self.has_provider), self.gone),
             ("EnvironmentStack", environment.stacks()),
             ("ExecutionRoleArn", self.execution_role.to_owned()),
             ("RepositoryName", self.repository.to_owned()),

@@ -28,7 +28,15 @@ fn template(name: &str) -> Template {
 
 /// The parameters of `bootstrap`'s stack: the values that are said, and the names of those that stay.
 fn said_of(stack: Option<&Stack>, there: &There, asked: &Asked) -> (BTreeMap<String, String>, Vec<String>) {
-    split(parameters(&template("bootstrap.yaml"), &dev(""), "rest-api", stack, there, asked))
+    split(parameters(
+        &template("bootstrap.yaml"),
+        &dev(""),
+        "rest-api",
+        stack,
+        there,
+        &gone(stack, &there.lacking(asked)),
+        asked,
+    ))
 }
 
 /// The same of the pipeline's.
@@ -40,7 +48,8 @@ fn said_of_pipeline(
 ) -> (BTreeMap<String, String>, Vec<String>) {
     let (account, repository) = ("111122223333", "rest-api");
     let needs = Vec::new();
-    let access = Access { environment, needs, account, repository, trust, has_provider, execution_role: ROLE };
+    let gone = &gone(stack, &pipeline::lacking(has_provider));
+    let access = Access { environment, needs, account, repository, trust, has_provider, gone, execution_role: ROLE };
     split(access.parameters(&template("pipeline.yaml"), stack))
 }
 
@@ -89,11 +98,31 @@ fn the_stacks_of_needs_are_the_pipelines_too() {
     let (environment, need) = (dev(""), Environment { stack: "rest-api-dev-network".to_owned(), ..dev("") });
     let (account, repository, needs) = ("111122223333", "rest-api", vec![&need]);
     let environment = &environment;
-    let access =
-        Access { environment, needs, account, repository, trust: None, has_provider: true, execution_role: ROLE };
+    let (trust, has_provider, gone) = (None, true, &[]);
+    let access = Access { environment, needs, account, repository, trust, has_provider, gone, execution_role: ROLE };
     let (values, _) = split(access.parameters(&template("pipeline.yaml"), None));
     let arn = |stack: &str| format!("arn:aws:cloudformation:eu-central-1:111122223333:stack/{stack}/*");
     assert_eq!(values["StackArns"], format!("{},{}", arn("rest-api-dev"), arn("rest-api-dev-network")));
+}
+
+/// What was deleted by other means leaves the stack first, and is created by the next run.
+#[test]
+fn what_is_gone_is_dropped_and_then_created_again() {
+    let asked = Asked { api_gateway_logs: true, service_actions: None };
+    let names = ["CreateApiGatewayLogging", "CreateRepository", "CreateTemplatesBucket"];
+    for (before, after) in [("true", "false"), ("false", "true")] {
+        let stack = made_of(&names.map(|name| (name, before)));
+        let (values, _) = said_of(Some(&stack), &There::default(), &asked);
+        for name in names {
+            assert_eq!(values[name], after, "{name} was {before}");
+        }
+        let stack = made_of(&[("CreateOidcProvider", before)]);
+        assert_eq!(said_of_pipeline(&dev(""), Some(&stack), false, None).0["CreateOidcProvider"], after);
+    }
+    // A stack that was only being created when the account was read has not lost anything.
+    let (stack, template) = (made_of(&names.map(|name| (name, "true"))), template("bootstrap.yaml"));
+    let values = parameters(&template, &dev(""), "rest-api", Some(&stack), &There::default(), &[], &asked);
+    assert!(names.iter().all(|name| values[*name] == Value::Is("true".to_owned())), "{values:?}");
 }
 
 #[test]
@@ -124,7 +153,7 @@ fn what_the_stack_has_made_stays_its_own_and_the_rest_as_it_is() {
 fn the_zone_and_the_users_are_the_environments() {
     let environment = dev("HostedZoneId = \"Z1\"\nUsersStack = \"users\"");
     let template = template("bootstrap.yaml");
-    let values = parameters(&template, &environment, "rest-api", None, &There::default(), &Asked::default());
+    let values = parameters(&template, &environment, "rest-api", None, &There::default(), &[], &Asked::default());
     assert_eq!(values["HostedZoneId"], Value::Is("Z1".to_owned()));
     assert_eq!(said_of_pipeline(&environment, None, true, Some(&trust())).0["UsersStack"], "users");
 }
@@ -148,7 +177,7 @@ fn instances_share_what_is_there_before_them() {
     assert_eq!((own.stack.as_str(), own.instances), ("bootstrap-rest-api-dev", false));
     assert!(!own.stack.starts_with("rest-api-dev-"), "an instance cannot be called so");
     let template = template("bootstrap.yaml");
-    let values = parameters(&template, &many, "rest-api", None, &There::default(), &Asked::default());
+    let values = parameters(&template, &many, "rest-api", None, &There::default(), &[], &Asked::default());
     assert_eq!(values["EnvironmentStack"], Value::Is("rest-api-dev-*".to_owned()));
     let parts = parts(&values).join("\n");
     assert!(parts.ends_with("permissions boundary for stacks rest-api-dev-*"), "{parts}");

@@ -9,7 +9,7 @@ use anyhow::Result;
 use config::deployment::Environment;
 
 use crate::bootstrap::pipeline::{self, Access};
-use crate::bootstrap::{self, Asked, There};
+use crate::bootstrap::{self, Asked, Single, There};
 use crate::cli::{Bootstrap, Conduct};
 use crate::context::Context;
 use crate::engine::Operation;
@@ -31,6 +31,8 @@ struct Part {
     environment: Environment,
     template: Template,
     observed: Observed,
+    /// What the stack created and the account lacks.
+    gone: Vec<&'static Single>,
     question: String,
 }
 
@@ -70,8 +72,9 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     let found = context.interrupt.or(find(context, environment, &asked, trust, ui)).await?;
     let Found { session, there, base, roles, is_moving } = &found;
     let repository = &context.deployment.service.name;
-    let compute =
-        |stack: Option<&Stack>| bootstrap::parameters(&base.template, environment, repository, stack, there, &asked);
+    let compute = |stack: Option<&Stack>| {
+        bootstrap::parameters(&base.template, environment, repository, stack, there, &base.gone, &asked)
+    };
     let stack = if *is_moving {
         base.observed.stack.clone()
     } else {
@@ -88,6 +91,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
         repository,
         trust: trust.as_ref(),
         has_provider: *has_provider,
+        gone: &part.gone,
         execution_role: &execution_role,
     };
     let compute = |stack: Option<&Stack>| access.parameters(&part.template, stack);
@@ -143,12 +147,16 @@ async fn find<'a>(
             "Change stack {} in {}, which says whose jobs on GitHub may release to {}?",
             of_roles.stack, of_roles.region, of_roles.name
         );
-        Some(Roles { part: Part { environment: of_roles, template, observed: roles, question }, has_provider, trust })
+        let gone = bootstrap::gone(roles.settled(), &pipeline::lacking(has_provider));
+        let part = Part { environment: of_roles, template, observed: roles, gone, question };
+        Some(Roles { part, has_provider, trust })
     } else {
         None
     };
     phase.done(&session.describe());
-    Ok(Found { session, there, base: Part { environment: own, template, observed, question }, roles, is_moving })
+    let gone = bootstrap::gone(observed.settled(), &there.lacking(asked));
+    let base = Part { environment: own, template, observed, gone, question };
+    Ok(Found { session, there, base, roles, is_moving })
 }
 
 impl Part {
@@ -160,10 +168,18 @@ impl Part {
         parts: fn(&BTreeMap<String, Value>) -> Vec<String>,
         dry_run: bool,
     ) -> Result<Option<Stack>> {
-        let Self { environment, template, observed, question } = self;
+        let Self { environment, template, observed, gone, question } = self;
+        for Single { name, .. } in gone {
+            session.ui.warn(&format!(
+                "stack {} created {name}, which no longer exists. This run takes it out of the stack and deletes \
+                 nothing; run the command again to create it",
+                environment.stack
+            ));
+        }
         let source = ParameterSource::Computed(compute);
         let desired = Desired::new(environment, None, template.clone(), source, observed.stack.as_ref());
-        let conduct = Conduct::default();
+        let allow = gone.iter().map(|single| single.resource.to_owned()).collect();
+        let conduct = Conduct { allow, ..Conduct::default() };
         let question = Some(question.clone());
         let mut operation = Operation { session, desired, conduct: &conduct, question, planned: false, release: None };
         let stack = if dry_run {

@@ -251,6 +251,8 @@ fn change_set(world: &World) -> String {
         true => vec![change, rule],
         false => vec![change],
     };
+    let removed = removed(world);
+    let changes = if removed.is_empty() { changes } else { removed };
     let member = |change: &String| tag("member", &(tag("Type", "Resource") + &tag("ResourceChange", change)));
     let changes: String = changes.iter().map(member).collect();
     let execution = if world.proposed.is_some() { "AVAILABLE" } else { "EXECUTE_COMPLETE" };
@@ -258,6 +260,21 @@ fn change_set(world: &World) -> String {
     let parameters = world.proposed.as_ref().map(|(_, parameters)| xml::parameters(parameters));
     let status = status + &parameters.unwrap_or_else(|| tag("Parameters", ""));
     status + &tag("Changes", &changes)
+}
+
+/// The resources of `bootstrap.yaml` that the waiting change set takes out of the stack.
+fn removed(world: &World) -> Vec<String> {
+    let Some((_, after)) = &world.proposed else { return Vec::new() };
+    let resources = [
+        ("CreateTemplatesBucket", "TemplatesBucket", "AWS::S3::Bucket"),
+        ("CreateRepository", "Repository", "AWS::ECR::Repository"),
+    ];
+    let value = |of: &BTreeMap<String, String>, parameter: &str| of.get(parameter).cloned().unwrap_or_default();
+    let leaves = |parameter: &str| value(&world.parameters, parameter) == "true" && value(after, parameter) == "false";
+    let leaving = resources.into_iter().filter(|(parameter, ..)| leaves(parameter));
+    let change =
+        |(_, resource, kind)| tags(&[("Action", "Remove"), ("LogicalResourceId", resource), ("ResourceType", kind)]);
+    leaving.map(change).collect()
 }
 
 /// Newest first; none before there is a stack.

@@ -201,6 +201,45 @@ fn existing_resources_of_the_account_are_left_alone() {
     assert_eq!(trusted["PlanSubjects"], "repo:octo/shop:environment:review");
 }
 
+/// CloudFormation takes a bucket that was deleted by other means for created, so it leaves the stack before it is created
+/// again. Its removal, which the guard refuses elsewhere, needs no option.
+#[test]
+fn a_deleted_bucket_and_repository_are_created_again_by_the_second_run() {
+    let fakes = Fakes::start(account());
+    let sandbox = sandbox(&fakes);
+    let exists = |exists: bool| {
+        let mut world = fakes.world();
+        world.provider = true;
+        (world.repository, world.bucket) = (exists.then(BTreeMap::new), exists.then(BTreeMap::new));
+    };
+    let created = || {
+        let world = fakes.world();
+        ["CreateRepository", "CreateTemplatesBucket"].map(|name| world.parameters[name].clone())
+    };
+    assert_eq!(sandbox.run(&["bootstrap", "dev", "--yes"]).code, 0);
+    assert_eq!(created(), ["true", "true"]);
+    exists(true);
+    assert_eq!(sandbox.run(&["bootstrap", "dev", "--yes"]).code, 0);
+    assert_eq!(created(), ["true", "true"]);
+    exists(false);
+    let first = sandbox.run(&["bootstrap", "dev", "--yes"]);
+    let warnings: Vec<&str> = first.stderr.lines().filter(|line| line.starts_with("warning:")).collect();
+    let warning = |what: &str| {
+        format!(
+            "warning: stack rest-api-dev-bootstrap created {what}, which no longer exists. This run takes it out of the \
+             stack and deletes nothing; run the command again to create it"
+        )
+    };
+    assert_eq!(
+        (first.code, warnings),
+        (0, vec![&*warning("the image repository"), &*warning("the bucket for templates")])
+    );
+    assert_eq!(created(), ["false", "false"]);
+    let second = sandbox.run(&["bootstrap", "dev", "--yes"]);
+    assert_eq!((second.code, second.stderr.contains("warning")), (0, false), "{}", second.stderr);
+    assert_eq!((created(), fakes.world().changes), (["true", "true"].map(str::to_owned), 3));
+}
+
 #[test]
 fn bootstrap_stops_where_a_call_is_denied() {
     let fakes = Fakes::start(World { denied: Some("GetOpenIDConnectProvider"), ..account() });
