@@ -46,6 +46,25 @@ impl Foresight {
     }
 }
 
+/// The needs that may be changed by whoever releases the environment: those that run no image, and whose
+/// `execution_role` in deploy.toml is the environment's. Naming the same role is how a need agrees to that.
+///
+/// # Errors
+/// The template of such a need cannot be read.
+pub(crate) fn changed_needs<'a>(
+    context: &'a Context,
+    environment: &Environment,
+) -> Result<Vec<&'a Environment>, Failure> {
+    let role = environment.execution_role.as_ref();
+    let mut changed = Vec::new();
+    for need in context.deployment.needs_of(environment) {
+        if role.is_some() && need.execution_role.as_ref() == role && !context.other_template(need)?.runs_image(need) {
+            changed.push(need);
+        }
+    }
+    Ok(changed)
+}
+
 /// Brings the needs of an environment up to date, or says what would be done; returns the environment with their outputs.
 /// `None` after a dry run that can see no further. `own` checks the environment itself as far as that goes without these
 /// outputs: what stops it anyway, such as another account's credentials, stops it before a need is changed.

@@ -70,15 +70,16 @@ struct Statement {
 /// Values by condition key, by operator.
 type Condition = BTreeMap<&'static str, BTreeMap<&'static str, String>>;
 
-/// The policy for reading, planning or releasing the service in `environment`, and for the stacks of its needs.
-pub fn policy(deployment: &Deployment, environment: &Environment, level: Level) -> Policy {
+/// The policy for reading, planning or releasing the service in `environment`, for reading the stacks of its needs, and
+/// for changing those of `changed`.
+pub fn policy(deployment: &Deployment, environment: &Environment, changed: &[&Environment], level: Level) -> Policy {
     let needs = deployment.needs_of(environment);
-    let arns = Arns { service: &deployment.service, environment, needs };
+    let arns = Arns { service: &deployment.service, environment, needs, changed };
     let statement = |grant: &Grant| {
         let (resource, condition) = arns.narrowed(grant.scope);
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
-    let pass = arns.deployed().any(|one| one.execution_role.is_some()).then_some(&PASS);
+    let pass = environment.execution_role.is_some().then_some(&PASS);
     let granted = grants::ALL.iter().chain([&doctor::LOOKS]).chain(pass).filter(|grant| grant.level <= level);
     Policy { version: "2012-10-17", statement: granted.map(statement).collect() }
 }

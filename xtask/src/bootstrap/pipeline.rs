@@ -47,8 +47,10 @@ pub(crate) async fn deployed_trust(clients: &Clients, of: &Environment) -> Resul
 /// What the pipeline's roles are made for.
 pub(crate) struct Access<'a> {
     pub(crate) environment: &'a Environment,
-    /// The environments whose stacks a release brings up to date first.
+    /// The environments whose stacks a release reads.
     pub(crate) needs: Vec<&'a Environment>,
+    /// Those of them whose stacks it brings up to date first.
+    pub(crate) changed: Vec<&'a Environment>,
     pub(crate) account: &'a str,
     pub(crate) repository: &'a str,
     /// Who is trusted; `None` leaves it as it is.
@@ -68,14 +70,18 @@ impl Access<'_> {
             let (partition, region) = (policy::partition(&of.region), &of.region);
             format!("arn:{partition}:cloudformation:{region}:{}:stack/{}/*", self.account, of.stacks())
         };
-        let stacks: Vec<String> = [environment].into_iter().chain(self.needs.iter().copied()).map(arn).collect();
+        let stacks = |needs: &[&Environment]| {
+            let all: Vec<String> = [environment].into_iter().chain(needs.iter().copied()).map(arn).collect();
+            all.join(",")
+        };
         let mut values = vec![
             owned(stack, &OIDC_PROVIDER, &lacking(self.has_provider), self.gone),
             ("EnvironmentStack", environment.stacks()),
             ("ExecutionRoleArn", self.execution_role.to_owned()),
+            ("ReadStackArns", stacks(&self.needs)),
             ("RepositoryName", self.repository.to_owned()),
             ("RolePrefix", policy::role_prefix(environment)),
-            ("StackArns", stacks.join(",")),
+            ("StackArns", stacks(&self.changed)),
             ("UsersStack", environment.parameters.get("UsersStack").cloned().unwrap_or_default()),
         ];
         values.extend(self.trust.iter().flat_map(|trust| trust.parameters()));

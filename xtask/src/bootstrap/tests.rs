@@ -47,9 +47,10 @@ fn said_of_pipeline(
     trust: Option<&Trust>,
 ) -> (BTreeMap<String, String>, Vec<String>) {
     let (account, repository) = ("111122223333", "rest-api");
-    let needs = Vec::new();
+    let (needs, changed) = (Vec::new(), Vec::new());
     let gone = &gone(stack, &pipeline::lacking(has_provider));
-    let access = Access { environment, needs, account, repository, trust, has_provider, gone, execution_role: ROLE };
+    let access =
+        Access { environment, needs, changed, account, repository, trust, has_provider, gone, execution_role: ROLE };
     split(access.parameters(&template("pipeline.yaml"), stack))
 }
 
@@ -92,17 +93,29 @@ fn only_what_the_account_lacks_is_made() {
     }
 }
 
-/// A pipeline reads what its environment needs, and brings it up to date.
+/// A pipeline reads all that its environment needs, and changes only what it may.
 #[test]
-fn the_stacks_of_needs_are_the_pipelines_too() {
-    let (environment, need) = (dev(""), Environment { stack: "rest-api-dev-network".to_owned(), ..dev("") });
-    let (account, repository, needs) = ("111122223333", "rest-api", vec![&need]);
-    let environment = &environment;
-    let (trust, has_provider, gone) = (None, true, &[]);
-    let access = Access { environment, needs, account, repository, trust, has_provider, gone, execution_role: ROLE };
+fn the_stacks_of_needs_are_read_and_some_of_them_changed() {
+    let need = |stack: &str| Environment { stack: stack.to_owned(), ..dev("") };
+    let (environment, network, database) = (&dev(""), need("rest-api-dev-network"), need("database"));
+    let access = Access {
+        environment,
+        needs: vec![&network, &database],
+        changed: vec![&network],
+        account: "111122223333",
+        repository: "rest-api",
+        trust: None,
+        has_provider: true,
+        gone: &[],
+        execution_role: ROLE,
+    };
     let (values, _) = split(access.parameters(&template("pipeline.yaml"), None));
-    let arn = |stack: &str| format!("arn:aws:cloudformation:eu-central-1:111122223333:stack/{stack}/*");
-    assert_eq!(values["StackArns"], format!("{},{}", arn("rest-api-dev"), arn("rest-api-dev-network")));
+    let arns = |stacks: &[&str]| {
+        let arn = |stack: &&str| format!("arn:aws:cloudformation:eu-central-1:111122223333:stack/{stack}/*");
+        stacks.iter().map(arn).collect::<Vec<_>>().join(",")
+    };
+    assert_eq!(values["StackArns"], arns(&["rest-api-dev", "rest-api-dev-network"]));
+    assert_eq!(values["ReadStackArns"], arns(&["rest-api-dev", "rest-api-dev-network", "database"]));
 }
 
 /// What was deleted by other means leaves the stack first, and is created by the next run.

@@ -37,8 +37,10 @@ struct Part {
 }
 
 /// The roles of a pipeline.
-struct Roles {
+struct Roles<'a> {
     part: Part,
+    /// The needs that they change.
+    changed: Vec<&'a Environment>,
     has_provider: bool,
     /// Who is trusted; `None` leaves it as it is.
     trust: Option<Trust>,
@@ -50,7 +52,7 @@ struct Found<'a> {
     there: There,
     base: Part,
     /// Only where a pipeline is trusted, or shall be.
-    roles: Option<Roles>,
+    roles: Option<Roles<'a>>,
     /// Whether only the stack of `bootstrap` has the pipeline's roles, as in earlier versions. Then it is left alone until
     /// the pipeline can use the new ones.
     is_moving: bool,
@@ -80,13 +82,14 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     } else {
         base.deploy(session, &compute, bootstrap::parts, arguments.dry_run).await?
     };
-    let Some(Roles { part, has_provider, trust }) = roles else {
+    let Some(Roles { part, changed, has_provider, trust }) = roles else {
         return stack.map_or(Ok(()), |stack| result(session, &stack, there, None));
     };
     let execution_role = execution_role(session, &own, stack.as_ref().or(base.observed.stack.as_ref()));
     let access = Access {
         environment,
         needs: context.deployment.needs_of(environment),
+        changed: changed.clone(),
         account: &session.identity.account,
         repository,
         trust: trust.as_ref(),
@@ -149,7 +152,7 @@ async fn find<'a>(
         );
         let gone = bootstrap::gone(roles.settled(), &pipeline::lacking(has_provider));
         let part = Part { environment: of_roles, template, observed: roles, gone, question };
-        Some(Roles { part, has_provider, trust })
+        Some(Roles { part, changed: needs::changed_needs(context, environment)?, has_provider, trust })
     } else {
         None
     };

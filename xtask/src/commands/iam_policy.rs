@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 
 use crate::cli::IamPolicy;
 use crate::context::Context;
+use crate::needs::changed_needs;
 use crate::ui::Ui;
 use model::policy;
 
@@ -11,7 +12,8 @@ pub(super) fn run(arguments: &IamPolicy, context: &Context, ui: &Ui) -> Result<(
     let name = &arguments.environment.environment;
     // For an environment with instances, the policy covers all of them.
     let environment = if name.contains('/') { context.environment(name) } else { context.section(name) }?;
-    let policy = policy::policy(&context.deployment, environment, arguments.level);
+    let changed = changed_needs(context, environment)?;
+    let policy = policy::policy(&context.deployment, environment, &changed, arguments.level);
     ui.result(&serde_json::to_string_pretty(&policy).context("a policy is text and lists")?);
     let policy = serde_json::to_value(policy).context("a policy is text and lists")?;
     ui.note(|report| {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::CheckResult;
+use crate::needs::changed_needs;
 use crate::session::Session;
 use aws::signed::{Call, IAM, tag};
 use model::outcome::{Failure, FailureKind};
@@ -28,7 +29,8 @@ pub(super) async fn permissions(session: &Session<'_>) -> Result<Option<CheckRes
             None,
         )));
     };
-    let policy = policy::policy(&session.context.deployment, session.environment, Level::Release);
+    let changed = changed_needs(session.context, session.environment)?;
+    let policy = policy::policy(&session.context.deployment, session.environment, &changed, Level::Release);
     let questions = policy.questions(session.environment, &session.identity.account);
     let template = session.context.other_template(session.environment);
     let of_bucket = if template.is_ok_and(|template| !template.fits_in_call()) {

@@ -6,7 +6,7 @@ pub(crate) mod levels;
 use std::collections::BTreeMap;
 
 use super::evaluate::Request;
-use super::roles::{BOUNDARY, EXECUTION, REGION, Role, Roles, STACK};
+use super::roles::{BOUNDARY, CHANGED_NEED, EXECUTION, READ_NEED, REGION, Role, Roles, STACK};
 
 /// Whose attempt it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,7 @@ const PASSED: &str = "iam:PassedToService";
 pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
     let mut cases = pipeline(roles);
     cases.extend(levels::cases(roles));
+    cases.extend(needs(roles));
     cases.extend(cloudformation(roles));
     cases.extend(services(roles));
     cases
@@ -162,6 +163,32 @@ fn pipeline(roles: &Roles) -> Vec<Case> {
         cases.push(may(action, "cloudformation", &stack).with(ROLE, &execution));
         cases.push(may_not(action, "cloudformation", &stack));
         cases.push(may_not(action, "cloudformation", &stack).with(ROLE, &roles.arn("iam", "role/administrator")));
+    }
+    cases
+}
+
+/// The stacks that the environment needs: all roles see both, and change only the one that agrees to it.
+fn needs(roles: &Roles) -> Vec<Case> {
+    let execution = roles.arn("iam", EXECUTION);
+    let mut cases = Vec::new();
+    for (stack, changes) in [(READ_NEED, false), (CHANGED_NEED, true)] {
+        let arn = roles.arn("cloudformation", &format!("stack/{stack}/1"));
+        let of = |who, allowed, action| case(who, allowed, named("cloudformation", action), arn.clone());
+        for who in [Who::Reader, Who::Planner, Who::Pipeline] {
+            let may_propose = changes && who != Who::Reader;
+            let may_change = changes && who == Who::Pipeline;
+            for action in ["DescribeStacks", "DescribeStackEvents", "GetTemplate", "DescribeChangeSet"] {
+                cases.push(of(who, true, action));
+            }
+            cases.push(of(who, may_propose, "CreateChangeSet").with(ROLE, &execution));
+            cases.push(of(who, may_propose, "DeleteChangeSet"));
+            for action in ["ExecuteChangeSet", "CancelUpdateStack"] {
+                cases.push(of(who, may_change, action));
+            }
+            for action in ["DeleteStack", "RollbackStack", "ContinueUpdateRollback"] {
+                cases.push(of(who, may_change, action).with(ROLE, &execution));
+            }
+        }
     }
     cases
 }

@@ -13,6 +13,9 @@ pub(crate) const STACK: &str = "rest-api-production";
 /// An environment of which there are many, and one of them.
 pub(crate) const MANY: &str = "rest-api-preview";
 pub(crate) const ONE: &str = "rest-api-preview-pr-12";
+/// A stack that the environment needs and may not change, and one that it changes.
+pub(crate) const READ_NEED: &str = "shared-network";
+pub(crate) const CHANGED_NEED: &str = "rest-api-network";
 /// The role that CloudFormation works with.
 pub(crate) const EXECUTION: &str = "role/xtask/execution";
 pub(crate) const BOUNDARY: &str = "policy/xtask/boundary";
@@ -96,12 +99,15 @@ pub(crate) fn before(account: &str, stacks: &str, prefix: &str) -> Result<[Stack
     let plans = subjects.replace(":production", ":production-plan");
     let looks = ["pull_request", "ref:refs/heads/main"];
     let looks = looks.map(|what| format!("repo:owner/repo:{what},repo:owner@7/repo@70:{what}")).join(",");
-    let (arn, execution) = (
-        format!("arn:aws:cloudformation:{REGION}:{account}:stack/{stacks}/*"),
-        format!("arn:aws:iam::{account}:{EXECUTION}"),
-    );
+    let arns = |stacks: &[&str]| {
+        let arn = |stack: &&str| format!("arn:aws:cloudformation:{REGION}:{account}:stack/{stack}/*");
+        stacks.iter().map(arn).collect::<Vec<_>>().join(",")
+    };
+    let (changed, read) = (arns(&[stacks, CHANGED_NEED]), arns(&[stacks, READ_NEED, CHANGED_NEED]));
+    let execution = format!("arn:aws:iam::{account}:{EXECUTION}");
     let github = [
-        ("StackArns", arn.as_str()),
+        ("StackArns", changed.as_str()),
+        ("ReadStackArns", read.as_str()),
         ("ExecutionRoleArn", execution.as_str()),
         ("Subjects", subjects),
         ("PlanSubjects", plans.as_str()),

@@ -183,29 +183,58 @@ const NARROWED: [(&str, &str); 22] = [
     ("arn:aws:ssm:eu-central-1:*:parameter/xtask/", "/rest-api-dev"),
 ];
 
+/// Changed are only those that run no image and name the environment's role in deploy.toml; all of them are read.
 #[test]
-fn the_stacks_of_needs_are_in_the_policy_too() {
+fn the_stacks_of_needs_are_read_and_changed_if_they_agree() {
     let sandbox = Sandbox::new();
-    let account = "account = \"111122223333\"\nregion";
-    let role = "arn:aws:iam::111122223333:role/xtask/network";
-    let needs = "needs = [\"network\"]\nstack = \"rest-api-dev\"";
-    let network = format!(
-        "[environments.network]\nregion = \"eu-west-1\"\nstack = \"net\"\ntemplate = \"n.yaml\"\nexecution_role = \"{role}\"\n"
-    );
-    let text = DEPLOY_TOML.replace("stack = \"rest-api-dev\"", needs) + &network;
-    sandbox.write("deploy.toml", &text.replace("region", account));
-    let policy = policy(&sandbox, "dev");
-    let of =
-        |sid: &str| list(&statements(&policy).iter().find(|statement| statement["Sid"] == sid).unwrap()["Resource"]);
-    let (here, there) =
-        ("arn:aws:cloudformation:eu-central-1:111122223333:", "arn:aws:cloudformation:eu-west-1:111122223333:");
-    let stacks = [format!("{here}stack/rest-api-dev/*"), format!("{there}stack/net/*")];
-    assert_eq!(of("Stack"), stacks);
-    assert_eq!(of("StackChanges"), stacks);
-    let sets = [here, there].map(|start| format!("{start}changeSet/xtask-*/*"));
-    assert_eq!(of("Execution"), [stacks, sets].concat());
-    assert_eq!(of("PassTheExecutionRole"), [role]);
-    assert!(of("Memory").iter().all(|parameter| parameter.contains("rest-api-dev")), "a need has no record");
+    sandbox.write("n.yaml", "Resources: {Vpc: {Type: AWS::EC2::VPC}}");
+    let arn = |name: &str| format!("arn:aws:iam::111122223333:role/xtask/{name}");
+    let role = |name: &str| format!("execution_role = \"{}\"\n", arn(name));
+    let need = |name: &str, region: &str, template: &str, role: &str| {
+        format!("[environments.{name}]\nregion = \"{region}\"\nstack = \"{name}\"\ntemplate = \"{template}\"\n{role}")
+    };
+    let needs = [
+        need("network", "eu-west-1", "n.yaml", &role("own")),
+        need("roleless", "eu-central-1", "n.yaml", ""),
+        need("foreign", "eu-north-1", "n.yaml", &role("other")),
+        // It runs an image, so no release changes it.
+        need("backend", "eu-central-1", "infra/backend.yaml", &role("own")),
+    ];
+    let own = |role: &str| {
+        let own =
+            format!("{role}needs = [\"network\", \"roleless\", \"foreign\", \"backend\"]\nstack = \"rest-api-dev\"");
+        let text = DEPLOY_TOML.replace("stack = \"rest-api-dev\"", &own) + &needs.concat();
+        sandbox.write("deploy.toml", &text.replace("region", "account = \"111122223333\"\nregion"));
+        policy(&sandbox, "dev")
+    };
+    let start = |region: &str| format!("arn:aws:cloudformation:{region}:111122223333:");
+    let stacks = |all: &[(&str, &str)]| -> Vec<String> {
+        all.iter().map(|(region, stack)| format!("{}stack/{stack}/*", start(region))).collect()
+    };
+    let sets = |regions: &[&str]| -> Vec<String> {
+        regions.iter().map(|region| format!("{}changeSet/xtask-*/*", start(region))).collect()
+    };
+    let (dev, network) = (("eu-central-1", "rest-api-dev"), ("eu-west-1", "network"));
+    let rest = [("eu-central-1", "roleless"), ("eu-north-1", "foreign"), ("eu-central-1", "backend")];
+    let all = stacks(&[&[dev, network], &rest[..]].concat());
+    for (given, changed, regions) in [
+        (role("own"), stacks(&[dev, network]), &["eu-central-1", "eu-west-1"][..]),
+        // Without a role of its own, an environment has none in common with its needs.
+        (String::new(), stacks(&[dev]), &["eu-central-1"][..]),
+    ] {
+        let policy = own(&given);
+        let find = |sid: &str| statements(&policy).iter().find(|statement| statement["Sid"] == sid);
+        let of = |sid: &str| list(&find(sid).unwrap()["Resource"]);
+        assert_eq!((of("Stack"), of("Drift")), (all.clone(), all.clone()));
+        assert_eq!(of("ChangeSets"), [all.clone(), sets(&["eu-central-1", "eu-west-1", "eu-north-1"])].concat());
+        assert_eq!(of("StackChanges"), changed);
+        for sid in ["Execution", "Proposals"] {
+            assert_eq!(of(sid), [changed.clone(), sets(regions)].concat(), "{sid}");
+        }
+        let passed = find("PassTheExecutionRole").map(|pass| list(&pass["Resource"]));
+        assert_eq!(passed, (!given.is_empty()).then(|| vec![arn("own")]), "no role of a need is passed");
+        assert!(of("Memory").iter().all(|parameter| parameter.contains("rest-api-dev")), "a need has no record");
+    }
 }
 
 #[test]

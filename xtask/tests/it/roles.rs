@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 use crate::templates::template;
 use evaluate::{Request, allows, holds};
-use roles::{EXECUTION, MANY, Roles, STACK};
+use roles::{CHANGED_NEED, EXECUTION, MANY, READ_NEED, Roles, STACK};
 
 const ACCOUNT: &str = "111122223333";
 
@@ -74,11 +74,18 @@ fn an_instance_is_changed_and_another_environment_is_not() {
 #[test]
 fn each_role_may_do_what_the_tool_calls_and_nothing_more() {
     let sandbox = Sandbox::new();
-    let role = format!("account = \"{ACCOUNT}\"\nexecution_role = \"arn:aws:iam::{ACCOUNT}:{EXECUTION}\"\nstack = ");
-    sandbox.write("deploy.toml", &DEPLOY_TOML.replace("stack = ", &role));
+    sandbox.write("infra/network.yaml", "Resources: {Vpc: {Type: AWS::EC2::VPC}}");
+    let role = format!("execution_role = \"arn:aws:iam::{ACCOUNT}:{EXECUTION}\"\n");
+    let network = format!("account = \"{ACCOUNT}\"\nregion = \"eu-central-1\"\ntemplate = \"infra/network.yaml\"\n");
+    let needs = format!(
+        "[environments.shared]\nstack = \"{READ_NEED}\"\n{network}\
+         [environments.network]\nstack = \"{CHANGED_NEED}\"\n{network}{role}"
+    );
+    let own = format!("account = \"{ACCOUNT}\"\n{role}needs = [\"shared\", \"network\"]\nstack = ");
+    sandbox.write("deploy.toml", &(DEPLOY_TOML.replace("stack = ", &own) + &needs));
     compare(&sandbox, "production", &roles());
-    let many = format!("{role}\"{MANY}\"\ninstances = true\n");
-    let many = DEPLOY_TOML.replace("stack = \"rest-api-production\"\n", &many);
+    let many = format!("{own}\"{MANY}\"\ninstances = true\n");
+    let many = DEPLOY_TOML.replace("stack = \"rest-api-production\"\n", &many) + &needs;
     sandbox.write("deploy.toml", &many);
     compare(&sandbox, "production", &Roles::many(ACCOUNT).unwrap());
 }

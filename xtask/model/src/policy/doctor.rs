@@ -114,7 +114,7 @@ mod tests {
     fn questions_have_no_patterns_and_cover_what_a_release_does() {
         let deployment = Deployment::parse("deploy.toml", SETTINGS).unwrap();
         let environment = &deployment.environments["dev"];
-        let questions = policy(&deployment, environment, Level::Release).questions(environment, "111122223333");
+        let questions = policy(&deployment, environment, &[], Level::Release).questions(environment, "111122223333");
         let texts = questions.iter().flat_map(|q| q.resources.iter().chain(q.context.iter().map(|(_, value)| value)));
         for text in texts {
             assert!(text == "*" || !text.contains('*'), "{text}");
@@ -135,7 +135,7 @@ mod tests {
     fn a_template_that_is_too_long_for_a_call_needs_its_bucket() {
         let deployment = Deployment::parse("deploy.toml", SETTINGS).unwrap();
         let environment = &deployment.environments["dev"];
-        let long = policy(&deployment, environment, Level::Release);
+        let long = policy(&deployment, environment, &[], Level::Release);
         let questions = long.template_questions(environment, "111122223333");
         let bucket = "arn:aws:s3:::xtask-templates-111122223333-eu-central-1-an";
         let of = |action: &str| questions.iter().find(|q| q.actions.contains(&action)).unwrap().resources.clone();

@@ -105,7 +105,7 @@ pub(super) const ALL: &[Grant] = &[
     Grant {
         sid: "Proposals",
         level: Level::Plan,
-        scope: Scope::ChangeSets,
+        scope: Scope::ChangedChangeSets,
         actions: &[
             "cloudformation:CreateChangeSet",
             "cloudformation:DeleteChangeSet",
@@ -129,7 +129,7 @@ pub(super) const ALL: &[Grant] = &[
     Grant {
         sid: "StackChanges",
         level: Level::Release,
-        scope: Scope::Stack,
+        scope: Scope::ChangedStack,
         actions: &[
             "cloudformation:CancelUpdateStack",
             "cloudformation:ContinueUpdateRollback",
@@ -142,7 +142,7 @@ pub(super) const ALL: &[Grant] = &[
     Grant {
         sid: "Execution",
         level: Level::Release,
-        scope: Scope::ChangeSets,
+        scope: Scope::ChangedChangeSets,
         actions: &["cloudformation:ExecuteChangeSet"],
     },
     Grant {

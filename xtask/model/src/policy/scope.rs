@@ -17,6 +17,10 @@ pub(super) enum Scope {
     Stack,
     /// These stacks, and change sets with this tool's names.
     ChangeSets,
+    /// Of these stacks, only those that a release changes.
+    ChangedStack,
+    /// Those stacks, and change sets with this tool's names.
+    ChangedChangeSets,
     /// The service's repository.
     Repository,
     /// The parameters with the stack's releases.
@@ -31,7 +35,7 @@ pub(super) enum Scope {
     Provider,
     /// API Gateway's settings of the account in a region.
     ApiAccount,
-    /// The roles that CloudFormation works with, passed to no other service.
+    /// The role that CloudFormation works with, passed to no other service.
     ExecutionRole,
     /// Instances that CloudFormation tagged with the stack's name, since AWS chooses theirs. So are the next two.
     Instances,
@@ -66,19 +70,16 @@ pub(super) struct Arns<'a> {
     pub(super) service: &'a Service,
     pub(super) environment: &'a Environment,
     pub(super) needs: Vec<&'a Environment>,
+    /// Those of the needs that a release changes.
+    pub(super) changed: &'a [&'a Environment],
 }
 
 impl<'a> Arns<'a> {
-    /// The environments whose stacks a release may change.
-    pub(super) fn deployed(&self) -> impl Iterator<Item = &'a Environment> {
-        [self.environment].into_iter().chain(self.needs.iter().copied())
-    }
-
-    /// ARNs of a kind of CloudFormation's, each once.
-    fn of_each(&self, resource: impl Fn(&Environment) -> String) -> Vec<String> {
+    /// ARNs of a kind of CloudFormation's for the environment and these of its needs, each once.
+    fn of_each(&self, needs: &[&Environment], resource: impl Fn(&Environment) -> String) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
-        for environment in self.deployed() {
-            let own = Arns { service: self.service, environment, needs: Vec::new() };
+        for environment in [self.environment].into_iter().chain(needs.iter().copied()) {
+            let own = Arns { service: self.service, environment, needs: Vec::new(), changed: &[] };
             let arn = own.arn("cloudformation", &resource(environment));
             if !all.contains(&arn) {
                 all.push(arn);
@@ -90,7 +91,10 @@ impl<'a> Arns<'a> {
     /// The resources, and conditions where their names are not enough.
     pub(super) fn narrowed(&self, scope: Scope) -> (Vec<String>, Condition) {
         let stack = &self.environment.stacks();
-        let of_stacks = || self.of_each(|environment| format!("stack/{}/*", environment.stacks()));
+        let of_stacks = |needs: &[&Environment]| self.of_each(needs, |one| format!("stack/{}/*", one.stacks()));
+        let of_sets = |needs: &[&Environment]| {
+            [of_stacks(needs), self.of_each(needs, |_| "changeSet/xtask-*/*".to_owned())].concat()
+        };
         let none = Condition::new();
         let of =
             |stack: &str| only_where("StringLike", "aws:ResourceTag/aws:cloudformation:stack-name", stack.to_owned());
@@ -102,8 +106,10 @@ impl<'a> Arns<'a> {
         let tagged = || of(stack);
         match scope {
             Scope::Any => (vec!["*".to_owned()], none),
-            Scope::Stack => (of_stacks(), none),
-            Scope::ChangeSets => ([of_stacks(), self.of_each(|_| "changeSet/xtask-*/*".to_owned())].concat(), none),
+            Scope::Stack => (of_stacks(&self.needs), none),
+            Scope::ChangeSets => (of_sets(&self.needs), none),
+            Scope::ChangedStack => (of_stacks(self.changed), none),
+            Scope::ChangedChangeSets => (of_sets(self.changed), none),
             Scope::LogGroups => (vec![self.arn("logs", &format!("log-group:{stack}-*"))], none),
             Scope::Tasks => {
                 let kinds = ["service", "service-deployment", "task"];
@@ -154,11 +160,11 @@ impl<'a> Arns<'a> {
                 (vec![format!("arn:{partition}:apigateway:{region}::/account")], none)
             }
             Scope::ExecutionRole => {
-                let mut roles: Vec<String> = self.deployed().filter_map(|one| one.execution_role.clone()).collect();
-                roles.sort();
-                roles.dedup();
                 let host = "cloudformation.amazonaws.com".to_owned();
-                (roles, only_where("StringEquals", "iam:PassedToService", host))
+                (
+                    self.environment.execution_role.iter().cloned().collect(),
+                    only_where("StringEquals", "iam:PassedToService", host),
+                )
             }
             Scope::Repository => (vec![self.arn("ecr", &format!("repository/{}", self.service.name))], none),
         }

@@ -15,7 +15,8 @@ fn simulated(denied: &[&str]) -> String {
     );
     let world = world.unwrap();
     let environment = &world.environments["dev"];
-    let questions = policy::policy(&world, environment, policy::Level::Release).questions(environment, "111122223333");
+    let questions =
+        policy::policy(&world, environment, &[], policy::Level::Release).questions(environment, "111122223333");
     let result = |action: &&str| {
         let decision = if denied.contains(action) { "implicitDeny" } else { "allowed" };
         format!(

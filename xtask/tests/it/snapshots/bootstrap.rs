@@ -5,7 +5,7 @@ use std::fs;
 use insta::assert_snapshot;
 
 use crate::fakes::{Fakes, REPOSITORY, World};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{DEPLOY_TOML, Sandbox};
 use crate::sources::root;
 
 pub(super) const GITHUB: [&str; 6] = ["--github", "octo/shop", "--github-id", "70", "--owner-id", "7"];
@@ -120,6 +120,7 @@ fn the_first_time_and_the_second() {
         ("EnvironmentStack", "rest-api-dev"),
         ("ExecutionRoleArn", "arn:aws:iam::111122223333:role/xtask/execution"),
         ("RepositoryId", "70"),
+        ("ReadStackArns", "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/*"),
         ("StackArns", "arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/*"),
         ("PlanEnvironment", "dev-plan"),
         ("PlanSubjects", "repo:octo/shop:environment:dev-plan,repo:octo@7/shop@70:environment:dev-plan"),
@@ -199,6 +200,27 @@ fn existing_resources_of_the_account_are_left_alone() {
     assert_eq!(trusted["CreateOidcProvider"], "false");
     assert_eq!(trusted["ReadSubjects"], "repo:octo/shop:pull_request,repo:octo/shop:ref:refs/heads/trunk/1");
     assert_eq!(trusted["PlanSubjects"], "repo:octo/shop:environment:review");
+}
+
+/// A need agrees to be changed by the role that deploy.toml gives it; one without is only read.
+#[test]
+fn a_pipeline_changes_only_the_needs_that_share_its_role() {
+    let fakes = Fakes::start(account());
+    let sandbox = sandbox(&fakes);
+    sandbox.write("infra/network.yaml", "Resources: {Vpc: {Type: AWS::EC2::VPC}}");
+    let role = "execution_role = \"arn:aws:iam::111122223333:role/xtask/execution\"\n";
+    let need = |name: &str, role: &str| {
+        let place = "region = \"eu-central-1\"\ntemplate = \"infra/network.yaml\"";
+        format!("[environments.{name}]\n{place}\nstack = \"{name}\"\n{role}")
+    };
+    let own = format!("{role}needs = [\"network\", \"shared\"]\nstack = \"rest-api-dev\"");
+    let text = DEPLOY_TOML.replace("stack = \"rest-api-dev\"", &own) + &need("network", role) + &need("shared", "");
+    sandbox.write("deploy.toml", &text);
+    assert_eq!(sandbox.run(&[&["bootstrap", "dev", "--yes"], &GITHUB[..]].concat()).code, 0);
+    let arn = |stack: &str| format!("arn:aws:cloudformation:eu-central-1:111122223333:stack/{stack}/*");
+    let parameters = fakes.world().others[PIPELINE].parameters.clone();
+    assert_eq!(parameters["StackArns"], [arn("rest-api-dev"), arn("network")].join(","));
+    assert_eq!(parameters["ReadStackArns"], [arn("rest-api-dev"), arn("network"), arn("shared")].join(","));
 }
 
 /// CloudFormation takes a bucket that was deleted by other means for created, so it leaves the stack before it is created
