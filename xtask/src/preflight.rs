@@ -17,7 +17,7 @@ use aws::journal::lock;
 use image::docker::{self, Engine};
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::parameters as plan;
-use model::parameters::{Platform, Refusal};
+use model::parameters::{Platform, RefusedValue};
 use model::reference::ImageReference;
 use model::stack::Stack;
 use model::template::evaluate::Pseudo;
@@ -202,9 +202,9 @@ pub(crate) fn value_problems(
     let sent = plan::foreseen(template, &context.deployment.service, environment, &previous);
     let account = at_aws.and_then(|seen| seen.account);
     let known = Pseudo { region: &environment.region, account, stack: Some(&environment.stack) };
-    let is_given = |refusal: &Refusal| match refusal {
-        Refusal::Parameter { name, .. } => plan::setting(environment, name).is_some(),
-        Refusal::Rule { .. } | Refusal::TaskSize { .. } => false,
+    let is_given = |refusal: &RefusedValue| match refusal {
+        RefusedValue::Parameter { name, .. } => plan::setting(environment, name).is_some(),
+        RefusedValue::Rule { .. } | RefusedValue::TaskSize { .. } => false,
     };
     let image = &environment.image_parameter;
     let refusals = plan::refusals(template, image, &sent, stack.map(|stack| &stack.parameters), known);
@@ -218,7 +218,7 @@ pub(crate) fn image_problem(environment: &Environment, template: &Template, imag
     let sent = BTreeMap::from([(parameter.clone(), plan::Value::Is(image.to_string()))]);
     let refusals = plan::refusals(template, parameter, &sent, None, environment.region.as_str());
     refusals.into_iter().find_map(|refusal| match refusal {
-        Refusal::Parameter { name, reason } if name == *parameter => Some(
+        RefusedValue::Parameter { name, reason } if name == *parameter => Some(
             Failure::new(Exit::Preflight, FailureKind::Image, "the template does not accept this image")
                 .resource(image.to_string())
                 .reason(reason)
@@ -228,11 +228,16 @@ pub(crate) fn image_problem(environment: &Environment, template: &Template, imag
     })
 }
 
-fn value_problem(environment: &Environment, template: &Template, stack: Option<&Stack>, refusal: Refusal) -> Failure {
+fn value_problem(
+    environment: &Environment,
+    template: &Template,
+    stack: Option<&Stack>,
+    refusal: RefusedValue,
+) -> Failure {
     let fail = |message: String| Failure::new(Exit::Preflight, FailureKind::Parameters, message);
     let section = format!("environments.{}.parameters", environment.section());
     match refusal {
-        Refusal::Parameter { name, reason } => {
+        RefusedValue::Parameter { name, reason } => {
             let problem = parameter_problem(environment, &name).reason(reason);
             if let Some(setting) = plan::setting(environment, &name) {
                 return problem.resource(setting).hint("change it in deploy.toml");
@@ -242,11 +247,11 @@ fn value_problem(environment: &Environment, template: &Template, stack: Option<&
             let resource = format!("{of}, in {}", if is_kept { &environment.stack } else { &template.path });
             problem.resource(resource).hint(format!("add {name} = \"…\" to [{section}]"))
         }
-        Refusal::Rule { name, description } => fail(format!("the parameters break the template's rule {name}"))
+        RefusedValue::Rule { name, description } => fail(format!("the parameters break the template's rule {name}"))
             .resource(section)
             .reason(description.unwrap_or_else(|| format!("an assertion of it in {} does not hold", template.path)))
             .hint("change them in deploy.toml"),
-        Refusal::TaskSize { logical_id, reason } => fail(format!("Fargate does not run tasks of {logical_id}"))
+        RefusedValue::TaskSize { logical_id, reason } => fail(format!("Fargate does not run tasks of {logical_id}"))
             .resource(section)
             .reason(reason)
             .place(template.place(&logical_id))

@@ -15,7 +15,7 @@ use crate::reference::ImageReference;
 use crate::template::Template;
 
 pub use redeploy::redeploy;
-pub use refusals::{Refusal, refusals};
+pub use refusals::{RefusedValue, refusals};
 pub use watch::{Watch, watch};
 pub use weights::keep_weights;
 

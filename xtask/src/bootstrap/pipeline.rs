@@ -45,7 +45,7 @@ pub(crate) async fn deployed_trust(clients: &Clients, of: &Environment) -> Resul
 }
 
 /// What the pipeline's roles are made for.
-pub(crate) struct Access<'a> {
+pub(crate) struct PipelineScope<'a> {
     pub(crate) environment: &'a Environment,
     /// The environments whose stacks a release reads.
     pub(crate) needs: Vec<&'a Environment>,
@@ -62,7 +62,7 @@ pub(crate) struct Access<'a> {
     pub(crate) execution_role: &'a str,
 }
 
-impl Access<'_> {
+impl PipelineScope<'_> {
     /// The parameters of the template. A provider that the stack has created itself stays its own.
     pub(crate) fn parameters(&self, template: &Template, stack: Option<&Stack>) -> BTreeMap<String, Value> {
         let environment = self.environment;

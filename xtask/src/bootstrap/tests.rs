@@ -1,6 +1,6 @@
 use config::deployment::Deployment;
 
-use super::pipeline::Access;
+use super::pipeline::PipelineScope;
 use super::*;
 use model::trust::{Pipeline, Repository, Trust};
 
@@ -49,8 +49,17 @@ fn said_of_pipeline(
     let (account, repository) = ("111122223333", "rest-api");
     let (needs, changed) = (Vec::new(), Vec::new());
     let gone = &gone(stack, &pipeline::lacking(has_provider));
-    let access =
-        Access { environment, needs, changed, account, repository, trust, has_provider, gone, execution_role: ROLE };
+    let access = PipelineScope {
+        environment,
+        needs,
+        changed,
+        account,
+        repository,
+        trust,
+        has_provider,
+        gone,
+        execution_role: ROLE,
+    };
     split(access.parameters(&template("pipeline.yaml"), stack))
 }
 
@@ -98,7 +107,7 @@ fn only_what_the_account_lacks_is_made() {
 fn the_stacks_of_needs_are_read_and_some_of_them_changed() {
     let need = |stack: &str| Environment { stack: stack.to_owned(), ..dev("") };
     let (environment, network, database) = (&dev(""), need("rest-api-dev-network"), need("database"));
-    let access = Access {
+    let access = PipelineScope {
         environment,
         needs: vec![&network, &database],
         changed: vec![&network],

@@ -72,7 +72,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
                 }
                 if moved.is_empty() {
                     // CloudFormation's own text of it: the file of the plan only has its hash.
-                    let text = context.interrupt.or(change_set::template_body(client, stack_id, id)).await?;
+                    let text = context.interrupt.or(change_set::proposed_body(client, stack_id, id)).await?;
                     if !template.has_text(&text) {
                         moved.push(format!("change set {id}: it is of another template than {}", template.path));
                     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::bootstrap::pipeline::{self, Access};
+use crate::bootstrap::pipeline::{self, PipelineScope};
 use crate::bootstrap::{self, Asked, Single, There};
 use crate::cli::{Bootstrap, Conduct};
 use crate::context::Context;
@@ -27,7 +27,7 @@ use model::template::Template;
 use model::trust::{Pipeline, Trust};
 
 /// One of the two stacks, as it was found.
-struct Part {
+struct BootstrapStack {
     environment: Environment,
     template: Template,
     observed: Observed,
@@ -38,7 +38,7 @@ struct Part {
 
 /// The roles of a pipeline.
 struct Roles<'a> {
-    part: Part,
+    part: BootstrapStack,
     /// The needs that they change.
     changed: Vec<&'a Environment>,
     has_provider: bool,
@@ -50,7 +50,7 @@ struct Roles<'a> {
 struct Found<'a> {
     session: Session<'a>,
     there: There,
-    base: Part,
+    base: BootstrapStack,
     /// Only where a pipeline is trusted, or shall be.
     roles: Option<Roles<'a>>,
     /// Whether only the stack of `bootstrap` has the pipeline's roles, as in earlier versions. Then it is left alone until
@@ -64,10 +64,10 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
     ui.about(&own);
     let trust = asked_trust(arguments, environment);
     if let Some(path) = &arguments.check_token {
-        return context.interrupt.or(token::check_claims(path, trust.as_ref(), environment, context, ui)).await;
+        return context.interrupt.or(token::check_token_file(path, trust.as_ref(), environment, context, ui)).await;
     }
     if !arguments.dry_run {
-        ui.require_confirmation_possible(&question(&own, ""))?;
+        ui.require_confirmation_possible(&bootstrap_question(&own, ""))?;
     }
     let environment = &bootstrap_environment(context, environment, ui).await?;
     let asked = asked(arguments);
@@ -86,7 +86,7 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
         return stack.map_or(Ok(()), |stack| result(session, &stack, there, None));
     };
     let execution_role = execution_role(session, &own, stack.as_ref().or(base.observed.stack.as_ref()));
-    let access = Access {
+    let access = PipelineScope {
         environment,
         needs: context.deployment.needs_of(environment),
         changed: changed.clone(),
@@ -116,7 +116,7 @@ async fn bootstrap_environment(context: &Context, environment: &Environment, ui:
     if refers { needs::foresee_needs(context, &of_roles, ui).await?.complete() } else { Ok(environment.clone()) }
 }
 
-fn question(own: &Environment, more: &str) -> String {
+fn bootstrap_question(own: &Environment, more: &str) -> String {
     let Environment { stack, region, name, .. } = own;
     format!("Change stack {stack} in {region}, which says what CloudFormation and the roles of {name} may do{more}?")
 }
@@ -140,8 +140,10 @@ async fn find<'a>(
     let before = observed.settled().and_then(|stack| Trust::deployed(&stack.parameters));
     let has_roles = roles.settled().is_some();
     let is_moving = before.is_some() && !has_roles;
-    let question =
-        question(&own, if before.is_some() { ", and remove the roles that the pipeline had there" } else { "" });
+    let question = bootstrap_question(
+        &own,
+        if before.is_some() { ", and remove the roles that the pipeline had there" } else { "" },
+    );
     let trust = trust.or(before.filter(|_| is_moving));
     let roles = if has_roles || trust.is_some() {
         let template = context.other_template(&of_roles)?;
@@ -151,18 +153,18 @@ async fn find<'a>(
             of_roles.stack, of_roles.region, of_roles.name
         );
         let gone = bootstrap::gone(roles.settled(), &pipeline::lacking(has_provider));
-        let part = Part { environment: of_roles, template, observed: roles, gone, question };
+        let part = BootstrapStack { environment: of_roles, template, observed: roles, gone, question };
         Some(Roles { part, changed: needs::changed_needs(context, environment)?, has_provider, trust })
     } else {
         None
     };
     phase.done(&session.describe());
     let gone = bootstrap::gone(observed.settled(), &there.lacking(asked));
-    let base = Part { environment: own, template, observed, gone, question };
+    let base = BootstrapStack { environment: own, template, observed, gone, question };
     Ok(Found { session, there, base, roles, is_moving })
 }
 
-impl Part {
+impl BootstrapStack {
     /// Brings the stack to what is desired, or says what that would be; the stack, where it is so then.
     async fn deploy(
         &self,

@@ -189,7 +189,7 @@ pub async fn prepare(
 }
 
 /// The template that a change set deploys, as it was submitted.
-pub async fn template_body(client: &Client, stack: &str, id: &str) -> Result<String> {
+pub async fn proposed_body(client: &Client, stack: &str, id: &str) -> Result<String> {
     let call = client.get_template().stack_name(stack).change_set_name(id).template_stage(TemplateStage::Original);
     let answer = call.send().await;
     let answer = answer.map_err(|error| failure("cloudformation:GetTemplate", &format!("change set {id}"), &error))?;
@@ -198,7 +198,7 @@ pub async fn template_body(client: &Client, stack: &str, id: &str) -> Result<Str
 
 /// What CloudFormation has read from the bucket may be another text: others may write there, too.
 async fn check_template(client: &Client, id: &str, request: &Request<'_>, url: &str) -> Result<()> {
-    let read = template_body(client, request.stack, id).await?;
+    let read = proposed_body(client, request.stack, id).await?;
     if request.template.has_text(&read) {
         return Ok(());
     }

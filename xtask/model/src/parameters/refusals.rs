@@ -29,7 +29,7 @@ const OF_ASCII: [&str; 3] = ["\\", "(?", "."];
 
 /// Why CloudFormation, or the service behind a resource, would refuse the parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RefusedValue {
     Parameter { name: String, reason: String },
     Rule { name: String, description: Option<String> },
     TaskSize { logical_id: String, reason: String },
@@ -44,7 +44,7 @@ pub fn refusals<'a>(
     sent: &BTreeMap<String, Value>,
     before: Option<&BTreeMap<String, String>>,
     known: impl Into<Pseudo<'a>>,
-) -> Vec<Refusal> {
+) -> Vec<RefusedValue> {
     let known = known.into();
     let mut document = template.document.root.clone();
     let (mut refusals, mut given) = (Vec::new(), BTreeMap::new());
@@ -65,16 +65,16 @@ pub fn refusals<'a>(
         };
         given.insert(name.clone(), value.clone());
         if let Some(reason) = refusal(definition, value, template.secret.contains(name)) {
-            refusals.push(Refusal::Parameter { name: name.clone(), reason });
+            refusals.push(RefusedValue::Parameter { name: name.clone(), reason });
         }
     }
     let broken = evaluate::broken_rules(&document, &given, known).into_iter();
-    refusals.extend(broken.map(|rule| Refusal::Rule { name: rule.name, description: rule.description }));
+    refusals.extend(broken.map(|rule| RefusedValue::Rule { name: rule.name, description: rule.description }));
     for (logical_id, resource) in evaluate::resources(&document, &given, known) {
         if resource.kind == "AWS::ECS::TaskDefinition"
             && let Some(reason) = fargate::size_problem(&resource.properties)
         {
-            refusals.push(Refusal::TaskSize { logical_id, reason });
+            refusals.push(RefusedValue::TaskSize { logical_id, reason });
         }
     }
     refusals
@@ -158,12 +158,12 @@ mod tests {
             .as_slice()
         {
             [] => None,
-            [Refusal::Parameter { name, reason }] if name == "It" => Some(reason.clone()),
+            [RefusedValue::Parameter { name, reason }] if name == "It" => Some(reason.clone()),
             others => panic!("{others:?}"),
         }
     }
 
-    fn all(body: &str, sent: &BTreeMap<String, Value>) -> Vec<Refusal> {
+    fn all(body: &str, sent: &BTreeMap<String, Value>) -> Vec<RefusedValue> {
         let template = Template::read("t.yaml", body.to_owned()).unwrap();
         let before = BTreeMap::from([("Old".to_owned(), "odd".to_owned()), ("Hidden".to_owned(), HIDDEN.to_owned())]);
         refusals(&template, "Image", sent, Some(&before), "eu-central-1")
@@ -247,9 +247,15 @@ mod tests {
         );
         let kept = ["Old", "Hidden"].map(|name| (name.to_owned(), Value::Previous)).into();
         let expected = [
-            Refusal::Parameter { name: "New".to_owned(), reason: "\"z\" is not allowed; allowed: x, y".to_owned() },
-            Refusal::Parameter { name: "Old".to_owned(), reason: "\"odd\" is not allowed; allowed: x, y".to_owned() },
-            Refusal::Rule { name: "R".to_owned(), description: Some("Old is x".to_owned()) },
+            RefusedValue::Parameter {
+                name: "New".to_owned(),
+                reason: "\"z\" is not allowed; allowed: x, y".to_owned(),
+            },
+            RefusedValue::Parameter {
+                name: "Old".to_owned(),
+                reason: "\"odd\" is not allowed; allowed: x, y".to_owned(),
+            },
+            RefusedValue::Rule { name: "R".to_owned(), description: Some("Old is x".to_owned()) },
         ];
         assert_eq!(all(&body, &kept), expected);
     }
@@ -276,7 +282,7 @@ mod tests {
         assert_eq!(with("{other.Cpu}"), []);
         let reason =
             "Fargate does not combine Cpu 512 with Memory 512; allowed with it: 1024, 2048, 3072, 4096".to_owned();
-        assert_eq!(with("512"), [Refusal::TaskSize { logical_id: "Task".to_owned(), reason }]);
+        assert_eq!(with("512"), [RefusedValue::TaskSize { logical_id: "Task".to_owned(), reason }]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use model::trust::{ClaimCheck, Trust};
 ///
 /// # Errors
 /// A token that cannot be read, or claims that do not fit.
-pub(super) async fn check_claims(
+pub(super) async fn check_token_file(
     path: &Path,
     asked: Option<&Trust>,
     environment: &Environment,
