@@ -102,12 +102,14 @@ fn a_release_brings_its_needs_up_to_date_and_takes_their_outputs() {
     let fakes = Fakes::start(nothing());
     let sandbox = sandbox(&fakes);
     let first = sandbox.run(&["release"]).whole();
-    let (needs, _) = first.split_once("  preflight ...").unwrap();
+    let (needs, _) = first.rsplit_once("  preflight ...").unwrap();
     assert_snapshot!(needs, @r"
     exit 0
     --- stdout
     http://127.0.0.1:[port]/live
     --- stderr
+      preflight ...
+    ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       need      ...
     ok need      network: account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
       stack     ...
