@@ -139,9 +139,10 @@ fn a_release_brings_its_needs_up_to_date_and_takes_their_outputs() {
     assert_eq!(again.json()["change"], "none");
     assert_eq!((changes(&fakes), again.code), ([1, 1, 1], 0));
     let asked = fakes.world().asked.clone();
-    let before: Vec<&str> = asked.iter().map(String::as_str).take(6).collect();
     let of_one = ["sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:GetTemplate"];
-    assert_eq!(before, [of_one, of_one].concat(), "what a current need costs");
+    // The environment itself is checked before.
+    let first = asked.iter().position(|call| call == of_one[2]).unwrap() - 2;
+    assert_eq!(asked[first..first + 6], [of_one, of_one].concat(), "what a current need costs");
 }
 
 #[test]
