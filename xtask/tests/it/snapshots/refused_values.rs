@@ -169,7 +169,7 @@ fn a_stack_that_will_be_created_again_has_no_value_to_keep() {
         (ended.code, ended.stderr.contains("parameter Zone cannot be used"))
     };
     assert_eq!(refused("ROLLBACK_COMPLETE"), (3, true));
-    assert_eq!(refused("UPDATE_COMPLETE").1, false);
+    assert!(!refused("UPDATE_COMPLETE").1);
 }
 
 #[test]
