@@ -46,7 +46,7 @@ impl Foresight {
     }
 }
 
-/// The needs that may be changed by whoever releases the environment: those that run no image, and whose
+/// The needs that may be changed by a release of the environment: those that run no image, and whose
 /// `execution_role` in deploy.toml is the environment's. Naming the same role is how a need agrees to that.
 ///
 /// # Errors

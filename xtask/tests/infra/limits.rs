@@ -64,7 +64,7 @@ fn distance() -> Result<()> {
     let mut near = Vec::new();
     for ((what, limit), (used, whose)) in &largest.0 {
         let line = format!("{what}: {used} of {limit} ({} %), {whose}", used * 100 / limit);
-        #[expect(clippy::print_stdout, reason = "how near each limit is, for whoever asks with --nocapture")]
+        #[expect(clippy::print_stdout, reason = "--nocapture shows how near each limit is")]
         {
             println!("{line}");
         }

@@ -45,8 +45,8 @@ fn refusals() -> Result<()> {
         (FARGATE, &[("Cpu", "4096"), ("Memory", "4096")], "Fargate combines Cpu 4096 with"),
         (FARGATE, &[("ContainerUser", "nobody")], "ContainerUser must not be"),
     ] {
-        let told = rendering(file, given).err().map(|error| format!("{error:#}"));
-        ensure!(told.as_ref().is_some_and(|told| told.contains(expected)), "{file} {given:?}: {told:?}");
+        let refusal = rendering(file, given).err().map(|error| format!("{error:#}"));
+        ensure!(refusal.as_ref().is_some_and(|refusal| refusal.contains(expected)), "{file} {given:?}: {refusal:?}");
     }
     Ok(())
 }

@@ -168,8 +168,8 @@ fn networks() -> Result<()> {
         (&[id, range, private, outside], "needs PublicSubnetIds"),
         (&[id, range, ("PrivateSubnetIds", "subnet-0a")], "PrivateSubnetIds must not be"),
     ] {
-        let told = render(given).err().map(|error| format!("{error:#}"));
-        ensure!(told.as_ref().is_some_and(|told| told.contains(expected)), "{given:?}: {told:?}");
+        let refusal = render(given).err().map(|error| format!("{error:#}"));
+        ensure!(refusal.as_ref().is_some_and(|refusal| refusal.contains(expected)), "{given:?}: {refusal:?}");
     }
     for given in [&[stack][..], &[id, range, private], &[id, range, public, internet, outside]] {
         render(given).with_context(|| format!("{given:?}"))?;
