@@ -54,6 +54,21 @@ pub(crate) struct Check<'a> {
     pub(crate) own_template: bool,
 }
 
+/// Checks an environment before its needs are changed, as far as that goes without their outputs and the Docker engine.
+///
+/// # Errors
+/// As for [`check`].
+pub(crate) async fn check_ahead(
+    context: &Context,
+    environment: &Environment,
+    proof: &Proof,
+    wait: bool,
+    ui: &Ui,
+) -> Result<()> {
+    let all = Check { context, environment, proof, wait, engine: false, own_template: true };
+    check(all, async |_, _| Ok(()), ui).await.map(drop)
+}
+
 /// Checks everything for a change of an environment, and reads its state at AWS meanwhile; `also` reads what else is needed.
 ///
 /// # Errors

@@ -34,10 +34,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let question = consent::question(environment);
     consent::can_be_asked(question.as_deref().filter(|_| !dry_run), ui)?;
     let wait = conduct.wait || *dry_run;
-    let own = async || {
-        let check = Check { context, environment, proof, wait, engine: false, own_template: true };
-        preflight::check(check, async |_, _| Ok(()), ui).await.map(drop)
-    };
+    let own = async || preflight::check_ahead(context, environment, proof, wait, ui).await;
     let Some(environment) = &needs::bring_up_to_date(context, environment, conduct, *dry_run, own, ui).await? else {
         return Ok(());
     };
