@@ -12,7 +12,7 @@ pub mod history;
 pub mod job;
 pub mod outcome;
 pub mod parameters;
-mod partition;
+pub mod partition;
 pub mod policy;
 pub mod progress;
 pub mod provenance;

@@ -86,7 +86,7 @@ pub fn policy(deployment: &Deployment, environment: &Environment, changed: &[&En
 
 /// The partition of a region, as ARNs have it; that of most regions where it is not known.
 pub fn partition(region: &str) -> &'static str {
-    partition::of(region).map_or("aws", |partition| partition.name)
+    partition::of(region).unwrap_or(partition::COMMERCIAL).name
 }
 
 /// The prefix of the names that CloudFormation gives a stack's roles, or the roles of all instances.

@@ -1,5 +1,7 @@
 //! The services that are called without an SDK: their protocols, and their addresses in each partition.
 
+use model::partition::{self, Partition};
+
 /// A service that is called without an SDK.
 #[derive(Debug)]
 pub struct AwsService {
@@ -69,19 +71,6 @@ pub const SERVICE_QUOTAS: AwsService = AwsService {
     protocol: Protocol::Json { target: "ServiceQuotasV20190624", version: "1.1" },
 };
 
-/// Partitions: the prefix of their regions, their domain, and the region of their global services. The first match counts;
-/// the last one matches everything.
-const PARTITIONS: [(&str, &str, &str); 8] = [
-    ("cn-", "amazonaws.com.cn", "cn-north-1"),
-    ("us-gov-", "amazonaws.com", "us-gov-west-1"),
-    ("us-iso-", "c2s.ic.gov", "us-iso-east-1"),
-    ("us-isob-", "sc2s.sgov.gov", "us-isob-east-1"),
-    ("us-isof-", "csp.hci.ic.gov", "us-isof-south-1"),
-    ("eu-isoe-", "cloud.adc-e.uk", "eu-isoe-west-1"),
-    ("eusc-", "amazonaws.eu", "eusc-de-east-1"),
-    ("", "amazonaws.com", "us-east-1"),
-];
-
 /// A base URL without a trailing slash, and the region to sign for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address {
@@ -92,14 +81,13 @@ pub(super) struct Address {
 impl AwsService {
     /// Its address for callers in `region`: `endpoint` if there is one, otherwise AWS's host.
     pub(super) fn address(&self, region: &str, endpoint: Option<&str>) -> Address {
-        let found = PARTITIONS.iter().find(|(start, ..)| region.starts_with(start));
-        let (start, suffix, home) = found.copied().unwrap_or(("", "amazonaws.com", "us-east-1"));
+        let Partition { name: partition, suffix, home } = partition::of(region).unwrap_or(partition::COMMERCIAL);
         let signed_for = if self.global { home } else { region };
         let base = match endpoint {
             Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
             // The oldest partitions leave the region out.
-            None if self.global && start.is_empty() => format!("https://{}.{suffix}", self.name),
-            None if self.global && start == "us-gov-" => format!("https://{}.us-gov.{suffix}", self.name),
+            None if self.global && partition == "aws" => format!("https://{}.{suffix}", self.name),
+            None if self.global && partition == "aws-us-gov" => format!("https://{}.us-gov.{suffix}", self.name),
             None => format!("https://{}.{signed_for}.{suffix}", self.name),
         };
         Address { base, region: signed_for.to_owned() }
