@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::stack::{DriftedResource, ValueDifference};
-use crate::template::evaluate::{self, TemplateResource};
+use crate::template::evaluate::{self, Resources};
 use crate::template::{HIDDEN, Template};
 
 /// Why changed weights are no drift
@@ -98,7 +98,7 @@ impl std::fmt::Display for Drift {
 /// The stack's own template, which decides what drift is expected.
 #[derive(Debug, Default)]
 pub struct DeployedTemplate {
-    resources: BTreeMap<String, TemplateResource>,
+    resources: Resources,
     rules: Vec<String>,
 }
 

@@ -1,13 +1,11 @@
 //! The fixed cost of one resource, by its type and properties.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::known::{known_flag, known_list, known_number, known_text};
 use super::prices::{self, Prices};
 use super::{machines, tasks};
-use crate::template::evaluate::TemplateResource;
+use crate::template::evaluate::{Resources, TemplateResource};
 use crate::template::value::function;
 
 /// What a resource costs.
@@ -95,12 +93,7 @@ const PAID_RULES: [&str; 4] = ["AntiDDoS", "BotControl", "ATPRuleSet", "ACFPRule
 type Parts = Vec<(f64, String)>;
 
 /// The charge of a resource among the others of its stack.
-pub(super) fn charge(
-    id: &str,
-    resource: &TemplateResource,
-    all: &BTreeMap<String, TemplateResource>,
-    prices: &Prices,
-) -> Charge {
+pub(super) fn charge(id: &str, resource: &TemplateResource, all: &Resources, prices: &Prices) -> Charge {
     match parts(id, resource, all, prices) {
         Ok(parts) if parts.is_empty() => Charge::Nothing,
         Ok(parts) => Charge::Parts(parts),
@@ -112,12 +105,7 @@ pub(super) fn charge(
 ///
 /// # Errors
 /// Why the price is not known.
-fn parts(
-    id: &str,
-    resource: &TemplateResource,
-    all: &BTreeMap<String, TemplateResource>,
-    prices: &Prices,
-) -> Result<Parts, String> {
+fn parts(id: &str, resource: &TemplateResource, all: &Resources, prices: &Prices) -> Result<Parts, String> {
     let properties = &resource.properties;
     let one = |price: f64, what: &str| Ok(vec![(price, what.to_owned())]);
     match resource.kind.as_str() {

@@ -1,10 +1,8 @@
 //! Properties that decide a price. One that only AWS can evaluate makes the price unknown: a wrong one is worse than none.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
-use crate::template::evaluate::TemplateResource;
+use crate::template::evaluate::{Resources, TemplateResource};
 use crate::template::value::{function, text};
 
 /// A text; `None` if it is not given.
@@ -54,9 +52,6 @@ pub(super) fn target(value: &Value) -> Option<&str> {
 }
 
 /// The resource that a value refers to.
-pub(super) fn referenced<'a>(
-    value: &Value,
-    all: &'a BTreeMap<String, TemplateResource>,
-) -> Option<&'a TemplateResource> {
+pub(super) fn referenced<'a>(value: &Value, all: &'a Resources) -> Option<&'a TemplateResource> {
     all.get(target(value)?)
 }

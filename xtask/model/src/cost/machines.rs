@@ -1,14 +1,12 @@
 //! What EC2 instances cost, with their disks and public addresses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::known::{known_flag, known_list, known_number, known_text, referenced};
 use super::prices::{self, Prices};
-use crate::template::evaluate::TemplateResource;
-
-type Resources = BTreeMap<String, TemplateResource>;
+use crate::template::evaluate::Resources;
 
 /// GiB of the root volume of Amazon Linux, the default.
 const ROOT_VOLUME: f64 = 8.0;

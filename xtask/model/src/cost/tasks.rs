@@ -1,16 +1,12 @@
 //! What an ECS service costs: its tasks on Fargate. Tasks on instances cost nothing beside their instances.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::known::{known_list, known_number, known_text, target};
 use super::prices::{self, Prices};
-use crate::template::evaluate::TemplateResource;
+use crate::template::evaluate::Resources;
 use crate::template::fargate::TaskSize;
 use crate::template::value::{function, text};
-
-type Resources = BTreeMap<String, TemplateResource>;
 
 /// GiB of a task's disk that its price includes.
 const DISK: f64 = 20.0;

@@ -36,11 +36,14 @@ impl<'a> From<&'a String> for Pseudo<'a> {
     }
 }
 
+/// Resources by logical id.
+pub type Resources = BTreeMap<String, TemplateResource>;
+
 /// An evaluated template.
 #[derive(Debug, Default)]
 pub struct Evaluated {
-    /// The resources that exist, by logical id.
-    pub resources: BTreeMap<String, TemplateResource>,
+    /// The resources that exist.
+    pub resources: Resources,
     /// Resources whose condition only AWS can evaluate: logical id and type.
     pub uncertain: Vec<(String, String)>,
     /// Macros, transforms and loops, which AWS expands: names.
@@ -84,20 +87,12 @@ pub fn evaluate<'a>(
 }
 
 /// The resources of a template that was read already, as far as it is known that they exist.
-pub fn resources<'a>(
-    root: &Value,
-    given: &BTreeMap<String, String>,
-    known: impl Into<Pseudo<'a>>,
-) -> BTreeMap<String, TemplateResource> {
+pub fn resources<'a>(root: &Value, given: &BTreeMap<String, String>, known: impl Into<Pseudo<'a>>) -> Resources {
     existing(root, given, known.into()).0
 }
 
 /// The resources that exist, and those that only AWS knows to exist.
-fn existing(
-    root: &Value,
-    given: &BTreeMap<String, String>,
-    known: Pseudo<'_>,
-) -> (BTreeMap<String, TemplateResource>, Vec<(String, String)>) {
+fn existing(root: &Value, given: &BTreeMap<String, String>, known: Pseudo<'_>) -> (Resources, Vec<(String, String)>) {
     let evaluator = Evaluator::new(root, given, known);
     let (mut resources, mut uncertain) = (BTreeMap::new(), Vec::new());
     for (id, definition) in entries(&root["Resources"]).filter(|(id, _)| !id.starts_with("Fn::")) {

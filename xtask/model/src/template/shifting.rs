@@ -6,7 +6,7 @@ use config::deployment::Environment;
 use serde_json::Value;
 
 use super::Template;
-use super::evaluate::evaluate;
+use super::evaluate::resources;
 use super::value::function;
 use crate::outcome::{Exit, Failure, FailureKind};
 
@@ -23,8 +23,8 @@ pub struct Shifting {
 
 /// The service that shifts traffic with these parameters, if there is one; what is not given has its default.
 pub fn shifting(template: &Template, parameters: &BTreeMap<String, String>, region: &str) -> Option<Shifting> {
-    let evaluated = evaluate(&template.body, parameters, region).ok()?;
-    let mut services = evaluated.resources.iter().filter(|(_, resource)| resource.kind == "AWS::ECS::Service");
+    let resources = resources(&template.document.root, parameters, region);
+    let mut services = resources.iter().filter(|(_, resource)| resource.kind == "AWS::ECS::Service");
     services.find_map(|(id, resource)| {
         let deployment = &resource.properties["DeploymentConfiguration"];
         let strategy = deployment["Strategy"].as_str()?;
