@@ -18,6 +18,7 @@ mod body;
 mod caller;
 mod connection;
 mod cross_origin;
+mod current;
 mod docs;
 mod health;
 mod healthcheck;
@@ -47,6 +48,7 @@ use config::service::Settings;
 use futures_util::Stream;
 use utoipa::openapi::OpenApi;
 
+pub use current::carry;
 pub use routes::{Routes, readable, resource};
 
 use state::{Ready, State};

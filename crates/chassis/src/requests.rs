@@ -19,7 +19,7 @@ use crate::layer::{Inner, Layer};
 use crate::routes::Route;
 use crate::state::{State, Worker};
 use crate::trace::Names;
-use crate::{caller, problem};
+use crate::{caller, current, problem};
 
 /// The outer layer, which sees every request and the answer that it gets.
 #[derive(Clone)]
@@ -30,8 +30,9 @@ pub(crate) struct Observation {
 
 impl Layer for Observation {
     async fn pass(self, request: ServiceRequest, inner: Rc<impl Inner>) -> Result<ServiceResponse, actix_web::Error> {
-        let observed = Observed::begin(&request, self.state);
-        let (request, response) = match inner.call(request).await {
+        let (names, observed) = Observed::begin(&request, self.state);
+        let (names, outcome) = current::scope(names, inner.call(request)).await;
+        let (request, response) = match outcome {
             Ok(response) => {
                 let (request, response) = response.into_parts();
                 (Some(request), response)
@@ -46,7 +47,7 @@ impl Layer for Observation {
         };
         let cause = problem::chain(&response);
         let response = problem::explain(problem::tell_options(response, &observed.method));
-        let response = observed.end(request.as_ref(), response, &self.worker, cause.as_deref());
+        let response = observed.end(names, request.as_ref(), response, &self.worker, cause.as_deref());
 
         match request {
             Some(request) => Ok(ServiceResponse::new(request, response)),
@@ -60,33 +61,33 @@ impl Layer for Observation {
 struct Observed {
     started: Instant,
     presence: Presence,
-    names: Names,
     client: Option<IpAddr>,
     method: Method,
     path: String,
 }
 
 impl Observed {
-    fn begin(request: &ServiceRequest, state: web::Data<State>) -> Self {
+    fn begin(request: &ServiceRequest, state: web::Data<State>) -> (Names, Self) {
         let headers = request.headers();
-        Self {
+        let observed = Self {
             started: Instant::now(),
-            names: Names::of(headers),
             client: caller::address(headers, request.peer_addr(), state.trusted_proxies),
             presence: Presence::begin(request, state),
             method: request.method().clone(),
             path: request.path().to_owned(),
-        }
+        };
+        (Names::of(headers), observed)
     }
 
     fn end(
         self,
+        names: Names,
         request: Option<&HttpRequest>,
         mut response: HttpResponse,
         worker: &Worker,
         error: Option<&str>,
     ) -> HttpResponse {
-        let Self { started, mut presence, names, client, method, path } = self;
+        let Self { started, mut presence, client, method, path } = self;
         presence.answered = true;
         let status = response.status();
         let draining = presence.state.is_draining();

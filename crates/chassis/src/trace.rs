@@ -14,6 +14,7 @@ pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 pub(crate) const AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// A request's names: what its answer and its line in the log carry.
+#[derive(Debug, Clone)]
 pub(crate) struct Names {
     pub(crate) request_id: HeaderValue,
     /// Our own part of the caller's trace.
