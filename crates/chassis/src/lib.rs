@@ -34,6 +34,8 @@ mod requests;
 mod routes;
 mod serve;
 mod server;
+#[cfg(feature = "otel")]
+mod spans;
 mod state;
 pub mod telemetry;
 #[cfg(feature = "testing")]
@@ -111,7 +113,8 @@ impl<'a> Chassis<'a> {
     /// has taken are answered, and requests in flight are finished. A third signal gives those up.
     ///
     /// # Errors
-    /// What the operating system says where a listener cannot be used.
+    /// What the operating system says where a listener cannot be used, or that the settings ask for what this program is
+    /// built without.
     pub async fn serve(
         self,
         listeners: Listeners,
@@ -120,9 +123,45 @@ impl<'a> Chassis<'a> {
     ) -> io::Result<()> {
         let Self { about, settings, description, ready } = self;
         let document = docs::Document::new(openapi::whole(about, description));
-        let state = web::Data::new(State::new(about, settings, ready));
+        built_in(settings).map_err(io::Error::other)?;
+        let state = web::Data::new(State::new(about, settings, ready)?);
         let served = serve::until_stopped(listeners, settings, document, signals, routes, &state).await;
+        #[cfg(feature = "otel")]
+        if let Some(spans) = &state.spans {
+            spans.finish();
+        }
         state.log.finish();
         served
+    }
+}
+
+/// A setting is there for which this program has no code.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{setting} is set, but this program is built without the feature `{feature}`")]
+pub(crate) struct NotBuiltIn {
+    setting: &'static str,
+    feature: &'static str,
+}
+
+/// Whether this program can do what the settings say.
+fn built_in(settings: &Settings) -> Result<(), NotBuiltIn> {
+    if settings.spans.is_some() && !cfg!(feature = "otel") {
+        return Err(NotBuiltIn { setting: "OTEL_EXPORTER_OTLP_ENDPOINT", feature: "otel" });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_without_its_code_is_an_error() {
+        let settings = |vars: &[(&str, &str)]| {
+            Settings::from_vars(vars.iter().map(|(name, value)| (name.to_string(), value.to_string()))).unwrap()
+        };
+        assert_eq!(built_in(&settings(&[])), Ok(()));
+        let set = built_in(&settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")]));
+        assert_eq!(set.is_ok(), cfg!(feature = "otel"), "{set:?}");
     }
 }

@@ -17,6 +17,8 @@ use crate::connection::Watch;
 use crate::health::PROBES;
 use crate::layer::{Inner, Layer};
 use crate::routes::Route;
+#[cfg(feature = "otel")]
+use crate::spans;
 use crate::state::{State, Worker};
 use crate::trace::Names;
 use crate::{caller, current, problem};
@@ -64,19 +66,25 @@ struct Observed {
     client: Option<IpAddr>,
     method: Method,
     path: String,
+    #[cfg(feature = "otel")]
+    span: Option<spans::Begun>,
 }
 
 impl Observed {
     fn begin(request: &ServiceRequest, state: web::Data<State>) -> (Names, Self) {
         let headers = request.headers();
+        #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "only a span changes them"))]
+        let mut names = Names::of(headers);
         let observed = Self {
             started: Instant::now(),
             client: caller::address(headers, request.peer_addr(), state.trusted_proxies),
-            presence: Presence::begin(request, state),
             method: request.method().clone(),
             path: request.path().to_owned(),
+            #[cfg(feature = "otel")]
+            span: state.spans.as_ref().and_then(|spans| spans.begin(&mut names, headers)),
+            presence: Presence::begin(request, state),
         };
-        (Names::of(headers), observed)
+        (names, observed)
     }
 
     fn end(
@@ -87,7 +95,7 @@ impl Observed {
         worker: &Worker,
         error: Option<&str>,
     ) -> HttpResponse {
-        let Self { started, mut presence, client, method, path } = self;
+        let Self { started, mut presence, client, method, path, .. } = self;
         presence.answered = true;
         let status = response.status();
         let draining = presence.state.is_draining();
@@ -95,6 +103,21 @@ impl Observed {
         worker.tally.answered(&presence.state.metrics, route(request), &method, status, latency);
         let level = level(&path, status, draining);
         worker.log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
+        #[cfg(feature = "otel")]
+        if let (Some(begun), Some(spans), Some(traceparent)) = (self.span, &presence.state.spans, names.traceparent()) {
+            spans.add(spans::Span {
+                begun,
+                latency,
+                traceparent: traceparent.clone(),
+                request_id: names.request_id.clone(),
+                client,
+                method,
+                route: Some(route(request)).filter(|route| route != UNROUTED),
+                path,
+                status,
+                error: error.map(str::to_owned),
+            });
+        }
         if draining {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
@@ -139,9 +162,12 @@ impl Drop for Presence {
     }
 }
 
+/// Instead of a pattern, where there was none.
+const UNROUTED: &str = "none";
+
 /// The pattern under which the request was served, of which there are few.
 fn route(request: Option<&HttpRequest>) -> Cow<'static, str> {
-    const NONE: Cow<'static, str> = Cow::Borrowed("none");
+    const NONE: Cow<'static, str> = Cow::Borrowed(UNROUTED);
     let Some(request) = request else { return NONE };
     match request.app_data::<Route>() {
         Some(Route(pattern)) => Cow::Borrowed(pattern),

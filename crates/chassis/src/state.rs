@@ -1,5 +1,6 @@
 //! What the requests of a process have in common.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +9,8 @@ use config::service::{Limits, Settings};
 use crate::About;
 use crate::access_log::{AccessLog, WorkerLog};
 use crate::metrics::{Metrics, Tally};
+#[cfg(feature = "otel")]
+use crate::spans::{Counts, Spans};
 
 /// Says whether this process can do its work.
 pub(crate) type Ready = Box<dyn Fn() -> bool + Send + Sync>;
@@ -21,6 +24,8 @@ pub(crate) struct State {
     pub(crate) trusted_proxies: usize,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: AccessLog,
+    #[cfg(feature = "otel")]
+    pub(crate) spans: Option<Spans>,
     ready: Vec<Ready>,
     draining: AtomicBool,
 }
@@ -32,18 +37,30 @@ pub(crate) struct Worker {
 }
 
 impl State {
-    pub(crate) fn new(about: About, settings: &Settings, ready: Vec<Ready>) -> Self {
-        Self {
+    /// # Errors
+    /// Where spans are to be sent, and cannot be.
+    pub(crate) fn new(about: About, settings: &Settings, ready: Vec<Ready>) -> io::Result<Self> {
+        #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "only spans add to it"))]
+        let mut metrics = Metrics::new(about, settings.image_digest.as_deref());
+        #[cfg(feature = "otel")]
+        let spans = settings.spans.as_ref().map(|settings| {
+            let counts = Counts::default();
+            metrics.count_spans(&counts);
+            Spans::start(about, settings, &counts)
+        });
+        Ok(Self {
             about,
             image_digest: settings.image_digest.clone(),
             limits: settings.limits.clone(),
             path_prefix: settings.path_prefix.clone(),
             trusted_proxies: settings.trusted_proxies,
-            metrics: Arc::new(Metrics::new(about, settings.image_digest.as_deref())),
+            metrics: Arc::new(metrics),
             log: AccessLog::new(settings.log_format, settings.log_level),
+            #[cfg(feature = "otel")]
+            spans: spans.transpose()?,
             ready,
             draining: AtomicBool::new(false),
-        }
+        })
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -8,6 +8,7 @@ mod operators;
 mod process;
 mod service;
 mod shutdown;
+mod spans;
 
 use std::env;
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     if env::var_os(SERVICE).is_some() {
         return service::main();
     }
-    let trials = [arguments::TRIALS, log::TRIALS, operators::TRIALS, shutdown::TRIALS].concat();
+    let trials = [arguments::TRIALS, log::TRIALS, operators::TRIALS, shutdown::TRIALS, spans::TRIALS].concat();
     let trials = trials.into_iter().map(|(name, run)| {
         Trial::test(name, move || {
             run();
