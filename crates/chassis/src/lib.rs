@@ -47,7 +47,7 @@ use config::service::Settings;
 use futures_util::Stream;
 use utoipa::openapi::OpenApi;
 
-pub use routes::{Routes, readable, resource};
+pub use routes::{Resource, Routes, readable, resource};
 
 use state::{Ready, State};
 
