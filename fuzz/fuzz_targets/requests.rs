@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use actix_web::rt::System;
-use api::Listeners;
-use config::service::Settings;
+use chassis::Listeners;
+use api::settings::Settings;
 use futures_util::stream;
 use libfuzzer_sys::fuzz_target;
 

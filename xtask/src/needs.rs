@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use aws::stack;
-use config::deployment::{Environment, Reference, similar};
+use config::deployment::{Environment, Reference};
+use config::similar;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::record::Change;
 use model::report::Need;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
-use config::deployment::{Environment, similar};
+use config::deployment::Environment;
+use config::similar;
 
 use crate::cli::Proof;
 use crate::context::Context;

@@ -41,7 +41,7 @@ impl Name {
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name has {characters} characters, {} are allowed", Name::LONGEST)]
-pub struct NameTooLong {
+pub(crate) struct NameTooLong {
     characters: usize,
 }
 

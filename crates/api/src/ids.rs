@@ -13,7 +13,7 @@ mod supply;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use config::service::Ids as Source;
+use crate::settings::Ids as Source;
 
 /// Numbers, each of which is given once.
 pub(crate) enum Ids {

@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use actix_web::rt::System;
-use api::Listeners;
-use config::service::Settings;
+use api::settings::Settings;
+use chassis::Listeners;
 use futures_util::stream;
 
 #[global_allocator]
@@ -115,7 +115,7 @@ impl Client {
 fn serve() -> SocketAddr {
     let vars = [("API_CORS_ORIGINS", "https://app.example.com"), ("API_TRUSTED_PROXIES", "1"), ("API_WORKERS", "1")];
     let settings = Settings::from_vars(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
-    api::telemetry::init(settings.log_format, settings.log_level);
+    chassis::telemetry::init("api", settings.chassis.log_format, settings.chassis.log_level);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let management = Some(TcpListener::bind("127.0.0.1:0").unwrap());

@@ -10,8 +10,8 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use crate::{Invalid, Problem};
-pub use needs::{Reference, references, similar};
+use crate::{Given, Invalid, Problem};
+pub use needs::{Reference, references};
 use reader::Reader;
 
 /// The names that templates give the image's parameter and the endpoint's output, where deploy.toml says nothing else.
@@ -103,7 +103,7 @@ impl Deployment {
             Invalid(vec![Problem {
                 source: source.to_owned(),
                 key: format!("line {line}"),
-                value: Some(text.lines().nth(line - 1).unwrap_or_default().trim().to_owned()),
+                given: Given::Value(text.lines().nth(line - 1).unwrap_or_default().trim().to_owned()),
                 allowed: format!("TOML ({})", error.message()),
             }])
         })?;

@@ -1,9 +1,10 @@
 //! What the service needs to start.
 //!
-//! Every variable stands once in [`VARIABLES`]: parsing, error messages, `api --help` and the table in the service's
-//! README all draw from it. Nothing here reads the environment; the caller passes it in.
+//! Every variable stands once in [`VARIABLES`]: parsing, error messages, `--help` and the table in the service's README
+//! all draw from it. A service's own variables stand in a table of its own, and are read with the same [`Reader`].
+//! Nothing here reads the environment; the caller passes it in.
 
-mod values;
+pub mod values;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::{Invalid, Problem};
+use crate::{Given, Invalid, Problem, similar};
 use values::{number, seconds};
 use variables as variable;
 pub use variables::{VARIABLES, Variable};
@@ -41,7 +42,6 @@ pub struct Settings {
     /// How long requests in flight may take once nothing new is accepted.
     pub shutdown: Duration,
     pub limits: Limits,
-    pub ids: Ids,
     pub image_digest: Option<String>,
 }
 
@@ -58,15 +58,6 @@ pub struct Limits {
     /// In which a body has to arrive, and an answer to be taken.
     pub body_time: Duration,
     pub keep_alive: Duration,
-}
-
-/// Where the numbers of greetings come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ids {
-    /// Counted by the process itself.
-    Memory,
-    /// Leased in blocks from a table that all instances share.
-    DynamoDb { table: String, block: u64 },
 }
 
 /// Whose pages may read the answers in a browser.
@@ -101,12 +92,20 @@ pub enum LogLevel {
 }
 
 impl Settings {
-    /// Reads the settings out of environment variables and reports every problem at once.
+    /// Reads the settings of a service that has none of its own.
     ///
-    /// Variables of other programs are passed over; an unknown one with our prefix is taken for a slip of the pen.
+    /// # Errors
+    /// Every problem at once. Variables of other programs are passed over; an unknown one that starts with `API_` is an
+    /// error.
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Invalid> {
-        let mut reader = Reader { vars: vars.into_iter().collect(), problems: Vec::new() };
-        let settings = Self {
+        let mut reader = Reader::new(vars);
+        let settings = Self::read(&mut reader);
+        reader.finish(settings)
+    }
+
+    /// Reads the settings beside a service's own; [`Reader::finish`] says what is wrong with them.
+    pub fn read(reader: &mut Reader) -> Self {
+        Self {
             bind_address: reader.value(&variable::BIND_ADDRESS, |text| text.parse().ok()),
             port: reader.value(&variable::PORT, number(0..=65_535)),
             management_port: reader.value(&variable::MANAGEMENT_PORT, values::port_or_off),
@@ -129,11 +128,8 @@ impl Settings {
                 body_time: reader.value(&variable::BODY_SECONDS, seconds(1..=600)),
                 keep_alive: reader.value(&variable::KEEP_ALIVE_SECONDS, seconds(1..=4000)),
             },
-            ids: reader.ids(),
             image_digest: reader.optional(&variable::IMAGE_DIGEST, values::image_digest),
-        };
-        reader.unknown();
-        if reader.problems.is_empty() { Ok(settings) } else { Err(Invalid(reader.problems)) }
+        }
     }
 
     /// The address to listen on.
@@ -157,59 +153,64 @@ impl Settings {
     }
 }
 
-struct Reader {
+/// Reads variables one by one, and collects what is wrong with them.
+///
+/// The chassis' settings and those of a service are read with one and the same, so that every problem is reported at
+/// once and an unknown name is known to be one.
+pub struct Reader {
     vars: BTreeMap<String, String>,
+    known: Vec<&'static str>,
     problems: Vec<Problem>,
 }
 
 impl Reader {
-    fn value<T>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Option<T>) -> T {
+    /// From the whole environment, of which only what is asked for is read.
+    pub fn new(vars: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { vars: vars.into_iter().collect(), known: Vec::new(), problems: Vec::new() }
+    }
+
+    /// The value of a variable that has a default; `parse` returns `None` for a text that is not allowed.
+    ///
+    /// # Panics
+    /// If the variable has no default that is allowed: a slip in its table.
+    pub fn value<T>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Option<T>) -> T {
         let given = self.optional(variable, &parse);
         given
             .or_else(|| variable.default.and_then(&parse))
             .expect("a variable that must have a value has a default that is allowed")
     }
 
-    fn optional<T>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    /// The value of a variable, if it is set; `parse` returns `None` for a text that is not allowed.
+    pub fn optional<T>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.known.push(variable.name);
         let text = self.vars.remove(variable.name)?;
         let value = parse(&text);
         if value.is_none() {
-            self.problem(variable.name, Some(text), variable.allowed.to_owned());
+            self.problem(variable, Some(text));
         }
         value
     }
 
-    /// The table is read in any case, so that a wrong name shows before it is needed.
-    fn ids(&mut self) -> Ids {
-        let shared = self.value(&variable::IDS, |text| match text {
-            "memory" => Some(false),
-            "dynamodb" => Some(true),
-            _ => None,
-        });
-        let given = self.vars.contains_key(variable::IDS_TABLE.name);
-        let table = self.optional(&variable::IDS_TABLE, values::table);
-        let block = self.value(&variable::IDS_BLOCK, number(1..=1_000_000));
-        match table {
-            Some(table) if shared => Ids::DynamoDb { table, block },
-            None if shared && !given => {
-                self.problem(variable::IDS_TABLE.name, None, variable::IDS_TABLE.allowed.to_owned());
-                Ids::Memory
-            }
-            _ => Ids::Memory,
-        }
+    /// Notes that the value of a variable, or its absence, cannot be used. A value is shown: never pass a secret.
+    pub fn problem(&mut self, variable: &Variable, value: Option<String>) {
+        self.note(variable.name, value.into(), variable.allowed.to_owned());
     }
 
-    /// Whatever has our prefix and was not asked for.
-    fn unknown(&mut self) {
-        for (name, text) in std::mem::take(&mut self.vars) {
-            if name.starts_with(PREFIX) {
-                self.problem(&name, Some(text), "only variables that `api --help` lists".to_owned());
-            }
+    /// Ends the reading: whatever has the service's prefix, `API_`, and was not asked for is taken for a slip.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn finish<T>(mut self, settings: T) -> Result<T, Invalid> {
+        for name in std::mem::take(&mut self.vars).into_keys().filter(|name| name.starts_with(PREFIX)) {
+            let meant = similar(&name, self.known.iter().copied());
+            let meant = meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+            self.note(&name, Given::UnknownName, format!("only variables that --help lists{meant}"));
         }
+        if self.problems.is_empty() { Ok(settings) } else { Err(Invalid(self.problems)) }
     }
 
-    fn problem(&mut self, key: &str, value: Option<String>, allowed: String) {
-        self.problems.push(Problem { source: "environment".into(), key: key.into(), value, allowed });
+    fn note(&mut self, key: &str, given: Given, allowed: String) {
+        self.problems.push(Problem { source: "environment".into(), key: key.into(), given, allowed });
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::blocks::Blocks;
 use super::dynamodb::Table;
-use crate::telemetry::with_causes;
+use chassis::telemetry::with_causes;
 
 /// The longest pause after the first attempt that failed; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -6,10 +6,9 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use ureq::http::Method;
 
-use crate::client::{DEADLINE, ask_with};
 use crate::server;
+use chassis::testing::{DEADLINE, Method, ask_with};
 
 static SERVER: LazyLock<SocketAddr> = LazyLock::new(server::start);
 static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {

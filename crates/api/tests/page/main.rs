@@ -47,7 +47,7 @@ fn a_user_is_greeted_from_the_page(programs: &Programs) {
 }
 
 fn the_page_works_below_a_prefix(programs: &Programs) {
-    let server = server::start_with(&[("API_PATH_PREFIX", "/production")], api::routes);
+    let server = server::start_with(&[("API_PATH_PREFIX", "/production")]);
     let browser = Browser::open(programs, &format!("http://{server}/production/docs"));
     greet(&browser, server, "/production");
 }

@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use super::reader::Reader;
 use super::{Deployment, Environment, rules};
-
-/// More edits than these, and a name is not taken for a misspelt one.
-const SIMILAR: usize = 3;
+use crate::similar;
 
 /// `{ENV.OUTPUT}` in a value: an output of another environment's stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +24,6 @@ pub fn references(value: &str) -> impl Iterator<Item = Reference<'_>> {
         let fits = (rules::ENVIRONMENT.holds)(environment) && (rules::PARAMETER.holds)(output);
         fits.then(|| Reference { environment, output, place: start..start + inner.len() + 2 })
     })
-}
-
-/// The known name that is most like an unknown one, if one is like it.
-pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |other: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    let nearest = known.into_iter().min_by_key(distance)?;
-    let most = SIMILAR.min(name.chars().count() / 2);
-    (distance(&nearest) <= most).then_some(nearest)
 }
 
 impl Environment {

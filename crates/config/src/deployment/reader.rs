@@ -8,7 +8,7 @@ use std::rc::Rc;
 use toml::{Table, Value};
 
 use super::rules::{self, Rule};
-use crate::Problem;
+use crate::{Given, Problem};
 
 /// One table of the file. What is left in it at `finish` is unknown.
 pub(super) struct Reader {
@@ -42,7 +42,7 @@ impl Reader {
             self.problems.borrow_mut().push(Problem {
                 source: self.source.clone(),
                 key: self.prefix.trim_end_matches('.').to_owned(),
-                value: Some(name.to_owned()),
+                given: Given::Value(name.to_owned()),
                 allowed,
             });
         }
@@ -197,7 +197,7 @@ impl Reader {
         self.problems.borrow_mut().push(Problem {
             source: self.source.clone(),
             key: format!("{}{key}", self.prefix),
-            value,
+            given: value.into(),
             allowed: allowed.to_owned(),
         });
     }

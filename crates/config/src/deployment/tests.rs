@@ -152,7 +152,7 @@ fn a_syntax_error_names_its_line() {
     let error = Deployment::parse("deploy.toml", "[service]\nname = rest\n").unwrap_err();
     assert_eq!(error.0.len(), 1);
     assert_eq!(error.0[0].key, "line 2");
-    assert_eq!(error.0[0].value.as_deref(), Some("name = rest"));
+    assert_eq!(error.0[0].given, crate::Given::Value("name = rest".into()));
 }
 
 #[test]
@@ -319,11 +319,11 @@ fn references_are_to_needs_only() {
 #[test]
 fn only_what_is_alike_is_suggested() {
     let known = ["network", "production", "dev"];
-    assert_eq!(super::similar("prodution", known), Some("production"));
-    assert_eq!(super::similar("Network", known), Some("network"));
-    assert_eq!(super::similar("users", known), None);
-    assert_eq!(super::similar("de", known), Some("dev"));
-    assert_eq!(super::similar("x", []), None);
+    assert_eq!(crate::similar("prodution", known), Some("production"));
+    assert_eq!(crate::similar("Network", known), Some("network"));
+    assert_eq!(crate::similar("users", known), None);
+    assert_eq!(crate::similar("de", known), Some("dev"));
+    assert_eq!(crate::similar("x", []), None);
 }
 
 #[test]

@@ -32,7 +32,6 @@ fn nothing_has_to_be_set() {
                 body_time: Duration::from_secs(10),
                 keep_alive: Duration::from_secs(75),
             },
-            ids: Ids::Memory,
             image_digest: None,
         }
     );
@@ -62,9 +61,6 @@ fn every_variable_is_read() {
         ("API_HEADER_SECONDS", "1"),
         ("API_BODY_SECONDS", "2"),
         ("API_KEEP_ALIVE_SECONDS", "3"),
-        ("API_IDS", "dynamodb"),
-        ("API_IDS_TABLE", "greetings"),
-        ("API_IDS_BLOCK", "50"),
         ("IMAGE_DIGEST", &digest),
     ])
     .unwrap();
@@ -93,7 +89,6 @@ fn every_variable_is_read() {
                 body_time: Duration::from_secs(2),
                 keep_alive: Duration::from_secs(3),
             },
-            ids: Ids::DynamoDb { table: "greetings".into(), block: 50 },
             image_digest: Some(digest),
         }
     );
@@ -126,7 +121,7 @@ environment: API_LOG_LEVEL is "INFO"; allowed: error, warn, info, debug or trace
 environment: API_DRAIN_SECONDS is "2s"; allowed: a whole number from 0 to 600
 environment: API_SHUTDOWN_SECONDS is "601"; allowed: a whole number from 0 to 600
 environment: IMAGE_DIGEST is "latest"; allowed: sha256: and 64 hexadecimal digits in lower case
-environment: API_PROT is "80"; allowed: only variables that `api --help` lists"#;
+environment: API_PROT is no setting; allowed: only variables that --help lists; did you mean API_PORT?"#;
     assert_eq!(invalid.to_string(), expected);
 }
 
@@ -188,21 +183,6 @@ fn a_wildcard_is_reached_over_loopback() {
         let settings = read(&[("API_BIND_ADDRESS", bind), ("API_PORT", "9")]).unwrap();
         assert_eq!(settings.local_address().to_string(), local);
     }
-}
-
-#[test]
-fn a_shared_counter_needs_its_table() {
-    let invalid = read(&[("API_IDS", "dynamodb")]).unwrap_err();
-    assert_eq!(
-        invalid.to_string(),
-        "environment: API_IDS_TABLE is missing; allowed: a name of 3 to 255 letters, digits and -_. or an ARN"
-    );
-    let invalid = read(&[("API_IDS", "dynamodb"), ("API_IDS_TABLE", "no")]).unwrap_err();
-    assert_eq!(invalid.0.len(), 1);
-    let arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/ids";
-    let settings = read(&[("API_IDS", "dynamodb"), ("API_IDS_TABLE", arn)]).unwrap();
-    assert_eq!(settings.ids, Ids::DynamoDb { table: arn.into(), block: 10_000 });
-    assert_eq!(read(&[("API_IDS_TABLE", "unused")]).unwrap().ids, Ids::Memory);
 }
 
 #[test]

@@ -12,15 +12,17 @@ pub(super) fn whole_number(text: &str) -> Option<u32> {
 }
 
 /// A whole number within a range, as whatever type holds it.
-pub(super) fn number<T: TryFrom<u32>>(range: RangeInclusive<u32>) -> impl Fn(&str) -> Option<T> {
+pub fn number<T: TryFrom<u32>>(range: RangeInclusive<u32>) -> impl Fn(&str) -> Option<T> {
     move |text| whole_number(text).filter(|number| range.contains(number))?.try_into().ok()
 }
 
-pub(super) fn seconds(range: RangeInclusive<u32>) -> impl Fn(&str) -> Option<Duration> {
+/// Whole seconds within a range.
+pub fn seconds(range: RangeInclusive<u32>) -> impl Fn(&str) -> Option<Duration> {
     move |text| number::<u64>(range.clone())(text).map(Duration::from_secs)
 }
 
-pub(super) fn switch(text: &str) -> Option<bool> {
+/// `on` or `off`.
+pub fn switch(text: &str) -> Option<bool> {
     match text {
         "on" => Some(true),
         "off" => Some(false),
@@ -37,17 +39,6 @@ pub(super) fn path_prefix(text: &str) -> Option<String> {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let segment = |text: &str| !text.is_empty() && text != "." && text != ".." && text.bytes().all(fit);
     text.strip_prefix('/')?.split('/').all(segment).then(|| text.to_owned())
-}
-
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html> has both forms.
-pub(super) fn table(text: &str) -> Option<String> {
-    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let name = |text: &str| (3..=255).contains(&text.len()) && text.bytes().all(fit);
-    let arn = |text: &str| {
-        let name_of = |text: &str| text.split_once(":table/").is_some_and(|(_, table)| name(table));
-        text.starts_with("arn:") && text.contains(":dynamodb:") && name_of(text)
-    };
-    (name(text) || arn(text)).then(|| text.to_owned())
 }
 
 pub(super) fn log_format(text: &str) -> Option<LogFormat> {

@@ -1,4 +1,4 @@
-//! Every environment variable of the service, as its users see it.
+//! Every environment variable that the chassis reads, as its users see it.
 
 /// One environment variable as its users see it.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ macro_rules! variables {
         $(pub(super) const $constant: Variable =
             Variable { name: $name, default: $default, meaning: $meaning, allowed: $allowed };)+
 
-        /// Every variable that the service reads, in the order in which problems are reported.
+        /// Every variable that the chassis reads, in the order in which problems are reported.
         pub const VARIABLES: &[&Variable] = &[$(&$constant),+];
     };
 }
@@ -83,16 +83,7 @@ variables! {
     KEEP_ALIVE_SECONDS = "API_KEEP_ALIVE_SECONDS", Some("75"),
         "seconds that an idle connection stays open; longer than the load balancer keeps its own (60 at AWS)",
         "a whole number from 1 to 4000";
-    IDS = "API_IDS", Some("memory"),
-        "where the numbers of greetings come from: counted by this process, or leased in blocks from a table that instances share",
-        "memory or dynamodb";
-    IDS_TABLE = "API_IDS_TABLE", None,
-        "name or ARN of the DynamoDB table, with `API_IDS=dynamodb`",
-        "a name of 3 to 255 letters, digits and -_. or an ARN";
-    IDS_BLOCK = "API_IDS_BLOCK", Some("10000"),
-        "numbers in a block that is leased; up to two blocks are lost when a process ends",
-        "a whole number from 1 to 1000000";
     IMAGE_DIGEST = "IMAGE_DIGEST", None,
-        "digest of the image that is running, shown by `/version`; set by whoever starts the container",
+        "digest of the image that is running, shown by `/version`; set by what starts the container",
         "sha256: and 64 hexadecimal digits in lower case";
 }

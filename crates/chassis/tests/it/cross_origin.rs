@@ -5,16 +5,17 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use actix_web::web::ServiceConfig;
-use ureq::http::Method;
 
-use crate::client::{Answer, ask, connect, read_until};
 use crate::server;
+use chassis::testing::{Answer, Method, ask, connect, read_until};
 
 const OURS: &str = "https://app.example.com";
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";
 
 fn routes(config: &mut ServiceConfig) {
-    config.service(api::readable("/panic", async || -> &'static str { panic!("on purpose") })).configure(api::routes);
+    config
+        .service(chassis::readable("/panic", async || -> &'static str { panic!("on purpose") }))
+        .configure(server::routes);
 }
 
 fn start(origins: &str) -> SocketAddr {
@@ -28,7 +29,7 @@ fn preflight(server: SocketAddr, origin: &str, method: &str, headers: &str) -> A
         ("access-control-request-headers", headers),
         ("content-length", "0"),
     ];
-    ask(server, Method::OPTIONS, "/api/greeting", &asked)
+    ask(server, Method::OPTIONS, "/hello", &asked)
 }
 
 #[test]

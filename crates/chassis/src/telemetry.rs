@@ -8,8 +8,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sends this process's log, panics included, to stdout, one event a line; to be called once.
-pub fn init(format: LogFormat, level: LogLevel) {
-    let log = tracing_subscriber::registry().with(filter(level));
+///
+/// At [`LogLevel::Info`] events of other crates are logged from `WARN` on, but those of `service`, the crate's name as
+/// `env!("CARGO_CRATE_NAME")` has it, and of the chassis from `INFO`; at every other level all are logged alike.
+pub fn init(service: &'static str, format: LogFormat, level: LogLevel) {
+    let log = tracing_subscriber::registry().with(filter(service, level));
     let lines = fmt::layer().with_target(false).log_internal_errors(false);
     match format {
         LogFormat::Json => {
@@ -23,8 +26,8 @@ pub fn init(format: LogFormat, level: LogLevel) {
     }));
 }
 
-/// An error with everything that caused it.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+/// An error's text with those of everything that caused it, separated by colons.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -35,7 +38,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// What the libraries below have to say at `info` repeats what the service says itself.
-fn filter(level: LogLevel) -> Targets {
+fn filter(service: &'static str, level: LogLevel) -> Targets {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -44,5 +47,6 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let libraries = if level == LevelFilter::INFO { LevelFilter::WARN } else { level };
-    Targets::new().with_default(libraries).with_target(env!("CARGO_CRATE_NAME"), level)
+    let ours = [service, env!("CARGO_CRATE_NAME")].map(|name| (name, level));
+    Targets::new().with_default(libraries).with_targets(ours)
 }

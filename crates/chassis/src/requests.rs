@@ -14,9 +14,12 @@ use config::service::LogLevel;
 
 use crate::access_log::Entry;
 use crate::connection::Watch;
+use crate::health::PROBES;
 use crate::layer::{Inner, Layer};
+use crate::routes::Route;
+use crate::state::{State, Worker};
 use crate::trace::Names;
-use crate::{PROBES, Route, State, Worker, caller, error};
+use crate::{caller, problem};
 
 /// The outer layer, which sees every request and the answer that it gets.
 #[derive(Clone)]
@@ -41,8 +44,8 @@ impl Layer for Observation {
                 (None, response)
             }
         };
-        let cause = error::chain(&response);
-        let response = error::explain(error::tell_options(response, &observed.method));
+        let cause = problem::chain(&response);
+        let response = problem::explain(problem::tell_options(response, &observed.method));
         let response = observed.end(request.as_ref(), response, &self.worker, cause.as_deref());
 
         match request {

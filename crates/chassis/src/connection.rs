@@ -19,8 +19,8 @@ use config::service::Limits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::MissedTickBehavior;
 
-use crate::error;
 use crate::metrics::{Impatience, Metrics};
+use crate::problem;
 
 /// How often a worker looks for clients that are too slow; nobody is cut off earlier than the settings say, and nobody
 /// later than this.
@@ -176,7 +176,7 @@ impl AsyncRead for Connection {
         if let Some(over) = watch.over.get() {
             if over == Impatience::SlowHeader {
                 // Whatever fits: who is that slow may well not read either.
-                stream.try_write(error::TOO_SLOW.as_bytes()).ok();
+                stream.try_write(problem::TOO_SLOW.as_bytes()).ok();
             }
             // The end of what the client has to say, after which actix closes.
             return Poll::Ready(Ok(()));

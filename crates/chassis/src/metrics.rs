@@ -14,6 +14,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::About;
+
 /// <https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md#protocol-negotiation>
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -59,7 +61,7 @@ pub(crate) enum Impatience {
 }
 
 impl Metrics {
-    pub(crate) fn new(image_digest: Option<&str>) -> Self {
+    pub(crate) fn new(about: About, image_digest: Option<&str>) -> Self {
         let metrics = Self {
             registry: Registry::default(),
             requests: Family::default(),
@@ -70,16 +72,12 @@ impl Metrics {
             connections: Gauge::default(),
             impatience: Family::default(),
         };
-        metrics.registered(image_digest)
+        metrics.registered(about, image_digest)
     }
 
-    fn registered(mut self, image_digest: Option<&str>) -> Self {
+    fn registered(mut self, about: About, image_digest: Option<&str>) -> Self {
         let registry = &mut self.registry;
-        let build = [
-            ("name", env!("CARGO_PKG_NAME")),
-            ("version", env!("CARGO_PKG_VERSION")),
-            ("digest", image_digest.unwrap_or_default()),
-        ];
+        let build = [("name", about.name), ("version", about.version), ("digest", image_digest.unwrap_or_default())];
         let build = build.map(|(name, value)| (name.to_owned(), value.to_owned()));
         registry.register("build", "What is running", Info::new(Vec::from(build)));
         registry.register("http_requests", "Requests that were answered", self.requests.clone());

@@ -7,20 +7,28 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::client::{DEADLINE, connect, get, read_until};
+use crate::NamedTrial;
 use crate::process::{Process, eventually};
+use chassis::testing::{DEADLINE, connect, get, read_until};
+
+pub(crate) const TRIALS: &[NamedTrial] = &[
+    ("what_is_in_flight_is_answered", what_is_in_flight_is_answered),
+    ("connections_that_ask_nothing_hold_nobody_up", connections_that_ask_nothing_hold_nobody_up),
+    ("a_third_signal_gives_up_what_is_in_flight", a_third_signal_gives_up_what_is_in_flight),
+    ("nothing_in_flight_holds_the_end_up_for_ever", nothing_in_flight_holds_the_end_up_for_ever),
+    ("whoever_is_let_in_is_answered_while_the_port_closes", whoever_is_let_in_is_answered_while_the_port_closes),
+];
 
 const FOR_EVER: &str = "600";
 
 fn in_flight(process: &Process) -> TcpStream {
     let mut stream = connect(process.address);
-    let head = "GET /api/greeting HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nhal";
+    let head = "GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nhal";
     stream.write_all(head.as_bytes()).unwrap();
     assert_eq!(read_until(&mut stream, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
     stream
 }
 
-#[test]
 fn what_is_in_flight_is_answered() {
     let mut process = Process::start(&[("API_DRAIN_SECONDS", FOR_EVER), ("API_SHUTDOWN_SECONDS", FOR_EVER)]);
     let mut slow = in_flight(&process);
@@ -30,9 +38,9 @@ fn what_is_in_flight_is_answered() {
     let health = get(process.address, "/health");
     assert_eq!((health.status, health.body.as_str()), (503, r#"{"status":"draining"}"#));
     assert_eq!(health.header("connection"), "close");
-    let greeting = get(process.address, "/api/greeting");
+    let greeting = get(process.address, "/hello");
     assert_eq!((greeting.status, greeting.header("connection")), (200, "close"));
-    assert_eq!(greeting.body, r#"{"id":1,"content":"Hello, World!"}"#);
+    assert_eq!(greeting.body, r#"{"hello":"World"}"#);
 
     // A second signal ends the drain.
     process.signal("TERM");
@@ -41,11 +49,10 @@ fn what_is_in_flight_is_answered() {
     slow.write_all(b"f").unwrap();
     let answer = read_until(&mut slow, "}");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(answer.ends_with(r#"{"id":2,"content":"Hello, World!"}"#), "{answer}");
+    assert!(answer.ends_with(r#"{"hello":"World"}"#), "{answer}");
     assert!(process.ended().success());
 }
 
-#[test]
 fn connections_that_ask_nothing_hold_nobody_up() {
     let mut process = Process::start(&[("API_DRAIN_SECONDS", "0"), ("API_SHUTDOWN_SECONDS", FOR_EVER)]);
     let _silent = connect(process.address);
@@ -56,7 +63,6 @@ fn connections_that_ask_nothing_hold_nobody_up() {
     assert!(process.ended().success());
 }
 
-#[test]
 fn a_third_signal_gives_up_what_is_in_flight() {
     let mut process = Process::start(&[("API_DRAIN_SECONDS", FOR_EVER), ("API_SHUTDOWN_SECONDS", FOR_EVER)]);
     let _slow = in_flight(&process);
@@ -69,7 +75,6 @@ fn a_third_signal_gives_up_what_is_in_flight() {
     assert!(process.ended().success());
 }
 
-#[test]
 fn nothing_in_flight_holds_the_end_up_for_ever() {
     let mut process = Process::start(&[("API_DRAIN_SECONDS", "0"), ("API_SHUTDOWN_SECONDS", "1")]);
     let _slow = in_flight(&process);
@@ -85,7 +90,7 @@ fn ask_until_the_end(address: SocketAddr) -> u32 {
     for answered in 0.. {
         let Ok(mut stream) = TcpStream::connect_timeout(&address, DEADLINE) else { return answered };
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream.write_all(b"GET /api/greeting HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        stream.write_all(b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap_or_else(|error| panic!("{error} after {answered} and {answer:?}"));
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
@@ -93,7 +98,6 @@ fn ask_until_the_end(address: SocketAddr) -> u32 {
     unreachable!("the service never ends")
 }
 
-#[test]
 fn whoever_is_let_in_is_answered_while_the_port_closes() {
     for _ in 0..5 {
         let mut process = Process::start(&[("API_DRAIN_SECONDS", "0")]);

@@ -1,18 +1,30 @@
 //! Request ids and the log.
 
-use ureq::http::Method;
+use std::net::SocketAddr;
 
-use crate::client::{ask, get};
+use crate::NamedTrial;
 use crate::process::Process;
-use crate::server;
+use chassis::testing::{Method, ask, get};
 
-fn returned_id(server: std::net::SocketAddr, given: &str) -> String {
+pub(crate) const TRIALS: &[NamedTrial] = &[
+    ("a_well_formed_id_is_kept", a_well_formed_id_is_kept),
+    ("any_other_id_is_replaced", any_other_id_is_replaced),
+    ("new_ids_differ", new_ids_differ),
+    ("a_request_is_one_line_without_its_query", a_request_is_one_line_without_its_query),
+    ("refusals_are_logged_with_the_id_that_the_caller_got", refusals_are_logged_with_the_id_that_the_caller_got),
+    ("probes_are_logged_for_those_who_debug", probes_are_logged_for_those_who_debug),
+    ("text_is_for_people", text_is_for_people),
+    ("a_trace_is_continued_returned_and_logged", a_trace_is_continued_returned_and_logged),
+    ("the_caller_is_who_trusted_proxies_say_he_is", the_caller_is_who_trusted_proxies_say_he_is),
+];
+
+fn returned_id(server: SocketAddr, given: &str) -> String {
     ask(server, Method::GET, "/health", &[("x-request-id", given)]).header("x-request-id").to_owned()
 }
 
-#[test]
 fn a_well_formed_id_is_kept() {
-    let server = server::start();
+    let process = Process::start(&[]);
+    let server = process.address;
     for id in
         ["1", "550e8400-e29b-41d4-a716-446655440000", "Root=1-67891233-abcdef012345678912345678", &"a".repeat(128)]
     {
@@ -20,28 +32,27 @@ fn a_well_formed_id_is_kept() {
     }
 }
 
-#[test]
 fn any_other_id_is_replaced() {
-    let server = server::start();
+    let process = Process::start(&[]);
+    let server = process.address;
     for id in ["", "a b", "\"", "{}", "<", "é", &"a".repeat(129)] {
         let returned = returned_id(server, id);
         assert!(returned.len() >= 18 && returned != id, "{returned:?} for {id:?}");
     }
 }
 
-#[test]
 fn new_ids_differ() {
-    let server = server::start();
+    let process = Process::start(&[]);
+    let server = process.address;
     let id = || get(server, "/health").header("x-request-id").to_owned();
     assert_ne!(id(), id());
 }
 
-#[test]
 fn a_request_is_one_line_without_its_query() {
     let process = Process::start(&[]);
     // Probes are no news.
     get(process.address, "/health");
-    let answer = ask(process.address, Method::GET, "/api/greeting?name=Rumpelstiltskin", &[("x-request-id", "tale-1")]);
+    let answer = ask(process.address, Method::GET, "/hello?name=Rumpelstiltskin", &[("x-request-id", "tale-1")]);
     assert_eq!(answer.header("x-request-id"), "tale-1");
 
     let line = process.line();
@@ -54,12 +65,11 @@ fn a_request_is_one_line_without_its_query() {
     assert_eq!(
         event,
         serde_json::json!({
-            "level": "INFO", "message": "request", "request_id": "tale-1", "client": "127.0.0.1", "method": "GET", "path": "/api/greeting", "status": 200
+            "level": "INFO", "message": "request", "request_id": "tale-1", "client": "127.0.0.1", "method": "GET", "path": "/hello", "status": 200
         })
     );
 }
 
-#[test]
 fn refusals_are_logged_with_the_id_that_the_caller_got() {
     let process = Process::start(&[]);
     let answer = get(process.address, "/no\"where");
@@ -70,14 +80,12 @@ fn refusals_are_logged_with_the_id_that_the_caller_got() {
     assert!(event.get("error").is_none());
 }
 
-#[test]
 fn probes_are_logged_for_those_who_debug() {
     let process = Process::start(&[("API_LOG_LEVEL", "debug")]);
     get(process.address, "/health");
     assert_eq!(process.event("request")["level"], "DEBUG");
 }
 
-#[test]
 fn text_is_for_people() {
     let process = Process::start(&[("API_LOG_FORMAT", "text")]);
     ask(process.address, Method::GET, "/version", &[("x-request-id", "tale-1")]);
@@ -90,7 +98,6 @@ fn text_is_for_people() {
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-#[test]
 fn a_trace_is_continued_returned_and_logged() {
     let process = Process::start(&[]);
     let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
@@ -112,7 +119,6 @@ fn a_trace_is_continued_returned_and_logged() {
     assert!(process.event("request").get("trace_id").is_none());
 }
 
-#[test]
 fn the_caller_is_who_trusted_proxies_say_he_is() {
     let said = [("x-forwarded-for", "203.0.113.9, 198.51.100.7, 10.0.0.1")];
     for (proxies, client) in [("0", "127.0.0.1"), ("1", "10.0.0.1"), ("2", "198.51.100.7"), ("4", "127.0.0.1")] {

@@ -21,13 +21,15 @@ use crate::connection::{Connection, Patience};
 use crate::layer::Around;
 use crate::metrics::Tally;
 use crate::requests::Observation;
-use crate::{Routes, State, Worker, body, cross_origin, docs, management};
+use crate::state::{State, Worker};
+use crate::{Routes, body, cross_origin, docs, health, management};
 
 /// The service itself. Built from actix-web's parts instead of its `HttpServer`, which leaves no place for
 /// [`Connection`].
 pub(crate) fn service(
     listener: TcpListener,
     settings: &Settings,
+    document: docs::Document,
     state: web::Data<State>,
     routes: impl Routes,
 ) -> io::Result<Server> {
@@ -52,8 +54,10 @@ pub(crate) fn service(
             .wrap(Around(Admission { state: state.clone() }))
             .wrap(Compat::new(Condition::new(origins != Origins::default(), cross_origin::layer(&origins))))
             .wrap(Around(Observation { state: state.clone(), worker }))
+            .configure(health::routes)
             .configure(&routes);
-        let app = if docs { app.configure(docs::routes) } else { app };
+        let document = document.clone();
+        let app = if docs { app.configure(|config| docs::routes(config, document)) } else { app };
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
         let stopping = stopping.clone();
         let http = HttpService::build()

@@ -8,13 +8,13 @@ const OTHERS: u64 = 64;
 /// Not even the most that the process may give itself is enough.
 #[derive(Debug, thiserror::Error)]
 #[error("{needed} open files are needed and {allowed} allowed (ulimit -n)")]
-pub struct TooFew {
+pub(crate) struct TooFew {
     needed: u64,
     allowed: u64,
 }
 
 /// Sees that as many connections can be open: systems allow few files at first, and more to whoever asks.
-pub fn allow(connections: usize) -> Result<(), TooFew> {
+pub(crate) fn allow(connections: usize) -> Result<(), TooFew> {
     let needed = connections as u64 + OTHERS;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= needed) {

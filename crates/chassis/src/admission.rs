@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::error::InternalError;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use actix_web::http::{ConnectionType, StatusCode, Uri};
 use actix_web::{HttpResponse, HttpResponseBuilder, rt, web};
@@ -12,8 +11,10 @@ use config::service::Limits;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, stream};
 
+use crate::health::PROBES;
 use crate::layer::{Inner, Layer};
-use crate::{Error, PROBES, State};
+use crate::problem::Error;
+use crate::state::State;
 
 /// Lets a request in if it keeps within the limits; what a route then panics with is an error like others.
 #[derive(Clone)]
@@ -41,8 +42,7 @@ impl Layer for Admission {
             return Ok(request.into_response(overloaded()));
         }
         let outcome = AssertUnwindSafe(answer(request, inner, limits)).catch_unwind().await;
-        // The panic hook has logged it.
-        outcome.unwrap_or_else(|_| Err(InternalError::new("a panic", StatusCode::INTERNAL_SERVER_ERROR).into()))
+        outcome.unwrap_or_else(|_| Err(Error::Panic.into()))
     }
 }
 

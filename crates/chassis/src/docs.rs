@@ -4,7 +4,7 @@
 //! whether it is still the same.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EntityTag, Header, HeaderValue, IfNoneMatch, LOCATION,
@@ -12,8 +12,9 @@ use actix_web::http::header::{
 };
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
+use utoipa::openapi::OpenApi;
 
-use crate::{openapi, readable};
+use crate::readable;
 
 /// The page's own origin and nothing else; no script in the markup, and no markup made by a script from text.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -26,7 +27,6 @@ struct Asset {
     tag: EntityTag,
 }
 
-static DOCUMENT: LazyLock<Asset> = LazyLock::new(|| Asset::new("application/json", openapi::document()));
 static PAGE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/html; charset=utf-8", include_str!("docs/index.html")));
 static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("text/css; charset=utf-8", include_str!("docs/page.css")));
@@ -34,10 +34,27 @@ static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", include_str!("docs/page.js")));
 static ICON: LazyLock<Asset> = LazyLock::new(|| Asset::new("image/svg+xml", include_str!("docs/icon.svg")));
 
+/// The OpenAPI document, rendered when it is first asked for.
+#[derive(Clone)]
+pub(crate) struct Document(Arc<(OpenApi, OnceLock<Asset>)>);
+
+impl Document {
+    pub(crate) fn new(openapi: OpenApi) -> Self {
+        Self(Arc::new((openapi, OnceLock::new())))
+    }
+
+    fn asset(&self) -> &Asset {
+        let (openapi, asset) = &*self.0;
+        let render = || openapi.to_json().expect("text, numbers and maps with text as keys are always JSON");
+        asset.get_or_init(|| Asset::new("application/json", render()))
+    }
+}
+
 /// The document and the page; its parts name each other relatively, so that they also work below a prefix.
-pub(crate) fn routes(config: &mut web::ServiceConfig) {
+pub(crate) fn routes(config: &mut web::ServiceConfig, document: Document) {
+    let openapi = async |request: HttpRequest, document: web::Data<Document>| document.asset().answer(&request);
     config
-        .service(readable("/openapi.json", async |request: HttpRequest| DOCUMENT.answer(&request)))
+        .service(readable("/openapi.json", openapi).app_data(web::Data::new(document)))
         .service(readable("/docs", async || to_the_page()))
         .service(readable("/docs/", async |request: HttpRequest| PAGE.answer(&request)))
         .service(readable("/docs/page.css", async |request: HttpRequest| STYLE.answer(&request)))

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::client::DEADLINE;
+use chassis::testing::DEADLINE;
 
 /// The program with nothing in its environment but these variables.
 pub(crate) fn program(arguments: &[&str], vars: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
-    command.args(arguments).env_clear().envs(vars.iter().copied()).stdin(Stdio::null());
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(arguments).env_clear().env(crate::SERVICE, "yes").envs(vars.iter().copied()).stdin(Stdio::null());
     command
 }
 

@@ -3,18 +3,18 @@
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 
-use crate::{Error, State, handlers, metrics, readable};
+use crate::problem::Error;
+use crate::state::State;
+use crate::{health, metrics, readable};
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(readable("/metrics", metrics))
-        .service(readable("/health", handlers::health))
-        .service(readable("/livez", handlers::livez));
+    health::probes(config);
+    config.service(readable("/metrics", metrics));
 }
 
 /// `GET /metrics`
 async fn metrics(state: web::Data<State>) -> Result<HttpResponse, Error> {
-    let text = state.metrics.text().map_err(|error| Error::Internal(error.into()))?;
+    let text = state.metrics.text().map_err(Error::Metrics)?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE))
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -6,35 +6,39 @@ use actix_web::http::StatusCode;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
-use utoipa::openapi::{Components, ContentBuilder, Header, PathItem, Ref, RefOr, Response};
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::openapi::{Components, ContentBuilder, Header, OpenApi, PathItem, Ref, RefOr, Response, Server};
+use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
 
-use crate::error::Problem;
-use crate::handlers;
+use crate::About;
+use crate::health;
+use crate::problem::Problem;
 
-const ABOUT: &str = "\
+const COMMON: &str = "\
 Every resource that answers GET answers HEAD in the same way, without the body, and every resource answers OPTIONS. \
 Any other method gets 405 with the header Allow, any other path 404. Errors are problem details (RFC 9457).";
 
-/// What is described: a new handler is named here.
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "The greeting service", description = ABOUT),
+/// The whole document of a service whose own resources are described so.
+///
+/// A title and a description that it has stay; its version is the program's, its server is where it was read from.
+pub(crate) fn whole(about: About, mut description: OpenApi) -> OpenApi {
+    description.merge(health::Document::openapi());
     // Relative to the document, so that it is right at the root and below any prefix.
-    servers((url = ".")),
-    paths(handlers::greeting, handlers::health, handlers::livez, handlers::version),
-    components(schemas(Problem)),
-    modifiers(&Common)
-)]
-struct Document;
-
-/// The document as it is served.
-pub(crate) fn document() -> String {
-    Document::openapi().to_json().expect("text, numbers and maps with text as keys are always JSON")
+    description.servers = Some(vec![Server::new(".")]);
+    let info = &mut description.info;
+    info.version = about.version.to_owned();
+    if info.title.is_empty() {
+        info.title = about.name.to_owned();
+    }
+    let own = info.description.take().map(|own| own + "\n\n").unwrap_or_default();
+    info.description = Some(own + COMMON);
+    let schemas = &mut description.components.get_or_insert_default().schemas;
+    schemas.insert(Problem::name().into_owned(), Problem::schema());
+    Common.modify(&mut description);
+    description
 }
 
 /// What every answer carries, and what can happen to a request before a handler sees it.
-pub(crate) struct Common;
+struct Common;
 
 /// Answers that a handler need not name.
 const FAILURES: [(StatusCode, &str); 7] = [
@@ -48,7 +52,7 @@ const FAILURES: [(StatusCode, &str); 7] = [
 ];
 
 impl Modify for Common {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, document: &mut OpenApi) {
         let shared = &mut document.components.get_or_insert_with(Components::new).responses;
         for (status, description) in FAILURES {
             let mut answer = Response::new(description);

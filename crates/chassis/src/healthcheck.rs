@@ -9,7 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a service does not count as healthy.
 #[derive(Debug, thiserror::Error)]
-pub enum Unhealthy {
+pub(crate) enum Unhealthy {
     #[error("http://{address}/health does not answer")]
     Silent { address: SocketAddr, source: io::Error },
     #[error("http://{address}/health answers {status:?}")]
@@ -17,7 +17,7 @@ pub enum Unhealthy {
 }
 
 /// Succeeds if `GET /health` is answered with 200.
-pub fn check(address: SocketAddr) -> Result<(), Unhealthy> {
+pub(crate) fn check(address: SocketAddr) -> Result<(), Unhealthy> {
     let answer = ask(address).map_err(|source| Unhealthy::Silent { address, source })?;
     let status = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
     match status.strip_prefix("HTTP/1.1 200") {

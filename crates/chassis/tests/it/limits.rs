@@ -6,11 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix_web::web::ServiceConfig;
-use ureq::http::Method;
 
-use crate::client::{ask, connect, exchange, get, read_until};
-use crate::process::Process;
 use crate::server;
+use chassis::testing::{connect, exchange, get, read_until};
 
 const SLOW: &str = r#"{"type":"about:blank","title":"Request Timeout","status":408,"detail":"#;
 
@@ -34,7 +32,7 @@ fn drip(mut stream: TcpStream, bytes: &'static str) -> (String, Duration) {
 
 #[test]
 fn a_head_that_drips_is_cut_off() {
-    let server = server::start_with(&[("API_HEADER_SECONDS", "1")], api::routes);
+    let server = server::start_with(&[("API_HEADER_SECONDS", "1")], server::routes);
     let mut stream = connect(server);
     stream.write_all(b"GET /").unwrap();
     let (answer, time) = drip(stream, "a");
@@ -44,7 +42,7 @@ fn a_head_that_drips_is_cut_off() {
 
 #[test]
 fn a_second_head_that_drips_is_cut_off_too() {
-    let server = server::start_with(&[("API_HEADER_SECONDS", "1")], api::routes);
+    let server = server::start_with(&[("API_HEADER_SECONDS", "1")], server::routes);
     let mut stream = connect(server);
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     read_until(&mut stream, "}");
@@ -56,7 +54,7 @@ fn a_second_head_that_drips_is_cut_off_too() {
 
 #[test]
 fn a_body_that_drips_is_cut_off() {
-    let server = server::start_with(&[("API_BODY_SECONDS", "1")], api::routes);
+    let server = server::start_with(&[("API_BODY_SECONDS", "1")], server::routes);
     for framing in ["Content-Length: 60000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\nfff\r\n"] {
         let mut stream = connect(server);
         stream.write_all(format!("PUT /health HTTP/1.1\r\nHost: a\r\n{framing}").as_bytes()).unwrap();
@@ -67,7 +65,7 @@ fn a_body_that_drips_is_cut_off() {
 
 #[test]
 fn a_pause_between_requests_has_an_end() {
-    let server = server::start_with(&[("API_KEEP_ALIVE_SECONDS", "1")], api::routes);
+    let server = server::start_with(&[("API_KEEP_ALIVE_SECONDS", "1")], server::routes);
     let started = Instant::now();
     let answer = exchange(server, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && started.elapsed() >= Duration::from_secs(1), "{answer}");
@@ -75,14 +73,14 @@ fn a_pause_between_requests_has_an_end() {
 
 #[test]
 fn a_connection_is_not_kept_for_nothing() {
-    let server = server::start_with(&[("API_HEADER_SECONDS", "1"), ("API_KEEP_ALIVE_SECONDS", "600")], api::routes);
+    let server = server::start_with(&[("API_HEADER_SECONDS", "1"), ("API_KEEP_ALIVE_SECONDS", "600")], server::routes);
     // Browsers connect ahead of requests that then do not come; an error would only confuse them.
     assert_eq!(exchange(server, b""), "");
 }
 
 fn large(config: &mut ServiceConfig) {
     // More than a socket's buffers take.
-    config.service(api::readable("/large", async || "a".repeat(32 << 20)));
+    config.service(chassis::readable("/large", async || "a".repeat(32 << 20)));
 }
 
 #[test]
@@ -139,7 +137,7 @@ fn slow(config: &mut ServiceConfig) {
         actix_web::rt::time::sleep(Duration::from_secs(2)).await;
         "done"
     };
-    config.service(api::readable("/slow", slow)).service(api::readable("/health", async || "well"));
+    config.service(chassis::readable("/slow", slow)).service(chassis::readable("/health", async || "well"));
 }
 
 #[test]
@@ -166,7 +164,7 @@ fn more_than_may_be_in_flight_are_sent_away_at_once() {
 
 #[test]
 fn more_than_may_be_connected_wait_until_there_is_room() {
-    let server = server::start_with(&[("API_MAX_CONNECTIONS", "2"), ("API_WORKERS", "1")], api::routes);
+    let server = server::start_with(&[("API_MAX_CONNECTIONS", "2"), ("API_WORKERS", "1")], server::routes);
     let open = || {
         let mut stream = connect(server);
         stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
@@ -179,19 +177,7 @@ fn more_than_may_be_connected_wait_until_there_is_room() {
     let mut third = open();
     third.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     assert!(third.read(&mut [0]).is_err());
-    third.set_read_timeout(Some(crate::client::DEADLINE)).unwrap();
+    third.set_read_timeout(Some(chassis::testing::DEADLINE)).unwrap();
     drop(kept);
     assert!(read_until(&mut third, "}").starts_with("HTTP/1.1 200 OK\r\n"));
-}
-
-#[test]
-fn who_is_cut_off_is_counted() {
-    let process = Process::start(&[("API_HEADER_SECONDS", "1")]);
-    drip(connect(process.address), "G");
-    exchange(process.address, b"");
-    let metrics = ask(process.management, Method::GET, "/metrics", &[]).body;
-    for reason in ["slow_header", "idle"] {
-        let line = format!("http_connections_ended_total{{reason=\"{reason}\"}} 1\n");
-        assert!(metrics.contains(&line), "{metrics}");
-    }
 }

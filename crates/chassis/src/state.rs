@@ -1,0 +1,60 @@
+//! What the requests of a process have in common.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use config::service::{Limits, Settings};
+
+use crate::About;
+use crate::access_log::{AccessLog, WorkerLog};
+use crate::metrics::{Metrics, Tally};
+
+/// Says whether this process can do its work.
+pub(crate) type Ready = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// What the workers share.
+pub(crate) struct State {
+    pub(crate) about: About,
+    pub(crate) image_digest: Option<String>,
+    pub(crate) limits: Limits,
+    pub(crate) path_prefix: Option<String>,
+    pub(crate) trusted_proxies: usize,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: AccessLog,
+    ready: Vec<Ready>,
+    draining: AtomicBool,
+}
+
+/// What a worker has for itself.
+pub(crate) struct Worker {
+    pub(crate) log: WorkerLog,
+    pub(crate) tally: Tally,
+}
+
+impl State {
+    pub(crate) fn new(about: About, settings: &Settings, ready: Vec<Ready>) -> Self {
+        Self {
+            about,
+            image_digest: settings.image_digest.clone(),
+            limits: settings.limits.clone(),
+            path_prefix: settings.path_prefix.clone(),
+            trusted_proxies: settings.trusted_proxies,
+            metrics: Arc::new(Metrics::new(about, settings.image_digest.as_deref())),
+            log: AccessLog::new(settings.log_format, settings.log_level),
+            ready,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.iter().all(|ready| ready())
+    }
+}

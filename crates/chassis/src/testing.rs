@@ -1,0 +1,138 @@
+//! For tests: a service on a port of its own, and two ways to ask it: a proper HTTP client, and bytes as they are.
+//!
+//! With the feature `testing`, which is for `[dev-dependencies]`. Whatever fails, panics.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::missing_panics_doc, reason = "all of them panic where something fails")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use actix_web::rt::System;
+pub use ureq::http::Method;
+use ureq::http::{HeaderMap, Request, Response};
+
+use crate::Listeners;
+
+/// Longer than anything takes; only a broken service makes a test wait for it.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs a service on a free port of the loopback interface, for as long as the test's process lives.
+///
+/// `run` gets the listeners and the variables, to which `API_LOG_LEVEL=error` is added: in a test's own process the log
+/// would only stand between its results.
+pub fn start<F>(
+    vars: &[(&str, &str)],
+    run: impl FnOnce(Listeners, Vec<(String, String)>) -> F + Send + 'static,
+) -> SocketAddr
+where
+    F: Future<Output = std::io::Result<()>>,
+{
+    let quiet = ("API_LOG_LEVEL", "error");
+    let vars = std::iter::once(&quiet).chain(vars).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = service.local_addr().unwrap();
+    let listeners = Listeners { service, management: None };
+    thread::spawn(move || System::new().block_on(run(listeners, vars)).unwrap());
+    address
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status code.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, which must be text.
+    pub body: String,
+}
+
+impl Answer {
+    /// A header's value; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// Asserts that this is an error as every error of ours looks.
+    pub fn assert_problem(&self, status: u16, title: &str, detail: &str) {
+        assert_eq!((self.status, self.header("content-type")), (status, "application/problem+json"), "{self:?}");
+        let expected = format!(r#"{{"type":"about:blank","title":"{title}","status":{status},"detail":"{detail}"}}"#);
+        assert_eq!(self.body, expected);
+        assert!(!self.header("x-request-id").is_empty());
+    }
+}
+
+/// Asks with `GET`.
+pub fn get(address: SocketAddr, target: &str) -> Answer {
+    ask(address, Method::GET, target, &[])
+}
+
+/// Asks with any method, without a body.
+pub fn ask(address: SocketAddr, method: Method, target: &str, headers: &[(&str, &str)]) -> Answer {
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true);
+    let agent: ureq::Agent = agent.timeout_global(Some(DEADLINE)).build().into();
+    ask_with(&agent, address, method, target, headers)
+}
+
+/// Asks through a client of its own settings.
+pub fn ask_with(
+    agent: &ureq::Agent,
+    address: SocketAddr,
+    method: Method,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> Answer {
+    let mut request = Request::builder().method(method).uri(format!("http://{address}{target}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    answer(agent.run(request.body(()).unwrap()).unwrap())
+}
+
+/// Sends a body with `POST`.
+pub fn post(address: SocketAddr, target: &str, media_type: &str, body: &str) -> Answer {
+    send(address, Method::POST, target, media_type, body)
+}
+
+/// Sends a body.
+pub fn send(address: SocketAddr, method: Method, target: &str, media_type: &str, body: &str) -> Answer {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE)).build().into();
+    let request = Request::builder().method(method).uri(format!("http://{address}{target}"));
+    answer(agent.run(request.header("content-type", media_type).body(body).unwrap()).unwrap())
+}
+
+fn answer(mut response: Response<ureq::Body>) -> Answer {
+    let body = response.body_mut().read_to_string().unwrap();
+    Answer { status: response.status().as_u16(), headers: response.headers().clone(), body }
+}
+
+/// Connects, and waits for no answer longer than [`DEADLINE`].
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+/// Sends bytes and returns everything that comes back until the service closes the connection.
+pub fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = connect(address);
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+/// Reads until the answer ends with some text.
+pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut answer = Vec::new();
+    while !answer.ends_with(end.as_bytes()) {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error} after {answer:?}"));
+        answer.extend(byte);
+    }
+    String::from_utf8(answer).unwrap()
+}

@@ -1,0 +1,38 @@
+//! The program under test.
+
+use std::env;
+use std::process::ExitCode;
+
+use actix_web::web::{Json, ServiceConfig};
+use chassis::program::{Command, Program};
+use chassis::{About, Chassis, readable};
+use config::service::{Settings, VARIABLES};
+
+pub(crate) const ABOUT: About = About { name: "test", version: "1.2.3" };
+
+const PROGRAM: Program<'_> = Program {
+    about: ABOUT,
+    log_target: env!("CARGO_CRATE_NAME"),
+    commands: &[("tidy", "put everything in its place")],
+    variables: &[VARIABLES],
+};
+
+pub(crate) fn main() -> ExitCode {
+    run().unwrap_or_else(|code| code)
+}
+
+fn run() -> Result<ExitCode, ExitCode> {
+    let command = PROGRAM.command(env::args_os().skip(1))?;
+    let settings = PROGRAM.settings(command, env::vars_os(), Settings::from_vars)?;
+    Ok(match command {
+        Command::Healthcheck => PROGRAM.healthcheck(&settings),
+        Command::Own(name) => PROGRAM.fail(1, format!("{name} has failed")),
+        Command::Serve => PROGRAM.serve(&settings, async |listeners, signals| {
+            Chassis::new(ABOUT, &settings).serve(listeners, signals, routes).await
+        }),
+    })
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config.service(readable("/hello", async || Json(serde_json::json!({"hello": "World"}))));
+}
