@@ -31,6 +31,7 @@ pub mod problem;
 pub mod program;
 mod requests;
 mod routes;
+mod secret;
 mod serve;
 mod server;
 mod state;
@@ -48,6 +49,7 @@ use futures_util::Stream;
 use utoipa::openapi::OpenApi;
 
 pub use routes::{Resource, Routes, readable, resource};
+pub use secret::Secret;
 
 use state::{Ready, State};
 

@@ -55,7 +55,7 @@ pub fn parse_env_file(source: &str, text: &str) -> Result<BTreeMap<String, Strin
             _ => problems.push(Problem {
                 source: source.to_owned(),
                 key: format!("line {number}"),
-                given: Given::Hidden,
+                given: Given::Secret,
                 allowed: format!("NAME=VALUE, each name once; a name is {allowed}"),
             }),
         }

@@ -17,7 +17,7 @@ pub(super) const ENVIRONMENT: Rule = Rule {
 // https://doc.rust-lang.org/cargo/reference/features.html
 pub(super) const FEATURE: Rule = Rule {
     holds: |s| starts_alphanumeric(s) && s.bytes().all(|b| word(b) || b"-+.".contains(&b)),
-    allowed: "a list of the service's cargo features, such as [\"dynamodb\"]",
+    allowed: "a list of the service's cargo features, such as [\"postgres\"]",
 };
 
 pub(super) const PATH: Rule = Rule {

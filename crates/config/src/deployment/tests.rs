@@ -118,8 +118,8 @@ fn features_are_a_list_of_names() {
         let text = GOOD.replace("smoke_path", &format!("features = {value}\nsmoke_path"));
         Deployment::parse("deploy.toml", &text).map(|deployment| deployment.service.features)
     };
-    assert_eq!(features(r#"["dynamodb", "a-b_1"]"#), Ok(vec!["dynamodb".to_owned(), "a-b_1".to_owned()]));
-    for wrong in [r#""dynamodb""#, r#"["a b"]"#, r#"["a,b"]"#, r#"["--all"]"#, r#"[""]"#, "[1]"] {
+    assert_eq!(features(r#"["postgres", "a-b_1"]"#), Ok(vec!["postgres".to_owned(), "a-b_1".to_owned()]));
+    for wrong in [r#""postgres""#, r#"["a b"]"#, r#"["a,b"]"#, r#"["--all"]"#, r#"[""]"#, "[1]"] {
         assert!(features(wrong).is_err(), "{wrong}");
     }
 }
