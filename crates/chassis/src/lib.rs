@@ -32,6 +32,7 @@ pub mod problem;
 pub mod program;
 mod requests;
 mod routes;
+mod secret;
 mod serve;
 mod server;
 #[cfg(feature = "otel")]
@@ -51,7 +52,8 @@ use futures_util::Stream;
 use utoipa::openapi::OpenApi;
 
 pub use current::carry;
-pub use routes::{Routes, readable, resource};
+pub use routes::{Resource, Routes, readable, resource};
+pub use secret::Secret;
 
 use state::{Ready, State};
 
