@@ -144,3 +144,13 @@ fn leased<'a>(
 fn leased<'a>(_: Chassis<'a>, _: &Settings, _: u32) -> Result<(Chassis<'a>, Ids), Unusable> {
     Err(Unusable::NotBuiltIn(FOR_IDS))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_resource_is_described() {
+        chassis::testing::assert_described(routes, &Description::openapi());
+    }
+}

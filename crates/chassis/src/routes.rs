@@ -13,7 +13,13 @@ impl<T: Fn(&mut ServiceConfig) + Clone + Send + 'static> Routes for T {}
 
 /// A resource whose requests are counted under its pattern, such as `/api/notes/{id}`; see [`Resource`].
 pub fn resource(pattern: &'static str) -> Resource {
-    Resource { inner: web::resource(pattern).app_data(Route(pattern)), methods: Vec::new() }
+    let inner = web::resource(pattern).app_data(Route(pattern));
+    Resource {
+        inner,
+        methods: Vec::new(),
+        #[cfg(feature = "testing")]
+        pattern,
+    }
 }
 
 /// A resource that is read with `GET`: short for `resource(pattern).get(handler)`.
@@ -43,6 +49,8 @@ pub struct Resource {
     inner: actix_web::Resource,
     /// In the order in which `Allow` names them.
     methods: Vec<&'static str>,
+    #[cfg(feature = "testing")]
+    pattern: &'static str,
 }
 
 macro_rules! methods {
@@ -100,6 +108,8 @@ impl Resource {
 
 impl HttpServiceFactory for Resource {
     fn register(self, config: &mut AppService) {
+        #[cfg(feature = "testing")]
+        declared::note(self.pattern, &self.methods);
         let methods = self.methods.join(", ");
         let others = move || {
             let refused = HttpResponse::MethodNotAllowed().insert_header((ALLOW, methods.as_str())).finish();
@@ -112,3 +122,31 @@ impl HttpServiceFactory for Resource {
 /// The pattern of the resource that a request was for.
 #[derive(Clone, Copy)]
 pub(crate) struct Route(pub(crate) &'static str);
+
+/// Which resources are declared, for tests that compare them with the description.
+#[cfg(feature = "testing")]
+pub(crate) mod declared {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use actix_web::{App, test};
+
+    use super::Routes;
+
+    thread_local! {
+        static DECLARED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn note(pattern: &str, methods: &[&str]) {
+        // HEAD comes with GET, and is described with it.
+        let operations = methods.iter().filter(|method| **method != "HEAD").map(|method| format!("{method} {pattern}"));
+        DECLARED.with_borrow_mut(|declared| declared.extend(operations));
+    }
+
+    /// Declares them as a worker does, and says what was declared: `GET /api/notes`.
+    pub(crate) async fn by(routes: impl Routes) -> BTreeSet<String> {
+        DECLARED.take();
+        test::init_service(App::new().configure(routes)).await;
+        DECLARED.take()
+    }
+}
