@@ -1,0 +1,231 @@
+//! A service with everything that the page has to show: it answers with what it was asked, and notes it down.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::rt::time;
+use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use chassis::{About, Chassis, resource, testing};
+use config::service::Settings;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, OpenApi, ToSchema};
+
+const ABOUT: About = About { name: "notes", version: "1.2.3" };
+
+/// What the service has received of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Received {
+    pub(crate) method: String,
+    /// Path and query as they were sent.
+    pub(crate) target: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) api_key: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: String,
+}
+
+/// A running service, for as long as the test's process lives.
+pub(crate) struct Notes {
+    address: SocketAddr,
+    received: web::Data<Log>,
+}
+
+#[derive(Debug, Default)]
+struct Log(Mutex<Vec<Received>>);
+
+impl Notes {
+    pub(crate) fn start(vars: &[(&str, &str)]) -> Self {
+        let received = web::Data::new(Log::default());
+        let log = received.clone();
+        let routes = move |config: &mut ServiceConfig| {
+            config.app_data(log.clone()).configure(routes);
+        };
+        let address = testing::start(vars, async |listeners, vars| {
+            let settings = Settings::from_vars(vars).unwrap();
+            let chassis = Chassis::new(ABOUT, &settings).describe(Description::openapi());
+            chassis.serve(listeners, stream::pending(), routes).await
+        });
+        Self { address, received }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The last request that a handler has seen.
+    pub(crate) fn last(&self) -> Received {
+        self.received.0.lock().unwrap().last().cloned().unwrap()
+    }
+}
+
+impl Log {
+    fn add(&self, request: &HttpRequest, body: &Bytes) -> Received {
+        let header = |name| Some(request.headers().get(name)?.to_str().unwrap().to_owned());
+        let received = Received {
+            method: request.method().to_string(),
+            target: request.uri().to_string(),
+            authorization: header(AUTHORIZATION.as_str()),
+            api_key: header("x-api-key"),
+            content_type: header(CONTENT_TYPE.as_str()),
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        };
+        self.0.lock().unwrap().push(received.clone());
+        received
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "The notes service", version = "1.2.3", description = "Notes.\n\nTwo paragraphs."),
+    paths(list, create, change, replace, delete),
+    components(schemas(State))
+)]
+struct Description;
+
+fn routes(config: &mut ServiceConfig) {
+    let notes = resource("/notes").route(web::get().to(list)).route(web::post().to(create));
+    let note = resource("/notes/{id}").route(web::patch().to(change)).route(web::delete().to(delete));
+    let text = resource("/notes/{id}/text").route(web::put().to(replace));
+    config.service(notes).service(note).service(text);
+}
+
+/// Whether a note is done.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Open,
+    Done,
+}
+
+#[expect(dead_code, reason = "only described: the service answers with what it was asked")]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Words that a note must have
+    #[param(max_length = 5000, example = "milk")]
+    search: Option<String>,
+    state: Option<State>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    tags: Option<Vec<String>>,
+}
+
+#[expect(dead_code, reason = "only described: the service answers with what it was asked")]
+#[derive(Deserialize, ToSchema)]
+struct Note {
+    #[schema(read_only)]
+    id: u64,
+    /// What is to be remembered
+    #[schema(min_length = 1, max_length = 2000, example = "buy milk")]
+    text: String,
+    state: State,
+    #[schema(format = "date", example = "2026-12-01")]
+    due: Option<String>,
+    author: Option<Author>,
+    #[schema(max_items = 5)]
+    tags: Vec<String>,
+}
+
+#[expect(dead_code, reason = "only described: the service answers with what it was asked")]
+#[derive(Deserialize, ToSchema)]
+struct Author {
+    name: String,
+}
+
+#[expect(dead_code, reason = "only described: the service answers with what it was asked")]
+#[derive(Deserialize, ToSchema)]
+struct Change {
+    text: Option<String>,
+    state: Option<State>,
+}
+
+/// Lists notes.
+///
+/// Newest first.
+///
+/// There may be none.
+#[utoipa::path(get, path = "/notes", tag = "Notes", params(Filter), responses(
+    (status = 200, description = "The notes", body = Vec<Note>),
+    (status = 401, description = "Authentication is required"),
+))]
+async fn list(log: web::Data<Log>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    let received = log.add(&request, &body);
+    if received.target.contains("search=slow") {
+        time::sleep(Duration::from_secs(1)).await;
+    }
+    // More digits than a number of JavaScript has, and everything that a layout could get wrong.
+    let json = serde_json::to_string(&received.target).unwrap();
+    let body = format!(
+        r#"{{"target":{json},"big":12345678901234567890123,"none":[],"text":"a, \"b\": {{c}} [d]","list":[1,{{}}]}}"#
+    );
+    HttpResponse::Ok().content_type("application/json").body(body)
+}
+
+/// Creates a note.
+#[utoipa::path(post, path = "/notes", tag = "Notes", request_body = Note, responses(
+    (status = 201, description = "The new note", body = Note),
+    (status = 422, description = "A field has a value that is not allowed"),
+))]
+async fn create(log: web::Data<Log>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    HttpResponse::Created().json(log.add(&request, &body))
+}
+
+/// Changes the given fields of a note.
+#[utoipa::path(
+    patch, path = "/notes/{id}", tag = "Notes",
+    params(("id" = String, Path, description = "The note's id", example = "7")),
+    request_body(content = Change, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The note as it is now", body = Note),
+        (status = 404, description = "There is no note with this id"),
+    ),
+)]
+async fn change(log: web::Data<Log>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Missing> {
+    let received = log.add(&request, &body);
+    match request.match_info().get("id") {
+        Some("7") => Ok(HttpResponse::Ok().json(received)),
+        other => Err(Missing(other.unwrap_or_default().to_owned())),
+    }
+}
+
+/// Replaces the text of a note.
+#[utoipa::path(
+    put, path = "/notes/{id}/text", tag = "Notes",
+    params(("id" = String, Path, description = "The note's id")),
+    request_body(content = String, content_type = "text/plain", description = "The new text"),
+    responses((status = 204, description = "The text is replaced")),
+)]
+async fn replace(log: web::Data<Log>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    log.add(&request, &body);
+    HttpResponse::NoContent().finish()
+}
+
+/// Deletes a note.
+#[utoipa::path(
+    delete, path = "/notes/{id}", tag = "Notes",
+    params(("id" = String, Path, description = "The note's id")),
+    responses((status = 204, description = "The note is deleted")),
+)]
+async fn delete(log: web::Data<Log>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    log.add(&request, &body);
+    HttpResponse::NoContent().finish()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no note {0:?}")]
+struct Missing(String);
+
+impl ResponseError for Missing {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::NOT_FOUND
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        chassis::problem::answer(self)
+    }
+}
