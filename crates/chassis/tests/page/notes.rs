@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -32,34 +33,43 @@ pub(crate) struct Received {
 /// A running service, for as long as the test's process lives.
 pub(crate) struct Notes {
     address: SocketAddr,
-    received: web::Data<Log>,
+    log: web::Data<Log>,
 }
 
 #[derive(Debug, Default)]
-struct Log(Mutex<Vec<Received>>);
+struct Log {
+    received: Mutex<Vec<Received>>,
+    /// Whether a search for "slow" is answered.
+    released: AtomicBool,
+}
 
 impl Notes {
     pub(crate) fn start(vars: &[(&str, &str)]) -> Self {
-        let received = web::Data::new(Log::default());
-        let log = received.clone();
+        let log = web::Data::new(Log::default());
+        let shared = log.clone();
         let routes = move |config: &mut ServiceConfig| {
-            config.app_data(log.clone()).configure(routes);
+            config.app_data(shared.clone()).configure(routes);
         };
         let address = testing::start(vars, async |listeners, vars| {
             let settings = Settings::from_vars(vars).unwrap();
             let chassis = Chassis::new(ABOUT, &settings).describe(Description::openapi());
             chassis.serve(listeners, stream::pending(), routes).await
         });
-        Self { address, received }
+        Self { address, log }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
+    /// Lets searches for "slow" be answered, which wait until then.
+    pub(crate) fn release(&self) {
+        self.log.released.store(true, Ordering::Relaxed);
+    }
+
     /// The last request that a handler has seen.
     pub(crate) fn last(&self) -> Received {
-        self.received.0.lock().unwrap().last().cloned().unwrap()
+        self.log.received.lock().unwrap().last().cloned().unwrap()
     }
 }
 
@@ -74,7 +84,7 @@ impl Log {
             content_type: header(CONTENT_TYPE.as_str()),
             body: String::from_utf8(body.to_vec()).unwrap(),
         };
-        self.0.lock().unwrap().push(received.clone());
+        self.received.lock().unwrap().push(received.clone());
         received
     }
 }
@@ -155,8 +165,8 @@ struct Change {
 ))]
 async fn list(log: web::Data<Log>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let received = log.add(&request, &body);
-    if received.target.contains("search=slow") {
-        time::sleep(Duration::from_secs(1)).await;
+    while received.target.contains("search=slow") && !log.released.load(Ordering::Relaxed) {
+        time::sleep(Duration::from_millis(20)).await;
     }
     // More digits than a number of JavaScript has, and everything that a layout could get wrong.
     let json = serde_json::to_string(&received.target).unwrap();
