@@ -5,8 +5,8 @@ const METHODS = ["get", "post", "put", "patch", "delete"];
 const IGNORED = ["accept", "content-type", "authorization"];
 // The classes of RFC 9110, section 15, by the first digit.
 const CLASSES = ["", "informational", "successful", "redirection", "client error", "server error"];
-// How many characters of an answer are laid out; more would keep the browser busy.
-const LONGEST = 1_000_000;
+// How many characters of an answer are laid out; a megabyte of short lines keeps a browser busy for seconds.
+const LONGEST = 200_000;
 // How deep a description is followed: a schema may contain itself.
 const DEEPEST = 5;
 

@@ -20,11 +20,12 @@ use serde_json::{Value, json};
 /// A test in a browser, and its name.
 type NamedTest = (&'static str, fn(&Programs));
 
-const TESTS: [NamedTest; 11] = [
+const TESTS: [NamedTest; 12] = [
     ("a_request_is_sent_from_the_page", a_request_is_sent_from_the_page),
     ("the_page_works_below_a_prefix", the_page_works_below_a_prefix),
     ("a_refusal_is_shown", a_refusal_is_shown),
     ("the_last_request_is_the_one_whose_answer_is_shown", the_last_request_is_the_one_whose_answer_is_shown),
+    ("a_long_answer_is_shown_as_it_came", a_long_answer_is_shown_as_it_came),
     ("a_body_is_described_and_sent", a_body_is_described_and_sent),
     ("parameters_are_described_and_sent", parameters_are_described_and_sent),
     ("an_answer_without_a_body_is_shown", an_answer_without_a_body_is_shown),
@@ -147,6 +148,17 @@ fn the_last_request_is_the_one_whose_answer_is_shown(programs: &Programs) {
     assert_eq!(browser.text("#list .status"), "200 OK");
 }
 
+fn a_long_answer_is_shown_as_it_came(programs: &Programs) {
+    let notes = Notes::start(&[]);
+    let browser = Browser::open(programs, &notes.url("/docs/"));
+    browser.click("#list summary");
+    browser.type_into("#list-query-search", "long");
+    browser.click("#list .primary");
+    browser.wait_for("#list .status", "200 OK");
+    let length = browser.evaluate("return document.querySelector('#list .body').textContent.length");
+    assert_eq!(length, 2 * notes::LONG + 1);
+}
+
 fn a_body_is_described_and_sent(programs: &Programs) {
     let notes = Notes::start(&[]);
     let browser = Browser::open(programs, &notes.url("/docs/"));
@@ -227,8 +239,12 @@ fn parameters_are_described_and_sent(programs: &Programs) {
     browser.click("#list-query-state option[value='done']");
     browser.type_into("#list-query-limit", "5");
     browser.type_into("#list-query-tags", "home, work");
+    browser.type_into("#list-header-X-Tenant", "acme");
+    let fields = browser.evaluate("return document.querySelectorAll('#list .fields .field').length");
+    assert_eq!(fields, 5, "nothing for the header Authorization and the cookie");
     browser.click("#list .primary");
     browser.wait_for("#list .status", "200");
+    assert_eq!(notes.last().tenant.as_deref(), Some("acme"));
     assert_eq!(notes.last().target, "/notes?state=done&limit=5&tags=home&tags=work");
 
     browser.click("#change summary");

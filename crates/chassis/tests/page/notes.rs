@@ -16,6 +16,8 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
+/// How many numbers a search for "long" is answered with.
+pub(crate) const LONG: usize = 125_000;
 const ABOUT: About = About { name: "notes", version: "1.2.3" };
 
 /// What the service has received of a request.
@@ -26,6 +28,7 @@ pub(crate) struct Received {
     pub(crate) target: String,
     pub(crate) authorization: Option<String>,
     pub(crate) api_key: Option<String>,
+    pub(crate) tenant: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) body: String,
 }
@@ -81,6 +84,7 @@ impl Log {
             target: request.uri().to_string(),
             authorization: header(AUTHORIZATION.as_str()),
             api_key: header("x-api-key"),
+            tenant: header("x-tenant"),
             content_type: header(CONTENT_TYPE.as_str()),
             body: String::from_utf8(body.to_vec()).unwrap(),
         };
@@ -159,12 +163,24 @@ struct Change {
 /// Newest first.
 ///
 /// There may be none.
-#[utoipa::path(get, path = "/notes", tag = "Notes", params(Filter), responses(
-    (status = 200, description = "The notes", body = Vec<Note>),
-    (status = 401, description = "Authentication is required"),
-))]
+#[utoipa::path(
+    get, path = "/notes", tag = "Notes",
+    params(
+        Filter,
+        ("X-Tenant" = Option<String>, Header, description = "Whose notes"),
+        ("Authorization" = Option<String>, Header, description = "Ignored, as OpenAPI demands"),
+        ("session" = Option<String>, Cookie, description = "What a script cannot send"),
+    ),
+    responses(
+        (status = 200, description = "The notes", body = Vec<Note>),
+        (status = 401, description = "Authentication is required"),
+    ),
+)]
 async fn list(log: web::Data<Log>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let received = log.add(&request, &body);
+    if received.target.contains("search=long") {
+        return HttpResponse::Ok().json(vec![0; LONG]);
+    }
     while received.target.contains("search=slow") && !log.released.load(Ordering::Relaxed) {
         time::sleep(Duration::from_millis(20)).await;
     }
