@@ -102,10 +102,10 @@ impl Log {
 struct Description;
 
 fn routes(config: &mut ServiceConfig) {
-    let notes = resource("/notes").route(web::get().to(list)).route(web::post().to(create));
-    let note = resource("/notes/{id}").route(web::patch().to(change)).route(web::delete().to(delete));
-    let text = resource("/notes/{id}/text").route(web::put().to(replace));
-    config.service(notes).service(note).service(text);
+    config
+        .service(resource("/notes").get(list).post(create))
+        .service(resource("/notes/{id}").patch(change).delete(delete))
+        .service(resource("/notes/{id}/text").put(replace));
 }
 
 /// Whether a note is done.
