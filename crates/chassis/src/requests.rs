@@ -103,8 +103,12 @@ impl Observed {
         worker.tally.answered(&presence.state.metrics, route(request), &method, status, latency);
         let level = level(&path, status, draining);
         worker.log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
+        // Like their lines, spans of successful probes are no news.
         #[cfg(feature = "otel")]
-        if let (Some(begun), Some(spans), Some(traceparent)) = (self.span, &presence.state.spans, names.traceparent()) {
+        if level <= LogLevel::Info
+            && let (Some(begun), Some(spans), Some(traceparent)) =
+                (self.span, &presence.state.spans, names.traceparent())
+        {
             spans.add(spans::Span {
                 begun,
                 latency,
