@@ -1,18 +1,18 @@
 //! Who is let in: the inner layer around every route, which keeps requests within their limits and panics in theirs.
 
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
 
+use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use actix_web::http::{ConnectionType, StatusCode, Uri};
+use actix_web::middleware::Next;
 use actix_web::{HttpResponse, HttpResponseBuilder, rt, web};
 use config::service::Limits;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, stream};
 
 use crate::health::PROBES;
-use crate::layer::{Inner, Layer};
 use crate::problem::Error;
 use crate::state::State;
 
@@ -22,11 +22,11 @@ pub(crate) struct Admission {
     pub(crate) state: web::Data<State>,
 }
 
-impl Layer for Admission {
-    async fn pass(
+impl Admission {
+    pub(crate) async fn pass(
         self,
         mut request: ServiceRequest,
-        inner: Rc<impl Inner>,
+        inner: Next<BoxBody>,
     ) -> Result<ServiceResponse, actix_web::Error> {
         let State { limits, metrics, path_prefix, .. } = &**self.state;
         if let Some(error) = too_large(&request, limits) {
@@ -49,7 +49,7 @@ impl Layer for Admission {
 /// Reads the body, so that its limits hold on every route, and lets the route answer.
 async fn answer(
     mut request: ServiceRequest,
-    inner: Rc<impl Inner>,
+    inner: Next<BoxBody>,
     limits: &Limits,
 ) -> Result<ServiceResponse, actix_web::Error> {
     // What CONNECT and upgrades send has no end that could be waited for; it stays unread, and the connection closes.

@@ -23,7 +23,6 @@ mod docs;
 mod health;
 mod healthcheck;
 mod last_call;
-mod layer;
 mod management;
 mod metrics;
 mod open_files;

@@ -5,17 +5,18 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, web};
 use config::service::LogLevel;
 
 use crate::access_log::Entry;
 use crate::connection::Watch;
 use crate::health::PROBES;
-use crate::layer::{Inner, Layer};
 use crate::routes::Route;
 #[cfg(feature = "otel")]
 use crate::spans;
@@ -30,8 +31,12 @@ pub(crate) struct Observation {
     pub(crate) worker: Rc<Worker>,
 }
 
-impl Layer for Observation {
-    async fn pass(self, request: ServiceRequest, inner: Rc<impl Inner>) -> Result<ServiceResponse, actix_web::Error> {
+impl Observation {
+    pub(crate) async fn pass(
+        self,
+        request: ServiceRequest,
+        inner: Next<BoxBody>,
+    ) -> Result<ServiceResponse, actix_web::Error> {
         let (names, observed) = Observed::begin(&request, self.state);
         let (names, outcome) = current::scope(names, inner.call(request)).await;
         let (request, response) = match outcome {
