@@ -4,13 +4,16 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use actix_web::http::{ConnectionType, StatusCode, Uri};
-use actix_web::{HttpResponse, HttpResponseBuilder, rt, web};
+use actix_web::web::{self, Bytes, BytesMut};
+use actix_web::{HttpMessage, HttpResponse, HttpResponseBuilder, rt};
 use config::service::Limits;
 use futures_util::future::LocalBoxFuture;
-use futures_util::{FutureExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 
+use crate::connection::{Unfit, Watch};
 use crate::health::PROBES;
 use crate::layer::{Inner, Layer};
 use crate::problem::Error;
@@ -52,28 +55,53 @@ async fn answer(
     inner: Rc<impl Inner>,
     limits: &Limits,
 ) -> Result<ServiceResponse, actix_web::Error> {
+    let (_, body) = request.parts();
     // What CONNECT and upgrades send has no end that could be waited for; it stays unread, and the connection closes.
-    if [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|header| request.headers().contains_key(header))
+    if !matches!(body, Payload::None)
+        && [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|header| request.headers().contains_key(header))
         && let Err(error) = read_body(&mut request, limits).await
     {
-        let slow = matches!(error.as_error(), Some(Error::SlowBody));
-        let response = request.error_response(error);
-        return Ok(if slow { closing(response) } else { response });
+        return Ok(request.error_response(error));
     }
     inner.call(request).await
 }
 
 /// Boxed, since few requests have one, and all would carry the room that it takes to read it.
-fn read_body<'a>(request: &'a mut ServiceRequest, limits: &Limits) -> LocalBoxFuture<'a, Result<(), actix_web::Error>> {
-    let patience = limits.body_time;
+fn read_body<'a>(request: &'a mut ServiceRequest, limits: &'a Limits) -> LocalBoxFuture<'a, Result<(), Error>> {
     async move {
-        let body = rt::time::timeout(patience, request.extract::<web::Bytes>()).await;
-        let body = body.map_err(|_elapsed| Error::SlowBody)??;
+        let too_large = Error::BodyTooLarge { allowed: limits.body_bytes };
+        let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
+        if length.is_some_and(|length: u64| length > limits.body_bytes as u64) {
+            return Err(too_large);
+        }
+        let watch = request.conn_data::<Rc<Watch>>().cloned();
+        if let Some(watch) = &watch {
+            watch.send();
+        }
+        let read = rt::time::timeout(limits.body_time, collect(request.take_payload())).await;
+        let body = match (read, watch.and_then(|watch| watch.unfit())) {
+            (_, Some(Unfit::TooLong)) => return Err(too_large),
+            (_, Some(Unfit::Malformed)) => return Err(Error::MalformedBody),
+            (Err(_elapsed), None) => return Err(Error::SlowBody),
+            (Ok(read), None) => read.map_err(Error::BodyEnded)?,
+        };
         let payload = Box::pin(stream::once(async { Ok(body) }));
         request.set_payload(Payload::Stream { payload });
         Ok(())
     }
     .boxed_local()
+}
+
+/// The whole body, which the connection lets through only as far as it keeps within its limit.
+async fn collect(mut payload: Payload) -> Result<Bytes, PayloadError> {
+    let Some(first) = payload.next().await.transpose()? else { return Ok(Bytes::new()) };
+    let Some(second) = payload.next().await.transpose()? else { return Ok(first) };
+    let mut body = BytesMut::from(first);
+    body.extend_from_slice(&second);
+    while let Some(piece) = payload.next().await.transpose()? {
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
 }
 
 fn too_large(request: &ServiceRequest, limits: &Limits) -> Option<Error> {

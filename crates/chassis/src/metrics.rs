@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     pub(crate) abandoned: Counter,
     pub(crate) connections: Gauge,
     impatience: Family<Reason, Counter>,
+    malformed: Family<Refused, Counter>,
 }
 
 /// Everything but the route has few values; a route is a pattern, never a path.
@@ -50,6 +51,11 @@ struct Routed {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    status: u16,
 }
 
 /// Why the service ended a connection.
@@ -71,6 +77,7 @@ impl Metrics {
             abandoned: Counter::default(),
             connections: Gauge::default(),
             impatience: Family::default(),
+            malformed: Family::default(),
         };
         metrics.registered(about, image_digest)
     }
@@ -100,6 +107,11 @@ impl Metrics {
             "Connections that the service ended for lack of progress",
             self.impatience.clone(),
         );
+        registry.register(
+            "http_requests_malformed",
+            "Requests refused before they could be read as such",
+            self.malformed.clone(),
+        );
         self
     }
 
@@ -110,6 +122,10 @@ impl Metrics {
             Impatience::SlowReader => "slow_reader",
         };
         self.impatience.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn malformed(&self, status: StatusCode) {
+        self.malformed.get_or_create(&Refused { status: status.as_u16() }).inc();
     }
 
     /// The text of `/metrics`.

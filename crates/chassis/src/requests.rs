@@ -2,13 +2,17 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use config::service::LogLevel;
 
@@ -86,15 +90,14 @@ impl Observed {
         worker: &Worker,
         error: Option<&str>,
     ) -> HttpResponse {
-        let Self { started, mut presence, names, client, method, path } = self;
-        presence.answered = true;
+        let Self { started, presence, names, client, method, path } = self;
         let status = response.status();
         let draining = presence.state.is_draining();
         let latency = started.elapsed();
         worker.tally.answered(&presence.state.metrics, route(request), &method, status, latency);
         let level = level(&path, status, draining);
         worker.log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
-        if draining {
+        if draining || presence.leaves_something() {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         let headers = response.headers_mut();
@@ -103,7 +106,7 @@ impl Observed {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         names.write(headers);
-        response
+        response.map_body(|_, body| presence.last_until_the_end_of(body))
     }
 }
 
@@ -118,10 +121,48 @@ impl Presence {
     fn begin(request: &ServiceRequest, state: web::Data<State>) -> Self {
         let watch = request.conn_data::<Rc<Watch>>().cloned();
         if let Some(watch) = &watch {
-            watch.asked();
+            let (_, body) = request.parts();
+            watch.asked(request.headers(), !matches!(body, Payload::None));
         }
         state.metrics.in_flight.inc();
         Self { state, watch, answered: false }
+    }
+
+    fn leaves_something(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.leaves_something())
+    }
+
+    /// A body that is there is as good as written; one that comes piece by piece takes its time.
+    fn last_until_the_end_of(mut self, body: BoxBody) -> BoxBody {
+        match body.try_into_bytes() {
+            Ok(bytes) => {
+                self.answered = true;
+                BoxBody::new(bytes)
+            }
+            Err(body) => BoxBody::new(Lasting { body, presence: self }),
+        }
+    }
+}
+
+/// An answer's body with the request that it is for.
+struct Lasting {
+    body: BoxBody,
+    presence: Presence,
+}
+
+impl MessageBody for Lasting {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let piece = self.body.as_pin_mut().poll_next(context);
+        if matches!(piece, Poll::Ready(None)) {
+            self.presence.answered = true;
+        }
+        piece
     }
 }
 

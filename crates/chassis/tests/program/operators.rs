@@ -15,7 +15,7 @@ pub(crate) const TRIALS: &[NamedTrial] = &[
 ];
 
 /// The value of a series, written as it is in the text.
-fn value(process: &Process, series: &str) -> Option<f64> {
+pub(crate) fn value(process: &Process, series: &str) -> Option<f64> {
     let text = get(process.management, "/metrics").body;
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.map(|value| value.parse().unwrap())
