@@ -31,6 +31,7 @@ pub mod problem;
 pub mod program;
 mod requests;
 mod routes;
+mod secret;
 mod serve;
 mod server;
 mod state;
@@ -47,7 +48,8 @@ use config::service::Settings;
 use futures_util::Stream;
 use utoipa::openapi::OpenApi;
 
-pub use routes::{Routes, readable, resource};
+pub use routes::{Resource, Routes, readable, resource};
+pub use secret::Secret;
 
 use state::{Ready, State};
 

@@ -195,3 +195,16 @@ fn a_prefix_is_a_path_as_a_request_has_it() {
         assert!(prefix(wrong).is_err(), "{wrong:?}");
     }
 }
+
+#[test]
+fn a_secret_is_read_and_never_shown() {
+    let variable = Variable { name: "PASSWORD", default: None, meaning: "", allowed: "a text without blanks" };
+    let reader = |value: Option<&str>| Reader::new(value.map(|value| ("PASSWORD".to_owned(), value.to_owned())));
+    let parse = |text: &str| (!text.contains(' ')).then(|| text.to_owned());
+    assert_eq!(reader(Some("hunter2")).secret(&variable, parse).as_deref(), Some("hunter2"));
+    assert_eq!(reader(None).secret(&variable, parse), None);
+    let mut wrong = reader(Some("hunter 2"));
+    assert_eq!(wrong.secret(&variable, parse), None);
+    let text = wrong.finish(()).unwrap_err().to_string();
+    assert!(text.contains("PASSWORD") && text.contains("without blanks") && !text.contains("hunter"), "{text}");
+}
