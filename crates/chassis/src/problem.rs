@@ -69,6 +69,8 @@ pub(crate) enum Error {
     BodyTooLarge { allowed: usize },
     #[error("the body is not what its headers say")]
     MalformedBody,
+    #[error("all bodies together have more than {allowed} bytes")]
+    TooManyBodies { allowed: usize },
     #[error("the body has ended too early")]
     BodyEnded(#[source] PayloadError),
     #[error("path and query have more than {allowed} bytes")]
@@ -90,6 +92,7 @@ impl ResponseError for Error {
             Self::MalformedBody | Self::BodyEnded(_) => StatusCode::BAD_REQUEST,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TooManyBodies { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panic | Self::Metrics(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

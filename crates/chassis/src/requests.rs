@@ -110,7 +110,7 @@ impl Observed {
     }
 }
 
-/// A request that is in flight, for as long as this is kept.
+/// A request, for as long as there is something to do for it.
 struct Presence {
     state: web::Data<State>,
     watch: Option<Rc<Watch>>,
@@ -124,7 +124,6 @@ impl Presence {
             let (_, body) = request.parts();
             watch.asked(request.headers(), !matches!(body, Payload::None));
         }
-        state.metrics.in_flight.inc();
         Self { state, watch, answered: false }
     }
 
@@ -168,7 +167,6 @@ impl MessageBody for Lasting {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.state.metrics.in_flight.dec();
         if let Some(watch) = &self.watch {
             watch.answered();
         }

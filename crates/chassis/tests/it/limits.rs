@@ -163,6 +163,36 @@ fn more_than_may_be_in_flight_are_sent_away_at_once() {
 }
 
 #[test]
+fn bodies_that_do_not_arrive_keep_nobody_out() {
+    let vars = [("API_MAX_IN_FLIGHT", "2"), ("API_MAX_BODIES_BYTES", "100"), ("API_MAX_BODY_BYTES", "90")];
+    let server = server::start_with(&vars, server::routes);
+    let begin = |length: usize| {
+        let mut stream = connect(server);
+        let body = "a".repeat(length);
+        let head = "POST /nope HTTP/1.1\r\nHost: a\r\nContent-Length: 90\r\nExpect: 100-continue\r\n\r\n";
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        assert_eq!(read_until(&mut stream, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+        stream
+    };
+    let mut waiting: Vec<_> = (0..20).map(|_| begin(0)).collect();
+    assert_eq!(get(server, "/hello").status, 200);
+    // They have 100 bytes together: one gets its 90, and there is no room for a second one.
+    let first = &mut waiting[0];
+    first.write_all(&[b'a'; 80]).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    waiting[1].write_all(&[b'a'; 30]).unwrap();
+    let answer = read_until(&mut waiting[1], "}");
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert!(answer.contains("\r\nretry-after: 1\r\n") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert_eq!(get(server, "/hello").status, 200);
+    waiting[0].write_all(&[b'a'; 10]).unwrap();
+    assert!(read_until(&mut waiting[0], "}").starts_with("HTTP/1.1 404 "));
+    // Whose room it was, it is free again.
+    waiting[2].write_all(&[b'a'; 90]).unwrap();
+    assert!(read_until(&mut waiting[2], "}").starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
 fn more_than_may_be_connected_wait_until_there_is_room() {
     let server = server::start_with(&[("API_MAX_CONNECTIONS", "2"), ("API_WORKERS", "1")], server::routes);
     let open = || {

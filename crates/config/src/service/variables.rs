@@ -63,7 +63,7 @@ variables! {
         "connections that are open at once; more wait in the kernel's queue",
         "a whole number from 1 to 1000000";
     MAX_IN_FLIGHT = "API_MAX_IN_FLIGHT", Some("512"),
-        "requests that are answered at once; more get 503 with `Retry-After`",
+        "requests that are answered at once, whose bodies have arrived; more get 503 with `Retry-After`",
         "a whole number from 1 to 1000000";
     MAX_HEADER_BYTES = "API_MAX_HEADER_BYTES", Some("16384"),
         "bytes of a request line with its headers; more get 431",
@@ -74,6 +74,9 @@ variables! {
     MAX_BODY_BYTES = "API_MAX_BODY_BYTES", Some("65536"),
         "bytes of a request's body; more get 413",
         "a whole number from 0 to 10485760";
+    MAX_BODIES_BYTES = "API_MAX_BODIES_BYTES", Some("33554432"),
+        "bytes of all bodies that are arriving or being answered; more get 503 with `Retry-After`, but one body always fits",
+        "a whole number from 0 to 1073741824";
     HEADER_SECONDS = "API_HEADER_SECONDS", Some("5"),
         "seconds in which a request line with its headers has to arrive; 408 after that",
         "a whole number from 1 to 600";
