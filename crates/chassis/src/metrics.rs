@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::About;
+use crate::{About, output};
 
 /// <https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md#protocol-negotiation>
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -94,8 +94,12 @@ impl Metrics {
             Unit::Seconds,
             self.latency.clone(),
         );
-        registry.register("http_requests_in_flight", "Requests that are being answered", self.in_flight.clone());
-        registry.register("http_requests_shed", "Requests refused because too many were in flight", self.shed.clone());
+        registry.register(
+            "http_requests_in_flight",
+            "Requests that have arrived as a whole and are being answered",
+            self.in_flight.clone(),
+        );
+        registry.register("http_requests_shed", "Requests refused because there was too much to do", self.shed.clone());
         registry.register(
             "http_requests_abandoned",
             "Requests whose client left before the answer",
@@ -112,6 +116,7 @@ impl Metrics {
             "Requests refused before they could be read as such",
             self.malformed.clone(),
         );
+        registry.register("log_lines_dropped", "Lines of the log for which there was no room", output::dropped());
         self
     }
 

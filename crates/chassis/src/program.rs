@@ -96,6 +96,15 @@ impl Program<'_> {
         F: Future<Output = io::Result<()>>,
     {
         telemetry::init(self.log_target, settings.log_format, settings.log_level);
+        let code = self.served(settings, run);
+        telemetry::finish();
+        code
+    }
+
+    fn served<F>(&self, settings: &Settings, run: impl FnOnce(Listeners, Signals) -> F) -> ExitCode
+    where
+        F: Future<Output = io::Result<()>>,
+    {
         if let Err(lacking) = open_files::allow(settings.limits.connections) {
             tracing::warn!(%lacking, "API_MAX_CONNECTIONS cannot be reached");
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::NamedTrial;
 use crate::operators::value;
-use crate::process::Process;
+use crate::process::{Process, eventually};
 use chassis::testing::{connect, exchange, get};
 
 pub(crate) const TRIALS: &[NamedTrial] = &[
@@ -17,6 +17,7 @@ pub(crate) const TRIALS: &[NamedTrial] = &[
         "what_is_not_http_is_counted_and_logged_for_those_who_debug",
         what_is_not_http_is_counted_and_logged_for_those_who_debug,
     ),
+    ("a_log_that_is_not_read_stops_nothing", a_log_that_is_not_read_stops_nothing),
 ];
 
 /// Writes to all of them as much as they take for some time.
@@ -71,4 +72,36 @@ fn what_is_not_http_is_counted_and_logged_for_those_who_debug() {
             assert!(line.contains(r#""message":"request""#), "{line}");
         }
     }
+}
+
+/// Asks until lines are dropped: what waits for the reader is more than a pipe and all buffers take.
+fn drop_lines(process: &Process) {
+    let requests = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    let last = "GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    eventually("lines are dropped", || {
+        let answers = exchange(process.address, [&*requests, last].concat().as_bytes());
+        assert_eq!(answers.matches("HTTP/1.1 404 ").count(), 1001);
+        value(process, "log_lines_dropped_total").unwrap() > 0.0
+    });
+}
+
+fn a_log_that_is_not_read_stops_nothing() {
+    let process = Process::start(&[("API_WORKERS", "2")]);
+    process.stop_reading();
+    drop_lines(&process);
+    assert_eq!(get(process.address, "/hello").status, 200);
+    process.read_on();
+    let warning = process.event("lines were dropped while the log was not read");
+    assert_eq!(warning["level"], "WARN");
+    assert!(warning["lines"].as_u64().unwrap() > 0, "{warning}");
+    get(process.address, "/after");
+    while process.event("request")["path"] != "/after" {}
+
+    let mut process = Process::start(&[("API_DRAIN_SECONDS", "0"), ("API_SHUTDOWN_SECONDS", "600")]);
+    process.stop_reading();
+    drop_lines(&process);
+    let begun = Instant::now();
+    process.signal("TERM");
+    assert!(process.ended().success());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
