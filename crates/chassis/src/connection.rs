@@ -44,6 +44,9 @@ const LINGER: u64 = 2;
 /// And no more than this.
 const LINGER_BYTES: usize = 1024 * 1024;
 
+/// In looks: how long a connection is idle at least before it has to make room for others.
+const BREATH: u64 = 2;
+
 /// So many bytes of later requests are taken while one is answered, to notice a client that has gone.
 const AHEAD: usize = 8 * 1024;
 
@@ -63,12 +66,15 @@ pub(crate) struct Patience {
     answer: u64,
     header_bytes: usize,
     body_bytes: usize,
+    /// How many connections the worker may have, and how many it has.
+    most: usize,
+    open: Cell<usize>,
     connections: RefCell<Vec<Weak<Watch>>>,
 }
 
 impl Patience {
     /// For the worker on whose thread this is called, for as long as that runs.
-    pub(crate) fn start(limits: &Limits, metrics: Arc<Metrics>) -> Rc<Self> {
+    pub(crate) fn start(limits: &Limits, most: usize, metrics: Arc<Metrics>) -> Rc<Self> {
         // One more, for the look under way when the time begins.
         let looks = |time: Duration| time.as_millis().div_ceil(LOOK.as_millis()) as u64 + 1;
         let patience = Rc::new(Self {
@@ -79,6 +85,8 @@ impl Patience {
             answer: looks(limits.body_time),
             header_bytes: limits.header_bytes,
             body_bytes: limits.body_bytes,
+            most,
+            open: Cell::default(),
             connections: RefCell::default(),
         });
         let clock = Rc::clone(&patience);
@@ -97,6 +105,24 @@ impl Patience {
     fn look(&self) {
         self.now.set(self.now.get() + 1);
         self.connections.borrow_mut().retain(|watch| watch.upgrade().inspect(|watch| watch.look()).is_some());
+        if self.is_full() {
+            self.make_room();
+        }
+    }
+
+    /// Whether nobody else would be let in.
+    fn is_full(&self) -> bool {
+        self.open.get() >= self.most
+    }
+
+    /// Closes the connection that has been idle for longest: one that has asked already, or else one that never has.
+    fn make_room(&self) {
+        let connections = self.connections.borrow();
+        // Whose request may be on its way is not idle: a client that has just connected, or has just been answered.
+        let idle = connections.iter().filter_map(Weak::upgrade).filter(|watch| watch.is_idle_since(BREATH));
+        if let Some(longest) = idle.min_by_key(|watch| (watch.doing.get() == Doing::Arriving, watch.since.get())) {
+            longest.end(Impatience::Full);
+        }
     }
 }
 
@@ -166,8 +192,13 @@ impl Watch {
         self.unfit.get()
     }
 
-    /// Whether the client has something to say that will not be listened to: its connection must close.
-    pub(crate) fn leaves_something(&self) -> bool {
+    /// Whether the connection is to end with this answer: what its client still has to say will not be listened to, or
+    /// others wait for its place.
+    pub(crate) fn ends(&self) -> bool {
+        self.leaves_something() || self.patience.is_full()
+    }
+
+    fn leaves_something(&self) -> bool {
         self.body.borrow().is_some()
     }
 
@@ -214,10 +245,19 @@ impl Watch {
             (_, Doing::Leaving) if passed(LINGER) => return self.wake(),
             _ => return,
         };
+        self.end(over);
+    }
+
+    fn end(&self, over: Impatience) {
         if self.over.replace(Some(over)).is_none() {
             self.patience.metrics.lost_patience(over);
         }
         self.wake();
+    }
+
+    fn is_idle_since(&self, looks: u64) -> bool {
+        let idle = self.over.get().is_none() && matches!(self.doing.get(), Doing::Arriving | Doing::Pausing);
+        idle && self.patience.now.get() - self.since.get() >= looks
     }
 }
 
@@ -253,6 +293,10 @@ impl Connection {
             unfit: Cell::default(),
             waker: Cell::default(),
         });
+        patience.open.set(patience.open.get() + 1);
+        if patience.is_full() {
+            patience.make_room();
+        }
         patience.connections.borrow_mut().push(Rc::downgrade(&watch));
         patience.metrics.connections.inc();
         // Answers are written whole; there is nothing to gain by waiting for more. A connection that is already gone
@@ -443,13 +487,19 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.watch.patience.metrics.connections.dec();
+        let patience = &self.watch.patience;
+        patience.open.set(patience.open.get() - 1);
+        patience.metrics.connections.dec();
     }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // Whose next request is here already is not idle any more.
+        if this.watch.over.get() == Some(Impatience::Full) && this.stream.poll_read_ready(context).is_ready() {
+            this.watch.over.set(None);
+        }
         match (this.watch.over.get(), this.watch.doing.get()) {
             (Some(Impatience::SlowHeader), doing) if doing != Doing::Refused => {
                 this.refuse(StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.");
@@ -509,7 +559,9 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match this.watch.over.get() {
-            Some(Impatience::Idle | Impatience::SlowReader) => Pin::new(&mut this.stream).poll_shutdown(context),
+            Some(Impatience::Idle | Impatience::Full | Impatience::SlowReader) => {
+                Pin::new(&mut this.stream).poll_shutdown(context)
+            }
             Some(Impatience::SlowHeader) | None => this.poll_leave(context),
         }
     }

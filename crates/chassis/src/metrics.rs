@@ -62,6 +62,8 @@ struct Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Impatience {
     Idle,
+    /// Idle, and others were waiting.
+    Full,
     SlowHeader,
     SlowReader,
 }
@@ -108,7 +110,7 @@ impl Metrics {
         registry.register("http_connections", "Connections that are open", self.connections.clone());
         registry.register(
             "http_connections_ended",
-            "Connections that the service ended for lack of progress",
+            "Connections that the service ended for lack of progress or room",
             self.impatience.clone(),
         );
         registry.register(
@@ -123,6 +125,7 @@ impl Metrics {
     pub(crate) fn lost_patience(&self, reason: Impatience) {
         let reason = match reason {
             Impatience::Idle => "idle",
+            Impatience::Full => "full",
             Impatience::SlowHeader => "slow_header",
             Impatience::SlowReader => "slow_reader",
         };

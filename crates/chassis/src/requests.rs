@@ -97,7 +97,7 @@ impl Observed {
         worker.tally.answered(&presence.state.metrics, route(request), &method, status, latency);
         let level = level(&path, status, draining);
         worker.log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
-        if draining || presence.leaves_something() {
+        if draining || presence.ends_its_connection() {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         let headers = response.headers_mut();
@@ -127,8 +127,8 @@ impl Presence {
         Self { state, watch, answered: false }
     }
 
-    fn leaves_something(&self) -> bool {
-        self.watch.as_ref().is_some_and(|watch| watch.leaves_something())
+    fn ends_its_connection(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.ends())
     }
 
     /// A body that is there is as good as written; one that comes piece by piece takes its time.

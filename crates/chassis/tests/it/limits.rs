@@ -194,20 +194,52 @@ fn bodies_that_do_not_arrive_keep_nobody_out() {
 
 #[test]
 fn more_than_may_be_connected_wait_until_there_is_room() {
-    let server = server::start_with(&[("API_MAX_CONNECTIONS", "2"), ("API_WORKERS", "1")], server::routes);
-    let open = || {
-        let mut stream = connect(server);
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-        stream
-    };
-    let mut kept: Vec<_> = (0..2).map(|_| open()).collect();
-    for stream in &mut kept {
-        read_until(stream, "}");
+    let server = server::start_with(&[("API_MAX_CONNECTIONS", "2"), ("API_WORKERS", "1")], slow);
+    let mut asked: Vec<_> = (0..2).map(|_| connect(server)).collect();
+    for stream in &mut asked {
+        stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     }
-    let mut third = open();
-    third.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    assert!(third.read(&mut [0]).is_err());
-    third.set_read_timeout(Some(chassis::testing::DEADLINE)).unwrap();
-    drop(kept);
-    assert!(read_until(&mut third, "}").starts_with("HTTP/1.1 200 OK\r\n"));
+    let started = Instant::now();
+    assert_eq!(get(server, "/health").status, 200);
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    let answers: String = asked.iter_mut().map(|stream| read_until(stream, "done")).collect();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{answers}");
+    // One of them has made room, although its client would have stayed.
+    assert!(answers.contains("\r\nconnection: close\r\n"), "{answers}");
+}
+
+#[test]
+fn idle_connections_make_room() {
+    let server = server::start_with(&[("API_MAX_CONNECTIONS", "4"), ("API_WORKERS", "1")], server::routes);
+    let ask = |stream: &mut TcpStream| {
+        stream.write_all(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        read_until(stream, "}")
+    };
+    let mut kept: Vec<_> = (0..3).map(|_| connect(server)).collect();
+    for stream in &mut kept {
+        assert!(!ask(stream).contains("connection: close"));
+        // Time is measured in half seconds.
+        thread::sleep(Duration::from_millis(1100));
+    }
+    let mut last = connect(server);
+    ask(&mut last);
+    // The one that has been idle for longest is closed, and no other.
+    assert_eq!(kept[0].read(&mut [0]).unwrap(), 0);
+    for stream in &mut kept[1..] {
+        assert!(!ask(stream).contains("connection: close"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn many_may_wait_to_be_connected() {
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse::<usize>().unwrap();
+    let server = server::start_with(&[("API_MAX_CONNECTIONS", "1"), ("API_WORKERS", "1")], slow);
+    // From now on it listens as it does.
+    assert_eq!(get(server, "/health").status, 200);
+    let mut busy = connect(server);
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let time = Duration::from_millis(900);
+    let waiting = (0..most.min(400)).map(|_| TcpStream::connect_timeout(&server, time)).collect::<Result<Vec<_>, _>>();
+    assert_eq!(waiting.unwrap().len(), most.min(400));
 }

@@ -60,7 +60,7 @@ variables! {
         "seconds that requests in flight may still take after the drain, when nothing new is accepted",
         "a whole number from 0 to 600";
     MAX_CONNECTIONS = "API_MAX_CONNECTIONS", Some("2048"),
-        "connections that are open at once; more wait in the kernel's queue",
+        "connections that are open at once; for more, idle ones are closed, or they wait in the kernel's queue",
         "a whole number from 1 to 1000000";
     MAX_IN_FLIGHT = "API_MAX_IN_FLIGHT", Some("512"),
         "requests that are answered at once, whose bodies have arrived; more get 503 with `Retry-After`",
