@@ -37,7 +37,7 @@ pub fn init(service: &'static str, format: LogFormat, level: LogLevel) {
 
 /// Waits until everything that was logged is written; at most a second, if it is not read.
 ///
-/// [`Chassis::serve`](crate::Chassis::serve) and [`Program::serve`](crate::program::Program::serve) do this at their end.
+/// [`Chassis::serve`](crate::Chassis::serve) does this at its end.
 pub fn finish() {
     output::finish();
 }
