@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use actix_web::http::{ConnectionType, Uri};
+use actix_web::http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+};
+use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{HttpMessage, HttpResponse, rt};
 use config::service::Limits;
@@ -37,6 +39,9 @@ impl Layer for Admission {
             // The rest of what the client sends is not waited for.
             return Ok(closing(request.error_response(error)));
         }
+        if request.method() == Method::OPTIONS && request.path() == "*" {
+            return Ok(request.into_response(of_the_whole_service()));
+        }
         if let Some(prefix) = path_prefix {
             remove_prefix(&mut request, prefix);
         }
@@ -61,6 +66,12 @@ async fn answer(
     {
         if metrics.in_flight.get() >= most {
             return Ok(shed(request, metrics));
+        }
+        if is_encoded(request.headers()) {
+            let mut response = request.error_response(Error::EncodedBody);
+            // What would have been accepted (RFC 9110, sections 12.5.3 and 15.5.16).
+            response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            return Ok(response);
         }
         if let Err(error) = read_body(&mut request, &mut held).await {
             if matches!(error, Error::TooManyBodies { .. }) {
@@ -182,6 +193,19 @@ fn remove_prefix(request: &mut ServiceRequest, prefix: &str) {
     let target = format!("{path}{query}").parse::<Uri>().expect("what follows a prefix of a path is a path");
     request.match_info_mut().get_mut().update(&target);
     request.head_mut().uri = target;
+}
+
+/// Whether a body is coded in a way that nothing here decodes (RFC 9110, section 8.4).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(CONTENT_ENCODING).flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut codings = codings.map(<[u8]>::trim_ascii);
+    !codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// The answer to `OPTIONS *` (RFC 9110, section 9.3.7): the methods that a resource may have.
+fn of_the_whole_service() -> HttpResponse {
+    let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    HttpResponse::NoContent().insert_header((ALLOW, methods)).finish()
 }
 
 /// Sends a request away at once; its body, if it has not come, is not waited for.

@@ -69,6 +69,8 @@ pub(crate) enum Error {
     BodyTooLarge { allowed: usize },
     #[error("the body is not what its headers say")]
     MalformedBody,
+    #[error("the body is to be sent without Content-Encoding")]
+    EncodedBody,
     #[error("all bodies together have more than {allowed} bytes")]
     TooManyBodies { allowed: usize },
     #[error("the body has ended too early")]
@@ -92,6 +94,7 @@ impl ResponseError for Error {
             Self::MalformedBody | Self::BodyEnded(_) => StatusCode::BAD_REQUEST,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyBodies { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panic | Self::Metrics(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
