@@ -1,8 +1,12 @@
 //! Who is let in: the inner layer around every route, which keeps requests within their limits and panics in theirs.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
 
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -20,6 +24,7 @@ use crate::health::PROBES;
 use crate::layer::{Inner, Layer};
 use crate::metrics::Metrics;
 use crate::problem::Error;
+use crate::routes;
 use crate::state::State;
 
 /// Lets a request in if it keeps within the limits; what a route then panics with is an error like others.
@@ -85,7 +90,23 @@ async fn answer(
     if others >= most {
         return Ok(shed(request, metrics));
     }
-    inner.call(request).await
+    // What was found before was found for others.
+    routes::found();
+    in_time(inner.call(request), limits.request_time).await
+}
+
+/// The answer, unless it takes too long: then whatever is at it is dropped.
+async fn in_time<T>(
+    call: impl Future<Output = Result<T, actix_web::Error>>,
+    time: Duration,
+) -> Result<T, actix_web::Error> {
+    let mut call = pin!(call);
+    // Most answers are there at once, and need no timer.
+    if let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+        return answer;
+    }
+    let route = routes::found();
+    rt::time::timeout(time, call).await.unwrap_or_else(|_elapsed| Err(Error::SlowHandler { time, route }.into()))
 }
 
 /// One of the requests in flight, for as long as this is kept.

@@ -1,6 +1,6 @@
 //! What can go wrong with a request, and the problem details (RFC 9457) that its caller is told.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::error::PayloadError;
@@ -79,6 +79,8 @@ pub(crate) enum Error {
     UriTooLong { allowed: usize },
     #[error("request line and headers have more than {allowed} bytes")]
     HeaderTooLarge { allowed: usize },
+    #[error("no answer within {} s", .time.as_secs())]
+    SlowHandler { time: Duration, route: Option<&'static str> },
     /// The panic hook has logged it.
     #[error("a panic")]
     Panic,
@@ -95,6 +97,7 @@ impl ResponseError for Error {
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::SlowHandler { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::TooManyBodies { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panic | Self::Metrics(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -186,6 +189,7 @@ fn detail(response: &HttpResponse) -> String {
     match (response.status(), response.error()) {
         (StatusCode::SERVICE_UNAVAILABLE, Some(_)) => "This cannot be answered at the moment; ask again later.".into(),
         (StatusCode::SERVICE_UNAVAILABLE, None) => "Too much is asked at this moment; ask again later.".into(),
+        (StatusCode::GATEWAY_TIMEOUT, _) => "The answer took too long.".into(),
         (status, _) if status.is_server_error() => "The request failed here; the log has the reason.".into(),
         (_, Some(error)) => error.to_string(),
         (StatusCode::NOT_FOUND, None) => "Nothing is served at this path.".into(),

@@ -34,13 +34,16 @@ pub(crate) struct Observation {
 
 impl Layer for Observation {
     async fn pass(self, request: ServiceRequest, inner: Rc<impl Inner>) -> Result<ServiceResponse, actix_web::Error> {
-        let observed = Observed::begin(&request, self.state);
+        let mut observed = Observed::begin(&request, self.state);
         let (request, response) = match inner.call(request).await {
             Ok(response) => {
                 let (request, response) = response.into_parts();
                 (Some(request), response)
             }
             Err(error) => {
+                if let Some(problem::Error::SlowHandler { route, .. }) = error.as_error() {
+                    observed.route = *route;
+                }
                 // With what the layers on the way have added to its answer, which `from_error` would forget.
                 let headers = error.error_response().headers().clone();
                 let mut response = HttpResponse::from_error(error);
@@ -68,6 +71,8 @@ struct Observed {
     client: Option<IpAddr>,
     method: Method,
     path: String,
+    /// Of a request that was given up, which would be the one to say it.
+    route: Option<&'static str>,
 }
 
 impl Observed {
@@ -80,6 +85,7 @@ impl Observed {
             presence: Presence::begin(request, state),
             method: request.method().clone(),
             path: request.path().to_owned(),
+            route: None,
         }
     }
 
@@ -90,11 +96,12 @@ impl Observed {
         worker: &Worker,
         error: Option<&str>,
     ) -> HttpResponse {
-        let Self { started, presence, names, client, method, path } = self;
+        let Self { started, presence, names, client, method, path, route } = self;
         let status = response.status();
         let draining = presence.state.is_draining();
         let latency = started.elapsed();
-        worker.tally.answered(&presence.state.metrics, route(request), &method, status, latency);
+        let route = route.map_or_else(|| served_under(request), Cow::Borrowed);
+        worker.tally.answered(&presence.state.metrics, route, &method, status, latency);
         let level = level(&path, status, draining);
         worker.log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
         if draining || presence.ends_its_connection() {
@@ -178,7 +185,7 @@ impl Drop for Presence {
 }
 
 /// The pattern under which the request was served, of which there are few.
-fn route(request: Option<&HttpRequest>) -> Cow<'static, str> {
+fn served_under(request: Option<&HttpRequest>) -> Cow<'static, str> {
     const NONE: Cow<'static, str> = Cow::Borrowed("none");
     let Some(request) = request else { return NONE };
     match request.app_data::<Route>() {

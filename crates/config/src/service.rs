@@ -60,6 +60,8 @@ pub struct Limits {
     pub header_time: Duration,
     /// In which a body has to arrive, and an answer to be taken.
     pub body_time: Duration,
+    /// In which a handler has to answer.
+    pub request_time: Duration,
     pub keep_alive: Duration,
 }
 
@@ -130,6 +132,7 @@ impl Settings {
                 bodies_bytes: reader.value(&variable::MAX_BODIES_BYTES, number(0..=1_073_741_824)),
                 header_time: reader.value(&variable::HEADER_SECONDS, seconds(1..=600)),
                 body_time: reader.value(&variable::BODY_SECONDS, seconds(1..=600)),
+                request_time: reader.value(&variable::REQUEST_SECONDS, seconds(1..=3600)),
                 keep_alive: reader.value(&variable::KEEP_ALIVE_SECONDS, seconds(1..=4000)),
             },
             image_digest: reader.optional(&variable::IMAGE_DIGEST, values::image_digest),

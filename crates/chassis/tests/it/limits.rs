@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix_web::web::ServiceConfig;
 
 use crate::server;
-use chassis::testing::{connect, exchange, get, read_until};
+use chassis::testing::{Method, ask, connect, exchange, get, read_until};
 
 const SLOW: &str = r#"{"type":"about:blank","title":"Request Timeout","status":408,"detail":"#;
 
@@ -160,6 +160,25 @@ fn more_than_may_be_in_flight_are_sent_away_at_once() {
         assert!(time < Duration::from_secs(1), "{time:?}");
     }
     assert_eq!(get(server, "/slow").status, 200);
+}
+
+#[test]
+fn a_handler_that_takes_too_long_is_given_up() {
+    let vars = [("API_REQUEST_SECONDS", "1"), ("API_MAX_IN_FLIGHT", "1"), ("API_CORS_ORIGINS", "https://a.example")];
+    let server = server::start_with(&vars, slow);
+    let origin = [("origin", "https://a.example")];
+    let answer = ask(server, Method::GET, "/slow", &origin);
+    answer.assert_problem(504, "Gateway Timeout", "The answer took too long.");
+    assert_eq!(answer.header("access-control-allow-origin"), "https://a.example");
+    // Its place is free again, and so is its connection.
+    let mut stream = connect(server);
+    for _ in 0..2 {
+        stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        let answer = read_until(&mut stream, "}");
+        assert!(answer.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"), "{answer}");
+    }
+    stream.write_all(b"GET /version HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert!(read_until(&mut stream, "}").starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
 #[test]

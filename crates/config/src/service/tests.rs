@@ -31,6 +31,7 @@ fn nothing_has_to_be_set() {
                 bodies_bytes: 32 * 1024 * 1024,
                 header_time: Duration::from_secs(5),
                 body_time: Duration::from_secs(10),
+                request_time: Duration::from_secs(25),
                 keep_alive: Duration::from_secs(75),
             },
             image_digest: None,
@@ -62,6 +63,7 @@ fn every_variable_is_read() {
         ("API_MAX_BODIES_BYTES", "4"),
         ("API_HEADER_SECONDS", "1"),
         ("API_BODY_SECONDS", "2"),
+        ("API_REQUEST_SECONDS", "4"),
         ("API_KEEP_ALIVE_SECONDS", "3"),
         ("IMAGE_DIGEST", &digest),
     ])
@@ -90,6 +92,7 @@ fn every_variable_is_read() {
                 bodies_bytes: 4,
                 header_time: Duration::from_secs(1),
                 body_time: Duration::from_secs(2),
+                request_time: Duration::from_secs(4),
                 keep_alive: Duration::from_secs(3),
             },
             image_digest: Some(digest),

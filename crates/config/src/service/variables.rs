@@ -83,6 +83,9 @@ variables! {
     BODY_SECONDS = "API_BODY_SECONDS", Some("10"),
         "seconds in which a request's body has to arrive, 408 after that, and an answer to be taken",
         "a whole number from 1 to 600";
+    REQUEST_SECONDS = "API_REQUEST_SECONDS", Some("25"),
+        "seconds in which a handler has to answer, 504 after that; less than API Gateway waits (29) and than the end of the process (`API_SHUTDOWN_SECONDS`)",
+        "a whole number from 1 to 3600";
     KEEP_ALIVE_SECONDS = "API_KEEP_ALIVE_SECONDS", Some("75"),
         "seconds that an idle connection stays open; longer than the load balancer keeps its own (60 at AWS)",
         "a whole number from 1 to 4000";
