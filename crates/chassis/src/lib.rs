@@ -27,6 +27,7 @@ mod management;
 mod metrics;
 mod open_files;
 mod openapi;
+mod output;
 pub mod problem;
 pub mod program;
 mod requests;
@@ -122,7 +123,7 @@ impl<'a> Chassis<'a> {
         let document = docs::Document::new(openapi::whole(about, description));
         let state = web::Data::new(State::new(about, settings, ready));
         let served = serve::until_stopped(listeners, settings, document, signals, routes, &state).await;
-        state.log.finish();
+        telemetry::finish();
         served
     }
 }

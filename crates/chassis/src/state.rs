@@ -1,7 +1,7 @@
 //! What the requests of a process have in common.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use config::service::{Limits, Settings};
 
@@ -21,6 +21,8 @@ pub(crate) struct State {
     pub(crate) trusted_proxies: usize,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: AccessLog,
+    /// The bytes of all bodies that are arriving or being answered.
+    pub(crate) bodies: AtomicUsize,
     ready: Vec<Ready>,
     draining: AtomicBool,
 }
@@ -41,6 +43,7 @@ impl State {
             trusted_proxies: settings.trusted_proxies,
             metrics: Arc::new(Metrics::new(about, settings.image_digest.as_deref())),
             log: AccessLog::new(settings.log_format, settings.log_level),
+            bodies: AtomicUsize::new(0),
             ready,
             draining: AtomicBool::new(false),
         }
