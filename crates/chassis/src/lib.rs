@@ -32,6 +32,7 @@ pub mod problem;
 pub mod program;
 mod requests;
 mod routes;
+mod secret;
 mod serve;
 mod server;
 mod state;
@@ -50,6 +51,7 @@ use utoipa::openapi::OpenApi;
 
 pub use current::carry;
 pub use routes::{Routes, readable, resource};
+pub use secret::Secret;
 
 use state::{Ready, State};
 

@@ -28,6 +28,8 @@ pub enum Given {
     Missing,
     /// This value.
     Value(String),
+    /// A value that is not shown, because it contains a secret.
+    Secret,
     /// A name that nobody knows; what its value is does not matter, and may be a secret.
     UnknownName,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Problem {
         match &self.given {
             Given::Missing => write!(f, " is missing; allowed: {}", self.allowed),
             Given::Value(value) => write!(f, " is {value:?}; allowed: {}", self.allowed),
+            Given::Secret => write!(f, " cannot be used (its value is not shown); allowed: {}", self.allowed),
             Given::UnknownName => write!(f, " is no setting; allowed: {}", self.allowed),
         }
     }

@@ -191,6 +191,16 @@ impl Reader {
         value
     }
 
+    /// As [`optional`](Self::optional), for a value that contains a secret: no problem shows it.
+    pub fn secret<T>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.known.push(variable.name);
+        let value = parse(&self.vars.remove(variable.name)?);
+        if value.is_none() {
+            self.note(variable.name, Given::Secret, variable.allowed.to_owned());
+        }
+        value
+    }
+
     /// Notes that the value of a variable, or its absence, cannot be used. A value is shown: never pass a secret.
     pub fn problem(&mut self, variable: &Variable, value: Option<String>) {
         self.note(variable.name, value.into(), variable.allowed.to_owned());

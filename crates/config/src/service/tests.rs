@@ -195,3 +195,19 @@ fn a_prefix_is_a_path_as_a_request_has_it() {
         assert!(prefix(wrong).is_err(), "{wrong:?}");
     }
 }
+
+#[test]
+fn no_problem_shows_a_secret() {
+    const PASSWORD: Variable = Variable { name: "API_PASSWORD", default: None, meaning: "secret", allowed: "digits" };
+    let mut reader = Reader::new([("API_PASSWORD".to_owned(), "hunter2".to_owned())]);
+    assert_eq!(reader.secret(&PASSWORD, values::number::<u32>(0..=9)), None);
+    let invalid = reader.finish(()).unwrap_err();
+    assert_eq!(
+        invalid.to_string(),
+        "environment: API_PASSWORD cannot be used (its value is not shown); allowed: digits"
+    );
+    assert!(!format!("{invalid:?}").contains("hunter2"));
+    let mut reader = Reader::new([("API_PASSWORD".to_owned(), "12".to_owned())]);
+    assert_eq!(reader.secret(&PASSWORD, |text| Some(text.to_owned())).as_deref(), Some("12"));
+    assert_eq!(reader.finish(()), Ok(()));
+}
