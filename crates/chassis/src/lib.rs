@@ -16,6 +16,8 @@ mod access_log;
 mod admission;
 mod body;
 mod caller;
+#[cfg(feature = "client")]
+pub mod client;
 mod connection;
 mod cross_origin;
 mod current;

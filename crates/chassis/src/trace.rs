@@ -38,6 +38,17 @@ impl Names {
         w3c.or_else(|| xray_root(self.amzn_trace_id.as_ref()?.as_bytes()))
     }
 
+    /// What a call to another service carries, so that it counts as part of this request: headers' names and values.
+    #[cfg(feature = "client")]
+    pub(crate) fn handed_on(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        let given = [
+            ("x-request-id", Some(&self.request_id)),
+            ("traceparent", self.traceparent.as_ref()),
+            ("x-amzn-trace-id", self.amzn_trace_id.as_ref()),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes())))
+    }
+
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.request_id);
         if let Some(parent) = self.traceparent {
