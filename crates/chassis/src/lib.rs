@@ -24,6 +24,8 @@ mod current;
 mod docs;
 mod health;
 mod healthcheck;
+#[cfg(feature = "identity")]
+pub mod identity;
 mod last_call;
 mod layer;
 mod management;
@@ -115,18 +117,37 @@ impl<'a> Chassis<'a> {
     /// has taken are answered, and requests in flight are finished. A third signal gives those up.
     ///
     /// # Errors
-    /// What the operating system says where a listener cannot be used.
+    /// What the operating system says where a listener cannot be used. Settings that ask for what the program was built
+    /// without are an error, too.
     pub async fn serve(
         self,
         listeners: Listeners,
         signals: impl Stream<Item = ()> + Unpin,
         routes: impl Routes,
     ) -> io::Result<()> {
+        supported(self.settings).map_err(io::Error::other)?;
         let Self { about, settings, description, ready } = self;
-        let document = docs::Document::new(openapi::whole(about, description));
-        let state = web::Data::new(State::new(about, settings, ready));
+        let document = docs::Document::new(openapi::whole(about, description, settings.identity.is_some()));
+        let state = web::Data::new(State::new(about, settings, ready)?);
         let served = serve::until_stopped(listeners, settings, document, signals, routes, &state).await;
         state.log.finish();
         served
     }
+}
+
+/// This program was built without what the settings ask for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "API_OIDC_ISSUER is set, but this program was built without the feature \"identity\"; build it with \
+     `cargo build --release --features identity`, or the image with features = [\"identity\"] under [service] \
+     in deploy.toml"
+)]
+pub struct NotBuiltIn;
+
+/// Whether this program was built with everything that the settings ask for.
+///
+/// # Errors
+/// [`NotBuiltIn`] for an issuer, without the feature `identity`.
+pub fn supported(settings: &Settings) -> Result<(), NotBuiltIn> {
+    if settings.identity.is_some() && !cfg!(feature = "identity") { Err(NotBuiltIn) } else { Ok(()) }
 }
