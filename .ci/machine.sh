@@ -7,6 +7,8 @@
 
 # Where Debian asks whether a service may start.
 readonly POLICY=/usr/sbin/policy-rc.d
+# Where Debian's PostgreSQL reads whether its package makes a database cluster.
+readonly NO_CLUSTER=/etc/postgresql-common/createcluster.d/ci-run.conf
 # The version of cfn-guard.
 readonly GUARD=3.2.1
 # How many seconds a step's processes may outlive it.
@@ -90,6 +92,7 @@ need_for_tests() {
   need htpasswd apache2-utils
   need jq jq
   need nginx nginx-light
+  need pg_ctlcluster postgresql
   need python3 python3
   need shellcheck shellcheck
   need tar tar
@@ -108,6 +111,11 @@ install_now() {
     holding=yes
     as_root install --mode 755 "$work/policy" "$POLICY"
   fi
+  if [[ " $* " == *' postgresql '* ]]; then
+    # The package would make a database cluster; the suites make their own.
+    echo 'create_main_cluster = false' >"$work/no-cluster"
+    as_root install -D --mode 644 "$work/no-cluster" "$NO_CLUSTER"
+  fi
   as_root apt-get update --quiet=2
   if ! as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install --quiet=2 --yes --no-install-recommends "$@" >"$work/apt.log" 2>&1; then
@@ -118,6 +126,7 @@ install_now() {
     [[ " $* " != *' docker-registry '* ]] || as_root systemctl disable --quiet --now docker-registry
     [[ " $* " != *' haproxy '* ]] || as_root systemctl disable --quiet --now haproxy
     [[ " $* " != *' nginx-light '* ]] || as_root systemctl disable --quiet --now nginx
+    [[ " $* " != *' postgresql '* ]] || as_root systemctl disable --quiet --now postgresql
   fi
   let_services_start
 }
@@ -126,6 +135,10 @@ let_services_start() {
   if [ -n "${holding:-}" ]; then
     as_root rm "$POLICY"
     holding=
+  fi
+  if [ -e "$NO_CLUSTER" ]; then
+    as_root rm "$NO_CLUSTER"
+    as_root rmdir --ignore-fail-on-non-empty "${NO_CLUSTER%/*}"
   fi
 }
 

@@ -1,24 +1,40 @@
 //! What this service needs to start: the chassis' settings and its own.
 
+pub mod database;
+mod database_url;
+
 use config::Invalid;
 use config::service::values::number;
 use config::service::{self, Reader, Variable};
 
+pub use database::{Database, SslMode};
+
 /// Every variable of the service's own.
-pub const VARIABLES: &[&Variable] = &[&IDS, &IDS_TABLE, &IDS_BLOCK];
+pub const VARIABLES: &[&Variable] = &[
+    &IDS,
+    &IDS_BLOCK,
+    &database::MIGRATE,
+    &database::MIGRATE_WAIT_SECONDS,
+    &database::CONNECTIONS,
+    &database::CONNECT_SECONDS,
+    &database::STATEMENT_SECONDS,
+    &database::IDLE_SECONDS,
+    &database::URL,
+    &database::HOST,
+    &database::PORT,
+    &database::USER,
+    &database::PASSWORD,
+    &database::NAME,
+    &database::SSL_MODE,
+    &database::SSL_ROOT_CERTIFICATE,
+];
 
 const IDS: Variable = Variable {
     name: "API_IDS",
     default: Some("memory"),
-    meaning: "where the numbers of greetings come from: counted by this process, or leased in blocks from a table that \
+    meaning: "where the numbers of greetings come from: counted by this process, or leased in blocks from a database that \
         instances share",
-    allowed: "memory or dynamodb",
-};
-const IDS_TABLE: Variable = Variable {
-    name: "API_IDS_TABLE",
-    default: None,
-    meaning: "name or ARN of the DynamoDB table, with `API_IDS=dynamodb`",
-    allowed: "a name of 3 to 255 letters, digits and -_. or an ARN",
+    allowed: "memory or postgres",
 };
 const IDS_BLOCK: Variable = Variable {
     name: "API_IDS_BLOCK",
@@ -32,49 +48,44 @@ const IDS_BLOCK: Variable = Variable {
 pub struct Settings {
     pub chassis: service::Settings,
     pub ids: Ids,
+    /// The database, where one is named.
+    pub database: Option<Database>,
 }
 
 /// Where the numbers of greetings come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
     /// Counted by the process itself.
     Memory,
-    /// Leased in blocks from a table that all instances share.
-    DynamoDb { table: String, block: u64 },
+    /// Leased in blocks of so many from the database, which all instances share.
+    Postgres { block: u32 },
 }
 
 impl Settings {
     /// Reads environment variables.
     ///
     /// # Errors
-    /// Every problem at once: values that are not allowed, and names with our prefix that nobody reads.
+    /// Every problem at once: values that are not allowed, names with our prefix that nobody reads, and a database that
+    /// is needed and not named.
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Invalid> {
         let mut reader = Reader::new(vars);
-        let settings = Self { chassis: service::Settings::read(&mut reader), ids: ids(&mut reader) };
-        reader.finish(settings)
+        let chassis = service::Settings::read(&mut reader);
+        let ids = ids(&mut reader);
+        let database = database::read(&mut reader, matches!(ids, Ids::Postgres { .. }));
+        reader.finish(Self { chassis, ids, database })
     }
 }
 
-/// The table is read in any case, so that a wrong name shows before it is needed.
+/// The size of a block is read in any case, so that a wrong one shows before it is needed.
 fn ids(reader: &mut Reader) -> Ids {
     let shared = reader.value(&IDS, |text| match text {
         "memory" => Some(false),
-        "dynamodb" => Some(true),
+        "postgres" => Some(true),
         _ => None,
     });
-    let table = reader.optional(&IDS_TABLE, table);
     let block = reader.value(&IDS_BLOCK, number(1..=1_000_000));
-    match (shared, table) {
-        (true, Some(table)) => Ids::DynamoDb { table, block },
-        (true, None) => {
-            reader.problem(&IDS_TABLE, None);
-            Ids::Memory
-        }
-        (false, _) => Ids::Memory,
-    }
+    if shared { Ids::Postgres { block } } else { Ids::Memory }
 }
 
-fn table(text: &str) -> Option<String> {
-    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
-    (text.len() >= 3 && text.bytes().all(fit)).then(|| text.to_owned())
-}
+#[cfg(test)]
+mod tests;

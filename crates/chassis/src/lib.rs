@@ -54,7 +54,7 @@ use futures_util::Stream;
 use utoipa::openapi::OpenApi;
 
 pub use current::carry;
-pub use routes::{Routes, readable, resource};
+pub use routes::{Resource, Routes, readable, resource};
 pub use secret::Secret;
 
 use state::{Ready, State};

@@ -127,19 +127,30 @@ impl Program<'_> {
     }
 
     /// Says on stderr what is wrong, for a command that ends with this code.
-    #[expect(clippy::print_stderr, reason = "there is no log yet, or nobody who reads it")]
     pub fn fail(&self, code: u8, problem: impl fmt::Display) -> ExitCode {
-        eprintln!("{}: {problem}", self.about.name);
+        self.note(problem);
         ExitCode::from(code)
+    }
+
+    /// Says something on stderr, where it stays out of a command's result.
+    #[expect(clippy::print_stderr, reason = "there is no log yet, or nobody who reads it")]
+    pub fn note(&self, text: impl fmt::Display) {
+        eprintln!("{}: {text}", self.about.name);
     }
 
     fn help(&self) -> String {
         let healthcheck = ("healthcheck", "ask the service that runs with these settings whether it is well");
         let commands = std::iter::once(&healthcheck).chain(self.commands);
         let commands: String = commands.map(|(name, meaning)| format!("  {name:<14} {meaning}\n")).collect();
+        let width = self.variables.iter().copied().flatten().map(|variable| variable.name.len()).max().unwrap_or(0);
         let variable = |variable: &&Variable| {
             let default = variable.default.map(|value| format!(" [default: {value}]")).unwrap_or_default();
-            format!("\n  {:<22} {}; {}{default}", variable.name, variable.meaning.replace('`', ""), variable.allowed)
+            format!(
+                "\n  {:<width$} {}; {}{default}",
+                variable.name,
+                variable.meaning.replace('`', ""),
+                variable.allowed
+            )
         };
         let variables: String = self.variables.iter().copied().flatten().map(variable).collect();
         format!(

@@ -35,6 +35,8 @@ pub const MICROBURST: Requirement = python("microburst", &PYTHON_LIST, &["microb
 pub const MINISTACK: Requirement = python("ministack", &PYTHON_LIST, &["ministack", "docker", "cryptography"]);
 
 pub const CFN_GUARD: Requirement = Requirement(Kind::Guard);
+/// The server's `pg_ctl`, in whatever version; the other programs of the server are beside it.
+pub const POSTGRES: Requirement = Requirement(Kind::Postgres);
 
 /// Something that a test needs of the machine. Two with the same name are the same.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,7 @@ pub(crate) enum Kind {
         packages: &'static [&'static str],
     },
     Guard,
+    Postgres,
     /// What is no program.
     Condition {
         name: &'static str,
@@ -70,6 +73,8 @@ pub(crate) struct List {
 pub(crate) const PYTHON_LIST: List = List { name: "python", text: include_str!("../../../.ci/requirements.txt") };
 const CHECKOV_LIST: List = List { name: "checkov", text: include_str!("../../../.ci/checkov.txt") };
 const GUARD: &str = "cfn-guard";
+/// Controls every server that Debian has installed.
+const POSTGRES_COMMON: &str = "pg_ctlcluster";
 /// Has the version of cfn-guard and the names of Debian's packages.
 const MACHINE: &str = include_str!("../../../.ci/machine.sh");
 /// Prints the versions of the packages that it is given.
@@ -94,6 +99,7 @@ impl Requirement {
             Kind::Debian(program) => program,
             Kind::Python { packages, .. } => packages[0],
             Kind::Guard => GUARD,
+            Kind::Postgres => "postgresql",
             Kind::Condition { name, .. } => name,
         }
     }
@@ -106,6 +112,7 @@ impl Requirement {
             }),
             Kind::Python { program, list, packages } => list.find(places, program, packages),
             Kind::Guard => guard(places),
+            Kind::Postgres => postgres(places),
             Kind::Condition { name, holds, remedy } => match holds() {
                 Ok(()) => Ok(PathBuf::new()),
                 Err(reason) => Err(format!("no {name} ({}): {remedy}", reason.trim().replace('\n', " "))),
@@ -174,6 +181,23 @@ fn guard(places: &Places) -> Result<PathBuf, String> {
     let own = own.into_iter().filter(|path| path.is_file());
     let found = own.chain(places.on_path(GUARD)).find(fits);
     found.ok_or_else(|| lacking(&format!("{GUARD} {version}"), places.on_path(GUARD).next().as_deref(), "guard"))
+}
+
+/// Debian installs servers side by side, off PATH, and has a program for all of them on it.
+fn postgres(places: &Places) -> Result<PathBuf, String> {
+    let servers = |common: PathBuf| {
+        let folder = common.parent().and_then(Path::parent).map(|prefix| prefix.join("lib/postgresql"));
+        let versions = folder.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().map_while(Result::ok);
+        let version = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+        let mut versions: Vec<_> = versions.map(|entry| entry.path()).filter(|path| version(path).is_some()).collect();
+        versions.sort_by_key(version);
+        versions.into_iter().rev().map(|folder| folder.join("bin/pg_ctl"))
+    };
+    let mut found = places.on_path("pg_ctl").chain(places.on_path(POSTGRES_COMMON).flat_map(servers));
+    found.find(|path| path.is_file()).ok_or_else(|| {
+        let package = debian_package(POSTGRES_COMMON).unwrap_or("postgresql");
+        format!("no pg_ctl on PATH or in lib/postgresql: sudo apt-get install {package}")
+    })
 }
 
 pub(crate) fn guard_version() -> &'static str {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::requirement::{Kind, debian_package};
 use super::*;
 
-const ALL: [Requirement; 21] = [
+const ALL: [Requirement; 22] = [
     BASH,
     CFN_GUARD,
     CFN_LINT,
@@ -25,6 +25,7 @@ const ALL: [Requirement; 21] = [
     MICROBURST,
     MINISTACK,
     NGINX,
+    POSTGRES,
     PYTHON,
     SHELLCHECK,
     TAR,
@@ -83,4 +84,27 @@ fn a_test_runs_is_ignored_or_fails() {
     assert_eq!(outcome(false, &[MET], Err("wrong")), "failed: \"wrong\"");
     assert_eq!(outcome(false, &[MET, UNMET], Ok(())), "ignored: no engine (it does not answer): start one");
     assert_eq!(outcome(true, &[MET, UNMET], Ok(())), "failed: no engine (it does not answer): start one");
+}
+
+#[test]
+fn the_newest_server_that_debian_has_installed_is_found() {
+    let machine = Machine::new();
+    assert!(machine.find(POSTGRES).unwrap_err().ends_with("sudo apt-get install postgresql"));
+    let file = |path: &str| {
+        let path = machine.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "").unwrap();
+        path
+    };
+    let (nine, fifteen) = (file("lib/postgresql/9/bin/pg_ctl"), file("lib/postgresql/15/bin/pg_ctl"));
+    // A client's folder, and one of something else.
+    file("lib/postgresql/17/bin/psql");
+    file("lib/postgresql/other/bin/pg_ctl");
+    assert!(machine.find(POSTGRES).is_err(), "what is not on PATH is another machine's");
+    file("bin/pg_ctlcluster");
+    assert_eq!(machine.find(POSTGRES), Ok(fifteen.clone()));
+    fs::remove_file(fifteen).unwrap();
+    assert_eq!(machine.find(POSTGRES), Ok(nine));
+    let own = file("bin/pg_ctl");
+    assert_eq!(machine.find(POSTGRES), Ok(own));
 }

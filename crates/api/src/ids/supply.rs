@@ -1,30 +1,26 @@
-//! Keeps blocks of ids in stock: one lease at a time, ahead of the need, again and again while the table is out of reach.
+//! Keeps blocks of ids in stock: one lease at a time, ahead of the need, again and again while the database is out of reach.
 
-use std::collections::hash_map::RandomState;
 use std::error::Error;
-use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::rt;
+use chassis::telemetry::with_causes;
 use tokio::time::{Instant, sleep};
 
 use super::blocks::Blocks;
-use super::dynamodb::Table;
-use chassis::telemetry::with_causes;
+use super::postgres::Counter;
+use crate::database::Database;
+use crate::retry::pause;
 
-/// The longest pause after the first attempt that failed; each further one may be twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause there is, and so how long ids may stay away after the end of an outage.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Leases blocks of so many ids from a table for as long as the runtime lives.
-pub(super) fn start(table: String, size: u64) -> Arc<Blocks> {
-    let blocks = Arc::new(Blocks::new(size));
+/// Leases blocks of so many ids from a database for as long as the runtime lives.
+pub(super) fn start(database: Database, size: u32) -> Arc<Blocks> {
+    let blocks = Arc::new(Blocks::new(size.into()));
     let stock = Arc::clone(&blocks);
     drop(rt::spawn(async move {
-        let table = Table::open(table, size).await;
-        keep(&stock, async || table.lease().await).await;
+        let counter = Counter::new(database, size);
+        // Until then each attempt would only repeat what the database's own log line says.
+        counter.is_there().await;
+        keep(&stock, async || counter.lease().await).await;
     }));
     blocks
 }
@@ -54,15 +50,9 @@ async fn insist<E: Error>(blocks: &Blocks, lease: impl AsyncFn() -> Result<u64, 
             }
             Err(error) => tracing::debug!(left = blocks.left(), error = with_causes(&error), "still no ids are leased"),
         }
-        sleep(pause(failures, RandomState::new().hash_one(failures))).await;
+        sleep(pause(failures)).await;
         failures += 1;
     }
-}
-
-/// How long to wait after so many failures before this one: at random, or all instances would come back at once.
-fn pause(failures: u32, random: u64) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE);
-    longest.mul_f64(0.5 + random as f64 / u64::MAX as f64 / 2.0)
 }
 
 #[cfg(test)]

@@ -1,26 +1,40 @@
-//! The way to the table, which a test can spoil: a proxy that answers one call a connection.
+//! The way to the database, which a test can spoil: a proxy of bytes.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What becomes of a call.
+/// What becomes of what is sent, on connections that are open as well as on new ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Open,
-    /// The connection closes at once.
+    /// Connections close at once.
     Cut,
-    /// Nothing comes back.
+    /// Nothing arrives, in either direction.
     Silent,
-    /// The table says that it has no capacity.
-    Throttled,
-    /// The table does what it is asked, and the connection closes before its answer.
+    /// The database leases a block, and the connection closes before its answer. Only without encryption, of which the
+    /// proxy cannot see into.
     AnswerLost,
+    /// As before, and the connection stays open, and silent for good, as behind a firewall that has forgotten it.
+    AnswerHeld,
 }
 
-/// A proxy in front of the emulator, open at first.
+/// What becomes of some bytes.
+enum Fate {
+    Passed,
+    Closed,
+    Held,
+}
+
+/// What a lease contains, and nothing else does: the name of the counter, as a parameter.
+const LEASE: &[u8] = b"greetings";
+/// How often a connection looks whether its way has changed.
+const POLL: Duration = Duration::from_millis(20);
+
+/// A proxy in front of the database, open at first.
 pub(crate) struct Door {
     pub(crate) address: SocketAddr,
     way: Arc<Mutex<Way>>,
@@ -32,10 +46,25 @@ impl Door {
         let door = Self { address: listener.local_addr().unwrap(), way: Arc::new(Mutex::new(Way::Open)) };
         let way = Arc::clone(&door.way);
         thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let way = *way.lock().unwrap();
-                // Whoever is cut off closes its end too.
-                thread::spawn(move || pass(stream, upstream, way).unwrap_or_default());
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(upstream) else { continue };
+                let asked = Arc::new(AtomicBool::new(false));
+                let (there, back) = (Arc::clone(&way), Arc::clone(&way));
+                let (from, to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                let answered = Arc::clone(&asked);
+                thread::spawn(move || {
+                    pass(client, server, &there, &|_, bytes| {
+                        asked.fetch_or(contains(bytes, LEASE), Ordering::SeqCst);
+                        Fate::Passed
+                    })
+                });
+                thread::spawn(move || {
+                    pass(from, to, &back, &|way, _| match way {
+                        Way::AnswerLost if answered.load(Ordering::SeqCst) => Fate::Closed,
+                        Way::AnswerHeld if answered.load(Ordering::SeqCst) => Fate::Held,
+                        _ => Fate::Passed,
+                    })
+                });
             }
         });
         door
@@ -46,52 +75,45 @@ impl Door {
     }
 }
 
-fn pass(mut client: TcpStream, upstream: SocketAddr, way: Way) -> std::io::Result<()> {
-    if way == Way::Cut {
-        return client.shutdown(Shutdown::Both);
-    }
-    let request = request(&client)?;
-    if way == Way::Silent {
-        thread::sleep(Duration::from_secs(30));
-        return Ok(());
-    }
-    let mut answer = Vec::new();
-    if way == Way::Throttled {
-        let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"too fast"}"#;
-        let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/x-amz-json-1.0\r\nConnection: close";
-        answer.extend(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).bytes());
-    } else {
-        let mut table = TcpStream::connect(upstream)?;
-        table.write_all(&request)?;
-        table.read_to_end(&mut answer)?;
-    }
-    if way != Way::AnswerLost {
-        client.write_all(&answer)?;
-    }
-    client.shutdown(Shutdown::Both)
-}
-
-/// A whole request, told that its connection ends with it.
-fn request(client: &TcpStream) -> std::io::Result<Vec<u8>> {
-    let mut reader = BufReader::new(client);
-    let mut request = Vec::new();
-    let mut length = 0;
+/// Passes on what arrives, until one of both ends or the way is cut.
+fn pass(mut from: TcpStream, mut to: TcpStream, way: &Mutex<Way>, fate: &dyn Fn(Way, &[u8]) -> Fate) {
+    from.set_read_timeout(Some(POLL)).unwrap();
+    let mut buffer = [0; 16_384];
     loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap();
+        let now = *way.lock().unwrap();
+        if now == Way::Silent {
+            thread::sleep(POLL);
+            continue;
         }
-        if line.trim().is_empty() {
+        if now == Way::Cut {
             break;
         }
-        request.extend(line.bytes());
+        let read = match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            Err(_) => break,
+        };
+        // It may have changed while nothing came.
+        match fate(*way.lock().unwrap(), &buffer[..read]) {
+            Fate::Passed => {
+                if to.write_all(&buffer[..read]).is_err() {
+                    break;
+                }
+            }
+            Fate::Closed => break,
+            // Both ends are held for as long as the test's process lives.
+            Fate::Held => loop {
+                thread::park();
+            },
+        }
     }
-    request.extend(b"Connection: close\r\n\r\n");
-    let head = request.len();
-    request.resize(head + length, 0);
-    reader.read_exact(&mut request[head..])?;
-    Ok(request)
+    for end in [from, to] {
+        // One that is closed already is what this is for.
+        end.shutdown(Shutdown::Both).unwrap_or_default();
+    }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::site::Site;
+
 /// Longer than anything takes; only a broken service makes a test wait for it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -16,28 +18,16 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Instance {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
+    password: String,
     pub(crate) address: SocketAddr,
 }
 
 impl Instance {
-    /// Starts one that leases from a table and waits until it listens, whether it has ids or not.
-    pub(crate) fn start(dynamodb: SocketAddr, table: &str, block: u64) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_api"))
-            .env_clear()
-            .env("API_BIND_ADDRESS", "127.0.0.1")
-            .env("API_PORT", "0")
-            .env("API_MANAGEMENT_PORT", "off")
-            .env("API_IDS", "dynamodb")
-            .env("API_IDS_TABLE", table)
-            .env("API_IDS_BLOCK", block.to_string())
-            .env("AWS_ENDPOINT_URL", format!("http://{dynamodb}"))
-            .env("AWS_REGION", "eu-central-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+    /// Starts one and waits until it listens, whether it has ids or not.
+    pub(crate) fn start(site: &Site, block: u64, changes: &[(&str, &str)]) -> Self {
+        let mut command = site.command(&[], changes);
+        let mut child = command.env("API_IDS_BLOCK", block.to_string()).stdout(Stdio::piped()).spawn().unwrap();
+        let password = site.server.password().to_owned();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let log = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&log);
@@ -47,15 +37,15 @@ impl Instance {
             events.for_each(|line| seen.lock().unwrap().push(serde_json::from_str(&line).unwrap()));
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut instance = Self { child, log, address };
+        let mut instance = Self { child, log, address, password };
         eventually("the service listens", || !instance.events("listening").is_empty());
         instance.address = instance.events("listening")[0]["address"].as_str().unwrap().parse().unwrap();
         instance
     }
 
     /// Starts one and waits until it is ready.
-    pub(crate) fn ready(dynamodb: SocketAddr, table: &str, block: u64) -> Self {
-        let instance = Self::start(dynamodb, table, block);
+    pub(crate) fn ready(site: &Site, block: u64, changes: &[(&str, &str)]) -> Self {
+        let instance = Self::start(site, block, changes);
         eventually("the service is ready", || instance.get("/health").0 == 200);
         instance
     }
@@ -63,6 +53,16 @@ impl Instance {
     /// What it has logged with this message.
     pub(crate) fn events(&self, message: &str) -> Vec<Value> {
         self.log.lock().unwrap().iter().filter(|event| event["message"] == message).cloned().collect()
+    }
+
+    /// Whether a line of its log has this text.
+    pub(crate) fn logs(&self, text: &str) -> bool {
+        self.log.lock().unwrap().iter().any(|event| event.to_string().contains(text))
+    }
+
+    /// The reasons that it has logged with this message.
+    pub(crate) fn reasons(&self, message: &str) -> Vec<String> {
+        self.events(message).iter().map(|event| event["error"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Asks over a connection of its own: status and the rest of the answer.
@@ -105,6 +105,7 @@ impl Drop for Instance {
     fn drop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        assert!(thread::panicking() || !self.logs(&self.password), "the log shows the password");
     }
 }
 

@@ -1,23 +1,26 @@
-//! Several instances of one table, at full speed.
+//! Several instances of one database, at full speed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use postgres_server::Server;
+
 use crate::NamedTrial;
-use crate::emulator::Emulator;
 use crate::instance::{Instance, assert_unique, eventually};
+use crate::site::Site;
 
 pub(crate) const TRIALS: &[NamedTrial] = &[
     ("two_processes_never_give_the_same_id", two_processes_never_give_the_same_id),
-    ("processes_that_start_at_the_same_moment_share_a_new_table", processes_that_start_at_the_same_moment),
+    ("processes_that_start_at_the_same_moment_share_a_new_database", processes_that_start_at_the_same_moment),
     ("a_process_that_is_killed_takes_its_ids_along", a_process_that_is_killed_takes_its_ids_along),
 ];
 
-fn two_processes_never_give_the_same_id(emulator: &Emulator) {
-    let table = emulator.table();
-    let block = 5000;
-    let instances = [(); 2].map(|()| Instance::ready(emulator.address, &table, block));
+fn two_processes_never_give_the_same_id(server: &Server) {
+    let site = Site::migrated(server);
+    // Of two sizes, as while a setting is changed.
+    let blocks = [5000, 3000];
+    let instances = blocks.map(|block| Instance::ready(&site, block, &[]));
     let end = Instant::now() + Duration::from_secs(3);
     let ids: Vec<_> = thread::scope(|scope| {
         let takers = instances.each_ref().map(|instance| scope.spawn(|| instance.take_until(|| Instant::now() >= end)));
@@ -30,17 +33,20 @@ fn two_processes_never_give_the_same_id(emulator: &Emulator) {
     let highest = *ids.iter().max().unwrap();
     let count = assert_unique(ids);
     // What was leased and not given is a block in use and the one after it, for each instance.
-    let leased = emulator.leased(&table);
-    assert!(highest <= leased && leased <= count as u64 + 4 * block, "{highest}, {leased}, {count}");
+    let leased = site.leased();
+    assert!(
+        highest <= leased && leased <= count as u64 + 2 * blocks.iter().sum::<u64>(),
+        "{highest}, {leased}, {count}"
+    );
     assert!(instances.iter().all(|instance| instance.events("no ids are leased; trying again").is_empty()));
 }
 
-fn processes_that_start_at_the_same_moment(emulator: &Emulator) {
-    for _ in 0..5 {
-        let table = emulator.table();
+fn processes_that_start_at_the_same_moment(server: &Server) {
+    for _ in 0..3 {
+        let site = Site::empty(server);
         let ids: Vec<u64> = thread::scope(|scope| {
             let start = || {
-                let instance = Instance::ready(emulator.address, &table, 10);
+                let instance = Instance::ready(&site, 10, &[("API_MIGRATE", "on")]);
                 (0..5).map(|_| instance.id().unwrap()).collect::<Vec<_>>()
             };
             let instances: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
@@ -50,15 +56,15 @@ fn processes_that_start_at_the_same_moment(emulator: &Emulator) {
     }
 }
 
-fn a_process_that_is_killed_takes_its_ids_along(emulator: &Emulator) {
-    let table = emulator.table();
-    let survivor = Instance::ready(emulator.address, &table, 100);
+fn a_process_that_is_killed_takes_its_ids_along(server: &Server) {
+    let site = Site::migrated(server);
+    let survivor = Instance::ready(&site, 100, &[]);
     let done = AtomicBool::new(false);
     let ids = thread::scope(|scope| {
         let others = scope.spawn(|| survivor.take_until(|| done.load(Ordering::Relaxed)));
         let mut ids = Vec::new();
         for _ in 0..8 {
-            let instance = Instance::ready(emulator.address, &table, 100);
+            let instance = Instance::ready(&site, 100, &[]);
             let taken = thread::scope(|scope| {
                 let taker = scope.spawn(|| instance.take_until(|| false));
                 thread::sleep(Duration::from_millis(100));

@@ -76,7 +76,7 @@ template = "t"
         "environments.dev.parameters.When",
         r#"environments.local is "local"; allowed: a name that is"#,
         r#"environments.local.region is "frankfurt""#,
-        r#"surprise is "1"; allowed: no such key; known here are service, environments"#,
+        r#"surprise is "1"; allowed: no such key; known here are service, local, environments"#,
     ];
     for text in expected {
         assert!(lines.contains(&format!("deploy.toml: {text}")), "{text} not in\n{lines}");
@@ -118,8 +118,8 @@ fn features_are_a_list_of_names() {
         let text = GOOD.replace("smoke_path", &format!("features = {value}\nsmoke_path"));
         Deployment::parse("deploy.toml", &text).map(|deployment| deployment.service.features)
     };
-    assert_eq!(features(r#"["dynamodb", "a-b_1"]"#), Ok(vec!["dynamodb".to_owned(), "a-b_1".to_owned()]));
-    for wrong in [r#""dynamodb""#, r#"["a b"]"#, r#"["a,b"]"#, r#"["--all"]"#, r#"[""]"#, "[1]"] {
+    assert_eq!(features(r#"["postgres", "a-b_1"]"#), Ok(vec!["postgres".to_owned(), "a-b_1".to_owned()]));
+    for wrong in [r#""postgres""#, r#"["a b"]"#, r#"["a,b"]"#, r#"["--all"]"#, r#"[""]"#, "[1]"] {
         assert!(features(wrong).is_err(), "{wrong}");
     }
 }

@@ -28,7 +28,7 @@ fn about(vars: &BTreeMap<String, String>, commit: Option<&str>) -> Value {
         commit,
         lock: "beef".to_owned(),
         platform: "linux/amd64",
-        features: &["dynamodb".to_owned()],
+        features: &["postgres".to_owned()],
         content: "content-0123456789ab",
     };
     statement(vars, &facts)

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::sources::root;
 
+/// Only tests depend on these, and they may depend on each other.
+const FOR_TESTS: [&str; 2] = ["postgres-server", "requirements"];
+
 /// Cargo refuses circles; these edges it would take.
 #[test]
 fn service_and_tool_share_the_settings_only() {
@@ -18,8 +21,10 @@ fn service_and_tool_share_the_settings_only() {
             let (name, is_test) = (dependency["name"].as_str().unwrap(), dependency["kind"] == "dev");
             let Some(path) = dependency["path"].as_str() else { continue };
             let edge = format!("{} depends on {name}", package["name"]);
-            assert!(is_tool(path) == own || name == "config" || (name == "requirements" && is_test), "{edge}");
-            assert!(name != "requirements" || is_test, "{edge}, which is for tests");
+            let is_for_tests = FOR_TESTS.contains(&name);
+            let of_tests = is_test || FOR_TESTS.contains(&package["name"].as_str().unwrap());
+            assert!(is_tool(path) == own || name == "config" || (is_for_tests && is_test), "{edge}");
+            assert!(!is_for_tests || of_tests, "{edge}, which is for tests");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::roles::{BOUNDARY, REGION, STACK, before};
 use super::{ACCOUNT, roles, template};
 
 /// What handlers call for properties that no template of ours sets, by pattern.
-const UNUSED: [(&str, &str); 41] = [
+const UNUSED: [(&str, &str); 35] = [
     ("apigateway:TagResource", "IAM knows it as POST of /tags"),
     ("apigateway:unTagResource", "IAM knows it as DELETE of /tags"),
     ("amplify:*", "the firewall is before API Gateway only"),
@@ -46,17 +46,11 @@ const UNUSED: [(&str, &str); 41] = [
     ("ec2:*VpnGateway", "no private line"),
     ("vpc*", "endpoints are of AWS's own services in this Region"),
     ("secretsmanager:*Replicat*", "a secret stays in its Region"),
-    ("dynamodb:DescribeImport", "a table begins empty"),
-    ("dynamodb:ImportTable", "as above"),
-    ("dynamodb:*ableKinesisStreamingDestination", "nobody follows a counter"),
-    ("dynamodb:UpdateKinesisStreamingDestination", "as above"),
-    ("dynamodb:UpdateContributorInsights", "a table of one item"),
-    ("dynamodb:UpdateTimeToLive", "a counter does not end"),
     ("route53:ListHostedZones", "the zone is named by its identifier"),
 ];
 
 /// More of the same, for single types.
-const UNUSED_SETTINGS: [&str; 16] = [
+const UNUSED_SETTINGS: [&str; 14] = [
     "ec2:ModifyInstanceCreditSpecification",
     "ec2:ModifyInstanceMaintenanceOptions",
     "ec2:ModifyInstancePlacement",
@@ -71,8 +65,6 @@ const UNUSED_SETTINGS: [&str; 16] = [
     "logs:PutLogGroupDeletionProtection",
     "ssm:CreateAssociation",
     "ssm:DeleteAssociation",
-    "dynamodb:DeleteResourcePolicy",
-    "dynamodb:PutResourcePolicy",
 ];
 
 /// What no handler names and CloudFormation still needs.
@@ -254,7 +246,7 @@ fn cloudformation_may_do_nothing_that_no_handler_does_without_a_reason() {
 }
 
 /// What handlers read and the reading role may not, with the reason.
-const UNSEEN: [(&str, &str); 18] = [
+const UNSEEN: [(&str, &str); 17] = [
     ("apigateway:GET", "what is around an API; its own definition and its keys show secrets"),
     ("cognito-idp:DescribeUserPoolClient", "it shows the client's secret"),
     ("elasticloadbalancing:DescribeRules", "they show a secret header"),
@@ -262,7 +254,6 @@ const UNSEEN: [(&str, &str); 18] = [
     ("secretsmanager:GetRandomPassword", "only to make a secret"),
     ("autoscaling:DescribeTags", "flow logs are of a whole VPC"),
     ("cloudwatch:GetMetricData", "only to make a scaling policy"),
-    ("dynamodb:DescribeImport", "a table begins empty"),
     ("ec2:DescribeIpamPools", "no pools of addresses"),
     ("ec2:DescribeKeyPairs", "nobody signs in by a key"),
     ("ec2:DescribeVpcEncryptionControls", "TLS is the services' own"),

@@ -1,7 +1,9 @@
 use std::cell::Cell;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::*;
+use crate::retry::LONGEST_PAUSE;
 
 /// How a call of the modelled table goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,14 +163,4 @@ async fn processes_that_crash_and_start_anew_never_share_an_id() {
         // A lease that was under way went down with its process.
         table.under_way.set(0);
     }
-}
-
-#[test]
-fn pauses_grow_to_a_limit_and_differ() {
-    let milliseconds = |failures, random| pause(failures, random).as_millis();
-    assert_eq!(
-        [0, 1, 2, 5, 6, 1000].map(|failures| milliseconds(failures, u64::MAX)),
-        [100, 200, 400, 3200, 5000, 5000]
-    );
-    assert_eq!([0, 6, u32::MAX].map(|failures| milliseconds(failures, 0)), [50, 2500, 2500]);
 }

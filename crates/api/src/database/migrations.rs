@@ -1,0 +1,219 @@
+//! The schema: files that are applied once each, in their order, by one process at a time.
+//!
+//! Each file is one transaction, so one that fails leaves nothing behind; a file whose first line is `-- no-transaction`
+//! is applied without one (for `CREATE INDEX CONCURRENTLY`), and then consists of one statement that may be repeated.
+//!
+//! Processes that migrate at the same moment wait for an advisory lock of PostgreSQL. The driver's own way is a
+//! statement that waits, without limit, and its transaction with it: `CREATE INDEX CONCURRENTLY` waits for all
+//! transactions, so that two of them end in a deadlock. Here the lock is asked for again and again, nothing is open in
+//! between, and there is a limit. It goes with its connection, also where its process is killed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use actix_web::rt;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{Connection as _, PgConnection, SqlSafeStr as _};
+use tokio::time::{Instant, timeout};
+
+use super::connect::{ConnectError, single};
+use crate::settings::Database as Settings;
+
+/// Every file of the folder `migrations`: its number, its name, and its text. An applied one is never changed again.
+const FILES: &[(i64, &str, &str)] = &[(1, "ids", include_str!("../../migrations/0001_ids.sql"))];
+
+/// What the driver calls its table of applied migrations.
+const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
+/// `undefined_table` of PostgreSQL.
+const NO_TABLE: &str = "42P01";
+/// A number that other programs in the same database are not likely to lock: "api migr" in ASCII.
+const LOCK: i64 = 0x6170_6920_6d69_6772;
+/// How long a migration waits for a table that others use. Every statement that comes after it waits too.
+const TABLE_LOCK: &str = "SET lock_timeout = '10s'";
+/// How often the advisory lock is asked for.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Why the schema is not as new as this program needs it.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("the schema of {place} lacks {}; run `api migrate`", .missing.join(", "))]
+    Missing { place: String, missing: Vec<String> },
+    #[error("another migration of {place} is still running after {seconds} s; see API_MIGRATE_WAIT_SECONDS")]
+    Busy { place: String, seconds: u64 },
+    #[error(
+        "the migration {migration} was changed after it had been applied to {place}; undo the change, and put what is to \
+         be different into a new file"
+    )]
+    Changed { place: String, migration: String },
+    #[error("the migration {migration} of {place} failed: {cause}")]
+    Failed { place: String, migration: String, cause: sqlx::Error },
+    // The library's errors name their causes themselves.
+    #[error("cannot use {place}: {cause}")]
+    Call { place: String, cause: sqlx::Error },
+    #[error("cannot migrate {place}: {cause}")]
+    Other { place: String, cause: MigrateError },
+    #[error("{place} did not answer within {seconds} s")]
+    Silent { place: String, seconds: u64 },
+}
+
+/// What a migration does, as it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Another process holds the lock.
+    Waiting {
+        seconds: u64,
+    },
+    Applied(String),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting { seconds } => write!(formatter, "waiting up to {seconds} s for another migration to end"),
+            Self::Applied(migration) => write!(formatter, "applied {migration}"),
+        }
+    }
+}
+
+/// Whether every migration is applied.
+pub(super) async fn check(settings: &Settings) -> Result<(), MigrationError> {
+    let mut connection = single(settings).await?;
+    let applied = within(settings, applied(&mut connection)).await?;
+    close(settings, connection).await;
+    let missing: Vec<_> = pending(&applied).map(label).collect();
+    if missing.is_empty() { Ok(()) } else { Err(MigrationError::Missing { place: settings.place(), missing }) }
+}
+
+/// Applies what is missing; where nothing is, that is fine too.
+///
+/// # Errors
+/// There is no connection, another migration does not end, or a file fails. What was applied before it stays.
+pub async fn migrate(settings: &Settings, mut report: impl FnMut(Step)) -> Result<(), MigrationError> {
+    let mut connection = single(settings).await?;
+    lock(settings, &mut connection, &mut report).await?;
+    within(settings, async { sqlx::query(TABLE_LOCK).execute(&mut connection).await.map(drop) }).await?;
+    let known = within(settings, applied(&mut connection)).await?;
+    let migrator = migrator();
+    for file in FILES {
+        let done = migrator.run_to(file.0, &mut connection).await;
+        done.map_err(|error| failed(settings, label(file), error))?;
+        if !known.contains(&file.0) {
+            report(Step::Applied(label(file)));
+        }
+    }
+    close(settings, connection).await;
+    Ok(())
+}
+
+fn migrator() -> Migrator {
+    let migration = |(version, name, text): &(i64, &'static str, &'static str)| {
+        let alone = text.starts_with("-- no-transaction");
+        Migration::new(*version, (*name).into(), MigrationType::Simple, (*text).into_sql_str(), alone)
+    };
+    let mut migrator = Migrator::with_migrations(FILES.iter().map(migration).collect());
+    migrator.set_locking(false);
+    // What a newer version has applied.
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+fn failed(settings: &Settings, migration: String, error: MigrateError) -> MigrationError {
+    let place = settings.place();
+    match error {
+        MigrateError::ExecuteMigration(cause, _) => MigrationError::Failed { place, migration, cause },
+        MigrateError::Execute(cause) => MigrationError::Call { place, cause },
+        MigrateError::VersionMismatch(_) => MigrationError::Changed { place, migration },
+        cause => MigrationError::Other { place, cause },
+    }
+}
+
+/// Takes the lock that lets one process migrate at a time.
+async fn lock(
+    settings: &Settings,
+    connection: &mut PgConnection,
+    report: &mut impl FnMut(Step),
+) -> Result<(), MigrationError> {
+    let (started, limit) = (Instant::now(), settings.migration_wait);
+    let mut waiting = false;
+    loop {
+        let attempt = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection);
+        if within(settings, attempt).await? {
+            return Ok(());
+        }
+        if started.elapsed() >= limit {
+            return Err(MigrationError::Busy { place: settings.place(), seconds: limit.as_secs() });
+        }
+        if !waiting {
+            report(Step::Waiting { seconds: limit.as_secs() });
+            waiting = true;
+        }
+        rt::time::sleep(POLL).await;
+    }
+}
+
+/// The numbers of what is applied; none where there is no table of them yet.
+async fn applied(connection: &mut PgConnection) -> Result<BTreeSet<i64>, sqlx::Error> {
+    match sqlx::query_scalar(APPLIED).fetch_all(connection).await {
+        Ok(versions) => Ok(versions.into_iter().collect()),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_TABLE) => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn pending(applied: &BTreeSet<i64>) -> impl Iterator<Item = &'static (i64, &'static str, &'static str)> {
+    FILES.iter().filter(|(version, ..)| !applied.contains(version))
+}
+
+/// A file as it is called in its folder, without the ending.
+fn label((version, name, _): &(i64, &str, &str)) -> String {
+    format!("{version:04}_{name}")
+}
+
+/// A short call, with the limit of a statement: the network may be silent where the server is not.
+async fn within<T>(
+    settings: &Settings,
+    call: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, MigrationError> {
+    let limit = settings.statement;
+    match timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|cause| MigrationError::Call { place: settings.place(), cause }),
+        Err(_) => Err(MigrationError::Silent { place: settings.place(), seconds: limit.as_secs() }),
+    }
+}
+
+/// Ends the connection as the protocol has it, or the server would log a client that was lost.
+async fn close(settings: &Settings, connection: PgConnection) {
+    if let Err(error) = within(settings, connection.close()).await {
+        tracing::debug!(%error, "the connection did not close");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_is_applied_in_its_order() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut names: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        let listed: Vec<_> = FILES.iter().map(|file| format!("{}.sql", label(file))).collect();
+        assert_eq!(listed, names);
+        for (file, name) in FILES.iter().zip(names) {
+            assert_eq!(file.2, std::fs::read_to_string(format!("{folder}/{name}")).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_pending_does_not_mind_newer_migrations() {
+        let labels = |applied: &[i64]| pending(&applied.iter().copied().collect()).map(label).collect::<Vec<_>>();
+        assert_eq!(labels(&[]), ["0001_ids"]);
+        assert_eq!(labels(&[1]), <[String; 0]>::default());
+        assert_eq!(labels(&[1, 9999]), <[String; 0]>::default());
+    }
+}
