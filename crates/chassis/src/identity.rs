@@ -47,9 +47,9 @@ pub use token::Invalid;
 /// use chassis::identity::Caller;
 ///
 /// /// Deletes the caller's notes.
-/// #[utoipa::path(delete, path = "/api/notes", security(("bearer" = ["notes:write"])), responses((status = 204)))]
+/// #[utoipa::path(delete, path = "/api/notes", security(("bearer" = ["notes/write"])), responses((status = 204)))]
 /// async fn clear(caller: Caller) -> Result<HttpResponse, Error> {
-///     caller.require_scope("notes:write")?;
+///     caller.require_scope("notes/write")?;
 ///     println!("those of {}", caller.subject());
 ///     Ok(HttpResponse::NoContent().finish())
 /// }
@@ -78,8 +78,8 @@ impl Caller {
         self.text("client_id").or_else(|| self.text("azp"))
     }
 
-    /// What the caller allowed the application to do: the claim `scope` (RFC 8693, section 4.2). Cognito's ID tokens have
-    /// none.
+    /// What the caller allowed the application to do: the claim `scope` (RFC 8693, section 4.2). Cognito writes its own
+    /// `RESOURCE-SERVER/SCOPE`, and its ID tokens have none.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.text("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty())
     }

@@ -6,6 +6,9 @@
 //! with it. Settings are those of [`config::service`]; nothing here reads the environment or exits, and nothing but the
 //! log prints.
 //!
+//! Features: `client` has an HTTP client for handlers, `identity` (with `client`) says who asks by a token that it verifies,
+//! and `testing` helps the tests of services. Without them a program carries no TLS.
+//!
 //! A whole service (`cargo run -p chassis --example minimal`):
 //!
 //! ```no_run

@@ -49,7 +49,7 @@ pub(crate) fn whole(about: About, mut description: OpenApi, has_issuer: bool) ->
     description
 }
 
-/// Under which name handlers ask for a token: `security(("bearer" = ["notes:write"]))`.
+/// Under which name handlers ask for a token: `security(("bearer" = ["notes/write"]))`.
 const BEARER: &str = "bearer";
 
 /// Whether it is reached with a token only.

@@ -105,11 +105,26 @@ pub(crate) fn tokens_of_a_user_pool(programs: &Programs) {
         emulator.cognito("AdminInitiateAuth", &flow)["AuthenticationResult"].clone()
     };
 
+    // A machine that signs in by itself, for one scope.
+    let scopes = json!([{"ScopeName": "write", "ScopeDescription": "write"}]);
+    let resource = json!({"UserPoolId": pool, "Identifier": "notes", "Name": "notes", "Scopes": scopes});
+    emulator.cognito("CreateResourceServer", &resource);
+    let wanted = json!({
+        "UserPoolId": pool, "ClientName": "machine", "GenerateSecret": true, "AllowedOAuthFlows": ["client_credentials"],
+        "AllowedOAuthScopes": ["notes/write"], "AllowedOAuthFlowsUserPoolClient": true,
+    });
+    let machine = emulator.cognito("CreateUserPoolClient", &wanted)["UserPoolClient"].clone();
+    let (id, secret) = (machine["ClientId"].as_str().unwrap(), machine["ClientSecret"].as_str().unwrap());
+    let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
+    let mut signed_in = ureq::post(format!("http://{}/oauth2/token", emulator.address)).send_form(form).unwrap();
+    let signed_in: Value = serde_json::from_str(&signed_in.body_mut().read_to_string().unwrap()).unwrap();
+
     let pool = pool.as_str().unwrap();
     // Its tokens name the issuer that AWS would be; its keys are on this machine.
     let issuer = format!("https://cognito-idp.{REGION}.amazonaws.com/{pool}");
     let keys = format!("http://{}/{pool}/.well-known/jwks.json", emulator.address);
-    let vars = [("API_OIDC_ISSUER", &*issuer), ("API_OIDC_AUDIENCE", &ours), ("API_OIDC_JWKS_URL", &keys)];
+    let audience = format!("{ours},{id}");
+    let vars = [("API_OIDC_ISSUER", &*issuer), ("API_OIDC_AUDIENCE", &audience), ("API_OIDC_JWKS_URL", &keys)];
     let server = service::start(None, &vars);
     eventually("the pool's keys are there", || get(server, "/health").status == 200);
 
@@ -139,6 +154,7 @@ pub(crate) fn tokens_of_a_user_pool(programs: &Programs) {
     service::with_token(server, "/write", tokens["AccessToken"].as_str().unwrap()).assert_problem(
         403,
         "Forbidden",
-        "the scope notes:write is required",
+        "the scope notes/write is required",
     );
+    assert_eq!(service::with_token(server, "/write", signed_in["access_token"].as_str().unwrap()).body, "written");
 }

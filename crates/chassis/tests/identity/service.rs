@@ -74,7 +74,7 @@ async fn me(caller: Caller) -> impl Responder {
 }
 
 async fn write(caller: Caller) -> Result<&'static str, Error> {
-    caller.require_scope("notes:write")?;
+    caller.require_scope("notes/write")?;
     Ok("written")
 }
 

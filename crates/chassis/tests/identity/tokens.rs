@@ -66,10 +66,10 @@ fn tokens_that_hold() {
         let answer = service::with_token(server, "/me", &keys[2].token_with(&head, &claims(&issuer, json!({}))));
         assert_eq!(answer.status, 200, "{typ}: {answer:?}");
     }
-    let all = json!({"scope": "openid notes:read", "cognito:groups": ["admins", "b"], "email": "ada@example.com"});
+    let all = json!({"scope": "openid notes/read", "cognito:groups": ["admins", "b"], "email": "ada@example.com"});
     let answer = service::with_token(server, "/me", &keys[0].token(&claims(&issuer, all)));
     let expected = json!({
-        "subject": "7c1f", "issuer": issuer.url(), "client": "web", "scopes": ["openid", "notes:read"],
+        "subject": "7c1f", "issuer": issuer.url(), "client": "web", "scopes": ["openid", "notes/read"],
         "groups": ["admins", "b"], "mail": "ada@example.com",
     });
     assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), expected);
@@ -211,13 +211,13 @@ fn what_a_token_does_not_allow() {
     let issuer = Issuer::start(Way::Well, &[&key]);
     let server = service::ready(issuer.url());
     let token = |changes| key.token(&claims(&issuer, changes));
-    for scope in [json!(null), json!(""), json!("notes:read"), json!("notes:writer x"), json!(["notes:write"])] {
+    for scope in [json!(null), json!(""), json!("notes/read"), json!("notes/writer x"), json!(["notes/write"])] {
         let answer = service::with_token(server, "/write", &token(json!({"scope": scope})));
-        answer.assert_problem(403, "Forbidden", "the scope notes:write is required");
-        let challenge = r#"Bearer error="insufficient_scope", scope="notes:write""#;
+        answer.assert_problem(403, "Forbidden", "the scope notes/write is required");
+        let challenge = r#"Bearer error="insufficient_scope", scope="notes/write""#;
         assert_eq!(answer.header("www-authenticate"), challenge);
     }
-    let allowed = token(json!({"scope": "openid notes:write"}));
+    let allowed = token(json!({"scope": "openid notes/write"}));
     assert_eq!(service::with_token(server, "/write", &allowed).body, "written");
     for groups in [json!(null), json!([]), json!("admins"), json!(["admin"])] {
         let answer = service::with_token(server, "/administer", &token(json!({"cognito:groups": groups})));
