@@ -103,7 +103,7 @@ fn is_main(path: &str) -> bool {
 
 /// What a service's `main` consists of, for all services.
 fn is_command_line(path: &str) -> bool {
-    path == "crates/chassis/src/program.rs"
+    ["crates/chassis/src/program.rs", "crates/database/src/command.rs"].contains(&path)
 }
 
 /// Whether the file is the module of this name, or below it.
