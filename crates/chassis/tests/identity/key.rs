@@ -9,6 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+/// Makes a key pair with an id.
+pub(crate) type Generate = fn(&'static str) -> Key;
+
 /// A key pair with its id.
 pub(crate) struct Key {
     pub(crate) kid: &'static str,
