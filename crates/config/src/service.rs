@@ -169,17 +169,18 @@ impl Settings {
 
 /// Neither of the two works alone: without an audience, tokens that the issuer made for other services would do.
 fn identity(reader: &mut Reader) -> Option<Identity> {
+    let all = [&variable::OIDC_ISSUER, &variable::OIDC_AUDIENCE, &variable::OIDC_JWKS_URL];
+    let is_wanted = all.iter().any(|variable| reader.vars.contains_key(variable.name));
     let issuer = reader.optional(&variable::OIDC_ISSUER, values::issuer);
     let audiences = reader.optional(&variable::OIDC_AUDIENCE, values::names);
     let jwks_url = reader.optional(&variable::OIDC_JWKS_URL, values::secure_url);
-    match (issuer, audiences) {
-        (Some(issuer), Some(audiences)) => return Some(Identity { issuer, audiences, jwks_url }),
-        (Some(_), None) => reader.missing(&variable::OIDC_AUDIENCE),
-        (None, Some(_)) => reader.missing(&variable::OIDC_ISSUER),
-        (None, None) if jwks_url.is_some() => reader.missing(&variable::OIDC_ISSUER),
-        (None, None) => {}
+    if is_wanted && issuer.is_none() {
+        reader.missing(&variable::OIDC_ISSUER);
     }
-    None
+    if is_wanted && audiences.is_none() {
+        reader.missing(&variable::OIDC_AUDIENCE);
+    }
+    Some(Identity { issuer: issuer?, audiences: audiences?, jwks_url })
 }
 
 /// Reads variables one by one, and collects what is wrong with them.

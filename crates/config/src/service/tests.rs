@@ -212,9 +212,13 @@ fn issuer_and_audience_need_each_other() {
         invalid.0.into_iter().map(|problem| (problem.key, problem.given)).collect::<Vec<_>>()
     };
     let missing = |name: &str| vec![(name.to_owned(), Given::Missing)];
+    let both = [missing("API_OIDC_ISSUER"), missing("API_OIDC_AUDIENCE")].concat();
     assert_eq!(problems(&[("API_OIDC_ISSUER", "https://a.example")]), missing("API_OIDC_AUDIENCE"));
     assert_eq!(problems(&[("API_OIDC_AUDIENCE", "a")]), missing("API_OIDC_ISSUER"));
-    assert_eq!(problems(&[("API_OIDC_JWKS_URL", "https://a.example/keys")]), missing("API_OIDC_ISSUER"));
+    assert_eq!(problems(&[("API_OIDC_JWKS_URL", "https://a.example/keys")]), both);
+    let wrong = ("API_OIDC_ISSUER".to_owned(), Given::Value("a.example".into()));
+    let expected = [vec![wrong], missing("API_OIDC_AUDIENCE")].concat();
+    assert_eq!(problems(&[("API_OIDC_ISSUER", "a.example")]), expected);
     let wrong = [("API_OIDC_ISSUER", "a.example"), ("API_OIDC_AUDIENCE", "a")];
     assert_eq!(problems(&wrong), [("API_OIDC_ISSUER".to_owned(), Given::Value("a.example".into()))]);
     for wrong in ["", ",", "a,", "a,,b"] {
