@@ -6,6 +6,9 @@
 //! with it. Settings are those of [`config::service`]; nothing here reads the environment or exits, and nothing but the
 //! log prints.
 //!
+//! Features: `client` has an HTTP client for handlers, `identity` (with `client`) says who asks by a token that it verifies,
+//! and `testing` helps the tests of services. Without them a program carries no TLS.
+//!
 //! A whole service (`cargo run -p chassis --example minimal`):
 //!
 //! ```no_run
@@ -16,11 +19,16 @@ mod access_log;
 mod admission;
 mod body;
 mod caller;
+#[cfg(feature = "client")]
+pub mod client;
 mod connection;
 mod cross_origin;
+mod current;
 mod docs;
 mod health;
 mod healthcheck;
+#[cfg(feature = "identity")]
+pub mod identity;
 mod last_call;
 mod layer;
 mod management;
@@ -49,6 +57,7 @@ use config::service::Settings;
 use futures_util::Stream;
 use utoipa::openapi::OpenApi;
 
+pub use current::carry;
 pub use routes::{Resource, Routes, readable, resource};
 pub use secret::Secret;
 
@@ -112,18 +121,37 @@ impl<'a> Chassis<'a> {
     /// has taken are answered, and requests in flight are finished. A third signal gives those up.
     ///
     /// # Errors
-    /// What the operating system says where a listener cannot be used.
+    /// What the operating system says where a listener cannot be used. Settings that ask for what the program was built
+    /// without are an error, too.
     pub async fn serve(
         self,
         listeners: Listeners,
         signals: impl Stream<Item = ()> + Unpin,
         routes: impl Routes,
     ) -> io::Result<()> {
+        supported(self.settings).map_err(io::Error::other)?;
         let Self { about, settings, description, ready } = self;
-        let document = docs::Document::new(openapi::whole(about, description));
-        let state = web::Data::new(State::new(about, settings, ready));
+        let document = docs::Document::new(openapi::whole(about, description, settings.identity.is_some()));
+        let state = web::Data::new(State::new(about, settings, ready)?);
         let served = serve::until_stopped(listeners, settings, document, signals, routes, &state).await;
         telemetry::finish();
         served
     }
+}
+
+/// This program was built without what the settings ask for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "API_OIDC_ISSUER is set, but this program was built without the feature \"identity\"; build it with \
+     `cargo build --release --features identity`, or the image with features = [\"identity\"] under [service] \
+     in deploy.toml"
+)]
+pub struct NotBuiltIn;
+
+/// Whether this program was built with everything that the settings ask for.
+///
+/// # Errors
+/// [`NotBuiltIn`] for an issuer, without the feature `identity`.
+pub fn supported(settings: &Settings) -> Result<(), NotBuiltIn> {
+    if settings.identity.is_some() && !cfg!(feature = "identity") { Err(NotBuiltIn) } else { Ok(()) }
 }

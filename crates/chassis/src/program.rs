@@ -20,7 +20,7 @@ use actix_web::rt::signal::unix::{SignalKind, signal};
 use config::service::{Settings, Variable};
 use futures_util::{Stream, stream};
 
-use crate::{About, Listeners, healthcheck, open_files, telemetry};
+use crate::{About, Listeners, healthcheck, open_files, supported, telemetry};
 
 /// A service's program.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +95,9 @@ impl Program<'_> {
     where
         F: Future<Output = io::Result<()>>,
     {
+        if let Err(missing) = supported(settings) {
+            return self.fail(2, format!("cannot start with these settings: {missing}"));
+        }
         telemetry::init(self.log_target, settings.log_format, settings.log_level);
         match serve(settings, run) {
             Ok(()) => ExitCode::SUCCESS,

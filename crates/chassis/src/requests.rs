@@ -23,7 +23,7 @@ use crate::layer::{Inner, Layer};
 use crate::routes::Route;
 use crate::state::{State, Worker};
 use crate::trace::Names;
-use crate::{caller, problem};
+use crate::{caller, current, problem};
 
 /// The outer layer, which sees every request and the answer that it gets.
 #[derive(Clone)]
@@ -34,8 +34,9 @@ pub(crate) struct Observation {
 
 impl Layer for Observation {
     async fn pass(self, request: ServiceRequest, inner: Rc<impl Inner>) -> Result<ServiceResponse, actix_web::Error> {
-        let mut observed = Observed::begin(&request, self.state);
-        let (request, response) = match inner.call(request).await {
+        let (names, mut observed) = Observed::begin(&request, self.state);
+        let (names, outcome) = current::scope(names, inner.call(request)).await;
+        let (request, response) = match outcome {
             Ok(response) => {
                 let (request, response) = response.into_parts();
                 (Some(request), response)
@@ -53,7 +54,7 @@ impl Layer for Observation {
         };
         let cause = problem::chain(&response);
         let response = problem::explain(problem::tell_options(response, &observed.method));
-        let response = observed.end(request.as_ref(), response, &self.worker, cause.as_deref());
+        let response = observed.end(names, request.as_ref(), response, &self.worker, cause.as_deref());
 
         match request {
             Some(request) => Ok(ServiceResponse::new(request, response)),
@@ -67,7 +68,6 @@ impl Layer for Observation {
 struct Observed {
     started: Instant,
     presence: Presence,
-    names: Names,
     client: Option<IpAddr>,
     method: Method,
     path: String,
@@ -76,27 +76,28 @@ struct Observed {
 }
 
 impl Observed {
-    fn begin(request: &ServiceRequest, state: web::Data<State>) -> Self {
+    fn begin(request: &ServiceRequest, state: web::Data<State>) -> (Names, Self) {
         let headers = request.headers();
-        Self {
+        let observed = Self {
             started: Instant::now(),
-            names: Names::of(headers),
             client: caller::address(headers, request.peer_addr(), state.trusted_proxies),
             presence: Presence::begin(request, state),
             method: request.method().clone(),
             path: request.path().to_owned(),
             route: None,
-        }
+        };
+        (Names::of(headers), observed)
     }
 
     fn end(
         self,
+        names: Names,
         request: Option<&HttpRequest>,
         mut response: HttpResponse,
         worker: &Worker,
         error: Option<&str>,
     ) -> HttpResponse {
-        let Self { started, presence, names, client, method, path, route } = self;
+        let Self { started, presence, client, method, path, route } = self;
         let status = response.status();
         let draining = presence.state.is_draining();
         let latency = started.elapsed();

@@ -1,5 +1,6 @@
 //! What the requests of a process have in common.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -23,6 +24,9 @@ pub(crate) struct State {
     pub(crate) log: AccessLog,
     /// The bytes of all bodies that are arriving or being answered.
     pub(crate) bodies: AtomicUsize,
+    /// What knows who asks, if there is an issuer.
+    #[cfg(feature = "identity")]
+    pub(crate) verifier: Option<Arc<crate::identity::Verifier>>,
     ready: Vec<Ready>,
     draining: AtomicBool,
 }
@@ -34,8 +38,9 @@ pub(crate) struct Worker {
 }
 
 impl State {
-    pub(crate) fn new(about: About, settings: &Settings, ready: Vec<Ready>) -> Self {
-        Self {
+    /// With what begins to fetch keys, if the settings name an issuer.
+    pub(crate) fn new(about: About, settings: &Settings, ready: Vec<Ready>) -> io::Result<Self> {
+        Ok(Self {
             about,
             image_digest: settings.image_digest.clone(),
             limits: settings.limits.clone(),
@@ -44,9 +49,11 @@ impl State {
             metrics: Arc::new(Metrics::new(about, settings.image_digest.as_deref())),
             log: AccessLog::new(settings.log_format, settings.log_level),
             bodies: AtomicUsize::new(0),
+            #[cfg(feature = "identity")]
+            verifier: settings.identity.as_ref().map(crate::identity::Verifier::start).transpose()?,
             ready,
             draining: AtomicBool::new(false),
-        }
+        })
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -58,6 +65,16 @@ impl State {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready.iter().all(|ready| ready())
+        self.ready.iter().all(|ready| ready()) && self.can_know_callers()
+    }
+
+    #[cfg(feature = "identity")]
+    fn can_know_callers(&self) -> bool {
+        self.verifier.as_ref().is_none_or(|verifier| verifier.is_ready())
+    }
+
+    #[cfg(not(feature = "identity"))]
+    fn can_know_callers(&self) -> bool {
+        true
     }
 }

@@ -14,6 +14,7 @@ pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 pub(crate) const AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// A request's names: what its answer and its line in the log carry.
+#[derive(Debug, Clone)]
 pub(crate) struct Names {
     pub(crate) request_id: HeaderValue,
     /// Our own part of the caller's trace.
@@ -35,6 +36,17 @@ impl Names {
     pub(crate) fn trace_id(&self) -> Option<TraceId<'_>> {
         let w3c = self.traceparent.as_ref().map(|parent| TraceId(text(&parent.as_bytes()[3..35]), ""));
         w3c.or_else(|| xray_root(self.amzn_trace_id.as_ref()?.as_bytes()))
+    }
+
+    /// What a call to another service carries, so that it counts as part of this request: headers' names and values.
+    #[cfg(feature = "client")]
+    pub(crate) fn handed_on(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        let given = [
+            ("x-request-id", Some(&self.request_id)),
+            ("traceparent", self.traceparent.as_ref()),
+            ("x-amzn-trace-id", self.amzn_trace_id.as_ref()),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes())))
     }
 
     pub(crate) fn write(self, headers: &mut HeaderMap) {

@@ -42,7 +42,20 @@ pub struct Settings {
     /// How long requests in flight may take once nothing new is accepted.
     pub shutdown: Duration,
     pub limits: Limits,
+    /// Whose tokens say who asks; without it no handler can know.
+    pub identity: Option<Identity>,
     pub image_digest: Option<String>,
+}
+
+/// Whose tokens say who asks (OpenID Connect), and for whom they must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// A URL, letter for letter as the claim `iss` has it.
+    pub issuer: String,
+    /// Of which a token must name one; never empty.
+    pub audiences: Vec<String>,
+    /// Where the keys are, if the issuer is not to be asked for that.
+    pub jwks_url: Option<String>,
 }
 
 /// What a client, and all of them together, may take up.
@@ -135,6 +148,7 @@ impl Settings {
                 request_time: reader.value(&variable::REQUEST_SECONDS, seconds(1..=3600)),
                 keep_alive: reader.value(&variable::KEEP_ALIVE_SECONDS, seconds(1..=4000)),
             },
+            identity: identity(reader),
             image_digest: reader.optional(&variable::IMAGE_DIGEST, values::image_digest),
         }
     }
@@ -158,6 +172,22 @@ impl Settings {
         };
         SocketAddr::new(ip, self.port)
     }
+}
+
+/// Neither of the two works alone: without an audience, tokens that the issuer made for other services would do.
+fn identity(reader: &mut Reader) -> Option<Identity> {
+    let all = [&variable::OIDC_ISSUER, &variable::OIDC_AUDIENCE, &variable::OIDC_JWKS_URL];
+    let is_wanted = all.iter().any(|variable| reader.vars.contains_key(variable.name));
+    let issuer = reader.optional(&variable::OIDC_ISSUER, values::issuer);
+    let audiences = reader.optional(&variable::OIDC_AUDIENCE, values::names);
+    let jwks_url = reader.optional(&variable::OIDC_JWKS_URL, values::secure_url);
+    if is_wanted && issuer.is_none() {
+        reader.missing(&variable::OIDC_ISSUER);
+    }
+    if is_wanted && audiences.is_none() {
+        reader.missing(&variable::OIDC_AUDIENCE);
+    }
+    Some(Identity { issuer: issuer?, audiences: audiences?, jwks_url })
 }
 
 /// Reads variables one by one, and collects what is wrong with them.
@@ -211,6 +241,13 @@ impl Reader {
     /// Notes that the value of a variable, or its absence, cannot be used. A value is shown: never pass a secret.
     pub fn problem(&mut self, variable: &Variable, value: Option<String>) {
         self.note(variable.name, value.into(), variable.allowed.to_owned());
+    }
+
+    /// Notes that a variable must be set, unless it is set to something that is reported already.
+    fn missing(&mut self, variable: &Variable) {
+        if self.problems.iter().all(|problem| problem.key != variable.name) {
+            self.problem(variable, None);
+        }
     }
 
     /// Ends the reading: whatever has the service's prefix, `API_`, and was not asked for is taken for a slip.

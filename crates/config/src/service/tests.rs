@@ -34,6 +34,7 @@ fn nothing_has_to_be_set() {
                 request_time: Duration::from_secs(25),
                 keep_alive: Duration::from_secs(75),
             },
+            identity: None,
             image_digest: None,
         }
     );
@@ -65,6 +66,9 @@ fn every_variable_is_read() {
         ("API_BODY_SECONDS", "2"),
         ("API_REQUEST_SECONDS", "4"),
         ("API_KEEP_ALIVE_SECONDS", "3"),
+        ("API_OIDC_ISSUER", "https://id.example.com/pool"),
+        ("API_OIDC_AUDIENCE", "web, phone"),
+        ("API_OIDC_JWKS_URL", "http://127.0.0.1:8000/keys?v=1"),
         ("IMAGE_DIGEST", &digest),
     ])
     .unwrap();
@@ -95,6 +99,11 @@ fn every_variable_is_read() {
                 request_time: Duration::from_secs(4),
                 keep_alive: Duration::from_secs(3),
             },
+            identity: Some(Identity {
+                issuer: "https://id.example.com/pool".into(),
+                audiences: vec!["web".into(), "phone".into()],
+                jwks_url: Some("http://127.0.0.1:8000/keys?v=1".into()),
+            }),
             image_digest: Some(digest),
         }
     );
@@ -199,6 +208,67 @@ fn a_prefix_is_a_path_as_a_request_has_it() {
     }
     for wrong in ["", "/", "production", "/a/", "//a", "/a b", "/..", "/a/./b", "/%61", "/a?b"] {
         assert!(prefix(wrong).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn issuer_and_audience_need_each_other() {
+    let problems = |vars: &[(&str, &str)]| {
+        let invalid = read(vars).unwrap_err();
+        invalid.0.into_iter().map(|problem| (problem.key, problem.given)).collect::<Vec<_>>()
+    };
+    let missing = |name: &str| vec![(name.to_owned(), Given::Missing)];
+    let both = [missing("API_OIDC_ISSUER"), missing("API_OIDC_AUDIENCE")].concat();
+    assert_eq!(problems(&[("API_OIDC_ISSUER", "https://a.example")]), missing("API_OIDC_AUDIENCE"));
+    assert_eq!(problems(&[("API_OIDC_AUDIENCE", "a")]), missing("API_OIDC_ISSUER"));
+    assert_eq!(problems(&[("API_OIDC_JWKS_URL", "https://a.example/keys")]), both);
+    let wrong = ("API_OIDC_ISSUER".to_owned(), Given::Value("a.example".into()));
+    let expected = [vec![wrong], missing("API_OIDC_AUDIENCE")].concat();
+    assert_eq!(problems(&[("API_OIDC_ISSUER", "a.example")]), expected);
+    let wrong = [("API_OIDC_ISSUER", "a.example"), ("API_OIDC_AUDIENCE", "a")];
+    assert_eq!(problems(&wrong), [("API_OIDC_ISSUER".to_owned(), Given::Value("a.example".into()))]);
+    for wrong in ["", ",", "a,", "a,,b"] {
+        assert!(read(&[("API_OIDC_ISSUER", "https://a.example"), ("API_OIDC_AUDIENCE", wrong)]).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_issuer_is_asked_over_tls_or_on_this_machine() {
+    let issuer = |text| read(&[("API_OIDC_ISSUER", text), ("API_OIDC_AUDIENCE", "a")]).is_ok();
+    for fit in [
+        "https://a.example",
+        "https://a.example/",
+        "https://A.example:8443/realms/x",
+        "http://localhost:9/pool",
+        "http://127.0.0.2",
+        "http://[::1]:80/x",
+        "https://[2001:db8::1]",
+    ] {
+        assert!(issuer(fit), "{fit}");
+    }
+    for wrong in [
+        "",
+        "a.example",
+        "https://",
+        "https:///x",
+        "http://a.example",
+        "http://127.0.0.1.a.example",
+        "http://localhost.a.example",
+        "http://localhost@a.example",
+        "https://user@a.example",
+        "https://a.example?x",
+        "https://a.example/#x",
+        "https://a.example/ x",
+        "https://a.example:0",
+        "https://a.example:",
+        "https://a.example:x",
+        "https://[::1",
+        "https://a.example\\@b.example",
+        "ftp://a.example",
+        "HTTPS://a.example",
+        "https://a.example/\n",
+    ] {
+        assert!(!issuer(wrong), "{wrong:?}");
     }
 }
 

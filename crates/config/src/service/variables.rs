@@ -89,6 +89,15 @@ variables! {
     KEEP_ALIVE_SECONDS = "API_KEEP_ALIVE_SECONDS", Some("75"),
         "seconds that an idle connection stays open; longer than the load balancer keeps its own (60 at AWS)",
         "a whole number from 1 to 4000";
+    OIDC_ISSUER = "API_OIDC_ISSUER", None,
+        "issuer of the tokens by which handlers know who asks, letter for letter as its tokens name it",
+        "an https URL without query, such as https://cognito-idp.REGION.amazonaws.com/POOL; http for loopback only";
+    OIDC_AUDIENCE = "API_OIDC_AUDIENCE", None,
+        "who a token must be for, with `API_OIDC_ISSUER`: one of its `aud`, or where it has none its `client_id`",
+        "names separated by commas";
+    OIDC_JWKS_URL = "API_OIDC_JWKS_URL", None,
+        "where the issuer's keys are; if not set, its `/.well-known/openid-configuration` names the place",
+        "an https URL; http for loopback only";
     IMAGE_DIGEST = "IMAGE_DIGEST", None,
         "digest of the image that is running, shown by `/version`; set by what starts the container",
         "sha256: and 64 hexadecimal digits in lower case";
