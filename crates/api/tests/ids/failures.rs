@@ -1,5 +1,6 @@
 //! A database that is away, slow, restarted, or used up: no id rather than a wrong one, and ids again by themselves.
 
+use chassis::testing::eventually;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use postgres_server::{Server, Stop, UNENCRYPTED};
 
 use crate::door::{Door, Way};
-use crate::instance::{Instance, assert_unique, eventually};
+use crate::instance::{Instance, assert_unique};
 use crate::site::Site;
 use crate::{NamedServerTrial, NamedTrial};
 

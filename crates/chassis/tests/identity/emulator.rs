@@ -6,11 +6,11 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use chassis::testing::get;
+use chassis::testing::{eventually, get};
 use requirements::{MINISTACK, Programs};
 use serde_json::{Value, json};
 
-use crate::service::{self, eventually};
+use crate::service;
 
 const START: Duration = Duration::from_secs(60);
 const REGION: &str = "eu-central-1";

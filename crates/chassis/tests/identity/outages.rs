@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use chassis::testing::{DEADLINE, Method, ask_with, get};
+use chassis::testing::{DEADLINE, Method, ask_with, eventually, get};
 use serde_json::json;
 
 use crate::NamedTrial;
 use crate::issuer::{Issuer, Way};
 use crate::key::Key;
-use crate::service::{self, eventually};
+use crate::service;
 use crate::tokens::claims;
 
 pub(crate) const TRIALS: &[NamedTrial] = &[

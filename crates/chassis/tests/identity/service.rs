@@ -1,13 +1,11 @@
 //! A service some of whose resources are for callers that are known.
 
 use std::net::SocketAddr;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use actix_web::web::{Json, ServiceConfig};
 use actix_web::{Error, Responder};
 use chassis::identity::{Caller, OptionalCaller};
-use chassis::testing::{self, Answer, DEADLINE, Method, ask, get};
+use chassis::testing::{self, Answer, Method, ask, eventually, get};
 use chassis::{About, Chassis, readable};
 use config::service::Settings;
 use futures_util::stream;
@@ -38,14 +36,6 @@ pub(crate) fn ready(issuer: &str) -> SocketAddr {
 /// Asks with a token.
 pub(crate) fn with_token(server: SocketAddr, path: &str, token: &str) -> Answer {
     ask(server, Method::GET, path, &[("authorization", &format!("Bearer {token}"))])
-}
-
-pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < DEADLINE, "not in time: {what}");
-        sleep(Duration::from_millis(20));
-    }
 }
 
 #[derive(OpenApi)]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::NamedTrial;
 use crate::operators::value;
-use crate::process::{Process, eventually};
-use chassis::testing::{connect, exchange, get};
+use crate::process::Process;
+use chassis::testing::{connect, eventually, exchange, get};
 
 pub(crate) const TRIALS: &[NamedTrial] = &[
     #[cfg(target_os = "linux")]

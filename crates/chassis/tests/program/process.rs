@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use chassis::testing::DEADLINE;
+use chassis::testing::{DEADLINE, eventually};
 
 /// The program with nothing in its environment but these variables.
 pub(crate) fn program(arguments: &[&str], vars: &[(&str, &str)]) -> Command {
@@ -124,14 +124,5 @@ impl Drop for Process {
             self.child.kill().unwrap();
             self.child.wait().unwrap();
         }
-    }
-}
-
-/// Waits until something holds.
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
-        thread::sleep(Duration::from_millis(5));
     }
 }
