@@ -35,6 +35,7 @@ mod management;
 mod metrics;
 mod open_files;
 mod openapi;
+mod output;
 pub mod problem;
 pub mod program;
 mod requests;
@@ -133,7 +134,7 @@ impl<'a> Chassis<'a> {
         let document = docs::Document::new(openapi::whole(about, description, settings.identity.is_some()));
         let state = web::Data::new(State::new(about, settings, ready)?);
         let served = serve::until_stopped(listeners, settings, document, signals, routes, &state).await;
-        state.log.finish();
+        telemetry::finish();
         served
     }
 }

@@ -70,7 +70,7 @@ const REFUSALS: [(StatusCode, &str); 2] = [
 ];
 
 /// Answers that no handler need name.
-const FAILURES: [(StatusCode, &str); 7] = [
+const FAILURES: [(StatusCode, &str); 8] = [
     (StatusCode::BAD_REQUEST, "The request cannot be read"),
     (StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time"),
     (StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than the service takes"),
@@ -78,6 +78,7 @@ const FAILURES: [(StatusCode, &str); 7] = [
     (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The head is longer than the service takes"),
     (StatusCode::INTERNAL_SERVER_ERROR, "The service failed; its log has the reason"),
     (StatusCode::SERVICE_UNAVAILABLE, "The service cannot take this request now"),
+    (StatusCode::GATEWAY_TIMEOUT, "The service took too long to answer"),
 ];
 
 impl Modify for Common {

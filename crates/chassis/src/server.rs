@@ -17,6 +17,7 @@ use actix_web::middleware::{Compat, Condition};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use config::service::{Origins, Settings};
+use socket2::SockRef;
 
 use crate::admission::Admission;
 use crate::connection::{Connection, Patience};
@@ -25,6 +26,10 @@ use crate::metrics::Tally;
 use crate::requests::Observation;
 use crate::state::{State, Worker};
 use crate::{Routes, body, cross_origin, docs, health, management};
+
+/// How many connections wait in the kernel's queue before it lets clients repeat their first packet; Linux makes it no
+/// more than `net.core.somaxconn`, which is 4096.
+const BACKLOG: i32 = 1024;
 
 /// The service itself. Built from actix-web's parts instead of its `HttpServer`, which leaves no place for
 /// [`Connection`].
@@ -38,15 +43,18 @@ pub(crate) fn service(
     let origins = settings.cors_origins.clone();
     let docs = settings.docs;
     let workers = settings.workers.map_or_else(processors, |workers| workers.get().into());
+    let connections = settings.limits.connections.div_ceil(workers);
+    // The standard library listens with 128.
+    SockRef::from(&listener).listen(BACKLOG)?;
     let builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(settings.limits.connections.div_ceil(workers))
+        .max_concurrent_connections(connections)
         .shutdown_timeout(settings.shutdown.as_secs())
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let each_worker = move || {
         let limits = &state.limits;
-        let patience = Patience::start(limits, state.metrics.clone());
+        let patience = Patience::start(limits, connections, state.metrics.clone());
         let worker = Rc::new(Worker { log: state.log.worker(), tally: Tally::default() });
         // The last one is the outermost.
         let app = App::new()

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use config::service::{Limits, Settings};
 
@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(crate) trusted_proxies: usize,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: AccessLog,
+    /// The bytes of all bodies that are arriving or being answered.
+    pub(crate) bodies: AtomicUsize,
     /// What knows who asks, if there is an issuer.
     #[cfg(feature = "identity")]
     pub(crate) verifier: Option<Arc<crate::identity::Verifier>>,
@@ -46,6 +48,7 @@ impl State {
             trusted_proxies: settings.trusted_proxies,
             metrics: Arc::new(Metrics::new(about, settings.image_digest.as_deref())),
             log: AccessLog::new(settings.log_format, settings.log_level),
+            bodies: AtomicUsize::new(0),
             #[cfg(feature = "identity")]
             verifier: settings.identity.as_ref().map(crate::identity::Verifier::start).transpose()?,
             ready,

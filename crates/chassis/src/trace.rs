@@ -110,7 +110,7 @@ fn text(digits: &[u8]) -> &str {
 }
 
 /// A random half for the process, a running number for the request: no other process gives the same.
-fn new_request_id() -> HeaderValue {
+pub(crate) fn new_request_id() -> HeaderValue {
     let mut id = [b'-'; 33];
     id[..16].copy_from_slice(&hex(*PROCESS));
     id[17..].copy_from_slice(&hex(next()));

@@ -62,14 +62,19 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     pub connections: usize,
+    /// Requests whose bodies have arrived, and that are not answered.
     pub in_flight: usize,
     pub header_bytes: usize,
     pub uri_bytes: usize,
     pub body_bytes: usize,
+    /// Of all bodies together, from their first byte to the answer.
+    pub bodies_bytes: usize,
     /// In which a request line with its headers has to arrive.
     pub header_time: Duration,
     /// In which a body has to arrive, and an answer to be taken.
     pub body_time: Duration,
+    /// In which a handler has to answer.
+    pub request_time: Duration,
     pub keep_alive: Duration,
 }
 
@@ -137,8 +142,10 @@ impl Settings {
                 header_bytes: reader.value(&variable::MAX_HEADER_BYTES, number(1024..=131_072)),
                 uri_bytes: reader.value(&variable::MAX_URI_BYTES, number(256..=65_535)),
                 body_bytes: reader.value(&variable::MAX_BODY_BYTES, number(0..=10_485_760)),
+                bodies_bytes: reader.value(&variable::MAX_BODIES_BYTES, number(0..=1_073_741_824)),
                 header_time: reader.value(&variable::HEADER_SECONDS, seconds(1..=600)),
                 body_time: reader.value(&variable::BODY_SECONDS, seconds(1..=600)),
+                request_time: reader.value(&variable::REQUEST_SECONDS, seconds(1..=3600)),
                 keep_alive: reader.value(&variable::KEEP_ALIVE_SECONDS, seconds(1..=4000)),
             },
             identity: identity(reader),

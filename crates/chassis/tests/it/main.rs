@@ -4,6 +4,7 @@
 
 mod answers;
 mod client;
+mod connections;
 mod cross_origin;
 mod docs;
 mod errors;

@@ -35,4 +35,5 @@ fn run() -> Result<ExitCode, ExitCode> {
 
 fn routes(config: &mut ServiceConfig) {
     config.service(readable("/hello", async || Json(serde_json::json!({"hello": "World"}))));
+    config.service(readable("/never/{name}", std::future::pending::<&'static str>));
 }
