@@ -36,7 +36,6 @@ use serde_json::{Map, Value};
 
 use crate::client::Client;
 use crate::problem;
-use crate::state::State;
 use keys::{Keys, Missing};
 pub use token::Invalid;
 
@@ -223,8 +222,8 @@ impl FromRequest for OptionalCaller {
 
 /// What verifies, and the token if there is one.
 fn asked(request: &HttpRequest) -> Result<(&Arc<Verifier>, Option<&str>), Error> {
-    let verifier = request.app_data::<web::Data<State>>().and_then(|state| state.verifier.as_ref());
-    Ok((verifier.ok_or(Error::NotConfigured)?, bearer(request.headers())?))
+    let verifier = request.app_data::<web::Data<Verifier>>().ok_or(Error::NotConfigured)?;
+    Ok((verifier, bearer(request.headers())?))
 }
 
 /// The token of `Authorization: Bearer …`; credentials of another kind are none of ours.

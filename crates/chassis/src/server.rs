@@ -4,6 +4,8 @@ use std::io;
 use std::net::TcpListener;
 use std::num::NonZero;
 use std::rc::Rc;
+#[cfg(feature = "identity")]
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -64,6 +66,11 @@ pub(crate) fn service(
             .wrap(Around(Observation { state: state.clone(), worker }))
             .configure(health::routes)
             .configure(&routes);
+        #[cfg(feature = "identity")]
+        let app = match &state.verifier {
+            Some(verifier) => app.app_data(web::Data::from(Arc::clone(verifier))),
+            None => app,
+        };
         let document = document.clone();
         let app = if docs { app.configure(|config| docs::routes(config, document)) } else { app };
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
