@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use config::deployment::{Deployment, Environment};
+use config::deployment::{Deployment, Environment, Local, parse_env_file};
 
 use crate::smoke::sign_in::{self, TemporaryUsers};
 use aws::journal::lock::Locks;
@@ -63,6 +63,29 @@ impl Context {
             locks: Locks::default(),
             instance: OnceLock::new(),
         })
+    }
+
+    /// What the user gives the container of `release --local`: `[local] env`, and what `env_file` adds or replaces.
+    ///
+    /// # Errors
+    /// A file that is not there, or every line of it that cannot be used.
+    pub(crate) fn local_environment(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let Local { env, env_file } = &self.deployment.local;
+        let mut variables = env.clone();
+        if let Some(path) = env_file {
+            let fail = |reason: String| {
+                Failure::new(Exit::Usage, FailureKind::Settings, "the variables for the container cannot be read")
+                    .resource(format!("{path}, local.env_file in {DEPLOY_TOML}"))
+                    .reason(reason)
+            };
+            let text = std::fs::read_to_string(self.root.join(path)).map_err(|error| {
+                fail(error.to_string())
+                    .hint(format!("write it, one NAME=VALUE a line, or remove env_file from {DEPLOY_TOML}"))
+            })?;
+            let read = parse_env_file(path, &text);
+            variables.extend(read.map_err(|invalid| fail(invalid.to_string()).hint(format!("fix {path}")))?);
+        }
+        Ok(variables)
     }
 
     /// A context without a repository.

@@ -6,6 +6,7 @@
 
 mod lock;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(crate) struct Local<'a> {
     pub(crate) docker: &'a Docker,
     pub(crate) owner: &'a Owner,
     pub(crate) service: &'a Service,
+    /// What the user gives the container.
+    pub(crate) environment: &'a BTreeMap<String, String>,
     pub(crate) http: &'a Client,
     pub(crate) interrupt: &'a Interrupt,
 }
@@ -57,7 +60,7 @@ impl Local<'_> {
             return self.hand_over(Some(&old), image, phase).await;
         }
         match old.host_port {
-            Some(port) if self.runs_image(&old, image) => Ok(LocalRun { change: Change::None, port }),
+            Some(port) if self.runs_image(&old, image).await? => Ok(LocalRun { change: Change::None, port }),
             _ => {
                 self.try_candidate(&old, image, phase).await?;
                 // From here on an interruption waits: between the two containers nothing serves.
@@ -89,20 +92,27 @@ impl Local<'_> {
         Ok(kept.pop())
     }
 
-    /// Whether the container runs this image with the current settings.
-    fn runs_image(&self, container: &Container, image: &Image) -> bool {
-        container.image == image.id
-            && !container.paused
-            && self.container_environment(image).iter().all(|pair| container.environment.contains(pair))
+    /// Whether the container runs this image with the current settings, and without those that are gone.
+    async fn runs_image(&self, container: &Container, image: &Image) -> Result<bool> {
+        if container.image != image.id || container.paused {
+            return Ok(false);
+        }
+        let own = container::image_environment(self.docker, &image.id).await?;
+        let wanted = self.container_environment(image);
+        // The engine adds PATH where nobody sets it.
+        let known = |pair: &String| wanted.contains(pair) || own.contains(pair) || pair.starts_with("PATH=");
+        Ok(wanted.iter().all(|pair| container.environment.contains(pair)) && container.environment.iter().all(known))
     }
 
     fn container_environment(&self, image: &Image) -> Vec<String> {
-        // There is no load balancer, so the container need not wait before it closes its port.
-        vec![
-            format!("IMAGE_DIGEST={}", image.id),
-            format!("API_PORT={}", self.service.port),
-            "API_DRAIN_SECONDS=0".into(),
-        ]
+        let mut variables = BTreeMap::from([
+            // There is no load balancer, so the container need not wait before it closes its port.
+            ("API_DRAIN_SECONDS", "0"),
+        ]);
+        variables.extend(self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let port = self.service.port.to_string();
+        variables.extend([("IMAGE_DIGEST", image.id.as_str()), ("API_PORT", &port)]);
+        variables.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
     /// Waits until the image is healthy in a container next to the one that serves.

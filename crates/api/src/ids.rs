@@ -35,7 +35,7 @@ impl Ids {
     /// Numbers out of blocks of this size, which arrive one after the other as long as the runtime lives in which this
     /// is called.
     #[cfg(feature = "postgres")]
-    pub(crate) fn leased(database: &crate::database::Database, block: u32) -> Self {
+    pub(crate) fn leased(database: &database::Database, block: u32) -> Self {
         Self::Leased(supply::start(database.clone(), block))
     }
 

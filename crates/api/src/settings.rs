@@ -1,32 +1,23 @@
 //! What this service needs to start: the chassis' settings and its own.
 
-pub mod database;
-mod database_url;
-
 use config::Invalid;
+#[cfg(feature = "postgres")]
 use config::service::values::number;
 use config::service::{self, Reader, Variable};
-
-pub use database::{Database, SslMode};
 
 /// Every variable of the service's own.
 pub const VARIABLES: &[&Variable] = &[
     &IDS,
+    #[cfg(feature = "postgres")]
     &IDS_BLOCK,
-    &database::MIGRATE,
-    &database::MIGRATE_WAIT_SECONDS,
-    &database::CONNECTIONS,
-    &database::CONNECT_SECONDS,
-    &database::STATEMENT_SECONDS,
-    &database::IDLE_SECONDS,
-    &database::URL,
-    &database::HOST,
-    &database::PORT,
-    &database::USER,
-    &database::PASSWORD,
-    &database::NAME,
-    &database::SSL_MODE,
-    &database::SSL_ROOT_CERTIFICATE,
+];
+
+/// Every variable that is read, in groups.
+pub const GROUPS: &[&[&Variable]] = &[
+    service::VARIABLES,
+    VARIABLES,
+    #[cfg(feature = "postgres")]
+    database::VARIABLES,
 ];
 
 const IDS: Variable = Variable {
@@ -34,8 +25,13 @@ const IDS: Variable = Variable {
     default: Some("memory"),
     meaning: "where the numbers of greetings come from: counted by this process, or leased in blocks from a database that \
         instances share",
+    #[cfg(feature = "postgres")]
     allowed: "memory or postgres",
+    #[cfg(not(feature = "postgres"))]
+    allowed: "memory; or postgres in a program that is built with `cargo build --release -p api --features postgres`, or \
+        an image with features = [\"postgres\"] under [service] in deploy.toml",
 };
+#[cfg(feature = "postgres")]
 const IDS_BLOCK: Variable = Variable {
     name: "API_IDS_BLOCK",
     default: Some("10000"),
@@ -49,7 +45,8 @@ pub struct Settings {
     pub chassis: service::Settings,
     pub ids: Ids,
     /// The database, where one is named.
-    pub database: Option<Database>,
+    #[cfg(feature = "postgres")]
+    pub database: Option<database::Settings>,
 }
 
 /// Where the numbers of greetings come from.
@@ -58,6 +55,7 @@ pub enum Ids {
     /// Counted by the process itself.
     Memory,
     /// Leased in blocks of so many from the database, which all instances share.
+    #[cfg(feature = "postgres")]
     Postgres { block: u32 },
 }
 
@@ -70,22 +68,35 @@ impl Settings {
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Invalid> {
         let mut reader = Reader::new(vars);
         let chassis = service::Settings::read(&mut reader);
-        let ids = ids(&mut reader);
-        let database = database::read(&mut reader, matches!(ids, Ids::Postgres { .. }));
-        reader.finish(Self { chassis, ids, database })
+        let ids = Ids::read(&mut reader);
+        let settings = Self {
+            chassis,
+            #[cfg(feature = "postgres")]
+            database: database::Settings::read_if(&mut reader, ids != Ids::Memory),
+            ids,
+        };
+        reader.finish(settings)
     }
 }
 
-/// The size of a block is read in any case, so that a wrong one shows before it is needed.
-fn ids(reader: &mut Reader) -> Ids {
-    let shared = reader.value(&IDS, |text| match text {
-        "memory" => Some(false),
-        "postgres" => Some(true),
-        _ => None,
-    });
-    let block = reader.value(&IDS_BLOCK, number(1..=1_000_000));
-    if shared { Ids::Postgres { block } } else { Ids::Memory }
+impl Ids {
+    #[cfg(feature = "postgres")]
+    fn read(reader: &mut Reader) -> Self {
+        let shared = reader.value(&IDS, |text| match text {
+            "memory" => Some(false),
+            "postgres" => Some(true),
+            _ => None,
+        });
+        // In any case, so that a wrong one shows before it is needed.
+        let block = reader.value(&IDS_BLOCK, number(1..=1_000_000));
+        if shared { Self::Postgres { block } } else { Self::Memory }
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn read(reader: &mut Reader) -> Self {
+        reader.value(&IDS, |text| (text == "memory").then_some(Self::Memory))
+    }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "postgres"))]
 mod tests;

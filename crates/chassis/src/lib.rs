@@ -48,7 +48,7 @@ use config::service::Settings;
 use futures_util::Stream;
 use utoipa::openapi::OpenApi;
 
-pub use routes::{Routes, readable, resource};
+pub use routes::{Resource, Routes, readable, resource};
 pub use secret::Secret;
 
 use state::{Ready, State};

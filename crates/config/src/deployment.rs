@@ -4,6 +4,7 @@
 //! account exists is the release tool's question.
 
 mod instances;
+mod local;
 mod needs;
 mod reader;
 mod rules;
@@ -11,6 +12,7 @@ mod rules;
 use std::collections::BTreeMap;
 
 use crate::{Given, Invalid, Problem};
+pub use local::{Local, RESERVED, parse_env_file};
 pub use needs::{Reference, references};
 use reader::Reader;
 
@@ -22,6 +24,7 @@ const URL_OUTPUT: &str = "ApiGatewayURL";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
     pub service: Service,
+    pub local: Local,
     /// By name; never empty.
     pub environments: BTreeMap<String, Environment>,
 }
@@ -109,6 +112,7 @@ impl Deployment {
         })?;
         let mut root = Reader::new(source, table);
         let service = root.table("service", true).map(Service::read);
+        let local = root.table("local", false).map(Local::read).unwrap_or_default();
         let environments: BTreeMap<String, Environment> =
             root.tables("environments").into_iter().map(Environment::read).collect();
         root.finish();
@@ -116,7 +120,7 @@ impl Deployment {
         needs::check(&root, &environments);
         let problems = root.problems();
         match service {
-            Some(service) if problems.is_empty() => Ok(Self { service, environments }),
+            Some(service) if problems.is_empty() => Ok(Self { service, local, environments }),
             _ => Err(Invalid(problems)),
         }
     }

@@ -213,6 +213,7 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     }
     let artifact = interrupt.or(build::compile(context, platform, &arguments.source, ui)).await?;
     let service = &context.deployment.service;
+    let environment = context.local_environment()?;
     if arguments.dry_run {
         let reference = artifact.reference(&service.name);
         let steps = vec![format!("build {reference} unless it is there"), "run it in place of the old one".to_owned()];
@@ -231,7 +232,8 @@ pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Re
     });
     let phase = ui.phase("container");
     let http = smoke::client(&context.http()?)?;
-    let place = Local { docker: &engine.docker, owner: &owner, service, http: &http, interrupt };
+    let place =
+        Local { docker: &engine.docker, owner: &owner, service, environment: &environment, http: &http, interrupt };
     let running = place.run(&image, &phase).await?;
     let url = format!("http://127.0.0.1:{}", running.port);
     ui.note(|report| report.change = Some(running.change));

@@ -27,7 +27,7 @@ const EDITS: [(&str, &str, &str); 6] = [
     ),
     (TEMPLATE, "ApiGatewayClientErrors", "ApiGatewayClientFaults"),
     // Last, for its image is published: another image.
-    ("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#),
+    ("crates/chassis/src/health.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#),
 ];
 /// Edits in place of what others name. The emulator has no schemas to read, so the tool takes such a change for one that may
 /// replace, and reports those others too; a change set knows better.

@@ -9,7 +9,7 @@ use requirements::{DOCKER, GIT, GZIP, Programs, Suite};
 use serde_json::Value;
 
 use crate::checkout::Checkout;
-use crate::client::{Steady, get};
+use crate::client::{Steady, ask_for, get};
 use crate::conditions::ENGINE;
 use crate::registry::{free_port, run};
 
@@ -23,6 +23,7 @@ pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
         test("local::a_release_is_started_kept_replaced_and_removed", lifecycle),
         test("local::an_image_that_does_not_start_leaves_the_old_one_serving", unhealthy),
         test("local::a_port_in_use_is_skipped", port_taken),
+        test("local::variables_reach_the_container_and_a_change_of_them_replaces_it", variables),
         test("local::the_image_is_small_and_locked_down", image),
     ]
 }
@@ -45,6 +46,11 @@ impl Place {
 
     fn release(&self) -> Result<Value> {
         self.checkout.xtask(&["release", "--local"])?.well()
+    }
+
+    /// What the user gives the container, in place of what was there.
+    fn give(&self, was: &str, local: &str) -> Result<()> {
+        self.checkout.edit("deploy.toml", &format!("{was}[service]"), &format!("{local}[service]"))
     }
 
     /// Another image without another program: the label is part of what the tag names.
@@ -180,5 +186,40 @@ fn image(programs: &Programs) -> Result<()> {
         ensure!(value.is_some_and(|value| !value.is_empty()), "no {label}: {config}");
     }
     ensure!(config["Healthcheck"]["Test"][1] == "/api", "{config}");
+    Ok(())
+}
+
+fn variables(programs: &Programs) -> Result<()> {
+    const FILE: &str = ".env.local";
+    let place = Place::new(programs)?;
+    let origin = |release: &Value| -> Result<String> {
+        let answer = ask_for("GET", &format!("{}/version", url(release)?), &[("origin", "https://app.example")], b"")?;
+        Ok(answer.header("access-control-allow-origin").to_owned())
+    };
+    let local = "[local]\nenv = { API_LOG_LEVEL = \"debug\" }\nenv_file = \".env.local\"\n\n";
+    place.give("", local)?;
+    let missing = place.checkout.xtask(&["release", "--local"])?;
+    ensure!(missing.code == Some(2) && missing.json.to_string().contains(FILE), "{missing:?}");
+    place.checkout.write(FILE, "# mine\nAPI_CORS_ORIGINS='https://app.example'\nhunter2\n")?;
+    let wrong = place.checkout.xtask(&["release", "--local"])?;
+    ensure!(wrong.code == Some(2) && wrong.json.to_string().contains("line 3"), "{wrong:?}");
+    ensure!(
+        !wrong.stderr.contains("hunter2") && !wrong.json.to_string().contains("hunter2"),
+        "a line is shown: {wrong:?}"
+    );
+
+    place.checkout.write(FILE, "API_CORS_ORIGINS='https://app.example'\nAPI_LOG_LEVEL=warn\n")?;
+    let first = place.release()?;
+    ensure!(first["change"] == "create" && origin(&first)? == "https://app.example", "{first}");
+    let given = place.container()?["Config"]["Env"].to_string();
+    ensure!(given.contains("API_LOG_LEVEL=warn"), "the file counts more than deploy.toml: {given}");
+    ensure!(place.release()?["change"] == "none", "the same variables again");
+    place.checkout.write(FILE, "API_CORS_ORIGINS=*\n")?;
+    let changed = place.release()?;
+    ensure!(changed["change"] == "update" && origin(&changed)? == "*", "{changed}");
+    place.give(local, "")?;
+    let without = place.release()?;
+    ensure!(without["change"] == "update" && origin(&without)?.is_empty(), "{without}");
+    ensure!(place.release()?["change"] == "none", "no variables again");
     Ok(())
 }

@@ -94,7 +94,7 @@ fn pull_request(fork: &Fork) -> Result<Jobs> {
 
 /// What was merged arrives, with a changed service.
 fn second_release(fork: &Fork) -> Result<Jobs> {
-    fork.checkout.edit("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
+    fork.checkout.edit("crates/chassis/src/health.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
     fork.checkout.commit("Change the service")?;
     let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
     summarised(good(&jobs, "apply")?, &["update", "LogGroup"])?;

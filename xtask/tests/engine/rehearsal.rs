@@ -64,7 +64,7 @@ fn releases(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     );
     ensure!(again["smoke"]["served_digest"] == digest, "it is proved all the same: {again}");
 
-    checkout.edit("crates/api/src/handlers.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
+    checkout.edit("crates/chassis/src/health.rs", r#"Health { status: "ok" }"#, r#"Health { status: "fine" }"#)?;
     checkout.commit("Change the service")?;
     let user = Steady::start(&base, None);
     let changed = release(checkout, &[]).and_then(|changed| settled(emulator, &changed).map(|()| changed));

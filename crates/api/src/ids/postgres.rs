@@ -17,7 +17,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 use tokio::time::timeout;
 
-use crate::database::Database;
+use database::Database;
 
 /// The row that counts.
 const COUNTER: &str = "greetings";

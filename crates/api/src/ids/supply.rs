@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::blocks::Blocks;
 use super::postgres::Counter;
-use crate::database::Database;
-use crate::retry::pause;
+use database::Database;
+use database::pause;
 
 /// Leases blocks of so many ids from a database for as long as the runtime lives.
 pub(super) fn start(database: Database, size: u32) -> Arc<Blocks> {

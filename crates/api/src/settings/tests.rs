@@ -1,35 +1,7 @@
-use std::path::PathBuf;
-use std::time::Duration;
-
-use chassis::Secret;
-
 use super::*;
 
 fn read(vars: &[(&str, &str)]) -> Result<Settings, Invalid> {
     Settings::from_vars(vars.iter().map(|(name, value)| (name.to_string(), value.to_string())))
-}
-
-/// The lines of what is wrong.
-fn problems(vars: &[(&str, &str)]) -> Vec<String> {
-    read(vars).unwrap_err().to_string().lines().map(str::to_owned).collect()
-}
-
-fn database() -> Database {
-    Database {
-        host: "db".to_owned(),
-        port: 5432,
-        user: "ann".to_owned(),
-        password: None,
-        name: "ann".to_owned(),
-        ssl_mode: SslMode::VerifyFull,
-        ssl_root_certificate: None,
-        connections: 5,
-        connect: Duration::from_secs(5),
-        statement: Duration::from_secs(5),
-        idle: Duration::from_secs(60),
-        migrate: false,
-        migration_wait: Duration::from_secs(300),
-    }
 }
 
 #[test]
@@ -39,93 +11,14 @@ fn nothing_has_to_be_set() {
 }
 
 #[test]
-fn a_database_has_a_host_and_a_role() {
-    let settings = read(&[("PGHOST", "db"), ("PGUSER", "ann"), ("API_IDS", "postgres")]).unwrap();
-    assert_eq!((settings.ids, settings.database), (Ids::Postgres { block: 10_000 }, Some(database())));
-    for vars in [&[("PGHOST", "db")][..], &[("PGUSER", "ann")]] {
-        assert_eq!(read(vars).unwrap().database, None, "no database is needed");
+fn ids_of_all_instances_need_a_database() {
+    let database = [("PGHOST", "db"), ("PGUSER", "ann")];
+    let settings = read(&[&database[..], &[("API_IDS", "postgres"), ("API_IDS_BLOCK", "7")]].concat()).unwrap();
+    assert!(settings.ids == Ids::Postgres { block: 7 } && settings.database.is_some());
+    let missing = read(&[("API_IDS", "postgres")]).unwrap_err().to_string();
+    assert!(missing.contains("PGHOST is missing") && missing.contains("PGUSER is missing"), "{missing}");
+    for (name, value) in [("API_IDS", "paper"), ("API_IDS_BLOCK", "0"), ("API_IDS_BLOCK", "1000001")] {
+        let problem = read(&[(name, value)]).unwrap_err().to_string();
+        assert!(problem.contains(&format!("{name} is {value:?}")), "{problem}");
     }
-    let missing = problems(&[("API_IDS", "postgres")]);
-    assert!(missing.len() == 2 && missing[0].contains("PGHOST is missing") && missing[1].contains("PGUSER is missing"));
-}
-
-#[test]
-fn every_variable_is_read() {
-    let all = [
-        ("API_IDS", "postgres"),
-        ("API_IDS_BLOCK", "7"),
-        ("API_MIGRATE", "on"),
-        ("API_MIGRATE_WAIT_SECONDS", "0"),
-        ("API_DATABASE_CONNECTIONS", "10"),
-        ("API_DATABASE_CONNECT_SECONDS", "1"),
-        ("API_DATABASE_STATEMENT_SECONDS", "2"),
-        ("API_DATABASE_IDLE_SECONDS", "3"),
-        ("PGHOST", "db.example.com"),
-        ("PGPORT", "6432"),
-        ("PGUSER", "ann"),
-        ("PGPASSWORD", "pass word"),
-        ("PGDATABASE", "notes"),
-        ("PGSSLMODE", "disable"),
-        ("PGSSLROOTCERT", "/ca/root.pem"),
-    ];
-    let expected = Database {
-        host: "db.example.com".to_owned(),
-        port: 6432,
-        password: Some(Secret::new("pass word".to_owned())),
-        name: "notes".to_owned(),
-        ssl_mode: SslMode::Disable,
-        ssl_root_certificate: Some(PathBuf::from("/ca/root.pem")),
-        connections: 10,
-        connect: Duration::from_secs(1),
-        statement: Duration::from_secs(2),
-        idle: Duration::from_secs(3),
-        migrate: true,
-        migration_wait: Duration::ZERO,
-        ..database()
-    };
-    let settings = read(&all).unwrap();
-    assert_eq!((settings.ids, settings.database), (Ids::Postgres { block: 7 }, Some(expected.clone())));
-    // What a URL has counts more.
-    let url = ("DATABASE_URL", "postgres://bob:other@elsewhere:1/things?sslmode=require&sslrootcert=/x.pem");
-    let settings = read(&[&all[..], &[url]].concat()).unwrap();
-    let by_url = Database {
-        host: "elsewhere".to_owned(),
-        port: 1,
-        user: "bob".to_owned(),
-        password: Some(Secret::new("other".to_owned())),
-        name: "things".to_owned(),
-        ssl_mode: SslMode::Require,
-        ssl_root_certificate: Some(PathBuf::from("/x.pem")),
-        ..expected
-    };
-    assert_eq!(settings.database, Some(by_url));
-    let read: Vec<_> = all.iter().map(|(name, _)| *name).chain([url.0]).collect();
-    assert!(VARIABLES.iter().all(|variable| read.contains(&variable.name)) && VARIABLES.len() == read.len());
-}
-
-#[test]
-fn what_is_refused_is_named_and_no_secret_shown() {
-    for (name, value) in [
-        ("API_IDS", "paper"),
-        ("API_IDS_BLOCK", "0"),
-        ("API_IDS_BLOCK", "1000001"),
-        ("API_DATABASE_CONNECTIONS", "101"),
-        ("API_DATABASE_STATEMENT_SECONDS", "0"),
-        ("API_MIGRATE", "yes"),
-        ("PGHOST", ""),
-        ("PGPORT", "0"),
-        ("PGPORT", "+5"),
-        ("PGSSLMODE", "allow"),
-    ] {
-        let problems = problems(&[(name, value)]);
-        assert!(problems.len() == 1 && problems[0].contains(&format!("{name} is {value:?}")), "{problems:?}");
-    }
-    for (name, value) in [("DATABASE_URL", "db:hunter2"), ("PGPASSWORD", "hunter2\0")] {
-        // Not the missing host too, which a usable URL would have named.
-        let problems = problems(&[(name, value), ("API_IDS", "postgres"), ("PGUSER", "x"), ("PGHOST", "x")]);
-        assert!(problems.len() == 1 && problems[0].contains(name) && !problems[0].contains("hunter2"), "{problems:?}");
-    }
-    assert_eq!(problems(&[("DATABASE_URL", "db:hunter2"), ("API_IDS", "postgres")]).len(), 1);
-    let settings = read(&[("DATABASE_URL", "postgres://ann:hunter2@db")]).unwrap();
-    assert!(!format!("{settings:?}").contains("hunter2"));
 }

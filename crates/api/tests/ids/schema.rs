@@ -33,7 +33,7 @@ fn a_schema_that_comes_later(server: &Server) {
     let instance = Instance::start(&site, BLOCK, &[]);
     eventually("the reason is logged", || !instance.events(NOT_READY).is_empty());
     let reason = instance.reasons(NOT_READY).remove(0);
-    for part in [&*site.name, "0001_ids", "`api migrate`"] {
+    for part in [&*site.name, "0001_ids", "`migrate`"] {
         assert!(reason.contains(part), "{part} is not in {reason}");
     }
     let (status, answer) = instance.get("/health");

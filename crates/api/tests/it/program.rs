@@ -2,10 +2,10 @@
 
 use std::process::{Command, Output, Stdio};
 
-use config::service::{self, Variable};
+use config::service::Variable;
 
 fn variables() -> impl Iterator<Item = &'static &'static Variable> {
-    service::VARIABLES.iter().chain(api::settings::VARIABLES)
+    api::settings::GROUPS.iter().copied().flatten()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What callers get when they ask for what there is.
 
 use crate::server;
+use actix_web::HttpResponse;
 use chassis::testing::{Method, ask, get};
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -63,4 +64,35 @@ fn everything_is_also_served_below_the_prefix() {
     {
         assert_eq!(get(server, path).status, 404, "{path}");
     }
+}
+
+#[test]
+fn a_resource_with_several_methods_answers_head_and_names_them_all() {
+    let server = server::start_with(&[], |config| {
+        config.service(
+            chassis::resource("/notes/{id}")
+                .get(async || "read")
+                .patch(async || "changed")
+                .put(async || "replaced")
+                .delete(async || HttpResponse::NoContent()),
+        );
+        config.service(chassis::resource("/notes").post(async || HttpResponse::Created()));
+    });
+    let ask = |method: &str, path| ask(server, method.parse().unwrap(), path, &[("content-length", "0")]);
+    let head = ask("HEAD", "/notes/1");
+    assert_eq!((head.status, head.header("content-length"), head.body.as_str()), (200, "4", ""));
+    for (method, status, body) in
+        [("GET", 200, "read"), ("PATCH", 200, "changed"), ("PUT", 200, "replaced"), ("DELETE", 204, "")]
+    {
+        let answer = ask(method, "/notes/1");
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{method}");
+    }
+    assert_eq!(ask("POST", "/notes").status, 201);
+    for (path, allowed) in [("/notes/1", "GET, HEAD, PATCH, PUT, DELETE, OPTIONS"), ("/notes", "POST, OPTIONS")] {
+        let options = ask("OPTIONS", path);
+        assert_eq!((options.status, options.header("allow")), (204, allowed));
+        let refused = ask("TRACE", path);
+        assert_eq!((refused.status, refused.header("allow")), (405, allowed));
+    }
+    assert_eq!(ask("HEAD", "/notes").status, 405);
 }

@@ -157,25 +157,28 @@ impl Reader {
     /// Stack parameters: strings, numbers and booleans as themselves, lists joined by commas as CloudFormation takes
     /// them.
     pub(super) fn parameters(&mut self, key: &'static str) -> BTreeMap<String, String> {
+        let allowed = "text, a number, true, false or a list of these, 4096 bytes";
+        self.map(key, rules::PARAMETER, allowed, |text| text.len() <= 4096)
+    }
+
+    /// Names with values, all as text.
+    pub(super) fn map(
+        &mut self,
+        key: &'static str,
+        name: Rule,
+        allowed: &str,
+        fits: fn(&str) -> bool,
+    ) -> BTreeMap<String, String> {
         let Some(mut inner) = self.table(key, false) else { return BTreeMap::new() };
-        let mut parameters = BTreeMap::new();
-        for (name, value) in std::mem::take(&mut inner.table) {
-            if !(rules::PARAMETER.holds)(&name) {
-                inner.problem(&name, Some(show(&value)), rules::PARAMETER.allowed);
-                continue;
-            }
-            match parameter_value(&value) {
-                Some(text) if text.len() <= 4096 => {
-                    parameters.insert(name, text);
-                }
-                _ => inner.problem(
-                    &name,
-                    Some(show(&value)),
-                    "text, a number, true, false or a list of these, 4096 bytes",
-                ),
+        let mut read = BTreeMap::new();
+        for (key, value) in std::mem::take(&mut inner.table) {
+            match parameter_value(&value).filter(|text| fits(text)) {
+                _ if !(name.holds)(&key) => inner.problem(&key, Some(show(&value)), name.allowed),
+                Some(text) => drop(read.insert(key, text)),
+                None => inner.problem(&key, Some(show(&value)), allowed),
             }
         }
-        parameters
+        read
     }
 
     fn take(&mut self, key: &'static str) -> Option<Value> {

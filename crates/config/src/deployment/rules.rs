@@ -115,6 +115,20 @@ pub(super) const PARAMETER: Rule = Rule {
     allowed: "a parameter's name of letters and digits",
 };
 
+// https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
+pub(super) const VARIABLE: Rule = Rule {
+    holds: |s| {
+        !s.starts_with(|c: char| c.is_ascii_digit())
+            && !s.is_empty()
+            && s.bytes().all(word)
+            && !super::RESERVED.contains(&s)
+    },
+    allowed: "letters, digits and _, no digit first; API_PORT and IMAGE_DIGEST are set by the tool",
+};
+
+pub(super) const ENV_FILE: Rule =
+    Rule { holds: TEMPLATE.holds, allowed: "a path inside the repository, such as .env.local" };
+
 pub(super) const OUTPUT: Rule = Rule { holds: PARAMETER.holds, allowed: "an output's name of letters and digits" };
 
 /// Which environments there are is checked when all of them are read.

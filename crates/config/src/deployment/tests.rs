@@ -76,7 +76,7 @@ template = "t"
         "environments.dev.parameters.When",
         r#"environments.local is "local"; allowed: a name that is"#,
         r#"environments.local.region is "frankfurt""#,
-        r#"surprise is "1"; allowed: no such key; known here are service, environments"#,
+        r#"surprise is "1"; allowed: no such key; known here are service, local, environments"#,
     ];
     for text in expected {
         assert!(lines.contains(&format!("deploy.toml: {text}")), "{text} not in\n{lines}");

@@ -136,6 +136,8 @@ pub async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
         exposed_ports: Some(vec![port.clone()]),
         host_config: Some(HostConfig {
             port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
+            // What runs on this machine itself has this name on every platform; Docker Desktop defines it by itself.
+            extra_hosts: Some(vec!["host.docker.internal:host-gateway".to_owned()]),
             readonly_rootfs: Some(true),
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
@@ -154,6 +156,16 @@ pub async fn create(docker: &Docker, spec: &Spec<'_>) -> Result<String> {
             Err(error) => return Err(error.failure(format!("cannot create container {name}")).into()),
         }
     }
+}
+
+/// The variables that an image sets itself.
+///
+/// # Errors
+/// An engine that fails.
+pub async fn image_environment(docker: &Docker, image: &str) -> Result<Vec<String>> {
+    let inspected = within(LOOKUP, docker.inspect_image(image)).await;
+    let inspected = inspected.map_err(|error| error.failure(format!("cannot look up image {image}")))?;
+    Ok(inspected.config.and_then(|config| config.env).unwrap_or_default())
 }
 
 /// Starts a container, unless it runs already.

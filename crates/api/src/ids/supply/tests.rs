@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::*;
-use crate::retry::LONGEST_PAUSE;
+use database::LONGEST_PAUSE;
 
 /// How a call of the modelled table goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use chassis::Secret;
 
-use super::database::SslMode;
+use super::SslMode;
 
 /// What a URL says; the standard variables complete it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,11 +43,11 @@ pub(super) fn parts(text: &str) -> Option<Parts> {
         return None;
     }
     parts.host = given(Some(host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)))?;
-    parts.port = port.map(super::database::port).map_or(Some(None), |port| port.map(Some))?;
+    parts.port = port.map(super::port).map_or(Some(None), |port| port.map(Some))?;
     for pair in query.into_iter().flat_map(|query| query.split('&')) {
         let (key, value) = pair.split_once('=')?;
         match key {
-            "sslmode" => parts.ssl_mode = Some(super::database::ssl_mode(value)?),
+            "sslmode" => parts.ssl_mode = Some(super::ssl_mode(value)?),
             "sslrootcert" => parts.ssl_root_certificate = given(Some(value))?.map(PathBuf::from),
             _ => return None,
         }

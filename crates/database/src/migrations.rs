@@ -14,15 +14,23 @@ use std::future::Future;
 use std::time::Duration;
 
 use actix_web::rt;
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::{self, MigrateError, MigrationType, Migrator};
 use sqlx::{Connection as _, PgConnection, SqlSafeStr as _};
 use tokio::time::{Instant, timeout};
 
 use super::connect::{ConnectError, single};
-use crate::settings::Database as Settings;
+use crate::settings::Settings;
 
-/// Every file of the folder `migrations`: its number, its name, and its text. An applied one is never changed again.
-const FILES: &[(i64, &str, &str)] = &[(1, "ids", include_str!("../../migrations/0001_ids.sql"))];
+/// A change of the schema, which is applied once and never changed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// Its place in the order, from 1.
+    pub number: i64,
+    /// What it does, in a word or two.
+    pub name: &'static str,
+    /// Its statements: `include_str!` of a file that is called `NNNN_NAME.sql`.
+    pub text: &'static str,
+}
 
 /// What the driver calls its table of applied migrations.
 const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
@@ -40,7 +48,7 @@ const POLL: Duration = Duration::from_millis(250);
 pub enum MigrationError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("the schema of {place} lacks {}; run `api migrate`", .missing.join(", "))]
+    #[error("the schema of {place} lacks {}; the command `migrate` adds it", .missing.join(", "))]
     Missing { place: String, missing: Vec<String> },
     #[error("another migration of {place} is still running after {seconds} s; see API_MIGRATE_WAIT_SECONDS")]
     Busy { place: String, seconds: u64 },
@@ -80,11 +88,11 @@ impl fmt::Display for Step {
 }
 
 /// Whether every migration is applied.
-pub(super) async fn check(settings: &Settings) -> Result<(), MigrationError> {
+pub(super) async fn check(settings: &Settings, migrations: &[Migration]) -> Result<(), MigrationError> {
     let mut connection = single(settings).await?;
     let applied = within(settings, applied(&mut connection)).await?;
     close(settings, connection).await;
-    let missing: Vec<_> = pending(&applied).map(label).collect();
+    let missing: Vec<_> = pending(migrations, &applied).map(label).collect();
     if missing.is_empty() { Ok(()) } else { Err(MigrationError::Missing { place: settings.place(), missing }) }
 }
 
@@ -92,16 +100,20 @@ pub(super) async fn check(settings: &Settings) -> Result<(), MigrationError> {
 ///
 /// # Errors
 /// There is no connection, another migration does not end, or a file fails. What was applied before it stays.
-pub async fn migrate(settings: &Settings, mut report: impl FnMut(Step)) -> Result<(), MigrationError> {
+pub async fn migrate(
+    settings: &Settings,
+    migrations: &[Migration],
+    mut report: impl FnMut(Step),
+) -> Result<(), MigrationError> {
     let mut connection = single(settings).await?;
     lock(settings, &mut connection, &mut report).await?;
     within(settings, async { sqlx::query(TABLE_LOCK).execute(&mut connection).await.map(drop) }).await?;
     let known = within(settings, applied(&mut connection)).await?;
-    let migrator = migrator();
-    for file in FILES {
-        let done = migrator.run_to(file.0, &mut connection).await;
+    let migrator = migrator(migrations);
+    for file in migrations {
+        let done = migrator.run_to(file.number, &mut connection).await;
         done.map_err(|error| failed(settings, label(file), error))?;
-        if !known.contains(&file.0) {
+        if !known.contains(&file.number) {
             report(Step::Applied(label(file)));
         }
     }
@@ -109,12 +121,12 @@ pub async fn migrate(settings: &Settings, mut report: impl FnMut(Step)) -> Resul
     Ok(())
 }
 
-fn migrator() -> Migrator {
-    let migration = |(version, name, text): &(i64, &'static str, &'static str)| {
+fn migrator(migrations: &[Migration]) -> Migrator {
+    let migration = |Migration { number, name, text }: &Migration| {
         let alone = text.starts_with("-- no-transaction");
-        Migration::new(*version, (*name).into(), MigrationType::Simple, (*text).into_sql_str(), alone)
+        migrate::Migration::new(*number, (*name).into(), MigrationType::Simple, (*text).into_sql_str(), alone)
     };
-    let mut migrator = Migrator::with_migrations(FILES.iter().map(migration).collect());
+    let mut migrator = Migrator::with_migrations(migrations.iter().map(migration).collect());
     migrator.set_locking(false);
     // What a newer version has applied.
     migrator.set_ignore_missing(true);
@@ -164,13 +176,13 @@ async fn applied(connection: &mut PgConnection) -> Result<BTreeSet<i64>, sqlx::E
     }
 }
 
-fn pending(applied: &BTreeSet<i64>) -> impl Iterator<Item = &'static (i64, &'static str, &'static str)> {
-    FILES.iter().filter(|(version, ..)| !applied.contains(version))
+fn pending<'a>(migrations: &'a [Migration], applied: &BTreeSet<i64>) -> impl Iterator<Item = &'a Migration> {
+    migrations.iter().filter(|migration| !applied.contains(&migration.number))
 }
 
 /// A file as it is called in its folder, without the ending.
-fn label((version, name, _): &(i64, &str, &str)) -> String {
-    format!("{version:04}_{name}")
+fn label(Migration { number, name, .. }: &Migration) -> String {
+    format!("{number:04}_{name}")
 }
 
 /// A short call, with the limit of a statement: the network may be silent where the server is not.
@@ -196,24 +208,15 @@ async fn close(settings: &Settings, connection: PgConnection) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_file_of_the_folder_is_applied_in_its_order() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-        let mut names: Vec<_> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        let listed: Vec<_> = FILES.iter().map(|file| format!("{}.sql", label(file))).collect();
-        assert_eq!(listed, names);
-        for (file, name) in FILES.iter().zip(names) {
-            assert_eq!(file.2, std::fs::read_to_string(format!("{folder}/{name}")).unwrap());
-        }
-    }
+    const MIGRATIONS: [Migration; 2] =
+        [Migration { number: 1, name: "notes", text: "" }, Migration { number: 2, name: "tags", text: "" }];
 
     #[test]
     fn what_is_pending_does_not_mind_newer_migrations() {
-        let labels = |applied: &[i64]| pending(&applied.iter().copied().collect()).map(label).collect::<Vec<_>>();
-        assert_eq!(labels(&[]), ["0001_ids"]);
-        assert_eq!(labels(&[1]), <[String; 0]>::default());
-        assert_eq!(labels(&[1, 9999]), <[String; 0]>::default());
+        let labels =
+            |applied: &[i64]| pending(&MIGRATIONS, &applied.iter().copied().collect()).map(label).collect::<Vec<_>>();
+        assert_eq!(labels(&[]), ["0001_notes", "0002_tags"]);
+        assert_eq!(labels(&[1]), ["0002_tags"]);
+        assert_eq!(labels(&[1, 2, 9999]), <[String; 0]>::default());
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 /// The longest pause after the first attempt that failed; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause there is, and so how long something may stay away after the end of an outage.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long to wait after so many failures before this one: at random, or all instances would come back at once.
-pub(crate) fn pause(failures: u32) -> Duration {
+pub fn pause(failures: u32) -> Duration {
     limited(failures, RandomState::new().hash_one(failures))
 }
 

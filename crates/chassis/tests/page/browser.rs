@@ -1,4 +1,4 @@
-//! A headless Chromium, as far as these trials need WebDriver (<https://www.w3.org/TR/webdriver2/>).
+//! A headless Chromium, as far as these tests need WebDriver (<https://www.w3.org/TR/webdriver2/>).
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -8,15 +8,26 @@ use std::time::{Duration, Instant};
 use requirements::{CHROMEDRIVER, CHROMIUM, Programs};
 use serde_json::{Value, json};
 
-/// Longer than anything takes; only a broken page makes a trial wait for it.
+/// Longer than anything takes; only a broken page makes a test wait for it.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// What an element is called in WebDriver's answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// The height of each window in CSS pixels.
+const HEIGHT: u32 = 800;
 
-/// A browser that shows one page; it ends with the trial.
+/// A browser that shows one page; it ends with the test.
 pub(crate) struct Browser {
     driver: Child,
     session: String,
+}
+
+/// How a page is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View {
+    /// The width of the window in CSS pixels.
+    pub(crate) width: u32,
+    /// The value of the media feature `prefers-color-scheme`.
+    pub(crate) scheme: &'static str,
 }
 
 impl Browser {
@@ -27,10 +38,10 @@ impl Browser {
         let mut driver = programs.command(CHROMEDRIVER).arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = lines.find_map(|line| Some(line.unwrap().split_once("successfully on port ")?.1.to_owned()));
-        // Whoever writes into a closed pipe ends.
+        // A driver whose output nobody reads ends with its next line.
         thread::spawn(move || lines.for_each(drop));
         let mut browser = Self { driver, session: format!("http://127.0.0.1:{}", port.unwrap().trim_end_matches('.')) };
-        // Chromium's own sandbox takes rights that root in a container has not; the page is ours.
+        // Chromium's own sandbox needs rights that root in a container does not have; the page is ours.
         let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"];
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": arguments},
@@ -39,8 +50,22 @@ impl Browser {
         let id = browser.post("/session", &capabilities)["sessionId"].as_str().unwrap().to_owned();
         browser.session += &format!("/session/{id}");
         browser.post("/timeouts", &json!({"implicit": DEADLINE.as_millis()}));
-        browser.post("/url", &json!({"url": url}));
+        browser.load(url);
         browser
+    }
+
+    pub(crate) fn load(&self, url: &str) {
+        self.post("/url", &json!({"url": url}));
+    }
+
+    /// Shows the page as in this view; a narrow one is a phone, whose scroll bars take no room.
+    pub(crate) fn look(&self, View { width, scheme }: View) {
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            json!({"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": width < 500}),
+        );
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features }));
     }
 
     pub(crate) fn title(&self) -> String {
@@ -55,6 +80,13 @@ impl Browser {
         self.post(&format!("{}/value", self.element(selector)), &json!({"text": text}));
     }
 
+    /// Empties a field, and types into it.
+    pub(crate) fn enter(&self, selector: &str, text: &str) {
+        self.post(&format!("{}/clear", self.element(selector)), &json!({}));
+        self.type_into(selector, text);
+    }
+
+    /// The text of an element as it is shown; what is hidden has none.
     pub(crate) fn text(&self, selector: &str) -> String {
         self.get(&format!("{}/text", self.element(selector))).as_str().unwrap().to_owned()
     }
@@ -69,6 +101,11 @@ impl Browser {
         }
     }
 
+    /// The value that a script in the page returns; a promise's when it is kept.
+    pub(crate) fn evaluate(&self, script: &str) -> Value {
+        self.post("/execute/sync", &json!({"script": script, "args": []}))
+    }
+
     /// Runs a script in the page, whatever becomes of it.
     pub(crate) fn attempt(&self, script: &str) {
         // A frame later, what is forbidden has been reported.
@@ -77,6 +114,13 @@ impl Browser {
              requestAnimationFrame(() => setTimeout(() => done(null), 100))"
         );
         self.post("/execute/async", &json!({"script": script, "args": []}));
+    }
+
+    /// What a screen reader is given: the nodes of the page, each with its role, name and properties.
+    pub(crate) fn accessibility(&self) -> Vec<Value> {
+        let tree = self.devtools("Accessibility.getFullAXTree", json!({}));
+        let nodes = tree["nodes"].as_array().unwrap().iter();
+        nodes.filter(|node| node["ignored"] == false).cloned().collect()
     }
 
     /// What stands in the console since it was asked last: errors, warnings, violations of the policy.
@@ -97,6 +141,11 @@ impl Browser {
         self.post("/se/log", &json!({"type": kind})).as_array().unwrap().clone()
     }
 
+    /// A command of Chromium's own protocol (<https://chromedevtools.github.io/devtools-protocol/>).
+    fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.post("/goog/cdp/execute", &json!({"cmd": command, "params": parameters}))
+    }
+
     /// Where the first element is that a CSS selector finds; waits for it.
     fn element(&self, selector: &str) -> String {
         let found = self.post("/element", &json!({"using": "css selector", "value": selector}));
@@ -114,7 +163,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends the browser; without the driver, nobody would.
+        // The browser would outlive its driver.
         let ended = agent().delete(&self.session).call();
         self.driver.kill().unwrap();
         self.driver.wait().unwrap();
@@ -131,7 +180,7 @@ fn agent() -> ureq::Agent {
 /// The value of a WebDriver answer, which must not be an error.
 fn value(path: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Value {
     let mut answer = answer.unwrap();
-    let text = answer.body_mut().read_to_string().unwrap();
+    let text = answer.body_mut().with_config().limit(100_000_000).read_to_string().unwrap();
     assert_eq!(answer.status(), 200, "{path}: {text}");
     let mut answer: Value = serde_json::from_str(&text).unwrap();
     answer["value"].take()

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
-use crate::settings::{Database as Settings, SslMode};
+use crate::settings::{Settings, SslMode};
 
 /// What every certificate in PEM begins with.
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
