@@ -46,7 +46,7 @@ fn network(server: &Server, way: Way) {
     let highest = *ids.iter().max().unwrap();
     let count = assert_unique(ids) as u64;
     // Blocks whose answers were lost are skipped.
-    assert!(!sees_leases || highest > count, "{highest} {count}");
+    assert!(!sees_leases || highest > count, "{highest} {count} {:?}", instance.reasons(FAILED));
 }
 
 /// Ids last for a block or two, then there are none, then they are back; twice.
