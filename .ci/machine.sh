@@ -31,7 +31,7 @@ prepare() {
     export CARGO_INCREMENTAL=0
   fi
   git status --porcelain >"$work/tree"
-  if chosen test release; then
+  if chosen test release guide; then
     if ! docker version --format 'Docker engine {{.Server.Version}}'; then
       echo 'no Docker engine answers; start one, or name the steps that do without: .ci/run STEP...'
       exit 1
@@ -60,13 +60,17 @@ install_packages() {
   if chosen templates; then
     need yamllint yamllint
   fi
-  if chosen test absent start openapi release clippy; then
+  if chosen test absent start openapi release guide clippy; then
     need curl curl
     need gcc gcc
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
   fi
   if chosen test; then
     need_for_tests
+  fi
+  if chosen guide; then
+    need docker docker.io
+    need pg_ctlcluster postgresql
   fi
   if chosen templates workflows test openapi && ! python3 -c 'import ensurepip' 2>/dev/null; then
     missing+=(python3-venv)

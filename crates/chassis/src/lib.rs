@@ -6,6 +6,9 @@
 //! with it. Settings are those of [`config::service`]; nothing here reads the environment or exits, and nothing but the
 //! log prints.
 //!
+//! Features: `client` has an HTTP client for handlers, `identity` (with `client`) says who asks by a token that it verifies,
+//! and `testing` helps the tests of services. Without them a program carries no TLS.
+//!
 //! A whole service (`cargo run -p chassis --example minimal`):
 //!
 //! ```no_run
@@ -16,17 +19,22 @@ mod access_log;
 mod admission;
 mod body;
 mod caller;
+#[cfg(feature = "client")]
+pub mod client;
 mod connection;
 mod cross_origin;
 mod current;
 mod docs;
 mod health;
 mod healthcheck;
+#[cfg(feature = "identity")]
+pub mod identity;
 mod last_call;
 mod management;
 mod metrics;
 mod open_files;
 mod openapi;
+mod output;
 pub mod problem;
 pub mod program;
 mod requests;
@@ -114,38 +122,48 @@ impl<'a> Chassis<'a> {
     /// has taken are answered, and requests in flight are finished. A third signal gives those up.
     ///
     /// # Errors
-    /// What the operating system says where a listener cannot be used, or that the settings ask for what this program is
-    /// built without.
+    /// What the operating system says where a listener cannot be used. Settings that ask for what the program was built
+    /// without are an error, too.
     pub async fn serve(
         self,
         listeners: Listeners,
         signals: impl Stream<Item = ()> + Unpin,
         routes: impl Routes,
     ) -> io::Result<()> {
+        supported(self.settings).map_err(io::Error::other)?;
         let Self { about, settings, description, ready } = self;
-        let document = docs::Document::new(openapi::whole(about, description));
-        built_in(settings).map_err(io::Error::other)?;
+        let document = docs::Document::new(openapi::whole(about, description, settings.identity.is_some()));
         let state = web::Data::new(State::new(about, settings, ready)?);
         let served = serve::until_stopped(listeners, settings, document, signals, routes, &state).await;
         #[cfg(feature = "otel")]
         if let Some(spans) = &state.spans {
             spans.finish();
         }
-        state.log.finish();
+        telemetry::finish();
         served
     }
 }
 
-/// A setting is there for which this program has no code.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{setting} is set, but this program is built without the feature `{feature}`")]
-pub(crate) struct NotBuiltIn {
+/// This program was built without what the settings ask for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{setting} is set, but this program was built without the feature \"{feature}\"; build it with \
+     `cargo build --release --features {feature}`, or the image with features = [\"{feature}\"] under [service] \
+     in deploy.toml"
+)]
+pub struct NotBuiltIn {
     setting: &'static str,
     feature: &'static str,
 }
 
-/// Whether this program can do what the settings say.
-fn built_in(settings: &Settings) -> Result<(), NotBuiltIn> {
+/// Whether this program was built with everything that the settings ask for.
+///
+/// # Errors
+/// [`NotBuiltIn`] for an issuer without the feature `identity`, and for a collector without the feature `otel`.
+pub fn supported(settings: &Settings) -> Result<(), NotBuiltIn> {
+    if settings.identity.is_some() && !cfg!(feature = "identity") {
+        return Err(NotBuiltIn { setting: "API_OIDC_ISSUER", feature: "identity" });
+    }
     if settings.spans.is_some() && !cfg!(feature = "otel") {
         return Err(NotBuiltIn { setting: "OTEL_EXPORTER_OTLP_ENDPOINT", feature: "otel" });
     }
@@ -161,8 +179,8 @@ mod tests {
         let settings = |vars: &[(&str, &str)]| {
             Settings::from_vars(vars.iter().map(|(name, value)| (name.to_string(), value.to_string()))).unwrap()
         };
-        assert_eq!(built_in(&settings(&[])), Ok(()));
-        let set = built_in(&settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")]));
+        assert_eq!(supported(&settings(&[])), Ok(()));
+        let set = supported(&settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")]));
         assert_eq!(set.is_ok(), cfg!(feature = "otel"), "{set:?}");
     }
 }

@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::About;
+use crate::{About, output};
 
 /// <https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md#protocol-negotiation>
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     pub(crate) abandoned: Counter,
     pub(crate) connections: Gauge,
     impatience: Family<Reason, Counter>,
+    malformed: Family<Refused, Counter>,
 }
 
 /// Everything but the route has few values; a route is a pattern, never a path.
@@ -52,10 +53,17 @@ struct Reason {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    status: u16,
+}
+
 /// Why the service ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Impatience {
     Idle,
+    /// Idle, and others were waiting.
+    Full,
     SlowHeader,
     SlowReader,
 }
@@ -71,6 +79,7 @@ impl Metrics {
             abandoned: Counter::default(),
             connections: Gauge::default(),
             impatience: Family::default(),
+            malformed: Family::default(),
         };
         metrics.registered(about, image_digest)
     }
@@ -87,8 +96,12 @@ impl Metrics {
             Unit::Seconds,
             self.latency.clone(),
         );
-        registry.register("http_requests_in_flight", "Requests that are being answered", self.in_flight.clone());
-        registry.register("http_requests_shed", "Requests refused because too many were in flight", self.shed.clone());
+        registry.register(
+            "http_requests_in_flight",
+            "Requests that have arrived as a whole and are being answered",
+            self.in_flight.clone(),
+        );
+        registry.register("http_requests_shed", "Requests refused because there was too much to do", self.shed.clone());
         registry.register(
             "http_requests_abandoned",
             "Requests whose client left before the answer",
@@ -97,9 +110,15 @@ impl Metrics {
         registry.register("http_connections", "Connections that are open", self.connections.clone());
         registry.register(
             "http_connections_ended",
-            "Connections that the service ended for lack of progress",
+            "Connections that the service ended for lack of progress or room",
             self.impatience.clone(),
         );
+        registry.register(
+            "http_requests_malformed",
+            "Requests refused before they could be read as such",
+            self.malformed.clone(),
+        );
+        registry.register("log_lines_dropped", "Lines of the log for which there was no room", output::dropped());
         self
     }
 
@@ -115,10 +134,15 @@ impl Metrics {
     pub(crate) fn lost_patience(&self, reason: Impatience) {
         let reason = match reason {
             Impatience::Idle => "idle",
+            Impatience::Full => "full",
             Impatience::SlowHeader => "slow_header",
             Impatience::SlowReader => "slow_reader",
         };
         self.impatience.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn malformed(&self, status: StatusCode) {
+        self.malformed.get_or_create(&Refused { status: status.as_u16() }).inc();
     }
 
     /// The text of `/metrics`.

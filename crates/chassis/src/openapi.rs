@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, ContentBuilder, Header, OpenApi, PathItem, Ref, RefOr, Response, Server};
 use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
 
@@ -20,7 +21,9 @@ Any other method gets 405 with the header Allow, any other path 404. Errors are 
 /// The whole document of a service whose own resources are described so.
 ///
 /// A title and a description that it has stay; its version is the program's, its server is where it was read from.
-pub(crate) fn whole(about: About, mut description: OpenApi) -> OpenApi {
+/// A handler whose annotation names the scheme [`BEARER`] gets the answers to a request without a token that holds. The
+/// scheme itself is there if the service has an issuer, or a handler names it.
+pub(crate) fn whole(about: About, mut description: OpenApi, has_issuer: bool) -> OpenApi {
     description.merge(health::Document::openapi());
     // Relative to the document, so that it is right at the root and below any prefix.
     description.servers = Some(vec![Server::new(".")]);
@@ -34,14 +37,40 @@ pub(crate) fn whole(about: About, mut description: OpenApi) -> OpenApi {
     let schemas = &mut description.components.get_or_insert_default().schemas;
     schemas.insert(Problem::name().into_owned(), Problem::schema());
     Common.modify(&mut description);
+    let is_named = description.paths.paths.values_mut().flat_map(operations).any(|operation| is_guarded(operation));
+    if has_issuer || is_named {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("A token of the service's issuer (RFC 6750)"));
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme(BEARER, SecurityScheme::Http(scheme.build()));
+    }
     description
+}
+
+/// Under which name handlers ask for a token: `security(("bearer" = ["notes/write"]))`.
+const BEARER: &str = "bearer";
+
+/// Whether it is reached with a token only.
+fn is_guarded(operation: &Operation) -> bool {
+    let names = |requirement: &SecurityRequirement| {
+        serde_json::to_value(requirement).is_ok_and(|requirement| requirement.get(BEARER).is_some())
+    };
+    operation.security.iter().flatten().any(names)
 }
 
 /// What every answer carries, and what can happen to a request before a handler sees it.
 struct Common;
 
-/// Answers that a handler need not name.
-const FAILURES: [(StatusCode, &str); 7] = [
+/// Answers that a handler behind a token need not name.
+const REFUSALS: [(StatusCode, &str); 2] = [
+    (StatusCode::UNAUTHORIZED, "There is no token, or not one that holds"),
+    (StatusCode::FORBIDDEN, "The token does not allow this"),
+];
+
+/// Answers that no handler need name.
+const FAILURES: [(StatusCode, &str); 8] = [
     (StatusCode::BAD_REQUEST, "The request cannot be read"),
     (StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time"),
     (StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than the service takes"),
@@ -49,17 +78,21 @@ const FAILURES: [(StatusCode, &str); 7] = [
     (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The head is longer than the service takes"),
     (StatusCode::INTERNAL_SERVER_ERROR, "The service failed; its log has the reason"),
     (StatusCode::SERVICE_UNAVAILABLE, "The service cannot take this request now"),
+    (StatusCode::GATEWAY_TIMEOUT, "The service took too long to answer"),
 ];
 
 impl Modify for Common {
     fn modify(&self, document: &mut OpenApi) {
+        let is_guarded_somewhere = document.paths.paths.values_mut().flat_map(operations).any(|it| is_guarded(it));
+        let refusals = if is_guarded_somewhere { &REFUSALS[..] } else { &[] };
         let shared = &mut document.components.get_or_insert_with(Components::new).responses;
-        for (status, description) in FAILURES {
+        for &(status, description) in FAILURES.iter().chain(refusals) {
             let mut answer = Response::new(description);
             complete(status, &mut answer);
             shared.insert(name(status), answer.into());
         }
         for operation in document.paths.paths.values_mut().flat_map(operations) {
+            let refusals = if is_guarded(operation) { &REFUSALS[..] } else { &[] };
             let answers = &mut operation.responses.responses;
             for (status, answer) in answers.iter_mut() {
                 let status = StatusCode::from_bytes(status.as_bytes()).unwrap_or_default();
@@ -67,8 +100,8 @@ impl Modify for Common {
                     complete(status, answer);
                 }
             }
-            for (status, _) in FAILURES {
-                let shared = || Ref::from_response_name(name(status)).into();
+            for (status, _) in FAILURES.iter().chain(refusals) {
+                let shared = || Ref::from_response_name(name(*status)).into();
                 answers.entry(status.as_str().to_owned()).or_insert_with(shared);
             }
         }
@@ -83,6 +116,9 @@ fn complete(status: StatusCode, answer: &mut Response) {
         let example = serde_json::to_value(problem).expect("text and a number are always JSON");
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).example(Some(example));
         answer.content.insert("application/problem+json".to_owned(), content.build().into());
+        if status == StatusCode::UNAUTHORIZED {
+            answer.headers.insert("WWW-Authenticate".to_owned(), challenge().into());
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             answer.headers.insert("Retry-After".to_owned(), retry_after().into());
         }
@@ -97,6 +133,11 @@ fn name(status: StatusCode) -> String {
 fn request_id() -> Header {
     let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9A-Za-z._:=+/@-]{1,128}$"));
     header("The id of the request in the log: the caller's own if it was fit for that", id.build())
+}
+
+fn challenge() -> Header {
+    let challenge = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^Bearer"));
+    header("What to send, and what is wrong with the token that was sent (RFC 6750, section 3)", challenge.build())
 }
 
 fn retry_after() -> Header {

@@ -1,7 +1,10 @@
 //! What can go wrong with a request, and the problem details (RFC 9457) that its caller is told.
 
+use std::time::{Duration, SystemTime};
+
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use actix_web::error::PayloadError;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, HttpDate, RETRY_AFTER};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
@@ -62,10 +65,22 @@ struct Chain(String);
 pub(crate) enum Error {
     #[error("the body did not arrive in time")]
     SlowBody,
+    #[error("the body has more than {allowed} bytes")]
+    BodyTooLarge { allowed: usize },
+    #[error("the body is not what its headers say")]
+    MalformedBody,
+    #[error("the body is to be sent without Content-Encoding")]
+    EncodedBody,
+    #[error("all bodies together have more than {allowed} bytes")]
+    TooManyBodies { allowed: usize },
+    #[error("the body has ended too early")]
+    BodyEnded(#[source] PayloadError),
     #[error("path and query have more than {allowed} bytes")]
     UriTooLong { allowed: usize },
     #[error("request line and headers have more than {allowed} bytes")]
     HeaderTooLarge { allowed: usize },
+    #[error("no answer within {} s", .time.as_secs())]
+    SlowHandler { time: Duration, route: Option<&'static str> },
     /// The panic hook has logged it.
     #[error("a panic")]
     Panic,
@@ -77,8 +92,13 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MalformedBody | Self::BodyEnded(_) => StatusCode::BAD_REQUEST,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::SlowHandler { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::TooManyBodies { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panic | Self::Metrics(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -88,12 +108,20 @@ impl ResponseError for Error {
     }
 }
 
-/// What a client gets whose request takes too long to arrive, before there is a request to answer.
-pub(crate) const TOO_SLOW: &str = concat!(
-    "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\ncontent-length: 108\r\n",
-    "cache-control: no-store\r\nconnection: close\r\n\r\n",
-    r#"{"type":"about:blank","title":"Request Timeout","status":408,"detail":"The request did not arrive in time."}"#
-);
+/// The whole answer to what is not a request, or not yet; its connection is closed.
+pub(crate) fn refusal(status: StatusCode, detail: &str, request_id: &str) -> String {
+    let body = json(status, detail);
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\ncache-control: no-store\r\n\
+         content-type: application/problem+json\r\nx-request-id: {request_id}\r\ndate: {}\r\n\r\n{body}",
+        body.len(),
+        HttpDate::from(SystemTime::now()),
+    )
+}
+
+fn json(status: StatusCode, detail: &str) -> String {
+    serde_json::to_string(&Problem::new(status, detail)).expect("text and a number are always JSON")
+}
 
 /// What went wrong (RFC 9457); the type is always the default one, whose title is the status's own.
 #[derive(Serialize, ToSchema)]
@@ -122,8 +150,7 @@ pub(crate) fn explain(response: HttpResponse) -> HttpResponse {
     if !(status.is_client_error() || status.is_server_error()) || !unexplained {
         return response;
     }
-    let body =
-        serde_json::to_string(&Problem::new(status, &detail(&response))).expect("text and a number are always JSON");
+    let body = json(status, &detail(&response));
     response.map_body(|head, _| {
         let headers = head.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -162,6 +189,7 @@ fn detail(response: &HttpResponse) -> String {
     match (response.status(), response.error()) {
         (StatusCode::SERVICE_UNAVAILABLE, Some(_)) => "This cannot be answered at the moment; ask again later.".into(),
         (StatusCode::SERVICE_UNAVAILABLE, None) => "Too much is asked at this moment; ask again later.".into(),
+        (StatusCode::GATEWAY_TIMEOUT, _) => "The answer took too long.".into(),
         (status, _) if status.is_server_error() => "The request failed here; the log has the reason.".into(),
         (_, Some(error)) => error.to_string(),
         (StatusCode::NOT_FOUND, None) => "Nothing is served at this path.".into(),
@@ -231,10 +259,12 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_a_slow_client_is_as_long_as_it_says() {
-        let (head, body) = TOO_SLOW.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
-        serde_json::from_str::<serde_json::Value>(body).unwrap();
+    fn a_refusal_is_as_long_as_it_says() {
+        let refusal = refusal(StatusCode::REQUEST_TIMEOUT, "\"Slow\"", "1");
+        let (head, body) = refusal.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{head}");
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap()["detail"], "\"Slow\"");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use actix_web::rt::signal::unix::{SignalKind, signal};
 use config::service::{Settings, Variable};
 use futures_util::{Stream, stream};
 
-use crate::{About, Listeners, built_in, healthcheck, open_files, telemetry};
+use crate::{About, Listeners, healthcheck, open_files, supported, telemetry};
 
 /// A service's program.
 #[derive(Debug, Clone, Copy)]
@@ -95,21 +95,16 @@ impl Program<'_> {
     where
         F: Future<Output = io::Result<()>>,
     {
-        if let Err(missing) = built_in(settings) {
+        if let Err(missing) = supported(settings) {
             return self.fail(2, format!("cannot start with these settings: {missing}"));
         }
         telemetry::init(self.log_target, settings.log_format, settings.log_level);
-        if let Err(lacking) = open_files::allow(settings.limits.connections) {
-            tracing::warn!(%lacking, "API_MAX_CONNECTIONS cannot be reached");
-        }
-        let listeners = match listen(settings) {
-            Ok(listeners) => listeners,
-            Err(problem) => return self.fail(1, problem),
-        };
-        let served = System::new().block_on(async { run(listeners, signals()?).await });
-        match served {
+        match serve(settings, run) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => self.fail(1, format!("cannot serve on {}: {error}", settings.address())),
+            Err(problem) => {
+                telemetry::finish();
+                self.fail(1, problem)
+            }
         }
     }
 
@@ -173,6 +168,18 @@ Environment variables:{variables}",
 
 /// One item for every SIGTERM and every SIGINT.
 pub type Signals = Pin<Box<dyn Stream<Item = ()>>>;
+
+fn serve<F>(settings: &Settings, run: impl FnOnce(Listeners, Signals) -> F) -> Result<(), String>
+where
+    F: Future<Output = io::Result<()>>,
+{
+    if let Err(lacking) = open_files::allow(settings.limits.connections) {
+        tracing::warn!(%lacking, "API_MAX_CONNECTIONS cannot be reached");
+    }
+    let listeners = listen(settings)?;
+    let served = System::new().block_on(async { run(listeners, signals()?).await });
+    served.map_err(|error| format!("cannot serve on {}: {error}", settings.address()))
+}
 
 fn listen(settings: &Settings) -> Result<Listeners, String> {
     let bind = |address: SocketAddr| {

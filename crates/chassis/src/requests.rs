@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use config::service::LogLevel;
 
@@ -37,7 +40,7 @@ impl Observation {
         request: ServiceRequest,
         inner: Next<BoxBody>,
     ) -> Result<ServiceResponse, actix_web::Error> {
-        let (names, observed) = Observed::begin(&request, self.state);
+        let (names, mut observed) = Observed::begin(&request, self.state);
         let (names, outcome) = current::scope(names, inner.call(request)).await;
         let (request, response) = match outcome {
             Ok(response) => {
@@ -45,6 +48,9 @@ impl Observation {
                 (Some(request), response)
             }
             Err(error) => {
+                if let Some(problem::Error::SlowHandler { route, .. }) = error.as_error() {
+                    observed.route = *route;
+                }
                 // With what the layers on the way have added to its answer, which `from_error` would forget.
                 let headers = error.error_response().headers().clone();
                 let mut response = HttpResponse::from_error(error);
@@ -73,6 +79,8 @@ struct Observed {
     path: String,
     #[cfg(feature = "otel")]
     span: Option<spans::Begun>,
+    /// Of a request that was given up, which would be the one to say it.
+    route: Option<&'static str>,
 }
 
 impl Observed {
@@ -88,6 +96,7 @@ impl Observed {
             #[cfg(feature = "otel")]
             span: state.spans.as_ref().and_then(|spans| spans.begin(&mut names, headers)),
             presence: Presence::begin(request, state),
+            route: None,
         };
         (names, observed)
     }
@@ -100,19 +109,20 @@ impl Observed {
         worker: &Worker,
         error: Option<&str>,
     ) -> HttpResponse {
-        let Self { started, mut presence, client, method, path, .. } = self;
-        presence.answered = true;
+        #[cfg(feature = "otel")]
+        let span = self.span;
+        let Self { started, presence, client, method, path, route, .. } = self;
         let status = response.status();
         let draining = presence.state.is_draining();
         let latency = started.elapsed();
-        worker.tally.answered(&presence.state.metrics, route(request), &method, status, latency);
+        let route = route.map_or_else(|| served_under(request), Cow::Borrowed);
+        worker.tally.answered(&presence.state.metrics, route.clone(), &method, status, latency);
         let level = level(&path, status, draining);
         worker.log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
         // Like their lines, spans of successful probes are no news.
         #[cfg(feature = "otel")]
         if level <= LogLevel::Info
-            && let (Some(begun), Some(spans), Some(traceparent)) =
-                (self.span, &presence.state.spans, names.traceparent())
+            && let (Some(begun), Some(spans), Some(traceparent)) = (span, &presence.state.spans, names.traceparent())
         {
             spans.add(spans::Span {
                 begun,
@@ -121,13 +131,13 @@ impl Observed {
                 request_id: names.request_id.clone(),
                 client,
                 method,
-                route: Some(route(request)).filter(|route| route != UNROUTED),
+                route: (route != UNROUTED).then_some(route),
                 path,
                 status,
                 error: error.map(str::to_owned),
             });
         }
-        if draining {
+        if draining || presence.ends_its_connection() {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         let headers = response.headers_mut();
@@ -136,11 +146,11 @@ impl Observed {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         names.write(headers);
-        response
+        response.map_body(|_, body| presence.last_until_the_end_of(body))
     }
 }
 
-/// A request that is in flight, for as long as this is kept.
+/// A request, for as long as there is something to do for it.
 struct Presence {
     state: web::Data<State>,
     watch: Option<Rc<Watch>>,
@@ -151,16 +161,52 @@ impl Presence {
     fn begin(request: &ServiceRequest, state: web::Data<State>) -> Self {
         let watch = request.conn_data::<Rc<Watch>>().cloned();
         if let Some(watch) = &watch {
-            watch.asked();
+            let (_, body) = request.parts();
+            watch.asked(request.headers(), !matches!(body, Payload::None));
         }
-        state.metrics.in_flight.inc();
         Self { state, watch, answered: false }
+    }
+
+    fn ends_its_connection(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.ends())
+    }
+
+    /// A body that is there is as good as written; one that comes piece by piece takes its time.
+    fn last_until_the_end_of(mut self, body: BoxBody) -> BoxBody {
+        match body.try_into_bytes() {
+            Ok(bytes) => {
+                self.answered = true;
+                BoxBody::new(bytes)
+            }
+            Err(body) => BoxBody::new(Lasting { body, presence: self }),
+        }
+    }
+}
+
+/// An answer's body with the request that it is for.
+struct Lasting {
+    body: BoxBody,
+    presence: Presence,
+}
+
+impl MessageBody for Lasting {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let piece = self.body.as_pin_mut().poll_next(context);
+        if matches!(piece, Poll::Ready(None)) {
+            self.presence.answered = true;
+        }
+        piece
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.state.metrics.in_flight.dec();
         if let Some(watch) = &self.watch {
             watch.answered();
         }
@@ -175,7 +221,7 @@ impl Drop for Presence {
 const UNROUTED: &str = "none";
 
 /// The pattern under which the request was served, of which there are few.
-fn route(request: Option<&HttpRequest>) -> Cow<'static, str> {
+fn served_under(request: Option<&HttpRequest>) -> Cow<'static, str> {
     const NONE: Cow<'static, str> = Cow::Borrowed(UNROUTED);
     let Some(request) = request else { return NONE };
     match request.app_data::<Route>() {

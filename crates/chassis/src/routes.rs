@@ -1,5 +1,7 @@
 //! How resources are declared, so that they answer `HEAD`, name their methods and are counted under their pattern.
 
+use std::cell::Cell;
+
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
@@ -13,13 +15,7 @@ impl<T: Fn(&mut ServiceConfig) + Clone + Send + 'static> Routes for T {}
 
 /// A resource whose requests are counted under its pattern, such as `/api/notes/{id}`; see [`Resource`].
 pub fn resource(pattern: &'static str) -> Resource {
-    let inner = web::resource(pattern).app_data(Route(pattern));
-    Resource {
-        inner,
-        methods: Vec::new(),
-        #[cfg(feature = "testing")]
-        pattern,
-    }
+    Resource { pattern, inner: web::resource(pattern).app_data(Route(pattern)), methods: Vec::new() }
 }
 
 /// A resource that is read with `GET`: short for `resource(pattern).get(handler)`.
@@ -46,11 +42,10 @@ where
 /// }
 /// ```
 pub struct Resource {
+    pattern: &'static str,
     inner: actix_web::Resource,
     /// In the order in which `Allow` names them.
     methods: Vec<&'static str>,
-    #[cfg(feature = "testing")]
-    pattern: &'static str,
 }
 
 macro_rules! methods {
@@ -101,7 +96,14 @@ impl Resource {
         self.methods.extend_from_slice(names);
         // A guard that is a function: actix notes what its own guards ask for with every request, to list it for those
         // that it refuses.
-        let guard = guard::fn_guard(move |context| matches(&context.head().method));
+        let pattern = self.pattern;
+        let guard = guard::fn_guard(move |context| {
+            let found = matches(&context.head().method);
+            if found {
+                FOUND.set(Some(pattern));
+            }
+            found
+        });
         Self { inner: self.inner.route(web::route().guard(guard).to(handler)), ..self }
     }
 }
@@ -117,6 +119,19 @@ impl HttpServiceFactory for Resource {
         };
         self.inner.default_service(web::to(others)).register(config);
     }
+}
+
+thread_local! {
+    /// The pattern of the resource that was found last on this thread.
+    static FOUND: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// The pattern of the resource that was found since this was last asked for.
+///
+/// Whoever gives up a request has handed it over, with all that is known of it. Finding a resource takes no turn of the
+/// event loop, so what was found last in a turn was found for the request of that turn.
+pub(crate) fn found() -> Option<&'static str> {
+    FOUND.take()
 }
 
 /// The pattern of the resource that a request was for.

@@ -4,6 +4,8 @@ use std::io;
 use std::net::TcpListener;
 use std::num::NonZero;
 use std::rc::Rc;
+#[cfg(feature = "identity")]
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use actix_web::middleware::{Compat, Condition, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use config::service::{Origins, Settings};
+use socket2::SockRef;
 
 use crate::admission::Admission;
 use crate::connection::{Connection, Patience};
@@ -22,6 +25,10 @@ use crate::metrics::Tally;
 use crate::requests::Observation;
 use crate::state::{State, Worker};
 use crate::{Routes, body, cross_origin, docs, health, management};
+
+/// How many connections wait in the kernel's queue before it lets clients repeat their first packet; Linux makes it no
+/// more than `net.core.somaxconn`, which is 4096.
+const BACKLOG: i32 = 1024;
 
 /// The service itself. Built from actix-web's parts instead of its `HttpServer`, which leaves no place for
 /// [`Connection`].
@@ -35,15 +42,18 @@ pub(crate) fn service(
     let origins = settings.cors_origins.clone();
     let docs = settings.docs;
     let workers = settings.workers.map_or_else(processors, |workers| workers.get().into());
+    let connections = settings.limits.connections.div_ceil(workers);
+    // The standard library listens with 128.
+    SockRef::from(&listener).listen(BACKLOG)?;
     let builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(settings.limits.connections.div_ceil(workers))
+        .max_concurrent_connections(connections)
         .shutdown_timeout(settings.shutdown.as_secs())
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let each_worker = move || {
         let limits = &state.limits;
-        let patience = Patience::start(limits, state.metrics.clone());
+        let patience = Patience::start(limits, connections, state.metrics.clone());
         let worker = Rc::new(Worker { log: state.log.worker(), tally: Tally::default() });
         let (admission, observation) =
             (Admission { state: state.clone() }, Observation { state: state.clone(), worker });
@@ -57,6 +67,11 @@ pub(crate) fn service(
             .wrap(from_fn(move |request, inner| observation.clone().pass(request, inner)))
             .configure(health::routes)
             .configure(&routes);
+        #[cfg(feature = "identity")]
+        let app = match &state.verifier {
+            Some(verifier) => app.app_data(web::Data::from(Arc::clone(verifier))),
+            None => app,
+        };
         let document = document.clone();
         let app = if docs { app.configure(|config| docs::routes(config, document)) } else { app };
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());

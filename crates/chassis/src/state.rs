@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use config::service::{Limits, Settings};
 
@@ -24,6 +24,11 @@ pub(crate) struct State {
     pub(crate) trusted_proxies: usize,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: AccessLog,
+    /// The bytes of all bodies that are arriving or being answered.
+    pub(crate) bodies: AtomicUsize,
+    /// What knows who asks, if there is an issuer.
+    #[cfg(feature = "identity")]
+    pub(crate) verifier: Option<Arc<crate::identity::Verifier>>,
     #[cfg(feature = "otel")]
     pub(crate) spans: Option<Spans>,
     ready: Vec<Ready>,
@@ -37,8 +42,10 @@ pub(crate) struct Worker {
 }
 
 impl State {
+    /// With what begins to fetch keys, if the settings name an issuer.
+    ///
     /// # Errors
-    /// Where spans are to be sent, and cannot be.
+    /// What the operating system says where a thread cannot be started.
     pub(crate) fn new(about: About, settings: &Settings, ready: Vec<Ready>) -> io::Result<Self> {
         #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "only spans add to it"))]
         let mut metrics = Metrics::new(about, settings.image_digest.as_deref());
@@ -56,6 +63,9 @@ impl State {
             trusted_proxies: settings.trusted_proxies,
             metrics: Arc::new(metrics),
             log: AccessLog::new(settings.log_format, settings.log_level),
+            bodies: AtomicUsize::new(0),
+            #[cfg(feature = "identity")]
+            verifier: settings.identity.as_ref().map(crate::identity::Verifier::start).transpose()?,
             #[cfg(feature = "otel")]
             spans: spans.transpose()?,
             ready,
@@ -72,6 +82,16 @@ impl State {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready.iter().all(|ready| ready())
+        self.ready.iter().all(|ready| ready()) && self.can_know_callers()
+    }
+
+    #[cfg(feature = "identity")]
+    fn can_know_callers(&self) -> bool {
+        self.verifier.as_ref().is_none_or(|verifier| verifier.is_ready())
+    }
+
+    #[cfg(not(feature = "identity"))]
+    fn can_know_callers(&self) -> bool {
+        true
     }
 }

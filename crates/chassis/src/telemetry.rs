@@ -9,9 +9,13 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::output;
 use in_request::InRequest;
 
 /// Sends this process's log, panics included, to stdout, one event a line; to be called once.
+///
+/// A thread writes the lines, within about a millisecond. [`finish`] waits for it at the end of the process. Lines for
+/// which there is no room, because stdout is not read, are dropped and counted.
 ///
 /// At [`LogLevel::Info`] events of other crates are logged from `WARN` on, but those of `service`, the crate's name as
 /// `env!("CARGO_CRATE_NAME")` has it, and of the chassis from `INFO`; at every other level all are logged alike.
@@ -21,7 +25,7 @@ use in_request::InRequest;
 /// A task that the handler spawns has them if it is [`carry`](crate::carry)ed.
 pub fn init(service: &'static str, format: LogFormat, level: LogLevel) {
     let log = tracing_subscriber::registry().with(filter(service, level));
-    let lines = fmt::layer().with_target(false).log_internal_errors(false);
+    let lines = fmt::layer().with_target(false).log_internal_errors(false).with_writer(output::Events);
     match format {
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
@@ -32,7 +36,18 @@ pub fn init(service: &'static str, format: LogFormat, level: LogLevel) {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(tracing::field::display);
         tracing::error!(location, reason = panic.payload_as_str(), "panic");
+        // The process ends with its main thread.
+        if std::thread::current().name() == Some("main") {
+            finish();
+        }
     }));
+}
+
+/// Waits until everything that was logged is written; at most a second, if it is not read.
+///
+/// [`Chassis::serve`](crate::Chassis::serve) does this at its end.
+pub fn finish() {
+    output::finish();
 }
 
 /// An error's text with those of everything that caused it, separated by colons.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::rt::System;
 pub use ureq::http::Method;
@@ -154,4 +154,13 @@ pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
         answer.extend(byte);
     }
     String::from_utf8(answer).unwrap()
+}
+
+/// Waits until something holds.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -77,6 +77,17 @@ impl Names {
         self.traceparent.as_ref()
     }
 
+    /// What a call to another service carries, so that it counts as part of this request: headers' names and values.
+    #[cfg(feature = "client")]
+    pub(crate) fn handed_on(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        let given = [
+            ("x-request-id", Some(&self.request_id)),
+            ("traceparent", self.traceparent.as_ref()),
+            ("x-amzn-trace-id", self.amzn_trace_id.as_ref()),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes())))
+    }
+
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.request_id);
         if let Some(parent) = self.traceparent {
@@ -146,7 +157,7 @@ fn text(digits: &[u8]) -> &str {
 }
 
 /// A random half for the process, a running number for the request: no other process gives the same.
-fn new_request_id() -> HeaderValue {
+pub(crate) fn new_request_id() -> HeaderValue {
     let mut id = [b'-'; 33];
     id[..16].copy_from_slice(&hex(*PROCESS));
     id[17..].copy_from_slice(&hex(next()));

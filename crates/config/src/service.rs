@@ -42,6 +42,8 @@ pub struct Settings {
     /// How long requests in flight may take once nothing new is accepted.
     pub shutdown: Duration,
     pub limits: Limits,
+    /// Whose tokens say who asks; without it no handler can know.
+    pub identity: Option<Identity>,
     /// Where a span of each request is sent, if it is to be.
     pub spans: Option<Spans>,
     pub image_digest: Option<String>,
@@ -58,18 +60,34 @@ pub struct Spans {
     pub attributes: Vec<(String, String)>,
 }
 
+/// Whose tokens say who asks (OpenID Connect), and for whom they must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// A URL, letter for letter as the claim `iss` has it.
+    pub issuer: String,
+    /// Of which a token must name one; never empty.
+    pub audiences: Vec<String>,
+    /// Where the keys are, if the issuer is not to be asked for that.
+    pub jwks_url: Option<String>,
+}
+
 /// What a client, and all of them together, may take up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     pub connections: usize,
+    /// Requests whose bodies have arrived, and that are not answered.
     pub in_flight: usize,
     pub header_bytes: usize,
     pub uri_bytes: usize,
     pub body_bytes: usize,
+    /// Of all bodies together, from their first byte to the answer.
+    pub bodies_bytes: usize,
     /// In which a request line with its headers has to arrive.
     pub header_time: Duration,
     /// In which a body has to arrive, and an answer to be taken.
     pub body_time: Duration,
+    /// In which a handler has to answer.
+    pub request_time: Duration,
     pub keep_alive: Duration,
 }
 
@@ -137,10 +155,13 @@ impl Settings {
                 header_bytes: reader.value(&variable::MAX_HEADER_BYTES, number(1024..=131_072)),
                 uri_bytes: reader.value(&variable::MAX_URI_BYTES, number(256..=65_535)),
                 body_bytes: reader.value(&variable::MAX_BODY_BYTES, number(0..=10_485_760)),
+                bodies_bytes: reader.value(&variable::MAX_BODIES_BYTES, number(0..=1_073_741_824)),
                 header_time: reader.value(&variable::HEADER_SECONDS, seconds(1..=600)),
                 body_time: reader.value(&variable::BODY_SECONDS, seconds(1..=600)),
+                request_time: reader.value(&variable::REQUEST_SECONDS, seconds(1..=3600)),
                 keep_alive: reader.value(&variable::KEEP_ALIVE_SECONDS, seconds(1..=4000)),
             },
+            identity: identity(reader),
             spans: spans(reader),
             image_digest: reader.optional(&variable::IMAGE_DIGEST, values::image_digest),
         }
@@ -165,6 +186,22 @@ impl Settings {
         };
         SocketAddr::new(ip, self.port)
     }
+}
+
+/// Neither of the two works alone: without an audience, tokens that the issuer made for other services would do.
+fn identity(reader: &mut Reader) -> Option<Identity> {
+    let all = [&variable::OIDC_ISSUER, &variable::OIDC_AUDIENCE, &variable::OIDC_JWKS_URL];
+    let is_wanted = all.iter().any(|variable| reader.vars.contains_key(variable.name));
+    let issuer = reader.optional(&variable::OIDC_ISSUER, values::issuer);
+    let audiences = reader.optional(&variable::OIDC_AUDIENCE, values::names);
+    let jwks_url = reader.optional(&variable::OIDC_JWKS_URL, values::secure_url);
+    if is_wanted && issuer.is_none() {
+        reader.missing(&variable::OIDC_ISSUER);
+    }
+    if is_wanted && audiences.is_none() {
+        reader.missing(&variable::OIDC_AUDIENCE);
+    }
+    Some(Identity { issuer: issuer?, audiences: audiences?, jwks_url })
 }
 
 /// An empty value counts as none, as OpenTelemetry has it.
@@ -228,6 +265,13 @@ impl Reader {
     /// Notes that the value of a variable, or its absence, cannot be used. A value is shown: never pass a secret.
     pub fn problem(&mut self, variable: &Variable, value: Option<String>) {
         self.note(variable.name, value.into(), variable.allowed.to_owned());
+    }
+
+    /// Notes that a variable must be set, unless it is set to something that is reported already.
+    fn missing(&mut self, variable: &Variable) {
+        if self.problems.iter().all(|problem| problem.key != variable.name) {
+            self.problem(variable, None);
+        }
     }
 
     /// Ends the reading: whatever has the service's prefix, `API_`, and was not asked for is taken for a slip.

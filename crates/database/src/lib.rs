@@ -24,6 +24,9 @@ pub use migrations::{Migration, MigrationError, Step, migrate};
 pub use retry::{LONGEST_PAUSE, pause};
 pub use settings::{Settings, SslMode, VARIABLES};
 
+/// What is logged counts as the chassis' own, whose events are logged from `INFO` on.
+const LOG: &str = "chassis::database";
+
 /// A database and the connections to it. Clones share both.
 #[derive(Clone)]
 pub struct Database {
@@ -89,19 +92,19 @@ async fn prepare(settings: &Settings, migrations: &[Migration]) {
     let (mut failures, mut reported) = (0, None);
     loop {
         let attempt = if settings.migrate {
-            migrate(settings, migrations, |step| tracing::info!("{step}")).await
+            migrate(settings, migrations, |step| tracing::info!(target: LOG, "{step}")).await
         } else {
             migrations::check(settings, migrations).await
         };
         let Err(error) = attempt else {
-            tracing::info!(failures, "the schema of {} is new enough", settings.place());
+            tracing::info!(target: LOG, failures, "the schema of {} is new enough", settings.place());
             return;
         };
         let error = with_causes(&error);
         if reported.as_ref() == Some(&error) {
-            tracing::debug!(error, "the database is still not ready");
+            tracing::debug!(target: LOG, error, "the database is still not ready");
         } else {
-            tracing::error!(error, "the database is not ready; trying again");
+            tracing::error!(target: LOG, error, "the database is not ready; trying again");
             reported = Some(error);
         }
         rt::time::sleep(pause(failures)).await;

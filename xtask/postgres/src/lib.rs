@@ -123,6 +123,18 @@ impl Server {
         &self.password
     }
 
+    /// The variables of a process that uses a database as its owner, encrypted and verified.
+    pub fn variables(&self, database: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("PGHOST", HOST.to_owned()),
+            ("PGPORT", self.address().port().to_string()),
+            ("PGUSER", OWNER.to_owned()),
+            ("PGPASSWORD", self.password().to_owned()),
+            ("PGDATABASE", database.to_owned()),
+            ("PGSSLROOTCERT", self.root_certificate().display().to_string()),
+        ]
+    }
+
     /// Makes an empty database that [`OWNER`] owns, and returns its name.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));

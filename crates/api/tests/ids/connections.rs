@@ -1,5 +1,6 @@
 //! Connections: verified unless a setting says otherwise, with errors that name the setting, and none that is not used.
 
+use chassis::testing::eventually;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use postgres_server::{HOST, OWNER, Server, UNENCRYPTED};
 
 use crate::NamedTrial;
-use crate::instance::{Instance, eventually};
+use crate::instance::Instance;
 use crate::site::{Site, text};
 
 pub(crate) const TRIALS: &[NamedTrial] = &[

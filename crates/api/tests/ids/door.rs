@@ -54,7 +54,8 @@ impl Door {
                 let answered = Arc::clone(&asked);
                 thread::spawn(move || {
                     pass(client, server, &there, &|_, bytes| {
-                        asked.fetch_or(contains(bytes, LEASE), Ordering::SeqCst);
+                        // What the pool asks before and after a lease is answered.
+                        asked.store(contains(bytes, LEASE), Ordering::SeqCst);
                         Fate::Passed
                     })
                 });
@@ -95,7 +96,8 @@ fn pass(mut from: TcpStream, mut to: TcpStream, way: &Mutex<Way>, fate: &dyn Fn(
             Err(_) => break,
         };
         // It may have changed while nothing came.
-        match fate(*way.lock().unwrap(), &buffer[..read]) {
+        let now = *way.lock().unwrap();
+        match fate(now, &buffer[..read]) {
             Fate::Passed => {
                 if to.write_all(&buffer[..read]).is_err() {
                     break;

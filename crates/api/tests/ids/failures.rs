@@ -1,5 +1,6 @@
 //! A database that is away, slow, restarted, or used up: no id rather than a wrong one, and ids again by themselves.
 
+use chassis::testing::eventually;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use postgres_server::{Server, Stop, UNENCRYPTED};
 
 use crate::door::{Door, Way};
-use crate::instance::{Instance, assert_unique, eventually};
+use crate::instance::{Instance, assert_unique};
 use crate::site::Site;
 use crate::{NamedServerTrial, NamedTrial};
 
@@ -45,7 +46,7 @@ fn network(server: &Server, way: Way) {
     let highest = *ids.iter().max().unwrap();
     let count = assert_unique(ids) as u64;
     // Blocks whose answers were lost are skipped.
-    assert!(!sees_leases || highest > count, "{highest} {count}");
+    assert!(!sees_leases || highest > count, "{highest} {count} {:?}", instance.reasons(FAILED));
 }
 
 /// Ids last for a block or two, then there are none, then they are back; twice.

@@ -1,5 +1,6 @@
 //! The schema: applied once, by one process at a time; found too old, new enough, or newer.
 
+use chassis::testing::eventually;
 use std::io::Write;
 use std::process::Stdio;
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::Instant;
 use postgres_server::Server;
 
 use crate::NamedTrial;
-use crate::instance::{Instance, eventually};
+use crate::instance::Instance;
 use crate::site::{Site, text};
 
 pub(crate) const TRIALS: &[NamedTrial] = &[

@@ -1,5 +1,6 @@
 //! Several instances of one database, at full speed.
 
+use chassis::testing::eventually;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use postgres_server::Server;
 
 use crate::NamedTrial;
-use crate::instance::{Instance, assert_unique, eventually};
+use crate::instance::{Instance, assert_unique};
 use crate::site::Site;
 
 pub(crate) const TRIALS: &[NamedTrial] = &[

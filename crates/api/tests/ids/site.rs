@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use postgres_server::{HOST, OWNER, Server};
+use postgres_server::Server;
 
 use crate::instance::DEADLINE;
 
@@ -31,20 +31,16 @@ impl<'a> Site<'a> {
     /// The variables of a process that uses it as its owner, verified and encrypted; limits as they suit a busy
     /// machine.
     pub(crate) fn vars(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut vars = vec![
             ("API_BIND_ADDRESS", "127.0.0.1".to_owned()),
             ("API_PORT", "0".to_owned()),
             ("API_MANAGEMENT_PORT", "off".to_owned()),
             ("API_IDS", "postgres".to_owned()),
-            ("API_DATABASE_CONNECT_SECONDS", "20".to_owned()),
-            ("API_DATABASE_STATEMENT_SECONDS", "20".to_owned()),
-            ("PGHOST", HOST.to_owned()),
-            ("PGPORT", self.server.address().port().to_string()),
-            ("PGUSER", OWNER.to_owned()),
-            ("PGPASSWORD", self.server.password().to_owned()),
-            ("PGDATABASE", self.name.clone()),
-            ("PGSSLROOTCERT", self.server.root_certificate().display().to_string()),
-        ]
+            ("API_DATABASE_CONNECT_SECONDS", "2".to_owned()),
+            ("API_DATABASE_STATEMENT_SECONDS", "2".to_owned()),
+        ];
+        vars.extend(self.server.variables(&self.name));
+        vars
     }
 
     /// The program with these variables, some of them changed; an empty value takes one away.

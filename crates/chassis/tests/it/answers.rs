@@ -2,7 +2,7 @@
 
 use crate::server;
 use actix_web::HttpResponse;
-use chassis::testing::{Method, ask, get};
+use chassis::testing::{Method, ask, exchange, get};
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -95,4 +95,13 @@ fn a_resource_with_several_methods_answers_head_and_names_them_all() {
         assert_eq!((refused.status, refused.header("allow")), (405, allowed));
     }
     assert_eq!(ask("HEAD", "/notes").status, 405);
+}
+
+#[test]
+fn the_whole_service_tells_its_methods() {
+    let answer = exchange(server::start(), b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 204 No Content\r\n"), "{answer}");
+    assert!(answer.contains("\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"), "{answer}");
+    let other = exchange(server::start(), b"GET * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(other.starts_with("HTTP/1.1 404 "), "{other}");
 }

@@ -80,7 +80,7 @@ fn what_is_not_http_is_refused_and_costs_nothing() {
 #[test]
 fn a_request_without_a_path() {
     let server = server::start();
-    for target in ["OPTIONS *", "GET *", "CONNECT example.org:443"] {
+    for target in ["GET *", "CONNECT example.org:443"] {
         let request = format!("{target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let answer = exchange(server, request.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 40"), "{target} gets {answer}");
@@ -123,4 +123,24 @@ fn a_server_fault_says_nothing_and_a_panic_costs_one_request() {
     let twice = b"GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET /well HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let answer = exchange(server, twice);
     assert!(answer.starts_with("HTTP/1.1 500 ") && answer.ends_with("\r\n\r\nwell"), "{answer}");
+}
+
+#[test]
+fn a_body_that_nobody_decodes_is_refused() {
+    let server = server::start();
+    let request = |coding: &str| {
+        let head = "POST /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n";
+        exchange(server, format!("{head}Content-Encoding: {coding}\r\n\r\n{{}}").as_bytes())
+    };
+    for coding in ["gzip", "br", "identity, GZIP"] {
+        let answer = request(coding);
+        assert!(answer.starts_with("HTTP/1.1 415 Unsupported Media Type\r\n"), "{answer}");
+        assert!(answer.contains("\r\naccept-encoding: identity\r\n"), "{answer}");
+        assert!(answer.contains(r#""detail":"the body is to be sent without Content-Encoding"}"#), "{answer}");
+    }
+    for coding in ["", "identity", "Identity, identity"] {
+        assert!(request(coding).starts_with("HTTP/1.1 404 "), "{coding:?}");
+    }
+    // Without a body there is nothing to decode.
+    assert_eq!(ask(server, Method::GET, "/hello", &[("content-encoding", "gzip")]).status, 200);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix_web::web::ServiceConfig;
 
 use crate::server;
-use chassis::testing::{connect, exchange, get, read_until};
+use chassis::testing::{Method, ask, connect, exchange, get, read_until};
 
 const SLOW: &str = r#"{"type":"about:blank","title":"Request Timeout","status":408,"detail":"#;
 
@@ -163,21 +163,102 @@ fn more_than_may_be_in_flight_are_sent_away_at_once() {
 }
 
 #[test]
-fn more_than_may_be_connected_wait_until_there_is_room() {
-    let server = server::start_with(&[("API_MAX_CONNECTIONS", "2"), ("API_WORKERS", "1")], server::routes);
-    let open = || {
+fn a_handler_that_takes_too_long_is_given_up() {
+    let vars = [("API_REQUEST_SECONDS", "1"), ("API_MAX_IN_FLIGHT", "1"), ("API_CORS_ORIGINS", "https://a.example")];
+    let server = server::start_with(&vars, slow);
+    let origin = [("origin", "https://a.example")];
+    let answer = ask(server, Method::GET, "/slow", &origin);
+    answer.assert_problem(504, "Gateway Timeout", "The answer took too long.");
+    assert_eq!(answer.header("access-control-allow-origin"), "https://a.example");
+    // Its place is free again, and so is its connection.
+    let mut stream = connect(server);
+    for _ in 0..2 {
+        stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        let answer = read_until(&mut stream, "}");
+        assert!(answer.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"), "{answer}");
+    }
+    stream.write_all(b"GET /version HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert!(read_until(&mut stream, "}").starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[test]
+fn bodies_that_do_not_arrive_keep_nobody_out() {
+    let vars = [("API_MAX_IN_FLIGHT", "2"), ("API_MAX_BODIES_BYTES", "100"), ("API_MAX_BODY_BYTES", "90")];
+    let server = server::start_with(&vars, server::routes);
+    let begin = |length: usize| {
         let mut stream = connect(server);
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let body = "a".repeat(length);
+        let head = "POST /nope HTTP/1.1\r\nHost: a\r\nContent-Length: 90\r\nExpect: 100-continue\r\n\r\n";
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        assert_eq!(read_until(&mut stream, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
         stream
     };
-    let mut kept: Vec<_> = (0..2).map(|_| open()).collect();
-    for stream in &mut kept {
-        read_until(stream, "}");
+    let mut waiting: Vec<_> = (0..20).map(|_| begin(0)).collect();
+    assert_eq!(get(server, "/hello").status, 200);
+    // They have 100 bytes together: one gets its 90, and there is no room for a second one.
+    let first = &mut waiting[0];
+    first.write_all(&[b'a'; 80]).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    waiting[1].write_all(&[b'a'; 30]).unwrap();
+    let answer = read_until(&mut waiting[1], "}");
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert!(answer.contains("\r\nretry-after: 1\r\n") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert_eq!(get(server, "/hello").status, 200);
+    waiting[0].write_all(&[b'a'; 10]).unwrap();
+    assert!(read_until(&mut waiting[0], "}").starts_with("HTTP/1.1 404 "));
+    // Whose room it was, it is free again.
+    waiting[2].write_all(&[b'a'; 90]).unwrap();
+    assert!(read_until(&mut waiting[2], "}").starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
+fn more_than_may_be_connected_wait_until_there_is_room() {
+    let server = server::start_with(&[("API_MAX_CONNECTIONS", "2"), ("API_WORKERS", "1")], slow);
+    let mut asked: Vec<_> = (0..2).map(|_| connect(server)).collect();
+    for stream in &mut asked {
+        stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     }
-    let mut third = open();
-    third.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    assert!(third.read(&mut [0]).is_err());
-    third.set_read_timeout(Some(chassis::testing::DEADLINE)).unwrap();
-    drop(kept);
-    assert!(read_until(&mut third, "}").starts_with("HTTP/1.1 200 OK\r\n"));
+    let started = Instant::now();
+    assert_eq!(get(server, "/health").status, 200);
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    let answers: String = asked.iter_mut().map(|stream| read_until(stream, "done")).collect();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{answers}");
+    // One of them has made room, although its client would have stayed.
+    assert!(answers.contains("\r\nconnection: close\r\n"), "{answers}");
+}
+
+#[test]
+fn idle_connections_make_room() {
+    let server = server::start_with(&[("API_MAX_CONNECTIONS", "4"), ("API_WORKERS", "1")], server::routes);
+    let ask = |stream: &mut TcpStream| {
+        stream.write_all(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        read_until(stream, "}")
+    };
+    let mut kept: Vec<_> = (0..3).map(|_| connect(server)).collect();
+    for stream in &mut kept {
+        assert!(!ask(stream).contains("connection: close"));
+        // Time is measured in half seconds.
+        thread::sleep(Duration::from_millis(1100));
+    }
+    let mut last = connect(server);
+    ask(&mut last);
+    // The one that has been idle for longest is closed, and no other.
+    assert_eq!(kept[0].read(&mut [0]).unwrap(), 0);
+    for stream in &mut kept[1..] {
+        assert!(!ask(stream).contains("connection: close"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn many_may_wait_to_be_connected() {
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse::<usize>().unwrap();
+    let server = server::start_with(&[("API_MAX_CONNECTIONS", "1"), ("API_WORKERS", "1")], slow);
+    // From now on it listens as it does.
+    assert_eq!(get(server, "/health").status, 200);
+    let mut busy = connect(server);
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let time = Duration::from_millis(900);
+    let waiting = (0..most.min(400)).map(|_| TcpStream::connect_timeout(&server, time)).collect::<Result<Vec<_>, _>>();
+    assert_eq!(waiting.unwrap().len(), most.min(400));
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod answers;
+mod client;
+mod connections;
 mod cross_origin;
 mod docs;
 mod errors;

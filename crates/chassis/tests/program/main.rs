@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod arguments;
+mod clients;
 mod log;
 mod operators;
 mod process;
@@ -25,7 +26,8 @@ fn main() -> ExitCode {
     if env::var_os(SERVICE).is_some() {
         return service::main();
     }
-    let trials = [arguments::TRIALS, log::TRIALS, operators::TRIALS, shutdown::TRIALS, spans::TRIALS].concat();
+    let trials =
+        [arguments::TRIALS, clients::TRIALS, log::TRIALS, operators::TRIALS, shutdown::TRIALS, spans::TRIALS].concat();
     let trials = trials.into_iter().map(|(name, run)| {
         Trial::test(name, move || {
             run();

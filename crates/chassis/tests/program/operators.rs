@@ -1,6 +1,7 @@
 //! What the management port tells, and what liveness and readiness say.
 
 use std::io::Write;
+use std::thread;
 
 use crate::NamedTrial;
 use crate::process::Process;
@@ -11,11 +12,12 @@ pub(crate) const TRIALS: &[NamedTrial] = &[
     ("metrics_are_open_metrics_and_not_for_the_public", metrics_are_open_metrics_and_not_for_the_public),
     ("a_service_that_drains_is_alive_and_not_ready", a_service_that_drains_is_alive_and_not_ready),
     ("connections_that_are_ended_are_counted", connections_that_are_ended_are_counted),
+    ("a_request_that_is_given_up_is_counted_under_its_route", a_request_that_is_given_up_is_counted_under_its_route),
     ("the_management_port_can_be_left_out", the_management_port_can_be_left_out),
 ];
 
 /// The value of a series, written as it is in the text.
-fn value(process: &Process, series: &str) -> Option<f64> {
+pub(crate) fn value(process: &Process, series: &str) -> Option<f64> {
     let text = get(process.management, "/metrics").body;
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.map(|value| value.parse().unwrap())
@@ -96,4 +98,20 @@ fn connections_that_are_ended_are_counted() {
         let line = format!("http_connections_ended_total{{reason=\"{reason}\"}} 1\n");
         assert!(metrics.contains(&line), "{metrics}");
     }
+}
+
+fn a_request_that_is_given_up_is_counted_under_its_route() {
+    let process = Process::start(&[("API_REQUEST_SECONDS", "1")]);
+    let address = process.address;
+    let answers: Vec<_> = ["/never/1", "/never/2"]
+        .map(|path| thread::spawn(move || get(address, path)))
+        .into_iter()
+        .map(|asked| asked.join().unwrap().status)
+        .collect();
+    assert_eq!(answers, [504, 504]);
+    let series = r#"http_requests_total{route="/never/{name}",method="GET",status="5xx"}"#;
+    assert_eq!(value(&process, series), Some(2.0));
+    assert_eq!(value(&process, "http_requests_in_flight"), Some(0.0));
+    let event = process.event("request");
+    assert_eq!((&event["level"], &event["error"]), (&"ERROR".into(), &"no answer within 1 s".into()));
 }

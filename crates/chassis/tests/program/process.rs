@@ -3,13 +3,15 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use chassis::testing::DEADLINE;
+use chassis::testing::{DEADLINE, eventually};
 
 /// The program with nothing in its environment but these variables.
 pub(crate) fn program(arguments: &[&str], vars: &[(&str, &str)]) -> Command {
@@ -28,6 +30,8 @@ pub(crate) fn outcome(arguments: &[&str], vars: &[(&str, &str)]) -> (i32, String
 pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
+    /// Whether the log is read.
+    reading: Arc<AtomicBool>,
     pub(crate) address: SocketAddr,
     /// Where `/metrics` is, unless that is switched off.
     pub(crate) management: SocketAddr,
@@ -41,9 +45,20 @@ impl Process {
         let mut child = command.envs(vars.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
-        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let reading = Arc::new(AtomicBool::new(true));
+        let may_read = Arc::clone(&reading);
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+                while !may_read.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(5));
+                }
+            }
+        });
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut process = Self { child, lines, address: nowhere, management: nowhere };
+        let mut process = Self { child, lines, reading, address: nowhere, management: nowhere };
         // In either form of the log, and below what the libraries say at `debug`.
         let addresses = |line: String| {
             let mut addresses = line.split(['"', '=', ' ']).filter_map(|word| word.parse().ok());
@@ -74,6 +89,23 @@ impl Process {
         }
     }
 
+    /// Leaves what the service logs from now on where it is.
+    pub(crate) fn stop_reading(&self) {
+        self.reading.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read_on(&self) {
+        self.reading.store(true, Ordering::Relaxed);
+    }
+
+    /// The most memory that it has had so far, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
+        peak.parse::<u64>().unwrap() * 1024
+    }
+
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
@@ -97,14 +129,5 @@ impl Drop for Process {
             self.child.kill().unwrap();
             self.child.wait().unwrap();
         }
-    }
-}
-
-/// Waits until something holds.
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
-        thread::sleep(Duration::from_millis(5));
     }
 }

@@ -37,6 +37,7 @@ fn run() -> Result<ExitCode, ExitCode> {
 fn routes(config: &mut ServiceConfig) {
     config
         .service(readable("/hello", async || Json(serde_json::json!({"hello": "World"}))))
+        .service(readable("/never/{name}", std::future::pending::<&'static str>))
         .service(readable("/tale", tale))
         .service(readable("/panic", async || -> &'static str { panic!("on purpose") }));
 }

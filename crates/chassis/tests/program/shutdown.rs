@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::NamedTrial;
-use crate::process::{Process, eventually};
-use chassis::testing::{DEADLINE, connect, get, read_until};
+use crate::process::Process;
+use chassis::testing::{DEADLINE, connect, eventually, get, read_until};
 
 pub(crate) const TRIALS: &[NamedTrial] = &[
     ("what_is_in_flight_is_answered", what_is_in_flight_is_answered),

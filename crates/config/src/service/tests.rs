@@ -28,10 +28,13 @@ fn nothing_has_to_be_set() {
                 header_bytes: 16 * 1024,
                 uri_bytes: 8 * 1024,
                 body_bytes: 64 * 1024,
+                bodies_bytes: 32 * 1024 * 1024,
                 header_time: Duration::from_secs(5),
                 body_time: Duration::from_secs(10),
+                request_time: Duration::from_secs(25),
                 keep_alive: Duration::from_secs(75),
             },
+            identity: None,
             spans: None,
             image_digest: None,
         }
@@ -59,9 +62,14 @@ fn every_variable_is_read() {
         ("API_MAX_HEADER_BYTES", "2048"),
         ("API_MAX_URI_BYTES", "1024"),
         ("API_MAX_BODY_BYTES", "0"),
+        ("API_MAX_BODIES_BYTES", "4"),
         ("API_HEADER_SECONDS", "1"),
         ("API_BODY_SECONDS", "2"),
+        ("API_REQUEST_SECONDS", "4"),
         ("API_KEEP_ALIVE_SECONDS", "3"),
+        ("API_OIDC_ISSUER", "https://id.example.com/pool"),
+        ("API_OIDC_AUDIENCE", "web, phone"),
+        ("API_OIDC_JWKS_URL", "http://127.0.0.1:8000/keys?v=1"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318/"),
         ("OTEL_SERVICE_NAME", "greetings"),
         ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test, team=a%2Cb"),
@@ -89,10 +97,17 @@ fn every_variable_is_read() {
                 header_bytes: 2048,
                 uri_bytes: 1024,
                 body_bytes: 0,
+                bodies_bytes: 4,
                 header_time: Duration::from_secs(1),
                 body_time: Duration::from_secs(2),
+                request_time: Duration::from_secs(4),
                 keep_alive: Duration::from_secs(3),
             },
+            identity: Some(Identity {
+                issuer: "https://id.example.com/pool".into(),
+                audiences: vec!["web".into(), "phone".into()],
+                jwks_url: Some("http://127.0.0.1:8000/keys?v=1".into()),
+            }),
             spans: Some(Spans {
                 collector: "http://localhost:4318".into(),
                 service_name: Some("greetings".into()),
@@ -243,6 +258,67 @@ fn attributes_are_decoded() {
     assert_eq!(attributes("a=%C3%A9%20"), pairs(&[("a", "\u{e9} ")]));
     for wrong in ["a", "=1", "a=1,", "a=%", "a=%2", "a=%+1", "a=%FF"] {
         assert_eq!(attributes(wrong), None, "{wrong:?}");
+    }
+}
+
+#[test]
+fn issuer_and_audience_need_each_other() {
+    let problems = |vars: &[(&str, &str)]| {
+        let invalid = read(vars).unwrap_err();
+        invalid.0.into_iter().map(|problem| (problem.key, problem.given)).collect::<Vec<_>>()
+    };
+    let missing = |name: &str| vec![(name.to_owned(), Given::Missing)];
+    let both = [missing("API_OIDC_ISSUER"), missing("API_OIDC_AUDIENCE")].concat();
+    assert_eq!(problems(&[("API_OIDC_ISSUER", "https://a.example")]), missing("API_OIDC_AUDIENCE"));
+    assert_eq!(problems(&[("API_OIDC_AUDIENCE", "a")]), missing("API_OIDC_ISSUER"));
+    assert_eq!(problems(&[("API_OIDC_JWKS_URL", "https://a.example/keys")]), both);
+    let wrong = ("API_OIDC_ISSUER".to_owned(), Given::Value("a.example".into()));
+    let expected = [vec![wrong], missing("API_OIDC_AUDIENCE")].concat();
+    assert_eq!(problems(&[("API_OIDC_ISSUER", "a.example")]), expected);
+    let wrong = [("API_OIDC_ISSUER", "a.example"), ("API_OIDC_AUDIENCE", "a")];
+    assert_eq!(problems(&wrong), [("API_OIDC_ISSUER".to_owned(), Given::Value("a.example".into()))]);
+    for wrong in ["", ",", "a,", "a,,b"] {
+        assert!(read(&[("API_OIDC_ISSUER", "https://a.example"), ("API_OIDC_AUDIENCE", wrong)]).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_issuer_is_asked_over_tls_or_on_this_machine() {
+    let issuer = |text| read(&[("API_OIDC_ISSUER", text), ("API_OIDC_AUDIENCE", "a")]).is_ok();
+    for fit in [
+        "https://a.example",
+        "https://a.example/",
+        "https://A.example:8443/realms/x",
+        "http://localhost:9/pool",
+        "http://127.0.0.2",
+        "http://[::1]:80/x",
+        "https://[2001:db8::1]",
+    ] {
+        assert!(issuer(fit), "{fit}");
+    }
+    for wrong in [
+        "",
+        "a.example",
+        "https://",
+        "https:///x",
+        "http://a.example",
+        "http://127.0.0.1.a.example",
+        "http://localhost.a.example",
+        "http://localhost@a.example",
+        "https://user@a.example",
+        "https://a.example?x",
+        "https://a.example/#x",
+        "https://a.example/ x",
+        "https://a.example:0",
+        "https://a.example:",
+        "https://a.example:x",
+        "https://[::1",
+        "https://a.example\\@b.example",
+        "ftp://a.example",
+        "HTTPS://a.example",
+        "https://a.example/\n",
+    ] {
+        assert!(!issuer(wrong), "{wrong:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the text of a variable to its value; `None` is a text that is not allowed.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -92,6 +92,37 @@ fn origin_as_sent(text: &str) -> Option<String> {
         None => true,
     };
     (plain(scheme, b"+-.") && host_fits && port_fits).then(|| text.to_owned())
+}
+
+/// Names separated by commas, at least one; blanks around them do not count.
+pub(super) fn names(text: &str) -> Option<Vec<String>> {
+    text.split(',').map(|name| Some(name.trim()).filter(|name| !name.is_empty()).map(str::to_owned)).collect()
+}
+
+/// As OpenID Connect Discovery has it (section 3): a secure URL without query.
+pub(super) fn issuer(text: &str) -> Option<String> {
+    secure_url(text).filter(|url| !url.contains('?'))
+}
+
+/// A URL whose answer nobody on the way can change: https, or http to this machine; without user and fragment.
+pub fn secure_url(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+    };
+    let port_fits = port.is_none_or(|port| number::<u16>(1..=65_535)(port).is_some());
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\\"<>^`{|}".contains(&byte));
+    let is_loopback =
+        host == "localhost" || host == "[::1]" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    let secure = scheme == "https" || (scheme == "http" && is_loopback);
+    (secure && host_fits && port_fits && printable).then(|| text.to_owned())
 }
 
 /// `Some(None)` for an empty text, otherwise what it is parsed to.

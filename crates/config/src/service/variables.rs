@@ -60,10 +60,10 @@ variables! {
         "seconds that requests in flight may still take after the drain, when nothing new is accepted",
         "a whole number from 0 to 600";
     MAX_CONNECTIONS = "API_MAX_CONNECTIONS", Some("2048"),
-        "connections that are open at once; more wait in the kernel's queue",
+        "connections that are open at once; for more, idle ones are closed, or they wait in the kernel's queue",
         "a whole number from 1 to 1000000";
     MAX_IN_FLIGHT = "API_MAX_IN_FLIGHT", Some("512"),
-        "requests that are answered at once; more get 503 with `Retry-After`",
+        "requests that are answered at once, whose bodies have arrived; more get 503 with `Retry-After`",
         "a whole number from 1 to 1000000";
     MAX_HEADER_BYTES = "API_MAX_HEADER_BYTES", Some("16384"),
         "bytes of a request line with its headers; more get 431",
@@ -74,15 +74,30 @@ variables! {
     MAX_BODY_BYTES = "API_MAX_BODY_BYTES", Some("65536"),
         "bytes of a request's body; more get 413",
         "a whole number from 0 to 10485760";
+    MAX_BODIES_BYTES = "API_MAX_BODIES_BYTES", Some("33554432"),
+        "bytes of all bodies that are arriving or being answered; more get 503 with `Retry-After`, but one body always fits",
+        "a whole number from 0 to 1073741824";
     HEADER_SECONDS = "API_HEADER_SECONDS", Some("5"),
         "seconds in which a request line with its headers has to arrive; 408 after that",
         "a whole number from 1 to 600";
     BODY_SECONDS = "API_BODY_SECONDS", Some("10"),
         "seconds in which a request's body has to arrive, 408 after that, and an answer to be taken",
         "a whole number from 1 to 600";
+    REQUEST_SECONDS = "API_REQUEST_SECONDS", Some("25"),
+        "seconds in which a handler has to answer, 504 after that; less than API Gateway waits (29) and than the end of the process (`API_SHUTDOWN_SECONDS`)",
+        "a whole number from 1 to 3600";
     KEEP_ALIVE_SECONDS = "API_KEEP_ALIVE_SECONDS", Some("75"),
         "seconds that an idle connection stays open; longer than the load balancer keeps its own (60 at AWS)",
         "a whole number from 1 to 4000";
+    OIDC_ISSUER = "API_OIDC_ISSUER", None,
+        "issuer of the tokens by which handlers know who asks, letter for letter as its tokens name it",
+        "an https URL without query, such as https://cognito-idp.REGION.amazonaws.com/POOL; http for loopback only";
+    OIDC_AUDIENCE = "API_OIDC_AUDIENCE", None,
+        "who a token must be for, with `API_OIDC_ISSUER`: one of its `aud`, or where it has none its `client_id`",
+        "names separated by commas";
+    OIDC_JWKS_URL = "API_OIDC_JWKS_URL", None,
+        "where the issuer's keys are; if not set, its `/.well-known/openid-configuration` names the place",
+        "an https URL; http for loopback only";
     OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", None,
         "OpenTelemetry collector that gets a span for each request, at `/v1/traces` below this URL; none if not set",
         "an http URL of a host, with or without a port and a path, such as http://localhost:4318";
