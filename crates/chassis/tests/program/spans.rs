@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::NamedTrial;
-use crate::process::{Process, eventually};
-use chassis::testing::{DEADLINE, Method, ask, get};
+use crate::process::Process;
+use chassis::testing::{DEADLINE, Method, ask, eventually, get};
 
 pub(crate) const TRIALS: &[NamedTrial] = &[
     ("a_request_is_a_span_of_its_callers_trace", a_request_is_a_span_of_its_callers_trace),
