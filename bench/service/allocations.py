@@ -46,7 +46,7 @@ def measure(workshop, _):
 def place(frames):
     """The innermost frame that is no general library's, and the innermost of our own."""
     inner = next((frame for frame in frames if not LIBRARY.search(frame)), "elsewhere")
-    ours = next((frame for frame in frames if "(api/src/" in frame), "")
+    ours = next((frame for frame in frames if "(api/src/" in frame or "(chassis/src/" in frame), "")
     return shorten(inner), shorten(ours)
 
 

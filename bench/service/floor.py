@@ -6,7 +6,7 @@ import figures
 import load
 from server import Server
 
-CPU_BY_NGINX, CPU_BY_HYPER = 1.15, 1.25
+CPU_BY_NGINX, CPU_BY_HYPER = 1.05, 1.25
 
 # What API Gateway and a caller that traces send along.
 TRACED = (

@@ -88,3 +88,13 @@ mod tests {
         assert!(read.eq(listed));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_resource_is_described() {
+        chassis::testing::assert_described(routes, &Description::openapi());
+    }
+}

@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
+use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING,
 };
 use actix_web::http::{ConnectionType, Method, Uri};
+use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{HttpMessage, HttpResponse, rt};
 use config::service::Limits;
@@ -21,7 +23,6 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::connection::{Unfit, Watch};
 use crate::health::PROBES;
-use crate::layer::{Inner, Layer};
 use crate::metrics::Metrics;
 use crate::problem::Error;
 use crate::routes;
@@ -33,11 +34,11 @@ pub(crate) struct Admission {
     pub(crate) state: web::Data<State>,
 }
 
-impl Layer for Admission {
-    async fn pass(
+impl Admission {
+    pub(crate) async fn pass(
         self,
         mut request: ServiceRequest,
-        inner: Rc<impl Inner>,
+        inner: Next<BoxBody>,
     ) -> Result<ServiceResponse, actix_web::Error> {
         let State { limits, path_prefix, .. } = &**self.state;
         if let Some(error) = too_large(&request, limits) {
@@ -58,7 +59,7 @@ impl Layer for Admission {
 /// Reads the body, so that its limits hold on every route, and lets the route answer.
 async fn answer(
     mut request: ServiceRequest,
-    inner: Rc<impl Inner>,
+    inner: Next<BoxBody>,
     state: &State,
 ) -> Result<ServiceResponse, actix_web::Error> {
     let State { limits, metrics, .. } = state;

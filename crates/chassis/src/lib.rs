@@ -30,7 +30,6 @@ mod healthcheck;
 #[cfg(feature = "identity")]
 pub mod identity;
 mod last_call;
-mod layer;
 mod management;
 mod metrics;
 mod open_files;
@@ -43,6 +42,8 @@ mod routes;
 mod secret;
 mod serve;
 mod server;
+#[cfg(feature = "otel")]
+mod spans;
 mod state;
 pub mod telemetry;
 #[cfg(feature = "testing")]
@@ -134,6 +135,10 @@ impl<'a> Chassis<'a> {
         let document = docs::Document::new(openapi::whole(about, description, settings.identity.is_some()));
         let state = web::Data::new(State::new(about, settings, ready)?);
         let served = serve::until_stopped(listeners, settings, document, signals, routes, &state).await;
+        #[cfg(feature = "otel")]
+        if let Some(spans) = &state.spans {
+            spans.finish();
+        }
         telemetry::finish();
         served
     }
@@ -142,16 +147,40 @@ impl<'a> Chassis<'a> {
 /// This program was built without what the settings ask for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "API_OIDC_ISSUER is set, but this program was built without the feature \"identity\"; build it with \
-     `cargo build --release --features identity`, or the image with features = [\"identity\"] under [service] \
+    "{setting} is set, but this program was built without the feature \"{feature}\"; build it with \
+     `cargo build --release --features {feature}`, or the image with features = [\"{feature}\"] under [service] \
      in deploy.toml"
 )]
-pub struct NotBuiltIn;
+pub struct NotBuiltIn {
+    setting: &'static str,
+    feature: &'static str,
+}
 
 /// Whether this program was built with everything that the settings ask for.
 ///
 /// # Errors
-/// [`NotBuiltIn`] for an issuer, without the feature `identity`.
+/// [`NotBuiltIn`] for an issuer without the feature `identity`, and for a collector without the feature `otel`.
 pub fn supported(settings: &Settings) -> Result<(), NotBuiltIn> {
-    if settings.identity.is_some() && !cfg!(feature = "identity") { Err(NotBuiltIn) } else { Ok(()) }
+    if settings.identity.is_some() && !cfg!(feature = "identity") {
+        return Err(NotBuiltIn { setting: "API_OIDC_ISSUER", feature: "identity" });
+    }
+    if settings.spans.is_some() && !cfg!(feature = "otel") {
+        return Err(NotBuiltIn { setting: "OTEL_EXPORTER_OTLP_ENDPOINT", feature: "otel" });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_without_its_code_is_an_error() {
+        let settings = |vars: &[(&str, &str)]| {
+            Settings::from_vars(vars.iter().map(|(name, value)| (name.to_string(), value.to_string()))).unwrap()
+        };
+        assert_eq!(supported(&settings(&[])), Ok(()));
+        let set = supported(&settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")]));
+        assert_eq!(set.is_ok(), cfg!(feature = "otel"), "{set:?}");
+    }
 }

@@ -122,6 +122,15 @@ impl Metrics {
         self
     }
 
+    /// Counts spans too; for a service that sends some.
+    #[cfg(feature = "otel")]
+    pub(crate) fn count_spans(&mut self, counts: &crate::spans::Counts) {
+        let exported = counts.exported.clone();
+        self.registry.register("otel_spans_exported", "Spans that the collector has taken", exported);
+        let dropped = counts.dropped.clone();
+        self.registry.register("otel_spans_dropped", "Spans lost because the collector did not take them", dropped);
+    }
+
     pub(crate) fn lost_patience(&self, reason: Impatience) {
         let reason = match reason {
             Impatience::Idle => "idle",

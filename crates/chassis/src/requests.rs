@@ -12,6 +12,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use config::service::LogLevel;
@@ -19,8 +20,9 @@ use config::service::LogLevel;
 use crate::access_log::Entry;
 use crate::connection::Watch;
 use crate::health::PROBES;
-use crate::layer::{Inner, Layer};
 use crate::routes::Route;
+#[cfg(feature = "otel")]
+use crate::spans;
 use crate::state::{State, Worker};
 use crate::trace::Names;
 use crate::{caller, current, problem};
@@ -32,8 +34,12 @@ pub(crate) struct Observation {
     pub(crate) worker: Rc<Worker>,
 }
 
-impl Layer for Observation {
-    async fn pass(self, request: ServiceRequest, inner: Rc<impl Inner>) -> Result<ServiceResponse, actix_web::Error> {
+impl Observation {
+    pub(crate) async fn pass(
+        self,
+        request: ServiceRequest,
+        inner: Next<BoxBody>,
+    ) -> Result<ServiceResponse, actix_web::Error> {
         let (names, mut observed) = Observed::begin(&request, self.state);
         let (names, outcome) = current::scope(names, inner.call(request)).await;
         let (request, response) = match outcome {
@@ -71,6 +77,8 @@ struct Observed {
     client: Option<IpAddr>,
     method: Method,
     path: String,
+    #[cfg(feature = "otel")]
+    span: Option<spans::Begun>,
     /// Of a request that was given up, which would be the one to say it.
     route: Option<&'static str>,
 }
@@ -78,15 +86,19 @@ struct Observed {
 impl Observed {
     fn begin(request: &ServiceRequest, state: web::Data<State>) -> (Names, Self) {
         let headers = request.headers();
+        #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "only a span changes them"))]
+        let mut names = Names::of(headers);
         let observed = Self {
             started: Instant::now(),
             client: caller::address(headers, request.peer_addr(), state.trusted_proxies),
-            presence: Presence::begin(request, state),
             method: request.method().clone(),
             path: request.path().to_owned(),
+            #[cfg(feature = "otel")]
+            span: state.spans.as_ref().and_then(|spans| spans.begin(&mut names, headers)),
+            presence: Presence::begin(request, state),
             route: None,
         };
-        (Names::of(headers), observed)
+        (names, observed)
     }
 
     fn end(
@@ -97,14 +109,34 @@ impl Observed {
         worker: &Worker,
         error: Option<&str>,
     ) -> HttpResponse {
-        let Self { started, presence, client, method, path, route } = self;
+        #[cfg(feature = "otel")]
+        let span = self.span;
+        let Self { started, presence, client, method, path, route, .. } = self;
         let status = response.status();
         let draining = presence.state.is_draining();
         let latency = started.elapsed();
         let route = route.map_or_else(|| served_under(request), Cow::Borrowed);
-        worker.tally.answered(&presence.state.metrics, route, &method, status, latency);
+        worker.tally.answered(&presence.state.metrics, route.clone(), &method, status, latency);
         let level = level(&path, status, draining);
         worker.log.add(&Entry { level, names: &names, client, method: &method, path: &path, status, latency, error });
+        // Like their lines, spans of successful probes are no news.
+        #[cfg(feature = "otel")]
+        if level <= LogLevel::Info
+            && let (Some(begun), Some(spans), Some(traceparent)) = (span, &presence.state.spans, names.traceparent())
+        {
+            spans.add(spans::Span {
+                begun,
+                latency,
+                traceparent: traceparent.clone(),
+                request_id: names.request_id.clone(),
+                client,
+                method,
+                route: (route != UNROUTED).then_some(route),
+                path,
+                status,
+                error: error.map(str::to_owned),
+            });
+        }
         if draining || presence.ends_its_connection() {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
@@ -185,9 +217,12 @@ impl Drop for Presence {
     }
 }
 
+/// Instead of a pattern, where there was none.
+const UNROUTED: &str = "none";
+
 /// The pattern under which the request was served, of which there are few.
 fn served_under(request: Option<&HttpRequest>) -> Cow<'static, str> {
-    const NONE: Cow<'static, str> = Cow::Borrowed("none");
+    const NONE: Cow<'static, str> = Cow::Borrowed(UNROUTED);
     let Some(request) = request else { return NONE };
     match request.app_data::<Route>() {
         Some(Route(pattern)) => Cow::Borrowed(pattern),

@@ -110,6 +110,8 @@ impl Resource {
 
 impl HttpServiceFactory for Resource {
     fn register(self, config: &mut AppService) {
+        #[cfg(feature = "testing")]
+        declared::note(self.pattern, &self.methods);
         let methods = self.methods.join(", ");
         let others = move || {
             let refused = HttpResponse::MethodNotAllowed().insert_header((ALLOW, methods.as_str())).finish();
@@ -135,3 +137,31 @@ pub(crate) fn found() -> Option<&'static str> {
 /// The pattern of the resource that a request was for.
 #[derive(Clone, Copy)]
 pub(crate) struct Route(pub(crate) &'static str);
+
+/// Which resources are declared, for tests that compare them with the description.
+#[cfg(feature = "testing")]
+pub(crate) mod declared {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use actix_web::{App, test};
+
+    use super::Routes;
+
+    thread_local! {
+        static DECLARED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn note(pattern: &str, methods: &[&str]) {
+        // HEAD comes with GET, and is described with it.
+        let operations = methods.iter().filter(|method| **method != "HEAD").map(|method| format!("{method} {pattern}"));
+        DECLARED.with_borrow_mut(|declared| declared.extend(operations));
+    }
+
+    /// Declares them as a worker does, and says what was declared: `GET /api/notes`.
+    pub(crate) async fn by(routes: impl Routes) -> BTreeSet<String> {
+        DECLARED.take();
+        test::init_service(App::new().configure(routes)).await;
+        DECLARED.take()
+    }
+}

@@ -13,7 +13,7 @@ use actix_http::{HttpService, KeepAlive};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
-use actix_web::middleware::{Compat, Condition};
+use actix_web::middleware::{Compat, Condition, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use config::service::{Origins, Settings};
@@ -21,7 +21,6 @@ use socket2::SockRef;
 
 use crate::admission::Admission;
 use crate::connection::{Connection, Patience};
-use crate::layer::Around;
 use crate::metrics::Tally;
 use crate::requests::Observation;
 use crate::state::{State, Worker};
@@ -56,14 +55,16 @@ pub(crate) fn service(
         let limits = &state.limits;
         let patience = Patience::start(limits, connections, state.metrics.clone());
         let worker = Rc::new(Worker { log: state.log.worker(), tally: Tally::default() });
+        let (admission, observation) =
+            (Admission { state: state.clone() }, Observation { state: state.clone(), worker });
         // The last one is the outermost.
         let app = App::new()
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(limits.body_bytes))
             .app_data(body::json(limits.body_bytes))
-            .wrap(Around(Admission { state: state.clone() }))
+            .wrap(from_fn(move |request, inner| admission.clone().pass(request, inner)))
             .wrap(Compat::new(Condition::new(origins != Origins::default(), cross_origin::layer(&origins))))
-            .wrap(Around(Observation { state: state.clone(), worker }))
+            .wrap(from_fn(move |request, inner| observation.clone().pass(request, inner)))
             .configure(health::routes)
             .configure(&routes);
         #[cfg(feature = "identity")]

@@ -9,6 +9,8 @@ use config::service::{Limits, Settings};
 use crate::About;
 use crate::access_log::{AccessLog, WorkerLog};
 use crate::metrics::{Metrics, Tally};
+#[cfg(feature = "otel")]
+use crate::spans::{Counts, Spans};
 
 /// Says whether this process can do its work.
 pub(crate) type Ready = Box<dyn Fn() -> bool + Send + Sync>;
@@ -27,6 +29,8 @@ pub(crate) struct State {
     /// What knows who asks, if there is an issuer.
     #[cfg(feature = "identity")]
     pub(crate) verifier: Option<Arc<crate::identity::Verifier>>,
+    #[cfg(feature = "otel")]
+    pub(crate) spans: Option<Spans>,
     ready: Vec<Ready>,
     draining: AtomicBool,
 }
@@ -39,18 +43,31 @@ pub(crate) struct Worker {
 
 impl State {
     /// With what begins to fetch keys, if the settings name an issuer.
+    ///
+    /// # Errors
+    /// What the operating system says where a thread cannot be started.
     pub(crate) fn new(about: About, settings: &Settings, ready: Vec<Ready>) -> io::Result<Self> {
+        #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "only spans add to it"))]
+        let mut metrics = Metrics::new(about, settings.image_digest.as_deref());
+        #[cfg(feature = "otel")]
+        let spans = settings.spans.as_ref().map(|settings| {
+            let counts = Counts::default();
+            metrics.count_spans(&counts);
+            Spans::start(about, settings, &counts)
+        });
         Ok(Self {
             about,
             image_digest: settings.image_digest.clone(),
             limits: settings.limits.clone(),
             path_prefix: settings.path_prefix.clone(),
             trusted_proxies: settings.trusted_proxies,
-            metrics: Arc::new(Metrics::new(about, settings.image_digest.as_deref())),
+            metrics: Arc::new(metrics),
             log: AccessLog::new(settings.log_format, settings.log_level),
             bodies: AtomicUsize::new(0),
             #[cfg(feature = "identity")]
             verifier: settings.identity.as_ref().map(crate::identity::Verifier::start).transpose()?,
+            #[cfg(feature = "otel")]
+            spans: spans.transpose()?,
             ready,
             draining: AtomicBool::new(false),
         })

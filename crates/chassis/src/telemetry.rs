@@ -1,5 +1,7 @@
 //! The log: where lines go and what they look like. Those of requests are `access_log`'s.
 
+mod in_request;
+
 use config::service::{LogFormat, LogLevel};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -8,6 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::output;
+use in_request::InRequest;
 
 /// Sends this process's log, panics included, to stdout, one event a line; to be called once.
 ///
@@ -16,14 +19,19 @@ use crate::output;
 ///
 /// At [`LogLevel::Info`] events of other crates are logged from `WARN` on, but those of `service`, the crate's name as
 /// `env!("CARGO_CRATE_NAME")` has it, and of the chassis from `INFO`; at every other level all are logged alike.
+///
+/// What is logged while a request is handled, by the handler or by a library that it calls, through `tracing` or through
+/// `log`, has the fields `request_id` and `trace_id` of that request, unless the event has a field of that name itself.
+/// A task that the handler spawns has them if it is [`carry`](crate::carry)ed.
 pub fn init(service: &'static str, format: LogFormat, level: LogLevel) {
     let log = tracing_subscriber::registry().with(filter(service, level));
     let lines = fmt::layer().with_target(false).log_internal_errors(false).with_writer(output::Events);
     match format {
         LogFormat::Json => {
-            log.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).init();
+            let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            log.with(lines.map_event_format(InRequest::json)).init();
         }
-        LogFormat::Text => log.with(lines).init(),
+        LogFormat::Text => log.with(lines.map_event_format(InRequest::text)).init(),
     }
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(tracing::field::display);

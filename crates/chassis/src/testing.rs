@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![expect(clippy::missing_panics_doc, reason = "all of them panic where something fails")]
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -14,7 +15,10 @@ use actix_web::rt::System;
 pub use ureq::http::Method;
 use ureq::http::{HeaderMap, Request, Response};
 
-use crate::Listeners;
+use utoipa::openapi::OpenApi;
+
+use crate::routes::declared;
+use crate::{Listeners, Routes};
 
 /// Longer than anything takes; only a broken service makes a test wait for it.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -37,6 +41,21 @@ where
     let listeners = Listeners { service, management: None };
     thread::spawn(move || System::new().block_on(run(listeners, vars)).unwrap());
     address
+}
+
+/// Asserts that every operation of these resources is described, and that nothing else is.
+///
+/// A handler is named once for its resource and once for its description; this is what keeps the two together.
+pub fn assert_described(routes: impl Routes, description: &OpenApi) {
+    let declared = System::new().block_on(declared::by(routes));
+    let document = serde_json::to_value(description).unwrap();
+    let operations = document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
+        // Its other keys are a summary, parameters and the like.
+        let methods = ["get", "post", "put", "patch", "delete"].into_iter().filter(|method| item.get(method).is_some());
+        methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+    });
+    let described: BTreeSet<_> = operations.collect();
+    assert_eq!(declared, described, "left: what is served; right: what is described");
 }
 
 /// An answer, taken apart.

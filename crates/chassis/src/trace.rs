@@ -13,6 +13,10 @@ pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
 pub(crate) const AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
+/// Sixteen hexadecimal digits.
+#[cfg(feature = "otel")]
+pub(crate) type SpanId = [u8; 16];
+
 /// A request's names: what its answer and its line in the log carry.
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
@@ -36,6 +40,41 @@ impl Names {
     pub(crate) fn trace_id(&self) -> Option<TraceId<'_>> {
         let w3c = self.traceparent.as_ref().map(|parent| TraceId(text(&parent.as_bytes()[3..35]), ""));
         w3c.or_else(|| xray_root(self.amzn_trace_id.as_ref()?.as_bytes()))
+    }
+
+    /// Begins a trace where the caller has begun none that W3C knows, below X-Ray's root if there is one.
+    ///
+    /// Returns the caller's span, of which the request's own is a child.
+    #[cfg(feature = "otel")]
+    pub(crate) fn begin_trace(&mut self, headers: &HeaderMap) -> Option<SpanId> {
+        if self.traceparent.is_some() {
+            // Valid, or it would not be continued.
+            return headers.get(TRACEPARENT)?.as_bytes().get(36..52)?.try_into().ok();
+        }
+        let mut trace = [hex(*PROCESS), hex(new_span())].concat();
+        if let Some(TraceId(time, random)) = self.trace_id() {
+            trace = [time.as_bytes(), random.as_bytes()].concat();
+        }
+        let xray = self.amzn_trace_id.as_ref().map_or(&[][..], HeaderValue::as_bytes);
+        let flags = if xray_field(xray, b"Sampled=") == Some(b"0") { b"00" } else { b"01" };
+        let parent = xray_field(xray, b"Parent=").filter(|parent| is_hex(parent));
+        let parent = parent.and_then(|parent| parent.try_into().ok());
+        self.traceparent = Some(own_span(&trace, flags));
+        parent
+    }
+
+    /// Whether the trace is recorded; what the caller has decided holds.
+    #[cfg(feature = "otel")]
+    pub(crate) fn is_sampled(&self) -> bool {
+        // The lowest bit of the last digit.
+        self.traceparent.as_ref().is_some_and(|parent| {
+            matches!(parent.as_bytes().last(), Some(b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'))
+        })
+    }
+
+    #[cfg(feature = "otel")]
+    pub(crate) fn traceparent(&self) -> Option<&HeaderValue> {
+        self.traceparent.as_ref()
     }
 
     /// What a call to another service carries, so that it counts as part of this request: headers' names and values.
@@ -84,21 +123,29 @@ fn continued(parent: &HeaderValue) -> Option<HeaderValue> {
         && version != b"ff"
         && named(trace)
         && named(span);
-    valid.then(|| {
-        let mut own = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        own[3..35].copy_from_slice(trace);
-        own[36..52].copy_from_slice(&hex(new_span()));
-        own[53..].copy_from_slice(flags);
-        HeaderValue::from_bytes(&own).expect("hexadecimal digits and dashes are fit for a header")
-    })
+    valid.then(|| own_span(trace, flags))
+}
+
+/// A new span of a trace; both are as long as the header has them.
+fn own_span(trace: &[u8], flags: &[u8]) -> HeaderValue {
+    let mut own = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    own[3..35].copy_from_slice(trace);
+    own[36..52].copy_from_slice(&hex(new_span()));
+    own[53..].copy_from_slice(flags);
+    HeaderValue::from_bytes(&own).expect("hexadecimal digits and dashes are fit for a header")
 }
 
 /// `Root=1-5759e988-bd862e3fe1be46a994272793;…`: a time and 96 random bits, which together are W3C's 128.
 fn xray_root(header: &[u8]) -> Option<TraceId<'_>> {
-    let root = header.split(|byte| *byte == b';').find_map(|field| field.strip_prefix(b"Root=1-"))?;
+    let root = xray_field(header, b"Root=1-")?;
     let (time, random) = (root.get(..8)?, root.get(9..)?);
     let valid = root[8] == b'-' && random.len() == 24 && is_hex(time) && is_hex(random);
     valid.then(|| TraceId(text(time), text(random)))
+}
+
+/// What follows the name of a field of `Root=…;Parent=…;Sampled=…`.
+fn xray_field<'a>(header: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    header.split(|byte| *byte == b';').find_map(|field| field.strip_prefix(name))
 }
 
 fn is_hex(bytes: &[u8]) -> bool {
@@ -179,6 +226,37 @@ mod tests {
             "0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         ] {
             assert_eq!(continued_from(given), None, "{given}");
+        }
+    }
+
+    #[cfg(feature = "otel")]
+    #[test]
+    fn a_trace_begins_where_there_is_none() {
+        let begun = |header: Option<(HeaderName, &str)>| {
+            let mut headers = HeaderMap::new();
+            if let Some((name, value)) = header {
+                headers.insert(name, HeaderValue::from_str(value).unwrap());
+            }
+            let mut names = Names::of(&headers);
+            let parent = names.begin_trace(&headers).map(|parent| String::from_utf8(parent.into()).unwrap());
+            let TraceId(first, second) = names.trace_id().unwrap();
+            (format!("{first}{second}"), parent.unwrap_or_default(), names.is_sampled())
+        };
+        let (first, second) = (begun(None), begun(None));
+        assert_eq!((first.0.len(), first.1.as_str(), first.2), (32, "", true));
+        assert_ne!(first.0, second.0);
+        for (header, given, parent, sampled) in [
+            (TRACEPARENT, format!("00-{TRACE}-b7ad6b7169203331-01"), "b7ad6b7169203331", true),
+            (TRACEPARENT, format!("00-{TRACE}-b7ad6b7169203331-02"), "b7ad6b7169203331", false),
+            (AMZN_TRACE_ID, "Root=1-0af76519-16cd43dd8448eb211c80319c".into(), "", true),
+            (
+                AMZN_TRACE_ID,
+                "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=53995c3f42cd8ad8;Sampled=0".into(),
+                "53995c3f42cd8ad8",
+                false,
+            ),
+        ] {
+            assert_eq!(begun(Some((header, &given))), (TRACE.to_owned(), parent.to_owned(), sampled), "{given}");
         }
     }
 

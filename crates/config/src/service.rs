@@ -44,7 +44,20 @@ pub struct Settings {
     pub limits: Limits,
     /// Whose tokens say who asks; without it no handler can know.
     pub identity: Option<Identity>,
+    /// Where a span of each request is sent, if it is to be.
+    pub spans: Option<Spans>,
     pub image_digest: Option<String>,
+}
+
+/// Which OpenTelemetry collector gets spans, and as whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spans {
+    /// An http URL without a slash at its end, below which OTLP has its paths.
+    pub collector: String,
+    /// What is to be `service.name`.
+    pub service_name: Option<String>,
+    /// Further attributes of the resource that sends them, each with its value.
+    pub attributes: Vec<(String, String)>,
 }
 
 /// Whose tokens say who asks (OpenID Connect), and for whom they must be.
@@ -149,6 +162,7 @@ impl Settings {
                 keep_alive: reader.value(&variable::KEEP_ALIVE_SECONDS, seconds(1..=4000)),
             },
             identity: identity(reader),
+            spans: spans(reader),
             image_digest: reader.optional(&variable::IMAGE_DIGEST, values::image_digest),
         }
     }
@@ -188,6 +202,16 @@ fn identity(reader: &mut Reader) -> Option<Identity> {
         reader.missing(&variable::OIDC_AUDIENCE);
     }
     Some(Identity { issuer: issuer?, audiences: audiences?, jwks_url })
+}
+
+/// An empty value counts as none, as OpenTelemetry has it.
+fn spans(reader: &mut Reader) -> Option<Spans> {
+    let collector = reader.optional(&variable::OTLP_ENDPOINT, values::unless_empty(values::collector));
+    let service_name =
+        reader.optional(&variable::OTEL_SERVICE_NAME, values::unless_empty(|text| Some(text.to_owned())));
+    let attributes = reader.optional(&variable::OTEL_RESOURCE_ATTRIBUTES, values::unless_empty(values::attributes));
+    let attributes = attributes.flatten().unwrap_or_default();
+    Some(Spans { collector: collector.flatten()?, service_name: service_name.flatten(), attributes })
 }
 
 /// Reads variables one by one, and collects what is wrong with them.

@@ -106,3 +106,28 @@ fn document_and_page_can_be_switched_off() {
     }
     assert_eq!(get(server, "/hello").status, 200);
 }
+
+#[test]
+fn a_served_resource_and_its_description_are_compared() {
+    use utoipa::openapi::{HttpMethod, PathItem, Paths, path::Operation};
+
+    let described = |paths: &[(&str, HttpMethod)]| {
+        let item = |method: &HttpMethod| PathItem::new(method.clone(), Operation::new());
+        let paths = paths.iter().fold(Paths::builder(), |paths, (path, method)| paths.path(*path, item(method)));
+        utoipa::openapi::OpenApiBuilder::new().paths(paths).build()
+    };
+    let holds = |description| {
+        std::panic::catch_unwind(|| chassis::testing::assert_described(server::routes, &description)).is_ok()
+    };
+    assert!(holds(described(&[("/hello", HttpMethod::Get)])));
+    let others = [
+        &[][..],
+        &[("/hello", HttpMethod::Post)],
+        &[("/bye", HttpMethod::Get)],
+        &[("/hello", HttpMethod::Get), ("/bye", HttpMethod::Get)],
+        &[("/hello", HttpMethod::Get), ("/hello", HttpMethod::Put)],
+    ];
+    for (number, other) in others.into_iter().enumerate() {
+        assert!(!holds(described(other)), "{number}");
+    }
+}

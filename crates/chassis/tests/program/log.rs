@@ -14,6 +14,9 @@ pub(crate) const TRIALS: &[NamedTrial] = &[
     ("refusals_are_logged_with_the_id_that_the_caller_got", refusals_are_logged_with_the_id_that_the_caller_got),
     ("probes_are_logged_for_those_who_debug", probes_are_logged_for_those_who_debug),
     ("text_is_for_people", text_is_for_people),
+    ("what_is_logged_during_a_request_names_it", what_is_logged_during_a_request_names_it),
+    ("what_is_logged_during_a_request_names_it_in_text_too", what_is_logged_during_a_request_names_it_in_text_too),
+    ("a_panic_names_its_request", a_panic_names_its_request),
     ("a_trace_is_continued_returned_and_logged", a_trace_is_continued_returned_and_logged),
     ("the_caller_is_who_trusted_proxies_say_he_is", the_caller_is_who_trusted_proxies_say_he_is),
 ];
@@ -126,4 +129,47 @@ fn the_caller_is_who_trusted_proxies_say_he_is() {
         ask(process.address, Method::GET, "/version", &said);
         assert_eq!(process.event("request")["client"], client);
     }
+}
+
+fn ask_with_names(process: &Process, target: &str) {
+    let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
+    ask(process.address, Method::GET, target, &[("x-request-id", "tale-1"), ("traceparent", &parent)]);
+}
+
+fn what_is_logged_during_a_request_names_it() {
+    let process = Process::start(&[]);
+    ask_with_names(&process, "/tale");
+    let begin = process.event("once upon a time");
+    assert_eq!((&begin["chapter"], &begin["level"]), (&1.into(), &"INFO".into()));
+    let names = |event: &serde_json::Value| (event["request_id"].clone(), event["trace_id"].clone());
+    let of_the_request = ("tale-1".into(), TRACE.into());
+    assert_eq!(names(&begin), of_the_request);
+    // After an await, through `log`.
+    assert_eq!(names(&process.event("a wolf")), of_the_request);
+    assert_eq!(names(&process.event("an id of its own")), (7.into(), TRACE.into()));
+    assert_eq!(names(&process.event("beyond the request")), Default::default());
+    assert_eq!(names(&process.event("carried along")), of_the_request);
+
+    // Without a trace there is only the id; outside of a request there is neither.
+    let answer = get(process.address, "/tale");
+    let event = process.event("once upon a time");
+    assert_eq!(event["request_id"], answer.header("x-request-id"));
+    assert!(event.get("trace_id").is_none());
+    process.signal("TERM");
+    assert!(process.event("draining").get("request_id").is_none());
+}
+
+fn what_is_logged_during_a_request_names_it_in_text_too() {
+    let process = Process::start(&[("API_LOG_FORMAT", "text")]);
+    ask_with_names(&process, "/tale");
+    let line = process.line_with("once upon a time");
+    assert!(line.ends_with(&format!(" chapter=1 request_id=\"tale-1\" trace_id=\"{TRACE}\"")), "{line}");
+}
+
+fn a_panic_names_its_request() {
+    let process = Process::start(&[]);
+    ask_with_names(&process, "/panic");
+    let event = process.event("panic");
+    assert_eq!((&event["reason"], &event["level"]), (&"on purpose".into(), &"ERROR".into()));
+    assert_eq!((&event["request_id"], &event["trace_id"]), (&"tale-1".into(), &TRACE.into()));
 }

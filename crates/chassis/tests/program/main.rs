@@ -9,6 +9,7 @@ mod operators;
 mod process;
 mod service;
 mod shutdown;
+mod spans;
 
 use std::env;
 use std::process::ExitCode;
@@ -25,7 +26,8 @@ fn main() -> ExitCode {
     if env::var_os(SERVICE).is_some() {
         return service::main();
     }
-    let trials = [arguments::TRIALS, clients::TRIALS, log::TRIALS, operators::TRIALS, shutdown::TRIALS].concat();
+    let trials =
+        [arguments::TRIALS, clients::TRIALS, log::TRIALS, operators::TRIALS, shutdown::TRIALS, spans::TRIALS].concat();
     let trials = trials.into_iter().map(|(name, run)| {
         Trial::test(name, move || {
             run();

@@ -74,6 +74,11 @@ impl Process {
         self.lines.recv_timeout(DEADLINE).expect("the service logs another line")
     }
 
+    /// The next line with this text.
+    pub(crate) fn line_with(&self, text: &str) -> String {
+        std::iter::repeat_with(|| self.line()).find(|line| line.contains(text)).expect("there is always another line")
+    }
+
     /// The next event with this message.
     pub(crate) fn event(&self, message: &str) -> Value {
         loop {

@@ -3,6 +3,7 @@
 use std::env;
 use std::process::ExitCode;
 
+use actix_web::rt;
 use actix_web::web::{Json, ServiceConfig};
 use chassis::program::{Command, Program};
 use chassis::{About, Chassis, readable};
@@ -34,6 +35,20 @@ fn run() -> Result<ExitCode, ExitCode> {
 }
 
 fn routes(config: &mut ServiceConfig) {
-    config.service(readable("/hello", async || Json(serde_json::json!({"hello": "World"}))));
-    config.service(readable("/never/{name}", std::future::pending::<&'static str>));
+    config
+        .service(readable("/hello", async || Json(serde_json::json!({"hello": "World"}))))
+        .service(readable("/never/{name}", std::future::pending::<&'static str>))
+        .service(readable("/tale", tale))
+        .service(readable("/panic", async || -> &'static str { panic!("on purpose") }));
+}
+
+/// Logs as handlers and the libraries that they call do.
+async fn tale() -> &'static str {
+    tracing::info!(chapter = 1, "once upon a time");
+    rt::task::yield_now().await;
+    log::warn!(target: "library", "a wolf");
+    tracing::info!(request_id = 7, "an id of its own");
+    rt::spawn(async { tracing::info!("beyond the request") });
+    rt::spawn(chassis::carry(async { tracing::info!("carried along") }));
+    "told"
 }

@@ -35,6 +35,7 @@ fn nothing_has_to_be_set() {
                 keep_alive: Duration::from_secs(75),
             },
             identity: None,
+            spans: None,
             image_digest: None,
         }
     );
@@ -69,6 +70,9 @@ fn every_variable_is_read() {
         ("API_OIDC_ISSUER", "https://id.example.com/pool"),
         ("API_OIDC_AUDIENCE", "web, phone"),
         ("API_OIDC_JWKS_URL", "http://127.0.0.1:8000/keys?v=1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318/"),
+        ("OTEL_SERVICE_NAME", "greetings"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test, team=a%2Cb"),
         ("IMAGE_DIGEST", &digest),
     ])
     .unwrap();
@@ -103,6 +107,11 @@ fn every_variable_is_read() {
                 issuer: "https://id.example.com/pool".into(),
                 audiences: vec!["web".into(), "phone".into()],
                 jwks_url: Some("http://127.0.0.1:8000/keys?v=1".into()),
+            }),
+            spans: Some(Spans {
+                collector: "http://localhost:4318".into(),
+                service_name: Some("greetings".into()),
+                attributes: vec![("deployment.environment.name".into(), "test".into()), ("team".into(), "a,b".into()),],
             }),
             image_digest: Some(digest),
         }
@@ -208,6 +217,47 @@ fn a_prefix_is_a_path_as_a_request_has_it() {
     }
     for wrong in ["", "/", "production", "/a/", "//a", "/a b", "/..", "/a/./b", "/%61", "/a?b"] {
         assert!(prefix(wrong).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_collector_is_an_address_without_tls() {
+    let collector = |text| read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", text)]).map(|settings| settings.spans);
+    for fit in ["http://localhost", "http://10.0.0.1:4318", "http://[::1]:4318", "http://collector.internal:80/otlp/"] {
+        let spans = collector(fit).unwrap().unwrap();
+        assert_eq!(spans.collector, fit.trim_end_matches('/'));
+    }
+    for wrong in [
+        "localhost:4318",
+        "https://collector.example",
+        "http://",
+        "http://:4318",
+        "http://a:0",
+        "http://a:b",
+        "http://user@a",
+        "http://a/?x",
+        "http://[a]:1",
+        "http://a b",
+    ] {
+        assert!(collector(wrong).is_err(), "{wrong:?}");
+    }
+    assert_eq!(collector("").unwrap(), None);
+}
+
+#[test]
+fn attributes_are_decoded() {
+    let attributes = |text| {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
+        Some(read(&[endpoint, ("OTEL_RESOURCE_ATTRIBUTES", text)]).ok()?.spans?.attributes)
+    };
+    let pairs = |pairs: &[(&str, &str)]| {
+        Some(pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect::<Vec<_>>())
+    };
+    assert_eq!(attributes(""), pairs(&[]));
+    assert_eq!(attributes("a=1, b = x=y ,c="), pairs(&[("a", "1"), ("b", "x=y"), ("c", "")]));
+    assert_eq!(attributes("a=%C3%A9%20"), pairs(&[("a", "\u{e9} ")]));
+    for wrong in ["a", "=1", "a=1,", "a=%", "a=%2", "a=%+1", "a=%FF"] {
+        assert_eq!(attributes(wrong), None, "{wrong:?}");
     }
 }
 

@@ -125,6 +125,52 @@ pub fn secure_url(text: &str) -> Option<String> {
     (secure && host_fits && port_fits && printable).then(|| text.to_owned())
 }
 
+/// `Some(None)` for an empty text, otherwise what it is parsed to.
+pub(super) fn unless_empty<T>(parse: impl Fn(&str) -> Option<T>) -> impl Fn(&str) -> Option<Option<T>> {
+    move |text| if text.is_empty() { Some(None) } else { parse(text).map(Some) }
+}
+
+/// The URL below which a collector has its paths; without TLS, which the exporter does not have.
+pub(super) fn collector(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("http://")?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let plain = |text: &str, also: &[u8]| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || also.contains(&byte));
+    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && plain(host, b"-._"),
+    };
+    let port_fits = port.is_none_or(|port| number::<u16>(1..=65_535)(port).is_some());
+    (host_fits && port_fits && plain(path, b"-._~/")).then(|| text.trim_end_matches('/').to_owned())
+}
+
+/// <https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable>
+pub(super) fn attributes(text: &str) -> Option<Vec<(String, String)>> {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=')?;
+        let key = percent_decoded(key.trim()).filter(|key| !key.is_empty())?;
+        Some((key, percent_decoded(value.trim())?))
+    };
+    text.split(',').map(pair).collect()
+}
+
+/// `None` if a percent sign encodes no byte, or the bytes are not UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next()?.as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2)?;
+        let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        bytes.push(hexadecimal.then(|| u8::from_str_radix(digits, 16).ok())??);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
 pub(super) fn image_digest(text: &str) -> Option<String> {
     let hex = text.strip_prefix("sha256:")?;
     let digits = hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

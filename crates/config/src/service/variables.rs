@@ -98,6 +98,15 @@ variables! {
     OIDC_JWKS_URL = "API_OIDC_JWKS_URL", None,
         "where the issuer's keys are; if not set, its `/.well-known/openid-configuration` names the place",
         "an https URL; http for loopback only";
+    OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", None,
+        "OpenTelemetry collector that gets a span for each request, at `/v1/traces` below this URL; none if not set",
+        "an http URL of a host, with or without a port and a path, such as http://localhost:4318";
+    OTEL_SERVICE_NAME = "OTEL_SERVICE_NAME", None,
+        "`service.name` in spans; the program's name if not set",
+        "a text";
+    OTEL_RESOURCE_ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES", None,
+        "attributes of the service in spans",
+        "key=value, separated by commas, with percent encoding";
     IMAGE_DIGEST = "IMAGE_DIGEST", None,
         "digest of the image that is running, shown by `/version`; set by what starts the container",
         "sha256: and 64 hexadecimal digits in lower case";
