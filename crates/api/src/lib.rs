@@ -67,28 +67,6 @@ pub async fn run(listeners: Listeners, settings: &Settings, signals: impl Stream
         .await
 }
 
-#[cfg(all(test, feature = "postgres"))]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    #[test]
-    fn every_file_of_the_folder_is_applied_in_its_order() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-        let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.sort();
-        let read = files
-            .iter()
-            .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap()));
-        let listed = (1..).zip(MIGRATIONS).map(|(number, migration)| {
-            assert_eq!(migration.number, number);
-            (format!("{number:04}_{}.sql", migration.name), migration.text.to_owned())
-        });
-        assert!(read.eq(listed));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +74,23 @@ mod tests {
     #[test]
     fn every_resource_is_described() {
         chassis::testing::assert_described(routes, &Description::openapi());
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn every_file_of_the_folder_is_applied_in_its_order() {
+        use std::fs::{read_dir, read_to_string};
+
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<_> = read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let read = files
+            .iter()
+            .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), read_to_string(path).unwrap()));
+        let listed = (1..).zip(MIGRATIONS).map(|(number, migration)| {
+            assert_eq!(migration.number, number);
+            (format!("{number:04}_{}.sql", migration.name), migration.text.to_owned())
+        });
+        assert!(read.eq(listed));
     }
 }

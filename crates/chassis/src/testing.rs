@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix_web::rt::System;
+use config::service::Variable;
 pub use ureq::http::Method;
 use ureq::http::{HeaderMap, Request, Response};
 
@@ -163,4 +164,14 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The table in which a README shows variables, as it has to be.
+pub fn table_of_settings(variables: &[&Variable]) -> String {
+    let row = |variable: &&Variable| {
+        let default = variable.default.map_or("none".into(), |value| format!("`{value}`"));
+        format!("| `{}` | {default} | {} | {} |\n", variable.name, variable.meaning, variable.allowed)
+    };
+    let rows: String = variables.iter().map(row).collect();
+    format!("| Variable | Default | Meaning | Allowed |\n|---|---|---|---|\n{rows}\n")
 }

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output, Stdio};
 
+use chassis::testing::table_of_settings;
 use config::service::Variable;
 
 fn variables() -> impl Iterator<Item = &'static &'static Variable> {
@@ -10,12 +11,7 @@ fn variables() -> impl Iterator<Item = &'static &'static Variable> {
 
 #[test]
 fn the_readme_has_the_table_of_settings() {
-    let rows = variables().map(|variable| {
-        let default = variable.default.map_or("none".into(), |value| format!("`{value}`"));
-        format!("| `{}` | {default} | {} | {} |\n", variable.name, variable.meaning, variable.allowed)
-    });
-    let rows: String = rows.collect();
-    let table = format!("| Variable | Default | Meaning | Allowed |\n|---|---|---|---|\n{rows}\n");
+    let table = table_of_settings(api::settings::VARIABLES);
     assert!(include_str!("../../README.md").contains(&table), "README.md should have:\n{table}");
 }
 

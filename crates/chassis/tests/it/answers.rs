@@ -42,6 +42,12 @@ fn nothing_is_kept_that_is_about_this_moment() {
 }
 
 #[test]
+fn the_readme_has_the_table_of_settings() {
+    let table = chassis::testing::table_of_settings(config::service::VARIABLES);
+    assert!(include_str!("../../README.md").contains(&table), "README.md should have:\n{table}");
+}
+
+#[test]
 fn a_resource_tells_its_methods() {
     let server = server::start();
     for path in ["/hello", "/health", "/livez", "/version"] {

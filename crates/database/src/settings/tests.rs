@@ -127,3 +127,9 @@ fn what_is_refused_is_named_and_no_secret_shown() {
     let settings = read(&[("DATABASE_URL", "postgres://ann:hunter2@db")]).unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"));
 }
+
+#[test]
+fn the_readme_has_the_table_of_settings() {
+    let table = chassis::testing::table_of_settings(VARIABLES);
+    assert!(include_str!("../../README.md").contains(&table), "README.md should have:\n{table}");
+}
