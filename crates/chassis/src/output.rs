@@ -88,12 +88,13 @@ impl Output {
     }
 
     fn write_for_ever(&self) {
-        let (mut lines, mut reported) = (Vec::new(), 0);
+        let (mut lines, mut buffers, mut reported) = (Vec::new(), Vec::new(), 0);
         loop {
             thread::park();
             thread::sleep(TURN);
             self.writing.store(true, Ordering::SeqCst);
-            let buffers = lock(&self.buffers).clone();
+            // Into what is there: a turn that allocates would do so for every request where there are few.
+            buffers.extend(lock(&self.buffers).iter().cloned());
             for buffer in &buffers {
                 std::mem::swap(&mut *lock(&buffer.0), &mut lines);
                 if !lines.is_empty() {
@@ -103,7 +104,7 @@ impl Output {
                 }
             }
             self.writing.store(false, Ordering::SeqCst);
-            drop(buffers);
+            buffers.clear();
             // Those of workers that have ended.
             lock(&self.buffers).retain(|buffer| Arc::strong_count(buffer) > 1 || !lock(&buffer.0).is_empty());
             let dropped = self.dropped.get();

@@ -130,7 +130,7 @@ fn service_alone(folder: &Path) {
         text.replace(members, r#"members = ["crates/*"]"#)
     });
     copy("Cargo.lock", &|text| text);
-    for name in ["api", "config"] {
+    for name in ["api", "chassis", "config", "database"] {
         copy(&format!("crates/{name}/Cargo.toml"), &|text| {
             let sections = text.split("\n[").filter(|part| {
                 !["dev-dependencies]", "[test]]", "[bench]]", "[example]]"].iter().any(|name| part.starts_with(name))
