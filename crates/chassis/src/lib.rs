@@ -7,7 +7,7 @@
 //! log prints.
 //!
 //! Features: `client` has an HTTP client for handlers, `identity` (with `client`) says who asks by a token that it verifies,
-//! and `testing` helps the tests of services. Without them a program carries no TLS.
+//! `otel` sends spans, and `testing` helps the tests of services. Without the first two a program carries no TLS.
 //!
 //! A whole service (`cargo run -p chassis --example minimal`):
 //!

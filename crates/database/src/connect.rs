@@ -1,4 +1,4 @@
-//! Connections: from the settings alone, with every limit, and with errors that name the setting to look at.
+//! Connections: from the settings (and what the driver itself reads: `PGSSLCERT`, `PGSSLKEY`, `PGOPTIONS`), with every limit, and with errors that name the setting to look at.
 
 use std::io;
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ fn options(settings: &Settings) -> Result<PgConnectOptions, ConnectError> {
         .port(settings.port)
         .username(&settings.user)
         .database(&settings.name)
-        .application_name(env!("CARGO_PKG_NAME"))
+        .application_name(&settings.application)
         .ssl_mode(ssl_mode(settings));
     if let Some(password) = &settings.password {
         options = options.password(password.expose());

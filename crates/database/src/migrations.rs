@@ -38,8 +38,10 @@ const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
 const NO_TABLE: &str = "42P01";
 /// A number that other programs in the same database are not likely to lock: "api migr" in ASCII.
 const LOCK: i64 = 0x6170_6920_6d69_6772;
-/// How long a migration waits for a table that others use. Every statement that comes after it waits too.
-const TABLE_LOCK: &str = "SET lock_timeout = '10s'";
+/// How long a migration waits for a table that others use, for every statement that comes after it waits too; and probes of
+/// the server, or a proxy would forget a connection on which a long migration says nothing. Set anew for each file, which
+/// may set a time of its own.
+const LIMITS: &str = "SELECT set_config('lock_timeout', '10s', false), set_config('tcp_keepalives_idle', '60', false)";
 /// How often the advisory lock is asked for.
 const POLL: Duration = Duration::from_millis(250);
 
@@ -107,10 +109,10 @@ pub async fn migrate(
 ) -> Result<(), MigrationError> {
     let mut connection = single(settings).await?;
     lock(settings, &mut connection, &mut report).await?;
-    within(settings, async { sqlx::query(TABLE_LOCK).execute(&mut connection).await.map(drop) }).await?;
     let known = within(settings, applied(&mut connection)).await?;
     let migrator = migrator(migrations);
     for file in migrations {
+        within(settings, async { sqlx::query(LIMITS).execute(&mut connection).await.map(drop) }).await?;
         let done = migrator.run_to(file.number, &mut connection).await;
         done.map_err(|error| failed(settings, label(file), error))?;
         if !known.contains(&file.number) {

@@ -26,6 +26,7 @@ pub const VARIABLES: &[&Variable] = &[
     &NAME,
     &SSL_MODE,
     &SSL_ROOT_CERTIFICATE,
+    &APPLICATION,
 ];
 
 const MIGRATE: Variable = Variable {
@@ -75,7 +76,7 @@ const HOST: Variable = Variable {
     name: "PGHOST",
     default: None,
     meaning: "host of the database, or the folder of a local server's socket",
-    allowed: "a name, an address, or a path that begins with a slash",
+    allowed: "a name, an address, or a path that begins with a slash, without @",
 };
 const PORT: Variable = Variable {
     name: "PGPORT",
@@ -103,6 +104,12 @@ const SSL_MODE: Variable = Variable {
     meaning: "whether connections to the database are encrypted, and its certificate and host name verified",
     allowed: "disable, prefer, require, verify-ca or verify-full",
 };
+const APPLICATION: Variable = Variable {
+    name: "PGAPPNAME",
+    default: Some("api"),
+    meaning: "name by which the database's administrator sees the connections",
+    allowed: "a text",
+};
 const SSL_ROOT_CERTIFICATE: Variable = Variable {
     name: "PGSSLROOTCERT",
     default: None,
@@ -122,6 +129,8 @@ pub struct Settings {
     pub ssl_mode: SslMode,
     /// A file of certificates in PEM, trusted beside the public authorities.
     pub ssl_root_certificate: Option<PathBuf>,
+    /// By which its administrator sees the connections.
+    pub application: String,
     /// How many connections are open at most.
     pub connections: u32,
     /// In which a connection has to be there, whether it is opened or waited for.
@@ -165,9 +174,14 @@ pub(super) fn port(text: &str) -> Option<u16> {
     digits.then(|| text.parse().ok())?.filter(|port| *port > 0)
 }
 
-/// A text that is not empty and has no zero byte, which ends texts in PostgreSQL's protocol.
+/// A host, without what would be a part of a URL: that may be a password.
+fn host(text: &str) -> Option<String> {
+    self::text(text).filter(|host| !host.contains('@') && (host.starts_with('/') || !host.contains('/')))
+}
+
+/// A text that is not empty, was Unicode, and has no zero byte, which ends texts in PostgreSQL's protocol.
 pub(super) fn text(text: &str) -> Option<String> {
-    (!text.is_empty() && !text.contains('\0')).then(|| text.to_owned())
+    (!text.is_empty() && !text.contains(['\0', char::REPLACEMENT_CHARACTER])).then(|| text.to_owned())
 }
 
 impl Settings {
@@ -189,13 +203,14 @@ impl Settings {
             parts
         });
         let url = url.unwrap_or_default();
-        let host = reader.optional(&HOST, text);
+        let host = reader.optional(&HOST, self::host);
         let port = reader.value(&PORT, self::port);
         let user = reader.optional(&USER, text);
         let password = reader.secret(&PASSWORD, text).map(Secret::new);
         let name = reader.optional(&NAME, text);
         let ssl_mode = reader.value(&SSL_MODE, self::ssl_mode);
         let ssl_root_certificate = reader.optional(&SSL_ROOT_CERTIFICATE, text).map(PathBuf::from);
+        let application = reader.value(&APPLICATION, text);
         let connections = reader.value(&CONNECTIONS, number(1..=100));
         let connect = reader.value(&CONNECT_SECONDS, seconds(1..=600));
         let statement = reader.value(&STATEMENT_SECONDS, seconds(1..=600));
@@ -214,6 +229,7 @@ impl Settings {
             password: url.password.or(password),
             name: url.name.or(name).unwrap_or_else(|| user.clone()),
             ssl_mode: url.ssl_mode.unwrap_or(ssl_mode),
+            application,
             ssl_root_certificate: url.ssl_root_certificate.or(ssl_root_certificate),
             host,
             user,

@@ -30,6 +30,7 @@ fn database() -> Settings {
         name: "ann".to_owned(),
         ssl_mode: SslMode::VerifyFull,
         ssl_root_certificate: None,
+        application: "api".to_owned(),
         connections: 5,
         connect: Duration::from_secs(5),
         statement: Duration::from_secs(5),
@@ -70,6 +71,7 @@ fn every_variable_is_read() {
         ("PGDATABASE", "notes"),
         ("PGSSLMODE", "disable"),
         ("PGSSLROOTCERT", "/ca/root.pem"),
+        ("PGAPPNAME", "notes"),
     ];
     let expected = Settings {
         host: "db.example.com".to_owned(),
@@ -78,6 +80,7 @@ fn every_variable_is_read() {
         name: "notes".to_owned(),
         ssl_mode: SslMode::Disable,
         ssl_root_certificate: Some(PathBuf::from("/ca/root.pem")),
+        application: "notes".to_owned(),
         connections: 10,
         connect: Duration::from_secs(1),
         statement: Duration::from_secs(2),
@@ -111,6 +114,9 @@ fn what_is_refused_is_named_and_no_secret_shown() {
         ("API_DATABASE_STATEMENT_SECONDS", "0"),
         ("API_MIGRATE", "yes"),
         ("PGHOST", ""),
+        ("PGHOST", "postgres://u:p@h"),
+        ("PGHOST", "h/x"),
+        ("PGUSER", "a\u{fffd}"),
         ("PGPORT", "0"),
         ("PGPORT", "+5"),
         ("PGSSLMODE", "allow"),

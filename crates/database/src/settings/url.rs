@@ -27,6 +27,10 @@ pub(super) fn parts(text: &str) -> Option<Parts> {
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
     let (authority, name) = rest.split_once('/').map_or((rest, None), |(authority, name)| (authority, Some(name)));
     let (user, address) = authority.rsplit_once('@').map_or((None, authority), |(user, address)| (Some(user), address));
+    // A password with a slash that is not encoded would be taken for a name, and shown.
+    if name.is_some_and(|name| name.contains(['@', '/'])) {
+        return None;
+    }
     let mut parts = Parts { name: given(name)?, ..Parts::default() };
     if let Some(user) = user {
         let (user, password) = user.split_once(':').map_or((user, None), |(user, password)| (user, Some(password)));
@@ -128,6 +132,7 @@ mod tests {
             "postgres://h:x/x",
             "postgres://h:/x",
             "postgres://a,b/x",
+            "postgres://ann:12/34@db/x",
             "postgres://h/x?sslmode=maybe",
             "postgres://h/x?sslmode",
             "postgres://h/x?pasword=x",
