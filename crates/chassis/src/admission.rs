@@ -66,10 +66,12 @@ async fn answer(
     let most = if PROBES.contains(&request.path()) { i64::MAX } else { limits.in_flight as i64 };
     let mut held = Held { state, bytes: 0 };
     let (_, body) = request.parts();
-    // What CONNECT and upgrades send has no end that could be waited for; it stays unread, and the connection closes.
-    if !matches!(body, Payload::None)
-        && [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|header| request.headers().contains_key(header))
-    {
+    let has_body = !matches!(body, Payload::None);
+    let framed = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|header| request.headers().contains_key(header));
+    if has_body && !framed {
+        // What CONNECT and upgrades send has no end that a handler could wait for; the connection closes.
+        request.set_payload(Payload::None);
+    } else if has_body {
         if metrics.in_flight.get() >= most {
             return Ok(shed(request, metrics));
         }
@@ -153,15 +155,16 @@ fn read_body<'a>(request: &'a mut ServiceRequest, held: &'a mut Held<'_>) -> Loc
     async move {
         let limits = &held.state.limits;
         let too_large = Error::BodyTooLarge { allowed: limits.body_bytes };
-        let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
-        if length.is_some_and(|length: u64| length > limits.body_bytes as u64) {
+        let length: Option<u64> =
+            request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
+        if length.is_some_and(|length| length > limits.body_bytes as u64) {
             return Err(too_large);
         }
         let watch = request.conn_data::<Rc<Watch>>().cloned();
         if let Some(watch) = &watch {
             watch.send();
         }
-        let read = rt::time::timeout(limits.body_time, collect(request.take_payload(), held)).await;
+        let read = rt::time::timeout(limits.body_time, collect(request.take_payload(), length, held)).await;
         let body = match (read, watch.and_then(|watch| watch.unfit())) {
             (_, Some(Unfit::TooLong)) => return Err(too_large),
             (_, Some(Unfit::Malformed)) => return Err(Error::MalformedBody),
@@ -176,9 +179,12 @@ fn read_body<'a>(request: &'a mut ServiceRequest, held: &'a mut Held<'_>) -> Loc
 }
 
 /// The whole body, which the connection lets through only as far as it keeps within its limit.
-async fn collect(mut payload: Payload, held: &mut Held<'_>) -> Result<Bytes, Error> {
+async fn collect(mut payload: Payload, length: Option<u64>, held: &mut Held<'_>) -> Result<Bytes, Error> {
     let mut body = BytesMut::new();
-    while let Some(piece) = payload.next().await.transpose().map_err(Error::BodyEnded)? {
+    // By its length where it has one: with `Upgrade: websocket` and with CONNECT, actix sees an end in no length.
+    while length != Some(body.len() as u64)
+        && let Some(piece) = payload.next().await.transpose().map_err(Error::BodyEnded)?
+    {
         held.more(piece.len())?;
         if body.is_empty() {
             body = BytesMut::from(piece);

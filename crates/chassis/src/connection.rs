@@ -115,12 +115,13 @@ impl Patience {
         self.open.get() >= self.most
     }
 
-    /// Closes the connection that has been idle for longest: one that has asked already, or else one that never has.
+    /// Closes the connection that has been idle for longest: one that has asked already, or else one that never has, or
+    /// else the one whose request has been arriving for longest.
     fn make_room(&self) {
         let connections = self.connections.borrow();
         // Whose request may be on its way is not idle: a client that has just connected, or has just been answered.
-        let idle = connections.iter().filter_map(Weak::upgrade).filter(|watch| watch.is_idle_since(BREATH));
-        if let Some(longest) = idle.min_by_key(|watch| (watch.doing.get() == Doing::Arriving, watch.since.get())) {
+        let idle = connections.iter().filter_map(Weak::upgrade).filter(|watch| watch.gives_way_after(BREATH));
+        if let Some(longest) = idle.min_by_key(|watch| (watch.claim(), watch.since.get())) {
             longest.end(Impatience::Full);
         }
     }
@@ -255,9 +256,20 @@ impl Watch {
         self.wake();
     }
 
-    fn is_idle_since(&self, looks: u64) -> bool {
-        let idle = self.over.get().is_none() && matches!(self.doing.get(), Doing::Arriving | Doing::Pausing);
-        idle && self.patience.now.get() - self.since.get() >= looks
+    /// Whether others may have its place, once it has been at the same for so many looks.
+    fn gives_way_after(&self, looks: u64) -> bool {
+        let passed = self.patience.now.get() - self.since.get() >= looks;
+        passed && self.over.get().is_none() && self.claim().is_some()
+    }
+
+    /// How much it has a right to its place where others wait for one; `None` where it keeps it.
+    fn claim(&self) -> Option<u8> {
+        match self.doing.get() {
+            Doing::Pausing => Some(0),
+            Doing::Arriving => Some(1),
+            Doing::Asking | Doing::Sending => Some(2),
+            _ => None,
+        }
     }
 }
 

@@ -98,12 +98,11 @@ impl Output {
             for buffer in &buffers {
                 std::mem::swap(&mut *lock(&buffer.0), &mut lines);
                 if !lines.is_empty() {
-                    // Nobody else can be told that the log cannot be written; the requests go on.
-                    io::stdout().lock().write_all(&lines).ok();
+                    let lost = write(&lines).iter().filter(|byte| **byte == b'\n').count();
+                    self.dropped.inc_by(lost as u64);
                     lines.clear();
                 }
             }
-            self.writing.store(false, Ordering::SeqCst);
             buffers.clear();
             // Those of workers that have ended.
             lock(&self.buffers).retain(|buffer| Arc::strong_count(buffer) > 1 || !lock(&buffer.0).is_empty());
@@ -112,8 +111,25 @@ impl Output {
                 tracing::warn!(lines = dropped - reported, "lines were dropped while the log was not read");
                 reported = dropped;
             }
+            self.writing.store(false, Ordering::SeqCst);
         }
     }
+}
+
+/// Writes lines, and returns what could not be written: nobody else can be told, and the requests go on.
+fn write(mut lines: &[u8]) -> &[u8] {
+    let mut stdout = io::stdout().lock();
+    while !lines.is_empty() {
+        match stdout.write(lines) {
+            Ok(0) => break,
+            Ok(written) => lines = &lines[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // stdout is shared with a process that has made it so.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(TURN),
+            Err(_) => break,
+        }
+    }
+    lines
 }
 
 /// Takes what is logged through `tracing`.

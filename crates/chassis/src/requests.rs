@@ -52,8 +52,11 @@ impl Observation {
                     observed.route = *route;
                 }
                 // With what the layers on the way have added to its answer, which `from_error` would forget.
-                let headers = error.error_response().headers().clone();
+                let answer = error.error_response();
+                let (status, headers) = (answer.status(), answer.headers().clone());
                 let mut response = HttpResponse::from_error(error);
+                // An error that is made from an answer gives it away once only.
+                *response.status_mut() = status;
                 *response.headers_mut() = headers;
                 (None, response)
             }
@@ -77,6 +80,9 @@ struct Observed {
     client: Option<IpAddr>,
     method: Method,
     path: String,
+    /// Whether the client would change the protocol. Nobody does, and actix keeps no such connection, which the answer
+    /// has to say (RFC 9112, section 9.6).
+    upgrades: bool,
     #[cfg(feature = "otel")]
     span: Option<spans::Begun>,
     /// Of a request that was given up, which would be the one to say it.
@@ -93,6 +99,7 @@ impl Observed {
             client: caller::address(headers, request.peer_addr(), state.trusted_proxies),
             method: request.method().clone(),
             path: request.path().to_owned(),
+            upgrades: request.head().connection_type() == ConnectionType::Upgrade,
             #[cfg(feature = "otel")]
             span: state.spans.as_ref().and_then(|spans| spans.begin(&mut names, headers)),
             presence: Presence::begin(request, state),
@@ -111,7 +118,7 @@ impl Observed {
     ) -> HttpResponse {
         #[cfg(feature = "otel")]
         let span = self.span;
-        let Self { started, presence, client, method, path, route, .. } = self;
+        let Self { started, presence, client, method, path, upgrades, route, .. } = self;
         let status = response.status();
         let draining = presence.state.is_draining();
         let latency = started.elapsed();
@@ -137,7 +144,7 @@ impl Observed {
                 error: error.map(str::to_owned),
             });
         }
-        if draining || presence.ends_its_connection() {
+        if draining || upgrades || presence.ends_its_connection() {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         let headers = response.headers_mut();

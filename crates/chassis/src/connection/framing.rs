@@ -216,6 +216,8 @@ impl Chunks {
             (Place::ContentEnd, b'\n') => Place::Size,
             (Place::TrailerBegin, b'\r') => Place::LastEnd,
             (Place::Trailer, b'\r') => Place::TrailerEnd,
+            // Others take it for the end of a line, and what follows for the next request.
+            (Place::TrailerBegin | Place::Trailer, b'\n') => return Err(Unfit::Malformed),
             (Place::TrailerBegin | Place::Trailer, _) => {
                 self.count(1, allowed)?;
                 Place::Trailer
@@ -342,8 +344,20 @@ mod tests {
 
     #[test]
     fn what_is_not_chunked() {
-        for text in ["x", "\r\n", ";", "1\n", "1x", "1\r\r", "1\r\nab", "1\r\na\rb", "1;\x07", "0\r\na\rb", "0\r\n\ra"]
-        {
+        for text in [
+            "x",
+            "\r\n",
+            ";",
+            "1\n",
+            "1x",
+            "1\r\r",
+            "1\r\nab",
+            "1\r\na\rb",
+            "1;\x07",
+            "0\r\na\rb",
+            "0\r\n\ra",
+            "0\r\na\nb",
+        ] {
             assert_eq!(chunks(text, 100), Err(Unfit::Malformed), "{text:?}");
         }
         assert_eq!(chunks(&"0".repeat(25), 100), Err(Unfit::Malformed));

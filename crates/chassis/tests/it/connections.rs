@@ -5,8 +5,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use actix_web::HttpResponse;
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceResponse;
+use actix_web::error::InternalError;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, ServiceConfig};
+use chassis::testing::{connect, exchange, get, read_until};
+
 use crate::server;
-use chassis::testing::{connect, exchange, read_until};
 
 /// The status codes of everything that comes back.
 fn statuses(answers: &str) -> Vec<&str> {
@@ -199,4 +206,68 @@ fn empty_lines_between_requests_are_nothing() {
         }
         assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     }
+}
+
+fn taking(config: &mut ServiceConfig) {
+    let take = async |body: actix_web::web::Json<serde_json::Value>| body.to_string();
+    config.service(chassis::resource("/take").get(async || "well").post(take));
+}
+
+#[test]
+fn what_has_no_length_is_no_body_and_takes_no_place() {
+    let server = server::start_with(&[("API_MAX_IN_FLIGHT", "1"), ("API_REQUEST_SECONDS", "600")], taking);
+    let head = "POST /take HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nUpgrade: websocket\r\n\r\n";
+    for _ in 0..3 {
+        let answer = exchange(server, head.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+    assert_eq!(get(server, "/take").body, "well");
+}
+
+#[test]
+fn a_body_ends_with_its_length_whatever_protocol_is_asked_for() {
+    let server = server::start_with(&[("API_BODY_SECONDS", "600")], taking);
+    let json = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    for (request, status) in [
+        ("GET /take HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n".to_owned(), "200"),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".to_owned(), "404"),
+        (format!("POST /take HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n{json}"), "200"),
+        (format!("POST /take HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n{json}"), "200"),
+    ] {
+        let answer = exchange(server, request.as_bytes());
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request} gets {answer}");
+        assert!(answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{request} gets {answer}");
+    }
+}
+
+#[test]
+fn a_place_is_made_for_others_where_all_send_slowly() {
+    let server = server::start_with(
+        &[
+            ("API_MAX_CONNECTIONS", "2"),
+            ("API_WORKERS", "1"),
+            ("API_HEADER_SECONDS", "600"),
+            ("API_BODY_SECONDS", "600"),
+        ],
+        taking,
+    );
+    for begin in ["G", "POST /take HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"] {
+        let mut slow = [connect(server), connect(server)];
+        for stream in &mut slow {
+            stream.write_all(begin.as_bytes()).unwrap();
+        }
+        assert_eq!(get(server, "/health").status, 200);
+    }
+}
+
+#[test]
+fn an_error_that_is_made_from_an_answer_keeps_its_status() {
+    let refuse = || InternalError::from_response("why", HttpResponse::Unauthorized().finish());
+    let server = server::start_with(&[], move |config| {
+        let layer = from_fn(move |_, _: Next<BoxBody>| async move {
+            Err::<ServiceResponse<BoxBody>, actix_web::Error>(refuse().into())
+        });
+        config.service(web::scope("/inner").wrap(layer));
+    });
+    assert_eq!(get(server, "/inner").status, 401);
 }
