@@ -1,6 +1,6 @@
 //! One line for each request, written so that it costs next to nothing.
 //!
-//! A line through `tracing` takes about as long as everything else that the service does for a greeting. These are put
+//! A line through `tracing` takes about as long as everything else that a service does for a short answer. These are put
 //! together in a buffer of their worker, from which they are written with those of many other requests.
 
 mod line;

@@ -257,12 +257,12 @@ mod tests {
     #[test]
     fn a_prefix_ends_with_a_segment() {
         for (given, expected) in [
-            ("/production/api/greeting?name=Ada", "/api/greeting?name=Ada"),
+            ("/production/api/hello?name=Ada", "/api/hello?name=Ada"),
             ("/production", "/"),
             ("/production/", "/"),
             ("/production?a", "/?a"),
             ("/productions/api", "/productions/api"),
-            ("/api/greeting", "/api/greeting"),
+            ("/api/hello", "/api/hello"),
             ("/production/production/api", "/production/api"),
             ("/production//api", "//api"),
         ] {

@@ -19,7 +19,7 @@ use crate::{About, output};
 /// <https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md#protocol-negotiation>
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// In seconds: from what a greeting takes to what no caller waits for any more (API Gateway gives up after 29).
+/// In seconds: from what a short answer takes to what no caller waits for any more (API Gateway gives up after 29).
 const BUCKETS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
 
 /// Everything that is counted, over all workers.

@@ -38,9 +38,9 @@ fn what_is_in_flight_is_answered() {
     let health = get(process.address, "/health");
     assert_eq!((health.status, health.body.as_str()), (503, r#"{"status":"draining"}"#));
     assert_eq!(health.header("connection"), "close");
-    let greeting = get(process.address, "/hello");
-    assert_eq!((greeting.status, greeting.header("connection")), (200, "close"));
-    assert_eq!(greeting.body, r#"{"hello":"World"}"#);
+    let hello = get(process.address, "/hello");
+    assert_eq!((hello.status, hello.header("connection")), (200, "close"));
+    assert_eq!(hello.body, r#"{"hello":"World"}"#);
 
     // A second signal ends the drain.
     process.signal("TERM");

@@ -121,7 +121,7 @@ fn a_request_is_a_span_of_its_callers_trace() {
     let collector = Collector::start("200 OK", "{}");
     let process = Process::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint()),
-        ("OTEL_SERVICE_NAME", "greetings"),
+        ("OTEL_SERVICE_NAME", "notes"),
         ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test,service.name=other"),
     ]);
     let parent = format!("00-{TRACE}-{PARENT}-01");
@@ -129,7 +129,7 @@ fn a_request_is_a_span_of_its_callers_trace() {
     let answer = ask(process.address, Method::GET, "/hello?name=Rumpelstiltskin", &given);
 
     let (resource, spans) = collector.batch();
-    assert_eq!((&resource["service.name"], &resource["service.version"]), (&"greetings".into(), &"1.2.3".into()));
+    assert_eq!((&resource["service.name"], &resource["service.version"]), (&"notes".into(), &"1.2.3".into()));
     assert_eq!(resource["deployment.environment.name"], "test");
     let [span] = spans.as_slice() else { panic!("{spans:?}") };
     assert_eq!(answer.header("traceparent"), format!("00-{TRACE}-{}-01", span["spanId"].as_str().unwrap()));
@@ -282,7 +282,7 @@ fn what_a_collector_rejects_is_counted() {
 }
 
 fn nothing_is_sent_unless_it_is_set() {
-    let process = Process::start(&[("OTEL_SERVICE_NAME", "greetings")]);
+    let process = Process::start(&[("OTEL_SERVICE_NAME", "notes")]);
     assert_eq!(get(process.address, "/hello").header("traceparent"), "");
     assert!(!get(process.management, "/metrics").body.contains("otel"));
 }

@@ -71,7 +71,7 @@ fn every_variable_is_read() {
         ("API_OIDC_AUDIENCE", "web, phone"),
         ("API_OIDC_JWKS_URL", "http://127.0.0.1:8000/keys?v=1"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318/"),
-        ("OTEL_SERVICE_NAME", "greetings"),
+        ("OTEL_SERVICE_NAME", "notes"),
         ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test, team=a%2Cb"),
         ("IMAGE_DIGEST", &digest),
     ])
@@ -110,7 +110,7 @@ fn every_variable_is_read() {
             }),
             spans: Some(Spans {
                 collector: "http://localhost:4318".into(),
-                service_name: Some("greetings".into()),
+                service_name: Some("notes".into()),
                 attributes: vec![("deployment.environment.name".into(), "test".into()), ("team".into(), "a,b".into()),],
             }),
             image_digest: Some(digest),
