@@ -16,7 +16,7 @@ struct Rule {
 const RULES: [Rule; 5] = [
     Rule {
         reason: "only `ui` prints, it alone knows --json and --quiet; a service logs",
-        applies_to: |path| !(is_main(path) || is_in(path, "ui") || is_in(path, "access_log") || is_command_line(path)),
+        applies_to: |path| !(is_main(path) || is_in(path, "ui") || is_in(path, "output") || is_command_line(path)),
         forbidden: &["print!", "println!", "eprint!", "eprintln!", "io::stdout", "io::stderr", "stdout()", "stderr()"],
     },
     Rule {
