@@ -21,7 +21,7 @@ use config::service::Limits;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use crate::connection::{Unfit, Watch};
+use crate::connection::{Unfit, Watch, content_length};
 use crate::health::PROBES;
 use crate::metrics::Metrics;
 use crate::problem::Error;
@@ -155,8 +155,7 @@ fn read_body<'a>(request: &'a mut ServiceRequest, held: &'a mut Held<'_>) -> Loc
     async move {
         let limits = &held.state.limits;
         let too_large = Error::BodyTooLarge { allowed: limits.body_bytes };
-        let length: Option<u64> =
-            request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
+        let length = content_length(request.headers());
         if length.is_some_and(|length| length > limits.body_bytes as u64) {
             return Err(too_large);
         }

@@ -170,8 +170,7 @@ impl Watch {
         let framed = self.doing.replace(Doing::Waiting) == Doing::Asked;
         if has_body || !framed {
             // actix has checked both headers; with neither, the bytes that follow are no body of HTTP's.
-            let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
-            let body = match length {
+            let body = match content_length(headers) {
                 Some(length) if framed => Body::Length(length),
                 None if framed && headers.contains_key(TRANSFER_ENCODING) => Body::Chunked(Chunks::default()),
                 _ => Body::Endless,
@@ -271,6 +270,11 @@ impl Watch {
             _ => None,
         }
     }
+}
+
+/// The length that a request gives its body; actix has refused what is none.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// A connection that ends when its client is too slow.
