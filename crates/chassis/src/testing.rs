@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::rt::System;
 use config::service::Variable;
+use serde_json::Value;
 pub use ureq::http::Method;
 use ureq::http::{HeaderMap, Request, Response};
 
@@ -164,6 +165,27 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Asserts that the service answers `GET` on every path of its `/openapi.json` as that describes, and returns the document.
+///
+/// Each answer has to be JSON by a named schema: its media type, its status, and all properties that are required and none
+/// that is not described.
+pub fn assert_answers_as_described(address: SocketAddr) -> Value {
+    let document: Value = serde_json::from_str(&get(address, "/openapi.json").body).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let answer = get(address, path);
+        let described = &item["get"]["responses"][answer.status.to_string()];
+        let (media, content) = described["content"].as_object().unwrap().iter().next().unwrap();
+        assert_eq!(media, answer.header("content-type"), "{path}");
+        let schema = document.pointer(&content["schema"]["$ref"].as_str().unwrap()[1..]).unwrap();
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        let properties = schema["properties"].as_object().unwrap();
+        assert!(body.as_object().unwrap().keys().all(|key| properties.contains_key(key)), "{path}: {body}");
+        let required = schema["required"].as_array().unwrap();
+        assert!(required.iter().all(|key| body.get(key.as_str().unwrap()).is_some()), "{path}: {body}");
+    }
+    document
 }
 
 /// The table in which a README shows variables, as it has to be.
