@@ -17,13 +17,7 @@ const PROGRAM: Program<'_> = Program {
 };
 
 fn main() -> ExitCode {
-    run().unwrap_or_else(|code| code)
-}
-
-fn run() -> Result<ExitCode, ExitCode> {
-    let command = PROGRAM.command(env::args_os().skip(1))?;
-    let settings = PROGRAM.settings(command, env::vars_os(), Settings::from_vars)?;
-    Ok(match command {
+    PROGRAM.run(env::args_os().skip(1), env::vars_os(), Settings::from_vars, |command, settings| match command {
         Command::Healthcheck => PROGRAM.healthcheck(&settings.chassis),
         #[cfg(feature = "postgres")]
         Command::Own(_) => match &settings.database {

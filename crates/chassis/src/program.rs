@@ -47,12 +47,31 @@ pub enum Command {
 }
 
 impl Program<'_> {
-    /// Reads the arguments that follow the program's name.
+    /// Does what the arguments ask for, of which the first is the one after the program's name: `run` gets the command
+    /// and its settings.
     ///
-    /// # Errors
-    /// The code to exit with, where there is nothing to do any more: `--help` and `--version` are printed, and so is
-    /// what is wrong with the arguments.
-    pub fn command(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ExitCode> {
+    /// `--help` and `--version` are answered here, and so is what is wrong with the arguments or the settings. `read` makes
+    /// the settings of environment variables, such as [`std::env::vars_os`]; values that are not Unicode reach it in a form
+    /// that no setting allows.
+    pub fn run<T, E: fmt::Display>(
+        &self,
+        arguments: impl IntoIterator<Item = OsString>,
+        vars: impl IntoIterator<Item = (OsString, OsString)>,
+        read: impl FnOnce(Vec<(String, String)>) -> Result<T, E>,
+        run: impl FnOnce(Command, T) -> ExitCode,
+    ) -> ExitCode {
+        let command = match self.command(arguments) {
+            Ok(command) => command,
+            Err(code) => return code,
+        };
+        match self.settings(command, vars, read) {
+            Ok(settings) => run(command, settings),
+            Err(code) => code,
+        }
+    }
+
+    /// Reads the arguments; an error is the code to exit with, where there is nothing to do any more.
+    fn command(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ExitCode> {
         let arguments: Vec<_> = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
         let name = self.about.name;
         let Some((first, rest)) = arguments.split_first() else { return Ok(Command::Serve) };
@@ -70,12 +89,8 @@ impl Program<'_> {
         Ok(command)
     }
 
-    /// Reads the settings for a command from the environment's variables, such as [`std::env::vars_os`]; values that are
-    /// not Unicode reach `read` in a form that no setting allows.
-    ///
-    /// # Errors
-    /// The code to exit with, where something is wrong with them: that is printed.
-    pub fn settings<T, E: fmt::Display>(
+    /// Reads the settings for a command; an error is the code to exit with, where something is wrong with them.
+    fn settings<T, E: fmt::Display>(
         &self,
         command: Command,
         vars: impl IntoIterator<Item = (OsString, OsString)>,

@@ -19,13 +19,7 @@ const PROGRAM: Program<'_> = Program {
 };
 
 pub(crate) fn main() -> ExitCode {
-    run().unwrap_or_else(|code| code)
-}
-
-fn run() -> Result<ExitCode, ExitCode> {
-    let command = PROGRAM.command(env::args_os().skip(1))?;
-    let settings = PROGRAM.settings(command, env::vars_os(), Settings::from_vars)?;
-    Ok(match command {
+    PROGRAM.run(env::args_os().skip(1), env::vars_os(), Settings::from_vars, |command, settings| match command {
         Command::Healthcheck => PROGRAM.healthcheck(&settings),
         Command::Own(name) => PROGRAM.fail(1, format!("{name} has failed")),
         Command::Serve => PROGRAM.serve(&settings, async |listeners, signals| {
@@ -50,5 +44,5 @@ async fn tale() -> &'static str {
     tracing::info!(request_id = 7, "an id of its own");
     rt::spawn(async { tracing::info!("beyond the request") });
     rt::spawn(chassis::carry(async { tracing::info!("carried along") }));
-    "told"
+    "the end"
 }
