@@ -36,7 +36,7 @@ struct Health {
 /// Tells whether this process may be sent requests.
 #[utoipa::path(get, path = "/health", tag = "Operation", responses(
     (status = 200, description = "It may", body = Health),
-    (status = 503, description = "It is starting, or has been told to stop", body = Health, example = json!({"status": "draining"})),
+    (status = 503, description = "It is starting, or has been asked to stop", body = Health, example = json!({"status": "draining"})),
 ))]
 async fn health(state: web::Data<State>) -> HttpResponse {
     let unavailable = |status| HttpResponse::ServiceUnavailable().json(Health { status });

@@ -116,7 +116,7 @@ impl Output {
     }
 }
 
-/// Writes lines, and returns what could not be written: nobody else can be told, and the requests go on.
+/// Writes lines, and returns what could not be written: nobody else would learn of an error, and the requests go on.
 fn write(mut lines: &[u8]) -> &[u8] {
     let mut stdout = io::stdout().lock();
     while !lines.is_empty() {

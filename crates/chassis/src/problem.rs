@@ -1,4 +1,4 @@
-//! What can go wrong with a request, and the problem details (RFC 9457) that its caller is told.
+//! What can go wrong with a request, and the problem details (RFC 9457) that its caller gets.
 
 use std::time::{Duration, SystemTime};
 

@@ -149,7 +149,7 @@ impl Observed {
         }
         let headers = response.headers_mut();
         if !headers.contains_key(CACHE_CONTROL) {
-            // An answer is about this moment, unless whoever gives it says otherwise.
+            // An answer is about this moment, unless its handler says otherwise.
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         names.write(headers);

@@ -1,6 +1,6 @@
 //! Where a request's head and its body end (RFC 9112, sections 2.1 and 7.1), and what of it is too much.
 //!
-//! actix parses requests; here they are only told apart, with the same grammar, so that no byte of the next one reaches
+//! actix parses requests; here they are only separated, with the same grammar, so that no byte of the next one reaches
 //! actix before the one before is answered. Every byte is looked at once, wherever the reads divide them.
 
 use memchr::{memchr, memchr_iter};

@@ -16,7 +16,10 @@ pub(crate) const TRIALS: &[NamedTrial] = &[
     ("connections_that_ask_nothing_hold_nobody_up", connections_that_ask_nothing_hold_nobody_up),
     ("a_third_signal_gives_up_what_is_in_flight", a_third_signal_gives_up_what_is_in_flight),
     ("nothing_in_flight_holds_the_end_up_for_ever", nothing_in_flight_holds_the_end_up_for_ever),
-    ("whoever_is_let_in_is_answered_while_the_port_closes", whoever_is_let_in_is_answered_while_the_port_closes),
+    (
+        "every_client_that_is_let_in_is_answered_while_the_port_closes",
+        every_client_that_is_let_in_is_answered_while_the_port_closes,
+    ),
 ];
 
 const FOR_EVER: &str = "600";
@@ -98,7 +101,7 @@ fn ask_until_the_end(address: SocketAddr) -> u32 {
     unreachable!("the service never ends")
 }
 
-fn whoever_is_let_in_is_answered_while_the_port_closes() {
+fn every_client_that_is_let_in_is_answered_while_the_port_closes() {
     for _ in 0..5 {
         let mut process = Process::start(&[("API_DRAIN_SECONDS", "0")]);
         let address = process.address;

@@ -248,9 +248,9 @@ fn a_collector_that_is_away_costs_spans_only() {
     assert!(counted(&process, "otel_spans_dropped_total") >= 3600 - 2048 - 512);
     assert_eq!(counted(&process, "otel_spans_exported_total"), 0);
     process.signal("TERM");
-    let told = Instant::now();
+    let asked = Instant::now();
     assert!(process.ended().success());
-    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
 }
 
 fn a_collector_that_hangs_does_not_hold_the_end_up() {
