@@ -167,13 +167,6 @@ pub(super) fn ssl_mode(text: &str) -> Option<SslMode> {
     }
 }
 
-/// A port of a server, which is never 0.
-pub(super) fn port(text: &str) -> Option<u16> {
-    // The standard parser takes a leading plus sign.
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok())?.filter(|port| *port > 0)
-}
-
 /// A host, without what would be a part of a URL: that may be a password.
 fn host(text: &str) -> Option<String> {
     self::text(text).filter(|host| !host.contains('@') && (host.starts_with('/') || !host.contains('/')))
@@ -204,7 +197,7 @@ impl Settings {
         });
         let url = url.unwrap_or_default();
         let host = reader.optional(&HOST, self::host);
-        let port = reader.value(&PORT, self::port);
+        let port = reader.value(&PORT, number(1..=65_535));
         let user = reader.optional(&USER, text);
         let password = reader.secret(&PASSWORD, text).map(Secret::new);
         let name = reader.optional(&NAME, text);

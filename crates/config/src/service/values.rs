@@ -68,6 +68,24 @@ pub(super) fn origins(text: &str) -> Option<Origins> {
     }
 }
 
+/// The two parts of an authority.
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+/// Whether a server may have this host and this port.
+fn is_server(host: &str, port: Option<&str>) -> bool {
+    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+    };
+    host_fits && port.is_none_or(|port| number::<u16>(1..=65_535)(port).is_some())
+}
+
 /// An origin letter for letter as a browser sends it; anything else would never fit and nobody would know why.
 fn origin_as_sent(text: &str) -> Option<String> {
     let (scheme, authority) = text.split_once("://")?;
@@ -75,11 +93,7 @@ fn origin_as_sent(text: &str) -> Option<String> {
         let fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || also.contains(&byte);
         !text.is_empty() && text.bytes().all(fit)
     };
-    let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
+    let (host, port) = host_and_port(authority);
     let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address),
         None => plain(host, b"-._"),
@@ -108,21 +122,12 @@ pub(super) fn issuer(text: &str) -> Option<String> {
 pub fn secure_url(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
-    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
-    };
-    let port_fits = port.is_none_or(|port| number::<u16>(1..=65_535)(port).is_some());
+    let (host, port) = host_and_port(authority);
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\\"<>^`{|}".contains(&byte));
     let is_loopback =
         host == "localhost" || host == "[::1]" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
     let secure = scheme == "https" || (scheme == "http" && is_loopback);
-    (secure && host_fits && port_fits && printable).then(|| text.to_owned())
+    (secure && is_server(host, port) && printable).then(|| text.to_owned())
 }
 
 /// `Some(None)` for an empty text, otherwise what it is parsed to.
@@ -134,18 +139,9 @@ pub(super) fn unless_empty<T>(parse: impl Fn(&str) -> Option<T>) -> impl Fn(&str
 pub(super) fn collector(text: &str) -> Option<String> {
     let rest = text.strip_prefix("http://")?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
-    let plain = |text: &str, also: &[u8]| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || also.contains(&byte));
-    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && plain(host, b"-._"),
-    };
-    let port_fits = port.is_none_or(|port| number::<u16>(1..=65_535)(port).is_some());
-    (host_fits && port_fits && plain(path, b"-._~/")).then(|| text.trim_end_matches('/').to_owned())
+    let (host, port) = host_and_port(authority);
+    let path_fits = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte));
+    (is_server(host, port) && path_fits).then(|| text.trim_end_matches('/').to_owned())
 }
 
 /// <https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable>
@@ -159,7 +155,7 @@ pub(super) fn attributes(text: &str) -> Option<Vec<(String, String)>> {
 }
 
 /// `None` if a percent sign encodes no byte, or the bytes are not UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
+pub fn percent_decoded(text: &str) -> Option<String> {
     let mut pieces = text.split('%');
     let mut bytes = pieces.next()?.as_bytes().to_vec();
     for piece in pieces {

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use chassis::Secret;
+use config::service::values::{number, percent_decoded};
 
 use super::SslMode;
 
@@ -47,7 +48,7 @@ pub(super) fn parts(text: &str) -> Option<Parts> {
         return None;
     }
     parts.host = given(Some(host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)))?;
-    parts.port = port.map(super::port).map_or(Some(None), |port| port.map(Some))?;
+    parts.port = port.map(number(1..=65_535)).map_or(Some(None), |port| port.map(Some))?;
     for pair in query.into_iter().flat_map(|query| query.split('&')) {
         let (key, value) = pair.split_once('=')?;
         match key {
@@ -63,24 +64,9 @@ pub(super) fn parts(text: &str) -> Option<Parts> {
 fn given(part: Option<&str>) -> Option<Option<String>> {
     match part {
         None | Some("") => Some(None),
-        Some(part) => decoded(part).map(Some),
+        // PostgreSQL's protocol ends texts with a zero byte.
+        Some(part) => percent_decoded(part).filter(|text| !text.contains('\0')).map(Some),
     }
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut plain = Vec::new();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let mut digit = || char::from(bytes.next()?).to_digit(16);
-            let (high, low) = (digit()?, digit()?);
-            plain.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            plain.push(byte);
-        }
-    }
-    // PostgreSQL's protocol ends texts with a zero byte.
-    String::from_utf8(plain).ok().filter(|text| !text.contains('\0'))
 }
 
 #[cfg(test)]
