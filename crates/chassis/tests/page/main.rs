@@ -112,10 +112,16 @@ fn search(browser: &Browser, notes: &Notes, prefix: &str) {
     assert!(elsewhere.is_empty() && requests.len() >= 7, "{elsewhere:?} of {requests:?}");
 }
 
+/// The page of a service, with one of its operations open.
+fn open_operation(programs: &Programs, notes: &Notes, operation: &str) -> Browser {
+    let browser = Browser::open(programs, &notes.url("/docs/"));
+    browser.click(&format!("#{operation} summary"));
+    browser
+}
+
 fn a_refusal_is_shown(programs: &Programs) {
     let notes = Notes::start(&[]);
-    let browser = Browser::open(programs, &notes.url("/docs/"));
-    browser.click("#change summary");
+    let browser = open_operation(programs, &notes, "change");
     browser.type_into("#change-path-id", "8");
     browser.click("#change .primary");
     browser.wait_for("#change .status", "404 Not Found");
@@ -133,8 +139,7 @@ fn a_refusal_is_shown(programs: &Programs) {
 
 fn the_last_request_is_the_one_whose_answer_is_shown(programs: &Programs) {
     let notes = Notes::start(&[]);
-    let browser = Browser::open(programs, &notes.url("/docs/"));
-    browser.click("#list summary");
+    let browser = open_operation(programs, &notes, "list");
     browser.type_into("#list-query-search", "slow");
     browser.click("#list .primary");
     browser.wait_for("#list .status", "Waiting for the answer");
@@ -150,8 +155,7 @@ fn the_last_request_is_the_one_whose_answer_is_shown(programs: &Programs) {
 
 fn a_long_answer_is_shown_as_it_came(programs: &Programs) {
     let notes = Notes::start(&[]);
-    let browser = Browser::open(programs, &notes.url("/docs/"));
-    browser.click("#list summary");
+    let browser = open_operation(programs, &notes, "list");
     browser.type_into("#list-query-search", "long");
     browser.click("#list .primary");
     browser.wait_for("#list .status", "200 OK");
@@ -161,8 +165,7 @@ fn a_long_answer_is_shown_as_it_came(programs: &Programs) {
 
 fn a_body_is_described_and_sent(programs: &Programs) {
     let notes = Notes::start(&[]);
-    let browser = Browser::open(programs, &notes.url("/docs/"));
-    browser.click("#create summary");
+    let browser = open_operation(programs, &notes, "create");
     assert_eq!(browser.text("label[for='create-request-body']"), "body (required)");
     assert_eq!(browser.text("#create-request-body-about"), "application/json");
     assert_eq!(
@@ -223,8 +226,7 @@ fn a_body_is_described_and_sent(programs: &Programs) {
 
 fn parameters_are_described_and_sent(programs: &Programs) {
     let notes = Notes::start(&[]);
-    let browser = Browser::open(programs, &notes.url("/docs/"));
-    browser.click("#list summary");
+    let browser = open_operation(programs, &notes, "list");
     for (name, about) in [
         ("search", "query, string, at most 5000 characters. Words that a note must have"),
         ("state", "query, one of open, done"),
@@ -261,8 +263,7 @@ fn parameters_are_described_and_sent(programs: &Programs) {
 
 fn an_answer_without_a_body_is_shown(programs: &Programs) {
     let notes = Notes::start(&[]);
-    let browser = Browser::open(programs, &notes.url("/docs/"));
-    browser.click("#delete summary");
+    let browser = open_operation(programs, &notes, "delete");
     browser.type_into("#delete-path-id", "7");
     browser.click("#delete .primary");
     browser.wait_for("#delete .status", "204 No Content");
