@@ -8,6 +8,8 @@ use config::service::{Limits, Settings};
 
 use crate::About;
 use crate::access_log::{AccessLog, WorkerLog};
+#[cfg(feature = "identity")]
+use crate::identity::Verifier;
 use crate::metrics::{Metrics, Tally};
 #[cfg(feature = "otel")]
 use crate::spans::{Counts, Spans};
@@ -28,7 +30,7 @@ pub(crate) struct State {
     pub(crate) bodies: AtomicUsize,
     /// What knows who asks, if there is an issuer.
     #[cfg(feature = "identity")]
-    pub(crate) verifier: Option<Arc<crate::identity::Verifier>>,
+    pub(crate) verifier: Option<Arc<Verifier>>,
     #[cfg(feature = "otel")]
     pub(crate) spans: Option<Spans>,
     ready: Vec<Ready>,
@@ -47,6 +49,13 @@ impl State {
     /// # Errors
     /// What the operating system says where a thread cannot be started.
     pub(crate) fn new(about: About, settings: &Settings, ready: Vec<Ready>) -> io::Result<Self> {
+        #[cfg(feature = "identity")]
+        let verifier = settings.identity.as_ref().map(Verifier::start).transpose()?;
+        #[cfg(feature = "identity")]
+        let ready = {
+            let knows_callers = verifier.clone().map(|verifier| -> Ready { Box::new(move || verifier.is_ready()) });
+            ready.into_iter().chain(knows_callers).collect()
+        };
         #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "only spans add to it"))]
         let mut metrics = Metrics::new(about, settings.image_digest.as_deref());
         #[cfg(feature = "otel")]
@@ -65,7 +74,7 @@ impl State {
             log: AccessLog::new(settings.log_format, settings.log_level),
             bodies: AtomicUsize::new(0),
             #[cfg(feature = "identity")]
-            verifier: settings.identity.as_ref().map(crate::identity::Verifier::start).transpose()?,
+            verifier,
             #[cfg(feature = "otel")]
             spans: spans.transpose()?,
             ready,
@@ -82,16 +91,6 @@ impl State {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready.iter().all(|ready| ready()) && self.can_know_callers()
-    }
-
-    #[cfg(feature = "identity")]
-    fn can_know_callers(&self) -> bool {
-        self.verifier.as_ref().is_none_or(|verifier| verifier.is_ready())
-    }
-
-    #[cfg(not(feature = "identity"))]
-    fn can_know_callers(&self) -> bool {
-        true
+        self.ready.iter().all(|ready| ready())
     }
 }
