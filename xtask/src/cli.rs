@@ -71,6 +71,14 @@ pub(crate) enum Command {
     /// Computes the changes from the templates and the resource types' schemas instead of creating a change set, and
     /// publishes nothing. If the registry has no image of these sources, the image counts as new.
     Diff(Diff),
+    /// Print the template as it would be deployed
+    ///
+    /// That is the file that deploy.toml names, with the variables, secrets and permissions of the environment added to its
+    /// container. Secrets are references; no value is in it.
+    Template {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
     /// Apply a plan file exactly, or refuse if the environment has changed
     Apply(Apply),
     /// Deploy an existing image and verify it, or deploy a template that runs no image

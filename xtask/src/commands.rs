@@ -22,6 +22,7 @@ mod release;
 mod rollback;
 mod smoke;
 mod status;
+mod template;
 mod unlock;
 mod verify;
 mod version;
@@ -53,6 +54,7 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Drift { environment } => interrupt.or(drift::run(&environment.environment, context, ui)).await,
         Command::Plan(arguments) => plan::run(&arguments, context, ui).await,
         Command::Diff(arguments) => interrupt.or(diff::run(&arguments, context, ui)).await,
+        Command::Template { environment } => template::run(&environment.environment, context, ui).await,
         Command::Apply(arguments) => apply::run(&arguments, context, ui).await,
         Command::Rollback(arguments) => rollback::run(&arguments, context, ui).await,
         Command::Events(arguments) => interrupt.or(events::run(&arguments, context, ui)).await,
@@ -83,6 +85,7 @@ fn command_waits_for(command: &Command) -> &'static str {
         Command::Verify(_) => "AWS and the image's registry",
         Command::Status { .. } => "the stack, its releases and its lock at AWS",
         Command::Diff(_)
+        | Command::Template { .. }
         | Command::Drift { .. }
         | Command::Events(_)
         | Command::Cancel { .. }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use config::deployment::{Deployment, Environment, Local, parse_env_file};
 
+use crate::container;
 use crate::smoke::sign_in::{self, TemporaryUsers};
 use aws::journal::lock::Locks;
 use image::cargo::Workspace;
@@ -146,7 +147,7 @@ impl Context {
         })
     }
 
-    /// Reads an environment's template.
+    /// Reads an environment's template, with what deploy.toml adds to its container.
     ///
     /// # Errors
     /// A file that is not there or cannot be released.
@@ -176,7 +177,7 @@ impl Context {
                 .hint(hint.unwrap_or_else(|| format!("fix it, or environments.{section}.template in deploy.toml")))
         };
         let body = std::fs::read_to_string(self.root.join(path)).map_err(|error| fail(error.to_string(), None))?;
-        Template::read(path, body).and_then(check).map_err(|error| {
+        let template = Template::read(path, body).and_then(check).map_err(|error| {
             let hint = match &error {
                 InvalidTemplate::NoImageParameter { .. } => {
                     Some(format!("cargo xtask deploy {name} deploys a template that runs no image"))
@@ -185,7 +186,8 @@ impl Context {
                 _ => None,
             };
             fail(error.to_string(), hint)
-        })
+        })?;
+        container::as_written(self, environment, &template)
     }
 
     /// The token that the user has given for smoke tests.

@@ -5,6 +5,7 @@ mod bootstrap;
 mod build;
 mod cli;
 mod commands;
+mod container;
 mod context;
 mod diagnose;
 mod doctor;

@@ -1,4 +1,4 @@
-//! What an environment builds on: its needs are brought up to date before it, and their outputs go into its parameters.
+//! What an environment builds on: its needs are brought up to date before it, and their outputs go into its settings.
 //!
 //! A need is deployed as `deploy` does it, with its own plan and question. One whose template runs an image is used as it
 //! is, since nothing says which image it should run.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use aws::stack;
-use config::deployment::{Environment, Reference};
+use config::deployment::{Environment, Reference, Setting};
 use config::similar;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::record::Change;
@@ -29,7 +29,7 @@ type Stacks = BTreeMap<String, Stack>;
 
 /// What is known of an environment's needs without changing them.
 pub(crate) struct Foresight {
-    /// The environment with the outputs that there are in its parameters.
+    /// The environment with the outputs that there are in its settings.
     pub(crate) environment: Environment,
     /// What a release would do to its needs first, a line each.
     pub(crate) steps: Vec<String>,
@@ -38,7 +38,7 @@ pub(crate) struct Foresight {
 }
 
 impl Foresight {
-    /// The environment, with every output that its parameters name.
+    /// The environment, with every output that its settings name.
     ///
     /// # Errors
     /// Outputs that are not known yet.
@@ -157,14 +157,14 @@ async fn foresee_each(context: &Context, environment: &Environment, ui: &Ui) -> 
     Ok(Foresight { environment: partly_filled(environment, &stacks), steps, open })
 }
 
-/// The outputs that an environment's parameters name and that come only with the change of a need.
+/// The outputs that an environment's settings name and that come only with the change of a need.
 ///
 /// # Errors
 /// Outputs that do not come at all.
 fn unknown(environment: &Environment, stacks: &Stacks, late: &[&Environment]) -> Result<Vec<Failure>> {
     let (mut open, mut wrong) = (Vec::new(), Vec::new());
-    for (parameter, reference) in environment.references() {
-        let Err(failure) = output(environment, parameter, &reference, stacks) else { continue };
+    for (setting, reference) in environment.references() {
+        let Err(failure) = output(environment, setting, &reference, stacks) else { continue };
         let is_late = late.iter().any(|need| need.name == reference.environment);
         if is_late { open.push(failure) } else { wrong.push(failure) }
     }
@@ -226,13 +226,13 @@ fn readable_needs<'a>(
         problems.extend(preflight::misplaced_parameters(own, template));
     }
     for one in needs.iter().map(|(need, _)| *need).chain([environment]) {
-        for (parameter, reference) in one.references() {
+        for (setting, reference) in one.references() {
             let of = needs.iter().find(|(need, _)| need.name == reference.environment);
             // What a transform adds is not in the text; what runs an image is as it was deployed.
             let sure = of.filter(|(need, template)| !template.is_dynamic && !template.runs_image(need));
             if let Some((_, template)) = sure.filter(|(_, template)| !template.outputs.contains(reference.output)) {
                 let outputs = template.outputs.iter().map(String::as_str).collect::<Vec<_>>();
-                problems.push(no_output(one, parameter, &reference, &template.path, &outputs));
+                problems.push(no_output(one, setting, &reference, &template.path, &outputs));
             }
         }
     }
@@ -298,36 +298,36 @@ fn partly_filled(environment: &Environment, stacks: &Stacks) -> Environment {
     environment.with_outputs(|reference| stacks.get(reference.environment)?.outputs.get(reference.output).cloned())
 }
 
-/// The environment with the outputs that its parameters name.
+/// The environment with the outputs that its settings name.
 fn filled(environment: &Environment, stacks: &Stacks) -> Result<Environment> {
     let missing =
-        |(parameter, reference): (&str, Reference<'_>)| output(environment, parameter, &reference, stacks).err();
+        |(setting, reference): (Setting<'_>, Reference<'_>)| output(environment, setting, &reference, stacks).err();
     let problems: Vec<Failure> = environment.references().filter_map(missing).collect();
     if problems.is_empty() { Ok(partly_filled(environment, stacks)) } else { Err(outcome::preflight(&problems).into()) }
 }
 
-/// The output that a parameter names.
+/// The output that a setting names.
 fn output<'a>(
     environment: &Environment,
-    parameter: &str,
+    setting: Setting<'_>,
     reference: &Reference<'_>,
     stacks: &'a Stacks,
 ) -> Result<&'a str, Failure> {
     let Some(stack) = stacks.get(reference.environment) else {
         let other = reference.environment;
-        return Err(open(environment, parameter)
+        return Err(open(environment, setting)
             .reason(format!("the stack of {other}, whose output {} it is, does not exist yet", reference.output))
             .hint(format!("cargo xtask deploy {other}")));
     };
     stack.outputs.get(reference.output).map(String::as_str).ok_or_else(|| {
         let outputs = stack.outputs.keys().map(String::as_str).collect::<Vec<_>>();
-        no_output(environment, parameter, reference, &format!("stack {}", stack.name), &outputs)
+        no_output(environment, setting, reference, &format!("stack {}", stack.name), &outputs)
     })
 }
 
 fn no_output(
     environment: &Environment,
-    parameter: &str,
+    setting: Setting<'_>,
     reference: &Reference<'_>,
     of: &str,
     outputs: &[&str],
@@ -335,12 +335,18 @@ fn no_output(
     let name = reference.output;
     let meant = similar(name, outputs.iter().copied()).map(|name| format!("; did you mean {name}?"));
     let known = if outputs.is_empty() { "none".to_owned() } else { outputs.join(", ") };
-    open(environment, parameter)
+    open(environment, setting)
         .reason(format!("{of} has no output {name}; it has {known}{}", meant.unwrap_or_default()))
         .hint(format!("fix {{{}.{name}}} in deploy.toml", reference.environment))
 }
 
-fn open(environment: &Environment, parameter: &str) -> Failure {
-    Failure::new(Exit::Preflight, FailureKind::Parameters, format!("parameter {parameter} cannot be used"))
-        .resource(format!("environments.{}.parameters.{parameter}", environment.section()))
+fn open(environment: &Environment, setting: Setting<'_>) -> Failure {
+    let Setting { table, name, .. } = setting;
+    let (kind, what) = match table {
+        "env" => (FailureKind::Settings, "variable"),
+        "secrets" => (FailureKind::Secrets, "secret"),
+        _ => (FailureKind::Parameters, "parameter"),
+    };
+    Failure::new(Exit::Preflight, kind, format!("{what} {name} cannot be used"))
+        .resource(format!("environments.{}.{table}.{name}", environment.section()))
 }

@@ -8,6 +8,7 @@ use config::deployment::Environment;
 use config::similar;
 
 use crate::cli::Proof;
+use crate::container;
 use crate::context::Context;
 use crate::engine::bucket;
 use crate::engine::observe::{Observed, base, observe};
@@ -112,6 +113,12 @@ pub(crate) async fn check<'a, T>(
     let (Some(session), Some(template), Some(platform)) = (account, template, platform) else {
         return Err(outcome::preflight(&problems).into());
     };
+    phase.doing("the secrets at AWS");
+    let sent = if own_template { container::as_sent(&session, &template).await } else { Ok(template.clone()) };
+    let template = sent.unwrap_or_else(|found| {
+        problems.extend(found);
+        template
+    });
     phase.doing("the stack, its releases and its lock at AWS, and the image in the registry");
     let bucket = async {
         let found = if own_template { bucket::check_bucket(&session, &template).await } else { Ok(None) };

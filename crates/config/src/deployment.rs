@@ -8,13 +8,15 @@ mod local;
 mod needs;
 mod reader;
 mod rules;
+mod secrets;
 
 use std::collections::BTreeMap;
 
 use crate::{Given, Invalid, Problem};
-pub use local::{Local, RESERVED, parse_env_file};
-pub use needs::{Reference, references};
+pub use local::{Local, RESERVED, SECRET_VERSIONS, parse_env_file};
+pub use needs::{Reference, Setting, references};
 use reader::Reader;
+pub use secrets::{ALLOWED as SECRET_REFERENCE, SecretReference};
 
 /// The names that templates give the image's parameter and the endpoint's output, where deploy.toml says nothing else.
 const IMAGE_PARAMETER: &str = "ContainerURI";
@@ -46,6 +48,8 @@ pub struct Service {
     pub smoke_contains: String,
     /// Path that answers `{"digest": "sha256:…"}`; `None` for an image that cannot say which one it is.
     pub version_path: Option<String>,
+    /// The command that the new image runs once before it serves, such as a migration; empty for none.
+    pub before_release: Vec<String>,
 }
 
 /// `[environments.<name>]`: one stack in one region.
@@ -70,6 +74,14 @@ pub struct Environment {
     pub url_output: String,
     /// Stack parameters besides those the tool sets itself; a value may contain outputs of its needs as `{ENV.OUTPUT}`.
     pub parameters: BTreeMap<String, String>,
+    /// The container's variables by name; a value may contain outputs of its needs, too.
+    pub env: BTreeMap<String, String>,
+    /// Variables whose values are kept at AWS: by name, a [`SecretReference`], which may contain outputs of its needs.
+    pub secrets: BTreeMap<String, String>,
+    /// The customer's key that `secret set` encrypts with: its id, ARN or alias; AWS's own without it.
+    pub secrets_key: Option<String>,
+    /// A file of IAM statements that the service itself gets, relative to `deploy.toml`.
+    pub permissions: Option<String>,
     /// Whether a change is asked for before it is made.
     pub protected: bool,
     /// How long CloudFormation watches the stack's alarms after an update, ready to turn back; 0 for not at all.
@@ -136,6 +148,7 @@ impl Service {
             smoke_path: reader.string("smoke_path", Some("/"), rules::PATH),
             smoke_contains: reader.string("smoke_contains", Some(""), rules::ANY),
             version_path: reader.optional("version_path", rules::PATH),
+            before_release: reader.list("before_release", rules::COMMAND),
         };
         reader.finish();
         service
@@ -160,6 +173,10 @@ impl Environment {
             image_parameter: reader.string("image_parameter", Some(IMAGE_PARAMETER), rules::PARAMETER),
             url_output: reader.string("url_output", Some(URL_OUTPUT), rules::OUTPUT),
             parameters: reader.parameters("parameters"),
+            env: reader.map("env", rules::VARIABLE, rules::VALUE.allowed, rules::VALUE.holds),
+            secrets: reader.secrets("secrets"),
+            secrets_key: reader.optional("secrets_key", rules::KEY),
+            permissions: reader.optional("permissions", rules::PERMISSIONS),
             protected,
             watch_minutes: reader.number("watch_minutes", 0, 0..=180, rules::WATCH_MINUTES),
             endpoint: reader.optional("endpoint", rules::URL),
@@ -171,6 +188,9 @@ impl Environment {
                 None => default,
             },
         };
+        for name in environment.env.keys().filter(|name| environment.secrets.contains_key(*name)) {
+            reader.problem(&format!("secrets.{name}"), None, "a name that is not in `env` too");
+        }
         reader.finish();
         (name, environment)
     }

@@ -11,6 +11,7 @@ pub mod github_token;
 pub mod journal;
 pub mod listener;
 pub mod logs;
+pub mod secrets;
 pub mod signed;
 pub mod stack;
 pub mod templates;

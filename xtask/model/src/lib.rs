@@ -2,6 +2,7 @@
 
 pub mod attestation;
 pub mod changelog;
+pub mod container;
 pub mod cost;
 pub mod credentials;
 pub mod diff;

@@ -94,6 +94,7 @@ pub enum FailureKind {
     RolledBack,
     Sbom,
     Scan,
+    Secrets,
     Settings,
     Shared,
     SignIn,

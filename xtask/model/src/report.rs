@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::attestation::Attestation;
+use crate::container::VariableChange;
 use crate::cost::CostDifference;
 use crate::drift::Drift;
 use crate::eta::Eta;
@@ -59,6 +60,10 @@ pub struct Report {
     /// `diff`: the resources that would change, by their names in the template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<ResourceChange>>,
+    /// Variables, secrets and permissions of the container that change, or with `plan` and `diff` would.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    pub container: Vec<VariableChange>,
     /// The environments that this one needs, in the order in which they were brought up to date before it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, schemars(length(min = 1)))]
@@ -123,6 +128,9 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(extend("type" = "object", "required" = ["Version", "Statement"])))]
     pub policy: Option<Value>,
+    /// `template`: the text that would be deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// `completions`: the script.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completions: Option<String>,

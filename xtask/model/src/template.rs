@@ -5,7 +5,7 @@ pub mod evaluate;
 mod expansion;
 pub mod fargate;
 mod local_files;
-mod place;
+pub(crate) mod place;
 mod release;
 mod shifting;
 pub mod value;
@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::deployment::Environment;
 use serde_json::Value;
 
+use crate::container;
 use crate::outcome::Place;
 pub use document::{Document, RepeatedKey};
 pub use expansion::Expansion;
@@ -36,7 +37,10 @@ const MAX_IN_BUCKET: usize = 1_000_000;
 pub struct Template {
     /// Relative to `deploy.toml`.
     pub path: String,
+    /// What is deployed: the file's text, with what was added to it.
     pub body: String,
+    /// The file's text, in which its places are.
+    pub file: String,
     /// What the text says.
     pub document: Document,
     /// Declared parameters with their defaults.
@@ -56,6 +60,8 @@ pub struct Template {
     pub redeploy: Option<Redeploy>,
     /// `Release.Weights` of its metadata: which parameter has the weights of the rules that AWS shifts.
     pub weights: Option<Weights>,
+    /// `Release.Container` of its metadata: where variables, secrets and permissions are added.
+    pub container: Option<container::Place>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +91,11 @@ pub enum InvalidTemplate {
          TARGETGROUP, ...}}}}"
     )]
     Weights { path: String },
+    #[error(
+        "{path} has a Release.Container in its metadata that is not {{ExecutionRole: NAME, TaskRole: NAME}} with \
+         {{TaskDefinition: NAME, Name: CONTAINER}} or {{LaunchTemplate: NAME, Variable: NAME}}"
+    )]
+    Container { path: String },
     #[error("{path} has no parameter {name}, which receives the image")]
     NoImageParameter { path: String, name: String },
     #[error("{path} has no output {name}, at which the release is verified")]
@@ -142,9 +153,11 @@ impl Template {
         let is_dynamic = resolved || document.expansion.names().next().is_some();
         let (keep_old_minutes, gate) = (release::keep_old_minutes(&path, root)?, release::read_gate(&path, root)?);
         let (redeploy, weights) = (release::read_redeploy(&path, root)?, release::read_weights(&path, root)?);
+        let container = release::read_container(&path, root)?;
         let secret = secret(&root["Parameters"]);
         Ok(Self {
             path,
+            file: body.clone(),
             body,
             document,
             parameters,
@@ -155,6 +168,7 @@ impl Template {
             gate,
             redeploy,
             weights,
+            container,
         })
     }
 
@@ -177,14 +191,14 @@ impl Template {
 
     /// Where a resource is declared.
     pub fn place(&self, logical_id: &str) -> Option<Place> {
-        let line = place::line(&self.body, &["Resources", logical_id])?;
+        let line = place::line(&self.file, &["Resources", logical_id])?;
         Some(Place { file: self.path.clone(), line })
     }
 
     /// Where a property is, by a path such as `/Resources/Queue/Properties/Name/0`; or its nearest parent in the text.
     pub fn place_of(&self, path: &str) -> Option<Place> {
         let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty()).collect();
-        let line = place::line(&self.body, &steps).filter(|_| steps.len() > 1)?;
+        let line = place::line(&self.file, &steps).filter(|_| steps.len() > 1)?;
         Some(Place { file: self.path.clone(), line })
     }
 }

@@ -13,11 +13,11 @@ use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource, effective};
 use crate::engine::observe::{Observed, base, deployed_body, observe};
 use crate::engine::plan::TAG;
-use crate::needs;
 use crate::preflight::{self, AtAws};
 use crate::publish::{self, KnownRepository};
 use crate::session::Session;
 use crate::ui::Ui;
+use crate::{container, needs};
 use aws::{Clients, stack};
 use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
@@ -42,6 +42,7 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     let first: Vec<String> = foresight.steps.iter().map(|step| format!("a release would first {step}")).collect();
     let environment = &foresight.complete()?;
     let session = Session::open(context, environment, ui).await?;
+    let template = container::as_sent(&session, &template).await.map_err(|problems| outcome::preflight(&problems))?;
     let seen = observe(&session.clients, environment);
     let image = release_image(arguments, &session, &template);
     let (seen, image, commit) = tokio::join!(seen, image, build::commit_for_record(context, ui));
@@ -71,13 +72,14 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
         report.stack_status = seen.stack.as_ref().map(|stack| stack.status.clone());
         report.notes = [summary.warnings, summary.notes].concat();
         report.changes = Some(summary.changes);
+        report.container = summary.container;
         (report.cost, report.eta) = (summary.cost, summary.eta);
     });
     Ok(())
 }
 
 /// The template, which may run an image or not.
-fn template(context: &Context, environment: &Environment) -> Result<Template, Failure> {
+pub(super) fn template(context: &Context, environment: &Environment) -> Result<Template, Failure> {
     let template = context.other_template(environment)?;
     if template.runs_image(environment) { context.template(environment) } else { Ok(template) }
 }
@@ -164,6 +166,7 @@ impl Difference<'_> {
         if change == Change::Update && there.is_some_and(untagged) {
             notes.push(format!("the stack and its taggable resources get the tag {}={}", TAG.0, TAG.1));
         }
+        let container = container::changes(body.as_deref(), &template.body);
         let earlier = before.map(|side| (side.body, side.parameters));
         let runs = there.and_then(|stack| stack.image_uri(environment));
         Ok(Summary {
@@ -178,6 +181,7 @@ impl Difference<'_> {
                 _ => Image::New,
             }),
             changes,
+            container,
             cost: cost::change(earlier, (now.body, now.parameters), known),
             eta: seen.remembered.eta(change.as_str()),
             warnings,

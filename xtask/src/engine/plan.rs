@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use aws::Clients;
 use aws::stack;
 use aws::stack::change_set::{self, ChangeSet, Prepared, Request, Text};
 use aws_sdk_cloudformation::Client;
@@ -21,6 +20,7 @@ use super::desired::{Desired, effective};
 use super::observe::{Observed, deployed_body, existing};
 use super::weights::Outlook;
 use super::{Operation, bucket};
+use crate::container;
 use crate::ui::{Paint, Phase, Ui};
 
 /// The tag that every stack of this tool has, and by CloudFormation its resources.
@@ -75,11 +75,21 @@ impl Operation<'_> {
         let Some(proposal) = self.propose(settled, &self.conduct.allow, phase).await? else { return Ok(None) };
         // What cannot be known is left out, since nothing depends on it.
         let account = &self.session.identity.account;
-        let cost = difference(self.clients(), account, &self.desired, &proposal, settled).await.ok().flatten();
+        let body = self.deployed(&proposal, settled).await.ok().flatten();
+        let cost = difference(account, &self.desired, &proposal, body.as_deref());
+        let container = container::changes(body.as_deref(), &self.desired.template.body);
+        container.iter().for_each(|change| phase.line(&change.to_string()));
+        self.ui().note(|report| report.container = container);
         let eta = settled.remembered.eta(if proposal.create { "create" } else { "update" });
         cost.iter().for_each(|cost| phase.line(&cost.to_string()));
         eta.iter().for_each(|eta| phase.line(&eta.to_string()));
         Ok(Some(PricedProposal { proposal, cost, eta }))
+    }
+
+    /// The deployed template, where the proposal changes one.
+    async fn deployed(&self, proposal: &Proposal, observed: &Observed) -> Result<Option<String>> {
+        let before = proposal.before.as_ref().filter(|_| !proposal.create);
+        deployed_body(self.clients(), self.desired.environment, before, observed, &self.desired.template).await
     }
 
     /// As [`Operation::plan`], without cost and time; `allow` names the precious resources that may be lost.
@@ -188,20 +198,13 @@ pub(crate) fn token() -> String {
     format!("xtask-{millis}-{}", std::process::id())
 }
 
-async fn difference(
-    clients: &Clients,
-    account: &str,
-    desired: &Desired<'_>,
-    proposal: &Proposal,
-    observed: &Observed,
-) -> Result<Option<CostDifference>> {
+fn difference(account: &str, desired: &Desired<'_>, proposal: &Proposal, body: Option<&str>) -> Option<CostDifference> {
     let before = proposal.before.as_ref().filter(|_| !proposal.create);
-    let body = deployed_body(clients, desired.environment, before, observed, &desired.template).await?;
-    let now = body.as_deref().zip(before).map(|(body, stack)| (body, &stack.parameters));
+    let now = body.zip(before).map(|(body, stack)| (body, &stack.parameters));
     let after = effective(desired.parameters(), before);
     let Environment { region, stack, .. } = desired.environment;
     let known = Pseudo { region, account: Some(account), stack: Some(stack) };
-    Ok(cost::change(now, (&desired.template.body, &after), known))
+    cost::change(now, (&desired.template.body, &after), known)
 }
 
 async fn take_back(client: &Client, set: &ChangeSet, first: bool) {

@@ -16,6 +16,7 @@ fn service() -> Service {
         smoke_path: "/api/greeting?name=a".to_owned(),
         smoke_contains: "Hello".to_owned(),
         version_path: Some("/version".to_owned()),
+        before_release: Vec::new(),
     }
 }
 

@@ -6,8 +6,10 @@ use super::reader::Reader;
 use super::rules::{self, Rule};
 use crate::{Given, Invalid, Problem};
 
-/// The variables that the tool sets itself: who answers, and where.
-pub const RESERVED: [&str; 2] = ["API_PORT", "IMAGE_DIGEST"];
+/// The variables that the tool sets itself: who answers, where, and with which secrets.
+pub const RESERVED: [&str; 3] = ["API_PORT", "IMAGE_DIGEST", SECRET_VERSIONS];
+/// Names the version of each secret, so that a new one is a change.
+pub const SECRET_VERSIONS: &str = "SECRET_VERSIONS";
 
 /// Longest value in bytes: the kernel takes no longer string into a program's environment (execve(2)).
 const LONGEST: usize = 128 * 1024 - 1;

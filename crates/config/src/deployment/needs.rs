@@ -1,4 +1,4 @@
-//! What environments build on: `needs`, and `{ENV.OUTPUT}` in parameters.
+//! What environments build on: `needs`, and `{ENV.OUTPUT}` in parameters, variables and secrets.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -26,13 +26,30 @@ pub fn references(value: &str) -> impl Iterator<Item = Reference<'_>> {
     })
 }
 
+/// A value of an environment that may contain references.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting<'a> {
+    /// `parameters`, `env` or `secrets`.
+    pub table: &'static str,
+    pub name: &'a str,
+    pub value: &'a str,
+}
+
 impl Environment {
-    /// The references in its parameters, each with the parameter's name.
-    pub fn references(&self) -> impl Iterator<Item = (&str, Reference<'_>)> {
-        self.parameters.iter().flat_map(|(name, value)| references(value).map(move |found| (name.as_str(), found)))
+    /// The values that may contain references.
+    fn settings(&self) -> impl Iterator<Item = Setting<'_>> {
+        let tables = [("parameters", &self.parameters), ("env", &self.env), ("secrets", &self.secrets)];
+        tables
+            .into_iter()
+            .flat_map(|(table, values)| values.iter().map(move |(name, value)| Setting { table, name, value }))
     }
 
-    /// The environment with the references in its parameters replaced; those without a value stay as they are.
+    /// The references in its parameters, variables and secrets, each with where it stands.
+    pub fn references(&self) -> impl Iterator<Item = (Setting<'_>, Reference<'_>)> {
+        self.settings().flat_map(|setting| references(setting.value).map(move |found| (setting, found)))
+    }
+
+    /// The environment with these references replaced; those without a value stay as they are.
     #[must_use]
     pub fn with_outputs(&self, value_of: impl Fn(&Reference<'_>) -> Option<String>) -> Self {
         let fill = |text: &String| {
@@ -45,8 +62,11 @@ impl Environment {
             }
             filled
         };
-        let parameters = self.parameters.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
-        Self { parameters, ..self.clone() }
+        let all = |values: &BTreeMap<String, String>| {
+            values.iter().map(|(name, value)| (name.clone(), fill(value))).collect()
+        };
+        let (parameters, env, secrets) = (all(&self.parameters), all(&self.env), all(&self.secrets));
+        Self { parameters, env, secrets, ..self.clone() }
     }
 }
 
@@ -100,9 +120,9 @@ pub(super) fn check(root: &Reader, environments: &BTreeMap<String, Environment>)
         if let Some(circle) = circle(environment, environments) {
             root.problem(&key, Some(environment.needs.join(", ")), &format!("no circle, which this is: {circle}"));
         }
-        for (parameter, reference) in environment.references() {
-            let key = format!("environments.{}.parameters.{parameter}", environment.name);
-            let value = environment.parameters.get(parameter).cloned();
+        for (Setting { table, name, value }, reference) in environment.references() {
+            let key = format!("environments.{}.{table}.{name}", environment.name);
+            let value = Some(value.to_owned());
             let Reference { environment: other, output, .. } = reference;
             if !environments.contains_key(other) {
                 root.problem(&key, value, &format!("{{ENV.{output}}} of {}", named(other)));

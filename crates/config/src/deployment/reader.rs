@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use toml::{Table, Value};
 
+use super::references;
 use super::rules::{self, Rule};
+use super::secrets::{self, SecretReference};
 use crate::{Given, Problem};
 
 /// One table of the file. What is left in it at `finish` is unknown.
@@ -181,6 +183,22 @@ impl Reader {
         read
     }
 
+    /// Names with references to secrets. What is none is not shown: it may be the secret.
+    pub(super) fn secrets(&mut self, key: &'static str) -> BTreeMap<String, String> {
+        let Some(mut inner) = self.table(key, false) else { return BTreeMap::new() };
+        let mut read = BTreeMap::new();
+        for (key, value) in std::mem::take(&mut inner.table) {
+            // A reference to an output is judged when its value is known.
+            let fits = |text: &&str| references(text).next().is_some() || SecretReference::parse(text).is_some();
+            match value.as_str().filter(fits) {
+                _ if !(rules::VARIABLE.holds)(&key) => inner.hidden(&key, rules::VARIABLE.allowed),
+                Some(text) => drop(read.insert(key, text.to_owned())),
+                None => inner.hidden(&key, secrets::ALLOWED),
+            }
+        }
+        read
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.known.push(key);
         self.table.remove(key)
@@ -197,12 +215,16 @@ impl Reader {
     }
 
     pub(super) fn problem(&self, key: &str, value: Option<String>, allowed: &str) {
-        self.problems.borrow_mut().push(Problem {
-            source: self.source.clone(),
-            key: format!("{}{key}", self.prefix),
-            given: value.into(),
-            allowed: allowed.to_owned(),
-        });
+        self.note(key, value.into(), allowed);
+    }
+
+    fn hidden(&self, key: &str, allowed: &str) {
+        self.note(key, Given::Secret, allowed);
+    }
+
+    fn note(&self, key: &str, given: Given, allowed: &str) {
+        let (source, key) = (self.source.clone(), format!("{}{key}", self.prefix));
+        self.problems.borrow_mut().push(Problem { source, key, given, allowed: allowed.to_owned() });
     }
 }
 

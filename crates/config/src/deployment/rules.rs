@@ -123,8 +123,38 @@ pub(super) const VARIABLE: Rule = Rule {
             && s.bytes().all(word)
             && !super::RESERVED.contains(&s)
     },
-    allowed: "letters, digits and _, no digit first; API_PORT and IMAGE_DIGEST are set by the tool",
+    allowed: "letters, digits and _, no digit first; API_PORT, IMAGE_DIGEST and SECRET_VERSIONS are set by the tool",
 };
+
+/// A value of a variable at AWS. The longest that a whole container's definition may be is checked with the template.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
+pub(super) const VALUE: Rule = Rule {
+    holds: |s| s.len() <= 32 * 1024 && !s.contains('\0') && !s.contains("{{resolve:"),
+    allowed: "text, a number, true or false, at most 32 KiB, without {{resolve:…}}, for which there is `secrets`",
+};
+
+pub(super) const COMMAND: Rule =
+    Rule { holds: |s| !s.contains('\0'), allowed: "a command as a list of its words, such as [\"/api\", \"migrate\"]" };
+
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
+pub(super) const KEY: Rule = Rule {
+    holds: |s| {
+        let (kind, name) = s.rsplit_once(':').map_or(("", s), |(arn, name)| (arn, name));
+        let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| word(b) || b"/-".contains(&b));
+        let is_bare =
+            |name: &str| name.len() >= 36 && name.bytes().all(|b| b.is_ascii_hexdigit() || b"mrk-".contains(&b));
+        match kind {
+            "" => name.strip_prefix("alias/").is_some_and(is_name) || is_bare(name),
+            arn => {
+                arn.starts_with("arn:aws") && arn.contains(":kms:") && name.strip_prefix("key/").is_some_and(is_bare)
+            }
+        }
+    },
+    allowed: "a key of KMS: its id, its ARN, or alias/NAME",
+};
+
+pub(super) const PERMISSIONS: Rule =
+    Rule { holds: TEMPLATE.holds, allowed: "a path inside the repository, such as infra/permissions.json" };
 
 pub(super) const ENV_FILE: Rule =
     Rule { holds: TEMPLATE.holds, allowed: "a path inside the repository, such as .env.local" };

@@ -74,6 +74,7 @@ pub fn document(summary: &Summary) -> String {
     }
     let mut list = Vec::new();
     list.extend(image.as_ref().map(|image| format!("- Image: {}", escape(&image.to_string()))));
+    list.extend(summary.container.iter().map(|change| format!("- Container: {}", escape(&change.to_string()))));
     if *change != Change::None {
         list.extend(cost.as_ref().map(|cost| format!("- Cost: {}", escape(&cost.to_string()))));
         list.extend(eta.as_ref().map(|eta| format!("- Time: {}", escape(&eta.to_string()))));

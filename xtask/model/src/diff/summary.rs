@@ -1,5 +1,6 @@
 //! A comparison as text for people.
 
+use crate::container::VariableChange;
 use crate::cost::CostDifference;
 use crate::eta::Eta;
 use crate::record::Change;
@@ -20,6 +21,8 @@ pub struct Summary {
     /// `None` for a template without one.
     pub image: Option<Image>,
     pub changes: Vec<ResourceChange>,
+    /// Variables, secrets and permissions of the container.
+    pub container: Vec<VariableChange>,
     pub cost: Option<CostDifference>,
     pub eta: Option<Eta>,
     /// What would be lost, and the option that allows it.
@@ -72,6 +75,7 @@ impl Summary {
                 lines.push(format!("       {}", named(&change.properties)));
             }
         }
+        lines.extend(self.container.iter().map(ToString::to_string));
         if self.change != Change::None {
             lines.extend(self.cost.as_ref().map(|cost| format!("cost: {cost}")));
             lines.extend(self.eta.as_ref().map(|eta| format!("time: {eta}")));

@@ -4,7 +4,7 @@ use super::yaml::{self, Content, Node};
 
 /// The line, from 1, to which `path` leads through keys and numbers of list items. After the second step, a
 /// missing step leaves the line of its parent.
-pub(super) fn line(text: &str, path: &[&str]) -> Option<usize> {
+pub(crate) fn line(text: &str, path: &[&str]) -> Option<usize> {
     let root = yaml::read(text).ok()??;
     let mut node = &root;
     let mut line = None;

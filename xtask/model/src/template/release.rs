@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::InvalidTemplate;
+use crate::container::{self, Definition};
 
 /// How a waiting deployment is verified, before users see the new version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +96,24 @@ pub(super) fn read_weights(path: &str, root: &Value) -> Result<Option<Weights>, 
     read().map(Some).ok_or_else(|| InvalidTemplate::Weights { path: path.to_owned() })
 }
 
+/// `Container`, if the template has it.
+///
+/// # Errors
+/// A missing part.
+pub(super) fn read_container(path: &str, root: &Value) -> Result<Option<container::Place>, InvalidTemplate> {
+    let Some(node) = release(root).get("Container") else { return Ok(None) };
+    let part = |name: &str| node[name].as_str().map(str::to_owned);
+    let read = || {
+        let definition = match (part("TaskDefinition"), part("LaunchTemplate")) {
+            (Some(logical_id), None) => Definition::Task { logical_id, container: part("Name")? },
+            (None, Some(logical_id)) => Definition::UserData { logical_id, variable: part("Variable")? },
+            _ => return None,
+        };
+        Some(container::Place { definition, execution_role: part("ExecutionRole")?, task_role: part("TaskRole")? })
+    };
+    read().map(Some).ok_or_else(|| InvalidTemplate::Container { path: path.to_owned() })
+}
+
 /// Whether a text is a header's name (a token of RFC 9110, section 5.6.2).
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
@@ -110,6 +129,7 @@ fn release(root: &Value) -> &Value {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::template::Template;
 
     const REST: &str = "\nParameters: {ContainerURI: {Type: String}}\nResources: {It: {Type: A::B}}\nOutputs: \
@@ -141,6 +161,25 @@ mod tests {
             ["{Parameter: P, Rules: [A]}", "{Parameter: P, Rules: [], Values: {A: B}}", "{Rules: [A], Values: {A: B}}"]
         {
             assert!(parse(&format!("{{Weights: {bad}}}")).unwrap_err().contains("Release.Weights"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_template_says_where_its_container_is() {
+        let roles = "ExecutionRole: Start, TaskRole: Run";
+        let task = format!("{{Container: {{TaskDefinition: Task, Name: api, {roles}}}}}");
+        let place = parse(&task).unwrap().container.unwrap();
+        assert_eq!((place.execution_role.as_str(), place.task_role.as_str()), ("Start", "Run"));
+        assert_eq!(place.definition, Definition::Task { logical_id: "Task".to_owned(), container: "api".to_owned() });
+        let machine = format!("{{Container: {{LaunchTemplate: Machine, Variable: Added, {roles}}}}}");
+        assert_eq!(
+            parse(&machine).unwrap().container.unwrap().definition,
+            Definition::UserData { logical_id: "Machine".to_owned(), variable: "Added".to_owned() }
+        );
+        assert_eq!(parse("{}").unwrap().container, None);
+        for bad in ["TaskDefinition: A, LaunchTemplate: B, Name: C, Variable: D", "TaskDefinition: A", "Name: A"] {
+            let error = parse(&format!("{{Container: {{{bad}, {roles}}}}}")).unwrap_err();
+            assert!(error.contains("Release.Container"), "{bad}");
         }
     }
 

@@ -10,6 +10,7 @@ pub fn summary(changes: Vec<ResourceChange>) -> Summary {
         change: Change::Update,
         image: Some(Image::New),
         changes,
+        container: Vec::new(),
         cost: None,
         eta: None,
         warnings: vec!["the change would lose data or identity: Users would be replaced; --allow Users".to_owned()],
