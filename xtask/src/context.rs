@@ -187,7 +187,8 @@ impl Context {
             };
             fail(error.to_string(), hint)
         })?;
-        container::as_written(self, environment, &template)
+        let additions = container::additions(&self.root, &self.deployment.service, environment, &template)?;
+        container::added(environment, &template, &additions)
     }
 
     /// The token that the user has given for smoke tests.

@@ -16,6 +16,7 @@ mod needs;
 mod preflight;
 mod publish;
 mod retention;
+mod secrets;
 mod session;
 mod smoke;
 mod ui;

@@ -8,10 +8,10 @@ use config::deployment::Environment;
 use config::similar;
 
 use crate::cli::Proof;
-use crate::container;
 use crate::context::Context;
 use crate::engine::bucket;
 use crate::engine::observe::{Observed, base, observe};
+use crate::secrets;
 use crate::session::Session;
 use crate::smoke::sign_in;
 use crate::ui::Ui;
@@ -114,7 +114,7 @@ pub(crate) async fn check<'a, T>(
         return Err(outcome::preflight(&problems).into());
     };
     phase.doing("the secrets at AWS");
-    let sent = if own_template { container::as_sent(&session, &template).await } else { Ok(template.clone()) };
+    let sent = if own_template { secrets::as_sent(&session, &template).await } else { Ok(template.clone()) };
     let template = sent.unwrap_or_else(|found| {
         problems.extend(found);
         template

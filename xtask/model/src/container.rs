@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use config::deployment::{Environment, SECRET_VERSIONS, SecretReference};
 use serde_json::Value;
 
-use crate::template::Template;
+use crate::template::{ContainerPlace, Definition, Template};
 pub use changes::{Action, VariableChange, changes};
 pub use grants::{Refused, read_permissions};
 pub use insert::NotRenderable;
@@ -38,26 +38,6 @@ pub struct Secret {
     pub version: Option<String>,
     /// Id, ARN or alias of the customer's key that encrypts it; `None` for AWS's own.
     pub key: Option<String>,
-}
-
-/// Where a template has its container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    pub definition: Definition,
-    /// Logical id of the role that starts the container, and reads its secrets for it.
-    pub execution_role: String,
-    /// Logical id of the role that the service has.
-    pub task_role: String,
-}
-
-/// What defines a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Definition {
-    /// A container of an ECS task definition.
-    Task { logical_id: String, container: String },
-    /// The user data of an EC2 launch template: a variable of its `Fn::Sub` gets a JSON object for each addition, one a
-    /// line.
-    UserData { logical_id: String, variable: String },
 }
 
 impl Additions {
@@ -97,7 +77,7 @@ impl Template {
     /// itself; more than AWS takes.
     pub fn with_container(&self, additions: &Additions) -> Result<Self, NotRenderable> {
         let mut additions = additions.clone();
-        if let Some(Place { definition: Definition::Task { .. }, .. }) = &self.container {
+        if let Some(ContainerPlace { definition: Definition::Task { .. }, .. }) = &self.container {
             // The tool runs it, as a task of its own.
             additions.before.clear();
         }

@@ -16,11 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::deployment::Environment;
 use serde_json::Value;
 
-use crate::container;
 use crate::outcome::Place;
 pub use document::{Document, RepeatedKey};
 pub use expansion::Expansion;
-pub use release::{Gate, Redeploy, Weights};
+pub use release::{ContainerPlace, Definition, Gate, Redeploy, Weights};
 pub use shifting::{Shifting, shifting, unwatchable};
 use value::{entries, text};
 
@@ -61,7 +60,7 @@ pub struct Template {
     /// `Release.Weights` of its metadata: which parameter has the weights of the rules that AWS shifts.
     pub weights: Option<Weights>,
     /// `Release.Container` of its metadata: where variables, secrets and permissions are added.
-    pub container: Option<container::Place>,
+    pub container: Option<ContainerPlace>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -14,7 +14,9 @@ const SHOWN: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VariableChange {
+    /// What happens to it.
     pub action: Action,
+    /// What it is.
     pub kind: Kind,
     /// The variable's name, or an IAM statement.
     pub name: String,
@@ -26,7 +28,6 @@ pub struct VariableChange {
     pub after: Option<String>,
 }
 
-/// What happens to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -36,7 +37,6 @@ pub enum Action {
     Remove,
 }
 
-/// What it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Additions, Definition, Place, Secret, grants, read};
-use crate::template::{Template, place};
+use super::{Additions, Secret, grants, read};
+use crate::template::{ContainerPlace, Definition, Template, place};
 
 /// ECS takes 64 KiB for a task definition; the rest of it needs some
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>).
@@ -61,7 +61,7 @@ pub(super) fn insert(template: &Template, additions: &Additions) -> Result<Templ
             add_to_user_data(&mut body, template, logical_id, variable, additions)?
         }
     }
-    let Place { execution_role, task_role, .. } = place;
+    let ContainerPlace { execution_role, task_role, .. } = place;
     let policies = [
         (execution_role, "secrets", grants::reading(&additions.secrets)),
         (task_role, "permissions", additions.permissions.clone()),

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::deployment::SECRET_VERSIONS;
 use serde_json::Value;
 
-use super::{Definition, Place};
-use crate::template::Template;
+use crate::template::{ContainerPlace, Definition, Template};
 
 /// A container's variables and secrets, as far as they are literal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +61,7 @@ fn of_user_data(root: &Value, logical_id: &str, variable: &str) -> Container {
     container
 }
 
-fn permissions(root: &Value, place: &Place) -> Vec<String> {
+fn permissions(root: &Value, place: &ContainerPlace) -> Vec<String> {
     let policies = root["Resources"][&place.task_role]["Properties"]["Policies"].as_array();
     let own = policies.into_iter().flatten().filter(|policy| policy["PolicyName"] == "deploy-permissions");
     let statements = own.filter_map(|policy| policy["PolicyDocument"]["Statement"].as_array()).flatten();

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::InvalidTemplate;
-use crate::container::{self, Definition};
 
 /// How a waiting deployment is verified, before users see the new version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +37,26 @@ pub struct Weights {
     pub rules: Vec<String>,
     /// Logical id of the target group that has all the weight, by the parameter's value.
     pub values: BTreeMap<String, String>,
+}
+
+/// Where a template has its container, to which variables, secrets and permissions are added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerPlace {
+    pub definition: Definition,
+    /// Logical id of the role that starts the container, and reads its secrets for it.
+    pub execution_role: String,
+    /// Logical id of the role that the service has.
+    pub task_role: String,
+}
+
+/// What defines a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Definition {
+    /// A container of an ECS task definition.
+    Task { logical_id: String, container: String },
+    /// The user data of an EC2 launch template: a variable of its `Fn::Sub` gets a JSON object for each addition, one a
+    /// line.
+    UserData { logical_id: String, variable: String },
 }
 
 /// `KeepOldMinutes`: how long an update keeps replaced resources.
@@ -100,7 +119,7 @@ pub(super) fn read_weights(path: &str, root: &Value) -> Result<Option<Weights>, 
 ///
 /// # Errors
 /// A missing part.
-pub(super) fn read_container(path: &str, root: &Value) -> Result<Option<container::Place>, InvalidTemplate> {
+pub(super) fn read_container(path: &str, root: &Value) -> Result<Option<ContainerPlace>, InvalidTemplate> {
     let Some(node) = release(root).get("Container") else { return Ok(None) };
     let part = |name: &str| node[name].as_str().map(str::to_owned);
     let read = || {
@@ -109,7 +128,7 @@ pub(super) fn read_container(path: &str, root: &Value) -> Result<Option<containe
             (None, Some(logical_id)) => Definition::UserData { logical_id, variable: part("Variable")? },
             _ => return None,
         };
-        Some(container::Place { definition, execution_role: part("ExecutionRole")?, task_role: part("TaskRole")? })
+        Some(ContainerPlace { definition, execution_role: part("ExecutionRole")?, task_role: part("TaskRole")? })
     };
     read().map(Some).ok_or_else(|| InvalidTemplate::Container { path: path.to_owned() })
 }
