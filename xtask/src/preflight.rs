@@ -113,7 +113,9 @@ pub(crate) async fn check<'a, T>(
     let (Some(session), Some(template), Some(platform)) = (account, template, platform) else {
         return Err(outcome::preflight(&problems).into());
     };
-    phase.doing("the secrets at AWS");
+    if own_template && !environment.secrets.is_empty() {
+        phase.doing("the secrets at AWS");
+    }
     let sent = if own_template { secrets::as_sent(&session, &template).await } else { Ok(template.clone()) };
     let template = sent.unwrap_or_else(|found| {
         problems.extend(found);

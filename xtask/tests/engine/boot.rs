@@ -2,6 +2,7 @@
 //!
 //! Only `dnf`, `systemctl`, the metadata service and the AWS CLI are replaced. Nothing on the machine changes.
 
+mod additions;
 pub(crate) mod images;
 mod instance;
 #[path = "../infra/resolve.rs"]
@@ -20,7 +21,7 @@ use requirements::{
 use tempfile::TempDir;
 
 use self::images::PASSWORD;
-use self::instance::{Instance, SECRET, stack, user_data};
+use self::instance::{Instance, SECRET, own_template, stack, user_data};
 use crate::conditions::{ENGINE, NAMESPACES};
 use crate::registry::{Registry, run};
 
@@ -36,6 +37,12 @@ pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
         suite.test("boot::a_missing_image_fails_at_once", &NEEDED, missing_image),
         suite.test("boot::a_container_that_exits_fails_at_once", &NEEDED, exits),
         suite.test("boot::an_unhealthy_container_fails", &NEEDED, unhealthy),
+        suite.test("boot::variables_and_secrets_arrive_and_nobody_else_sees_them", &NEEDED, additions::arrive),
+        suite.test(
+            "boot::a_command_before_that_fails_keeps_the_service_from_starting",
+            &NEEDED,
+            additions::a_command_that_fails,
+        ),
         suite.test("boot::the_user_data_is_clean_for_shellcheck", &[SHELLCHECK], shellcheck),
     ]
 }
@@ -45,7 +52,7 @@ fn healthy(programs: &Programs) -> Result<()> {
     let registry = Registry::start(programs, folder.path(), PASSWORD)?;
     let image = images::push(programs, &registry, folder.path(), "serves")?;
     let settings = [("CorsOrigin", "https://app.example.com"), ("LogLevel", "warn"), ("TrustedProxies", "2")];
-    let instance = Instance::boot(programs, stack(&image, &settings)?)?;
+    let instance = Instance::boot(programs, stack(own_template()?, &image, &settings)?)?;
     let output = instance.output();
     ensure!(instance.signal()?.starts_with(&format!("SUCCESS {REPORTED}")), "{output}");
 
@@ -99,7 +106,7 @@ fn missing_image(programs: &Programs) -> Result<()> {
     let folder = TempDir::new()?;
     let registry = Registry::start(programs, folder.path(), PASSWORD)?;
     let begun = Instant::now();
-    let instance = Instance::boot(programs, stack(&images::missing(&registry), &[])?)?;
+    let instance = Instance::boot(programs, stack(own_template()?, &images::missing(&registry), &[])?)?;
     failed(&instance, "the registry has no such image")?;
     ensure!(begun.elapsed() < Duration::from_secs(30), "a missing image was waited for");
     Ok(())
@@ -110,7 +117,7 @@ fn exits(programs: &Programs) -> Result<()> {
     let registry = Registry::start(programs, folder.path(), PASSWORD)?;
     let image = images::push(programs, &registry, folder.path(), "exits")?;
     let begun = Instant::now();
-    let instance = Instance::boot(programs, stack(&image, &[("StartupTimeout", "120")])?)?;
+    let instance = Instance::boot(programs, stack(own_template()?, &image, &[("StartupTimeout", "120")])?)?;
     failed(&instance, "the container is not running but exited, exit code 3")?;
     ensure!(instance.boot_log()?.contains(&"cannot reach the database".to_owned()), "no container log");
     ensure!(begun.elapsed() < Duration::from_secs(60), "a container that exited was waited for");
@@ -121,7 +128,7 @@ fn unhealthy(programs: &Programs) -> Result<()> {
     let folder = TempDir::new()?;
     let registry = Registry::start(programs, folder.path(), PASSWORD)?;
     let image = images::push(programs, &registry, folder.path(), "unhealthy")?;
-    let instance = Instance::boot(programs, stack(&image, &[("StartupTimeout", "5")])?)?;
+    let instance = Instance::boot(programs, stack(own_template()?, &image, &[("StartupTimeout", "5")])?)?;
     failed(&instance, "not healthy; the last answer was: 503")
 }
 
@@ -145,8 +152,9 @@ fn shellcheck(programs: &Programs) -> Result<()> {
         ("DropCapabilities", "false"),
         ("RepositoryArn", repository),
     ];
-    for parameters in [&[][..], &relaxed] {
-        let user_data = user_data(&stack(&image, parameters)?)?;
+    let plain = [&[][..], &relaxed].map(|parameters| user_data(&stack(own_template()?, &image, parameters)?));
+    for user_data in plain.into_iter().chain([additions::linted(&image)]) {
+        let user_data = user_data?;
         let length = user_data.len();
         ensure!(length * 10 <= 16_384 * 9, "user data has {length} bytes: EC2 takes 16384, and that is near");
         let file = tempfile::NamedTempFile::new()?;

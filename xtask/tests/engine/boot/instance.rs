@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use requirements::{BASH, CURL, DOCKER, NGINX, PYTHON, Programs, UNSHARE};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::images::PASSWORD;
@@ -23,16 +23,30 @@ use crate::registry::{free_port, run};
 
 pub(crate) const SECRET: &str = "3vQ8Zk1Lw0Xy7Rt5Np2Mb9Gc4Hd6JfAsUeToIiPqWzVxBnKm";
 const SECRET_ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:OriginSecret-a1b2c3";
-const STUBS: [(&str, &str); 5] = [
+/// Secrets that AWS keeps for the container.
+pub(crate) const STORED: Stored =
+    Stored { key: "-----BEGIN-----\nnever'shown\"$1\n-----END-----", password: "0123456789-abcdefghi" };
+const STUBS: [(&str, &str); 6] = [
     ("aws", include_str!("stubs/aws")),
     ("curl", include_str!("stubs/curl")),
+    ("docker", include_str!("stubs/docker")),
     ("dnf", include_str!("stubs/dnf")),
     ("sandbox", include_str!("stubs/sandbox")),
     ("systemctl", include_str!("stubs/systemctl")),
 ];
 
-/// A stack of `infra/api-backend.yaml` in eu-central-1, with ports that are free here.
-pub(crate) fn stack(image: &str, parameters: &[(&str, &str)]) -> Result<Stack> {
+pub(crate) struct Stored {
+    pub(crate) key: &'static str,
+    pub(crate) password: &'static str,
+}
+
+/// The template as it is in the repository.
+pub(crate) fn own_template() -> Result<Value> {
+    template::load(&template::directory().join("api-backend.yaml"))
+}
+
+/// A stack of a template like `infra/api-backend.yaml` in eu-central-1, with ports that are free here.
+pub(crate) fn stack(template: Value, image: &str, parameters: &[(&str, &str)]) -> Result<Stack> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("boot-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     let texts = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
@@ -42,7 +56,7 @@ pub(crate) fn stack(image: &str, parameters: &[(&str, &str)]) -> Result<Stack> {
     let mut parameters = texts(parameters);
     parameters.insert("ContainerURI".to_owned(), image.to_owned());
     Ok(Stack {
-        template: template::load(&template::directory().join("api-backend.yaml"))?,
+        template,
         parameters,
         names: texts(&[
             ("AWS::Region", "eu-central-1"),
@@ -84,6 +98,10 @@ impl Instance {
         }
         fs::write(state.path().join("password"), PASSWORD)?;
         fs::write(state.path().join("secret"), SECRET)?;
+        let parameter = json!({"Parameters": [{"Name": "/secrets/boot/KEY", "Value": STORED.key}]});
+        fs::write(state.path().join("parameter.json"), parameter.to_string())?;
+        let text = json!({"username": "api", "password": STORED.password}).to_string();
+        fs::write(state.path().join("stored.json"), json!({"SecretString": text}).to_string())?;
         fs::write(state.path().join("user-data"), user_data(&stack)?)?;
         let path = std::env::var("PATH").context("PATH")?;
         let sandbox = programs
@@ -95,6 +113,7 @@ impl Instance {
             .envs(std::env::var("DOCKER_HOST").map(|host| ("DOCKER_HOST", host)))
             .env("PATH", format!("{}:{path}", bin.display()))
             .env("BOOT_STATE", state.path())
+            .env("BOOT_PATH", &path)
             .env("BOOT_SECRET", SECRET_ARN)
             .stdin(Stdio::piped())
             .stderr(fs::File::create(state.path().join("sandbox.log"))?)
@@ -142,6 +161,11 @@ impl Instance {
     /// Owner and mode of the file that holds the secret.
     pub(crate) fn secret_file(&self) -> Result<String> {
         self.read("secret-file")
+    }
+
+    /// The words of every call of `docker`, each ended by a zero byte.
+    pub(crate) fn command_lines(&self) -> Result<String> {
+        self.read("docker-words")
     }
 
     /// Files that the user data left behind in its temporary folder.

@@ -10,6 +10,19 @@ fn main() {
         eprintln!("cannot reach the database");
         std::process::exit(3);
     }
+    match std::env::args().nth(2).as_deref() {
+        Some("migrate") => {
+            let password = std::env::var("PGPASSWORD").expect("PGPASSWORD");
+            let what = std::env::args().nth(3).unwrap_or_default();
+            println!("migrated {what} with a password of {} characters", password.len());
+            return;
+        }
+        Some("fail") => {
+            eprintln!("the schema cannot be changed");
+            std::process::exit(7);
+        }
+        _ => {}
+    }
     let port: u16 = std::env::var("API_PORT").expect("API_PORT").parse().expect("a port");
     let listener = TcpListener::bind(("0.0.0.0", port)).expect("a free port");
     println!("listening");

@@ -41,6 +41,7 @@ fn of_the_tool() {
       release      Compile, build, push, deploy, and verify that the endpoint runs the pushed image
       plan         Publish the image and write what a release would do to a plan file for review
       diff         Show what a release would change, without changing anything
+      template     Print the template as it would be deployed
       apply        Apply a plan file exactly, or refuse if the environment has changed
       deploy       Deploy an existing image and verify it, or deploy a template that runs no image
       rollback     Return to an earlier release: its image, template and parameters, without rebuilding

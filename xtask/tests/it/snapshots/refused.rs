@@ -85,13 +85,13 @@ fn settings_with_several_problems_name_all_of_them() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 2
     --- stdout
-    {"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is \"red\"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"fix deploy.toml"}}
+    {"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is \"red\"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, env, secrets, secrets_key, permissions, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"fix deploy.toml"}}
     --- stderr
     error: deploy.toml cannot be used
       reason: deploy.toml: environments.dev.region is "Frankfurt"; allowed: an AWS region such as eu-central-1
         deploy.toml: environments.dev.stack is "rest_api"; allowed: at most 128 letters, digits and -, starting with a letter
         deploy.toml: environments.production.protected is "yes"; allowed: true or false
-        deploy.toml: environments.production.colour is "red"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, watch_minutes, endpoint, registry, smoke_url, attested, block_severity
+        deploy.toml: environments.production.colour is "red"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, env, secrets, secrets_key, permissions, watch_minutes, endpoint, registry, smoke_url, attested, block_severity
       next: fix deploy.toml
     "#);
     sandbox.write("deploy.toml", "[service\n");

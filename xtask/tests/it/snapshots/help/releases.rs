@@ -39,6 +39,21 @@ fn of_build() {
 }
 
 #[test]
+fn of_template() {
+    assert_snapshot!(of("template", "-h"), @r"
+    Print the template as it would be deployed
+
+    Usage: cargo xtask template [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+      -h, --help  Print help (see more with '--help')
+    ");
+}
+
+#[test]
 fn of_release() {
     assert_snapshot!(of("release", "-h"), @r"
     Compile, build, push, deploy, and verify that the endpoint runs the pushed image
