@@ -3,6 +3,7 @@
 //! Each check has one subject and a time limit. A check that cannot be made is reported as unknown and stops no other.
 
 mod account;
+mod authority;
 mod certificates;
 mod machine;
 mod permissions;
@@ -91,7 +92,8 @@ pub(crate) async fn run_checks(
         aws_checks(context, environment, &template, token, ui),
     );
     let template = template.findings(context, environment, seen.as_ref());
-    [engine, template, needs, compiler, aws].into_iter().flatten().collect()
+    let authority = Vec::from_iter(authority::check(&context.root, environment));
+    [engine, template, needs, compiler, authority, aws].into_iter().flatten().collect()
 }
 
 /// The needs of the environment, and the environment with their outputs as far as they are known.

@@ -1,6 +1,6 @@
 //! From source to an image on the engine: compile, compute the content tag, build if the image is missing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -14,6 +14,9 @@ use model::progress::{Progress, Reporter};
 
 /// Prefixes of variables that change what a compiler makes.
 const COMPILER_VARIABLES: [&str; 6] = ["AR", "CARGO_BUILD_", "CARGO_PROFILE_", "CC", "CFLAGS", "RUSTC"];
+
+/// The folder of the certificates that the image has besides the program.
+pub const AUTHORITIES: &str = "docker/ca";
 
 /// What compiles the service.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +68,9 @@ pub async fn prepare(
         files
     };
     files.add(DOCKERFILE, &dockerfile, false)?;
+    for path in authorities(workspace.root)? {
+        files.add(&path, &workspace.root.join(&path), false)?;
+    }
     let tag = format!("content-{}", files.hash().await.context("cannot read what goes into the image")?);
     Ok(Artifact { context: files, binary: made, tag })
 }
@@ -84,10 +90,28 @@ pub async fn source_tag(workspace: Workspace<'_>, platform: Platform, compiler: 
     let mut content = BuildContext::new(platform.oci(), &[&labels()[..], &arguments].concat());
     let settings = ["rust-toolchain.toml", ".cargo/config.toml"].map(str::to_owned);
     let settings = settings.into_iter().filter(|path| workspace.root.join(path).is_file());
-    for path in files.ok()?.into_iter().chain(settings).chain([DOCKERFILE.to_owned()]) {
+    let authorities = authorities(workspace.root).ok()?;
+    for path in files.ok()?.into_iter().chain(settings).chain(authorities).chain([DOCKERFILE.to_owned()]) {
         content.add(&path, &workspace.root.join(&path), false).ok()?;
     }
     Some(format!("source-{}", content.hash().await.ok()?))
+}
+
+/// The files of [`AUTHORITIES`], which are part of every image.
+fn authorities(root: &Path) -> Result<Vec<String>> {
+    let folder = root.join(AUTHORITIES);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {AUTHORITIES}"))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            paths.push(format!("{AUTHORITIES}/{}", entry.file_name().to_string_lossy()));
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// Build arguments for the image's labels.
@@ -128,7 +152,7 @@ impl Artifact {
         let mut files = read.split_whitespace().map(|file| file.replace('\u{0}', " ")).peekable();
         files.peek().is_some()
             && files.all(|file| {
-                let inside = std::path::Path::new(&file).strip_prefix(workspace.root).ok();
+                let inside = Path::new(&file).strip_prefix(workspace.root).ok();
                 let known =
                     inside.and_then(|path| path.to_str()).is_some_and(|path| hashed.iter().any(|one| one == path));
                 known && !reads_variables(&file)
@@ -186,6 +210,18 @@ mod tests {
         for path in ["crates/api/tests/it/main.rs", "crates/api/README.md", "xtask/src/main.rs", "README.md"] {
             assert!(!is_compiled(path), "{path}");
         }
+    }
+
+    #[test]
+    fn every_file_of_the_authorities_is_part_of_the_image() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(authorities(folder.path()).unwrap().is_empty());
+        let here = folder.path().join(AUTHORITIES);
+        std::fs::create_dir_all(here.join("old")).unwrap();
+        for name in ["rds.pem", "own.pem"] {
+            std::fs::write(here.join(name), "").unwrap();
+        }
+        assert_eq!(authorities(folder.path()).unwrap(), ["docker/ca/own.pem", "docker/ca/rds.pem"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod blue_green;
 pub(crate) mod bootstrap;
 mod check_token;
+mod container;
 mod diff;
 mod doctor;
 mod drift;
