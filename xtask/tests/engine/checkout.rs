@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -106,6 +107,11 @@ impl Checkout {
 
     /// Runs the release tool with `--json` in the copy.
     pub(crate) fn xtask(&self, arguments: &[&str]) -> Result<Ended> {
+        self.xtask_with(arguments, "")
+    }
+
+    /// As [`Self::xtask`], with this text on standard input.
+    pub(crate) fn xtask_with(&self, arguments: &[&str], input: &str) -> Result<Ended> {
         // Whoever is measured meanwhile is not to wait for what a release computes; elsewhere that is another machine.
         let mut command = Command::new("nice");
         command.args(["-n", "10", env!("CARGO_BIN_EXE_xtask")]).args(arguments).arg("--json").current_dir(&self.root);
@@ -118,7 +124,11 @@ impl Checkout {
         }
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("NO_COLOR", "1");
         command.env("CARGO_TARGET_DIR", &self.target);
-        let Output { status, stdout, stderr } = command.output().context("cannot start the release tool")?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot start the release tool")?;
+        // One that reads nothing may be gone already.
+        drop(child.stdin.take().context("a pipe")?.write_all(input.as_bytes()));
+        let Output { status, stdout, stderr } = child.wait_with_output()?;
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
         let json = serde_json::from_slice(&stdout).with_context(|| {
             format!("not one JSON object ({status}):\n{}\n{stderr}", String::from_utf8_lossy(&stdout))

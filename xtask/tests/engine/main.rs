@@ -1,5 +1,6 @@
 //! Tests that need real programs: a Docker engine, a registry, nginx, an emulator. Each names those that it uses.
 
+mod backend;
 mod boot;
 mod checkout;
 mod client;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         push::tests(&suite),
         boot::tests(&suite),
         rehearsal::tests(&suite),
+        backend::tests(&suite),
         large_template::tests(&suite),
         confirm::tests(&suite),
         difference::tests(&suite),

@@ -85,7 +85,10 @@ impl Ministack {
                 command
             }
         };
+        // What it answers otherwise than AWS does, corrected.
+        std::fs::write(folder.path().join("sitecustomize.py"), include_str!("ministack/sitecustomize.py"))?;
         command
+            .env("PYTHONPATH", folder.path())
             .env("BIND_HOST", address.ip().to_string())
             .env("GATEWAY_PORT", address.port().to_string())
             .env("MINISTACK_HOSTNAME", host)

@@ -267,7 +267,7 @@ pub(crate) fn settled(emulator: &Ministack, release: &Value) -> Result<()> {
     bail!("two tasks and no others were to be left: {answer}")
 }
 
-fn undisturbed(tally: &Tally, digests: &[&str]) -> Result<()> {
+pub(crate) fn undisturbed(tally: &Tally, digests: &[&str]) -> Result<()> {
     ensure!(tally.failed.is_empty(), "{} of {} requests failed: {:?}", tally.failed.len(), tally.asked, tally.failed);
     ensure!(tally.asked >= 100, "only {} requests were made", tally.asked);
     let seen: Vec<&str> = tally.digests.keys().map(String::as_str).collect();
