@@ -112,7 +112,7 @@ fn dependencies() -> Result<()> {
         let groups = &template["Resources"]["Service"]["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"];
         let groups = groups["SecurityGroups"].as_array().context("no security groups")?;
         let joins = groups.iter().any(|one| one == group);
-        ensure!(joins == !group.is_empty() && groups.len() == 1 + usize::from(shared || joins), "{groups:?}");
+        ensure!(joins != group.is_empty() && groups.len() == 1 + usize::from(shared || joins), "{groups:?}");
         named |= joins;
         seen.insert((shared, private, commands));
     }
