@@ -26,8 +26,9 @@ const SERVICE: &str = "AWS::ECS::Service";
 
 /// States in which a database takes connections, and states that end by themselves
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html>).
-const USABLE: [&str; 4] = ["available", "backing-up", "modifying", "storage-optimization"];
-const PASSING: [&str; 6] = ["creating", "maintenance", "rebooting", "starting", "stopping", "upgrading"];
+const USABLE: [&str; 5] =
+    ["available", "backing-up", "modifying", "resetting-master-credentials", "storage-optimization"];
+const PASSING: [&str; 7] = ["creating", "maintenance", "rebooting", "renaming", "starting", "stopping", "upgrading"];
 
 /// An instance as RDS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,8 +87,11 @@ pub(super) async fn databases(
     Ok(join_all(checks).await.concat())
 }
 
+/// Not the needs of its needs: what stands before a service reaches no database itself.
 fn needs<'a>(session: &Session<'a>) -> Vec<Need<'a>> {
-    let read = |environment: &'a Environment| {
+    let environments = &session.context.deployment.environments;
+    let read = |name: &String| {
+        let environment = environments.get(name)?;
         let template = session.context.other_template(environment).ok()?;
         let value = |name: &String| Some((name.clone(), plan::value(environment, &template, None, name)?));
         let given = template.parameters.keys().filter_map(value).collect();
@@ -97,7 +101,7 @@ fn needs<'a>(session: &Session<'a>) -> Vec<Need<'a>> {
         let has = |kind| planned.all(kind).next().is_some();
         (has(INSTANCE) || has(CLUSTER)).then_some(Need { environment, planned })
     };
-    session.context.deployment.needs_of(session.environment).into_iter().filter_map(read).collect()
+    session.environment.needs.iter().filter_map(read).collect()
 }
 
 async fn check_need(

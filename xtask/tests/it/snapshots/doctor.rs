@@ -139,9 +139,12 @@ Resources:
         "[environments.database]\nregion = \"eu-central-1\"\nstack = \"rest-api-database\"\ntemplate = \
          \"infra/database.yaml\"\n[environments.database.parameters]\nNetwork = \"{network}\"\n"
     );
-    sandbox.write("deploy.toml", &(DEPLOY_TOML.replace("stack = \"rest-api-dev\"", needs) + &database));
+    let edge = "[environments.edge]\nregion = \"eu-central-1\"\nstack = \"rest-api-edge\"\ntemplate = \
+                \"infra/edge.yaml\"\nneeds = [\"dev\"]\n";
+    sandbox.write("deploy.toml", &(DEPLOY_TOML.replace("stack = \"rest-api-dev\"", needs) + &database + edge));
     sandbox.write("infra/backend.yaml", SERVICE);
     sandbox.write("infra/database.yaml", DATABASE);
+    sandbox.write("infra/edge.yaml", "Resources: {Firewall: {Type: AWS::WAFv2::WebACL}}");
 }
 
 /// Nothing of it is there, or the database, or both.
@@ -173,6 +176,12 @@ fn doctor_says_whether_the_service_reaches_its_database() {
     let released = |lets_in| beside(there("available", lets_in), "UPDATE_COMPLETE");
     assert_snapshot!(said(&released("sg-clients"), "network"), @"ok database    rest-api-database-1 is available, and lets in the service's tasks on port 5432");
     assert_snapshot!(said(&released("sg-others"), "network"), @"!! database    rest-api-database-1 does not let in the service's tasks: port 5432 is open to sg-others; the tasks are in sg-tasks, sg-clients");
+    let fakes = released("sg-others");
+    let sandbox = fakes.sandbox();
+    with_database(&sandbox, "network");
+    let edge = sandbox.run(&["doctor", "edge"]);
+    assert_eq!(about(&edge, &["database"]), "", "what is before the service connects to none: {}", edge.stdout);
+    assert!(edge.stdout.contains(" account "), "{}", edge.stdout);
     // Without the permission nothing is known, which is no failure.
     let denied = released("sg-clients");
     denied.world().denied = Some("DescribeDBInstances");
