@@ -5,6 +5,7 @@
 mod account;
 mod authority;
 mod certificates;
+mod database;
 mod machine;
 mod permissions;
 mod pipeline;
@@ -158,13 +159,14 @@ async fn resource_checks(session: &Session<'_>, template: &TemplateCheck, seen: 
         Ok(None) => return Vec::new(),
         Err(failure) => return vec![("quotas", CheckResult::unknown(&failure))],
     };
-    let (quotas, roles, logs, certificates) = tokio::join!(
+    let (quotas, roles, logs, certificates, databases) = tokio::join!(
         several("quotas", quotas::quotas(session, &planned)),
         several("service roles", account::service_roles(session, &planned)),
         one("gateway logs", account::gateway_logs(session, &planned)),
         several("certificate", certificates::certificates(session, &planned)),
+        several("database", database::databases(session, &planned, seen)),
     );
-    [quotas, roles, logs, certificates].concat()
+    [quotas, roles, logs, certificates, databases].concat()
 }
 
 /// A check with the time limit; `None` where there is nothing to check.

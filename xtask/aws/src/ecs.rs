@@ -40,6 +40,13 @@ pub struct Deployment {
     pub created: f64,
 }
 
+/// Where a service's tasks run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    pub security_groups: Vec<String>,
+    pub subnets: Vec<String>,
+}
+
 /// A task, running or stopped.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Task {
@@ -156,6 +163,17 @@ pub async fn describe_service(client: &Client, service: &Service) -> Result<Serv
         deployments: found.deployments().iter().map(read).collect(),
         events: found.events().iter().map(|event| (seconds(event.created_at()), text(event.message()))).collect(),
     })
+}
+
+/// Where the tasks of a service run; `None` if it does not exist, or if they have no network interfaces of their own.
+pub async fn network(client: &Client, service: &Service) -> Result<Option<Network>, Failure> {
+    let answer = client.describe_services().cluster(&service.cluster).services(&service.name).send().await;
+    let resource = format!("service {}", service.name);
+    let answer = answer.map_err(|error| failure("ecs:DescribeServices", &resource, &error))?;
+    let found = answer.services().first().and_then(|service| service.network_configuration());
+    Ok(found
+        .and_then(|found| found.awsvpc_configuration())
+        .map(|found| Network { security_groups: found.security_groups().to_vec(), subnets: found.subnets().to_vec() }))
 }
 
 /// The running tasks of a service, or those that stopped within about the last hour. The newest hundred are enough.

@@ -3,6 +3,7 @@
 //! Pure. Only what is billed by the hour or the month is counted; traffic, storage and logs depend on use.
 
 mod charges;
+mod databases;
 mod known;
 mod machines;
 mod prices;

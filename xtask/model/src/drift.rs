@@ -16,6 +16,8 @@ use crate::template::{HIDDEN, Template};
 const MOVED: &str = "ECS moves the weights while it deploys";
 /// Why a changed count is no drift.
 const SCALED: &str = "auto scaling sets it";
+/// Why another version of a database's engine is no drift.
+const UPGRADED: &str = "RDS chooses the minor version";
 /// Most characters of a value that is shown.
 const LONGEST: usize = 100;
 /// Parts of names whose values are not shown, in lower case and without separators.
@@ -127,11 +129,12 @@ impl DeployedTemplate {
         let ValueDifference { path, expected, actual } = difference;
         let shown = !self.is_secret(&found.logical_id, difference);
         let value = |text: &str| shown.then(|| cut(text));
-        let known = self.known(found, path).map(str::to_owned);
+        let known = self.known(found, difference).map(str::to_owned);
         DriftedProperty { path: path.clone(), expected: value(expected), actual: value(actual), known }
     }
 
-    fn known(&self, found: &DriftedResource, path: &str) -> Option<&'static str> {
+    fn known(&self, found: &DriftedResource, difference: &ValueDifference) -> Option<&'static str> {
+        let ValueDifference { path, expected, actual } = difference;
         let scales = || self.resources.values().any(|one| one.kind == "AWS::ApplicationAutoScaling::ScalableTarget");
         match found.resource_type.as_str() {
             "AWS::ElasticLoadBalancingV2::ListenerRule"
@@ -140,6 +143,11 @@ impl DeployedTemplate {
                 Some(MOVED)
             }
             "AWS::ECS::Service" if path == "/DesiredCount" && scales() => Some(SCALED),
+            "AWS::RDS::DBCluster" | "AWS::RDS::DBInstance"
+                if path == "/EngineVersion" && major_version(expected) == major_version(actual) =>
+            {
+                Some(UPGRADED)
+            }
             _ => None,
         }
     }
@@ -172,6 +180,11 @@ impl DeployedTemplate {
         let whole = path.is_empty() && !difference.path.is_empty();
         !whole && holds_secret(value)
     }
+}
+
+/// What is before the first dot, of a value that may be in quotes.
+fn major_version(version: &str) -> Option<&str> {
+    version.trim_matches('"').split('.').next()
 }
 
 fn holds_secret(value: &Value) -> bool {

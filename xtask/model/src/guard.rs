@@ -146,7 +146,15 @@ mod tests {
             ("Modify", None, "may be replaced"),
             ("A new word", None, "may be replaced"),
         ] {
-            for kind in ["AWS::Cognito::UserPool", "AWS::ApiGateway::RestApi", "AWS::ECR::Repository", VPC] {
+            for kind in [
+                "AWS::ApiGateway::RestApi",
+                "AWS::Cognito::UserPool",
+                "AWS::ECR::Repository",
+                "AWS::RDS::DBCluster",
+                "AWS::RDS::DBInstance",
+                "AWS::SecretsManager::Secret",
+                VPC,
+            ] {
                 let changes = [change(action, kind, replacement)];
                 let failure = check("s", &changes, &[], &[]).unwrap_err();
                 assert!(failure.reason.unwrap().contains(words));
@@ -209,6 +217,9 @@ Outputs: {ApiGatewayURL: {Value: x}}
             change("Modify", "AWS::ApiGateway::RestApi", Some("False")),
             change("Remove", "AWS::EC2::Instance", None),
             change("Modify", "AWS::ECS::TaskDefinition", Some("True")),
+            // Another major version of PostgreSQL has a parameter group of its own.
+            change("Modify", "AWS::RDS::DBParameterGroup", Some("True")),
+            change("Modify", "AWS::RDS::DBInstance", Some("False")),
         ] {
             assert!(check("s", &[change], &[], &[]).is_ok());
         }

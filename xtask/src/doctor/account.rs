@@ -130,7 +130,7 @@ struct ServiceRole {
 }
 
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html>
-const SERVICE_ROLES: [ServiceRole; 5] = [
+const SERVICE_ROLES: [ServiceRole; 6] = [
     ServiceRole {
         types: &["AWS::ECS::Cluster", "AWS::ECS::Service"],
         service: "ecs.amazonaws.com",
@@ -153,6 +153,12 @@ const SERVICE_ROLES: [ServiceRole; 5] = [
         types: &["AWS::ApiGatewayV2::VpcLink"],
         service: "ops.apigateway.amazonaws.com",
         role: "AWSServiceRoleForAPIGateway",
+        must_exist: false,
+    },
+    ServiceRole {
+        types: &["AWS::RDS::DBCluster", "AWS::RDS::DBInstance"],
+        service: "rds.amazonaws.com",
+        role: "AWSServiceRoleForRDS",
         must_exist: false,
     },
     ServiceRole {

@@ -63,6 +63,8 @@ const TAG: &str = "aws:ResourceTag/aws:cloudformation:stack-name";
 /// The one by which the templates mark their keys, since CloudFormation does not.
 const KEY: &str = "aws:ResourceTag/xtask:stack";
 const NEW_KEY: &str = "aws:RequestTag/xtask:stack";
+/// CloudFormation's tag, on its way to what a stack is about to get.
+const NEW: &str = "aws:RequestTag/aws:cloudformation:stack-name";
 const ROLE: &str = "cloudformation:RoleArn";
 const BOUNDED: &str = "iam:PermissionsBoundary";
 const PASSED: &str = "iam:PassedToService";
@@ -73,6 +75,7 @@ pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
     cases.extend(levels::cases(roles));
     cases.extend(needs(roles));
     cases.extend(cloudformation(roles));
+    cases.extend(databases(roles));
     cases.extend(services(roles));
     cases
 }
@@ -217,6 +220,7 @@ fn cloudformation(roles: &Roles) -> Vec<Case> {
         linked(true, "ecs.application-autoscaling.amazonaws.com"),
         linked(true, "elasticloadbalancing.amazonaws.com"),
         linked(true, "ops.apigateway.amazonaws.com"),
+        linked(true, "rds.amazonaws.com"),
         linked(true, "wafv2.amazonaws.com"),
         linked(false, "organizations.amazonaws.com"),
         may("ecs:CreateService", "ecs", &format!("service/{STACK}-Cluster-1/Service-1")),
@@ -306,6 +310,58 @@ fn cloudformation(roles: &Roles) -> Vec<Case> {
         may_not("elasticloadbalancing:DeleteLoadBalancer", "elasticloadbalancing", "loadbalancer/app/x/1")
             .with("aws:RequestedRegion", "us-east-1"),
     ]
+}
+
+/// A database is of the environment's own stack or of the one beside it, and keeps its tag.
+fn databases(roles: &Roles) -> Vec<Case> {
+    let of = |allowed, action: &str, resource: &str| {
+        case(Who::CloudFormation, allowed, named("rds", action), roles.arn("rds", resource))
+    };
+    let secret = || roles.arn("secretsmanager", "secret:Secret-1");
+    let beside = format!("{STACK}-database");
+    let mut cases = vec![
+        // AWS's own groups have no tag, nor has the last snapshot before it is there.
+        of(true, "CreateDBInstance", "og:default:postgres-17").with(NEW, &beside),
+        of(true, "ModifyDBInstance", "og:default:postgres-17"),
+        of(true, "ModifyDBInstance", "pg:default.aurora-postgresql17"),
+        of(true, "CreateDBSnapshot", "snapshot:a"),
+        of(true, "DeleteDBCluster", "cluster-snapshot:a"),
+        of(true, "DescribeDBInstances", "db:another"),
+        of(false, "DescribeDBInstances", "db:another").with("aws:RequestedRegion", "us-east-1"),
+        of(false, "CreateDBInstance", "db:a"),
+        of(false, "CreateDBInstance", "db:a").with(NEW, "another"),
+        // An instance of another stack's cluster, and another stack's network.
+        of(false, "CreateDBInstance", "cluster:a").with(NEW, &beside).with(TAG, "another"),
+        of(false, "CreateDBInstance", "subgrp:a").with(NEW, &beside).with(TAG, "another"),
+        of(false, "CopyDBSnapshot", "snapshot:a").with(TAG, STACK),
+        of(false, "DeleteDBSnapshot", "snapshot:a").with(TAG, STACK),
+        of(false, "RestoreDBInstanceFromDBSnapshot", "db:a").with(NEW, STACK),
+    ];
+    let stacks = [STACK, &beside, "another", "rest-api-dev-database", "rest-api-production-users"];
+    for (stack, own) in stacks.iter().zip([true, true, false, false, false]) {
+        let reads = ["GetSecretValue", "PutSecretValue", "DeleteSecret"];
+        cases.extend(
+            reads.map(|action| {
+                case(Who::CloudFormation, own, named("secretsmanager", action), secret()).with(TAG, stack)
+            }),
+        );
+        cases.push(of(own, "CreateDBInstance", "db:a").with(NEW, stack));
+        cases.push(of(own, "CreateDBCluster", "cluster:a").with(NEW, stack));
+        for (action, resource) in [
+            ("AddTagsToResource", "db:a"),
+            ("CreateDBSnapshot", "db:a"),
+            ("DeleteDBCluster", "cluster:a"),
+            ("DeleteDBInstance", "db:a"),
+            ("DeleteDBSubnetGroup", "subgrp:a"),
+            ("ModifyDBInstance", "db:a"),
+            ("ModifyDBParameterGroup", "pg:a"),
+            ("RebootDBInstance", "db:a"),
+        ] {
+            cases.push(of(own, action, resource).with(TAG, stack));
+            cases.push(of(false, action, resource));
+        }
+    }
+    cases
 }
 
 fn services(roles: &Roles) -> Vec<Case> {

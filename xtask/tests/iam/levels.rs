@@ -162,6 +162,7 @@ pub(crate) fn of_one(roles: &Roles) -> Vec<Case> {
             of(Who::CloudFormation, "iam:DeleteRole", "iam", &format!("role/{stack}-EC2Role-1")),
             of(Who::CloudFormation, "ec2:TerminateInstances", "ec2", "instance/i-1").with(TAG, stack),
             of(Who::CloudFormation, "kms:ScheduleKeyDeletion", "kms", "key/1").with(KEY, stack),
+            of(Who::CloudFormation, "rds:DeleteDBInstance", "rds", "db:a").with(TAG, stack),
             of(Who::Pipeline, "kms:Decrypt", "kms", "key/1").with(KEY, stack),
             case(
                 Who::Planner,

@@ -147,6 +147,7 @@ pub(crate) fn stack(file: &str, account: &str, name: &str, given: &[(&str, &str)
     let own = [
         ("PermissionsBoundary", format!("arn:aws:iam::{account}:{BOUNDARY}")),
         ("ConfigurationPermissions", format!("{ATTACHED}ConfigurationPermissions")),
+        ("DatabasePermissions", format!("{ATTACHED}DatabasePermissions")),
         ("NetworkPermissions", format!("{ATTACHED}NetworkPermissions")),
         ("PublishPermissions", format!("{ATTACHED}PublishPermissions")),
         ("ReadPermissions", format!("{ATTACHED}ReadPermissions")),

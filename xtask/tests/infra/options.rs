@@ -31,8 +31,12 @@ fn rendering(file: &str, given: &[(&str, &str)]) -> Result<Value> {
 }
 
 const FARGATE: &str = "api-backend-fargate.yaml";
+const DATABASE: &str = "database.yaml";
 
 fn refusals() -> Result<()> {
+    let network = ("NetworkStack", "network");
+    let own = ("VpcId", "vpc-0123456789abcdef0");
+    let subnets = ("PrivateSubnetIds", "subnet-0a,subnet-0b");
     for (file, given, expected) in [
         ("users.yaml", &[("Mfa", "ON")][..], "Mfa ON needs SmokeScopes"),
         ("users.yaml", &[("SmokeScopes", "api/access, api/admin")], "SmokeScopes must not be"),
@@ -44,6 +48,16 @@ fn refusals() -> Result<()> {
         (FARGATE, &[("Cpu", "2048"), ("Memory", "3072")], "Fargate combines Cpu 2048 with"),
         (FARGATE, &[("Cpu", "4096"), ("Memory", "4096")], "Fargate combines Cpu 4096 with"),
         (FARGATE, &[("ContainerUser", "nobody")], "ContainerUser must not be"),
+        (DATABASE, &[], "a network is needed"),
+        (DATABASE, &[network, own], "exclude each other"),
+        (DATABASE, &[own, ("ClientSecurityGroupId", "sg-0a")], "VpcId needs PrivateSubnetIds"),
+        (DATABASE, &[own, subnets], "VpcId needs ClientSecurityGroupId"),
+        (DATABASE, &[network, ("DatabaseName", "1st")], "DatabaseName must not be"),
+        (DATABASE, &[network, ("MasterUsername", "admin")], "MasterUsername must not be"),
+        (DATABASE, &[network, ("MasterUsername", "pg_owner")], "MasterUsername must not be"),
+        (DATABASE, &[network, ("MasterUsername", "a\"b")], "MasterUsername must not be"),
+        (DATABASE, &[network, ("EngineVersion", "17.4")], "EngineVersion must not be"),
+        (DATABASE, &[network, ("BackupRetentionPeriod", "0")], "BackupRetentionPeriod must not be"),
     ] {
         let refusal = rendering(file, given).err().map(|error| format!("{error:#}"));
         ensure!(refusal.as_ref().is_some_and(|refusal| refusal.contains(expected)), "{file} {given:?}: {refusal:?}");

@@ -29,6 +29,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("stacks::a_service_depends_on_what_its_tasks_need_of_the_network", dependencies),
         test("stacks::a_network_has_two_zones_with_everything", zones),
         test("stacks::a_service_has_one_network", networks),
+        test("stacks::a_database_lets_in_the_clients_of_its_network", databases),
     ]
 }
 
@@ -61,7 +62,8 @@ fn imports<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
 
 fn exports() -> Result<()> {
     let mut seen = BTreeSet::new();
-    for file in ["api-backend-fargate.yaml", "api-backend.yaml", "edge.yaml", "network.yaml", "users.yaml"] {
+    let files = ["api-backend-fargate.yaml", "api-backend.yaml", "database.yaml", "edge.yaml", "network.yaml"];
+    for file in files.into_iter().chain(["users.yaml"]) {
         let template = body(file)?;
         let mut imported = BTreeSet::new();
         imports(&template, &mut imported);
@@ -84,7 +86,7 @@ fn exports() -> Result<()> {
 /// An export in use can neither change nor go, and a missing one fails at once. So each task depends on the export that says
 /// that it can start, and with `ExecuteCommand` on the one that says that commands arrive.
 fn dependencies() -> Result<()> {
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut named) = (BTreeSet::new(), false);
     let fargate = rendered::all()?.iter().filter(|one| one.file == "api-backend-fargate.yaml");
     for Rendered { combination, parameters, template, .. } in fargate {
         let mut service = BTreeSet::new();
@@ -105,9 +107,16 @@ fn dependencies() -> Result<()> {
             shared || service.is_empty(),
             "{combination}: a network of one's own needs no other stack: {service:?}"
         );
+        // In a network of one's own the group of the clients is named.
+        let group = parameters["ClientSecurityGroupId"].as_str();
+        let groups = &template["Resources"]["Service"]["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"];
+        let groups = groups["SecurityGroups"].as_array().context("no security groups")?;
+        let joins = groups.iter().any(|one| one == group);
+        ensure!(joins != group.is_empty() && groups.len() == 1 + usize::from(shared || joins), "{groups:?}");
+        named |= joins;
         seen.insert((shared, private, commands));
     }
-    ensure!(seen.len() == 8, "not every case is in the matrix: {seen:?}");
+    ensure!(seen.len() == 8 && named, "not every case is in the matrix: {seen:?}");
     Ok(())
 }
 
@@ -174,5 +183,32 @@ fn networks() -> Result<()> {
     for given in [&[stack][..], &[id, range, private], &[id, range, public, internet, outside]] {
         render(given).with_context(|| format!("{given:?}"))?;
     }
+    Ok(())
+}
+
+/// The same group that a service joins, so that neither has to know the other.
+fn databases() -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for Rendered { combination, parameters, template, .. } in
+        rendered::all()?.iter().filter(|one| one.file == "database.yaml")
+    {
+        let shared = parameters["NetworkStack"] == "example-network";
+        let taken = |name: &str| serde_json::json!({"Fn::ImportValue": format!("example-network-{name}")});
+        let own = |name: &str| Value::from(parameters[name].as_str());
+        let expected = if shared {
+            [taken("VpcId"), taken("ClientSecurityGroupId")]
+        } else {
+            [own("VpcId"), own("ClientSecurityGroupId")]
+        };
+        let group = &template["Resources"]["SecurityGroup"]["Properties"];
+        let source = &group["SecurityGroupIngress"][0]["SourceSecurityGroupId"];
+        ensure!([&group["VpcId"], source] == [&expected[0], &expected[1]], "{combination}: {group}");
+        let mut imported = BTreeSet::new();
+        imports(&template["Resources"], &mut imported);
+        let subnets = imported.contains("example-network-PrivateSubnetIds");
+        ensure!(subnets == shared && (shared || imported.is_empty()), "{combination}: {imported:?}");
+        seen.insert(shared);
+    }
+    ensure!(seen.len() == 2, "not every case is in the matrix: {seen:?}");
     Ok(())
 }

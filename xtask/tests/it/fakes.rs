@@ -4,6 +4,7 @@
 //! ones or modelled answers.
 
 mod aws;
+pub(crate) mod database;
 mod docker;
 pub(crate) mod evidence;
 pub(crate) mod faults;
@@ -91,6 +92,8 @@ pub(crate) struct World {
     pub(crate) expired_pushes: u32,
     /// What is attached to the image: blobs and manifests, by digest and tag.
     pub(crate) attached: BTreeMap<String, Vec<u8>>,
+    /// The database of its stack; `None` without one.
+    pub(crate) database: Option<database::Database>,
     /// The load balancer's rules; `None` without a load balancer.
     pub(crate) listener: Option<listener::Listener>,
     /// Objects by key in the bucket for templates; `None` without the bucket.

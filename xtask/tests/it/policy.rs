@@ -134,7 +134,7 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 
 /// Actions that know no resource, or none that is known beforehand
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html>).
-const ANY_RESOURCE: [&str; 19] = [
+const ANY_RESOURCE: [&str; 20] = [
     "cloudformation:BatchDescribeTypeConfigurations",
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeType",
@@ -147,6 +147,7 @@ const ANY_RESOURCE: [&str; 19] = [
     "ec2:DescribeAddresses",
     "ec2:DescribeInternetGateways",
     "ec2:DescribeNatGateways",
+    "ec2:DescribeSecurityGroupRules",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeVpcs",
     "elasticloadbalancing:DescribeLoadBalancers",

@@ -232,3 +232,26 @@ fn a_role_that_is_given_everything_can_still_do_little() {
     }
     assert!(STACK.len() < 24, "the prefix of the roles is the stack's name");
 }
+
+/// A service may be given the password of its database, which is in the stack beside it.
+#[test]
+fn a_role_may_be_given_the_secrets_of_its_stack_and_of_its_database() {
+    let roles = roles();
+    let everything = [json!({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})];
+    let resource = roles.arn("secretsmanager", "secret:Secret-1");
+    for (stack, expected) in [
+        (STACK, true),
+        ("rest-api-production-database", true),
+        ("rest-api-dev-database", false),
+        ("rest-api-production-users", false),
+        ("another", false),
+    ] {
+        for (action, expected) in
+            [("secretsmanager:GetSecretValue", expected), ("secretsmanager:PutSecretValue", false)]
+        {
+            let context = BTreeMap::from([("aws:ResourceTag/aws:cloudformation:stack-name", stack)]);
+            let request = Request { action, resource: &resource, context };
+            assert_eq!(allows(&everything, roles.task_execution.boundary.as_ref(), &request), expected, "{request:?}");
+        }
+    }
+}

@@ -55,6 +55,8 @@ pub const ELASTIC_LOAD_BALANCING: AwsService = AwsService {
 };
 pub const IAM: AwsService =
     AwsService { name: "iam", variable: "IAM", global: true, protocol: Protocol::Query { version: "2010-05-08" } };
+pub const RDS: AwsService =
+    AwsService { name: "rds", variable: "RDS", global: false, protocol: Protocol::Query { version: "2014-10-31" } };
 /// Without a name of a bucket in the host: only so do emulators find it.
 pub const S3: AwsService = AwsService { name: "s3", variable: "S3", global: false, protocol: Protocol::Rest };
 pub const SECRETS_MANAGER: AwsService = AwsService {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::known::{known_flag, known_list, known_number, known_text};
 use super::prices::{self, Prices};
-use super::{machines, tasks};
+use super::{databases, machines, tasks};
 use crate::template::evaluate::{Resources, TemplateResource};
 use crate::template::value::function;
 
@@ -72,6 +72,9 @@ const FREE: &[&str] = &[
     "AWS::Lambda::Url",
     "AWS::Lambda::Version",
     "AWS::Logs::",
+    "AWS::RDS::DBClusterParameterGroup",
+    "AWS::RDS::DBParameterGroup",
+    "AWS::RDS::DBSubnetGroup",
     "AWS::Route53::RecordSet",
     "AWS::Route53::RecordSetGroup",
     "AWS::S3::Bucket",
@@ -138,6 +141,9 @@ fn parts(id: &str, resource: &TemplateResource, all: &Resources, prices: &Prices
         "AWS::Lambda::Version" if !properties["ProvisionedConcurrencyConfig"].is_null() => {
             Err("no price for provisioned concurrency".to_owned())
         }
+        "AWS::RDS::DBInstance" => databases::instance(properties, all, prices),
+        // Its instances are counted.
+        "AWS::RDS::DBCluster" if properties["DBClusterInstanceClass"].is_null() => Ok(Vec::new()),
         "AWS::Route53::HostedZone" => one(prices::HOSTED_ZONE, "hosted zone"),
         "AWS::WAFv2::WebACL" => web_acl(properties),
         "AWS::ApiGateway::Stage" => stage(properties),

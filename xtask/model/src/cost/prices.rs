@@ -20,9 +20,16 @@ pub(super) struct Prices {
     interface_endpoint: f64,
     /// An hour of a vCPU, of a GB: x86_64 and arm64.
     fargate: [(f64, f64); 2],
+    /// An hour of a PostgreSQL instance, by class.
+    databases: &'static [(&'static str, f64)],
+    /// A GB of its gp3 storage in a month.
+    database_storage: f64,
+    /// An hour of Aurora's capacity unit.
+    capacity_unit: f64,
 }
 
-// From memory: gp2, the families other than t3, and the Fargate rates; their sums agree with published examples.
+// From memory: gp2, the families other than t3, the Fargate rates, whose sums agree with published examples, and
+// db.t4g.small.
 const US_EAST_1: Prices = Prices {
     region: "us-east-1",
     instances: &[
@@ -40,9 +47,12 @@ const US_EAST_1: Prices = Prices {
     load_balancer: 0.0225,
     interface_endpoint: 0.01,
     fargate: [(0.04048, 0.004445), (0.03238, 0.00356)],
+    databases: &[("db.t4g.micro", 0.016), ("db.t4g.small", 0.032)],
+    database_storage: 0.115,
+    capacity_unit: 0.12,
 };
 
-// From memory: as above, and the endpoint.
+// From memory: as above, the endpoint, and the databases.
 const EU_CENTRAL_1: Prices = Prices {
     region: "eu-central-1",
     instances: &[
@@ -60,6 +70,9 @@ const EU_CENTRAL_1: Prices = Prices {
     load_balancer: 0.027,
     interface_endpoint: 0.012,
     fargate: [(0.04656, 0.00511), (0.03725, 0.00409)],
+    databases: &[("db.t4g.micro", 0.019), ("db.t4g.small", 0.038)],
+    database_storage: 0.137,
+    capacity_unit: 0.14,
 };
 
 /// The same everywhere.
@@ -124,6 +137,19 @@ impl Prices {
         let (per_vcpu, per_gigabyte) = self.fargate[usize::from(arm)];
         (vcpu * per_vcpu + gigabytes * per_gigabyte) * HOURS
     }
+
+    pub(super) fn database(&self, class: &str) -> Option<f64> {
+        self.databases.iter().find(|(known, _)| *known == class).map(|(_, price)| price * HOURS)
+    }
+
+    /// Of a GB.
+    pub(super) fn database_storage(&self) -> f64 {
+        self.database_storage
+    }
+
+    pub(super) fn capacity_unit(&self) -> f64 {
+        self.capacity_unit * HOURS
+    }
 }
 
 /// The price of API Gateway's cache of this size.
@@ -170,6 +196,9 @@ mod tests {
         assert_eq!(for_region("ap-southeast-2").region, "eu-central-1");
         for ((family, american), (same, german)) in US_EAST_1.instances.iter().zip(EU_CENTRAL_1.instances) {
             assert!(family == same && american < german, "{family}");
+        }
+        for ((class, american), (same, german)) in US_EAST_1.databases.iter().zip(EU_CENTRAL_1.databases) {
+            assert!(class == same && american < german, "{class}");
         }
         assert!(US_EAST_1.nat_gateway() < EU_CENTRAL_1.nat_gateway());
         assert!(US_EAST_1.task(1.0, 2.0, false) < EU_CENTRAL_1.task(1.0, 2.0, false));

@@ -144,7 +144,7 @@ fn resources_without_a_price_are_named() {
 Parameters: {Ami: {Type: String}}
 Conditions: {Odd: !Equals [!Ref AWS::AccountId, '1']}
 Resources:
-  Database: {Type: AWS::RDS::DBInstance}
+  Database: {Type: AWS::DocDB::DBCluster}
   Secret: {Type: AWS::SecretsManager::Secret}
   Perhaps: {Type: AWS::KMS::Key, Condition: Odd}
 ";
@@ -153,7 +153,7 @@ Resources:
     let difference = difference(None, &estimate);
     insta::assert_snapshot!(
         difference,
-        @"about 0 USD a month (+0.40: Secret +0.40); without Perhaps (AWS::KMS::Key), Database (AWS::RDS::DBInstance), of unknown price"
+        @"about 0 USD a month (+0.40: Secret +0.40); without Perhaps (AWS::KMS::Key), Database (AWS::DocDB::DBCluster), of unknown price"
     );
     let object = serde_json::to_value(&difference).unwrap();
     assert_eq!(object["unknown"][1]["resource"], "Database");

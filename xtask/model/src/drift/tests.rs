@@ -39,6 +39,16 @@ fn expected_changes_do_not_count() {
         let drift = judged(id, kind, path, ("1", "0"), scales);
         assert_eq!(drift.counts(), counts, "{id} {path} {scales}: {drift}");
     }
+    for (kind, path, versions, counts) in [
+        ("AWS::RDS::DBInstance", "/EngineVersion", ("17", "17.6"), false),
+        ("AWS::RDS::DBInstance", "/EngineVersion", ("\"17.4\"", "\"17.10\""), false),
+        ("AWS::RDS::DBCluster", "/EngineVersion", ("17", "17.6"), false),
+        ("AWS::RDS::DBInstance", "/EngineVersion", ("17", "18.1"), true),
+        ("AWS::RDS::DBInstance", "/BackupRetentionPeriod", ("7", "7.0"), true),
+        ("AWS::Any::Thing", "/EngineVersion", ("17", "17.6"), true),
+    ] {
+        assert_eq!(judged("Database", kind, path, versions, "true").counts(), counts, "{kind} {path} {versions:?}");
+    }
     let drift = judged("Service", "AWS::ECS::Service", "/DesiredCount", ("2", "5"), "true");
     let text = "Service (AWS::ECS::Service) modified\n  /DesiredCount: 2 -> 5 (expected: auto scaling sets it)";
     assert_eq!(drift.to_string(), text);

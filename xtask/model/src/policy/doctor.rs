@@ -18,6 +18,7 @@ pub(super) const LOOKS: Grant = Grant {
         "ec2:DescribeAddresses",
         "ec2:DescribeInternetGateways",
         "ec2:DescribeNatGateways",
+        "ec2:DescribeSecurityGroupRules",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeVpcs",
         "elasticloadbalancing:DescribeLoadBalancers",

@@ -10,8 +10,8 @@ use wiremock::{Request, ResponseTemplate};
 
 use super::xml::{self, escape, tag, tags};
 use super::{
-    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, evidence, faults, iam, inspection, listener, s3, service, ssm,
-    staged, timeline, timing,
+    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, database, evidence, faults, iam, inspection, listener, s3,
+    service, ssm, staged, timeline, timing,
 };
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -84,7 +84,7 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
         "GetOpenIDConnectProvider" | "GetRole" | "SimulatePrincipalPolicy" => "iam",
         "GetConsoleOutput" => "ec2",
         "DescribeRules" => "elasticloadbalancing",
-        _ => "cloudformation",
+        _ => database::ACTIONS.iter().find(|(known, _)| *known == action).map_or("cloudformation", |(_, of)| of),
     };
     world.asked.push(format!("{service}:{action}"));
     match s3::resolve(world, &mut form).and_then(|()| query(world, action, &form)) {
@@ -180,7 +180,10 @@ fn query(
         "DescribeEvents" => Ok(evidence::failed(world)),
         "GetConsoleOutput" => Ok(evidence::console(world)),
         "DescribeRules" => Ok(listener::rules(world, form.get("RuleArns.member.1"))),
-        _ => inspection::query(world, action, form),
+        _ => match database::query(world, action) {
+            Some(answer) => Ok(answer),
+            None => inspection::query(world, action, form),
+        },
     }
 }
 
@@ -229,7 +232,8 @@ fn stack(world: &World) -> String {
 fn resources(world: &World) -> String {
     let resource = |(logical, kind, physical)| xml::resource((logical, kind, physical, "UPDATE_COMPLETE"));
     let staged = world.staged.iter().flat_map(|_| staged::resources().map(resource));
-    staged.chain(world.listener.iter().flat_map(|_| listener::resources().map(resource))).collect()
+    let databases = world.database.iter().flat_map(|_| database::resources().map(resource));
+    staged.chain(world.listener.iter().flat_map(|_| listener::resources().map(resource))).chain(databases).collect()
 }
 
 fn change_set(world: &World) -> String {

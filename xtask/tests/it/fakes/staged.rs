@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
-use super::World;
+use super::{World, database};
 
 /// What the secret holds.
 pub(crate) const SECRET: &str = "pzXq7R2mWc0-marker-of-the-proofs-secret";
@@ -56,7 +56,11 @@ pub(super) fn answer(world: &mut World, action: &str, input: &Value) -> Response
     let Some(staged) = &mut world.staged else { return ResponseTemplate::new(400).set_body_json(json!({})) };
     let body = match action {
         "DescribeServices" => {
-            json!({"services": [{"deploymentConfiguration": {"strategy": "BLUE_GREEN"}, "deployments": []}]})
+            let strategy = json!({"strategy": "BLUE_GREEN"});
+            let network = database::network();
+            json!({"services": [
+                {"deploymentConfiguration": strategy, "deployments": [], "networkConfiguration": network},
+            ]})
         }
         "ListServiceDeployments" => json!({"serviceDeployments": [{"serviceDeploymentArn": DEPLOYMENT}]}),
         "DescribeServiceDeployments" => json!({"serviceDeployments": [deployment(staged)]}),

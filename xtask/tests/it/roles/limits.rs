@@ -11,7 +11,7 @@ use super::roles::{BOUNDARY, REGION, STACK, before};
 use super::{ACCOUNT, roles, template};
 
 /// What handlers call for properties that no template of ours sets, by pattern.
-const UNUSED: [(&str, &str); 35] = [
+const UNUSED: [(&str, &str); 43] = [
     ("apigateway:TagResource", "IAM knows it as POST of /tags"),
     ("apigateway:unTagResource", "IAM knows it as DELETE of /tags"),
     ("amplify:*", "the firewall is before API Gateway only"),
@@ -47,6 +47,14 @@ const UNUSED: [(&str, &str); 35] = [
     ("vpc*", "endpoints are of AWS's own services in this Region"),
     ("secretsmanager:*Replicat*", "a secret stays in its Region"),
     ("route53:ListHostedZones", "the zone is named by its identifier"),
+    ("rds:AddRoleTo*", "a database calls no other service"),
+    ("rds:RemoveRoleFrom*", "as above"),
+    ("iam:ListRoles", "as above"),
+    ("rds:*HttpEndpoint", "clients connect by PostgreSQL's own protocol"),
+    ("rds:*GlobalCluster", "a database is in one Region"),
+    ("rds:*BackupsReplication", "as above"),
+    ("rds:*ReadReplica", "one instance answers"),
+    ("rds:Restore*", "a template begins with an empty database"),
 ];
 
 /// More of the same, for single types.
@@ -85,10 +93,13 @@ const PASSED_TO: [(&str, &str); 5] = [
 ];
 
 /// The service whose own role the first resource of this type in an account makes.
-const LINKED: [(&str, &str); 4] = [
+const LINKED: [(&str, &str); 7] = [
     ("AWS::ApiGatewayV2::VpcLink", "ops.apigateway.amazonaws.com"),
     ("AWS::ApplicationAutoScaling::ScalableTarget", "ecs.application-autoscaling.amazonaws.com"),
     ("AWS::ECS::Cluster", "ecs.amazonaws.com"),
+    ("AWS::RDS::DBCluster", "rds.amazonaws.com"),
+    ("AWS::RDS::DBInstance", "rds.amazonaws.com"),
+    ("AWS::RDS::DBSubnetGroup", "rds.amazonaws.com"),
     ("AWS::WAFv2::LoggingConfiguration", "wafv2.amazonaws.com"),
 ];
 
@@ -123,9 +134,11 @@ fn calls() -> Vec<Call> {
             for action in actions.as_str().unwrap().split(' ') {
                 let mut context = BTreeMap::from([("aws:RequestedRegion".to_owned(), REGION.to_owned())]);
                 let mut knows = |key: &str, value: &str| drop(context.insert(key.to_owned(), value.to_owned()));
-                // What is not there yet has no tags, but those that it is to get. A grant is of a key that is there.
+                // What is not there yet has no tags, but those that it is to get. A grant is of a key that is there, a
+                // snapshot of a database.
+                let of_another = action == "kms:CreateGrant" || action.ends_with("Snapshot");
                 let makes = ["Create", "Allocate", "Run", "Register"].map(|verb| format!(":{verb}"));
-                let makes = action != "kms:CreateGrant" && makes.iter().any(|verb| action.contains(verb));
+                let makes = !of_another && makes.iter().any(|verb| action.contains(verb));
                 // A key that a resource of another type uses is the stack's own.
                 let of_key = types.get("AWS::KMS::Key").filter(|_| action.starts_with("kms:"));
                 for (key, value) in of_key.unwrap_or(&tags) {
@@ -246,7 +259,7 @@ fn cloudformation_may_do_nothing_that_no_handler_does_without_a_reason() {
 }
 
 /// What handlers read and the reading role may not, with the reason.
-const UNSEEN: [(&str, &str); 17] = [
+const UNSEEN: [(&str, &str); 25] = [
     ("apigateway:GET", "what is around an API; its own definition and its keys show secrets"),
     ("cognito-idp:DescribeUserPoolClient", "it shows the client's secret"),
     ("elasticloadbalancing:DescribeRules", "they show a secret header"),
@@ -264,6 +277,14 @@ const UNSEEN: [(&str, &str); 17] = [
     ("s3:GetBucketPolicy", "flow logs go to a log group"),
     ("s3:GetObject", "nothing is in a bucket"),
     ("vpc-lattice:DescribeServiceNetworkVpcEndpointAssociation", "endpoints are of AWS's own services"),
+    ("iam:ListRoles", "a database has no role"),
+    ("rds:DescribeDBClusterSnapshots", "only to restore a database"),
+    ("rds:DescribeDBEngineVersions", "only to upgrade a database"),
+    ("rds:DescribeDBInstanceAutomatedBackups", "only to restore a database"),
+    ("rds:DescribeDBSnapshots", "only to restore a database"),
+    ("rds:DescribeEngineDefaultParameters", "only to set parameters"),
+    ("rds:DescribeEvents", "only while a database changes"),
+    ("rds:DescribeGlobalClusters", "a database is in one Region"),
 ];
 
 /// CloudFormation compares these two for drift with the caller's permissions.
@@ -317,6 +338,6 @@ fn no_policy_is_near_the_length_that_aws_takes() {
                 count += 1;
             }
         }
-        assert_eq!(count, 8, "two roles and six policies");
+        assert_eq!(count, 9, "two roles and seven policies");
     }
 }

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::fakes::{Fakes, World};
+use crate::fakes::database::Database;
+use crate::fakes::staged::Staged;
+use crate::fakes::{DIGEST, Fakes, World};
 use crate::sandbox::{DEPLOY_TOML, Ended, Sandbox};
 
 /// Of the account's own settings only this is set, so that a snapshot shows what it is about.
@@ -111,6 +113,82 @@ fn certificates_are_of_the_right_region() {
     ");
     assert!(ended.stderr.contains("next: aws acm request-certificate --region eu-central-1"), "{}", ended.stderr);
     only_reads(&fakes);
+}
+
+/// The service of `dev` and its database, which lets in the clients of one network.
+fn with_database(sandbox: &Sandbox, network: &str) {
+    const SERVICE: &str = "
+Parameters: {ContainerURI: {Type: String}}
+Resources:
+  Gateway: {Type: AWS::ApiGateway::RestApi}
+  Service:
+    Type: AWS::ECS::Service
+    Properties: {NetworkConfiguration: {AwsvpcConfiguration: {SecurityGroups: [!ImportValue network-Clients]}}}
+Outputs: {ApiGatewayURL: {Value: !Ref Gateway}}
+";
+    const DATABASE: &str = "
+Parameters: {Network: {Type: String}}
+Resources:
+  Group:
+    Type: AWS::EC2::SecurityGroup
+    Properties: {SecurityGroupIngress: [{SourceSecurityGroupId: !ImportValue {'Fn::Sub': '${Network}-Clients'}}]}
+  Database: {Type: AWS::RDS::DBInstance, Properties: {VPCSecurityGroups: [!GetAtt Group.GroupId]}}
+";
+    let needs = "needs = [\"database\"]\nstack = \"rest-api-dev\"";
+    let database = format!(
+        "[environments.database]\nregion = \"eu-central-1\"\nstack = \"rest-api-database\"\ntemplate = \
+         \"infra/database.yaml\"\n[environments.database.parameters]\nNetwork = \"{network}\"\n"
+    );
+    let edge = "[environments.edge]\nregion = \"eu-central-1\"\nstack = \"rest-api-edge\"\ntemplate = \
+                \"infra/edge.yaml\"\nneeds = [\"dev\"]\n";
+    sandbox.write("deploy.toml", &(DEPLOY_TOML.replace("stack = \"rest-api-dev\"", needs) + &database + edge));
+    sandbox.write("infra/backend.yaml", SERVICE);
+    sandbox.write("infra/database.yaml", DATABASE);
+    sandbox.write("infra/edge.yaml", "Resources: {Firewall: {Type: AWS::WAFv2::WebACL}}");
+}
+
+/// Nothing of it is there, or the database, or both.
+fn beside(database: Option<Database>, service: &str) -> Fakes {
+    let stack = if database.is_some() { "CREATE_COMPLETE" } else { "" }.to_owned();
+    let other = World { name: Some("rest-api-database"), no_url: true, stack, database, ..World::default() };
+    let others = [("rest-api-database", other)].into();
+    let staged = (!service.is_empty()).then(|| Staged::of(DIGEST, 60));
+    Fakes::start(World { stack: service.to_owned(), staged, others, ..World::default() })
+}
+
+#[test]
+fn doctor_says_whether_the_service_reaches_its_database() {
+    let said = |fakes: &Fakes, network: &str| {
+        let sandbox = fakes.sandbox();
+        with_database(&sandbox, network);
+        let ended = sandbox.run(&["doctor"]);
+        only_reads(fakes);
+        about(&ended, &["database"])
+    };
+    let nothing = beside(None, "");
+    assert_snapshot!(said(&nothing, "network"), @"ok database      database will let in the service's tasks, by network-Clients");
+    assert_snapshot!(said(&nothing, "another"), @"!! database      database would not let in the service's tasks: it lets in another-Clients; the tasks will be in network-Clients");
+    let there = |status, lets_in| Some(Database { status, lets_in });
+    assert_snapshot!(said(&beside(there("stopped", "sg-clients"), ""), "network"), @r"
+    !! database      rest-api-database-1 is stopped: it takes no connections
+    ok database      database will let in the service's tasks, by network-Clients
+    ");
+    let released = |lets_in| beside(there("available", lets_in), "UPDATE_COMPLETE");
+    assert_snapshot!(said(&released("sg-clients"), "network"), @"ok database    rest-api-database-1 is available, and lets in the service's tasks on port 5432");
+    assert_snapshot!(said(&released("sg-others"), "network"), @"!! database    rest-api-database-1 does not let in the service's tasks: port 5432 is open to sg-others; the tasks are in sg-tasks, sg-clients");
+    let fakes = released("sg-others");
+    let sandbox = fakes.sandbox();
+    with_database(&sandbox, "network");
+    let edge = sandbox.run(&["doctor", "edge"]);
+    assert_eq!(about(&edge, &["database"]), "", "what is before the service connects to none: {}", edge.stdout);
+    assert!(edge.stdout.contains(" account "), "{}", edge.stdout);
+    // Without the permission nothing is known, which is no failure.
+    let denied = released("sg-clients");
+    denied.world().denied = Some("DescribeDBInstances");
+    assert_snapshot!(said(&denied, "network"), @r"
+    ?? database    could not be checked: rds:DescribeDBInstances failed: AccessDenied: releaser is not authorized to perform it
+                   next: allow rds:DescribeDBInstances for this role or user
+    ");
 }
 
 /// A stack that trusts the jobs of one environment. (The fake has one stack by any name.)

@@ -296,6 +296,55 @@ fn target_tracking_costs_its_own_alarms() {
 }
 
 #[test]
+fn databases_cost_class_storage_and_standby() {
+    let database = |more: &str| {
+        let given = "Engine: postgres, DBInstanceClass: db.t4g.micro, AllocatedStorage: '20', StorageType: gp3";
+        charge("AWS::RDS::DBInstance", &format!("{{{given}{more}}}"), "")
+    };
+    let unknown = |more: &str| database(more).unwrap_err();
+    assert_eq!(database(""), Ok(13.98));
+    assert_eq!(database(", MultiAZ: false, BackupRetentionPeriod: 7"), Ok(13.98));
+    assert_eq!(database(", MultiAZ: 'true'"), Ok(27.96));
+    assert_eq!(unknown(", MultiAZ: !ImportValue x"), "whether it has a standby is only known at AWS");
+    assert_eq!(unknown(", Iops: 12000"), "no price for Iops of a database");
+    assert_eq!(unknown(", PerformanceInsightsRetentionPeriod: 31"), {
+        "no price for PerformanceInsightsRetentionPeriod of a database"
+    });
+    let other = |given: &str, reason: &str| is_unknown("AWS::RDS::DBInstance", given, "", reason);
+    other("{Engine: postgres}", "the instance class is not in the template");
+    other("{DBInstanceClass: db.t4g.micro}", "its engine is not in the template");
+    other("{Engine: mysql, DBInstanceClass: db.t4g.micro}", "no price for db.t4g.micro of mysql");
+    other("{Engine: postgres, DBInstanceClass: db.m7g.large}", "no price for db.m7g.large");
+    let storage = "no price for storage other than gp3 of a given size";
+    other("{Engine: postgres, DBInstanceClass: db.t4g.micro, AllocatedStorage: '20'}", storage);
+    other("{Engine: postgres, DBInstanceClass: db.t4g.micro, StorageType: gp3}", storage);
+}
+
+#[test]
+fn aurora_costs_its_least_capacity() {
+    let instance = |class: &str, cluster: &str| {
+        let given =
+            format!("{{Engine: aurora-postgresql, DBInstanceClass: {class}, DBClusterIdentifier: !Ref Cluster}}");
+        let cluster = format!("  Cluster: {{Type: AWS::RDS::DBCluster, Properties: {{{cluster}}}}}\n");
+        charge("AWS::RDS::DBInstance", &given, &cluster)
+    };
+    let least = |least: &str| format!("ServerlessV2ScalingConfiguration: {{MinCapacity: {least}, MaxCapacity: 4}}");
+    assert_eq!(instance("db.serverless", &least("0")), Ok(0.0), "paused");
+    assert_eq!(instance("db.serverless", &least("0.5")), Ok(43.80));
+    assert_eq!(instance("db.serverless", &least("'2'")), Ok(175.20));
+    let unknown = |class: &str, cluster: &str| instance(class, cluster).unwrap_err();
+    assert_eq!(unknown("db.serverless", ""), "its least capacity is not in the template");
+    assert_eq!(unknown("db.serverless", &least("!ImportValue x")), "its least capacity is only known at AWS");
+    let optimized = format!("StorageType: aurora-iopt1, {}", least("1"));
+    assert_eq!(unknown("db.serverless", &optimized), "no price for storage other than Aurora's standard");
+    assert_eq!(unknown("db.r6g.large", ""), "no price for db.r6g.large of aurora-postgresql");
+    let elsewhere = "{Engine: aurora-postgresql, DBInstanceClass: db.serverless, DBClusterIdentifier: there}";
+    is_unknown("AWS::RDS::DBInstance", elsewhere, "", "its cluster is not in the template");
+    is("AWS::RDS::DBCluster", "{Engine: aurora-postgresql}", 0.0);
+    is_unknown("AWS::RDS::DBCluster", "{DBClusterInstanceClass: db.m6gd.large}", "", "no price for this type");
+}
+
+#[test]
 fn machine_clients_cost_and_container_insights_has_no_price() {
     let client = "AWS::Cognito::UserPoolClient";
     is(client, "{AllowedOAuthFlows: [code]}", 0.0);

@@ -9,6 +9,7 @@ type Parameters = &'static [(&'static str, &'static str)];
 
 const FARGATE: &str = "api-backend-fargate.yaml";
 const NETWORK: &str = "network.yaml";
+const DATABASE: &str = "database.yaml";
 
 /// The cost of whole stacks.
 const SUMS: &[(&str, Parameters)] = &[
@@ -18,6 +19,8 @@ const SUMS: &[(&str, Parameters)] = &[
     (NETWORK, &[("Egress", "NAT_GATEWAY_PER_ZONE")]),
     (NETWORK, &[("Egress", "ENDPOINTS")]),
     (NETWORK, &[("Egress", "PUBLIC_SUBNETS")]),
+    (DATABASE, &[]),
+    (DATABASE, &[("Kind", "AURORA_SERVERLESS")]),
     (FARGATE, &[]),
     (FARGATE, &[("TaskSubnets", "PUBLIC")]),
     (FARGATE, &[("TaskSubnets", "PUBLIC"), ("Connection", "INTERNET")]),
@@ -45,6 +48,11 @@ const OPTIONS: &[(&str, Parameters, &str)] = &[
     (NETWORK, &[("Egress", "ENDPOINTS"), ("CommandEndpoint", "true")], "NatGateway"),
     (NETWORK, &[("Egress", "PUBLIC_SUBNETS")], "NatGateway"),
     (NETWORK, &[("FlowLogs", "ALL")], ""),
+    (DATABASE, &[("InstanceClass", "db.t4g.small")], "Database"),
+    (DATABASE, &[("StorageGigabytes", "100")], "Database"),
+    (DATABASE, &[("MultiAz", "true")], "Database"),
+    (DATABASE, &[("Kind", "AURORA_SERVERLESS")], "Database"),
+    (DATABASE, &[("Kind", "AURORA_SERVERLESS"), ("MinCapacity", "0.5")], "ClusterInstance"),
     (FARGATE, &[("Architecture", "arm64")], "Service"),
     (FARGATE, &[("Cpu", "512"), ("Memory", "1024")], "Service"),
     (FARGATE, &[("MinTasks", "3")], "Service"),
