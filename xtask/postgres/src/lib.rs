@@ -50,6 +50,11 @@ pub enum Stop {
 impl Server {
     /// Starts one on a free port and waits until it answers.
     pub fn start(programs: &Programs) -> Self {
+        Self::start_as(programs, &[])
+    }
+
+    /// As [`Self::start`]; its certificate has these names, or addresses, besides [`HOST`].
+    pub fn start_as(programs: &Programs, names: &[String]) -> Self {
         let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
         // Bound to be free, which another process may use before the server does: then its start fails, loudly.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -61,7 +66,7 @@ impl Server {
             databases: AtomicU32::new(0),
             folder,
         };
-        server.certify();
+        server.certify(names);
         if is_root() {
             run(Command::new("chown").args(["-R", SYSTEM_USER]).arg(server.folder.path()));
         }
@@ -91,14 +96,15 @@ impl Server {
     }
 
     /// An authority, and a certificate of the server by it.
-    fn certify(&self) {
+    fn certify(&self, more: &[String]) {
         let mut authority = CertificateParams::new([]).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let root = authority.self_signed(&key).unwrap();
         let issuer = Issuer::new(authority, key);
         let own = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([HOST.to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
+        let certificate =
+            CertificateParams::new([&[HOST.to_owned()], more].concat()).unwrap().signed_by(&own, &issuer).unwrap();
         let write = |name: &str, text: &str| fs::write(self.folder.path().join(name), text).unwrap();
         write("root.pem", &root.pem());
         write("server.pem", &certificate.pem());

@@ -153,7 +153,7 @@ fn names(released: &Value) -> Vec<&str> {
 }
 
 /// Where containers reach this machine: the engine's bridge.
-fn bridge() -> Result<Ipv4Addr> {
+pub(crate) fn bridge() -> Result<Ipv4Addr> {
     let network = on_engine(async |docker| docker.inspect_network("bridge", None).await)?;
     let config =
         network.ipam.and_then(|ipam| ipam.config).into_iter().flatten().next().context("the bridge's addresses")?;
@@ -164,7 +164,7 @@ fn bridge() -> Result<Ipv4Addr> {
 }
 
 /// A port of the bridge that leads to a server on loopback, as long as this process lives.
-fn forward(host: Ipv4Addr, to: SocketAddr) -> Result<u16> {
+pub(crate) fn forward(host: Ipv4Addr, to: SocketAddr) -> Result<u16> {
     let listener = TcpListener::bind((host, 0)).context("the bridge")?;
     let port = listener.local_addr()?.port();
     spawn(move || {

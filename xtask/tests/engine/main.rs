@@ -11,6 +11,7 @@ mod doctor;
 mod downtime;
 mod faults;
 mod gateway;
+mod guides;
 mod large_template;
 mod load;
 mod local;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         boot::tests(&suite),
         rehearsal::tests(&suite),
         backend::tests(&suite),
+        guides::tests(&suite),
         large_template::tests(&suite),
         confirm::tests(&suite),
         difference::tests(&suite),

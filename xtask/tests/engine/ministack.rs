@@ -56,15 +56,20 @@ pub(crate) fn needed(names: Names) -> &'static [Requirement] {
 impl Ministack {
     /// Starts one on a free loopback port and waits until it answers.
     pub(crate) fn start(programs: &Programs, names: Names) -> Result<Self> {
-        Self::launch(programs, names, false)
+        Self::launch(programs, names, false, &[])
     }
 
     /// Starts one that checks signatures and permissions.
     pub(crate) fn enforcing(programs: &Programs) -> Result<Self> {
-        Self::launch(programs, Names::Machine, true)
+        Self::launch(programs, Names::Machine, true, &[])
     }
 
-    fn launch(programs: &Programs, names: Names, enforcing: bool) -> Result<Self> {
+    /// Starts one whose databases are at this address, and have this password.
+    pub(crate) fn with_database(programs: &Programs, address: &str, password: &str) -> Result<Self> {
+        Self::launch(programs, Names::Machine, false, &[("TEST_DATABASE", address), ("TEST_PASSWORD", password)])
+    }
+
+    fn launch(programs: &Programs, names: Names, enforcing: bool, vars: &[(&str, &str)]) -> Result<Self> {
         // Its tasks run there, and what it leaves there is removed in the end.
         programs.assert_named(ENGINE);
         let folder = tempfile::tempdir().context("cannot make a folder for the emulator")?;
@@ -88,6 +93,7 @@ impl Ministack {
         // What it answers otherwise than AWS does, corrected.
         std::fs::write(folder.path().join("sitecustomize.py"), include_str!("ministack/sitecustomize.py"))?;
         command
+            .envs(vars.iter().copied())
             .env("PYTHONPATH", folder.path())
             .env("BIND_HOST", address.ip().to_string())
             .env("GATEWAY_PORT", address.port().to_string())

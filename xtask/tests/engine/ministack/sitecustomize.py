@@ -1,6 +1,8 @@
-# Python runs this before the emulator: two of its answers differ from AWS's, and are corrected where they are made.
+# Python runs this before the emulator: some of its answers differ from AWS's, and are corrected where they are made.
 import importlib.abc
 import importlib.util
+import json
+import os
 import sys
 
 
@@ -16,6 +18,25 @@ def provisioners(module):
         return result
 
     module._normalize_container_defs = corrected
+    if "TEST_DATABASE" in os.environ:
+        databases(module)
+
+
+def databases(module):
+    """A database that CloudFormation makes is a record only: it is the one that the test has started."""
+    host, port = os.environ["TEST_DATABASE"].split(":")
+    attributes, text = module._rds_db_instance_attrs, module._sm_secret_string
+
+    def described(instance):
+        return {**attributes(instance), "Endpoint.Address": host, "Endpoint.Port": port}
+
+    def generated(props):
+        parts = props.get("GenerateSecretString") or {}
+        if "SecretStringTemplate" not in parts:
+            return text(props)
+        return json.dumps({**json.loads(parts["SecretStringTemplate"]), "password": os.environ["TEST_PASSWORD"]})
+
+    module._rds_db_instance_attrs, module._sm_secret_string = described, generated
 
 
 def ssm(module):
