@@ -63,10 +63,14 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
         }
         if target.to_str().unwrap().starts_with("AmazonSSM") {
             world.asked.push(format!("ssm:{action}"));
-            let input = serde_json::from_slice(&request.body).unwrap();
+            let input: Value = serde_json::from_slice(&request.body).unwrap();
             if world.denied == Some(action.as_str()) {
                 let error = json!({"__type": "AccessDeniedException", "message": "not authorized to perform it"});
                 return ResponseTemplate::new(400).set_body_json(error);
+            }
+            if let Some(code) = world.refused_value.filter(|_| input["Type"] == "SecureString") {
+                let message = format!("Value {} at 'value' failed to satisfy a constraint", input["Value"]);
+                return ResponseTemplate::new(400).set_body_json(json!({"__type": code, "message": message}));
             }
             return match ssm::answer(&mut world.journal, &action, &input) {
                 Ok(output) => ResponseTemplate::new(200).set_body_raw(output.to_string(), JSON),

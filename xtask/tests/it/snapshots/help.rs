@@ -18,7 +18,8 @@ fn help(arguments: &[&str]) -> String {
 /// A command's help, without the options that every command has.
 fn of(command: &str, flag: &str) -> String {
     const GLOBAL: &str = "\nGlobal options:\n";
-    let text = help(&[command, flag]);
+    let words: Vec<&str> = command.split(' ').chain([flag]).collect();
+    let text = help(&words);
     let (own, global) = text.split_once(GLOBAL).unwrap_or_else(|| panic!("no global options: {text}"));
     let tool = help(&["--help"]);
     let (_, expected) = tool.split_once(GLOBAL).unwrap();
@@ -41,6 +42,7 @@ fn of_the_tool() {
       release      Compile, build, push, deploy, and verify that the endpoint runs the pushed image
       plan         Publish the image and write what a release would do to a plan file for review
       diff         Show what a release would change, without changing anything
+      template     Print the template as it would be deployed
       apply        Apply a plan file exactly, or refuse if the environment has changed
       deploy       Deploy an existing image and verify it, or deploy a template that runs no image
       rollback     Return to an earlier release: its image, template and parameters, without rebuilding
@@ -48,6 +50,7 @@ fn of_the_tool() {
       verify       Check an image's SBOM and provenance
       status       Show the stack's state, the running image and the releases that can be rolled back to
       drift        Show drift from the template, and vulnerabilities of the running image
+      secret       Store, list and remove the container's secrets
       events       Show the stack's events, or follow an operation in progress
       logs         Show the service's log
       cancel       Cancel the update in progress, or delete the stack that is being created
