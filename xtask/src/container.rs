@@ -33,27 +33,13 @@ pub(crate) fn as_written(
 /// # Errors
 /// Every secret that is not there, or whose reference cannot be used; a refused or lost call.
 pub(crate) async fn as_sent(session: &Session<'_>, template: &Template) -> Result<Template, Vec<Failure>> {
-    let Session { context, environment, clients, identity, .. } = session;
+    let Session { context, environment, .. } = session;
     let plain = Template::read(&template.path, template.file.clone()).expect("it was read before");
     let one = |failure| vec![failure];
     let permissions = permissions(context, environment).map_err(one)?;
     let mut additions = Additions::of(environment, permissions, before(context, environment, template));
-    let asked = environment.secrets.iter().map(|(name, text)| async move {
-        let problem = |reason: String| secret_problem(environment, name).reason(reason);
-        let Some(reference) = SecretReference::parse(text) else {
-            let what = if references(text).next().is_some() { "is not known yet" } else { "is none" };
-            return Err(problem(format!("its reference {what}; it has to be {SECRET_REFERENCE}")));
-        };
-        match secrets::describe(clients, &identity.account, &reference).await {
-            Ok(Some(described)) => Ok((name, described)),
-            Ok(None) => Err(problem(format!("{reference} does not exist, or has no value")).hint(missing(
-                environment,
-                name,
-                &reference,
-            ))),
-            Err(failure) => Err(failure),
-        }
-    });
+    let asked =
+        environment.secrets.iter().map(|(name, text)| async move { Ok((name, described(session, name, text).await?)) });
     let (mut problems, mut found) = (Vec::new(), Vec::new());
     for answer in join_all(asked).await {
         match answer {
@@ -70,6 +56,23 @@ pub(crate) async fn as_sent(session: &Session<'_>, template: &Template) -> Resul
         }
     }
     added(environment, &plain, &additions).map_err(one)
+}
+
+/// What AWS knows of a secret of deploy.toml.
+///
+/// # Errors
+/// One that is not there, or whose reference cannot be used; a refused or lost call.
+pub(crate) async fn described(session: &Session<'_>, name: &str, text: &str) -> Result<Described, Failure> {
+    let Session { environment, clients, identity, .. } = session;
+    let problem = |reason: String| secret_problem(environment, name).reason(reason);
+    let Some(reference) = SecretReference::parse(text) else {
+        let what = if references(text).next().is_some() { "is not known yet" } else { "is none" };
+        return Err(problem(format!("its reference {what}; it has to be {SECRET_REFERENCE}")));
+    };
+    let found = secrets::describe(clients, &identity.account, &reference).await?;
+    found.ok_or_else(|| {
+        problem(format!("{reference} does not exist, or has no value")).hint(missing(environment, name, &reference))
+    })
 }
 
 /// What the deployed service has; `None` where nothing is deployed.
@@ -125,7 +128,10 @@ fn before<'a>(context: &'a Context, environment: &Environment, template: &Templa
 }
 
 /// The statements of the file that `permissions` names.
-fn permissions(context: &Context, environment: &Environment) -> Result<Vec<Value>, Failure> {
+///
+/// # Errors
+/// A file that cannot be read, or every statement of it that cannot be used.
+pub(crate) fn permissions(context: &Context, environment: &Environment) -> Result<Vec<Value>, Failure> {
     let Some(path) = &environment.permissions else { return Ok(Vec::new()) };
     let fail = |reason: String| {
         Failure::new(Exit::Preflight, FailureKind::Template, "the service's permissions cannot be used")

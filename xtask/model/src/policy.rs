@@ -3,6 +3,7 @@
 //! It does not cover what CloudFormation does on behalf of the caller: that depends on the template. A test compares
 //! the actions with the calls in the sources.
 
+mod boundary;
 mod doctor;
 mod grants;
 mod scope;
@@ -13,6 +14,7 @@ use clap::ValueEnum;
 use config::deployment::{Deployment, Environment};
 use serde::Serialize;
 
+pub use boundary::{covers, may_let_through};
 pub use doctor::Question;
 use grants::{ENCRYPT, Grant, PASS};
 use scope::Arns;

@@ -109,6 +109,8 @@ pub(crate) struct World {
     pub(crate) provider: bool,
     /// The role that API Gateway logs with.
     pub(crate) logging_role: Option<&'static str>,
+    /// The document of every policy.
+    pub(crate) boundary: serde_json::Value,
     /// Actions that the simulator says no to.
     pub(crate) refused: Vec<&'static str>,
     /// A text, and the targets or paths of the requests that have it.

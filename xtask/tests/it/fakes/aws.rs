@@ -85,7 +85,7 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
     let action = action.as_str();
     let service = match action {
         "GetCallerIdentity" => "sts",
-        "GetOpenIDConnectProvider" | "GetRole" | "SimulatePrincipalPolicy" => "iam",
+        "GetOpenIDConnectProvider" | "GetPolicy" | "GetPolicyVersion" | "GetRole" | "SimulatePrincipalPolicy" => "iam",
         "GetConsoleOutput" => "ec2",
         "DescribeRules" => "elasticloadbalancing",
         _ => "cloudformation",
@@ -130,6 +130,8 @@ fn query(
         _ if world.denied == Some(action) => Err(("AccessDenied", "releaser is not authorized to perform it")),
         "GetOpenIDConnectProvider" if world.provider => Ok(tag("ClientIDList", &tag("member", "sts.amazonaws.com"))),
         "GetOpenIDConnectProvider" => Err(("NoSuchEntity", "there is none")),
+        "GetPolicy" => Ok(tag("Policy", &tag("DefaultVersionId", "v7"))),
+        "GetPolicyVersion" => Ok(tag("PolicyVersion", &tag("Document", &iam::encoded(&world.boundary)))),
         "SimulatePrincipalPolicy" => Ok(iam::simulation(world, form)),
         "GetCallerIdentity" => Ok(tags(&[
             ("Arn", "arn:aws:iam::111122223333:user/releaser"),
