@@ -76,6 +76,10 @@ fn administered(of: &Environment, what: &str) -> Environment {
         template: format!("infra/{what}.yaml"),
         execution_role: None,
         parameters: BTreeMap::new(),
+        // It runs no container.
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        permissions: None,
         watch_minutes: 0,
         ..of.clone()
     }

@@ -114,8 +114,13 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
 async fn bootstrap_environment(context: &Context, environment: &Environment, ui: &Ui) -> Result<Environment> {
     let mut of_roles = environment.clone();
     of_roles.parameters.retain(|name, _| bootstrap::TAKEN_OVER.contains(&name.as_str()));
-    let refers = of_roles.references().next().is_some();
-    if refers { needs::foresee_needs(context, &of_roles, ui).await?.complete() } else { Ok(environment.clone()) }
+    of_roles.env.clear();
+    of_roles.secrets.clear();
+    if of_roles.references().next().is_none() {
+        return Ok(environment.clone());
+    }
+    let known = needs::foresee_needs(context, &of_roles, ui).await?.complete()?;
+    Ok(Environment { secrets: environment.secrets.clone(), ..known })
 }
 
 fn bootstrap_question(own: &Environment, more: &str) -> String {

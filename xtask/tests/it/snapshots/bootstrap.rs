@@ -480,9 +480,12 @@ fn the_boundary_gets_what_deploy_toml_gives_the_service() {
     let statements = r#"[{"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*"},
         {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "*"}]"#;
     sandbox.write("infra/permissions.json", statements);
-    let own = "stack = \"rest-api-dev\"\npermissions = \"infra/permissions.json\"\nsecrets = { A = \
-               \"/secrets/rest-api-dev/A\", B = \"/shared/B\" }";
-    sandbox.write("deploy.toml", &DEPLOY_TOML.replace("stack = \"rest-api-dev\"", own));
+    // An output of a stack that need not be there yet is no obstacle.
+    let own = "stack = \"rest-api-dev\"\npermissions = \"infra/permissions.json\"\nneeds = [\"database\"]\nsecrets = { A = \
+               \"/secrets/rest-api-dev/A\", B = \"/shared/B\", C = \"{database.SecretArn}:password::\" }";
+    let database =
+        "[environments.database]\nregion = \"eu-central-1\"\nstack = \"database\"\ntemplate = \"infra/d.yaml\"\n";
+    sandbox.write("deploy.toml", &(DEPLOY_TOML.replace("stack = \"rest-api-dev\"", own) + database));
     let ended = sandbox.run(&["bootstrap", "dev", "--yes", "--service-action", "s3:Get*"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let made = fakes.world().parameters.clone();
