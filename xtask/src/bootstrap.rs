@@ -3,10 +3,10 @@
 
 pub(crate) mod pipeline;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use config::deployment::Environment;
+use config::deployment::{Environment, SecretReference};
 
 use aws::signed::{API_GATEWAY, Call};
 use aws::{Clients, Identity, ecr, templates};
@@ -52,6 +52,10 @@ pub(crate) struct Asked {
     pub(crate) api_gateway_logs: bool,
     /// The most that the service itself may do; `None` leaves it as it is.
     pub(crate) service_actions: Option<Vec<String>>,
+    /// What the environment's file of permissions allows it, which is added.
+    pub(crate) permitted: BTreeSet<String>,
+    /// The secrets of its container that are not below the stack's own path.
+    pub(crate) secret_arns: BTreeSet<String>,
 }
 
 /// The environment's parameters that the stacks take over.
@@ -72,6 +76,10 @@ fn administered(of: &Environment, what: &str) -> Environment {
         template: format!("infra/{what}.yaml"),
         execution_role: None,
         parameters: BTreeMap::new(),
+        // It runs no container.
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        permissions: None,
         watch_minutes: 0,
         ..of.clone()
     }
@@ -130,8 +138,43 @@ pub(crate) fn parameters(
         ("RolePrefix", policy::role_prefix(environment)),
     ];
     values.extend([&LOGGING, &REPOSITORY, &BUCKET].map(|single| owned(stack, single, &lacking, gone)));
-    values.extend(asked.service_actions.iter().map(|actions| ("ServiceActions", actions.join(","))));
+    values.extend(service_actions(stack, asked).map(|actions| ("ServiceActions", actions.join(","))));
+    values.push(("SecretArns", asked.secret_arns.iter().map(String::as_str).collect::<Vec<_>>().join(",")));
     with_kept(template, stack, values)
+}
+
+/// The most that the service may do: what is asked for, or else what the stack has, and what its file of permissions adds.
+fn service_actions(stack: Option<&Stack>, asked: &Asked) -> Option<Vec<String>> {
+    if asked.permitted.is_empty() {
+        return asked.service_actions.clone();
+    }
+    let before = || {
+        let actions = stack.and_then(|stack| stack.parameters.get("ServiceActions"));
+        actions.into_iter().flat_map(|all| all.split(',')).map(|one| one.trim().to_owned()).collect()
+    };
+    let mut all: Vec<String> = asked.service_actions.clone().unwrap_or_else(before);
+    all.retain(|action| !action.is_empty());
+    for action in &asked.permitted {
+        if !all.iter().any(|pattern| policy::covers(pattern, action)) {
+            all.push(action.clone());
+        }
+    }
+    Some(all)
+}
+
+/// The ARNs of the secrets in deploy.toml that are not below the stack's own path. One whose reference is an output of
+/// another stack is not known here: that stack is named after this one, or its owner allows it.
+pub(crate) fn secret_arns(environment: &Environment, account: &str) -> BTreeSet<String> {
+    let own = format!("{}/", environment.secrets_path());
+    let region = &environment.region;
+    let start = format!("arn:{}:ssm:{region}:{account}:parameter", policy::partition(region));
+    let arn = |text: &String| match SecretReference::parse(text)? {
+        SecretReference::Secret { arn, .. } => Some(arn),
+        SecretReference::Parameter(name) if name.starts_with('/') => Some(format!("{start}{name}")),
+        SecretReference::Parameter(arn) => Some(arn),
+    };
+    let all = environment.secrets.values().filter_map(arn);
+    all.filter(|arn| !arn.strip_prefix(&start).is_some_and(|name| name.starts_with(&own))).collect()
 }
 
 /// Whether the stack creates what an account has only once: because it did so, or because the account lacks it.
@@ -155,12 +198,19 @@ fn with_kept(template: &Template, stack: Option<&Stack>, values: Vec<(&str, Stri
 pub(crate) fn parts(parameters: &BTreeMap<String, Value>) -> Vec<String> {
     let stacks = said(parameters, "EnvironmentStack");
     let of_stacks = if stacks.ends_with('*') { format!("stacks {stacks}") } else { format!("stack {stacks}") };
-    vec![
+    let mut lines = vec![
         format!("repository {}: {}", said(parameters, "RepositoryName"), maker(parameters, "CreateRepository")),
         format!("bucket for templates of more than 51,200 bytes: {}", maker(parameters, "CreateTemplatesBucket")),
         format!("logging of API Gateway: {}", maker(parameters, "CreateApiGatewayLogging")),
         format!("execution role and permissions boundary for {of_stacks}"),
-    ]
+    ];
+    for (name, what) in
+        [("ServiceActions", "the service itself may be allowed"), ("SecretArns", "secrets from elsewhere:")]
+    {
+        let value = said(parameters, name);
+        lines.extend((!value.is_empty()).then(|| format!("{what} {}", value.replace(',', ", "))));
+    }
+    lines
 }
 
 fn said<'a>(parameters: &'a BTreeMap<String, Value>, name: &str) -> &'a str {

@@ -3,11 +3,12 @@
 mod arguments;
 mod values;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
     Announce, Apply, Bootstrap, Build, Comment, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs,
-    NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Smoke, Source, Verify,
+    NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Secret, Smoke, Source, Verify,
 };
 use model::outcome::EXIT_CODES;
 
@@ -19,6 +20,35 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Parses the process's arguments.
+    ///
+    /// # Errors
+    /// What clap says of them; a secret's value among them.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let cli = Self::try_parse()?;
+        let Command::Secret { action: Secret::Set(set) } = &cli.command else { return Ok(cli) };
+        set.problem().map_or(Ok(()), |problem| Err(refused(&["secret", "set"], problem)))?;
+        Ok(cli)
+    }
+
+    /// The command line to show of a run: these words, unless there may be a secret among them.
+    pub(crate) fn shown(&self, words: &[String]) -> String {
+        match self.command {
+            Command::Secret { action: Secret::Set(_) } => "cargo xtask secret set".to_owned(),
+            _ => format!("cargo xtask {}", words.join(" ")),
+        }
+    }
+}
+
+/// An error of a command's own, as clap prints its errors.
+fn refused(path: &[&str], problem: String) -> clap::Error {
+    let mut command = Cli::command();
+    command.build();
+    let of = path.iter().fold(&mut command, |of, name| of.find_subcommand_mut(name).expect("the command exists"));
+    of.error(ErrorKind::ValueValidation, problem)
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -107,6 +137,11 @@ pub(crate) enum Command {
     Drift {
         #[command(flatten)]
         environment: EnvironmentArg,
+    },
+    /// Store, list and remove the container's secrets
+    Secret {
+        #[command(subcommand)]
+        action: Secret,
     },
     /// Show the stack's events, or follow an operation in progress
     Events(Events),

@@ -47,7 +47,10 @@ pub(crate) fn added(
 }
 
 /// The statements of the file that `permissions` names.
-fn permissions(root: &Path, environment: &Environment) -> Result<Vec<Value>, Failure> {
+///
+/// # Errors
+/// A file that cannot be read, or every statement of it that cannot be used.
+pub(crate) fn permissions(root: &Path, environment: &Environment) -> Result<Vec<Value>, Failure> {
     let Some(path) = &environment.permissions else { return Ok(Vec::new()) };
     let fail = |reason: String| {
         Failure::new(Exit::Preflight, FailureKind::Template, "the service's permissions cannot be used")

@@ -10,6 +10,7 @@ mod machine;
 mod permissions;
 mod pipeline;
 mod quotas;
+mod secrets;
 mod template;
 pub(crate) mod token;
 
@@ -134,11 +135,15 @@ async fn aws_checks(
     let of_stack = async {
         let seen = async { observe(&session.clients, environment).await.map_err(|error| Failure::of(&error)) };
         let seen = with_timeout(seen).await;
-        let resources = resource_checks(session, template, seen.as_ref().ok()).await;
-        (seen, resources)
+        let (resources, boundary) = tokio::join!(
+            resource_checks(session, template, seen.as_ref().ok()),
+            one("boundary", secrets::boundary(session, template, seen.as_ref().ok())),
+        );
+        (seen, [boundary, resources].concat())
     };
-    let ((seen, resources), bucket, permissions, role, repository, pipeline) = tokio::join!(
+    let ((seen, resources), secrets, bucket, permissions, role, repository, pipeline) = tokio::join!(
         of_stack,
+        several("secrets", secrets::secrets(session)),
         one("template bucket", template.bucket(session)),
         one("permissions", permissions::permissions(session)),
         one("execution role", permissions::execution_role(session)),
@@ -148,7 +153,7 @@ async fn aws_checks(
     findings.extend(account::caller(session, seen.as_ref().ok()));
     findings
         .push(("stack", seen.as_ref().map_err(Clone::clone).and_then(|seen| stack_check(seen, environment)).into()));
-    findings.extend([bucket, permissions, role, repository, resources, pipeline].into_iter().flatten());
+    findings.extend([secrets, bucket, permissions, role, repository, resources, pipeline].into_iter().flatten());
     (findings, seen.ok())
 }
 

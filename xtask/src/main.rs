@@ -6,6 +6,7 @@ mod build;
 mod cli;
 mod commands;
 mod container;
+mod container_secrets;
 mod context;
 mod diagnose;
 mod doctor;
@@ -16,7 +17,6 @@ mod needs;
 mod preflight;
 mod publish;
 mod retention;
-mod secrets;
 mod session;
 mod smoke;
 mod ui;
@@ -26,8 +26,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
-
-use clap::Parser;
 
 use crate::cli::{Cli, Color, Global};
 use crate::context::Context;
@@ -45,10 +43,11 @@ async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let no_color = vars.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     let terminal = Terminal::detect(no_color, model::job::is_job(&vars));
-    let exit = match Cli::try_parse() {
+    let exit = match Cli::read() {
         Ok(cli) => {
             let ui = Ui::new(cli.global, terminal);
-            run(cli, (vars, unreadable), &words, &ui).await
+            let shown = cli.shown(&words);
+            run(cli, (vars, unreadable), &shown, &ui).await
         }
         Err(error) => usage(&error, &words, terminal),
     };
@@ -56,7 +55,7 @@ async fn main() -> ExitCode {
 }
 
 /// Runs the command and prints its result or failure.
-async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: &[String], ui: &Ui) -> Exit {
+async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), shown: &str, ui: &Ui) -> Exit {
     let job = vars.clone();
     let listen = || Interrupt::listen().map_err(|error| Failure::of(&error));
     let context = unreadable.map_or_else(listen, Err).and_then(|interrupt| {
@@ -91,7 +90,7 @@ async fn run(cli: Cli, (vars, unreadable): (Variables, Option<Failure>), words: 
         ui.failure(failure);
     }
     let report = ui.report(failure);
-    github::report(&format!("cargo xtask {}", words.join(" ")), &report, &job, ui);
+    github::report(shown, &report, &job, ui);
     ui.object(&report);
     match ui.unwritten().filter(|_| exit == Exit::Done) {
         None => exit,

@@ -8,10 +8,10 @@ use config::deployment::Environment;
 use config::similar;
 
 use crate::cli::Proof;
+use crate::container_secrets;
 use crate::context::Context;
 use crate::engine::bucket;
 use crate::engine::observe::{Observed, base, observe};
-use crate::secrets;
 use crate::session::Session;
 use crate::smoke::sign_in;
 use crate::ui::Ui;
@@ -116,7 +116,7 @@ pub(crate) async fn check<'a, T>(
     if own_template && !environment.secrets.is_empty() {
         phase.doing("the secrets at AWS");
     }
-    let sent = if own_template { secrets::as_sent(&session, &template).await } else { Ok(template.clone()) };
+    let sent = if own_template { container_secrets::as_sent(&session, &template).await } else { Ok(template.clone()) };
     let template = sent.unwrap_or_else(|found| {
         problems.extend(found);
         template

@@ -3,6 +3,7 @@
 //! Decides what is visible (`--quiet`, `--json`, `--verbose`), whether there is colour and a live display, and keeps
 //! the phases with their times for the result. It never decides what happens next.
 
+mod input;
 mod phase;
 mod sanitize;
 mod waits;
@@ -13,11 +14,10 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use config::deployment::Environment;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use crate::cli::{Color, Global};
 use model::outcome::{Exit, Failure, FailureKind};
@@ -60,6 +60,8 @@ pub(crate) struct Ui {
     color: bool,
     color_results: bool,
     can_ask: bool,
+    /// Whether somebody types what is read from standard input.
+    is_typed: bool,
     job: bool,
     /// The live display; `None` where every change of state is printed as a plain line.
     live: Option<MultiProgress>,
@@ -88,6 +90,7 @@ impl Ui {
             color: color(terminal.stderr),
             color_results: color(terminal.stdout),
             can_ask: terminal.stdin && terminal.stderr,
+            is_typed: terminal.stdin,
             job: terminal.job,
             live,
             report: Mutex::default(),
@@ -216,28 +219,55 @@ impl Ui {
         if !self.can_ask {
             return Err(confirmation_required(question).into());
         }
+        let line = self.ask(&format!("{question} [y/N]"))?;
+        let _asked = self.waits.open("", None, true);
+        let answer = input::answer().await?;
+        std::mem::forget(line);
+        self.asked();
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// A value that must not be shown: what is typed after `question`, or else all of standard input up to one byte more
+    /// than `longest`.
+    ///
+    /// # Errors
+    /// A terminal or an input that cannot be read, or is not read whole.
+    pub(crate) async fn secret(&self, question: &str, longest: usize) -> Result<Vec<u8>> {
+        if !self.is_typed {
+            let _wait = self.waiting("the value, on standard input");
+            return input::all(longest).await;
+        }
+        // Before the question, so that nothing is shown that is typed at once.
+        let _echo = input::hidden::Echo::off().map_err(|error| {
+            Failure::new(Exit::Preflight, FailureKind::Input, "the value cannot be asked for")
+                .resource("the terminal")
+                .reason(error.to_string())
+                .hint("write it into a file and pass that as standard input: < FILE")
+        })?;
+        // The line is not ended by what is typed.
+        let _line = self.ask(question)?;
+        let _asked = self.waits.open("", None, true);
+        let value = input::line().await;
+        self.asked();
+        value
+    }
+
+    /// Writes a question, with the live display off the screen. It comes back with `asked`.
+    fn ask(&self, question: &str) -> Result<OpenLine> {
         if let Some(live) = &self.live {
             live.clear()?;
             live.set_draw_target(ProgressDrawTarget::hidden());
         }
         let mut stderr = io::stderr();
-        write!(stderr, "{} [y/N] ", escape_controls(question, false))?;
+        write!(stderr, "{} ", escape_controls(question, false))?;
         stderr.flush()?;
-        let line = OpenLine;
-        let _asked = self.waits.open("", None, true);
-        // On a thread of its own, so that an interruption ends the wait although the read goes on.
-        let (sender, receiver) = oneshot::channel();
-        std::thread::spawn(move || {
-            let mut answer = String::new();
-            let read = io::stdin().read_line(&mut answer).map(|_| answer);
-            drop(sender.send(read));
-        });
-        let answer = receiver.await.context("no answer could be read")??;
-        std::mem::forget(line);
+        Ok(OpenLine)
+    }
+
+    fn asked(&self) {
         if let Some(live) = &self.live {
             live.set_draw_target(ProgressDrawTarget::stderr());
         }
-        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Checks that a later [`Ui::confirm`] can be answered, before anything expensive is done.

@@ -16,7 +16,7 @@ use crate::{Given, Invalid, Problem};
 pub use local::{Local, RESERVED, SECRET_VERSIONS, parse_env_file};
 pub use needs::{Reference, Setting, references};
 use reader::Reader;
-pub use secrets::{ALLOWED as SECRET_REFERENCE, SecretReference};
+pub use secrets::{ALLOWED as SECRET_REFERENCE, SecretReference, variable_problem};
 
 /// The names that templates give the image's parameter and the endpoint's output, where deploy.toml says nothing else.
 const IMAGE_PARAMETER: &str = "ContainerURI";

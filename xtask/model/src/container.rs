@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::template::{ContainerPlace, Definition, Template};
 pub use changes::{Action, VariableChange, changes};
-pub use grants::{Refused, read_permissions};
+pub use grants::{Refused, allowed_actions, read_permissions};
 pub use insert::NotRenderable;
 pub use read::{Container, read};
 

@@ -61,6 +61,7 @@ pub enum FailureKind {
     Guard,
     Image,
     InProgress,
+    Input,
     Instances,
     Interrupted,
     Journal,

@@ -3,6 +3,7 @@
 //! It does not cover what CloudFormation does on behalf of the caller: that depends on the template. A test compares
 //! the actions with the calls in the sources.
 
+mod boundary;
 mod doctor;
 mod grants;
 mod scope;
@@ -13,8 +14,9 @@ use clap::ValueEnum;
 use config::deployment::{Deployment, Environment};
 use serde::Serialize;
 
+pub use boundary::{covers, may_let_through};
 pub use doctor::Question;
-use grants::{Grant, PASS};
+use grants::{ENCRYPT, Grant, PASS};
 use scope::Arns;
 
 use crate::partition;
@@ -80,7 +82,9 @@ pub fn policy(deployment: &Deployment, environment: &Environment, changed: &[&En
         Statement { sid: grant.sid, effect: "Allow", action: grant.actions, resource, condition }
     };
     let pass = environment.execution_role.is_some().then_some(&PASS);
-    let granted = grants::ALL.iter().chain([&doctor::LOOKS]).chain(pass).filter(|grant| grant.level <= level);
+    let encrypt = environment.secrets_key.is_some().then_some(&ENCRYPT);
+    let granted =
+        grants::ALL.iter().chain([&doctor::LOOKS]).chain(pass).chain(encrypt).filter(|grant| grant.level <= level);
     Policy { version: "2012-10-17", statement: granted.map(statement).collect() }
 }
 

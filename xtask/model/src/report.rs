@@ -142,6 +142,9 @@ pub struct Report {
     /// last line is this object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<Vec<Line>>,
+    /// `secret set`, `secret list`: the secrets, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<Secret>>,
     /// The phases that were started, in the order in which they ended.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PhaseRecord>,
@@ -223,6 +226,38 @@ pub struct Check {
     /// The next command or step, where something is missing or could be better.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// A secret of the container. Its value is not among what is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Secret {
+    /// The variable that the container gets it in.
+    pub name: String,
+    /// Where its value is kept, as deploy.toml names it.
+    pub reference: String,
+    /// Whether deploy.toml names it.
+    pub declared: bool,
+    /// Whether AWS keeps it encrypted. Absent where there is no value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+    /// The newest version, as AWS calls it. Absent where there is no value, or where only its owner sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// When that was written, in RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    pub changed: Option<String>,
+    /// The version that the running service has. Absent where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<String>,
+}
+
+impl Secret {
+    /// Whether the running service has the newest version.
+    pub fn is_current(&self) -> bool {
+        self.deployed.is_some() && self.deployed == self.version
+    }
 }
 
 /// How long a phase took, for the result.

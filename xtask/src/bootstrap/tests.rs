@@ -81,7 +81,7 @@ fn made_of(values: &[(&str, &str)]) -> Stack {
 
 #[test]
 fn only_what_the_account_lacks_is_made() {
-    let asked = Asked { api_gateway_logs: true, service_actions: None };
+    let asked = Asked { api_gateway_logs: true, ..Asked::default() };
     let all = There { repository: true, bucket: true, logging_role: Some("arn".to_owned()) };
     for (there, expected) in [(There::default(), "true"), (all, "false")] {
         let (values, kept) = said_of(None, &there, &asked);
@@ -130,7 +130,7 @@ fn the_stacks_of_needs_are_read_and_some_of_them_changed() {
 /// What was deleted by other means leaves the stack first, and is created by the next run.
 #[test]
 fn what_is_gone_is_dropped_and_then_created_again() {
-    let asked = Asked { api_gateway_logs: true, service_actions: None };
+    let asked = Asked { api_gateway_logs: true, ..Asked::default() };
     let names = ["CreateApiGatewayLogging", "CreateRepository", "CreateTemplatesBucket"];
     for (before, after) in [("true", "false"), ("false", "true")] {
         let stack = made_of(&names.map(|name| (name, before)));
@@ -169,6 +169,45 @@ fn what_the_stack_has_made_stays_its_own_and_the_rest_as_it_is() {
     let stack = made_of(&[("CreateOidcProvider", "true"), ("Subjects", "repo:o/r:environment:live")]);
     let (values, kept) = said_of_pipeline(&dev(""), Some(&stack), true, None);
     assert_eq!((values["CreateOidcProvider"].as_str(), kept), ("true", vec!["Subjects".to_owned()]));
+}
+
+#[test]
+fn what_the_service_is_permitted_is_added_to_what_it_may_be_allowed() {
+    let actions = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<String>>();
+    let stack = made_of(&[("ServiceActions", "sqs:*, s3:PutObject")]);
+    let permitted = || actions(&["s3:GetObject", "sqs:SendMessage"]).into_iter().collect();
+    for (stack, asked, expected) in [
+        (None, None, "s3:GetObject,sqs:SendMessage"),
+        (Some(&stack), None, "sqs:*,s3:PutObject,s3:GetObject"),
+        // What is asked for replaces what there is.
+        (Some(&stack), Some(actions(&["dynamodb:Query"])), "dynamodb:Query,s3:GetObject,sqs:SendMessage"),
+    ] {
+        let asked = Asked { service_actions: asked, permitted: permitted(), ..Asked::default() };
+        let (values, _) = said_of(stack, &There::default(), &asked);
+        assert_eq!(values["ServiceActions"], expected);
+        let there =
+            parameters(&template("bootstrap.yaml"), &dev(""), "rest-api", stack, &There::default(), &[], &asked);
+        let said = format!("the service itself may be allowed {}", expected.replace(',', ", "));
+        assert!(parts(&there).contains(&said), "{:?}", parts(&there));
+    }
+}
+
+#[test]
+fn secrets_from_elsewhere_are_named_by_arn() {
+    let secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:team/db-a1B2c3";
+    let foreign = "arn:aws:ssm:eu-central-1:444455556666:parameter/secrets/rest-api-dev/A";
+    let own = "arn:aws:ssm:eu-central-1:111122223333:parameter/secrets/rest-api-dev/A";
+    let text = format!(
+        "[environments.dev.secrets]\nA = \"/secrets/rest-api-dev/A\"\nB = \"/shared/B\"\nC = \"{secret}:password::\"\nD = \
+         \"{secret}\"\nE = \"{foreign}\"\nF = \"{own}\"\nG = \"/secrets/rest-api-dev-2/A\"\n"
+    );
+    let arns = secret_arns(&dev(&text), "111122223333");
+    let of = |name: &str| format!("arn:aws:ssm:eu-central-1:111122223333:parameter{name}");
+    let expected = [secret.to_owned(), foreign.to_owned(), of("/shared/B"), of("/secrets/rest-api-dev-2/A")];
+    assert_eq!(arns, expected.into());
+    let asked = Asked { secret_arns: arns, ..Asked::default() };
+    let (values, _) = said_of(None, &There::default(), &asked);
+    assert_eq!(values["SecretArns"].split(',').count(), 4);
 }
 
 #[test]

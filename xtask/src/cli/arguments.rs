@@ -1,12 +1,14 @@
 //! The arguments of each command.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::EnvironmentArg;
 use super::values::{age, branch, registry_host, smoke_url, word};
+use config::deployment::variable_problem;
 use image::artifact::Compiler;
 use model::policy::Level;
 use model::trust::Repository;
@@ -357,4 +359,54 @@ pub(crate) struct Announce {
     /// Only check that tag, manifest and changelog agree, and print the notes
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secret {
+    /// Store a value as the secret's next version, and print its line for deploy.toml
+    ///
+    /// The value is asked for, without showing it, or read from standard input, where one line break at its end does not
+    /// count. It has at most 4,096 bytes. The container gets it with the next release.
+    Set(SetSecret),
+    /// List the secrets with their versions, and whether the running service has the newest
+    List {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+    /// Delete a secret that neither deploy.toml nor the deployed stack names
+    Remove {
+        /// An environment of deploy.toml; a secret is for all of its instances
+        #[arg(value_name = "ENV")]
+        environment: String,
+        /// The variable that the container would get it in
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetSecret {
+    /// An environment of deploy.toml; a secret is for all of its instances
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: String,
+    /// The variable that the container gets it in
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Only to be refused, without being shown.
+    #[arg(hide = true)]
+    pub(crate) value: Vec<OsString>,
+}
+
+impl SetSecret {
+    /// Why these arguments cannot be used. None of them is repeated: it may be the value.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if !self.value.is_empty() || self.name.contains('=') {
+            return Some(
+                "a value is not taken from the command line, where other users and the shell's history see it\n\n  tip: \
+                 leave it out to be asked for it, or pass it as standard input"
+                    .to_owned(),
+            );
+        }
+        variable_problem(&self.name).map(|allowed| format!("NAME is not the name of a variable; allowed: {allowed}"))
+    }
 }

@@ -15,9 +15,10 @@ use crate::context::Context;
 use crate::engine::Operation;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::observe::{Observed, observe_stack};
-use crate::needs;
 use crate::session::Session;
 use crate::ui::Ui;
+use crate::{container, needs};
+use model::container::allowed_actions;
 use model::outcome::{Failure, FailureKind};
 use model::parameters::Value;
 use model::policy;
@@ -70,9 +71,10 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
         ui.require_confirmation_possible(&bootstrap_question(&own, ""))?;
     }
     let environment = &bootstrap_environment(context, environment, ui).await?;
-    let asked = asked(arguments);
+    let mut asked = asked(arguments, container::permissions(&context.root, environment)?);
     let found = context.interrupt.or(find(context, environment, &asked, trust, ui)).await?;
     let Found { session, there, base, roles, is_moving } = &found;
+    asked.secret_arns = bootstrap::secret_arns(environment, &session.identity.account);
     let repository = &context.deployment.service.name;
     let compute = |stack: Option<&Stack>| {
         bootstrap::parameters(&base.template, environment, repository, stack, there, &base.gone, &asked)
@@ -112,8 +114,13 @@ pub(super) async fn run(arguments: &Bootstrap, context: &Context, ui: &Ui) -> Re
 async fn bootstrap_environment(context: &Context, environment: &Environment, ui: &Ui) -> Result<Environment> {
     let mut of_roles = environment.clone();
     of_roles.parameters.retain(|name, _| bootstrap::TAKEN_OVER.contains(&name.as_str()));
-    let refers = of_roles.references().next().is_some();
-    if refers { needs::foresee_needs(context, &of_roles, ui).await?.complete() } else { Ok(environment.clone()) }
+    of_roles.env.clear();
+    of_roles.secrets.clear();
+    if of_roles.references().next().is_none() {
+        return Ok(environment.clone());
+    }
+    let known = needs::foresee_needs(context, &of_roles, ui).await?.complete()?;
+    Ok(Environment { secrets: environment.secrets.clone(), ..known })
 }
 
 fn bootstrap_question(own: &Environment, more: &str) -> String {
@@ -256,9 +263,13 @@ fn asked_trust(arguments: &Bootstrap, environment: &Environment) -> Option<Trust
     })
 }
 
-fn asked(arguments: &Bootstrap) -> Asked {
-    let service_actions = (!arguments.service_action.is_empty()).then(|| arguments.service_action.clone());
-    Asked { api_gateway_logs: arguments.api_gateway_logs, service_actions }
+fn asked(arguments: &Bootstrap, permissions: Vec<serde_json::Value>) -> Asked {
+    Asked {
+        api_gateway_logs: arguments.api_gateway_logs,
+        service_actions: (!arguments.service_action.is_empty()).then(|| arguments.service_action.clone()),
+        permitted: allowed_actions(&permissions),
+        ..Asked::default()
+    }
 }
 
 /// Prints what to do with the outputs of the stacks; `moving` is the stack that still has roles of the pipeline.

@@ -17,7 +17,7 @@ use crate::preflight::{self, AtAws};
 use crate::publish::{self, KnownRepository};
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{container, needs, secrets};
+use crate::{container, container_secrets, needs};
 use aws::{Clients, stack};
 use image::artifact;
 use model::diff::{Comparison, Image, Schema, Side, Summary, markdown};
@@ -42,7 +42,8 @@ pub(super) async fn run(arguments: &Diff, context: &Context, ui: &Ui) -> Result<
     let first: Vec<String> = foresight.steps.iter().map(|step| format!("a release would first {step}")).collect();
     let environment = &foresight.complete()?;
     let session = Session::open(context, environment, ui).await?;
-    let template = secrets::as_sent(&session, &template).await.map_err(|problems| outcome::preflight(&problems))?;
+    let template =
+        container_secrets::as_sent(&session, &template).await.map_err(|problems| outcome::preflight(&problems))?;
     let seen = observe(&session.clients, environment);
     let image = release_image(arguments, &session, &template);
     let (seen, image, commit) = tokio::join!(seen, image, build::commit_for_record(context, ui));

@@ -21,7 +21,7 @@ use model::template::evaluate::{self, Evaluated, Pseudo};
 
 /// The template, or why it cannot be used.
 pub(super) struct TemplateCheck {
-    template: Result<Template, Failure>,
+    pub(super) template: Result<Template, Failure>,
     /// The image's platform, which the template determines; `None` if it runs no image.
     pub(super) platform: Option<Result<Platform, Failure>>,
 }

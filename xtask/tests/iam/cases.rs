@@ -62,12 +62,20 @@ impl Who {
 const TAG: &str = "aws:ResourceTag/aws:cloudformation:stack-name";
 /// The one by which the templates mark their keys, since CloudFormation does not.
 const KEY: &str = "aws:ResourceTag/xtask:stack";
+/// Which parameter Systems Manager decrypts, and which secret Secrets Manager.
+pub(crate) const SECRET_KEY: &str = "kms:EncryptionContext:PARAMETER_ARN";
+pub(crate) const OTHER_KEY: &str = "kms:EncryptionContext:SecretARN";
 const NEW_KEY: &str = "aws:RequestTag/xtask:stack";
 /// CloudFormation's tag, on its way to what a stack is about to get.
 const NEW: &str = "aws:RequestTag/aws:cloudformation:stack-name";
 const ROLE: &str = "cloudformation:RoleArn";
 const BOUNDED: &str = "iam:PermissionsBoundary";
 const PASSED: &str = "iam:PassedToService";
+
+/// A parameter with a secret of a stack's service.
+pub(crate) fn secret(stack: &str) -> String {
+    format!("parameter/secrets/{stack}/PASSWORD")
+}
 
 /// All attempts.
 pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
@@ -77,6 +85,7 @@ pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
     cases.extend(cloudformation(roles));
     cases.extend(databases(roles));
     cases.extend(services(roles));
+    cases.extend(secrets(roles));
     cases
 }
 
@@ -394,6 +403,46 @@ fn services(roles: &Roles) -> Vec<Case> {
         cases.push(of(who, false, "ssm:GetParameter", "ssm", &format!("parameter/xtask/{STACK}/lock")));
         cases.push(of(who, false, "cloudformation:DeleteStack", "cloudformation", &format!("stack/{STACK}/1")));
         cases.push(case(who, false, "s3:GetObject", "arn:aws:s3:::data/object".to_owned()));
+    }
+    cases
+}
+
+/// Values of secrets: for the roles that start the container or its machine, as far as the template names them.
+fn secrets(roles: &Roles) -> Vec<Case> {
+    let of = |who, allowed, action, service, resource: &str| case(who, allowed, action, roles.arn(service, resource));
+    let mut cases = Vec::new();
+    for who in [Who::TaskExecution, Who::Instance] {
+        let own = roles.arn("ssm", &secret(STACK));
+        cases.extend([
+            of(who, true, "ssm:GetParameters", "ssm", &secret(STACK)),
+            // Which the template does not name.
+            of(who, false, "ssm:GetParameters", "ssm", &format!("parameter/secrets/{STACK}/OTHER")),
+            of(who, true, "kms:Decrypt", "kms", "key/2").with(SECRET_KEY, &own),
+            of(who, false, "kms:Decrypt", "kms", "key/2"),
+            of(who, false, "kms:Decrypt", "kms", "key/2").with(SECRET_KEY, &roles.arn("ssm", &secret("another"))),
+            // What the template names and `bootstrap` was not run for.
+            of(who, false, "ssm:GetParameters", "ssm", "parameter/unknown/KEY"),
+            of(who, false, "ssm:PutParameter", "ssm", &secret(STACK)),
+            // Elsewhere, by name.
+            of(who, true, "ssm:GetParameters", "ssm", "parameter/shared/KEY"),
+            of(who, true, "kms:Decrypt", "kms", "key/2").with(SECRET_KEY, &roles.arn("ssm", "parameter/shared/KEY")),
+            of(who, true, "secretsmanager:GetSecretValue", "secretsmanager", "secret:team/db-a1B2c3"),
+            of(who, true, "kms:Decrypt", "kms", "key/2")
+                .with(OTHER_KEY, &roles.arn("secretsmanager", "secret:team/db-a1B2c3")),
+            of(who, false, "kms:Decrypt", "kms", "key/2")
+                .with(OTHER_KEY, &roles.arn("secretsmanager", "secret:another-a1B2c3")),
+        ]);
+    }
+    for who in [Who::Pipeline, Who::CloudFormation, Who::Task] {
+        for action in ["GetParameter", "GetParameters", "GetParameterHistory", "PutParameter", "DeleteParameter"] {
+            cases.push(of(who, false, named("ssm", action), "ssm", &secret(STACK)));
+        }
+        cases.push(of(who, false, "ssm:GetParametersByPath", "ssm", &format!("parameter/secrets/{STACK}")));
+        cases.push(of(who, false, "secretsmanager:GetSecretValue", "secretsmanager", "secret:team/db-a1B2c3"));
+        cases.push(of(who, false, "ssm:GetParameters", "ssm", &secret("another")));
+        for context in [secret(STACK), secret("another")] {
+            cases.push(of(who, false, "kms:Decrypt", "kms", "key/2").with(SECRET_KEY, &roles.arn("ssm", &context)));
+        }
     }
     cases
 }

@@ -3,7 +3,7 @@
 use model::templates::bucket;
 
 use super::super::roles::{EXECUTION, MANY, ONE, REGION, Roles, STACK};
-use super::{Case, KEY, PASSED, ROLE, TAG, Who, case, named};
+use super::{Case, KEY, PASSED, ROLE, SECRET_KEY, TAG, Who, case, named, secret};
 
 /// Attempts of readers and planners.
 pub(crate) fn cases(roles: &Roles) -> Vec<Case> {
@@ -31,7 +31,11 @@ fn reading(roles: &Roles, who: Who) -> Vec<Case> {
         of(true, "secretsmanager:DescribeSecret", "secretsmanager", "secret:OriginSecret-1"),
         of(true, "kms:DescribeKey", "kms", "key/1"),
         case(who, true, "s3:GetBucketLocation", format!("arn:aws:s3:::{}", bucket(&roles.account, REGION))),
+        of(true, "ssm:DescribeParameters", "ssm", "*"),
+        of(false, "ssm:DescribeParameters", "ssm", "*").with("aws:RequestedRegion", "us-east-1"),
         // No secret, wherever it stands.
+        of(false, "kms:Decrypt", "kms", "key/2").with(SECRET_KEY, &roles.arn("ssm", &secret(STACK))),
+        of(false, "ssm:GetParametersByPath", "ssm", &format!("parameter/secrets/{STACK}")),
         of(false, "secretsmanager:GetSecretValue", "secretsmanager", "secret:OriginSecret-1"),
         of(false, "secretsmanager:GetSecretValue", "secretsmanager", "secret:OriginSecret-1").with(TAG, STACK),
         of(false, "kms:Decrypt", "kms", "key/1").with(KEY, STACK),
@@ -58,6 +62,9 @@ fn reading(roles: &Roles, who: Who) -> Vec<Case> {
     }
     for action in ["GetParameter", "GetParameterHistory"] {
         cases.push(of(true, named("ssm", action), "ssm", &format!("{memory}/lock")));
+    }
+    for action in ["GetParameter", "GetParameterHistory", "GetParameters", "PutParameter", "DeleteParameter"] {
+        cases.push(of(false, named("ssm", action), "ssm", &secret(STACK)));
     }
     cases
 }

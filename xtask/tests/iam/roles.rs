@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use config::deployment::SecretReference;
+use model::container::{Additions, Secret};
+use model::template::Template;
 use serde_json::Value;
 
 use super::resolve::Stack;
@@ -19,6 +22,9 @@ pub(crate) const CHANGED_NEED: &str = "rest-api-network";
 /// The role that CloudFormation works with.
 pub(crate) const EXECUTION: &str = "role/xtask/execution";
 pub(crate) const BOUNDARY: &str = "policy/xtask/boundary";
+
+/// Secrets of the container that `bootstrap` was run for, since they are not below the stack's own path.
+const ELSEWHERE: [(&str, &str); 2] = [("ssm", "parameter/shared/KEY"), ("secretsmanager", "secret:team/db-a1B2c3")];
 
 /// How the names of the template's own policies begin here.
 const ATTACHED: &str = "arn:aws:iam::aws:policy/this-template/";
@@ -94,7 +100,8 @@ impl Roles {
 /// stacks of `bootstrap.yaml` and `pipeline.yaml`, released from `owner/repo`, in either form of `sub`.
 pub(crate) fn before(account: &str, stacks: &str, prefix: &str) -> Result<[Stack; 2]> {
     let environment = [("EnvironmentStack", stacks), ("RolePrefix", prefix), ("RepositoryName", "rest-api")];
-    let own = [&environment[..], &[("HostedZoneId", "Z1")]].concat();
+    let elsewhere = ELSEWHERE.map(|(service, name)| format!("arn:aws:{service}:{REGION}:{account}:{name}")).join(",");
+    let own = [&environment[..], &[("HostedZoneId", "Z1"), ("SecretArns", &elsewhere)]].concat();
     let subjects = "repo:owner/repo:environment:production,repo:owner@7/repo@70:environment:production";
     let plans = subjects.replace(":production", ":production-plan");
     let looks = ["pull_request", "ref:refs/heads/main"];
@@ -124,7 +131,12 @@ pub(crate) fn before(account: &str, stacks: &str, prefix: &str) -> Result<[Stack
 
 /// A template with the names that its resources would have.
 pub(crate) fn stack(file: &str, account: &str, name: &str, given: &[(&str, &str)]) -> Result<Stack> {
-    let mut template = template::load(&template::directory().join(file))?;
+    let path = template::directory().join(file);
+    let mut template = template::load(&path)?;
+    if template["Metadata"]["Release"].get("Container").is_some() {
+        let file = Template::read(file, std::fs::read_to_string(&path)?)?;
+        template = template::read(&file.with_container(&secrets(account, name))?.body)?;
+    }
     for (id, resource) in template["Resources"].clone().as_object().context("resources")? {
         let arn = match (id.as_str(), resource["Type"].as_str().unwrap_or_default()) {
             ("ExecutionRole", "AWS::IAM::Role") if file == "bootstrap.yaml" => {
@@ -159,6 +171,19 @@ pub(crate) fn stack(file: &str, account: &str, name: &str, given: &[(&str, &str)
     let parameters = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let names = names.into_iter().chain(own).map(text).collect();
     Ok(Stack { template, parameters, names, variables: BTreeMap::new() })
+}
+
+/// The secrets of a stack's container: one of its own, one that `bootstrap` does not know, and those of [`ELSEWHERE`], all
+/// with a customer's key.
+fn secrets(account: &str, name: &str) -> Additions {
+    let key = format!("arn:aws:kms:{REGION}:{account}:key/2");
+    let arns = ELSEWHERE.map(|(service, name)| format!("arn:aws:{service}:{REGION}:{account}:{name}"));
+    let own = [format!("/secrets/{name}/PASSWORD"), "/unknown/KEY".to_owned()];
+    let secret = |(number, text): (usize, &String)| {
+        let reference = SecretReference::parse(text).expect("a reference");
+        (format!("SECRET_{number}"), Secret { reference, version: None, key: Some(key.clone()) })
+    };
+    Additions { secrets: own.iter().chain(&arns).enumerate().map(secret).collect(), ..Additions::default() }
 }
 
 fn replace(value: &mut Value, what: &Value, with: &str) {

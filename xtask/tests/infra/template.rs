@@ -10,10 +10,14 @@ use serde_json::{Map, Value};
 
 pub(crate) fn load(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut documents = YamlOwned::load_from_str(&text).with_context(|| format!("{} is no YAML", path.display()))?;
+    read(&text).with_context(|| format!("in {}", path.display()))
+}
+
+pub(crate) fn read(text: &str) -> Result<Value> {
+    let mut documents = YamlOwned::load_from_str(text).context("it is no YAML")?;
     match (documents.pop(), documents.pop()) {
-        (Some(document), None) => written_out(document).with_context(|| format!("in {}", path.display())),
-        _ => bail!("{} must hold exactly one document", path.display()),
+        (Some(document), None) => written_out(document),
+        _ => bail!("it must hold exactly one document"),
     }
 }
 

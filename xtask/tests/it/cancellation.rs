@@ -29,6 +29,8 @@ const AT_ONCE: usize = 16;
 pub(crate) struct Case {
     pub(crate) arguments: &'static [&'static str],
     pub(crate) world: World,
+    /// What it gets on its standard input.
+    pub(crate) input: &'static [u8],
     /// What is written into the sandbox beforehand: paths and texts.
     pub(crate) files: Vec<(&'static str, String)>,
     /// Whether another holder's lock is there before the command.
@@ -41,7 +43,7 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn of(arguments: &'static [&'static str], world: World) -> Self {
-        Self { arguments, world, files: Vec::new(), is_locked: false, is_planned: false, code: 0 }
+        Self { arguments, world, input: b"", files: Vec::new(), is_locked: false, is_planned: false, code: 0 }
     }
 
     fn start(&self, watched: Option<Watched>) -> (Fakes, Sandbox) {
@@ -64,13 +66,13 @@ impl Case {
     /// Interrupts the command at each of its requests.
     pub(crate) fn at_every_request(&self) {
         let (fakes, sandbox) = self.start(None);
-        let whole = sandbox.run(self.arguments);
+        let whole = sandbox.run_with(self.arguments, self.input);
         assert_eq!(whole.code, self.code, "{}", whole.stderr);
         let (requests, wanted) = {
             let world = fakes.world();
             (world.requests.len(), Facts::of(&world))
         };
-        assert!(requests >= 3 && !wanted.is_locked && wanted.stack != "under way", "{requests}: {wanted:?}");
+        assert!(requests >= 2 && !wanted.is_locked && wanted.stack != "under way", "{requests}: {wanted:?}");
         let (next, problems) = (AtomicUsize::new(1), Mutex::new(String::new()));
         thread::scope(|scope| {
             for _ in 0..AT_ONCE {
@@ -96,7 +98,7 @@ impl Case {
     fn at(&self, number: usize, wanted: &Facts) -> Result<(), String> {
         let (arrived, arrival) = mpsc::channel();
         let (fakes, sandbox) = self.start(Some(Watched { number, arrived }));
-        let mut tool = sandbox.start(self.arguments);
+        let mut tool = sandbox.start_with(self.arguments, self.input);
         let request = loop {
             match arrival.recv_timeout(Duration::from_millis(20)) {
                 Err(RecvTimeoutError::Timeout) if tool.try_wait().unwrap().is_none() => {}
@@ -111,7 +113,7 @@ impl Case {
         if let Err(what) = self.is_left_well(&ended, number, &fakes.world()) {
             return fail(what);
         }
-        let again = sandbox.run(self.arguments);
+        let again = sandbox.run_with(self.arguments, self.input);
         if again.code != self.code {
             return fail(format!("the same command again ends with {}: {}", again.code, again.stderr));
         }

@@ -112,8 +112,14 @@ pub(crate) struct World {
     pub(crate) provider: bool,
     /// The role that API Gateway logs with.
     pub(crate) logging_role: Option<&'static str>,
+    /// The document of every policy.
+    pub(crate) boundary: serde_json::Value,
     /// Actions that the simulator says no to.
     pub(crate) refused: Vec<&'static str>,
+    /// A text, and the targets or paths of the requests that have it.
+    pub(crate) marked: Option<(&'static str, Vec<String>)>,
+    /// The code with which a secret's value is refused, in words that repeat it.
+    pub(crate) refused_value: Option<&'static str>,
     /// An action that is denied.
     pub(crate) denied: Option<&'static str>,
     /// Resources that are not as the template says: their names and properties, each as it is.
@@ -223,6 +229,13 @@ impl Respond for Answers {
 }
 
 fn route(world: &mut World, request: &Request) -> ResponseTemplate {
+    if let Some((mark, found)) = &mut world.marked {
+        let whole = format!("{} {:?} {}", request.url, request.headers, String::from_utf8_lossy(&request.body));
+        if whole.contains(*mark) {
+            let target = request.headers.get("x-amz-target").map(|target| target.to_str().unwrap());
+            found.push(target.unwrap_or(request.url.path()).to_owned());
+        }
+    }
     if let Some(echo) = staged::echo(world, request) {
         return echo;
     }

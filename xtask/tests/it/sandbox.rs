@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -123,6 +124,19 @@ impl Sandbox {
     /// Runs the tool without a terminal.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         self.end(self.start(arguments))
+    }
+
+    /// Runs the tool with this on its standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &[u8]) -> Ended {
+        self.end(self.start_with(arguments, input))
+    }
+
+    /// As [`Sandbox::start`], with this on its standard input.
+    pub(crate) fn start_with(&self, arguments: &[&str], input: &[u8]) -> Child {
+        let mut child = self.command().args(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        // One that refuses without reading may have ended.
+        child.stdin.take().unwrap().write_all(input).ok();
+        child
     }
 
     /// Starts the tool; `end` waits for it.

@@ -1,9 +1,14 @@
 //! Secrets appear in no output, not even with --verbose, and in no file.
 
+#[cfg(target_os = "linux")]
+mod terminal;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::fakes::{Fakes, REPOSITORY, World};
+#[cfg(target_os = "linux")]
+use crate::sandbox::Ended;
 use crate::sandbox::Sandbox;
 
 const KEY: &str = "wJalrXUtnFEMI-marker-of-the-key";
@@ -57,4 +62,61 @@ fn an_unreachable_endpoint_is_reported_without_secrets() {
     let sandbox = with_secrets(&fakes).with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     check(&sandbox, &["status", "dev"], 1);
     check(&sandbox, &["deploy", "dev", "--image", &format!("{REPOSITORY}:v1")], 3);
+}
+
+/// Stored, released, listed, planned: its value is in the request that stores it and nowhere else.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_value_of_a_secret_is_stored_and_nowhere_else() {
+    use crate::snapshots::secret::{TEMPLATE, line, settings};
+
+    const VALUE: &str = "correct-horse-battery-staple";
+    let fakes = Fakes::start(World { marked: Some((VALUE, Vec::new())), ..World::default() });
+    let sandbox = fakes.sandbox();
+    sandbox.write("deploy.toml", &settings(&line(), ""));
+    sandbox.write("infra/backend.yaml", TEMPLATE);
+    let nowhere = |ended: &Ended| {
+        let hidden = [VALUE.to_owned(), STANDARD.encode(VALUE)];
+        let shown = hidden.iter().any(|value| ended.stdout.contains(value) || ended.stderr.contains(value));
+        assert!(!shown, "{}{}", ended.stdout, ended.stderr);
+        let world = fakes.world();
+        let of_tool = world.journal.iter().filter(|(name, _)| name.starts_with("/xtask/"));
+        let recorded = of_tool.flat_map(|(_, versions)| versions).any(|version| version.value.contains(VALUE));
+        assert!(!recorded && !world.template.contains(VALUE), "it is in a record or a template");
+        assert_eq!(sandbox.files_with(VALUE), <[std::path::PathBuf; 0]>::default());
+    };
+    let set = |more: &[&str]| {
+        let words = [&["secret", "set", "dev", "PASSWORD"], more].concat();
+        sandbox.run_with(&words, format!("{VALUE}\n").as_bytes())
+    };
+    for (number, more) in [&["--verbose"][..], &["--verbose", "--json"]].into_iter().enumerate() {
+        let ended = set(more);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        nowhere(&ended);
+        assert_eq!(fakes.world().journal[crate::snapshots::secret::PARAMETER].len(), number + 1);
+        for arguments in [
+            &["release", "dev"][..],
+            &["plan", "dev", "--out", "plan.json"],
+            &["diff", "dev"],
+            &["template", "dev"],
+            &["secret", "list", "dev"],
+            &["status", "dev"],
+            &["doctor", "dev"],
+        ] {
+            let ended = sandbox.run(&[arguments, more].concat());
+            assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.stderr);
+            nowhere(&ended);
+        }
+    }
+    // Also where AWS refuses it, in whatever words, and where what stands in between answers.
+    for code in ["ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerError"] {
+        fakes.world().refused_value = Some(code);
+        for more in [&["--verbose"][..], &["--verbose", "--json"]] {
+            let ended = set(more);
+            assert!(ended.code == 1 && ended.stderr.contains(code), "{code}: {}", ended.stderr);
+            nowhere(&ended);
+        }
+    }
+    let (_, carried) = fakes.world().marked.clone().unwrap();
+    assert!(carried.len() >= 10 && carried.iter().all(|target| target == "AmazonSSM.PutParameter"), "{carried:?}");
 }

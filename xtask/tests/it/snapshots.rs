@@ -19,6 +19,7 @@ mod refused;
 mod refused_values;
 mod releases;
 mod rollback;
+pub(crate) mod secret;
 mod smoke;
 mod streams;
 mod verify;

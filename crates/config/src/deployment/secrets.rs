@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::{Environment, rules};
+
 /// What a reference may be, in words.
 pub const ALLOWED: &str = "a reference, never the value: a parameter of Systems Manager (/PATH/NAME, or its ARN), or the ARN of \
                            a secret of Secrets Manager, with :KEY:: after it for one key of its JSON";
@@ -32,8 +34,8 @@ impl SecretReference {
         let [arn, partition, service, region, account, rest] = text.splitn(6, ':').collect::<Vec<_>>()[..] else {
             return None;
         };
-        let is_here = arn == "arn" && partition.starts_with("aws") && (super::rules::REGION.holds)(region);
-        if !is_here || !(super::rules::ACCOUNT.holds)(account) {
+        let is_here = arn == "arn" && partition.starts_with("aws") && (rules::REGION.holds)(region);
+        if !is_here || !(rules::ACCOUNT.holds)(account) {
             return None;
         }
         match service {
@@ -76,6 +78,25 @@ impl fmt::Display for SecretReference {
     }
 }
 
+impl Environment {
+    /// The path of the parameters in which `secret set` keeps the environment's secrets; its instances share them.
+    #[must_use]
+    pub fn secrets_path(&self) -> String {
+        let shared = match self.name.split_once('/') {
+            Some((_, which)) => self.stack.strip_suffix(&format!("-{which}")),
+            None => Some(self.stack.as_str()).filter(|_| self.instances),
+        };
+        // Begins as the instances' stacks do, so that a pattern of their names covers it.
+        shared.map_or_else(|| format!("/secrets/{}", self.stack), |stack| format!("/secrets/{stack}-all"))
+    }
+}
+
+/// What the name of a variable has to be, if this is none.
+#[must_use]
+pub fn variable_problem(name: &str) -> Option<&'static str> {
+    (!(rules::VARIABLE.holds)(name)).then_some(rules::VARIABLE.allowed)
+}
+
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 fn is_parameter(name: &str) -> bool {
     let is_part =
@@ -114,6 +135,18 @@ mod tests {
         assert_eq!(SecretReference::parse(parameter).unwrap().parameter(), Some("/secrets/api/KEY"));
         assert_eq!(SecretReference::parse("/a/b").unwrap().parameter(), Some("/a/b"));
         assert_eq!(SecretReference::parse(arn).unwrap().parameter(), None);
+    }
+
+    #[test]
+    fn instances_share_a_path_that_their_stacks_pattern_covers() {
+        let text = "[service]\nname = \"api\"\n[environments.one]\nregion = \"eu-central-1\"\nstack = \"api\"\n\
+            template = \"t.yaml\"\n[environments.many]\nregion = \"eu-central-1\"\nstack = \"preview\"\n\
+            template = \"t.yaml\"\ninstances = true\n";
+        let environments = crate::deployment::Deployment::parse("deploy.toml", text).unwrap().environments;
+        assert_eq!(environments["one"].secrets_path(), "/secrets/api");
+        let many = &environments["many"];
+        assert_eq!((many.secrets_path().as_str(), many.stacks().as_str()), ("/secrets/preview-all", "preview-*"));
+        assert_eq!(many.instance("pr-12").unwrap().secrets_path(), "/secrets/preview-all");
     }
 
     #[test]

@@ -81,6 +81,12 @@ pub fn read_permissions(text: &str) -> Result<Vec<Value>, Vec<Refused>> {
     if refused.is_empty() { Ok(list.clone()) } else { Err(refused) }
 }
 
+/// The actions that these statements allow, each once.
+pub fn allowed_actions(statements: &[Value]) -> BTreeSet<String> {
+    let allowing = statements.iter().filter(|statement| statement["Effect"] == "Allow");
+    allowing.flat_map(|statement| texts(&statement["Action"])).collect()
+}
+
 /// Why a statement is not accepted.
 fn judge(statement: &Value) -> Option<String> {
     let Some(map) = statement.as_object() else { return Some("is no object".to_owned()) };

@@ -190,6 +190,17 @@ fn the_projects_own_templates_take_additions() {
 }
 
 #[test]
+fn the_example_of_permissions_is_one() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/README.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let example: Vec<&str> =
+        text.lines().skip_while(|line| *line != "    [").take_while(|line| !line.is_empty()).collect();
+    let statements = read_permissions(&example.join("\n")).unwrap();
+    let actions = ["s3:GetObject", "s3:PutObject", "sqs:SendMessage"];
+    assert_eq!(allowed_actions(&statements), actions.map(str::to_owned).into());
+}
+
+#[test]
 fn what_cannot_be_added_is_named() {
     let refused = |body: &str, additions: &Additions| template(body).with_container(additions).unwrap_err();
     let of_env = |pairs: &[(&str, &str)]| Additions { env: env(pairs), ..Additions::default() };

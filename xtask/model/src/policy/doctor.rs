@@ -22,6 +22,8 @@ pub(super) const LOOKS: Grant = Grant {
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeVpcs",
         "elasticloadbalancing:DescribeLoadBalancers",
+        "iam:GetPolicy",
+        "iam:GetPolicyVersion",
         "iam:GetRole",
         "iam:SimulatePrincipalPolicy",
         "servicequotas:GetAWSDefaultServiceQuota",
@@ -31,8 +33,10 @@ pub(super) const LOOKS: Grant = Grant {
 
 /// Statements for a template that is too long for the call.
 const TEMPLATES: [&str; 2] = ["Templates", "TemplatesBucket"];
-/// Statements that no release needs: for `doctor` itself, `bootstrap`, `diff` and `drift`.
-const ASIDE: [&str; 10] = [
+/// What a release with secrets needs.
+const SECRETS: &str = "SecretVersions";
+/// Statements that no release needs: for `doctor` itself, `bootstrap`, `diff`, `drift` and `secret`.
+const ASIDE: [&str; 12] = [
     "ApiAccount",
     "Configuration",
     "Doctor",
@@ -42,6 +46,8 @@ const ASIDE: [&str; 10] = [
     "ListenerRules",
     "Provider",
     "RoleConfiguration",
+    "SecretChanges",
+    "SecretsKey",
     "Types",
 ];
 /// Actions that only `destroy`, `prune` and the very first release need, or that a release can do without; and what AWS
@@ -70,7 +76,10 @@ pub struct Question {
 impl Policy {
     /// What a release to `environment` needs, to simulate for resources in `account`; for a template that fits in a call.
     pub fn questions(&self, environment: &Environment, account: &str) -> Vec<Question> {
-        self.asked(environment, account, |sid| !ASIDE.contains(&sid) && !TEMPLATES.contains(&sid))
+        let has_secrets = !environment.secrets.is_empty();
+        let is_asked =
+            |sid: &str| !ASIDE.contains(&sid) && !TEMPLATES.contains(&sid) && (has_secrets || sid != SECRETS);
+        self.asked(environment, account, is_asked)
     }
 
     /// What it needs besides where the template does not.
@@ -129,6 +138,25 @@ mod tests {
         assert_eq!(of("iam:PassRole")[0].context.last(), Some(&passed));
         for aside in ["sts:GetCallerIdentity", "iam:GetRole", "ecr:DeleteRepository", "iam:GetOpenIDConnectProvider"] {
             assert!(of(aside).is_empty(), "{aside}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_asked_about_where_a_release_has_some() {
+        let with =
+            format!("{SETTINGS}secrets_key = \"alias/ours\"\n[environments.dev.secrets]\nKEY = \"/secrets/one/KEY\"\n");
+        for (settings, asked) in [(SETTINGS, false), (with.as_str(), true)] {
+            let deployment = Deployment::parse("deploy.toml", settings).unwrap();
+            let environment = &deployment.environments["dev"];
+            let questions =
+                policy(&deployment, environment, &[], Level::Release).questions(environment, "111122223333");
+            let all: Vec<&str> = questions.iter().flat_map(|question| question.actions.clone()).collect();
+            assert_eq!(all.contains(&"ssm:DescribeParameters"), asked);
+            // Writing a value is `secret set`, not a release.
+            assert!(!all.contains(&"kms:Encrypt"));
+            let of_values =
+                |q: &&crate::policy::Question| q.resources.iter().any(|arn| arn.contains("parameter/secrets/"));
+            assert!(!questions.iter().any(|question| of_values(&question)));
         }
     }
 

@@ -60,6 +60,13 @@ pub(super) const ALL: &[Grant] = &[
             "ecs:ListServiceDeployments",
         ],
     },
+    // What there is to know of a secret besides its value: supports no resource, or none that is known.
+    Grant {
+        sid: "SecretVersions",
+        level: Level::Read,
+        scope: Scope::Region,
+        actions: &["secretsmanager:DescribeSecret", "ssm:DescribeParameters"],
+    },
     Grant { sid: "TaskList", level: Level::Read, scope: Scope::Cluster, actions: &["ecs:ListTasks"] },
     // Policies cannot restrict task definitions.
     Grant { sid: "TaskDefinition", level: Level::Read, scope: Scope::Any, actions: &["ecs:DescribeTaskDefinition"] },
@@ -151,6 +158,13 @@ pub(super) const ALL: &[Grant] = &[
         scope: Scope::Parameters,
         actions: &["ssm:DeleteParameter", "ssm:DeleteParameters", "ssm:PutParameter"],
     },
+    // Values are written, and never read.
+    Grant {
+        sid: "SecretChanges",
+        level: Level::Release,
+        scope: Scope::SecretValues,
+        actions: &["ssm:DeleteParameter", "ssm:PutParameter"],
+    },
     Grant {
         sid: "Logs",
         level: Level::Release,
@@ -233,6 +247,10 @@ pub(super) const ALL: &[Grant] = &[
 pub(super) const PASS: Grant =
     Grant { sid: "PassTheExecutionRole", level: Level::Plan, scope: Scope::ExecutionRole, actions: &["iam:PassRole"] };
 
+/// Encrypting with the customer's key, in an environment that has one.
+pub(super) const ENCRYPT: Grant =
+    Grant { sid: "SecretsKey", level: Level::Release, scope: Scope::SecretsKey, actions: &["kms:Encrypt"] };
+
 /// What CloudFormation reads to detect drift, for the templates' resources whose names AWS chooses. Without the rules
 /// of a listener, which show a secret header.
 const CONFIGURATION: &[&str] = &[
@@ -292,7 +310,6 @@ const CONFIGURATION: &[&str] = &[
     "rds:DescribeDBParameters",
     "rds:DescribeDBSubnetGroups",
     "rds:ListTagsForResource",
-    "secretsmanager:DescribeSecret",
     "ssm:DescribeAssociation",
     "ssm:ListAssociations",
 ];

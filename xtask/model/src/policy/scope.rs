@@ -25,6 +25,10 @@ pub(super) enum Scope {
     Repository,
     /// The parameters with the stack's releases.
     Parameters,
+    /// The parameters with the values of the container's secrets.
+    SecretValues,
+    /// The key that the environment names for them.
+    SecretsKey,
     /// Log groups named after the stack.
     LogGroups,
     /// Services, their deployments and tasks, in clusters named after the stack.
@@ -153,6 +157,16 @@ impl<'a> Arns<'a> {
                 let path = format!("parameter/xtask/{stack}");
                 (vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))], none)
             }
+            Scope::SecretValues => (vec![self.arn("ssm", &format!("parameter/secrets/{stack}/*"))], none),
+            Scope::SecretsKey => match self.environment.secrets_key.as_deref().unwrap_or_default() {
+                arn if arn.starts_with("arn:") => (vec![arn.to_owned()], none),
+                // A key's ARN does not follow from its alias.
+                alias if alias.starts_with("alias/") => (
+                    vec![self.arn("kms", "key/*")],
+                    only_where("ForAnyValue:StringEquals", "kms:ResourceAliases", alias.to_owned()),
+                ),
+                id => (vec![self.arn("kms", &format!("key/{id}"))], none),
+            },
             Scope::Provider => (vec![self.global("iam", &format!("oidc-provider/{PROVIDER}"))], none),
             // Its ARNs have no account.
             Scope::ApiAccount => {

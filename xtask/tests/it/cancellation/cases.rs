@@ -5,10 +5,11 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Case;
-use crate::fakes::ssm::Version;
+use crate::fakes::ssm::{OWN_KEY, Version};
 use crate::fakes::{DIGEST, Ending, Fakes, OTHER_DIGEST, World};
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 use crate::snapshots::needs;
+use crate::snapshots::secret::PARAMETER;
 use crate::sources::root;
 
 pub(super) const LOCK: &str = "/xtask/rest-api-dev/lock";
@@ -19,7 +20,7 @@ pub(super) fn lock_of(id: &str) -> Version {
         r#"{{"id":"{id}","by":"arn:aws:iam::111122223333:user/{id}","doing":"release","since":"2026-01-02T03:04:05Z","machine":"far away","process":1}}"#
     );
     let written = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-    Version { value, written }
+    Version { value, written, key: None }
 }
 
 /// A world in which these commands were run.
@@ -128,6 +129,20 @@ fn a_lock_of_another_holder() {
     let mut world = released();
     world.journal.insert(LOCK.to_owned(), vec![lock_of("one")]);
     Case { is_locked: true, ..Case::of(&["unlock", "--yes"], world) }.at_every_request();
+}
+
+#[test]
+fn a_secret_that_is_stored() {
+    let case = Case::of(&["secret", "set", "dev", "PASSWORD"], World::default());
+    Case { input: b"value\n", ..case }.at_every_request();
+}
+
+#[test]
+fn a_secret_that_is_removed() {
+    let mut world = released();
+    world.journal.insert(PARAMETER.to_owned(), vec![Version::of("value", Some(OWN_KEY))]);
+    let case = Case::of(&["secret", "remove", "dev", "PASSWORD", "--yes"], world);
+    case.at_every_request();
 }
 
 #[test]

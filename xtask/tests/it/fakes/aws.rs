@@ -63,10 +63,14 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
         }
         if target.to_str().unwrap().starts_with("AmazonSSM") {
             world.asked.push(format!("ssm:{action}"));
-            let input = serde_json::from_slice(&request.body).unwrap();
+            let input: Value = serde_json::from_slice(&request.body).unwrap();
             if world.denied == Some(action.as_str()) {
                 let error = json!({"__type": "AccessDeniedException", "message": "not authorized to perform it"});
                 return ResponseTemplate::new(400).set_body_json(error);
+            }
+            if let Some(code) = world.refused_value.filter(|_| input["Type"] == "SecureString") {
+                let message = format!("Value {} at 'value' failed to satisfy a constraint", input["Value"]);
+                return ResponseTemplate::new(400).set_body_json(json!({"__type": code, "message": message}));
             }
             return match ssm::answer(&mut world.journal, &action, &input) {
                 Ok(output) => ResponseTemplate::new(200).set_body_raw(output.to_string(), JSON),
@@ -81,7 +85,7 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
     let action = action.as_str();
     let service = match action {
         "GetCallerIdentity" => "sts",
-        "GetOpenIDConnectProvider" | "GetRole" | "SimulatePrincipalPolicy" => "iam",
+        "GetOpenIDConnectProvider" | "GetPolicy" | "GetPolicyVersion" | "GetRole" | "SimulatePrincipalPolicy" => "iam",
         "GetConsoleOutput" => "ec2",
         "DescribeRules" => "elasticloadbalancing",
         _ => database::ACTIONS.iter().find(|(known, _)| *known == action).map_or("cloudformation", |(_, of)| of),
@@ -126,6 +130,8 @@ fn query(
         _ if world.denied == Some(action) => Err(("AccessDenied", "releaser is not authorized to perform it")),
         "GetOpenIDConnectProvider" if world.provider => Ok(tag("ClientIDList", &tag("member", "sts.amazonaws.com"))),
         "GetOpenIDConnectProvider" => Err(("NoSuchEntity", "there is none")),
+        "GetPolicy" => Ok(tag("Policy", &tag("DefaultVersionId", "v7"))),
+        "GetPolicyVersion" => Ok(tag("PolicyVersion", &tag("Document", &iam::encoded(&world.boundary)))),
         "SimulatePrincipalPolicy" => Ok(iam::simulation(world, form)),
         "GetCallerIdentity" => Ok(tags(&[
             ("Arn", "arn:aws:iam::111122223333:user/releaser"),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::World;
 
 /// The results of what a form asks about.
@@ -15,4 +17,9 @@ pub(super) fn simulation(world: &World, form: &BTreeMap<String, String>) -> Stri
         )
     };
     format!("<EvaluationResults>{}</EvaluationResults>", asked.map(result).collect::<String>())
+}
+
+/// A policy's document, as IAM gives it.
+pub(super) fn encoded(document: &Value) -> String {
+    document.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

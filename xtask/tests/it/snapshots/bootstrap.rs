@@ -472,3 +472,30 @@ fn a_failure_speaks_of_its_own_stack() {
     ");
     assert!(!failed.contains("destroy") && !failed.contains("cargo xtask release"), "{failed}");
 }
+
+#[test]
+fn the_boundary_gets_what_deploy_toml_gives_the_service() {
+    let fakes = Fakes::start(account());
+    let sandbox = sandbox(&fakes);
+    let statements = r#"[{"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*"},
+        {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "*"}]"#;
+    sandbox.write("infra/permissions.json", statements);
+    // An output of a stack that need not be there yet is no obstacle.
+    let own = "stack = \"rest-api-dev\"\npermissions = \"infra/permissions.json\"\nneeds = [\"database\"]\nsecrets = { A = \
+               \"/secrets/rest-api-dev/A\", B = \"/shared/B\", C = \"{database.SecretArn}:password::\" }";
+    let database =
+        "[environments.database]\nregion = \"eu-central-1\"\nstack = \"database\"\ntemplate = \"infra/d.yaml\"\n";
+    sandbox.write("deploy.toml", &(DEPLOY_TOML.replace("stack = \"rest-api-dev\"", own) + database));
+    let ended = sandbox.run(&["bootstrap", "dev", "--yes", "--service-action", "s3:Get*"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let made = fakes.world().parameters.clone();
+    assert_eq!(made["ServiceActions"], "s3:Get*,s3:PutObject");
+    assert_eq!(made["SecretArns"], "arn:aws:ssm:eu-central-1:111122223333:parameter/shared/B");
+    sandbox.write("infra/permissions.json", "[{\"Action\": \"s3:*\"}]");
+    let refused = sandbox.run(&["bootstrap", "dev", "--yes"]);
+    assert!(
+        refused.code == 3 && refused.stderr.contains("the service's permissions cannot be used"),
+        "{}",
+        refused.stderr
+    );
+}

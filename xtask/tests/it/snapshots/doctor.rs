@@ -305,3 +305,70 @@ fn a_job_on_github_asks_about_its_own_token() {
     ");
     assert!(!refused.whole().contains("hush"), "{}", refused.whole());
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn secrets_are_there_encrypted_and_within_the_boundary() {
+    use crate::fakes::ssm::{OWN_KEY, Version};
+    use crate::snapshots::secret::{PARAMETER, TEMPLATE, line, settings};
+
+    let mut world = World::default();
+    for (name, key) in [
+        (PARAMETER, Some(OWN_KEY)),
+        ("/secrets/rest-api-dev/PLAIN", None),
+        ("/shared/KEY", Some("alias/shared")),
+        ("/shared/PLAIN", None),
+    ] {
+        world.journal.insert(name.to_owned(), vec![Version::of("value", key)]);
+    }
+    let statement = json!({"Effect": "Allow", "Action": ["s3:*"], "Resource": "*"});
+    world.boundary = json!({"Version": "2012-10-17", "Statement": [statement]});
+    let fakes = Fakes::start(world);
+    let sandbox = fakes.sandbox();
+    let all = format!(
+        "{}\nGONE = \"/secrets/rest-api-dev/GONE\"\nPLAIN = \"/secrets/rest-api-dev/PLAIN\"\nKEY = \"/shared/KEY\"\nOTHER \
+         = \"/shared/PLAIN\"",
+        line()
+    );
+    let more = "account = \"111122223333\"\npermissions = \"infra/permissions.json\"\n[environments.dev.parameters]\n\
+        PermissionsBoundary = \"arn:aws:iam::111122223333:policy/xtask/boundary\"\n";
+    sandbox.write("deploy.toml", &settings(&all, more));
+    sandbox.write(
+        "infra/permissions.json",
+        r#"[{"Effect": "Allow", "Action": ["s3:GetObject", "sqs:SendMessage"], "Resource": "*"}]"#,
+    );
+    sandbox.write(
+        "infra/backend.yaml",
+        &TEMPLATE.replace("Parameters:\n", "Parameters:\n  PermissionsBoundary: {Type: String}\n"),
+    );
+    let ended = sandbox.run(&["doctor"]);
+    assert_eq!(ended.code, 3);
+    assert_snapshot!(about(&ended, &["secrets", "boundary"]), @r"
+    !! secrets     secret GONE cannot be used: /secrets/rest-api-dev/GONE does not exist, or has no value
+    ?? secrets     OTHER is not encrypted: /shared/PLAIN is a String
+                   next: store it as a SecureString
+    ?? secrets     PLAIN is not encrypted: /secrets/rest-api-dev/PLAIN is a String
+                   next: cargo xtask secret set dev PLAIN stores it encrypted
+    ok secrets     KEY (version 1, 0 min old), PASSWORD (version 1, 0 min old)
+    !! boundary    the permissions boundary does not let through what the service is given: sqs:SendMessage, arn:aws:ssm:eu-central-1:111122223333:parameter/shared/KEY, arn:aws:ssm:eu-central-1:111122223333:parameter/shared/PLAIN in arn:aws:iam::111122223333:policy/xtask/boundary
+    ");
+    assert!(ended.stderr.contains("next: cargo xtask secret set dev GONE"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("next: cargo xtask bootstrap dev adds it to the boundary"), "{}", ended.stderr);
+    sandbox.write("deploy.toml", &settings(&line(), more));
+    let names = ["arn:aws:s3:::x", "arn:aws:sqs:x"];
+    let statement = json!({"Effect": "Allow", "Action": ["s3:Get*", "sqs:SendMessage"], "Resource": names});
+    fakes.world().boundary = json!({"Version": "2012-10-17", "Statement": statement});
+    let ended = sandbox.run(&["doctor"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_snapshot!(about(&ended, &["secrets", "boundary"]), @r"
+    ok secrets     PASSWORD (version 1, 0 min old)
+    ok boundary    arn:aws:iam::111122223333:policy/xtask/boundary lets through what the service is given
+    ");
+    for (denied, name) in [("DescribeParameters", "secrets"), ("GetPolicyVersion", "boundary")] {
+        fakes.world().denied = Some(denied);
+        let ended = sandbox.run(&["doctor"]);
+        let found = about(&ended, &[name]);
+        assert!(found.starts_with(&format!("?? {name}")) && found.contains("could not be checked"), "{found}");
+    }
+    only_reads(&fakes);
+}

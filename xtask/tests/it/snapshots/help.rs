@@ -18,7 +18,8 @@ fn help(arguments: &[&str]) -> String {
 /// A command's help, without the options that every command has.
 fn of(command: &str, flag: &str) -> String {
     const GLOBAL: &str = "\nGlobal options:\n";
-    let text = help(&[command, flag]);
+    let words: Vec<&str> = command.split(' ').chain([flag]).collect();
+    let text = help(&words);
     let (own, global) = text.split_once(GLOBAL).unwrap_or_else(|| panic!("no global options: {text}"));
     let tool = help(&["--help"]);
     let (_, expected) = tool.split_once(GLOBAL).unwrap();
@@ -49,6 +50,7 @@ fn of_the_tool() {
       verify       Check an image's SBOM and provenance
       status       Show the stack's state, the running image and the releases that can be rolled back to
       drift        Show drift from the template, and vulnerabilities of the running image
+      secret       Store, list and remove the container's secrets
       events       Show the stack's events, or follow an operation in progress
       logs         Show the service's log
       cancel       Cancel the update in progress, or delete the stack that is being created

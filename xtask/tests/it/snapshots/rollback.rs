@@ -161,7 +161,7 @@ fn who_holds_the_environment_is_seen_and_can_be_overruled() {
     let holder = r#"{"id":"1","by":"arn:aws:iam::111122223333:user/other","doing":"release","commit":"fedcba98765432100000",
         "run":"https://github.com/o/r/actions/runs/1","since":"2026-01-02T03:04:05Z","machine":"far away","process":1}"#;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
-    let lock = Version { value: holder.to_owned(), written: now };
+    let lock = Version { value: holder.to_owned(), written: now, key: None };
     fakes.world().journal.insert("/xtask/rest-api-dev/lock".to_owned(), vec![lock]);
     let refused = sandbox.run(&["release", "--json"]).json();
     assert_eq!(refused["error"]["kind"], "locked");

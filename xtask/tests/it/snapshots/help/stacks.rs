@@ -43,6 +43,88 @@ fn of_drift() {
 }
 
 #[test]
+fn of_template() {
+    assert_snapshot!(of("template", "--help"), @r"
+    Print the template as it would be deployed
+
+    That is the file that deploy.toml names, with the variables, secrets and permissions of the
+    environment added to its container. Secrets are references; no value is in it.
+
+    Usage: cargo xtask template [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]
+              An environment of deploy.toml
+
+              [default: dev]
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}
+
+#[test]
+fn of_secret() {
+    assert_snapshot!(of("secret", "-h"), @r"
+    Store, list and remove the container's secrets
+
+    Usage: cargo xtask secret [OPTIONS] <COMMAND>
+
+    Commands:
+      set     Store a value as the secret's next version, and print its line for deploy.toml
+      list    List the secrets with their versions, and whether the running service has the newest
+      remove  Delete a secret that neither deploy.toml nor the deployed stack names
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help  Print help
+    ");
+    assert_snapshot!(of("secret set", "--help"), @r"
+    Store a value as the secret's next version, and print its line for deploy.toml
+
+    The value is asked for, without showing it, or read from standard input, where one line break at its
+    end does not count. It has at most 4,096 bytes. The container gets it with the next release.
+
+    Usage: cargo xtask secret set [OPTIONS] <ENV> <NAME>
+
+    Arguments:
+      <ENV>
+              An environment of deploy.toml; a secret is for all of its instances
+
+      <NAME>
+              The variable that the container gets it in
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    assert_snapshot!(of("secret list", "-h"), @r"
+    List the secrets with their versions, and whether the running service has the newest
+
+    Usage: cargo xtask secret list [OPTIONS] [ENV]
+
+    Arguments:
+      [ENV]  An environment of deploy.toml [default: dev]
+
+    Options:
+      -h, --help  Print help
+    ");
+    assert_snapshot!(of("secret remove", "-h"), @r"
+    Delete a secret that neither deploy.toml nor the deployed stack names
+
+    Usage: cargo xtask secret remove [OPTIONS] <ENV> <NAME>
+
+    Arguments:
+      <ENV>   An environment of deploy.toml; a secret is for all of its instances
+      <NAME>  The variable that the container would get it in
+
+    Options:
+      -h, --help  Print help
+    ");
+}
+
+#[test]
 fn of_events() {
     assert_snapshot!(of("events", "-h"), @r"
     Show the stack's events, or follow an operation in progress

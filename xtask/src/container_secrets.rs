@@ -1,12 +1,15 @@
 //! The secrets of an environment's container: whether they are there, and which versions of them.
 
 use aws::secrets::{self, Described};
+use aws::stack;
 use config::deployment::{Environment, SECRET_REFERENCE, SecretReference, references};
 use futures_util::future::join_all;
+use model::container::{self as of_template, Container};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::template::Template;
 
 use crate::container;
+use crate::engine::observe::base;
 use crate::session::Session;
 
 /// The template as it would be sent: with the secrets' versions, too, so that a new version is a change.
@@ -14,27 +17,13 @@ use crate::session::Session;
 /// # Errors
 /// Every secret that is not there, or whose reference cannot be used; a refused or lost call.
 pub(crate) async fn as_sent(session: &Session<'_>, template: &Template) -> Result<Template, Vec<Failure>> {
-    let Session { context, environment, clients, identity, .. } = session;
+    let Session { context, environment, .. } = session;
     let plain = Template::read(&template.path, template.file.clone()).expect("it was read before");
     let one = |failure| vec![failure];
     let service = &context.deployment.service;
     let mut additions = container::additions(&context.root, service, environment, template).map_err(one)?;
-    let asked = environment.secrets.iter().map(|(name, text)| async move {
-        let problem = |reason: String| secret_problem(environment, name).reason(reason);
-        let Some(reference) = SecretReference::parse(text) else {
-            let what = if references(text).next().is_some() { "is not known yet" } else { "is none" };
-            return Err(problem(format!("its reference {what}; it has to be {SECRET_REFERENCE}")));
-        };
-        match secrets::describe(clients, &identity.account, &reference).await {
-            Ok(Some(described)) => Ok((name, described)),
-            Ok(None) => Err(problem(format!("{reference} does not exist, or has no value")).hint(missing(
-                environment,
-                name,
-                &reference,
-            ))),
-            Err(failure) => Err(failure),
-        }
-    });
+    let asked =
+        environment.secrets.iter().map(|(name, text)| async move { Ok((name, described(session, name, text).await?)) });
     let (mut problems, mut found) = (Vec::new(), Vec::new());
     for answer in join_all(asked).await {
         match answer {
@@ -51,6 +40,39 @@ pub(crate) async fn as_sent(session: &Session<'_>, template: &Template) -> Resul
         }
     }
     container::added(environment, &plain, &additions).map_err(one)
+}
+
+/// What AWS knows of a secret of deploy.toml.
+///
+/// # Errors
+/// One that is not there, or whose reference cannot be used; a refused or lost call.
+pub(crate) async fn described(session: &Session<'_>, name: &str, text: &str) -> Result<Described, Failure> {
+    let Session { environment, clients, identity, .. } = session;
+    let problem = |reason: String| secret_problem(environment, name).reason(reason);
+    let Some(reference) = SecretReference::parse(text) else {
+        let what = if references(text).next().is_some() { "is not known yet" } else { "is none" };
+        return Err(problem(format!("its reference {what}; it has to be {SECRET_REFERENCE}")));
+    };
+    let found = secrets::describe(clients, &identity.account, &reference).await?;
+    found.ok_or_else(|| {
+        problem(format!("{reference} does not exist, or has no value")).hint(missing(environment, name, &reference))
+    })
+}
+
+/// What the deployed service has; `None` where nothing is deployed.
+///
+/// # Errors
+/// A refused or lost call.
+pub(crate) async fn deployed(session: &Session<'_>) -> Result<Option<Container>, Failure> {
+    let client = &session.clients.cloudformation;
+    let read = async {
+        let found = stack::describe(client, &session.environment.stack).await?;
+        match base(found.as_ref()) {
+            Some(stack) => anyhow::Ok(Some(of_template::read(&stack::template_body(client, &stack.id).await?))),
+            None => Ok(None),
+        }
+    };
+    read.await.map_err(|error| Failure::of(&error))
 }
 
 /// A secret of an environment that cannot be used.
