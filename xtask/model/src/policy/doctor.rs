@@ -30,9 +30,13 @@ pub(super) const LOOKS: Grant = Grant {
 
 /// Statements for a template that is too long for the call.
 const TEMPLATES: [&str; 2] = ["Templates", "TemplatesBucket"];
-/// Statements that no release needs: for `doctor` itself, `bootstrap`, `diff` and `drift`.
-const ASIDE: [&str; 10] = [
+/// Statements that a release can do without: for `doctor` itself, `bootstrap`, `diff`, `drift`, and commands in tasks.
+const ASIDE: [&str; 14] = [
     "ApiAccount",
+    "CommandDefinitions",
+    "CommandRoles",
+    "CommandTags",
+    "Commands",
     "Configuration",
     "Doctor",
     "Drift",
@@ -45,7 +49,7 @@ const ASIDE: [&str; 10] = [
 ];
 /// Actions that only `destroy`, `prune` and the very first release need, or that a release can do without; and what AWS
 /// allows every caller.
-const RARE: [&str; 8] = [
+const RARE: [&str; 9] = [
     "cloudformation:ListImports",
     "ecr:BatchDeleteImage",
     "ecr:CreateRepository",
@@ -53,6 +57,7 @@ const RARE: [&str; 8] = [
     "ecr:GetLifecyclePolicy",
     "ecr:PutLifecyclePolicy",
     "ecr:TagResource",
+    "ecs:StopTask",
     "sts:GetCallerIdentity",
 ];
 

@@ -41,6 +41,7 @@ fn of_the_tool() {
       release      Compile, build, push, deploy, and verify that the endpoint runs the pushed image
       plan         Publish the image and write what a release would do to a plan file for review
       diff         Show what a release would change, without changing anything
+      template     Print the template as it would be deployed
       apply        Apply a plan file exactly, or refuse if the environment has changed
       deploy       Deploy an existing image and verify it, or deploy a template that runs no image
       rollback     Return to an earlier release: its image, template and parameters, without rebuilding
@@ -50,6 +51,7 @@ fn of_the_tool() {
       drift        Show drift from the template, and vulnerabilities of the running image
       events       Show the stack's events, or follow an operation in progress
       logs         Show the service's log
+      run          Run a command once, in a task of its own with the released image
       cancel       Cancel the update in progress, or delete the stack that is being created
       recover      Roll back a stack whose update or rollback is stuck
       unlock       Remove the environment lock
@@ -83,6 +85,7 @@ fn of_the_tool() {
       4    failed and rolled back
       5    needs a human
       130  interrupted; says what still runs and how to re-attach
+    A command that `run` has started ends it with its own exit code.
     ");
 }
 
