@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::arguments::{
     Announce, Apply, Bootstrap, Build, Comment, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs,
-    NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Secret, Smoke, Source, Verify,
+    NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Run, Secret, Smoke, Source, Verify,
 };
 use model::outcome::EXIT_CODES;
 
@@ -147,6 +147,14 @@ pub(crate) enum Command {
     Events(Events),
     /// Show the service's log
     Logs(Logs),
+    /// Run a command once, in a task of its own with the released image
+    ///
+    /// The task has the variables, secrets, network and roles of the service, in an environment that runs it on ECS. Its log
+    /// is printed as it is written, and its exit code, which may be any number, becomes that of this command. A failure
+    /// before the task starts has the codes below. Ctrl-C stops the task. No lock is taken: a release may go on meanwhile.
+    /// The words after -- are the whole command of an image without an entry point, as docker/Dockerfile makes one; an
+    /// image with an entry point gets them as its arguments.
+    Run(Run),
     /// Cancel the update in progress, or delete the stack that is being created
     Cancel {
         #[command(flatten)]

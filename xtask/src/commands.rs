@@ -20,6 +20,7 @@ mod prune;
 mod recover;
 mod release;
 mod rollback;
+mod run;
 mod secret;
 mod smoke;
 mod status;
@@ -59,6 +60,8 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Apply(arguments) => apply::run(&arguments, context, ui).await,
         Command::Rollback(arguments) => rollback::run(&arguments, context, ui).await,
         Command::Secret { action } => interrupt.or(secret::run(&action, context, ui)).await,
+        // It stops what it has started.
+        Command::Run(arguments) => run::run(&arguments, context, ui).await,
         Command::Events(arguments) => interrupt.or(events::run(&arguments, context, ui)).await,
         Command::Logs(arguments) => logs::run(&arguments, context, ui).await,
         Command::Cancel { environment } => interrupt.or(cancel::run(&environment.environment, context, ui)).await,
@@ -96,6 +99,7 @@ fn command_waits_for(command: &Command) -> &'static str {
         | Command::Destroy(_) => "the stack at AWS",
         Command::Secret { .. } => "the secrets at AWS",
         Command::Logs(_) => "the service's log at AWS",
+        Command::Run(_) => "the task at AWS",
         Command::Unlock { .. } => "the environment lock at AWS",
         Command::Prune(_) => "the images and releases at AWS",
         Command::Comment(_) | Command::Announce(_) => "GitHub",

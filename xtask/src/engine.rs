@@ -7,6 +7,7 @@
 pub(crate) mod admission;
 mod apply;
 pub(crate) mod back;
+pub(crate) mod before;
 pub(crate) mod bucket;
 pub(crate) mod conclusion;
 pub(crate) mod consent;
@@ -72,6 +73,8 @@ pub(crate) struct ReleaseOptions<'a> {
     pub(crate) commit: Option<String>,
     /// The number of the release that this goes back to.
     pub(crate) back_to: Option<i64>,
+    /// The command that runs before a new task serves; empty for none.
+    pub(crate) before: &'a [String],
     /// Whether what could not be proved stays, instead of the release before it coming back.
     pub(crate) keep_failed: bool,
 }
@@ -295,6 +298,14 @@ impl<'a> Operation<'a> {
         };
         self.ui().note(|report| report.changes = Some(proposal.set.changes.clone()));
         let change = if proposal.create { Change::Create } else { Change::Update };
+        let prepared;
+        let proposal = match self.command_before() {
+            None => proposal,
+            Some(words) => {
+                prepared = Box::pin(self.after_command(words, lock, observed, proposal, &phase)).await?;
+                &prepared
+            }
+        };
         let begun = Instant::now();
         let executed = self.execute(proposal, phase).await;
         let seconds = begun.elapsed().as_secs_f64();
@@ -316,6 +327,34 @@ impl<'a> Operation<'a> {
         }
         self.record(observed, &stack, change, seconds).await?;
         Ok(stack)
+    }
+
+    /// Runs the command before the release; returns the proposal with which it goes on, still under the lock.
+    async fn after_command(
+        &self,
+        words: &[String],
+        lock: Option<&Lock>,
+        observed: &Observed,
+        proposal: &Proposal,
+        phase: &Phase<'_>,
+    ) -> Result<Proposal> {
+        let (change, begun) = (if proposal.create { Change::Create } else { Change::Update }, Instant::now());
+        let next = match self.run_before(words, observed, proposal, phase).await {
+            Ok(next) => next,
+            Err(error) => {
+                self.record_failure(change, begun.elapsed().as_secs_f64(), observed, &error).await;
+                return Err(error);
+            }
+        };
+        let Some(lock) = lock else { return Ok(next) };
+        // It may have taken long.
+        match self.session.context.interrupt.or(lock.check(&|step| phase.report(step))).await {
+            Ok(()) => Ok(next),
+            Err(error) => {
+                next.abandon(&self.clients().cloudformation).await;
+                Err(error)
+            }
+        }
     }
 
     /// Nothing to deploy: proves what runs, and records it if that was not done yet.

@@ -14,6 +14,7 @@ mod engine;
 mod github;
 mod local;
 mod needs;
+mod one_off;
 mod preflight;
 mod publish;
 mod retention;
@@ -51,7 +52,7 @@ async fn main() -> ExitCode {
         }
         Err(error) => usage(&error, &words, terminal),
     };
-    ExitCode::from(exit as u8)
+    ExitCode::from(exit.code())
 }
 
 /// Runs the command and prints its result or failure.

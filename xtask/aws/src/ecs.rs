@@ -1,6 +1,7 @@
 //! ECS services: their deployments, their events, and why their tasks stopped.
 
 pub mod deployment;
+pub mod one_off;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::primitives::DateTime;

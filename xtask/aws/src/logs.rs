@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
+use aws_sdk_cloudwatchlogs::types::{FilteredLogEvent, OutputLogEvent};
 
-use crate::error::failure;
+use crate::error::{failure, is_missing};
 use model::outcome::Failure;
 use model::report::Line;
 
@@ -30,6 +30,52 @@ pub async fn newest_lines(client: &Client, group: &str, millis: i64, limit: usiz
     let mut lines = read_lines(client, group, millis, Some(limit)).await?;
     lines.sort_by_key(|line| line.millis);
     Ok(lines.split_off(lines.len().saturating_sub(limit)))
+}
+
+/// Reads a stream from its beginning, each line once.
+#[derive(Debug)]
+pub struct StreamReader {
+    group: String,
+    stream: String,
+    token: Option<String>,
+}
+
+impl StreamReader {
+    pub fn new(group: &str, stream: &str) -> Self {
+        Self { group: group.to_owned(), stream: stream.to_owned(), token: None }
+    }
+
+    /// The lines since the last call; none of a stream that does not exist yet.
+    ///
+    /// # Errors
+    /// A refused or lost call; the lines of the pages before it come with the next call.
+    pub async fn fresh(&mut self, client: &Client) -> Result<Vec<Line>, Failure> {
+        let (mut lines, mut token) = (Vec::new(), self.token.clone());
+        loop {
+            let request = client.get_log_events().log_group_name(&self.group).log_stream_name(&self.stream);
+            let answer = match request.start_from_head(true).set_next_token(token.clone()).send().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let failure = failure("logs:GetLogEvents", &format!("{} {}", self.group, self.stream), &error);
+                    return if is_missing(&failure) { Ok(lines) } else { Err(failure) };
+                }
+            };
+            lines.extend(answer.events().iter().map(|event| self.line(event)));
+            // The token that was sent comes back at the end.
+            let next = answer.next_forward_token;
+            if next.is_none() || next == token {
+                self.token = next;
+                return Ok(lines);
+            }
+            token = next;
+        }
+    }
+
+    fn line(&self, event: &OutputLogEvent) -> Line {
+        let millis = event.timestamp().unwrap_or_default();
+        let message = event.message().unwrap_or_default().trim_end().to_owned();
+        Line { time: time(millis), stream: self.stream.clone(), message, id: String::new(), millis }
+    }
 }
 
 /// Remembers which lines of a group have been shown.
@@ -86,9 +132,13 @@ fn line(event: &FilteredLogEvent) -> Line {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let (stream, message) = (text(event.log_stream_name()), text(event.message()));
     let millis = event.timestamp().unwrap_or_default();
-    let time = DateTime::from_millis(millis).fmt(DateTimeFormat::DateTime).unwrap_or_default();
+    let time = time(millis);
     let id = event.event_id().map_or_else(|| format!("{millis} {stream} {message}"), str::to_owned);
     Line { time, stream, message: message.trim_end().to_owned(), id, millis }
+}
+
+fn time(millis: i64) -> String {
+    DateTime::from_millis(millis).fmt(DateTimeFormat::DateTime).unwrap_or_default()
 }
 
 /// Foreign text as lines without control characters.
@@ -99,7 +149,10 @@ pub fn clean(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_cloudwatchlogs::error::ErrorMetadata;
     use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
+    use aws_sdk_cloudwatchlogs::operation::get_log_events::{GetLogEventsError, GetLogEventsOutput};
+    use aws_sdk_cloudwatchlogs::types::error::ResourceNotFoundException;
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
     use super::*;
@@ -132,6 +185,36 @@ mod tests {
         assert_eq!(messages(&newest_lines(&backwards, "g", 0, 3).await.unwrap()), ["c", "d", "e"]);
         let forwards = group(vec![vec![(1, "a"), (2, "b")], vec![(3, "c"), (4, "d")]], true);
         assert_eq!(messages(&newest_lines(&forwards, "g", 0, 2).await.unwrap()), ["c", "d"]);
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_read_from_its_beginning_and_each_line_once() {
+        let page = |text: Option<&str>, next: &str| {
+            let event = text.map(|text| OutputLogEvent::builder().timestamp(5).message(text).build());
+            let (events, next) = (event.into_iter().collect::<Vec<_>>(), next.to_owned());
+            mock!(Client::get_log_events).then_output(move || {
+                GetLogEventsOutput::builder().set_events(Some(events.clone())).next_forward_token(&next).build()
+            })
+        };
+        let missing = mock!(Client::get_log_events).then_error(|| {
+            let metadata = ErrorMetadata::builder().code("ResourceNotFoundException").build();
+            GetLogEventsError::ResourceNotFoundException(ResourceNotFoundException::builder().meta(metadata).build())
+        });
+        // A page may be empty before the end.
+        let rules = [
+            missing,
+            page(Some("a"), "f/1"),
+            page(None, "f/2"),
+            page(Some("b\n"), "f/3"),
+            page(None, "f/3"),
+            page(Some("c"), "f/4"),
+            page(None, "f/4"),
+        ];
+        let client = mock_client!(aws_sdk_cloudwatchlogs, RuleMode::Sequential, &rules);
+        let mut reader = StreamReader::new("g", "s");
+        assert!(reader.fresh(&client).await.unwrap().is_empty(), "there is no stream yet");
+        assert_eq!(messages(&reader.fresh(&client).await.unwrap()), ["a", "b"]);
+        assert_eq!(messages(&reader.fresh(&client).await.unwrap()), ["c"]);
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ use crate::error;
 use machine::http::{self, Client, Lost};
 use model::outcome::Failure;
 pub use service::{
-    ACM, API_GATEWAY, AwsService, CLOUDWATCH, COGNITO, EC2, ELASTIC_LOAD_BALANCING, IAM, RDS, S3, SECRETS_MANAGER,
+    ACM, API_GATEWAY, AwsService, CLOUDWATCH, COGNITO, EC2, ECS, ELASTIC_LOAD_BALANCING, IAM, RDS, S3, SECRETS_MANAGER,
     SERVICE_QUOTAS,
 };
 use service::{Address, Protocol};

@@ -3,6 +3,7 @@
 //! CloudFormation has no list of variable length among its parameters, so these become part of the template's text, at the
 //! place that the template's `Metadata.Release.Container` names. Pure: text in, text out.
 
+mod ahead;
 mod changes;
 mod grants;
 mod insert;
@@ -14,10 +15,11 @@ use config::deployment::{Environment, SECRET_VERSIONS, SecretReference};
 use serde_json::Value;
 
 use crate::template::{ContainerPlace, Definition, Template};
+pub use ahead::grant_ahead;
 pub use changes::{Action, VariableChange, changes};
 pub use grants::{Refused, allowed_actions, read_permissions};
 pub use insert::NotRenderable;
-pub use read::{Container, read};
+pub use read::{Container, own_names, read};
 
 /// What is added to a container.
 #[derive(Debug, Clone, Default, PartialEq)]

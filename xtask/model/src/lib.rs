@@ -11,6 +11,7 @@ pub mod eta;
 pub mod guard;
 pub mod history;
 pub mod job;
+pub mod one_off;
 pub mod outcome;
 pub mod parameters;
 pub mod partition;

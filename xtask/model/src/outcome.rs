@@ -4,15 +4,32 @@ use serde::Serialize;
 
 /// The tool's exit codes, the same for every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
-    Done = 0,
-    Failed = 1,
-    Usage = 2,
-    Preflight = 3,
-    RolledBack = 4,
-    NeedsHuman = 5,
-    Interrupted = 130,
+    Done,
+    Failed,
+    Usage,
+    Preflight,
+    RolledBack,
+    NeedsHuman,
+    Interrupted,
+    /// What a command of the user's own ended with, which `run` passes on.
+    Command(u8),
+}
+
+impl Exit {
+    /// The number that the process ends with.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Preflight => 3,
+            Self::RolledBack => 4,
+            Self::NeedsHuman => 5,
+            Self::Interrupted => 130,
+            Self::Command(code) => code,
+        }
+    }
 }
 
 /// The table of [`Exit`], as `--help` shows it.
@@ -24,7 +41,8 @@ Exit codes:
   3    preflight: something is missing, all of it is listed
   4    failed and rolled back
   5    needs a human
-  130  interrupted; says what still runs and how to re-attach";
+  130  interrupted; says what still runs and how to re-attach
+A command that `run` has started ends it with its own exit code.";
 
 /// What kind of failure, stable for machines: `--json` shows it in kebab case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,10 +53,12 @@ pub enum FailureKind {
     Attestation,
     Aws,
     AwsUnreachable,
+    BeforeRelease,
     Build,
     Cargo,
     ChangeSet,
     Clock,
+    Command,
     Compile,
     Confirmation,
     Container,
@@ -106,6 +126,7 @@ pub enum FailureKind {
     Stuck,
     Superseded,
     Target,
+    Task,
     Template,
     TerminationProtection,
     Timeout,
@@ -327,7 +348,7 @@ mod tests {
     fn the_table_lists_every_code() {
         use Exit::{Done, Failed, Interrupted, NeedsHuman, Preflight, RolledBack, Usage};
         for exit in [Done, Failed, Usage, Preflight, RolledBack, NeedsHuman, Interrupted] {
-            assert!(EXIT_CODES.contains(&format!("\n  {:<5}", exit as u8)), "{exit:?} is not in the table");
+            assert!(EXIT_CODES.contains(&format!("\n  {:<5}", exit.code())), "{exit:?} is not in the table");
         }
     }
 

@@ -166,8 +166,16 @@ pub fn misplaced_parameters(template: &Template, environment: &Environment) -> V
         **name == environment.image_parameter
             || template.redeploy.as_ref().is_some_and(|redeploy| redeploy.parameter == **name)
             || template.weights.as_ref().is_some_and(|weights| weights.parameter == **name)
+            || template.before.as_ref().is_some_and(|before| before.parameter == **name)
     };
     environment.parameters.keys().filter(|name| own(name) || !template.declares(name)).cloned().collect()
+}
+
+/// Sets the parameter that decides whether there is a service: a release ends with one.
+pub fn serve(template: &Template, values: &mut BTreeMap<String, Value>) {
+    if let Some(before) = &template.before {
+        values.insert(before.parameter.clone(), Value::Is(before.values[0].clone()));
+    }
 }
 
 /// The key of deploy.toml that sets a parameter, if one does.

@@ -138,8 +138,14 @@ pub struct Report {
     /// last line is this object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Event>>,
+    /// `run`: the ARN of the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// `run`: the exit code of the command. Absent where it did not end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
     /// `logs`: the newest lines, oldest first. With --follow each is an object on a line of its own instead, and the
-    /// last line is this object.
+    /// last line is this object. `run`: all lines of the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<Vec<Line>>,
     /// `secret set`, `secret list`: the secrets, by name.

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::outcome::Place;
 pub use document::{Document, RepeatedKey};
 pub use expansion::Expansion;
-pub use release::{ContainerPlace, Definition, Gate, Redeploy, Weights};
+pub use release::{Before, ContainerPlace, Definition, Gate, Redeploy, Weights};
 pub use shifting::{Shifting, shifting, unwatchable};
 use value::{entries, text};
 
@@ -61,6 +61,8 @@ pub struct Template {
     pub weights: Option<Weights>,
     /// `Release.Container` of its metadata: where variables, secrets and permissions are added.
     pub container: Option<ContainerPlace>,
+    /// `Release.Before` of its metadata: which parameter leaves out the service.
+    pub before: Option<Before>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +97,8 @@ pub enum InvalidTemplate {
          {{TaskDefinition: NAME, Name: CONTAINER}} or {{LaunchTemplate: NAME, Variable: NAME}}"
     )]
     Container { path: String },
+    #[error("{path} has a Release.Before in its metadata that is not {{Parameter: NAME, Values: [WITH, WITHOUT]}}")]
+    Before { path: String },
     #[error("{path} has no parameter {name}, which receives the image")]
     NoImageParameter { path: String, name: String },
     #[error("{path} has no output {name}, at which the release is verified")]
@@ -152,7 +156,7 @@ impl Template {
         let is_dynamic = resolved || document.expansion.names().next().is_some();
         let (keep_old_minutes, gate) = (release::keep_old_minutes(&path, root)?, release::read_gate(&path, root)?);
         let (redeploy, weights) = (release::read_redeploy(&path, root)?, release::read_weights(&path, root)?);
-        let container = release::read_container(&path, root)?;
+        let (container, before) = (release::read_container(&path, root)?, release::read_before(&path, root)?);
         let secret = secret(&root["Parameters"]);
         Ok(Self {
             path,
@@ -168,6 +172,7 @@ impl Template {
             redeploy,
             weights,
             container,
+            before,
         })
     }
 

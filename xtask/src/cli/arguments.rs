@@ -227,6 +227,22 @@ pub(crate) struct Logs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// An environment of deploy.toml
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: String,
+    /// Do not wait for the task: print its ARN, and how to follow it
+    #[arg(long, conflicts_with = "timeout")]
+    pub(crate) detach: bool,
+    /// How long the command may take before its task is stopped: a number followed by s, m, h or d
+    #[arg(long, value_name = "AGE", default_value = "1h", value_parser = age)]
+    pub(crate) timeout: Duration,
+    /// The command with its arguments, after --
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Smoke {
     /// An environment of deploy.toml, or a base URL
     #[arg(value_name = "ENV|URL", default_value = "dev")]

@@ -37,6 +37,7 @@ pub(super) async fn run(arguments: &Apply, context: &Context, ui: &Ui) -> Result
         doing: format!("apply {}", arguments.plan.display()),
         commit: plan.commit.clone(),
         back_to: None,
+        before: &plan.before_release,
         keep_failed: true,
     };
     let source = ParameterSource::Settings(&context.deployment.service);

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::plan::{PricedProposal, Proposal};
 use crate::engine::plan_file::PlanFile;
-use crate::engine::{Operation, ReleaseOptions};
+use crate::engine::{Operation, ReleaseOptions, before as before_release};
 use crate::needs;
 use crate::preflight::Ready;
 use crate::ui::Ui;
@@ -35,7 +35,15 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let Ready { session, template, observed, .. } = &ready;
     let source = ParameterSource::Settings(&context.deployment.service);
     let desired = Desired::new(environment, Some(image), template.clone(), source, observed.stack.as_ref());
-    let release = ReleaseOptions { proof, doing: "plan".to_owned(), commit: None, back_to: None, keep_failed: true };
+    let words = &context.deployment.service.before_release;
+    let release = ReleaseOptions {
+        proof,
+        doing: "plan".to_owned(),
+        commit: None,
+        back_to: None,
+        before: words,
+        keep_failed: true,
+    };
     let mut operation = Operation { session, desired, conduct, question: None, planned: false, release: Some(release) };
     // A reviewer shall see what would keep the plan from being applied; to publish and to plan is no harm.
     if let Err(error) = operation.admit().await {
@@ -56,7 +64,8 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     }
     let before = settled.stack.as_ref().filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
     let desired = &operation.desired;
-    let plan = PlanFile::new(desired, &session.identity.account, commit, before, proposed.as_ref());
+    let mut plan = PlanFile::new(desired, &session.identity.account, commit, before, proposed.as_ref());
+    plan.before_release = before_release::command(template, words).unwrap_or_default().to_vec();
     let out = &arguments.out;
     if let Err(error) = written(out, &plan.text()) {
         if let Some(proposed) = &proposed {

@@ -6,7 +6,7 @@ use config::deployment::Environment;
 use crate::cli::Rollback;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::{Operation, ReleaseOptions, back, bucket, consent};
+use crate::engine::{Operation, ReleaseOptions, back, before, bucket, consent};
 use crate::preflight::{self, Check};
 use crate::session::Session;
 use crate::ui::Ui;
@@ -51,6 +51,12 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     }
     let step = format!("go back to release {} of {}: {image}", target.number, target.at);
     ui.line(&step);
+    if let Some(words) = before::command(&template, &context.deployment.service.before_release) {
+        ui.warn(&format!(
+            "before_release is `{}`: a rollback does not run it, and turns no migration back",
+            words.join(" ")
+        ));
+    }
     if *dry_run {
         let steps: Vec<String> = bucket::upload_step(&ready.session, &template).into_iter().chain([step]).collect();
         ui.result(&steps.join("\n"));
@@ -62,6 +68,7 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
         doing: format!("rollback to release {}", target.number),
         commit: target.commit.clone(),
         back_to: Some(target.origin()),
+        before: &[],
         keep_failed: true,
     };
     let source = ParameterSource::Recorded(inputs.values());

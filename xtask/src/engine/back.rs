@@ -109,6 +109,7 @@ impl Operation<'_> {
                 doing: release.doing.clone(),
                 commit: target.commit.clone(),
                 back_to: Some(target.origin()),
+                before: &[],
                 keep_failed: true,
             }),
         };

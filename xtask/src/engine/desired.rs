@@ -73,6 +73,7 @@ impl<'a> Desired<'a> {
         };
         if self.image.is_some() {
             parameters::redeploy(&self.template, existing.map(|stack| &stack.parameters), &mut values);
+            parameters::serve(&self.template, &mut values);
         }
         parameters::keep_weights(&self.template, existing.map(|stack| &stack.parameters), &mut values);
         self.parameters = values;

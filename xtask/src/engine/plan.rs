@@ -19,7 +19,7 @@ use model::{guard, parameters};
 use super::desired::{Desired, effective};
 use super::observe::{Observed, deployed_body, existing};
 use super::weights::Outlook;
-use super::{Operation, bucket};
+use super::{Operation, before, bucket};
 use crate::container;
 use crate::ui::{Paint, Phase, Ui};
 
@@ -80,6 +80,9 @@ impl Operation<'_> {
         let container = container::changes(body.as_deref(), &self.desired.template.body);
         container.iter().for_each(|change| phase.line(&change.to_string()));
         self.ui().note(|report| report.container = container);
+        self.command_before().and_then(|words| before::step(&self.desired.template, words)).iter().for_each(|step| {
+            phase.line(step);
+        });
         let eta = settled.remembered.eta(if proposal.create { "create" } else { "update" });
         cost.iter().for_each(|cost| phase.line(&cost.to_string()));
         eta.iter().for_each(|eta| phase.line(&eta.to_string()));
@@ -87,7 +90,7 @@ impl Operation<'_> {
     }
 
     /// The deployed template, where the proposal changes one.
-    async fn deployed(&self, proposal: &Proposal, observed: &Observed) -> Result<Option<String>> {
+    pub(super) async fn deployed(&self, proposal: &Proposal, observed: &Observed) -> Result<Option<String>> {
         let before = proposal.before.as_ref().filter(|_| !proposal.create);
         deployed_body(self.clients(), self.desired.environment, before, observed, &self.desired.template).await
     }
@@ -145,7 +148,7 @@ impl Operation<'_> {
     }
 
     /// Has a change set made with these parameters; `None` where nothing would change.
-    async fn create_change_set(
+    pub(super) async fn create_change_set(
         &self,
         before: Option<&Stack>,
         parameters: &BTreeMap<String, Value>,

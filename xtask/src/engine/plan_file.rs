@@ -56,6 +56,9 @@ pub(crate) struct PlanFile {
     /// The stack's last change, by its own time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stack_updated: Option<String>,
+    /// The command that runs before a new task serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) before_release: Vec<String>,
     /// What else a reviewer may want to know: cost and time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     outlook: BTreeMap<String, serde_json::Value>,
@@ -109,6 +112,7 @@ impl PlanFile {
             change_set: proposal.map(|proposal| proposal.set.id.clone()),
             stack_id: proposal.map(|proposal| proposal.set.stack_id.clone()),
             stack_updated: before.and_then(|stack| stack.updated.clone()),
+            before_release: Vec::new(),
             outlook: outlook.unwrap_or_default(),
         }
     }

@@ -106,6 +106,7 @@ impl Operation<'_> {
 /// What a failure leaves behind; nothing where it goes on, or was never begun: then the next run finds out.
 pub(super) fn left_by(failure: &Failure) -> Option<Outcome> {
     Some(match (failure.exit, failure.kind) {
+        (Exit::Failed, FailureKind::BeforeRelease) => Outcome::Failed,
         (Exit::Interrupted | Exit::Failed, _) | (_, FailureKind::Deadline) => return None,
         (Exit::RolledBack, _) => Outcome::RolledBack,
         (_, FailureKind::OldVersion | FailureKind::NotAnswering | FailureKind::Open) => Outcome::Unproved,

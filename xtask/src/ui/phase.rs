@@ -106,6 +106,7 @@ fn phase_waits_for(phase: &str) -> Option<&'static str> {
         "remove" => "the removal",
         "scan" => "ECR's scan of the image",
         "smoke" => "the endpoint",
+        "before" | "task" => "ECS",
         "verify" => "the SBOM and provenance in the registry",
         "waiting" => "the operation in progress at AWS",
         _ => return None,

@@ -128,7 +128,7 @@ fn lifecycle(programs: &Programs) -> Result<()> {
 fn unhealthy(programs: &Programs) -> Result<()> {
     let place = Place::new(programs)?;
     let first = place.release()?;
-    place.change_image(r#"ENTRYPOINT ["/api"]"#, r#"ENTRYPOINT ["/api", "nonsense"]"#)?;
+    place.change_image(r#"CMD ["/api"]"#, r#"CMD ["/api", "nonsense"]"#)?;
     let failed = place.checkout.xtask(&["release", "--local"])?;
     ensure!(failed.code == Some(1), "ended with {:?}: {}", failed.code, failed.json);
     let error = &failed.json["error"];

@@ -17,6 +17,7 @@ mod load;
 mod local;
 mod ministack;
 mod needs;
+mod one_off;
 mod permissions;
 mod pipeline;
 mod push;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         doctor::tests(&suite),
         sign_in::tests(&suite),
         needs::tests(&suite),
+        one_off::tests(&suite),
         downtime::tests(&suite),
         gateway::tests(&suite),
         faults::tests(&suite),

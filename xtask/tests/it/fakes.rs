@@ -11,6 +11,7 @@ pub(crate) mod faults;
 mod iam;
 mod inspection;
 pub(crate) mod listener;
+pub(crate) mod one_off;
 pub(crate) mod proxy;
 mod registry;
 pub(crate) mod s3;
@@ -100,6 +101,8 @@ pub(crate) struct World {
     pub(crate) bucket: Option<BTreeMap<String, String>>,
     /// What CloudFormation reads there in place of what was stored.
     pub(crate) swapped: Option<&'static str>,
+    /// Tasks that run one command; `None` where ECS knows none.
+    pub(crate) tasks: Option<one_off::Tasks>,
     /// What Systems Manager keeps.
     pub(crate) journal: ssm::Journal,
     /// Outputs of the stack besides its URL.

@@ -13,6 +13,7 @@ mod layering;
 #[cfg(target_os = "linux")]
 mod local;
 mod network;
+mod one_off;
 mod passwords;
 mod policy;
 mod profiles;

@@ -11,13 +11,16 @@ use crate::sandbox::{DEPLOY_TOML, Sandbox};
 use crate::sources::{self, Source};
 
 /// Permissions that no call of the tool is named after.
-const IMPLIED: [&str; 12] = [
+const IMPLIED: [&str; 14] = [
     // CloudFormation reads each resource and its type with the caller's permission.
     "cloudformation:BatchDescribeTypeConfigurations",
     "cloudformation:DetectStackResourceDrift",
     // Whoever creates a tagged thing needs the permission to tag.
     "cloudformation:TagResource",
     "ecr:TagResource",
+    "ecs:TagResource",
+    // A task gets the roles of its definition.
+    "iam:PassRole",
     // It reads a template in a bucket as the caller, too.
     "s3:GetObject",
     // Secrets Manager decrypts with the caller's permission.
@@ -163,7 +166,7 @@ const ANY_RESOURCE: [&str; 22] = [
 ];
 
 /// How everything else begins, and what it names.
-const NARROWED: [(&str, &str); 23] = [
+const NARROWED: [(&str, &str); 24] = [
     ("arn:aws:apigateway:eu-central-1::", "/restapis/*"),
     ("arn:aws:apigateway:eu-central-1::", "/usageplans/*"),
     ("arn:aws:apigateway:eu-central-1::", "/vpclinks/*"),
@@ -177,6 +180,7 @@ const NARROWED: [(&str, &str); 23] = [
     ("arn:aws:ecs:eu-central-1:*:service/", "/rest-api-dev-*/*"),
     ("arn:aws:ecs:eu-central-1:*:service-deployment/", "/rest-api-dev-*/*"),
     ("arn:aws:ecs:eu-central-1:*:task/", "/rest-api-dev-*/*"),
+    ("arn:aws:ecs:eu-central-1:*:task-definition/", "/rest-api-dev"),
     ("arn:aws:apigateway:eu-central-1::/apikeys/", "*"),
     ("arn:aws:cognito-idp:eu-central-1:*:userpool/", "*"),
     ("arn:aws:execute-api:eu-central-1:*:*/", "/GET/*"),

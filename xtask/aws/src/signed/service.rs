@@ -47,6 +47,12 @@ pub const CLOUDWATCH: AwsService = AwsService {
 };
 pub const EC2: AwsService =
     AwsService { name: "ec2", variable: "EC2", global: false, protocol: Protocol::Query { version: "2016-11-15" } };
+pub const ECS: AwsService = AwsService {
+    name: "ecs",
+    variable: "ECS",
+    global: false,
+    protocol: Protocol::Json { target: "AmazonEC2ContainerServiceV20141113", version: "1.1" },
+};
 pub const ELASTIC_LOAD_BALANCING: AwsService = AwsService {
     name: "elasticloadbalancing",
     variable: "ELASTIC_LOAD_BALANCING_V2",

@@ -10,7 +10,7 @@ use model::outcome::Failure;
 use model::stack::Event;
 use model::template::Template;
 
-pub(super) const SERVICE_TYPE: &str = "AWS::ECS::Service";
+pub const SERVICE_TYPE: &str = "AWS::ECS::Service";
 const INSTANCE_TYPE: &str = "AWS::EC2::Instance";
 const LOG_GROUP_TYPE: &str = "AWS::Logs::LogGroup";
 /// Lines of a log that are shown.

@@ -81,7 +81,7 @@ fn refuse(setting: &str, reason: String, hint: &str) -> NotRenderable {
     NotRenderable { setting: setting.to_owned(), reason, hint: hint.to_owned() }
 }
 
-fn not_in_block_style(template: &Template, setting: &str, reason: &str) -> NotRenderable {
+pub(super) fn not_in_block_style(template: &Template, setting: &str, reason: &str) -> NotRenderable {
     let hint =
         "write it as the templates in infra/ have it: a line for the key, and below it a line or more for each item";
     refuse(setting, format!("{}: {reason}", template.path), hint)
@@ -170,7 +170,7 @@ fn lines(additions: &Additions) -> String {
 ///
 /// # Errors
 /// Why the text has no place for them.
-fn add(body: &mut String, path: &[&str], items: &[Value]) -> Result<(), String> {
+pub(super) fn add(body: &mut String, path: &[&str], items: &[Value]) -> Result<(), String> {
     let shown = path.join(".");
     let key = place::line(body, path).ok_or_else(|| format!("there is no {shown}"))?;
     let mut text: Vec<String> = body.lines().map(str::to_owned).collect();

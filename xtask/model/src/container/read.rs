@@ -79,6 +79,12 @@ pub(super) fn container_index(root: &Value, logical_id: &str, container: &str) -
     list.iter().position(|one| one["Name"] == container)
 }
 
+/// The names of the variables and secrets that a template's file gives its container, before anything is added.
+pub fn own_names(template: &Template) -> BTreeSet<String> {
+    let Ok(file) = Template::read("", template.file.clone()) else { return BTreeSet::new() };
+    file.container.map(|place| names(&file.document.root, &place.definition)).unwrap_or_default()
+}
+
 /// The names of the variables that a template's own text sets, also where a condition decides. User data is a program: what
 /// it sets is its own `--env NAME=`.
 pub(super) fn names(root: &Value, definition: &Definition) -> BTreeSet<String> {

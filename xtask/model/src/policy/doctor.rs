@@ -35,9 +35,14 @@ pub(super) const LOOKS: Grant = Grant {
 const TEMPLATES: [&str; 2] = ["Templates", "TemplatesBucket"];
 /// What a release with secrets needs.
 const SECRETS: &str = "SecretVersions";
-/// Statements that no release needs: for `doctor` itself, `bootstrap`, `diff`, `drift` and `secret`.
-const ASIDE: [&str; 12] = [
+/// Statements that a release can do without: for `doctor` itself, `bootstrap`, `diff`, `drift`, `secret`, and commands in
+/// tasks.
+const ASIDE: [&str; 16] = [
     "ApiAccount",
+    "CommandDefinitions",
+    "CommandRoles",
+    "CommandTags",
+    "Commands",
     "Configuration",
     "Doctor",
     "Drift",
@@ -52,7 +57,7 @@ const ASIDE: [&str; 12] = [
 ];
 /// Actions that only `destroy`, `prune` and the very first release need, or that a release can do without; and what AWS
 /// allows every caller.
-const RARE: [&str; 8] = [
+const RARE: [&str; 9] = [
     "cloudformation:ListImports",
     "ecr:BatchDeleteImage",
     "ecr:CreateRepository",
@@ -60,6 +65,7 @@ const RARE: [&str; 8] = [
     "ecr:GetLifecyclePolicy",
     "ecr:PutLifecyclePolicy",
     "ecr:TagResource",
+    "ecs:StopTask",
     "sts:GetCallerIdentity",
 ];
 

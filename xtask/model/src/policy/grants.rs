@@ -175,8 +175,19 @@ pub(super) const ALL: &[Grant] = &[
         sid: "TaskChanges",
         level: Level::Release,
         scope: Scope::Tasks,
-        actions: &["ecs:ContinueServiceDeployment"],
+        actions: &["ecs:ContinueServiceDeployment", "ecs:StopTask"],
     },
+    // Tasks of one command: `run`, and `before_release`.
+    Grant { sid: "Commands", level: Level::Release, scope: Scope::Definitions, actions: &["ecs:RunTask"] },
+    // Policies cannot restrict these two.
+    Grant {
+        sid: "CommandDefinitions",
+        level: Level::Release,
+        scope: Scope::Region,
+        actions: &["ecs:DeregisterTaskDefinition", "ecs:RegisterTaskDefinition"],
+    },
+    Grant { sid: "CommandTags", level: Level::Release, scope: Scope::Commands, actions: &["ecs:TagResource"] },
+    Grant { sid: "CommandRoles", level: Level::Release, scope: Scope::TaskRoles, actions: &["iam:PassRole"] },
     // The rest is called only if the stack has such a resource: a deployment that waits for its verification, an API
     // that requires authentication.
     Grant {

@@ -35,6 +35,12 @@ pub(super) enum Scope {
     Tasks,
     /// Anything in such a cluster: the action supports no service.
     Cluster,
+    /// Task definitions of the stack and of its commands, in such a cluster.
+    Definitions,
+    /// What one command makes: its task definition and its task.
+    Commands,
+    /// The stack's roles, passed to tasks and to no other service.
+    TaskRoles,
     /// GitHub's identity provider: an account has one.
     Provider,
     /// API Gateway's settings of the account in a region.
@@ -122,6 +128,19 @@ impl<'a> Arns<'a> {
             Scope::Cluster => {
                 let cluster = self.arn("ecs", &format!("cluster/{stack}-*"));
                 (vec!["*".to_owned()], only_where("ArnLike", "ecs:cluster", cluster))
+            }
+            Scope::Definitions => {
+                let families = ["", "-run"].map(|end| self.arn("ecs", &format!("task-definition/{stack}{end}:*")));
+                let cluster = self.arn("ecs", &format!("cluster/{stack}-*"));
+                (families.to_vec(), only_where("ArnLike", "ecs:cluster", cluster))
+            }
+            Scope::Commands => {
+                let made = [format!("task-definition/{stack}-run:*"), format!("task/{stack}-*/*")];
+                (made.map(|one| self.arn("ecs", &one)).to_vec(), none)
+            }
+            Scope::TaskRoles => {
+                let roles = self.global("iam", &format!("role/{}*", role_prefix(self.environment)));
+                (vec![roles], only_where("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com".to_owned()))
             }
             Scope::Region => {
                 let here = only_where("StringEquals", "aws:RequestedRegion", self.environment.region.clone());

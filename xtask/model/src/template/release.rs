@@ -29,6 +29,14 @@ pub struct Redeploy {
     pub when: Vec<String>,
 }
 
+/// Which parameter decides whether there is a service, for a command that runs before its first task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    pub parameter: String,
+    /// Its value with the service, and the one without.
+    pub values: [String; 2],
+}
+
 /// Which parameter has the weights of the listener rules that AWS shifts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Weights {
@@ -97,6 +105,19 @@ pub(super) fn read_redeploy(path: &str, root: &Value) -> Result<Option<Redeploy>
         Some(Redeploy { parameter, values: texts(node, "Values")?.try_into().ok()?, when: texts(node, "When")? })
     };
     read().map(Some).ok_or_else(|| InvalidTemplate::Redeploy { path: path.to_owned() })
+}
+
+/// `Before`, if the template has it.
+///
+/// # Errors
+/// A missing part.
+pub(super) fn read_before(path: &str, root: &Value) -> Result<Option<Before>, InvalidTemplate> {
+    let Some(node) = release(root).get("Before") else { return Ok(None) };
+    let read = || {
+        let parameter = node["Parameter"].as_str()?.to_owned();
+        Some(Before { parameter, values: texts(node, "Values")?.try_into().ok()? })
+    };
+    read().map(Some).ok_or_else(|| InvalidTemplate::Before { path: path.to_owned() })
 }
 
 /// `Weights`, if the template has it.
@@ -180,6 +201,16 @@ mod tests {
             ["{Parameter: P, Rules: [A]}", "{Parameter: P, Rules: [], Values: {A: B}}", "{Rules: [A], Values: {A: B}}"]
         {
             assert!(parse(&format!("{{Weights: {bad}}}")).unwrap_err().contains("Release.Weights"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_template_says_which_parameter_leaves_out_the_service() {
+        let before = parse("{Before: {Parameter: Serves, Values: ['yes', 'no']}}").unwrap().before.unwrap();
+        assert_eq!((before.parameter.as_str(), before.values), ("Serves", ["yes", "no"].map(str::to_owned)));
+        assert_eq!(parse("{}").unwrap().before, None);
+        for bad in ["{Parameter: Serves}", "{Parameter: Serves, Values: ['yes']}", "{Values: ['yes', 'no']}"] {
+            assert!(parse(&format!("{{Before: {bad}}}")).unwrap_err().contains("Release.Before"), "{bad}");
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> R
 
     // One that ends at once. The emulator takes it for a target as soon as it is started, so there is no load meanwhile.
     checkout.edit(TEMPLATE, &another_digest(), DIGEST)?;
-    checkout.edit("docker/Dockerfile", r#"ENTRYPOINT ["/api"]"#, r#"ENTRYPOINT ["/api", "no-such-argument"]"#)?;
+    checkout.edit("docker/Dockerfile", r#"CMD ["/api"]"#, r#"CMD ["/api", "no-such-argument"]"#)?;
     let (crash, _) = failing(checkout)?;
     let waited = phase_seconds(&crash.json, "smoke").context("no proof was tried")?;
     ensure!(waited < 30.0, "it was noticed {waited:.0} s after the stack was done: {}", crash.stderr);

@@ -10,8 +10,8 @@ use wiremock::{Request, ResponseTemplate};
 
 use super::xml::{self, escape, tag, tags};
 use super::{
-    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, database, evidence, faults, iam, inspection, listener, s3,
-    service, ssm, staged, timeline, timing,
+    DIGEST, Ending, OTHER_DIGEST, REPOSITORY, World, database, evidence, faults, iam, inspection, listener, one_off,
+    s3, service, ssm, staged, timeline, timing,
 };
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -50,6 +50,9 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
         if ["FilterLogEvents", "GetLogEvents"].contains(&action.as_str()) {
             world.asked.push(format!("logs:{action}"));
             let input = serde_json::from_slice(&request.body).unwrap();
+            if let Some(tasks) = world.tasks.as_ref().filter(|_| action == "GetLogEvents") {
+                return one_off::log(tasks, &input);
+            }
             return evidence::logs(&world.evidence, &action, &input).unwrap_or_else(|| log(world));
         }
         if let Some(service) = staged::service(target.to_str().unwrap()) {
@@ -58,6 +61,9 @@ fn own_answer(world: &mut World, request: &Request) -> ResponseTemplate {
             if let Some(service_state) = world.service.as_ref().filter(|_| service == "ecs") {
                 let status = world.timeline.as_ref().map(timeline::Timeline::truth).unwrap_or_default();
                 return service::answer(service_state, &status, &action, &input);
+            }
+            if let Some(tasks) = world.tasks.as_mut().filter(|_| service == "ecs") {
+                return one_off::answer(tasks, &action, &input);
             }
             return staged::answer(world, &action, &input);
         }
@@ -239,7 +245,9 @@ fn resources(world: &World) -> String {
     let resource = |(logical, kind, physical)| xml::resource((logical, kind, physical, "UPDATE_COMPLETE"));
     let staged = world.staged.iter().flat_map(|_| staged::resources().map(resource));
     let databases = world.database.iter().flat_map(|_| database::resources().map(resource));
-    staged.chain(world.listener.iter().flat_map(|_| listener::resources().map(resource))).chain(databases).collect()
+    let tasks = world.tasks.iter().flat_map(|_| one_off::resources(world)).map(resource);
+    let staged = staged.chain(tasks).chain(databases);
+    staged.chain(world.listener.iter().flat_map(|_| listener::resources().map(resource))).collect()
 }
 
 fn change_set(world: &World) -> String {

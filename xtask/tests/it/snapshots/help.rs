@@ -53,6 +53,7 @@ fn of_the_tool() {
       secret       Store, list and remove the container's secrets
       events       Show the stack's events, or follow an operation in progress
       logs         Show the service's log
+      run          Run a command once, in a task of its own with the released image
       cancel       Cancel the update in progress, or delete the stack that is being created
       recover      Roll back a stack whose update or rollback is stuck
       unlock       Remove the environment lock
@@ -86,6 +87,7 @@ fn of_the_tool() {
       4    failed and rolled back
       5    needs a human
       130  interrupted; says what still runs and how to re-attach
+    A command that `run` has started ends it with its own exit code.
     ");
 }
 

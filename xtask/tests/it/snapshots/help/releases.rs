@@ -261,3 +261,39 @@ fn of_smoke() {
       -h, --help               Print help (see more with '--help')
     ");
 }
+
+#[test]
+fn of_run() {
+    assert_snapshot!(of("run", "--help"), @r"
+    Run a command once, in a task of its own with the released image
+
+    The task has the variables, secrets, network and roles of the service, in an environment that runs
+    it on ECS. Its log is printed as it is written, and the command's exit code is that of this one: 0,
+    or any other number. A failure before the task starts has the codes below. Ctrl-C stops the task. No
+    lock is taken: a release may go on meanwhile. The words after -- are the whole command of an image
+    without an entry point, as docker/Dockerfile makes one; an image with an entry point gets them as
+    its arguments.
+
+    Usage: cargo xtask run [OPTIONS] <ENV> -- <COMMAND>...
+
+    Arguments:
+      <ENV>
+              An environment of deploy.toml
+
+      <COMMAND>...
+              The command with its arguments, after --
+
+    Options:
+          --detach
+              Do not wait for the task: print its ARN, and how to follow it
+
+          --timeout <AGE>
+              How long the command may take before its task is stopped: a number followed by s, m, h or
+              d
+
+              [default: 1h]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}
