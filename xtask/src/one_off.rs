@@ -9,7 +9,7 @@ use aws::logs::StreamReader;
 use aws::stack;
 use machine::http::jitter;
 use machine::interrupt::Interrupt;
-use model::container::Definition;
+use model::template::Definition;
 use model::one_off::{LONGEST_OVERRIDES, log, overrides, starter};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Line;
