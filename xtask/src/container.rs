@@ -2,16 +2,14 @@
 //! secrets, and added to the template.
 
 use aws::secrets::{self, Described};
-use aws::stack;
 use config::deployment::{Environment, SECRET_REFERENCE, SecretReference, references};
 use futures_util::future::join_all;
-use model::container::{self, Additions, Container, VariableChange};
+use model::container::{self, Additions, VariableChange};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::template::Template;
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::engine::observe::base;
 use crate::session::Session;
 
 /// The template with what the work tree says of its container. What AWS knows of the secrets is not in it yet.
@@ -73,22 +71,6 @@ pub(crate) async fn described(session: &Session<'_>, name: &str, text: &str) -> 
     found.ok_or_else(|| {
         problem(format!("{reference} does not exist, or has no value")).hint(missing(environment, name, &reference))
     })
-}
-
-/// What the deployed service has; `None` where nothing is deployed.
-///
-/// # Errors
-/// A refused or lost call.
-pub(crate) async fn deployed(session: &Session<'_>) -> Result<Option<Container>, Failure> {
-    let client = &session.clients.cloudformation;
-    let read = async {
-        let found = stack::describe(client, &session.environment.stack).await?;
-        match base(found.as_ref()) {
-            Some(stack) => anyhow::Ok(Some(container::read(&stack::template_body(client, &stack.id).await?))),
-            None => Ok(None),
-        }
-    };
-    read.await.map_err(|error| Failure::of(&error))
 }
 
 /// What the text changes for its container, given the text that is deployed.
