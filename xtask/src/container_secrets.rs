@@ -1,15 +1,12 @@
 //! The secrets of an environment's container: whether they are there, and which versions of them.
 
 use aws::secrets::{self, Described};
-use aws::stack;
 use config::deployment::{Environment, SECRET_REFERENCE, SecretReference, references};
 use futures_util::future::join_all;
-use model::container::{self as of_template, Container};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::template::Template;
 
 use crate::container;
-use crate::engine::observe::base;
 use crate::session::Session;
 
 /// The template as it would be sent: with the secrets' versions, too, so that a new version is a change.
@@ -57,22 +54,6 @@ pub(crate) async fn described(session: &Session<'_>, name: &str, text: &str) -> 
     found.ok_or_else(|| {
         problem(format!("{reference} does not exist, or has no value")).hint(missing(environment, name, &reference))
     })
-}
-
-/// What the deployed service has; `None` where nothing is deployed.
-///
-/// # Errors
-/// A refused or lost call.
-pub(crate) async fn deployed(session: &Session<'_>) -> Result<Option<Container>, Failure> {
-    let client = &session.clients.cloudformation;
-    let read = async {
-        let found = stack::describe(client, &session.environment.stack).await?;
-        match base(found.as_ref()) {
-            Some(stack) => anyhow::Ok(Some(of_template::read(&stack::template_body(client, &stack.id).await?))),
-            None => Ok(None),
-        }
-    };
-    read.await.map_err(|error| Failure::of(&error))
 }
 
 /// A secret of an environment that cannot be used.

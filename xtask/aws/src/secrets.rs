@@ -43,7 +43,8 @@ impl Described {
     pub fn in_words(&self) -> String {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let age = self.changed.map(|changed| match (now - changed).max(0) / 60 {
-            minutes @ 0..120 => format!("{minutes} min old"),
+            ..5 => "less than 5 min old".to_owned(),
+            minutes @ 5..120 => format!("{minutes} min old"),
             minutes if minutes < 48 * 60 => format!("{} h old", minutes / 60),
             minutes => format!("{} d old", minutes / 60 / 24),
         });

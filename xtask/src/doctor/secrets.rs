@@ -34,7 +34,10 @@ pub(super) async fn secrets(session: &Session<'_>) -> Result<Vec<CheckResult>, F
     let (mut fine, mut found) = (Vec::new(), Vec::new());
     for (name, text, described) in join_all(asked).await {
         match described {
-            Ok(described) if described.is_encrypted => fine.push(format!("{name} ({})", described.in_words())),
+            Ok(described) if described.is_encrypted => {
+                let key = described.key.as_ref().map(|key| format!(", key {key}")).unwrap_or_default();
+                fine.push(format!("{name} ({}{key})", described.in_words()));
+            }
             Ok(_) => {
                 let is_own = text.starts_with(&environment.secrets_path());
                 let hint = match is_own {

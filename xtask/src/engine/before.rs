@@ -9,13 +9,13 @@ use anyhow::Result;
 use aws::ecs::one_off;
 use aws::stack::change_set::{self, ChangeSet, Prepared, Request, Text};
 use model::container::{self, grant_ahead, own_names};
-use model::template::Definition;
 use model::guard;
 use model::one_off::{Additions, Changes, copy};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::{Value, Watch};
 use model::report::Line;
 use model::stack::Stack;
+use model::template::Definition;
 use model::template::Template;
 
 use super::Operation;

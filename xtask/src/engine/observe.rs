@@ -7,6 +7,7 @@ use aws::journal::inputs::Inputs;
 use aws::journal::{self, Remembered};
 use aws::{Clients, stack};
 use config::deployment::Environment;
+use model::container::{self, Container};
 use model::record::Outcome;
 use model::stack::Stack;
 use model::status::{self, Answer};
@@ -99,4 +100,17 @@ pub(crate) async fn deployed_body(
         Some(stack) => Some(stack::template_body(&clients.cloudformation, &stack.id).await?),
         None => None,
     })
+}
+
+/// What the deployed service has; `None` where nothing is deployed.
+///
+/// # Errors
+/// A refused or lost call.
+pub(crate) async fn deployed_container(clients: &Clients, environment: &Environment) -> Result<Option<Container>> {
+    let client = &clients.cloudformation;
+    let found = stack::describe(client, &environment.stack).await?;
+    match base(found.as_ref()) {
+        Some(stack) => Ok(Some(container::read(&stack::template_body(client, &stack.id).await?))),
+        None => Ok(None),
+    }
 }

@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn statements_are_accepted_in_the_form_of_a_role() {
         let one = json!({"Sid": "Files", "Effect": "Allow", "Action": ["s3:GetObject", "s3:Put*"], "Resource": {"Fn::Sub": "arn"}});
-        assert_eq!(read_permissions(&json!([one]).to_string()).unwrap(), [one.clone()]);
+        assert_eq!(read_permissions(&json!([one]).to_string()).unwrap(), std::slice::from_ref(&one));
         assert_eq!(read_permissions(&json!({"Version": "2012-10-17", "Statement": [one]}).to_string()).unwrap(), [one]);
         for (wrong, reason) in [
             (json!({"Effect": "Allow", "Action": "*", "Resource": "*"}), "has the Action \"*\""),

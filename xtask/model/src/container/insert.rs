@@ -57,6 +57,15 @@ pub(super) fn insert(template: &Template, additions: &Additions) -> Result<Templ
             let list = ["Resources", logical_id, "Properties", "ContainerDefinitions", &index.to_string()];
             add_to_task(&mut body, template, &list, additions)?;
         }
+        Definition::UserData { .. } if !additions.permissions.is_empty() => {
+            let reason =
+                format!("the container of {} reaches no credentials of its machine, on purpose", template.path);
+            return Err(refuse(
+                "permissions",
+                reason,
+                "release it to tasks: infra/api-backend-fargate.yaml gives them a role",
+            ));
+        }
         Definition::UserData { logical_id, variable } => {
             add_to_user_data(&mut body, template, logical_id, variable, additions)?
         }

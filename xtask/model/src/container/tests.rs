@@ -93,9 +93,15 @@ fn additions() -> Additions {
     Additions {
         env: env(&[("GREETING", "it's \"ä\" ${x} 🚀\nline 2: #no comment"), ("EMPTY", "")]),
         secrets: BTreeMap::from([("PASSWORD".to_owned(), secret("/secrets/api/PASSWORD", "7"))]),
-        permissions: vec![json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": {"Fn::Sub": "${A}"}})],
+        permissions: Vec::new(),
         before: vec!["/api".to_owned(), "migrate".to_owned()],
     }
+}
+
+/// For tasks, which have a role of their own.
+fn with_permissions() -> Additions {
+    let statement = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": {"Fn::Sub": "${A}"}});
+    Additions { permissions: vec![statement], ..additions() }
 }
 
 /// The lines that are in `after` and not in `before`; every other line has to be the same, in the same order.
@@ -108,7 +114,7 @@ fn added<'a>(before: &str, after: &'a str) -> Vec<&'a str> {
 
 #[test]
 fn additions_to_a_task_are_lines_between_those_of_the_template() {
-    let rendered = template(TASK).with_container(&additions()).unwrap();
+    let rendered = template(TASK).with_container(&with_permissions()).unwrap();
     insta::assert_snapshot!(added(TASK, &rendered.body).join("\n"), @r##"
     - {"PolicyDocument": {"Statement": [{"Action": "ssm:GetParameters", "Effect": "Allow", "Resource": [{"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/secrets/api/PASSWORD"}]}], "Version": "2012-10-17"}, "PolicyName": "deploy-secrets"}
     - {"PolicyDocument": {"Statement": [{"Action": "s3:GetObject", "Effect": "Allow", "Resource": {"Fn::Sub": "${A}"}}], "Version": "2012-10-17"}, "PolicyName": "deploy-permissions"}
@@ -159,10 +165,10 @@ fn what_was_added_is_read_again() {
         assert_eq!(container.env.get("GREETING"), additions().env.get("GREETING"));
         assert_eq!(container.secrets, env(&[("PASSWORD", "/secrets/api/PASSWORD")]));
         assert_eq!(container.versions, env(&[("PASSWORD", "7")]));
-        assert_eq!(container.permissions.len(), 1);
         // The same again, from the same template.
         assert_eq!(template(body).with_container(&additions()).unwrap().body, rendered.body);
     }
+    assert_eq!(read(&template(TASK).with_container(&with_permissions()).unwrap().body).permissions.len(), 1);
     assert_eq!(read("Resources: {}"), Container::default());
     assert_eq!(read("a: ["), Container::default());
 }
@@ -218,6 +224,8 @@ fn what_cannot_be_added_is_named() {
     // Another container's variables do not count.
     assert!(template(TASK).with_container(&of_env(&[("OTHER", "1")])).is_ok());
 
+    assert!(refused(MACHINE, &with_permissions()).reason.contains("reaches no credentials"));
+
     let long = "x".repeat(30 * 1024);
     let error = refused(TASK, &of_env(&[("A", &long), ("B", &long)]));
     assert!(error.reason.contains("bytes, and a task definition has room for"), "{error}");
@@ -240,8 +248,8 @@ fn what_cannot_be_added_is_named() {
 
 #[test]
 fn changes_are_named_one_by_one() {
-    let before = read(&template(TASK).with_container(&additions()).unwrap().body);
-    let mut next = additions();
+    let before = read(&template(TASK).with_container(&with_permissions()).unwrap().body);
+    let mut next = with_permissions();
     next.env = env(&[("GREETING", "Hi"), ("NEW", "1")]);
     next.secrets.insert("PASSWORD".to_owned(), secret("/secrets/api/PASSWORD", "8"));
     next.secrets.insert("KEY".to_owned(), secret("/secrets/api/KEY", "1"));

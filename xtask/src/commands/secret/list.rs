@@ -12,9 +12,10 @@ use model::report::Secret;
 
 use super::is_of;
 use crate::context::Context;
+use crate::engine::observe::deployed_container;
+use crate::needs;
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{container_secrets, needs};
 
 /// A secret with what is known of it.
 struct Listed {
@@ -31,8 +32,11 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = &with_outputs(context, environment, ui).await?;
     let session = Session::open(context, environment, ui).await?;
     let path = environment.secrets_path();
-    let service = async { if environment.instances { Ok(None) } else { container_secrets::deployed(&session).await } };
-    let (stored, service) = tokio::try_join!(secrets::list(&session.clients, &path), service)?;
+    let service = async {
+        if environment.instances { Ok(None) } else { deployed_container(&session.clients, environment).await }
+    };
+    let stored = async { Ok(secrets::list(&session.clients, &path).await?) };
+    let (stored, service) = tokio::try_join!(stored, service)?;
     let mut stored: BTreeMap<String, Described> = stored.into_iter().collect();
     let declared: Vec<(&String, &String, Option<Described>)> = environment
         .secrets

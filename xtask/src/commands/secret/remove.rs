@@ -6,8 +6,8 @@ use config::deployment::Environment;
 use model::outcome::{self, Exit, Failure, FailureKind};
 
 use super::{is_of, parameter};
-use crate::container_secrets;
 use crate::context::Context;
+use crate::engine::observe::deployed_container;
 use crate::session::Session;
 use crate::ui::Ui;
 
@@ -22,7 +22,7 @@ pub(super) async fn run(environment: &str, name: &str, context: &Context, ui: &U
     ui.require_confirmation_possible(&question)?;
     let session = Session::open(context, environment, ui).await?;
     let mut users = declared(context, environment, &parameter);
-    if !instances && let Some(service) = container_secrets::deployed(&session).await? {
+    if !instances && let Some(service) = deployed_container(&session.clients, environment).await? {
         let uses = service.secrets.iter().filter(|(_, reference)| is_of(reference, &parameter));
         users.extend(uses.map(|(name, _)| format!("stack {} has it as {name}", environment.stack)));
     }

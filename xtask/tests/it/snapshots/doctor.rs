@@ -349,7 +349,7 @@ fn secrets_are_there_encrypted_and_within_the_boundary() {
                    next: store it as a SecureString
     ?? secrets     PLAIN is not encrypted: /secrets/rest-api-dev/PLAIN is a String
                    next: cargo xtask secret set dev PLAIN stores it encrypted
-    ok secrets     KEY (version 1, 0 min old), PASSWORD (version 1, 0 min old)
+    ok secrets     KEY (version 1, less than 5 min old, key alias/shared), PASSWORD (version 1, less than 5 min old)
     !! boundary    the permissions boundary does not let through what the service is given: sqs:SendMessage, arn:aws:ssm:eu-central-1:111122223333:parameter/shared/KEY, arn:aws:ssm:eu-central-1:111122223333:parameter/shared/PLAIN in arn:aws:iam::111122223333:policy/xtask/boundary
     ");
     assert!(ended.stderr.contains("next: cargo xtask secret set dev GONE"), "{}", ended.stderr);
@@ -361,7 +361,7 @@ fn secrets_are_there_encrypted_and_within_the_boundary() {
     let ended = sandbox.run(&["doctor"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_snapshot!(about(&ended, &["secrets", "boundary"]), @r"
-    ok secrets     PASSWORD (version 1, 0 min old)
+    ok secrets     PASSWORD (version 1, less than 5 min old)
     ok boundary    arn:aws:iam::111122223333:policy/xtask/boundary lets through what the service is given
     ");
     for (denied, name) in [("DescribeParameters", "secrets"), ("GetPolicyVersion", "boundary")] {

@@ -293,7 +293,7 @@ fn a_list_says_what_is_stored_and_what_the_service_has() {
     KEY       version 1, 3 d old; the service has it (/shared/KEY)
     NEW       has no value: cargo xtask secret set dev NEW (/secrets/rest-api-dev/NEW)
     OLD       version 1, 3 d old; not in deploy.toml (/secrets/rest-api-dev/OLD)
-    PASSWORD  version 2, 0 min old; the service has version 1 until the next release (/secrets/rest-api-dev/PASSWORD)
+    PASSWORD  version 2, less than 5 min old; the service has version 1 until the next release (/secrets/rest-api-dev/PASSWORD)
     PLAIN     version 1, 3 d old; not encrypted; the service has it (/secrets/rest-api-dev/PLAIN)
     ");
     let object = sandbox.run(&["secret", "list", "dev", "--json"]).json();
