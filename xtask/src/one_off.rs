@@ -35,6 +35,11 @@ const NETWORK: [&str; 3] = ["TaskSubnetIds", "TaskSecurityGroupIds", "TaskPublic
 const CLUSTER: &str = "ClusterName";
 pub(crate) const TASK_DEFINITION_TYPE: &str = "AWS::ECS::TaskDefinition";
 
+/// The family of the task definitions that are made for one command.
+pub(crate) fn family(stack: &str) -> String {
+    format!("{stack}-run")
+}
+
 /// Where an environment's tasks run, and from which definition.
 pub(crate) struct Place {
     pub(crate) network: Network,
@@ -270,7 +275,7 @@ impl Started<'_> {
             }
             Err(error) => {
                 let left = self.stop("interrupted", phase, line).await;
-                Err(Failure::of(&error).resource(format!("task {}", self.id())).reason(left).into())
+                Err(Failure::of(&error).resource(format!("task {}", self.id())).note(left).into())
             }
         }
     }

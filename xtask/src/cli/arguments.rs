@@ -231,6 +231,9 @@ pub(crate) struct Run {
     /// An environment of deploy.toml
     #[arg(value_name = "ENV")]
     pub(crate) environment: String,
+    /// Run this image instead of the released one: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
+    #[arg(long, value_name = "URI")]
+    pub(crate) image: Option<String>,
     /// Do not wait for the task: print its ARN, and how to follow it
     #[arg(long, conflicts_with = "timeout")]
     pub(crate) detach: bool,

@@ -41,15 +41,8 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     let registry = proof.registry.as_deref().or(environment.registry.as_deref());
     let check = Check { context, environment, proof, wait, engine: false, own_template: true };
     let also = async |session: &Session<'_>, template: &Template| {
-        let clients = &session.clients;
         let platform = preflight::platform(environment, template)?;
-        let target = Target { image: &image, environment: &environment.name, platform };
-        let pinned = pin(clients, target, registry, *dry_run).await?;
-        if let Some(config) = &pinned.config {
-            let at = attest::environment_registry(session, &pinned.image, registry).await?;
-            target.check_configuration(&at.blob(config).await?)?;
-        }
-        Ok(pinned.image)
+        runnable(session, Target { image: &image, environment: &environment.name, platform }, registry, *dry_run).await
     };
     let checked = context.interrupt.or(preflight::check(check, also, ui)).await;
     let (ready, image) = needs::name_changed_needs(checked, ui)?;
@@ -90,6 +83,24 @@ pub(super) struct Pinned {
     pub(super) image: ImageReference,
     /// What says which platform it is for, where its manifest does not.
     config: Option<Descriptor>,
+}
+
+/// The image by digest, as [`pin`] finds it, if its configuration says that it can run, too.
+///
+/// # Errors
+/// An image that cannot run; what AWS or the registry says.
+pub(super) async fn runnable(
+    session: &Session<'_>,
+    target: Target<'_>,
+    registry: Option<&str>,
+    dry_run: bool,
+) -> Result<ImageReference> {
+    let pinned = pin(&session.clients, target, registry, dry_run).await?;
+    if let Some(config) = &pinned.config {
+        let at = attest::environment_registry(session, &pinned.image, registry).await?;
+        target.check_configuration(&at.blob(config).await?)?;
+    }
+    Ok(pinned.image)
 }
 
 /// The image by digest. In the environment's own registry it is resolved, and refused if it cannot run; elsewhere a

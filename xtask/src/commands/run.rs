@@ -4,20 +4,27 @@ use anyhow::Result;
 use aws::ecs::one_off;
 use aws::stack;
 use config::deployment::Environment;
+use model::one_off::{Changes, copy};
 use model::outcome::{Exit, Failure, FailureKind};
+use model::reference::ImageReference;
 use model::report::Line;
+use model::template::Template;
 
+use super::deploy::{self, Target};
 use super::events;
 use crate::cli::Run;
 use crate::context::Context;
 use crate::engine::consent;
-use crate::one_off::{Place, exit_code};
+use crate::one_off::{Place, exit_code, family};
+use crate::preflight;
 use crate::session::Session;
 use crate::ui::Ui;
 
 pub(super) async fn run(arguments: &Run, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment)?;
     ui.about(environment);
+    let image = arguments.image.as_deref().map(str::parse::<ImageReference>).transpose();
+    let image = image.map_err(|error| Failure::new(Exit::Usage, FailureKind::Image, error.to_string()))?;
     let question = environment.protected.then(|| {
         format!("{} is protected. Run {:?} in {}?", environment.name, arguments.command.join(" "), environment.region)
     });
@@ -25,14 +32,26 @@ pub(super) async fn run(arguments: &Run, context: &Context, ui: &Ui) -> Result<(
     let phase = ui.phase("task");
     let prepared = async {
         let session = Session::open(context, environment, ui).await?;
-        let place = place(&session).await?;
+        let (place, deployed) = place(&session).await?;
+        let image = match &image {
+            Some(image) => Some(other_image(&session, image, &deployed).await?),
+            None => None,
+        };
         consent::consent(question.as_deref(), environment, ui).await?;
         let definition = one_off::definition(&session.clients.signed, &place.definition).await?;
-        Ok((session, place, definition))
+        Ok((session, place, definition, image))
     };
-    let (session, place, definition) = context.interrupt.or(prepared).await?;
+    let (session, place, definition, image) = context.interrupt.or(prepared).await?;
+    let command = &arguments.command;
     // A signal waits for the answer: without it nobody would know which task to stop.
-    let mut task = place.start(&session, (&place.definition, &definition), "run", Some(&arguments.command)).await?;
+    let mut task = match image {
+        Some(image) => {
+            let changes = Changes { image: &image, command, additions: None };
+            let copy = copy(&definition, &family(&environment.stack), &place.container, &changes);
+            place.start_copy(&session, &copy, "run").await?
+        }
+        None => place.start(&session, (&place.definition, &definition), "run", Some(command)).await?,
+    };
     if arguments.detach {
         ui.still_runs(None);
         phase.done(&format!("task {} was started", task.id()));
@@ -64,14 +83,26 @@ pub(super) async fn run(arguments: &Run, context: &Context, ui: &Ui) -> Result<(
         .into())
 }
 
-/// Where the service's tasks run.
-async fn place(session: &Session<'_>) -> Result<Place> {
+/// The image by digest, if the deployed template can run it.
+async fn other_image(session: &Session<'_>, image: &ImageReference, deployed: &str) -> Result<String> {
+    let environment = session.environment;
+    let template = Template::read(&environment.template, deployed.to_owned())?;
+    let platform = preflight::platform(environment, &template)?;
+    let target = Target { image, environment: &environment.name, platform };
+    // It is not deployed, so it gets no tag that keeps it.
+    let image = deploy::runnable(session, target, environment.registry.as_deref(), true).await?;
+    session.ui.note(|report| report.image = Some(image.to_string()));
+    Ok(image.to_string())
+}
+
+/// Where the service's tasks run, and the deployed template.
+async fn place(session: &Session<'_>) -> Result<(Place, String)> {
     let (environment, client) = (session.environment, &session.clients.cloudformation);
     let stack = stack::describe(client, &environment.stack).await?.ok_or_else(|| events::no_stack(environment))?;
     let body = stack::template_body(client, &stack.name).await?;
     let place = Place::of(session, &stack, &body).await?.ok_or_else(|| no_task(environment))?;
     if place.serves {
-        return Ok(place);
+        return Ok((place, body));
     }
     Err(Failure::new(Exit::Failed, FailureKind::NoRelease, "no version of the service is released yet")
         .resource(format!("stack {}", stack.name))

@@ -39,6 +39,9 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
             lines.extend(stack.status_reason.clone().map(|reason| ("reason", reason)));
             lines.extend(stack.updated.clone().map(|updated| ("updated", updated)));
             lines.extend(stack.image_uri(environment).map(|uri| ("image", uri.to_owned())));
+            if lacks_service(context, environment, stack) {
+                lines.push(("service", "none yet: the command before the first release has not succeeded".to_owned()));
+            }
             lines.extend(stack.outputs.iter().map(|(name, value)| (name.as_str(), value.clone())));
             note_stack(environment, stack, ui);
         }
@@ -66,6 +69,12 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     });
     ui.note(|report| report.releases = Some(releases.collect()));
     Ok(())
+}
+
+/// Whether the first release made everything but the service, as far as the template of the work tree shows that.
+fn lacks_service(context: &Context, environment: &Environment, stack: &Stack) -> bool {
+    let before = context.template(environment).ok().and_then(|template| template.before);
+    before.is_some_and(|before| stack.parameters.get(&before.parameter) == Some(&before.values[1]))
 }
 
 fn note_stack(environment: &Environment, stack: &Stack, ui: &Ui) {

@@ -23,7 +23,7 @@ use super::bucket;
 use super::gate::Gate;
 use super::observe::Observed;
 use super::plan::{Proposal, token};
-use crate::one_off::{Place, Started, exit_code};
+use crate::one_off::{Place, Started, exit_code, family};
 use crate::ui::Phase;
 
 /// How long the command may take.
@@ -77,7 +77,7 @@ impl Operation<'_> {
             let failure = Failure::of(&error);
             let note = match (proposal.create, is_prepared) {
                 (true, _) => {
-                    format!("stack {} exists now, without a service; the next release goes on from there", stack.name)
+                    format!("stack {} exists now, without a service; the next release continues from there", stack.name)
                 }
                 (_, true) => "the roles have what the new version is allowed besides".to_owned(),
                 (_, false) => return Err(error),
@@ -198,8 +198,7 @@ impl Operation<'_> {
         let added = container::read(&self.desired.template.body);
         let additions = Additions { kept: own_names(&self.desired.template), env: added.env, secrets: added.secrets };
         let changes = Changes { image: &image, command: words, additions: Some(additions) };
-        let family = format!("{}-run", stack.name);
-        let definition = copy(&definition, &family, &place.container, &changes);
+        let definition = copy(&definition, &family(&stack.name), &place.container, &changes);
         let mut task = place.start_copy(session, &definition, "before").await?;
         phase.line(&format!("task {}: {}", task.id(), words.join(" ")));
         let mut lines = Vec::new();

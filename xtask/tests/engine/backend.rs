@@ -20,10 +20,10 @@ const SETTINGS: &str = r#"
 [environments.rehearsal.env]
 API_IDS = "postgres"
 API_IDS_BLOCK = 10
-PGHOST = "HOST"
-PGPORT = PORT
-PGUSER = "USER"
-PGDATABASE = "DATABASE"
+PGHOST = "<host>"
+PGPORT = "<port>"
+PGUSER = "<user>"
+PGDATABASE = "<database>"
 # The certificate is for another name than that of the bridge.
 PGSSLMODE = "verify-ca"
 PGSSLROOTCERT = "/ca/test.pem"
@@ -49,10 +49,10 @@ fn whole(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let service = "features = [\"postgres\"]\nbefore_release = [\"/api\", \"migrate\"]\n";
     checkout.edit("deploy.toml", "[service]\n", &format!("[service]\n{service}"))?;
     let given = [
-        ("HOST", host.to_string()),
-        ("PORT", port.to_string()),
-        ("USER", OWNER.to_owned()),
-        ("DATABASE", database.clone()),
+        ("<host>", host.to_string()),
+        ("<port>", port.to_string()),
+        ("<user>", OWNER.to_owned()),
+        ("<database>", database.clone()),
     ];
     let settings = given.iter().fold(SETTINGS.to_owned(), |text, (name, value)| text.replace(name, value));
     let text = checkout.read("deploy.toml")?;

@@ -3,16 +3,16 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
 use requirements::Suite;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::checkout::Checkout;
-use crate::client::Steady;
+use crate::client::{self, Steady};
 use crate::downtime::another_image;
 use crate::ministack::{Ministack, Names};
-use crate::rehearsal::{ENVIRONMENT, needed, prepared, release, settled, smoke_base, text};
+use crate::rehearsal::{ENVIRONMENT, needed, prepared, release, smoke_base, text};
 
 const SERVICE: &str = "[service]\n";
 /// A command of the image that succeeds, and one that does not.
@@ -36,7 +36,8 @@ fn commands(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let error = &failed.json["error"];
     ensure!(failed.code == Some(1) && error["kind"] == "before-release", "{}\n{}", failed.json, failed.stderr);
     ensure!(error["log"].to_string().contains("no-such-argument"), "with its log: {error}");
-    ensure!(emulator.containers()? == 0, "no task serves");
+    let status = checkout.xtask(&["status", ENVIRONMENT])?.well()?;
+    ensure!(status["outputs"].get("ServiceName").is_none(), "no task serves: {status}");
     let early = checkout.xtask(&["run", ENVIRONMENT, "--", "/api", "--version"])?;
     ensure!(early.code == Some(1) && early.json["error"]["kind"] == "no-release", "{}", early.json);
 
@@ -44,7 +45,7 @@ fn commands(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     set(BAD, GOOD)?;
     let first = release(checkout, &[])?;
     ensure!(phases(&first).contains(&"before"), "the command is a phase: {first}");
-    settled(emulator, &first)?;
+    serves(emulator, &first)?;
     let (digest, base) = (text(&first, "/digest")?, smoke_base(emulator, &first)?);
 
     // A failing one leaves the version that serves, which loses no request meanwhile.
@@ -69,13 +70,26 @@ fn commands(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     ensure!(bad.code == Some(2) && bad.json["error"]["kind"] == "command", "{}", bad.json);
     let limited = checkout.xtask(&["run", ENVIRONMENT, "--timeout", "3s", "--", "/api"])?;
     ensure!(limited.code == Some(1) && limited.json["error"]["kind"] == "deadline", "{}", limited.json);
-    for _ in 0..40 {
-        if emulator.containers()? == 2 {
+    ensure!(limited.json["error"]["reason"].to_string().contains("was stopped"), "{}", limited.json);
+    Ok(())
+}
+
+/// Waits until both tasks of the service run. The emulator keeps the containers of commands, so they are not counted.
+fn serves(emulator: &Ministack, release: &Value) -> Result<()> {
+    let endpoint = format!("http://{}", emulator.authority());
+    let (cluster, service) = (text(release, "/outputs/ClusterName")?, text(release, "/outputs/ServiceName")?);
+    let action = "AmazonEC2ContainerServiceV20141113.DescribeServices";
+    let mut answer = Value::Null;
+    for _ in 0..120 {
+        answer = client::call(&endpoint, "ecs", action, &json!({"cluster": cluster, "services": [service]}))?;
+        let deployments = answer.pointer("/services/0/deployments").and_then(Value::as_array);
+        let runs = |one: &Value| one["rolloutState"] == "COMPLETED" && one["runningCount"] == 2;
+        if deployments.is_some_and(|all| all.iter().all(runs)) {
             return Ok(());
         }
         sleep(Duration::from_millis(500));
     }
-    anyhow::bail!("the tasks of the commands are still there")
+    bail!("two tasks were to serve: {answer}")
 }
 
 fn phases(release: &Value) -> Vec<&str> {

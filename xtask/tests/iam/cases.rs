@@ -169,12 +169,45 @@ fn pipeline(roles: &Roles) -> Vec<Case> {
     for action in ["DescribeChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "DescribeEvents"] {
         cases.push(may(named("cloudformation", action), "cloudformation", &stack));
     }
+    cases.extend(commands(roles));
     // With the execution role, and with nothing else.
     for action in ["CreateChangeSet", "DeleteStack", "RollbackStack", "ContinueUpdateRollback"] {
         let action = named("cloudformation", action);
         cases.push(may(action, "cloudformation", &stack).with(ROLE, &execution));
         cases.push(may_not(action, "cloudformation", &stack));
         cases.push(may_not(action, "cloudformation", &stack).with(ROLE, &roles.arn("iam", "role/administrator")));
+    }
+    cases
+}
+
+/// Tasks of one command: of the stack's definitions, in its cluster, with its roles.
+fn commands(roles: &Roles) -> Vec<Case> {
+    let of =
+        |allowed, action, service, resource: &str| case(Who::Pipeline, allowed, action, roles.arn(service, resource));
+    let cluster = |name: &str| roles.arn("ecs", &format!("cluster/{name}-Cluster-1"));
+    let run = |allowed, family: &str, name: &str| {
+        of(allowed, "ecs:RunTask", "ecs", &format!("task-definition/{family}:1")).with("ecs:cluster", &cluster(name))
+    };
+    let own = format!("role/{STACK}-TaskRole-1");
+    let mut cases = vec![
+        run(true, STACK, STACK),
+        run(true, &format!("{STACK}-run"), STACK),
+        run(false, STACK, "another"),
+        run(false, "another", STACK),
+        run(false, &format!("{STACK}2"), STACK),
+        of(true, "ecs:StopTask", "ecs", &format!("task/{STACK}-Cluster-1/1")),
+        of(false, "ecs:StopTask", "ecs", "task/another-Cluster-1/1"),
+        of(true, "ecs:TagResource", "ecs", &format!("task-definition/{STACK}-run:1")),
+        of(false, "ecs:TagResource", "ecs", &format!("service/{STACK}-Cluster-1/Service-1")),
+        of(true, "iam:PassRole", "iam", &own).with(PASSED, "ecs-tasks.amazonaws.com"),
+        of(false, "iam:PassRole", "iam", &own).with(PASSED, "ec2.amazonaws.com"),
+        of(false, "iam:PassRole", "iam", "role/another-TaskRole-1").with(PASSED, "ecs-tasks.amazonaws.com"),
+    ];
+    for action in ["RegisterTaskDefinition", "DeregisterTaskDefinition"] {
+        let action = named("ecs", action);
+        let of = |region: &str| case(Who::Pipeline, true, action, "*".to_owned()).with("aws:RequestedRegion", region);
+        cases.push(of("eu-central-1"));
+        cases.push(Case { allowed: false, ..of("us-east-1") });
     }
     cases
 }

@@ -83,6 +83,9 @@ fn writing(roles: &Roles, who: Who) -> Vec<Case> {
         may_not("ecr:DeleteRepository", "ecr", "repository/rest-api"),
         may_not("ecs:UpdateService", "ecs", &format!("service/{STACK}-Cluster-1/Service-1")),
         may_not("ecs:ContinueServiceDeployment", "ecs", &format!("service-deployment/{STACK}-Cluster-1/Service-1/1")),
+        may_not("ecs:RunTask", "ecs", &format!("task-definition/{STACK}:1"))
+            .with("ecs:cluster", &roles.arn("ecs", &format!("cluster/{STACK}-Cluster-1"))),
+        may_not("ecs:StopTask", "ecs", &format!("task/{STACK}-Cluster-1/1")),
         may_not("cognito-idp:AdminCreateUser", "cognito-idp", "userpool/1").with(TAG, STACK),
         may_not("ec2:TerminateInstances", "ec2", "instance/i-1").with(TAG, STACK),
         may_not("ec2:RunInstances", "ec2", "instance/*"),

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::fakes::one_off::{TASK, Tasks, outputs};
-use crate::fakes::{DIGEST, Fakes, World};
+use crate::fakes::{DIGEST, Fakes, OTHER_DIGEST, REPOSITORY, World};
 use crate::sandbox::DEPLOY_TOML;
 
 pub(crate) const TEMPLATE: &str = "\
@@ -167,13 +167,31 @@ fn a_signal_and_the_end_of_its_time_stop_the_task() {
     !! task      not finished ([time])
     interrupted: stopped as you asked
       resource: task t1
-      reason: task t1 was stopped: interrupted; container api ended with exit code 143
+      reason: nothing is under way any more; what was finished stays
+      note: task t1 was stopped: interrupted; container api ended with exit code 143
     ");
     assert!(fakes.world().tasks.as_ref().unwrap().stopped);
 }
 
 fn started(fakes: &Fakes) -> usize {
     fakes.world().tasks.as_ref().unwrap().started.len()
+}
+
+#[test]
+fn another_image_runs_from_a_definition_of_its_own() {
+    let image = format!("{REPOSITORY}@{OTHER_DIGEST}");
+    let repository = Some([("other".to_owned(), OTHER_DIGEST.to_owned())].into());
+    let fakes = Fakes::start(World { repository, ..serving(Tasks::ending(0, &[])) });
+    let ended = fakes.sandbox().run(&["run", "dev", "--image", &image, "--json", "--", "/api", "check"]);
+    assert_eq!((ended.code, &ended.json()["image"]), (0, &json!(image)), "{}", ended.stderr);
+    let tasks = fakes.world().tasks.clone().unwrap();
+    let definition = &tasks.registered[0];
+    assert_eq!(definition["family"], "rest-api-dev-run");
+    let container = &definition["containerDefinitions"][0];
+    assert_eq!((&container["image"], &container["command"]), (&json!(image), &json!(["/api", "check"])));
+    assert_eq!(tasks.started[0]["taskDefinition"], json!(tasks.deregistered[0]));
+    let ended = fakes.sandbox().run(&["run", "dev", "--image", "no image", "--", "/api"]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
 }
 
 #[test]

@@ -5,8 +5,10 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Case;
+use crate::fakes::one_off::{Tasks, outputs};
 use crate::fakes::ssm::{OWN_KEY, Version};
 use crate::fakes::{DIGEST, Ending, Fakes, OTHER_DIGEST, World};
+use crate::one_off;
 use crate::sandbox::{DEPLOY_TOML, Sandbox};
 use crate::snapshots::needs;
 use crate::snapshots::secret::PARAMETER;
@@ -77,6 +79,15 @@ fn a_release_whose_template_goes_through_the_bucket() {
     let case = Case::of(&["release"], world);
     let template = format!("{}#{}\n", crate::weights::TEMPLATE, "#".repeat(60_000));
     Case { files: vec![("infra/backend.yaml", template)], ..case }.at_every_request();
+}
+
+#[test]
+fn a_first_release_with_a_command_before_it() {
+    let outputs = outputs().into_iter().collect();
+    let world = World { tasks: Some(Tasks::ending(0, &["applied"])), outputs, ..World::default() };
+    let settings = one_off::settings(&serde_json::json!(["/api", "migrate"]));
+    let files = vec![("deploy.toml", settings), ("infra/backend.yaml", one_off::TEMPLATE.to_owned())];
+    Case { files, ..Case::of(&["release"], world) }.at_every_request();
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub(super) fn answer(tasks: &mut Tasks, action: &str, input: &Value) -> Response
         }
         "RunTask" => {
             tasks.started.push(input.clone());
+            tasks.stopped = false;
             json!({"tasks": [{"taskArn": TASK}], "failures": []})
         }
         "StopTask" => {

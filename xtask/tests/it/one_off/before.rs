@@ -71,6 +71,7 @@ fn a_first_release_makes_everything_but_the_service_before_it() {
     ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
     ");
     assert_eq!(state(&fakes), (2, "true".to_owned()));
+    assert!(!sandbox.run(&["status", "dev"]).stdout.contains("none yet"));
     let [definition] = registered(&fakes).try_into().unwrap();
     assert_eq!(definition["family"], "rest-api-dev-run");
     let container = &definition["containerDefinitions"][0];
@@ -109,11 +110,13 @@ fn a_first_release_whose_command_fails_is_gone_on_with() {
       reason: Essential container in task exited; container api ended with exit code 1
       log:
         no database
-      note: stack rest-api-dev exists now, without a service; the next release goes on from there
+      note: stack rest-api-dev exists now, without a service; the next release continues from there
       next: fix the cause and repeat the command
     ");
     assert_eq!(state(&fakes), (1, "false".to_owned()));
     assert!(!fakes.world().journal.keys().any(|name| name.ends_with("/lock")));
+    let none = "none yet: the command before the first release has not succeeded";
+    assert!(sandbox.run(&["status", "dev"]).stdout.contains(none));
     fakes.world().tasks = Some(Tasks::ending(0, &[]));
     let again = sandbox.run(&["release"]);
     assert_eq!((again.code, changes(&fakes)), (0, 2), "{}", again.stderr);

@@ -268,11 +268,11 @@ fn of_run() {
     Run a command once, in a task of its own with the released image
 
     The task has the variables, secrets, network and roles of the service, in an environment that runs
-    it on ECS. Its log is printed as it is written, and the command's exit code is that of this one: 0,
-    or any other number. A failure before the task starts has the codes below. Ctrl-C stops the task. No
-    lock is taken: a release may go on meanwhile. The words after -- are the whole command of an image
-    without an entry point, as docker/Dockerfile makes one; an image with an entry point gets them as
-    its arguments.
+    it on ECS. Its log is printed as it is written, and its exit code, which may be any number, becomes
+    that of this command. A failure before the task starts has the codes below. Ctrl-C stops the task.
+    No lock is taken: a release may go on meanwhile. The words after -- are the whole command of an
+    image without an entry point, as docker/Dockerfile makes one; an image with an entry point gets them
+    as its arguments.
 
     Usage: cargo xtask run [OPTIONS] <ENV> -- <COMMAND>...
 
@@ -284,6 +284,10 @@ fn of_run() {
               The command with its arguments, after --
 
     Options:
+          --image <URI>
+              Run this image instead of the released one: HOST/REPOSITORY@sha256:… or
+              HOST/REPOSITORY:TAG
+
           --detach
               Do not wait for the task: print its ARN, and how to follow it
 
