@@ -8,6 +8,7 @@ mod changes;
 mod grants;
 mod insert;
 mod read;
+mod text;
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,8 @@
 //! Additions become part of a template's text: lines are added, and every other line stays as it is.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
-use super::{Additions, Secret, grants, read};
+use super::{Additions, Secret, grants, read, text};
 use crate::template::{ContainerPlace, Definition, Template, place};
 
 /// ECS takes 64 KiB for a task definition; the rest of it needs some
@@ -156,7 +154,7 @@ fn add_to_user_data(
     let mut text: Vec<String> = body.lines().map(str::to_owned).collect();
     let empty = format!("{variable}: ''");
     match text.get_mut(line - 1).filter(|line| line.trim() == empty) {
-        Some(line) => *line = line.replace("''", &quoted(&lines)),
+        Some(line) => *line = line.replace("''", &text::yaml(&Value::from(lines))),
         None => return Err(not_in_block_style(template, all, &format!("line {line} is not `{empty}`"))),
     }
     *body = text.join("\n") + "\n";
@@ -172,7 +170,7 @@ fn lines(additions: &Additions) -> String {
     if !additions.before.is_empty() {
         lines.push(json!({"before": additions.before}));
     }
-    lines.iter().map(|line| ascii(&flow(line), json_escape)).collect::<Vec<_>>().join("\n")
+    lines.iter().map(text::json).collect::<Vec<_>>().join("\n")
 }
 
 /// Adds items to the list at `path`, before those that it has.
@@ -197,7 +195,7 @@ pub(super) fn add(body: &mut String, path: &[&str], items: &[Value]) -> Result<(
         }
         _ => column + 2,
     };
-    let line = |item: &Value| format!("{:indent$}- {}", "", ascii(&flow(item), yaml_escape));
+    let line = |item: &Value| format!("{:indent$}- {}", "", text::yaml(item));
     text.splice(key..key, items.iter().map(line));
     *body = text.join("\n") + "\n";
     Ok(())
@@ -227,38 +225,4 @@ fn value_at<'a>(root: &'a Value, path: &[&str]) -> Option<&'a Value> {
         Ok(index) if value.is_array() => value.get(index),
         _ => value.get(step),
     })
-}
-
-/// A value in flow style: JSON, its keys in order, with the spaces that YAML 1.1 demands (section 5.3).
-pub(super) fn flow(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let sorted: BTreeMap<&String, &Value> = map.iter().collect();
-            let pair = |(key, value): (&String, &Value)| format!("{}: {}", Value::from(key.as_str()), flow(value));
-            format!("{{{}}}", sorted.into_iter().map(pair).collect::<Vec<_>>().join(", "))
-        }
-        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
-        scalar => scalar.to_string(),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    ascii(&Value::from(text).to_string(), yaml_escape)
-}
-
-/// JSON text in ASCII alone, for CloudFormation returns a question mark for every other character.
-fn ascii(json: &str, escape: fn(char) -> String) -> String {
-    let is_plain = |c: char| matches!(c, ' '..='~');
-    json.chars().map(|c| if is_plain(c) { c.to_string() } else { escape(c) }).collect()
-}
-
-/// RFC 8259, section 7.
-fn json_escape(c: char) -> String {
-    c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
-}
-
-/// YAML 1.1, section 5.6: what is outside of 16 bits has an escape of its own.
-fn yaml_escape(c: char) -> String {
-    let code = u32::from(c);
-    if code > 0xffff { format!("\\U{code:08x}") } else { format!("\\u{code:04x}") }
 }

@@ -65,7 +65,7 @@ fn permissions(root: &Value, place: &ContainerPlace) -> Vec<String> {
     let policies = root["Resources"][&place.task_role]["Properties"]["Policies"].as_array();
     let own = policies.into_iter().flatten().filter(|policy| policy["PolicyName"] == "deploy-permissions");
     let statements = own.filter_map(|policy| policy["PolicyDocument"]["Statement"].as_array()).flatten();
-    statements.map(super::insert::flow).collect()
+    statements.map(super::text::flow).collect()
 }
 
 /// Where a launch template's user data is.
