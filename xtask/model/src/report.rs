@@ -141,7 +141,7 @@ pub struct Report {
     /// `run`: the ARN of the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
-    /// `run`: the exit code of the command. Absent where it did not end.
+    /// `run`: the number that the command ended with, its exit code. Absent where it did not end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// `logs`: the newest lines, oldest first. With --follow each is an object on a line of its own instead, and the

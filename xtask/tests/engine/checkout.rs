@@ -114,7 +114,8 @@ impl Checkout {
     pub(crate) fn xtask_with(&self, arguments: &[&str], input: &str) -> Result<Ended> {
         // Whoever is measured meanwhile is not to wait for what a release computes; elsewhere that is another machine.
         let mut command = Command::new("nice");
-        command.args(["-n", "10", env!("CARGO_BIN_EXE_xtask")]).args(arguments).arg("--json").current_dir(&self.root);
+        // What follows -- is not the tool's.
+        command.args(["-n", "10", env!("CARGO_BIN_EXE_xtask"), "--json"]).args(arguments).current_dir(&self.root);
         for (name, _) in std::env::vars_os() {
             // Neither this machine's account nor the settings of the cargo that runs the suite.
             let text = name.to_string_lossy();
