@@ -38,11 +38,10 @@ use model::stack::Stack;
 
 use crate::cli::{Conduct, Proof};
 use crate::diagnose;
-use crate::session::Session;
+use crate::session::{Session, token};
 use crate::ui::{Phase, Ui};
 use desired::Desired;
 use observe::{Observed, is_recorded, observe, observe_stack};
-pub(crate) use plan::token;
 use plan::{PricedProposal, Proposal};
 use verify::{Access, VerifyOptions};
 

@@ -18,8 +18,7 @@ use model::template::Template;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::engine::token;
-use crate::session::Session;
+use crate::session::{Session, token};
 use crate::ui::{Phase, Ui};
 
 /// Pause between two polls.

@@ -1,6 +1,6 @@
 //! One environment at AWS, as a command works with it.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws::{Clients, Identity};
 use config::deployment::Environment;
@@ -64,4 +64,10 @@ impl<'a> Session<'a> {
         };
         format!("account {account} in {}, {arn}, {left}", self.environment.region)
     }
+}
+
+/// A name that no other run has: time and process, as a change set may be named.
+pub(crate) fn token() -> String {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    format!("xtask-{millis}-{}", std::process::id())
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::template::{Definition, Template};
+
 /// The most characters of a task's overrides
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html>).
 pub const LONGEST_OVERRIDES: usize = 8192;
@@ -24,6 +26,18 @@ const OF_ECS: [&str; 8] = [
 ];
 /// What a container has for those that call it.
 const OF_SERVERS: [&str; 3] = ["healthCheck", "portMappings", "restartPolicy"];
+
+/// The command of a release whose tool runs it; elsewhere the machine itself does, as its template says.
+pub fn command<'a>(template: &Template, command: &'a [String]) -> Option<&'a [String]> {
+    let place = template.container.as_ref()?;
+    (matches!(place.definition, Definition::Task { .. }) && !command.is_empty()).then_some(command)
+}
+
+/// What a plan says of it.
+pub fn step(template: &Template, words: &[String]) -> Option<String> {
+    let words = command(template, words)?;
+    Some(format!("run `{}` with the new image before a new task serves", words.join(" ")))
+}
 
 /// What a definition's container becomes.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::cli::Deploy;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::{Operation, ReleaseOptions, before, bucket, consent};
+use crate::engine::{Operation, ReleaseOptions, bucket, consent};
 use crate::preflight::{self, Check, Ready};
 use crate::session::Session;
 use crate::ui::Ui;
@@ -51,7 +51,7 @@ pub(super) async fn run(arguments: &Deploy, context: &Context, ui: &Ui) -> Resul
     }
     if *dry_run {
         let mut steps = Vec::from_iter(bucket::upload_step(&ready.session, &ready.template));
-        steps.extend(before::step(&ready.template, &context.deployment.service.before_release));
+        steps.extend(model::one_off::step(&ready.template, &context.deployment.service.before_release));
         steps.push(format!("deploy {image} to stack {}", environment.stack));
         ui.result(&steps.join("\n"));
         ui.note(|report| report.plan.get_or_insert_default().extend(steps));

@@ -9,9 +9,10 @@ use futures_util::StreamExt;
 use crate::cli::Destroy;
 use crate::context::Context;
 use crate::engine::observe::{Observed, observe};
-use crate::engine::{self, turn_back};
+use crate::engine::turn_back;
 use crate::local::{self, CheckoutLock};
 use crate::retention;
+use crate::session;
 use crate::session::Session;
 use crate::ui::Ui;
 use aws::journal::inputs;
@@ -86,7 +87,7 @@ async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> 
         }
         let phase = ui.phase("lock");
         let run = model::job::run_url(&context.vars);
-        let holder = Holder::this_run(&engine::token(), &session.identity.arn, "destroy", None, run.as_deref());
+        let holder = Holder::this_run(&session::token(), &session.identity.arn, "destroy", None, run.as_deref());
         let lock =
             context.locks.take(&clients.ssm, environment, holder, arguments.wait, &|step| phase.report(step)).await?;
         // It may have changed before it was locked.

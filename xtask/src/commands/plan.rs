@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::plan::{PricedProposal, Proposal};
 use crate::engine::plan_file::PlanFile;
-use crate::engine::{Operation, ReleaseOptions, before as before_release};
+use crate::engine::{Operation, ReleaseOptions};
 use crate::needs;
 use crate::preflight::Ready;
 use crate::ui::Ui;
@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<
     let before = settled.stack.as_ref().filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
     let desired = &operation.desired;
     let mut plan = PlanFile::new(desired, &session.identity.account, commit, before, proposed.as_ref());
-    plan.before_release = before_release::command(template, words).unwrap_or_default().to_vec();
+    plan.before_release = model::one_off::command(template, words).unwrap_or_default().to_vec();
     let out = &arguments.out;
     if let Err(error) = written(out, &plan.text()) {
         if let Some(proposed) = &proposed {

@@ -13,7 +13,7 @@ use crate::cli::Prune;
 use crate::context::Context;
 use crate::session::Session;
 use crate::ui::Ui;
-use crate::{engine, retention};
+use crate::{retention, session};
 use aws::ecr::{self, ListedImage};
 use aws::journal::inputs;
 use aws::journal::lock::{Holder, Lock};
@@ -72,7 +72,7 @@ async fn lock_all(session: &Session<'_>, neighbours: &[&Environment]) -> Result<
     let run = model::job::run_url(&context.vars);
     let mut locks = Vec::new();
     for other in neighbours {
-        let holder = Holder::this_run(&engine::token(), &identity.arn, "prune", None, run.as_deref());
+        let holder = Holder::this_run(&session::token(), &identity.arn, "prune", None, run.as_deref());
         locks.push(context.locks.take(&clients.ssm, other, holder, false, &|step| phase.report(step)).await?);
     }
     phase.done(&format!("{} environments", locks.len()));

@@ -9,7 +9,7 @@ use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::verify::{self, Access, VerifyOptions};
-use crate::engine::{self, Operation, before, bucket, consent};
+use crate::engine::{self, Operation, bucket, consent};
 use crate::local::{CheckoutLock, Local};
 use crate::preflight::{self, Check, Ready};
 use crate::publish::{self, KnownRepository};
@@ -190,7 +190,7 @@ fn foresee(context: &Context, ready: &Ready<'_>, order: &Order<'_>, image: &str,
             format!("refuse: stack {stack} is {state}; {}", refusal.hint(stack, &environment.name, &environment.region))
         }
     });
-    steps.extend(before::step(&ready.template, &context.deployment.service.before_release));
+    steps.extend(model::one_off::step(&ready.template, &context.deployment.service.before_release));
     if !proof.no_smoke && !matches!(answer, status::Answer::Refuse(_)) {
         steps.push("prove the endpoint".to_owned());
     }

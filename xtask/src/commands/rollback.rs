@@ -6,7 +6,7 @@ use config::deployment::Environment;
 use crate::cli::Rollback;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::{Operation, ReleaseOptions, back, before, bucket, consent};
+use crate::engine::{Operation, ReleaseOptions, back, bucket, consent};
 use crate::preflight::{self, Check};
 use crate::session::Session;
 use crate::ui::Ui;
@@ -51,7 +51,7 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
     }
     let step = format!("go back to release {} of {}: {image}", target.number, target.at);
     ui.line(&step);
-    if let Some(words) = before::command(&template, &context.deployment.service.before_release) {
+    if let Some(words) = model::one_off::command(&template, &context.deployment.service.before_release) {
         ui.warn(&format!(
             "before_release is `{}`: a rollback does not run it, and turns no migration back",
             words.join(" ")

@@ -13,8 +13,9 @@ use model::status::{self, Answer, Ending};
 use super::Operation;
 use super::conclusion::{conclude, superseded};
 use super::gate::{Course, Gate};
-use super::plan::{Proposal, token};
+use super::plan::Proposal;
 use crate::diagnose;
+use crate::session::token;
 use crate::ui::{Phase, Ui};
 
 impl Operation<'_> {

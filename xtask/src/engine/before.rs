@@ -10,38 +10,26 @@ use aws::ecs::one_off;
 use aws::stack::change_set::{self, ChangeSet, Prepared, Request, Text};
 use model::container::{self, grant_ahead, own_names};
 use model::guard;
-use model::one_off::{Additions, Changes, copy};
+use model::one_off::{Additions, Changes, command, copy};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::{Value, Watch};
 use model::report::Line;
 use model::stack::Stack;
-use model::template::Definition;
 use model::template::Template;
 
 use super::Operation;
 use super::bucket;
 use super::gate::Gate;
 use super::observe::Observed;
-use super::plan::{Proposal, token};
+use super::plan::Proposal;
 use crate::one_off::{Place, Started, exit_code, family};
+use crate::session::token;
 use crate::ui::Phase;
 
 /// How long the command may take.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 /// As many of its last lines are in a failure.
 const LINES: usize = 20;
-
-/// The command of a release whose tool runs it; elsewhere the machine itself does, as its template says.
-pub(crate) fn command<'a>(template: &Template, command: &'a [String]) -> Option<&'a [String]> {
-    let place = template.container.as_ref()?;
-    (matches!(place.definition, Definition::Task { .. }) && !command.is_empty()).then_some(command)
-}
-
-/// What a plan says of it.
-pub(crate) fn step(template: &Template, words: &[String]) -> Option<String> {
-    let words = command(template, words)?;
-    Some(format!("run `{}` with the new image before a new task serves", words.join(" ")))
-}
 
 impl Operation<'_> {
     /// The command that this operation runs.

@@ -1,7 +1,6 @@
 //! What a change would be: CloudFormation's change set, what it would lose, what it costs and how long it may take.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use aws::stack;
@@ -19,8 +18,9 @@ use model::{guard, parameters};
 use super::desired::{Desired, effective};
 use super::observe::{Observed, deployed_body, existing};
 use super::weights::Outlook;
-use super::{Operation, before, bucket};
+use super::{Operation, bucket};
 use crate::container;
+use crate::session::token;
 use crate::ui::{Paint, Phase, Ui};
 
 /// The tag that every stack of this tool has, and by CloudFormation its resources.
@@ -80,9 +80,11 @@ impl Operation<'_> {
         let container = container::changes(body.as_deref(), &self.desired.template.body);
         container.iter().for_each(|change| phase.line(&change.to_string()));
         self.ui().note(|report| report.container = container);
-        self.command_before().and_then(|words| before::step(&self.desired.template, words)).iter().for_each(|step| {
-            phase.line(step);
-        });
+        self.command_before().and_then(|words| model::one_off::step(&self.desired.template, words)).iter().for_each(
+            |step| {
+                phase.line(step);
+            },
+        );
         let eta = settled.remembered.eta(if proposal.create { "create" } else { "update" });
         cost.iter().for_each(|cost| phase.line(&cost.to_string()));
         eta.iter().for_each(|eta| phase.line(&eta.to_string()));
@@ -193,12 +195,6 @@ impl Operation<'_> {
         let unwatched = Environment { watch_minutes: 0, ..(*environment).clone() };
         Ok(parameters::watch(template, &unwatched, outputs)?)
     }
-}
-
-/// A name that no other run has: time and process, as a change set may be named.
-pub(crate) fn token() -> String {
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    format!("xtask-{millis}-{}", std::process::id())
 }
 
 fn difference(account: &str, desired: &Desired<'_>, proposal: &Proposal, body: Option<&str>) -> Option<CostDifference> {

@@ -12,7 +12,8 @@ use model::template::Weights;
 use super::Operation;
 use super::gate::Gate;
 use super::observe::Observed;
-use super::plan::{Proposal, Realign, token};
+use super::plan::{Proposal, Realign};
+use crate::session::token;
 use crate::ui::Phase;
 
 impl Operation<'_> {

@@ -11,9 +11,8 @@ use model::status::Ending;
 
 use super::conclusion::blame;
 use super::gate::Gate;
-use super::plan::token;
 use crate::diagnose;
-use crate::session::Session;
+use crate::session::{Session, token};
 use crate::ui::{Phase, Ui};
 
 /// Cancels an update, or deletes a stack that is being created; returns what the stack is then.

@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::checkout::Checkout;
 use crate::client::{Steady, get};
 use crate::ministack::{Ministack, Names, on_engine};
-use crate::rehearsal::{ENVIRONMENT, needed, prepared, release, settled, smoke_base, undisturbed};
+use crate::one_off::{seen, serves};
+use crate::rehearsal::{ENVIRONMENT, needed, prepared, release, smoke_base, undisturbed};
 
 const SETTINGS: &str = r#"
 [environments.rehearsal.env]
@@ -57,6 +58,7 @@ fn whole(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let settings = given.iter().fold(SETTINGS.to_owned(), |text, (name, value)| text.replace(name, value));
     let text = checkout.read("deploy.toml")?;
     checkout.write("deploy.toml", &format!("{text}{settings}"))?;
+    seen(checkout)?;
     checkout.commit("Use a database")?;
 
     let missing = checkout.xtask(&["release", ENVIRONMENT, "--yes"])?;
@@ -66,7 +68,7 @@ fn whole(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
 
     let first = release(checkout, &[])?;
     let base = smoke_base(emulator, &first)?;
-    settled(emulator, &first)?;
+    serves(emulator, &first)?;
     let mut ids = unique(&base, BTreeSet::new())?;
     let again = release(checkout, &[])?;
     ensure!(again["change"] == "none" && again.get("container").is_none(), "nothing has changed: {again}");
@@ -101,7 +103,7 @@ fn whole(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
 fn changed(checkout: &Checkout, emulator: &Ministack, base: &str) -> Result<Value> {
     checkout.commit("Change what the container gets")?;
     let user = Steady::start(base, None);
-    let changed = release(checkout, &[]).and_then(|changed| settled(emulator, &changed).map(|()| changed));
+    let changed = release(checkout, &[]).and_then(|changed| serves(emulator, &changed).map(|()| changed));
     let tally = user.stop()?;
     let changed = changed?;
     let digest = changed["digest"].as_str().context("a digest")?;

@@ -33,8 +33,7 @@ fn commands(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
         checkout.edit("deploy.toml", &format!("{SERVICE}{from}"), &format!("{SERVICE}{to}"))?;
         checkout.commit("Change the command before a release")
     };
-    // The emulator's change sets do not see that a condition adds a resource, only that a property of it changes.
-    checkout.edit("infra/api-backend-fargate.yaml", MANAGED, &format!("{MANAGED}{SEEN}"))?;
+    seen(checkout)?;
     // Before the first task serves: nothing is rolled out where it fails.
     set("", BAD)?;
     let failed = checkout.xtask(&["release", ENVIRONMENT, "--yes"])?;
@@ -79,8 +78,13 @@ fn commands(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     Ok(())
 }
 
+/// The emulator's change sets do not see that a condition adds a resource, only that a property of it changes.
+pub(crate) fn seen(checkout: &Checkout) -> Result<()> {
+    checkout.edit("infra/api-backend-fargate.yaml", MANAGED, &format!("{MANAGED}{SEEN}"))
+}
+
 /// Waits until both tasks of the service run. The emulator keeps the containers of commands, so they are not counted.
-fn serves(emulator: &Ministack, release: &Value) -> Result<()> {
+pub(crate) fn serves(emulator: &Ministack, release: &Value) -> Result<()> {
     let endpoint = format!("http://{}", emulator.authority());
     let (cluster, service) = (text(release, "/outputs/ClusterName")?, text(release, "/outputs/ServiceName")?);
     let action = "AmazonEC2ContainerServiceV20141113.DescribeServices";
