@@ -22,9 +22,9 @@ pub fn grant_ahead(deployed: &Template, next: &Template) -> Result<Option<Templa
         (POLICIES[0], &place.execution_role, &next_place.execution_role),
         (POLICIES[1], &place.task_role, &next_place.task_role),
     ] {
-        let wanted = statements(next, next_role, &[name.to_owned()]);
+        let wanted = statements(next, next_role, &[name]);
         let ahead = format!("{name}{AHEAD}");
-        let has = statements(deployed, role, &[name.to_owned(), ahead.clone()]);
+        let has = statements(deployed, role, &[name, &ahead]);
         if wanted.iter().all(|statement| has.contains(statement)) {
             continue;
         }
@@ -44,7 +44,7 @@ pub fn grant_ahead(deployed: &Template, next: &Template) -> Result<Option<Templa
 }
 
 /// The statements of a role's policies of these names.
-fn statements(template: &Template, role: &str, names: &[String]) -> Vec<Value> {
+fn statements(template: &Template, role: &str, names: &[&str]) -> Vec<Value> {
     let policies = template.document.root["Resources"][role]["Properties"]["Policies"].as_array();
     let named = policies.into_iter().flatten().filter(|policy| names.iter().any(|name| policy["PolicyName"] == **name));
     named.filter_map(|policy| policy["PolicyDocument"]["Statement"].as_array()).flatten().cloned().collect()
@@ -83,7 +83,7 @@ mod tests {
         let next = template(&[("deploy-secrets", "two"), ("deploy-permissions", "three")]);
         let ahead = grant_ahead(&deployed, &next).unwrap().unwrap();
         let resources = |template: &Template, role: &str, name: &str| -> Vec<String> {
-            let found = statements(template, role, &[name.to_owned()]);
+            let found = statements(template, role, &[name]);
             found.iter().map(|one| one["Resource"].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(resources(&ahead, "Start", "deploy-secrets"), ["one"], "the running version keeps what it has");

@@ -91,6 +91,12 @@ fn a_first_release_with_a_command_before_it() {
 }
 
 #[test]
+fn a_command_in_a_task() {
+    let world = one_off::serving(Tasks::ending(0, &["done"]));
+    Case::of(&["run", "dev", "--", "/api", "migrate"], world).at_every_request();
+}
+
+#[test]
 fn an_upgrade_of_listener_rules_in_two_steps() {
     let (fakes, _sandbox) = crate::weights::shifted((0, 100));
     let case = Case::of(&["release"], fakes.world().clone());

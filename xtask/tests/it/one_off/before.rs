@@ -221,6 +221,16 @@ fn a_plan_is_applied_with_its_own_command_and_a_rollback_runs_none() {
 }
 
 #[test]
+fn only_the_tool_leaves_out_the_service() {
+    let (fakes, sandbox) = nothing(Tasks::ending(0, &[]));
+    let own = "\n[environments.dev.parameters]\nServes = \"false\"\n";
+    sandbox.write("deploy.toml", &(settings(&json!([])) + own));
+    let refused = sandbox.run(&["release"]);
+    assert_eq!((refused.code, changes(&fakes)), (3, 0));
+    assert!(refused.stderr.contains("the tool sets it by itself"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_dry_run_names_the_command_and_runs_nothing() {
     let (fakes, sandbox) = nothing(Tasks::ending(0, &[]));
     let dry = sandbox.run(&["release", "--dry-run"]);
