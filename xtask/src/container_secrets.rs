@@ -19,8 +19,9 @@ pub(crate) async fn as_sent(session: &Session<'_>, template: &Template) -> Resul
     let one = |failure| vec![failure];
     let service = &context.deployment.service;
     let mut additions = container::additions(&context.root, service, environment, template).map_err(one)?;
-    let asked =
-        environment.secrets.iter().map(|(name, text)| async move { Ok((name, described(session, name, text).await?)) });
+    // Before the needs of the environment are there, some references are not known; those are asked for afterwards.
+    let known = environment.secrets.iter().filter(|(_, text)| references(text).next().is_none());
+    let asked = known.map(|(name, text)| async move { Ok((name, described(session, name, text).await?)) });
     let (mut problems, mut found) = (Vec::new(), Vec::new());
     for answer in join_all(asked).await {
         match answer {

@@ -34,6 +34,10 @@ API_DATABASE_IDLE_SECONDS = 30
 PGPASSWORD = "/secrets/rest-api-rehearsal/PGPASSWORD"
 "#;
 
+/// What changes with the container: its definition, the service, and what names the service, where the emulator's change
+/// sets cannot know that the name stays.
+const ROLLED: [&str; 6] = ["CpuScaling", "RequestScaling", "Scaling", "Service", "SignalsDashboard", "TaskDefinition"];
+
 pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let programs = needed(Names::Machine, &[POSTGRES]);
     vec![suite.test("backend::a_service_with_a_database_is_released_and_changed", &programs, |programs| {
@@ -111,7 +115,8 @@ fn changed(checkout: &Checkout, emulator: &Ministack, base: &str) -> Result<Valu
     ensure!(changed["change"] == "update" && changed["pushed_bytes"] == 0, "the same image: {changed}");
     let resources: BTreeSet<&str> =
         changed["changes"].as_array().into_iter().flatten().filter_map(|one| one["logical_id"].as_str()).collect();
-    ensure!(resources.is_subset(&BTreeSet::from(["TaskDefinition", "Service"])), "nothing else: {resources:?}");
+    let other: Vec<&&str> = resources.iter().filter(|name| !ROLLED.contains(name)).collect();
+    ensure!(resources.contains("TaskDefinition") && other.is_empty(), "nothing else: {resources:?}");
     Ok(changed)
 }
 
