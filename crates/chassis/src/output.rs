@@ -17,6 +17,9 @@ use tracing_subscriber::fmt::MakeWriter;
 /// So many bytes wait at most in each buffer.
 const ROOM: usize = 1024 * 1024;
 
+/// So much memory a buffer keeps; more was only for a time in which the lines were not taken.
+const KEPT: usize = 64 * 1024;
+
 /// How long lines are collected for one write. At a high load a write for every few requests would cost more than the
 /// requests; if the process is killed, no more than this is lost.
 const TURN: Duration = Duration::from_millis(1);
@@ -101,6 +104,7 @@ impl Output {
                     let lost = write(&lines).iter().filter(|byte| **byte == b'\n').count();
                     self.dropped.inc_by(lost as u64);
                     lines.clear();
+                    lines.shrink_to(KEPT);
                 }
             }
             buffers.clear();
