@@ -17,7 +17,6 @@ use crate::backend::{bridge, forward};
 use crate::checkout::Checkout;
 use crate::client::{Steady, get};
 use crate::ministack::{Ministack, Names};
-use crate::one_off::seen;
 use crate::rehearsal::{needed, smoke_base, undisturbed};
 
 /// In the order in which one builds on another.
@@ -72,7 +71,6 @@ fn on_emulator(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let text = format!("{before}# Many of the kind{after}").replace("rehearsal", "production");
     let text = text.replace("environments.production-network", "environments.network");
     checkout.write("deploy.toml", &text.replace("\"production-network\"", "\"network\""))?;
-    seen(checkout)?;
     checkout.commit("Be production")
 }
 
