@@ -86,7 +86,7 @@ fn shims(checkout: &Checkout, server: &Server, emulator: &Ministack) -> Result<T
     let endpoint = format!("endpoint = \"http://{}\"", emulator.authority());
     let tool = env!("CARGO_BIN_EXE_xtask");
     let cargo = format!(
-        "#!/bin/bash\nset -eu\n[ \"$1\" = xtask ]\nshift\nfor name in database files; do\n  grep -q \
+        "#!/bin/bash\nset -eu\n[ \"$1\" = xtask ] || PATH=${{PATH#*:}} exec cargo \"$@\"\nshift\nfor name in database files; do\n  grep -q \
          \"^\\[environments.$name\\]\" deploy.toml || continue\n  sed -n \"/^\\[environments.$name\\]/,/^$/p\" deploy.toml | \
          grep -q ^endpoint ||\n    sed -i \"/^\\[environments.$name\\]/a {}\" deploy.toml\ndone\nexec {tool} \"$@\"\n",
         endpoint.replace('"', "\\\"")

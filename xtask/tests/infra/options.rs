@@ -81,7 +81,8 @@ fn spare_capacity() -> Result<()> {
     for one in rendered::all()?.iter().filter(|one| one.file == FARGATE) {
         let asked = one.parameters["SpotPercent"] != "NONE";
         *if asked { &mut with } else { &mut without } += 1;
-        for resource in ["Cluster", "Service"] {
+        // A new stack gets its service in a second update.
+        for resource in ["Cluster", "Service"].iter().take(if one.parameters["Serves"] == "true" { 2 } else { 1 }) {
             let mentions = one.template["Resources"][resource].to_string().contains("FARGATE_SPOT");
             ensure!(
                 mentions == asked,

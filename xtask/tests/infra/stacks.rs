@@ -85,10 +85,15 @@ fn exports() -> Result<()> {
 
 /// An export in use can neither change nor go, and a missing one fails at once. So each task depends on the export that says
 /// that it can start, and with `ExecuteCommand` on the one that says that commands arrive.
+/// Whether there is a service, which a new stack gets in its second update.
+fn serves(rendered: &Rendered) -> bool {
+    rendered.parameters["Serves"] == "true"
+}
+
 fn dependencies() -> Result<()> {
     let (mut seen, mut named) = (BTreeSet::new(), false);
     let fargate = rendered::all()?.iter().filter(|one| one.file == "api-backend-fargate.yaml");
-    for Rendered { combination, parameters, template, .. } in fargate {
+    for Rendered { combination, parameters, template, .. } in fargate.filter(|one| serves(one)) {
         let mut service = BTreeSet::new();
         imports(&template["Resources"]["Service"], &mut service);
         let depends = |name: &str| service.contains(format!("example-network-{name}").as_str());
