@@ -8,14 +8,14 @@ use std::thread::spawn;
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use postgres_server::{OWNER, Server};
-use requirements::{POSTGRES, Suite};
+use requirements::{POSTGRES, Programs, Suite};
 use serde_json::Value;
 
 use crate::checkout::Checkout;
 use crate::client::{Steady, get};
 use crate::ministack::{Ministack, Names, on_engine};
 use crate::one_off::serves;
-use crate::rehearsal::{ENVIRONMENT, needed, prepared, release, smoke_base, undisturbed};
+use crate::rehearsal::{ENVIRONMENT, needed, release, smoke_base, undisturbed};
 
 const SETTINGS: &str = r#"
 [environments.rehearsal.env]
@@ -40,16 +40,22 @@ const ROLLED: [&str; 6] = ["CpuScaling", "RequestScaling", "Scaling", "Service",
 
 pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let programs = needed(Names::Machine, &[POSTGRES]);
-    vec![suite.test("backend::a_service_with_a_database_is_released_and_changed", &programs, |programs| {
-        prepared(programs, Names::Machine, whole)
-    })]
+    vec![suite.test("backend::a_service_with_a_database_is_released_and_changed", &programs, released)]
 }
 
-fn whole(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
-    let server = Server::start(checkout.programs());
-    let database = server.database();
+fn released(programs: &Programs) -> Result<()> {
+    let server = Server::start(programs);
     let host = bridge()?;
     let port = forward(host, server.address())?;
+    let checkout = Checkout::fresh(programs)?;
+    let emulator = Ministack::with_database(programs, &format!("{host}:{port}"), server.password())?;
+    checkout.rehearse_at(&emulator.authority())?;
+    whole(&checkout, &emulator, &server, (host, port))
+        .with_context(|| format!("the emulator's last words:\n{}", emulator.log()))
+}
+
+fn whole(checkout: &Checkout, emulator: &Ministack, server: &Server, (host, port): (Ipv4Addr, u16)) -> Result<()> {
+    let database = server.database();
     std::fs::copy(server.root_certificate(), checkout.root().join("docker/ca/test.pem"))?;
     let service = "features = [\"postgres\"]\nbefore_release = [\"/api\", \"migrate\"]\n";
     checkout.edit("deploy.toml", "[service]\n", &format!("[service]\n{service}"))?;

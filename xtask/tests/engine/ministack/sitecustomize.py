@@ -1,4 +1,5 @@
 # Python runs this before the emulator: some of its answers differ from AWS's, and are corrected where they are made.
+import asyncio
 import importlib.abc
 import importlib.util
 import json
@@ -49,10 +50,33 @@ def ssm(module):
     module.resolve_parameter_value = corrected
 
 
+def alb(module):
+    """A load balancer sends nothing to a task that is not healthy yet; here it does as soon as the container runs, and a
+    service that first asks its database does not listen then."""
+    forward = module._proxy_http_target
+
+    async def corrected(target, group, *request, **more):
+        address = str(target.get("Id", "")), int(target.get("Port") or group.get("Port") or 80)
+        for _ in range(50):
+            try:
+                _, connection = await asyncio.open_connection(*address)
+                connection.close()
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.1)
+            except OSError:
+                break
+        return await forward(target, group, *request, **more)
+
+    module._proxy_http_target = corrected
+
+
 CORRECTIONS = {
     "ministack.services.cloudformation.provisioners": provisioners,
     "ministack.services.ssm": ssm,
 }
+if "TEST_DATABASE" in os.environ:
+    CORRECTIONS["ministack.services.alb"] = alb
 
 
 class Corrected(importlib.abc.MetaPathFinder):
