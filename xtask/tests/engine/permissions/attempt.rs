@@ -10,10 +10,12 @@ use crate::signed::Caller;
 
 /// Calls whose resource the emulator takes for another one, and so refuses what a policy about the right one allows. That
 /// it refuses the rest counts all the same.
-const MISTAKEN: [(&str, &str); 6] = [
+const MISTAKEN: [(&str, &str); 8] = [
     ("cloudformation:SignalResource", "it knows no resource here"),
     ("ecs:DescribeServices", "it knows no resource here"),
     ("ecs:DescribeTasks", "it knows no resource here"),
+    ("ecs:StopTask", "it knows no resource here"),
+    ("ecs:TagResource", "it knows no resource here"),
     ("logs:CreateLogStream", "it names the group without the end `:*` or `:log-stream:…`"),
     ("logs:PutLogEvents", "it names the group without the end `:*` or `:log-stream:…`"),
     ("ssm:GetParameters", "it puts the caller's account into the names of AWS's public parameters"),
