@@ -162,7 +162,7 @@ impl Place {
     ) -> Result<Started<'a>, Failure> {
         let arn = one_off::register(&session.clients.signed, definition).await?;
         let started = self.start(session, (&arn, definition), doing, None).await;
-        if let Err(failure) = one_off::deregister(&session.clients.ecs, &arn).await {
+        if let Err(failure) = one_off::deregister(&session.clients.signed, &arn).await {
             session.ui.warn(&format!("task definition {arn} stays registered: {failure}"));
         }
         started

@@ -60,9 +60,9 @@ pub async fn register(signed: &Signed, definition: &Value) -> Result<String, Fai
 ///
 /// # Errors
 /// A refused or lost call.
-pub async fn deregister(client: &Client, definition: &str) -> Result<(), Failure> {
-    let answer = client.deregister_task_definition().task_definition(definition).send().await;
-    answer.map(drop).map_err(|error| failure("ecs:DeregisterTaskDefinition", definition, &error))
+pub async fn deregister(signed: &Signed, definition: &str) -> Result<(), Failure> {
+    let call = Call { service: &ECS, action: "ecs:DeregisterTaskDefinition", resource: definition };
+    signed.json(call, &json!({"taskDefinition": definition})).await.map(drop)
 }
 
 /// Starts a task, and returns its ARN.
