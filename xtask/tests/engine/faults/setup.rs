@@ -78,7 +78,7 @@ impl Place {
         let folder = setup.folder.path().join(&stack);
         let place = Self { folder, stack, service: service.to_owned(), owns_images, key };
         let Self { folder, stack, .. } = &place;
-        for inner in ["bin", "infra", "docker", "home", "crates/api"] {
+        for inner in ["bin", "infra", "docker/ca", "home", "crates/api"] {
             fs::create_dir_all(folder.join(inner))?;
         }
         let (endpoint, port) = (setup.microburst.url(), setup.service.port());
@@ -100,6 +100,8 @@ impl Place {
         )?;
         let dockerfile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/Dockerfile");
         fs::copy(dockerfile, folder.join("docker/Dockerfile"))?;
+        // The Dockerfile copies the folder, which has to have something.
+        fs::write(folder.join("docker/ca/README.md"), "")?;
         let api = folder.join("api");
         // What cargo has read for the binary, as it writes it beside it.
         place.write("api.d", &format!("{}: {}\n", api.display(), folder.join(SOURCE).display()))?;
