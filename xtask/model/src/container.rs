@@ -22,6 +22,10 @@ pub use grants::{Refused, allowed_actions, read_permissions};
 pub use insert::NotRenderable;
 pub use read::{Container, own_names, read};
 
+/// The policies that are added to roles: for reading the secrets, and what the service itself may do.
+const SECRETS_POLICY: &str = "deploy-secrets";
+const PERMISSIONS_POLICY: &str = "deploy-permissions";
+
 /// What is added to a container.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Additions {

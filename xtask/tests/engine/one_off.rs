@@ -1,18 +1,15 @@
 //! Commands in tasks of their own on the emulator: before the first release, before the next one, and by hand.
 
-use std::thread::sleep;
-use std::time::Duration;
-
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use requirements::Suite;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::checkout::Checkout;
-use crate::client::{self, Steady};
+use crate::client::Steady;
 use crate::downtime::another_image;
 use crate::ministack::{Ministack, Names};
-use crate::rehearsal::{ENVIRONMENT, needed, prepared, release, smoke_base, text};
+use crate::rehearsal::{ENVIRONMENT, is_complete, needed, prepared, release, smoke_base, text, until};
 
 const SERVICE: &str = "[service]\n";
 /// A command of the image that succeeds, and one that does not.
@@ -76,20 +73,7 @@ fn commands(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
 
 /// Waits until both tasks of the service run. The emulator keeps the containers of commands, so they are not counted.
 pub(crate) fn serves(emulator: &Ministack, release: &Value) -> Result<()> {
-    let endpoint = format!("http://{}", emulator.authority());
-    let (cluster, service) = (text(release, "/outputs/ClusterName")?, text(release, "/outputs/ServiceName")?);
-    let action = "AmazonEC2ContainerServiceV20141113.DescribeServices";
-    let mut answer = Value::Null;
-    for _ in 0..120 {
-        answer = client::call(&endpoint, "ecs", action, &json!({"cluster": cluster, "services": [service]}))?;
-        let deployments = answer.pointer("/services/0/deployments").and_then(Value::as_array);
-        let runs = |one: &Value| one["rolloutState"] == "COMPLETED" && one["runningCount"] == 2;
-        if deployments.is_some_and(|all| all.iter().all(runs)) {
-            return Ok(());
-        }
-        sleep(Duration::from_millis(500));
-    }
-    bail!("two tasks were to serve: {answer}")
+    until(emulator, release, "two tasks were to serve", |deployments| Ok(deployments.iter().all(is_complete)))
 }
 
 fn phases(release: &Value) -> Vec<&str> {

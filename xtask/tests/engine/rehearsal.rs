@@ -246,25 +246,39 @@ pub(crate) fn release(checkout: &Checkout, arguments: &[&str]) -> Result<Value> 
 
 /// Waits until a service's replacement is complete: on the emulator the stack says so too early.
 pub(crate) fn settled(emulator: &Ministack, release: &Value) -> Result<()> {
+    until(emulator, release, "two tasks and no others were to be left", |deployments| {
+        // A failed one stays in the list.
+        let others: Vec<&Value> = deployments.iter().filter(|one| one["rolloutState"] != "FAILED").collect();
+        Ok(others.len() == 1 && others.into_iter().all(is_complete) && emulator.containers()? == 2)
+    })
+}
+
+/// Whether a deployment has both of its tasks.
+pub(crate) fn is_complete(deployment: &Value) -> bool {
+    deployment["rolloutState"] == "COMPLETED" && deployment["runningCount"] == 2
+}
+
+/// Waits until the deployments of a released service are as they should be.
+pub(crate) fn until(
+    emulator: &Ministack,
+    release: &Value,
+    expected: &str,
+    is_so: impl Fn(&[Value]) -> Result<bool>,
+) -> Result<()> {
     let endpoint = format!("http://{}", emulator.authority());
     let (cluster, service) = (text(release, "/outputs/ClusterName")?, text(release, "/outputs/ServiceName")?);
     let action = "AmazonEC2ContainerServiceV20141113.DescribeServices";
     let mut answer = Value::Null;
     for _ in 0..120 {
         answer = client::call(&endpoint, "ecs", action, &json!({"cluster": cluster, "services": [service]}))?;
-        // A failed one stays in the list.
-        let deployments = answer.pointer("/services/0/deployments").and_then(Value::as_array);
-        let deployments: Option<Vec<&Value>> =
-            deployments.map(|all| all.iter().filter(|one| one["rolloutState"] != "FAILED").collect());
-        let complete =
-            |deployment: &Value| deployment["rolloutState"] == "COMPLETED" && deployment["runningCount"] == 2;
-        if deployments.is_some_and(|all| all.len() == 1 && all.into_iter().all(complete)) && emulator.containers()? == 2
+        if let Some(deployments) = answer.pointer("/services/0/deployments").and_then(Value::as_array)
+            && is_so(deployments)?
         {
             return Ok(());
         }
         sleep(Duration::from_millis(500));
     }
-    bail!("two tasks and no others were to be left: {answer}")
+    bail!("{expected}: {answer}")
 }
 
 pub(crate) fn undisturbed(tally: &Tally, digests: &[&str]) -> Result<()> {

@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use super::insert::{self, NotRenderable, add};
+use super::{PERMISSIONS_POLICY, SECRETS_POLICY};
 use crate::template::Template;
 
-/// The policies that a text adds to its roles.
-const POLICIES: [&str; 2] = ["deploy-secrets", "deploy-permissions"];
-/// What their names end with where they come ahead of their text.
+/// What the names of the policies end with where they come ahead of their text.
 const AHEAD: &str = "-next";
 
 /// The deployed text with what `next` allows the roles besides; `None` where they may do all of it.
@@ -19,8 +18,8 @@ pub fn grant_ahead(deployed: &Template, next: &Template) -> Result<Option<Templa
     let mut body = deployed.body.clone();
     let mut is_changed = false;
     for (name, role, next_role) in [
-        (POLICIES[0], &place.execution_role, &next_place.execution_role),
-        (POLICIES[1], &place.task_role, &next_place.task_role),
+        (SECRETS_POLICY, &place.execution_role, &next_place.execution_role),
+        (PERMISSIONS_POLICY, &place.task_role, &next_place.task_role),
     ] {
         let wanted = statements(next, next_role, &[name]);
         let ahead = format!("{name}{AHEAD}");

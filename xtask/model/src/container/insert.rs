@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Additions, Secret, grants, read, text};
+use super::{Additions, PERMISSIONS_POLICY, SECRETS_POLICY, Secret, grants, read, text};
 use crate::template::{ContainerPlace, Definition, Template, place};
 
 /// ECS takes 64 KiB for a task definition; the rest of it needs some
@@ -70,14 +70,14 @@ pub(super) fn insert(template: &Template, additions: &Additions) -> Result<Templ
     }
     let ContainerPlace { execution_role, task_role, .. } = place;
     let policies = [
-        (execution_role, "secrets", grants::reading(&additions.secrets)),
-        (task_role, "permissions", additions.permissions.clone()),
+        (execution_role, ("secrets", SECRETS_POLICY), grants::reading(&additions.secrets)),
+        (task_role, ("permissions", PERMISSIONS_POLICY), additions.permissions.clone()),
     ];
-    for (role, name, statements) in policies.iter().filter(|(_, _, statements)| !statements.is_empty()) {
+    for (role, (setting, name), statements) in policies.iter().filter(|(_, _, statements)| !statements.is_empty()) {
         let document = json!({"Version": "2012-10-17", "Statement": statements});
-        let policy = json!({"PolicyName": format!("deploy-{name}"), "PolicyDocument": document});
+        let policy = json!({"PolicyName": name, "PolicyDocument": document});
         add(&mut body, &["Resources", role, "Properties", "Policies"], &[policy])
-            .map_err(|reason| not_in_block_style(template, name, &reason))?;
+            .map_err(|reason| not_in_block_style(template, setting, &reason))?;
     }
     let rendered = Template::read(&template.path, body)
         .map_err(|error| refuse("env, secrets and permissions", format!("with them, {error}"), "shorten them"))?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::deployment::SECRET_VERSIONS;
 use serde_json::Value;
 
+use super::PERMISSIONS_POLICY;
 use crate::template::{ContainerPlace, Definition, Template};
 
 /// A container's variables and secrets, as far as they are literal.
@@ -63,7 +64,7 @@ fn of_user_data(root: &Value, logical_id: &str, variable: &str) -> Container {
 
 fn permissions(root: &Value, place: &ContainerPlace) -> Vec<String> {
     let policies = root["Resources"][&place.task_role]["Properties"]["Policies"].as_array();
-    let own = policies.into_iter().flatten().filter(|policy| policy["PolicyName"] == "deploy-permissions");
+    let own = policies.into_iter().flatten().filter(|policy| policy["PolicyName"] == PERMISSIONS_POLICY);
     let statements = own.filter_map(|policy| policy["PolicyDocument"]["Statement"].as_array()).flatten();
     statements.map(super::text::flow).collect()
 }
