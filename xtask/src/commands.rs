@@ -3,10 +3,8 @@
 mod announce;
 mod apply;
 mod bootstrap;
-mod build;
 mod cancel;
 mod comment;
-mod completions;
 mod deploy;
 mod destroy;
 mod diff;
@@ -31,9 +29,10 @@ mod version;
 
 use anyhow::Result;
 
-use crate::cli::Command;
 use crate::context::Context;
-use crate::ui::Ui;
+use local::cli::Command;
+use local::commands::Here;
+use local::ui::Ui;
 
 /// Runs the command.
 ///
@@ -41,13 +40,13 @@ use crate::ui::Ui;
 /// The command's failure, or its interruption.
 pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<()> {
     let interrupt = &context.interrupt;
-    let _wait = ui.waiting(command_waits_for(&command));
+    let _wait = ui.waiting(command.waits_for());
     match command {
         Command::Doctor(arguments) => interrupt.or(doctor::run(&arguments, context, ui)).await,
-        Command::Build(arguments) => interrupt.or(build::run(&arguments, context, ui)).await,
+        Command::Build(arguments) => Here::Build(arguments).run(context, ui).await,
         Command::Bootstrap(arguments) => bootstrap::run(&arguments, context, ui).await,
         // These handle interruptions themselves: they must not stop between two containers or with an unfinished change set.
-        Command::Release(arguments) if arguments.local => release::local(&arguments, context, ui).await,
+        Command::Release(arguments) if arguments.local => Here::Release(arguments).run(context, ui).await,
         Command::Release(arguments) => release::run(&arguments, context, ui).await,
         Command::Deploy(arguments) => deploy::run(&arguments, context, ui).await,
         Command::Smoke(arguments) => interrupt.or(smoke::run(&arguments, context, ui)).await,
@@ -72,37 +71,10 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Comment(arguments) => interrupt.or(comment::run(&arguments, context, ui)).await,
         Command::Version(arguments) => version::run(&arguments, context, ui),
         Command::Announce(arguments) => interrupt.or(announce::run(&arguments, context, ui)).await,
-        Command::Completions { shell } => completions::run(shell, ui),
-        Command::Destroy(arguments) => interrupt.or(destroy::run(&arguments, context, ui)).await,
-    }
-}
-
-/// What a command waits for while none of its phases is active.
-fn command_waits_for(command: &Command) -> &'static str {
-    match command {
-        Command::Doctor(_) => "the checks of this machine and of AWS",
-        Command::Build(_) => "the Docker engine",
-        Command::Release(arguments) if arguments.local => "the Docker engine",
-        Command::Release(_) | Command::Deploy(_) | Command::Plan(_) | Command::Apply(_) | Command::Rollback(_) => {
-            "AWS and the registry"
-        }
-        Command::Smoke(_) => "the endpoint's stack at AWS",
-        Command::Verify(_) => "AWS and the image's registry",
-        Command::Status { .. } => "the stack, its releases and its lock at AWS",
-        Command::Diff(_)
-        | Command::Template { .. }
-        | Command::Drift { .. }
-        | Command::Events(_)
-        | Command::Cancel { .. }
-        | Command::Recover(_)
-        | Command::Bootstrap(_)
-        | Command::Destroy(_) => "the stack at AWS",
-        Command::Secret { .. } => "the secrets at AWS",
-        Command::Logs(_) => "the service's log at AWS",
-        Command::Run(_) => "the task at AWS",
-        Command::Unlock { .. } => "the environment lock at AWS",
-        Command::Prune(_) => "the images and releases at AWS",
-        Command::Comment(_) | Command::Announce(_) => "GitHub",
-        Command::IamPolicy(_) | Command::Version(_) | Command::Completions { .. } => "this machine's files",
+        Command::Completions { shell } => Here::Completions(shell).run(context, ui).await,
+        Command::Destroy(arguments) => match &arguments.environment {
+            Some(environment) => interrupt.or(destroy::run(environment, &arguments, context, ui)).await,
+            None => Here::Destroy(arguments).run(context, ui).await,
+        },
     }
 }

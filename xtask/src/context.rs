@@ -1,150 +1,43 @@
-//! What every command gets: the repository, its settings, the printer and the user's wish to stop.
+//! What every command gets, and what those that work at AWS leave to be removed at the end.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::ops::Deref;
 
-use config::deployment::{Deployment, Environment, Local, parse_env_file};
+use config::deployment::Environment;
 
 use crate::container;
-use crate::smoke::sign_in::{self, TemporaryUsers};
+use crate::sign_in::{self, TemporaryUsers};
 use aws::journal::lock::Locks;
-use image::cargo::Workspace;
-use machine::http::Http;
-use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::template::{InvalidTemplate, Template};
 
-/// The file that marks the repository's root.
-pub(crate) const DEPLOY_TOML: &str = "deploy.toml";
-
+/// The repository, its settings and the user's wish to stop, as [`local`] reads them, and what this run has at AWS.
 pub(crate) struct Context {
-    pub(crate) root: PathBuf,
-    pub(crate) deployment: Deployment,
-    /// The process environment, read once by `main`.
-    pub(crate) vars: BTreeMap<String, String>,
-    pub(crate) interrupt: Interrupt,
+    local: local::context::Context,
     /// The users that proofs have made at AWS.
     pub(crate) temporary_users: TemporaryUsers,
     /// The environments' locks that this run has.
     pub(crate) locks: Locks,
-    /// The instance of an environment that this run is about, if it is about one.
-    instance: OnceLock<Environment>,
+}
+
+impl Deref for Context {
+    type Target = local::context::Context;
+
+    fn deref(&self) -> &Self::Target {
+        &self.local
+    }
 }
 
 impl Context {
-    /// Finds and reads `deploy.toml`, in `folder` or above.
-    ///
-    /// # Errors
-    /// No such file, or every problem in it.
-    pub(crate) fn load(folder: &Path, vars: BTreeMap<String, String>, interrupt: Interrupt) -> Result<Self, Failure> {
-        let fail = |message: &str| Failure::new(Exit::Usage, FailureKind::Settings, message);
-        let root = folder.ancestors().find(|folder| folder.join(DEPLOY_TOML).is_file()).ok_or_else(|| {
-            fail("there is no deploy.toml here or above")
-                .resource(folder.display().to_string())
-                .hint("go to the repository's folder")
-        })?;
-        if root.to_str().is_none() {
-            // Compiler and engine get the path as text, and would get another one.
-            return Err(fail("the repository's folder has a name that is not UTF-8")
-                .resource(root.display().to_string())
-                .hint("move or rename it"));
-        }
-        let text = std::fs::read_to_string(root.join(DEPLOY_TOML))
-            .map_err(|error| fail("deploy.toml cannot be read").reason(error.to_string()))?;
-        let deployment = Deployment::parse(DEPLOY_TOML, &text).map_err(|invalid| {
-            fail("deploy.toml cannot be used").reason(invalid.to_string()).hint("fix deploy.toml")
-        })?;
-        Ok(Self {
-            root: root.to_owned(),
-            deployment,
-            vars,
-            interrupt,
-            temporary_users: TemporaryUsers::default(),
-            locks: Locks::default(),
-            instance: OnceLock::new(),
-        })
+    pub(crate) fn of(local: local::context::Context) -> Self {
+        Self { local, temporary_users: TemporaryUsers::default(), locks: Locks::default() }
     }
 
-    /// What the user gives the container of `release --local`: `[local] env`, and what `env_file` adds or replaces.
-    ///
-    /// # Errors
-    /// A file that is not there, or every line of it that cannot be used.
-    pub(crate) fn local_environment(&self) -> Result<BTreeMap<String, String>, Failure> {
-        let Local { env, env_file } = &self.deployment.local;
-        let mut variables = env.clone();
-        if let Some(path) = env_file {
-            let fail = |reason: String| {
-                Failure::new(Exit::Usage, FailureKind::Settings, "the variables for the container cannot be read")
-                    .resource(format!("{path}, local.env_file in {DEPLOY_TOML}"))
-                    .reason(reason)
-            };
-            let text = std::fs::read_to_string(self.root.join(path)).map_err(|error| {
-                fail(error.to_string())
-                    .hint(format!("write it, one NAME=VALUE a line, or remove env_file from {DEPLOY_TOML}"))
-            })?;
-            let read = parse_env_file(path, &text);
-            variables.extend(read.map_err(|invalid| fail(invalid.to_string()).hint(format!("fix {path}")))?);
-        }
-        Ok(variables)
-    }
-
-    /// A context without a repository.
     #[cfg(test)]
-    pub(crate) fn of(deployment: Deployment, interrupt: Interrupt) -> Self {
-        let (vars, temporary_users, locks) = (BTreeMap::new(), TemporaryUsers::default(), Locks::default());
-        let (root, instance) = (PathBuf::new(), OnceLock::new());
-        Self { root, deployment, vars, interrupt, temporary_users, locks, instance }
-    }
-
-    /// The environment of this name, or an instance of one: `NAME/pr-12`.
-    ///
-    /// # Errors
-    /// An unknown name, with those there are; an environment of which there are many, without one of them; a second
-    /// instance in one run.
-    pub(crate) fn environment(&self, name: &str) -> Result<&Environment, Failure> {
-        let (section, which) = name.split_once('/').map_or((name, None), |(section, which)| (section, Some(which)));
-        let environment = self.section(section)?;
-        let fail = |reason: String| {
-            Failure::new(Exit::Usage, FailureKind::Environment, format!("{name:?} is no environment"))
-                .resource(format!("environments.{section} in {DEPLOY_TOML}"))
-                .reason(reason)
-        };
-        match which {
-            None if !environment.instances => Ok(environment),
-            None => Err(fail("there are many of it, each with a stack of its own".to_owned())
-                .hint(format!("say which, for example {section}/pr-12"))),
-            Some(_) if !environment.instances => Err(fail("there is one of it".to_owned())
-                .hint(format!("use {section}, or add instances = true to [environments.{section}]"))),
-            Some(which) => {
-                let instance = environment.instance(which).map_err(|reason| {
-                    fail(reason).hint(format!("name it after what it is for, for example {section}/pr-12"))
-                })?;
-                let known = self.instance.get_or_init(|| instance);
-                if known.name == name {
-                    Ok(known)
-                } else {
-                    Err(fail(format!("this run is about {}", known.name)).hint("one command for each"))
-                }
-            }
-        }
-    }
-
-    /// What deploy.toml says of an environment, also of one of which there are many.
-    ///
-    /// # Errors
-    /// An unknown name, with those there are.
-    pub(crate) fn section(&self, name: &str) -> Result<&Environment, Failure> {
-        self.deployment.environments.get(name).ok_or_else(|| {
-            let known: Vec<&str> = self.deployment.environments.keys().map(String::as_str).collect();
-            Failure::new(Exit::Usage, FailureKind::Environment, format!("there is no environment {name:?}"))
-                .resource(DEPLOY_TOML)
-                .reason(format!("it has {}", known.join(", ")))
-                .hint(match name.split_once('/') {
-                    Some((section, _)) => format!("use {section}: this is for all of its instances"),
-                    None => format!("add [environments.{name}] or use one of these"),
-                })
-        })
+    pub(crate) fn without_repository(
+        deployment: config::deployment::Deployment,
+        interrupt: machine::interrupt::Interrupt,
+    ) -> Self {
+        Self::of(local::context::Context::without_repository(deployment, interrupt))
     }
 
     /// Reads an environment's template, with what deploy.toml adds to its container.
@@ -194,19 +87,6 @@ impl Context {
     /// The token that the user has given for smoke tests.
     pub(crate) fn smoke_token(&self) -> Option<&str> {
         self.vars.get(sign_in::TOKEN).map(String::as_str).filter(|token| !token.is_empty())
-    }
-
-    /// What is compiled.
-    pub(crate) fn workspace(&self) -> Workspace<'_> {
-        Workspace { root: &self.root, service: &self.deployment.service, vars: &self.vars }
-    }
-
-    /// The way to what is asked over HTTP besides AWS.
-    ///
-    /// # Errors
-    /// A proxy or an `AWS_CA_BUNDLE` that cannot be used.
-    pub(crate) fn http(&self) -> Result<Http, Failure> {
-        Http::of(&self.vars)
     }
 }
 

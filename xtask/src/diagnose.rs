@@ -4,12 +4,12 @@
 
 use config::deployment::Environment;
 
-use crate::ui::Ui;
 use aws::Clients;
 use aws::stack;
 use aws::stack::cause::{self, Cause};
 use aws::stack::events::{self, Scope, unreadable_events};
 use aws::stack::follow::Followed;
+use local::ui::Ui;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::{Event, STACK_TYPE, Stack, first_cause};
 use model::template::Template;

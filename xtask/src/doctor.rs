@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::engine::observe::{Observed, observe};
 use crate::needs;
 use crate::session::Session;
-use crate::ui::Ui;
+use local::ui::Ui;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Check;
 use model::status::{self, Answer};

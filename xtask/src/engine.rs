@@ -36,11 +36,12 @@ use model::reference::ImageReference;
 use model::report::Smoke;
 use model::stack::Stack;
 
-use crate::cli::{Conduct, Proof};
 use crate::diagnose;
 use crate::session::{Session, token};
-use crate::ui::{Phase, Ui};
 use desired::Desired;
+use local::cli::{Conduct, Proof};
+use local::smoke;
+use local::ui::{Phase, Ui};
 use observe::{Observed, is_recorded, observe, observe_stack};
 use plan::{PricedProposal, Proposal};
 use verify::{Access, VerifyOptions};
@@ -399,7 +400,7 @@ impl<'a> Operation<'a> {
         let Desired { environment, template, .. } = &self.desired;
         let base = verify::base_url(environment, stack, proof.smoke_url.as_deref());
         if let Ok(base) = &base {
-            ui.note(|report| report.url = Some(verify::shown_url(base)));
+            ui.note(|report| report.url = Some(smoke::shown_url(base)));
         }
         if proof.no_smoke {
             return Ok(());
@@ -426,7 +427,7 @@ impl<'a> Operation<'a> {
     fn result(&self, stack: &Stack) -> Result<()> {
         let Some(ReleaseOptions { proof, .. }) = &self.release else { return Ok(()) };
         match verify::base_url(self.desired.environment, stack, proof.smoke_url.as_deref()) {
-            Ok(base) => self.ui().result(&verify::shown_url(&base)),
+            Ok(base) => self.ui().result(&smoke::shown_url(&base)),
             // Without a smoke test no URL is needed.
             Err(_) if proof.no_smoke => self.ui().result(&format!("stack {} is {}", stack.name, stack.status)),
             Err(failure) => return Err(failure.into()),

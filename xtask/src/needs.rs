@@ -15,14 +15,14 @@ use model::report::Need;
 use model::stack::Stack;
 use model::template::Template;
 
-use crate::cli::Conduct;
 use crate::context::Context;
 use crate::engine::observe::{base, existing};
 use crate::engine::{Operation, consent};
 use crate::preflight;
 use crate::session::Session;
-use crate::ui::Ui;
 use crate::without_image::{self, Prepared};
+use local::cli::Conduct;
+use local::ui::Ui;
 
 /// The stacks of needs that can be built on, by environment.
 type Stacks = BTreeMap<String, Stack>;

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::session::{Session, token};
-use crate::ui::{Phase, Ui};
+use local::ui::{Phase, Ui};
 
 /// Pause between two polls.
 const PAUSE: Duration = Duration::from_secs(2);

@@ -6,14 +6,14 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 
 use crate::attest::{self, BuildOrigin};
-use crate::build;
 use crate::preflight::Ready;
 use crate::session::Session;
-use crate::ui::Phase;
 use aws::ecr::{self, Repository, StoredImage};
 use image::artifact::Artifact;
 use image::docker::push::{self, Pushed};
 use image::docker::{Owner, megabytes};
+use local::build;
+use local::ui::Phase;
 use model::credentials::Credentials;
 use model::reference::{Digest, ImageReference};
 

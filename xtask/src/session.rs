@@ -8,7 +8,7 @@ use model::job;
 use model::outcome::{Exit, Failure, FailureKind};
 
 use crate::context::Context;
-use crate::ui::Ui;
+use local::ui::Ui;
 
 /// What the commands and the engine share while they work on an environment.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::observe::{Observed, base, observe_stack};
 use crate::preflight::{self, AtAws};
 use crate::session::Session;
-use crate::ui::Ui;
+use local::ui::Ui;
 
 /// What an operation on such a stack starts from.
 pub(crate) struct Prepared<'a> {

@@ -7,9 +7,10 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result};
 use config::deployment::Service;
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
+use launch::progress::{self, Step, Steps};
 use machine::child;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
@@ -56,6 +57,7 @@ pub async fn compile(workspace: Workspace<'_>, platform: Platform, report: Repor
         .args(features(workspace))
         .args(["--target", platform.triple(), "--message-format=json-render-diagnostics"])
         .env_remove("RUSTFLAGS")
+        .envs(progress::SHOWN)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace).join("\u{1f}"))
         .current_dir(workspace.root)
         .stdin(Stdio::null())
@@ -123,15 +125,23 @@ fn cargo_home(workspace: Workspace<'_>) -> Option<PathBuf> {
 }
 
 /// Reports the compiler's progress and keeps its last lines.
-async fn follow(stderr: impl tokio::io::AsyncRead + Unpin, report: Reporter<'_>) -> Vec<String> {
-    let mut lines = BufReader::new(stderr).lines();
+async fn follow(mut stderr: impl tokio::io::AsyncRead + Unpin, report: Reporter<'_>) -> Vec<String> {
+    let (mut steps, mut bytes) = (Steps::default(), [0; 4096]);
     let mut tail = VecDeque::with_capacity(TAIL);
-    while let Ok(Some(line)) = lines.next_line().await {
-        report(Progress::Doing(line.trim()));
-        if tail.len() == TAIL {
-            tail.pop_front();
-        }
-        tail.push_back(line);
+    while let Ok(count @ 1..) = stderr.read(&mut bytes).await {
+        steps.read(&bytes[..count], |step| {
+            let line = match step {
+                Step::Counted { done, all, now } => {
+                    return report(Progress::Doing(&format!("{done} of {all} crates: {now}")));
+                }
+                Step::Doing(line) | Step::Line(line) => line,
+            };
+            report(Progress::Doing(line.trim()));
+            if tail.len() == TAIL {
+                tail.pop_front();
+            }
+            tail.push_back(line.to_owned());
+        });
     }
     tail.into()
 }

@@ -59,9 +59,15 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Engine, Failure>
     Ok(Engine { docker, host, version: version.version.unwrap_or_default(), warnings })
 }
 
+/// Whether the engine that the docker command would use is reached without TLS and ssh, or there is none.
+pub fn is_plain(vars: &BTreeMap<String, String>) -> bool {
+    host::resolve(vars).0.map_or(true, |host| host.is_plain(vars))
+}
+
 fn open(host: &Host, vars: &BTreeMap<String, String>) -> Result<Docker, bollard::errors::Error> {
     let limit = call::SILENCE.as_secs();
     // The library would take an empty `DOCKER_TLS_VERIFY` for a yes.
+    #[cfg(feature = "tls")]
     if let Some(files) = &host.tls {
         let [ca, certificate, key] = host::TLS_FILES.map(|name| files.join(name));
         return Docker::connect_with_ssl(&host.url, &key, &certificate, &ca, limit, API_DEFAULT_VERSION);

@@ -5,6 +5,7 @@
 //! and botocore. Unlike those, and like Go's programs (docker, terraform), requests to this machine never go through a
 //! proxy: the proxy's loopback is another machine, and so is what serves credentials at its link-local addresses.
 
+mod authorities;
 mod proxies;
 pub mod quote;
 
@@ -13,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
-use reqwest::{Certificate, ClientBuilder, IntoUrl, Method, Proxy, Request, RequestBuilder, Response, redirect};
+use reqwest::{ClientBuilder, IntoUrl, Method, Proxy, Request, RequestBuilder, Response, redirect};
 
+use authorities::Authorities;
 use model::outcome::{Exit, Failure, FailureKind};
 use proxies::Proxies;
 
@@ -27,7 +29,7 @@ pub const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Http {
     proxies: Arc<Proxies>,
-    authorities: Vec<Certificate>,
+    authorities: Authorities,
 }
 
 /// Makes and sends requests.
@@ -59,17 +61,8 @@ impl Http {
                 .reason(reason)
         };
         let proxies = Proxies::of(vars).map_err(|(name, reason)| unusable(name, reason))?;
-        let mut authorities = Vec::new();
-        if let Some(path) = vars.get("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
-            let unusable = |reason: String| {
-                unusable("AWS_CA_BUNDLE", format!("{path}: {reason}")).hint("name a file of certificates in PEM")
-            };
-            let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-            authorities = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.to_string()))?;
-            if authorities.is_empty() {
-                return Err(unusable("it holds no certificates".to_owned()));
-            }
-        }
+        let authorities = Authorities::of(vars)
+            .map_err(|(name, reason)| unusable(name, reason).hint("name a file of certificates in PEM"))?;
         Ok(Self { proxies: Arc::new(proxies), authorities })
     }
 
@@ -78,10 +71,7 @@ impl Http {
     /// # Errors
     /// The machine's certificates cannot be read.
     pub fn aws(&self) -> Result<Client, Failure> {
-        self.build(|builder| match self.authorities.as_slice() {
-            [] => builder,
-            only => builder.tls_certs_only(only.to_vec()),
-        })
+        self.build(|builder| self.authorities.alone(builder))
     }
 
     /// A client for other servers: it trusts the authorities of `AWS_CA_BUNDLE` besides the machine's, since a proxy
@@ -90,7 +80,7 @@ impl Http {
     /// # Errors
     /// The machine's certificates cannot be read.
     pub fn client(&self, adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, Failure> {
-        self.build(|builder| adjust(builder.tls_certs_merge(self.authorities.clone())))
+        self.build(|builder| adjust(self.authorities.besides_the_machines(builder)))
     }
 
     fn build(&self, adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, Failure> {

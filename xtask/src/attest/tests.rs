@@ -1,6 +1,6 @@
 use super::*;
-use crate::ui::Ui;
 use aws::{Clients, Identity};
+use local::ui::Ui;
 
 #[test]
 fn only_this_machine_is_reached_without_tls() {
@@ -43,7 +43,7 @@ async fn ecrs_password_goes_to_the_environments_own_registry_only() {
     clients.ecr = mock_client!(aws_sdk_ecr, aws_smithy_mocks::RuleMode::MatchAny, [&find, &token]);
     let text = "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \"t\"\n";
     let deployment = config::deployment::Deployment::parse("deploy.toml", text).unwrap();
-    let context = Context::of(deployment, machine::interrupt::Interrupt::never());
+    let context = Context::without_repository(deployment, machine::interrupt::Interrupt::never());
     let environment = &context.deployment.environments["dev"];
     let (ui, identity) = (Ui::silent(), Identity::of("111122223333", "arn:aws:iam::111122223333:user/ann"));
     let session = Session { context: &context, environment, clients, identity, ui: &ui };

@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use super::version::{CHANGELOG, current_version, read_file};
-use crate::cli::Announce;
 use crate::context::Context;
-use crate::github::rest::{Api, GithubRelease};
-use crate::ui::Ui;
+use crate::github::{Api, GithubRelease};
+use local::cli::Announce;
+use local::ui::Ui;
 use model::changelog::Changelog;
 use model::outcome::{Exit, Failure, FailureKind};
 

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 
-use crate::cli::{Apply, Conduct, Proof};
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::plan::Proposal;
@@ -11,9 +10,10 @@ use crate::engine::{Operation, ReleaseOptions, consent};
 use crate::needs;
 use crate::preflight::{self, Check, Ready};
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::ecr;
 use aws::stack::change_set;
+use local::cli::{Apply, Conduct, Proof};
+use local::ui::Ui;
 use model::record::Change;
 use model::status::{self, Answer};
 

@@ -10,14 +10,14 @@ use config::deployment::Environment;
 
 use crate::bootstrap::pipeline::{self, PipelineScope};
 use crate::bootstrap::{self, Asked, Single, There};
-use crate::cli::{Bootstrap, Conduct};
 use crate::context::Context;
 use crate::engine::Operation;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::observe::{Observed, observe_stack};
 use crate::session::Session;
-use crate::ui::Ui;
 use crate::{container, needs};
+use local::cli::{Bootstrap, Conduct};
+use local::ui::Ui;
 use model::container::allowed_actions;
 use model::outcome::{Failure, FailureKind};
 use model::parameters::Value;

@@ -5,8 +5,8 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::engine::turn_back;
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::stack;
+use local::ui::Ui;
 use model::outcome::{self, Exit, Failure, FailureKind};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {

@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::Comment;
 use crate::context::Context;
 use crate::github;
-use crate::github::rest::Api;
-use crate::ui::Ui;
+use crate::github::Api;
+use local::cli::Comment;
+use local::ui::Ui;
 use model::outcome::{Exit, Failure, FailureKind};
 
 pub(super) async fn run(arguments: &Comment, context: &Context, ui: &Ui) -> Result<()> {

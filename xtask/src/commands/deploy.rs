@@ -6,16 +6,16 @@ mod supplement;
 
 use anyhow::Result;
 
-use crate::cli::Deploy;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::{Operation, ReleaseOptions, bucket, consent};
 use crate::preflight::{self, Check, Ready};
 use crate::session::Session;
-use crate::ui::Ui;
 use crate::{attest, needs};
 use aws::{Clients, ecr};
 use image::oci::Descriptor;
+use local::cli::Deploy;
+use local::ui::Ui;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::reference::ImageReference;
 use model::template::Template;

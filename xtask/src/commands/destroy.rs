@@ -1,4 +1,4 @@
-//! `destroy`: deletes a stack, or what `release --local` started.
+//! `destroy`: deletes a stack.
 
 use std::cmp::Reverse;
 
@@ -6,21 +6,17 @@ use anyhow::Result;
 use config::deployment::Environment;
 use futures_util::StreamExt;
 
-use crate::cli::Destroy;
 use crate::context::Context;
 use crate::engine::observe::{Observed, observe};
 use crate::engine::turn_back;
-use crate::local::{self, CheckoutLock};
 use crate::retention;
 use crate::session;
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::journal::inputs;
 use aws::journal::lock::{self, Holder};
 use aws::{ecr, stack};
-use image::docker::Owner;
-use image::docker::build::{self, Images};
-use image::docker::container::{self, Containers};
+use local::cli::Destroy;
+use local::ui::Ui;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::stack::Stack;
 use model::status::{Answer, answer};
@@ -28,14 +24,7 @@ use model::status::{Answer, answer};
 /// Exports that are asked about at a time.
 const AT_ONCE: usize = 4;
 
-pub(super) async fn run(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
-    match &arguments.environment {
-        Some(environment) => remote(environment, arguments, context, ui).await,
-        None => from_engine(arguments, context, ui).await,
-    }
-}
-
-async fn remote(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
+pub(super) async fn run(name: &str, arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;
     ui.about(environment);
     let repository = &context.deployment.service.name;
@@ -235,67 +224,4 @@ fn operation_in_progress(stack: &Stack, environment: &str) -> Failure {
         .resource(format!("stack {}", stack.name))
         .reason(format!("it is {}", stack.status))
         .hint(format!("wait until it has ended (cargo xtask status {environment}), then repeat the command"))
-}
-
-async fn from_engine(arguments: &Destroy, context: &Context, ui: &Ui) -> Result<()> {
-    ui.note(|report| report.environment = Some("local".to_owned()));
-    let service = &context.deployment.service.name;
-    let question = format!("Remove the local containers of {service}?");
-    if !arguments.dry_run {
-        ui.require_confirmation_possible(&question)?;
-    }
-    let engine = crate::build::engine(&context.vars, ui).await?;
-    let owner = Owner::new(&context.root, service);
-    let find = async || {
-        let containers = container::list(&engine.docker, &owner).await?;
-        let images =
-            if arguments.images { build::list_images(&engine.docker, &owner).await? } else { Images::default() };
-        anyhow::Ok((containers, images))
-    };
-    let named = |containers: &Containers, images: &Images| -> Vec<String> {
-        let containers = containers.own.iter().map(|own| format!("container {}", own.name));
-        containers.chain(images.own.iter().map(|image| format!("image {image}"))).collect()
-    };
-    let phase = ui.phase("look");
-    phase.doing("the engine's list of containers and images");
-    let (containers, images) = find().await?;
-    phase.done(&format!(
-        "{} containers and {} image names belong to this checkout",
-        containers.own.len(),
-        images.own.len()
-    ));
-    containers
-        .others
-        .iter()
-        .filter(|other| local::is_orphaned(other))
-        .for_each(|other| ui.line(&local::orphan_notice(other)));
-    images.kept.iter().for_each(|kept| ui.line(&format!("kept: {kept}")));
-    let mut removed = named(&containers, &images);
-    if removed.is_empty() {
-        ui.result("nothing to remove");
-    } else if arguments.dry_run {
-        ui.result(&format!("would remove {}", removed.join(", ")));
-    } else {
-        if !ui.confirm(&question).await? {
-            return Err(declined(service).into());
-        }
-        // A release may have replaced a container meanwhile.
-        let _lock = CheckoutLock::take(&context.root, &context.interrupt, ui).await?;
-        let phase = ui.phase("remove");
-        phase.doing("the engine's list of containers and images");
-        let (containers, images) = find().await?;
-        removed = named(&containers, &images);
-        for container in &containers.own {
-            phase.doing(&format!("removing container {}", container.name));
-            container::remove(&engine.docker, &container.id).await?;
-        }
-        for image in &images.own {
-            phase.doing(&format!("removing image {image}"));
-            build::remove_image(&engine.docker, image).await?;
-        }
-        phase.done("removed from the engine");
-        ui.result(&format!("removed {}", removed.join(", ")));
-    }
-    ui.note(|report| report.removed = Some(removed));
-    Ok(())
 }

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use crate::cli::Doctor;
 use crate::context::Context;
 use crate::doctor::{self, CheckResult, token};
-use crate::ui::{Paint, Ui};
+use local::cli::Doctor;
+use local::ui::{Paint, Ui};
 use model::outcome::{self, Failure};
 use model::report::Check;
 

@@ -5,10 +5,10 @@ use config::deployment::Environment;
 
 use crate::context::Context;
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::Clients;
 use aws::ecr::scan;
 use aws::stack::{self, drift};
+use local::ui::Ui;
 use model::drift::{DeployedTemplate, Drift};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::ImageReference;

@@ -3,15 +3,15 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::cli::Events;
 use crate::context::Context;
 use crate::diagnose;
 use crate::engine::conclusion;
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::stack::events::{self, Mark};
 use aws::stack::follow::{Followed, Following, Watched};
 use aws::stack::{self, Watch};
+use local::cli::Events;
+use local::ui::Ui;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::stack::{Event, Stack};
 use model::status;

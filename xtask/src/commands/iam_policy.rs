@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::IamPolicy;
 use crate::context::Context;
 use crate::needs::changed_needs;
-use crate::ui::Ui;
+use local::cli::IamPolicy;
+use local::ui::Ui;
 use model::policy;
 
 pub(super) fn run(arguments: &IamPolicy, context: &Context, ui: &Ui) -> Result<()> {

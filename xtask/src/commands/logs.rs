@@ -4,14 +4,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
-use crate::cli::Logs;
 use crate::commands;
 use crate::context::Context;
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::logs as log;
 use aws::logs::Follower;
 use aws::stack::{self, cause};
+use local::cli::Logs;
+use local::ui::Ui;
 use machine::http::jitter;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Line;

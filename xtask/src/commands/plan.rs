@@ -9,7 +9,6 @@ use model::outcome::{Exit, Failure, FailureKind};
 use model::template::Template;
 
 use super::release;
-use crate::cli::Plan;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::plan::{PricedProposal, Proposal};
@@ -17,7 +16,8 @@ use crate::engine::plan_file::PlanFile;
 use crate::engine::{Operation, ReleaseOptions};
 use crate::needs;
 use crate::preflight::Ready;
-use crate::ui::Ui;
+use local::cli::Plan;
+use local::ui::Ui;
 
 pub(super) async fn run(arguments: &Plan, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment)?;

@@ -9,15 +9,15 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::cli::Prune;
 use crate::context::Context;
 use crate::session::Session;
-use crate::ui::Ui;
 use crate::{retention, session};
 use aws::ecr::{self, ListedImage};
 use aws::journal::inputs;
 use aws::journal::lock::{Holder, Lock};
 use image::docker;
+use local::cli::Prune;
+use local::ui::Ui;
 use model::outcome;
 
 /// Younger images are kept: they may belong to a release in progress.

@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 
-use crate::cli::Recover;
 use crate::context::Context;
 use crate::engine::turn_back;
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::stack;
+use local::cli::Recover;
+use local::ui::Ui;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::status::{self, Answer, Refusal};
 

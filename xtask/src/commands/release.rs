@@ -1,32 +1,22 @@
-//! `release`: from source to a proved endpoint, on AWS or on this machine.
-
-use std::time::Duration;
+//! `release`: from source to a proved endpoint at AWS.
 
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::cli::{Proof, Release, Source};
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
-use crate::engine::verify::{self, Access, VerifyOptions};
 use crate::engine::{self, Operation, bucket, consent};
-use crate::local::{CheckoutLock, Local};
 use crate::preflight::{self, Check, Ready};
 use crate::publish::{self, KnownRepository};
 use crate::session::Session;
-use crate::ui::Ui;
-use crate::{attest, build, needs, smoke};
-use image::docker::Owner;
+use crate::{attest, needs};
 use image::{artifact, git};
-use model::outcome::{Exit, Failure, FailureKind};
-use model::parameters::Platform;
-use model::record::Change;
+use local::build;
+use local::cli::{Proof, Release, Source};
+use local::ui::Ui;
 use model::reference::ImageReference;
 use model::status;
 use model::template::Template;
-
-/// How long the local endpoint may take to be right; its health is already known.
-const LOCAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Releases to an environment.
 pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
@@ -196,65 +186,4 @@ fn foresee(context: &Context, ready: &Ready<'_>, order: &Order<'_>, image: &str,
     }
     ui.result(&steps.join("\n"));
     ui.note(|report| report.plan.get_or_insert_default().extend(steps));
-}
-
-/// Releases to this machine's engine.
-pub(super) async fn local(arguments: &Release, context: &Context, ui: &Ui) -> Result<()> {
-    ui.note(|report| report.environment = Some("local".to_owned()));
-    let interrupt = &context.interrupt;
-    let platform = Platform::host().ok_or_else(|| {
-        Failure::new(Exit::Preflight, FailureKind::Platform, "the service is not built for this machine's processor")
-    })?;
-    let engine = interrupt.or(async { Ok(build::engine(&context.vars, ui).await?) }).await?;
-    if !engine.host.is_local() {
-        return Err(Failure::new(Exit::Preflight, FailureKind::Docker, "--local needs an engine on this machine")
-            .resource(engine.host.to_string())
-            .reason("the container's port would be on that machine's loopback")
-            .hint("unset DOCKER_HOST, or: docker context use default")
-            .into());
-    }
-    let artifact = interrupt.or(build::compile(context, platform, &arguments.source, ui)).await?;
-    let service = &context.deployment.service;
-    let environment = context.local_environment()?;
-    if arguments.dry_run {
-        let reference = artifact.reference(&service.name);
-        let steps = vec![format!("build {reference} unless it is there"), "run it in place of the old one".to_owned()];
-        ui.result(&steps.join("\n"));
-        ui.note(|report| report.plan = Some(steps));
-        return Ok(());
-    }
-    let owner = Owner::new(&context.root, &service.name);
-    let (image, built) = interrupt.or(build::build_image(artifact, &engine, &owner, ui)).await?;
-    // Held until the end: another release would take the proof's container away.
-    let _lock = CheckoutLock::take(&context.root, interrupt, ui).await?;
-    ui.note(|report| {
-        report.image = Some(image.reference.clone());
-        report.digest = Some(image.id.clone());
-        report.pushed_bytes = Some(0);
-    });
-    let phase = ui.phase("container");
-    let http = smoke::client(&context.http()?)?;
-    let place =
-        Local { docker: &engine.docker, owner: &owner, service, environment: &environment, http: &http, interrupt };
-    let running = place.run(&image, &phase).await?;
-    let url = format!("http://127.0.0.1:{}", running.port);
-    ui.note(|report| report.change = Some(running.change));
-    match running.change {
-        Change::None => phase.skipped("this image runs already; nothing was started"),
-        Change::Create => phase.done("healthy"),
-        Change::Update => phase.done("healthy; it has taken over from the old one"),
-    }
-    if !arguments.proof.no_smoke {
-        let digest = image.id.parse().ok();
-        let base = url.parse()?;
-        let options =
-            VerifyOptions { timeout: LOCAL_TIMEOUT, spacing: Duration::ZERO, exit: Exit::Failed, before: None };
-        interrupt.or(verify::prove(context, base, Access::Local, digest, options, ui)).await?;
-    }
-    if running.change == Change::None && !built {
-        ui.line("nothing to do: this release was already running");
-    }
-    ui.note(|report| report.url = Some(url.clone()));
-    ui.result(&url);
-    Ok(())
 }

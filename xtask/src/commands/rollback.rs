@@ -3,14 +3,14 @@
 use anyhow::Result;
 use config::deployment::Environment;
 
-use crate::cli::Rollback;
 use crate::context::Context;
 use crate::engine::desired::{Desired, ParameterSource};
 use crate::engine::{Operation, ReleaseOptions, back, bucket, consent};
 use crate::preflight::{self, Check};
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::journal;
+use local::cli::Rollback;
+use local::ui::Ui;
 use model::history::{self, StackState};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;

@@ -12,13 +12,13 @@ use model::template::Template;
 
 use super::deploy::{self, Target};
 use super::events;
-use crate::cli::Run;
 use crate::context::Context;
 use crate::engine::consent;
 use crate::one_off::{Place, exit_code, family};
 use crate::preflight;
 use crate::session::Session;
-use crate::ui::Ui;
+use local::cli::Run;
+use local::ui::Ui;
 
 pub(super) async fn run(arguments: &Run, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(&arguments.environment)?;

@@ -10,9 +10,9 @@ mod set;
 use anyhow::Result;
 use config::deployment::{Environment, SecretReference};
 
-use crate::cli::Secret;
 use crate::context::Context;
-use crate::ui::Ui;
+use local::cli::Secret;
+use local::ui::Ui;
 
 pub(super) async fn run(action: &Secret, context: &Context, ui: &Ui) -> Result<()> {
     match action {

@@ -5,12 +5,13 @@ use std::time::Duration;
 use anyhow::Result;
 use url::Url;
 
-use crate::cli::Smoke;
 use crate::context::Context;
 use crate::engine::verify::{self, Access, VerifyOptions};
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::stack;
+use local::cli::Smoke;
+use local::smoke;
+use local::ui::Ui;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::Digest;
 
@@ -57,6 +58,6 @@ async fn test(context: &Context, base: Url, access: Access<'_>, digest: Option<D
     ui.note(|report| report.digest = digest.as_ref().map(ToString::to_string));
     let options = VerifyOptions { timeout: TIMEOUT, spacing: SPACING, exit: Exit::Failed, before: None };
     verify::prove(context, base.clone(), access, digest, options, ui).await?;
-    ui.result(&format!("{} answers correctly", verify::shown_url(&base)));
+    ui.result(&format!("{} answers correctly", smoke::shown_url(&base)));
     Ok(())
 }

@@ -6,8 +6,8 @@ use model::outcome;
 use super::diff;
 use crate::context::Context;
 use crate::session::Session;
-use crate::ui::Ui;
 use crate::{container_secrets, needs};
+use local::ui::Ui;
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.environment(name)?;

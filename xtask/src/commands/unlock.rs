@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::context::Context;
 use crate::session::Session;
-use crate::ui::Ui;
 use aws::journal::lock;
+use local::ui::Ui;
 use model::outcome::{self, Exit, Failure, FailureKind};
 
 pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {

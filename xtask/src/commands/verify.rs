@@ -5,14 +5,14 @@ use config::deployment::Environment;
 
 use super::doctor;
 use crate::attest;
-use crate::cli::Verify;
 use crate::context::Context;
 use crate::doctor::CheckResult;
 use crate::engine::observe::observe;
 use crate::session::Session;
-use crate::ui::Ui;
 use image::docker::login;
 use image::oci::Registry;
+use local::cli::Verify;
+use local::ui::Ui;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::reference::{Digest, ImageReference, InvalidReference};
 

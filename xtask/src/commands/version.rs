@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use semver::Version;
 use time::OffsetDateTime;
 
-use crate::cli::NextVersion;
 use crate::context::Context;
-use crate::ui::Ui;
+use local::cli::NextVersion;
+use local::ui::Ui;
 use model::changelog::Changelog;
 use model::outcome::{Exit, Failure, FailureKind};
 

@@ -10,9 +10,9 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
 use crate::session::Session;
-use crate::ui::Ui;
 use ::machine::interrupt::Interrupt;
 use aws::{Clients, Identity};
+use local::ui::Ui;
 
 const SETTINGS: &str = "[service]\nname = \"api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"one\"\n\
     template = \"t.yaml\"\nexecution_role = \"arn:aws:iam::111122223333:role/xtask/execution\"\n";
@@ -75,7 +75,7 @@ impl World {
         let account = Account { answers: answers.iter().cloned().collect(), asked: Arc::clone(&asked) };
         Mock::given(any()).respond_with(account).mount(&server).await;
         let deployment = Deployment::parse("deploy.toml", SETTINGS).unwrap();
-        let context = Context::of(deployment, Interrupt::never());
+        let context = Context::without_repository(deployment, Interrupt::never());
         let cloudformation = aws_sdk_cloudformation::Client::from_conf(
             aws_sdk_cloudformation::Config::builder().behavior_version_latest().build(),
         );

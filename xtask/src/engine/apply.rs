@@ -16,7 +16,7 @@ use super::gate::{Course, Gate};
 use super::plan::Proposal;
 use crate::diagnose;
 use crate::session::token;
-use crate::ui::{Phase, Ui};
+use local::ui::{Phase, Ui};
 
 impl Operation<'_> {
     /// Executes the proposal and returns the stack that came of it; the gate answers deployments that wait meanwhile.

@@ -24,7 +24,7 @@ use super::observe::Observed;
 use super::plan::Proposal;
 use crate::one_off::{Place, Started, exit_code, family};
 use crate::session::token;
-use crate::ui::Phase;
+use local::ui::Phase;
 
 /// How long the command may take.
 const LIMIT: Duration = Duration::from_secs(60 * 60);

@@ -4,7 +4,7 @@ use anyhow::Result;
 use config::deployment::Environment;
 use model::outcome;
 
-use crate::ui::Ui;
+use local::ui::Ui;
 
 /// What is asked before a protected environment changes; `None` for others.
 pub(crate) fn question(environment: &Environment) -> Option<String> {

@@ -17,7 +17,7 @@ use model::stack::Stack;
 use super::verify::{self, before_users};
 use super::{Operation, ReleaseOptions};
 use crate::session::Session;
-use crate::ui::{Phase, Ui};
+use local::ui::{Phase, Ui};
 
 /// Pause between two attempts to answer.
 const PAUSE: Duration = Duration::from_secs(3);

@@ -21,7 +21,7 @@ use super::weights::Outlook;
 use super::{Operation, bucket};
 use crate::container;
 use crate::session::token;
-use crate::ui::{Paint, Phase, Ui};
+use local::ui::{Paint, Phase, Ui};
 
 /// The tag that every stack of this tool has, and by CloudFormation its resources.
 pub(crate) const TAG: (&str, &str) = ("managed-by", "xtask");

@@ -14,7 +14,7 @@ use super::gate::Gate;
 use super::observe::Observed;
 use super::plan::{Proposal, Realign};
 use crate::session::token;
-use crate::ui::Phase;
+use local::ui::Phase;
 
 impl Operation<'_> {
     /// Gives the stack the weights that its rules have, with the deployed template, and makes the proposal again. The

@@ -13,7 +13,7 @@ use super::conclusion::blame;
 use super::gate::Gate;
 use crate::diagnose;
 use crate::session::{Session, token};
-use crate::ui::{Phase, Ui};
+use local::ui::{Phase, Ui};
 
 /// Cancels an update, or deletes a stack that is being created; returns what the stack is then.
 ///

@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::context::Context;
-use crate::smoke::{self, ApiClients, Endpoint, Verdict, sign_in};
-use crate::ui::{Phase, Ui};
+use crate::sign_in;
 use aws::Clients;
+use local::smoke::{self, ApiClients, Endpoint, Verdict, shown_url};
+use local::ui::{Phase, Ui};
 use machine::http;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters as plan;
@@ -47,8 +48,6 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How an endpoint is protected.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Access<'a> {
-    /// Not at all: it is on this machine.
-    Local,
     /// Not known; the user's token is sent where there is one.
     Unknown,
     /// As the outputs of its stack say.
@@ -91,7 +90,7 @@ pub(crate) async fn prove(
     let verdict = smoke::verify_endpoint(&client, &target, options.timeout, &phase).await;
     remove_temporary_users(context, ui).await;
     ui.note(|report| report.smoke = Some(verdict.report()));
-    if let Some(failure) = wrong(&verdict, target.digest.as_ref(), &url, options.exit) {
+    if let Some(failure) = target.failure(&verdict, options.exit) {
         return Err(failure.into());
     }
     match (verdict.served(), &target.digest) {
@@ -104,15 +103,15 @@ pub(crate) async fn prove(
                     let image = stack.image(environment);
                     Box::pin(settled(clients, stack, image.as_ref(), wanted, &phase)).await
                 }
-                Access::Local | Access::Unknown => Ok(Running::Unknown),
+                Access::Unknown => Ok(Running::Unknown),
             };
-            let unknown = "which image answered is not known: [service] version_path is not set in deploy.toml";
+            let unknown = smoke::UNKNOWN_IMAGE;
             let (what, warning) = match running {
                 Ok(Running::Right(tasks)) => (format!("; ECS runs {wanted} in its tasks: {tasks}"), None),
                 Ok(Running::Other { served, all: true }) => {
                     let verdict = Verdict::OldVersion { served };
                     ui.note(|report| report.smoke = Some(verdict.report()));
-                    return Err(wrong(&verdict, Some(wanted), &url, options.exit).expect("it is wrong").into());
+                    return Err(target.failure(&verdict, options.exit).expect("it is wrong").into());
                 }
                 Ok(Running::Other { served, .. }) => {
                     (String::new(), Some(format!("{unknown}, and one of ECS's tasks still runs {served}")))
@@ -153,7 +152,6 @@ async fn settled(
 async fn callers(context: &Context, client: &http::Client, access: Access<'_>) -> Result<ApiClients, Failure> {
     let token = context.smoke_token();
     match access {
-        Access::Local => Ok(ApiClients::default()),
         Access::Unknown => Ok(sign_in::with_token(token)),
         Access::Stack(clients, _, stack) => {
             sign_in::sign_in(&clients.signed, client, &stack.outputs, token, &context.temporary_users).await
@@ -163,36 +161,4 @@ async fn callers(context: &Context, client: &http::Client, access: Access<'_>) -
 
 async fn remove_temporary_users(context: &Context, ui: &Ui) {
     context.temporary_users.remove_all().await.iter().for_each(|warning| ui.warn(warning));
-}
-
-/// The failure that a verdict is, unless it is good.
-fn wrong(verdict: &Verdict, wanted: Option<&Digest>, url: &str, exit: Exit) -> Option<Failure> {
-    let failure = |kind, message: &str| Failure::new(exit, kind, message).resource(url);
-    Some(match verdict {
-        Verdict::Right { .. } => return None,
-        Verdict::OldVersion { served } => {
-            let wanted = wanted.map(ToString::to_string).unwrap_or_default();
-            failure(FailureKind::OldVersion, "another version is still serving")
-                .reason(format!("{served} answers, {wanted} was deployed"))
-                .hint("wait and ask again with cargo xtask smoke; if it stays, look at the service's log")
-        }
-        Verdict::Open { reason } => failure(FailureKind::Open, "the endpoint answers without authentication")
-            .reason(reason)
-            .hint("look at the API's methods and authorizer, then ask again with cargo xtask smoke"),
-        Verdict::NotAnswering { reason } => {
-            failure(FailureKind::NotAnswering, "the endpoint does not give the right answer")
-                .reason(reason)
-                .hint("look at the service's log, then ask again with cargo xtask smoke")
-        }
-        Verdict::NotReached { reason, next } => {
-            failure(FailureKind::NotAnswering, "the endpoint does not give the right answer")
-                .reason(reason)
-                .hint(format!("{next}; then ask again with cargo xtask smoke"))
-        }
-    })
-}
-
-/// The URL as it is shown, without a trailing slash.
-pub(crate) fn shown_url(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
 }

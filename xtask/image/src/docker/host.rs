@@ -70,6 +70,17 @@ impl Host {
         self.url.starts_with("unix://")
     }
 
+    /// Whether neither TLS nor ssh lies between.
+    pub(super) fn is_plain(&self, vars: &BTreeMap<String, String>) -> bool {
+        let verified = vars.get("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
+        let scheme = self.url.split_once("://").map_or("", |(scheme, _)| scheme);
+        match scheme {
+            "unix" | "npipe" => true,
+            "tcp" | "http" => self.tls.is_none() && !verified,
+            _ => false,
+        }
+    }
+
     /// The next step if it does not respond.
     pub(super) fn hint(&self, reason: &str) -> String {
         if let Some(context) = &self.context {

@@ -16,7 +16,7 @@ fn attached(document: &Value) -> Attached {
 
 fn context() -> Context {
     let text = "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \"t\"\n";
-    Context::of(config::deployment::Deployment::parse("deploy.toml", text).unwrap(), Interrupt::never())
+    Context::without_repository(config::deployment::Deployment::parse("deploy.toml", text).unwrap(), Interrupt::never())
 }
 
 fn provenance() -> Provenance {

@@ -10,7 +10,7 @@ use crate::commands::doctor;
 use crate::context::Context;
 use crate::doctor::token;
 use crate::session::Session;
-use crate::ui::Ui;
+use local::ui::Ui;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::policy::Level;
 use model::report::Check;

@@ -6,12 +6,12 @@ use config::deployment::Environment;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::template::Template;
 
-use crate::cli::Deploy;
 use crate::context::Context;
 use crate::engine::{Operation, consent};
 use crate::needs;
-use crate::ui::Ui;
 use crate::without_image::{self, Prepared};
+use local::cli::Deploy;
+use local::ui::Ui;
 
 pub(super) async fn run(arguments: &Deploy, environment: &Environment, context: &Context, ui: &Ui) -> Result<()> {
     let Deploy { conduct, dry_run, .. } = arguments;

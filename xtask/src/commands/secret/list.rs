@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::engine::observe::deployed_container;
 use crate::needs;
 use crate::session::Session;
-use crate::ui::Ui;
+use local::ui::Ui;
 
 /// A secret with what is known of it.
 struct Listed {

@@ -9,7 +9,7 @@ use super::{is_of, parameter};
 use crate::context::Context;
 use crate::engine::observe::deployed_container;
 use crate::session::Session;
-use crate::ui::Ui;
+use local::ui::Ui;
 
 pub(super) async fn run(environment: &str, name: &str, context: &Context, ui: &Ui) -> Result<()> {
     let environment = context.section(environment)?;

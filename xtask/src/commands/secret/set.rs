@@ -11,7 +11,7 @@ use super::{is_of, parameter};
 use crate::context::Context;
 use crate::engine::consent;
 use crate::session::Session;
-use crate::ui::Ui;
+use local::ui::Ui;
 
 /// The longest value of a parameter that costs nothing, in bytes
 /// (<https://docs.aws.amazon.com/general/latest/gr/ssm.html#parameter-store>).

@@ -10,8 +10,8 @@ use config::deployment::Deployment;
 
 use super::*;
 use crate::context::Context;
-use crate::ui::Ui;
 use aws::{Clients, Identity};
+use local::ui::Ui;
 use machine::interrupt::Interrupt;
 use model::outcome::Exit;
 
@@ -22,7 +22,7 @@ fn context(lines: &str) -> Context {
     let text = format!(
         "[service]\nname = \"rest-api\"\n[environments.dev]\nregion = \"eu-central-1\"\nstack = \"s\"\ntemplate = \"t\"\n{lines}\n"
     );
-    Context::of(Deployment::parse("deploy.toml", &text).unwrap(), Interrupt::never())
+    Context::without_repository(Deployment::parse("deploy.toml", &text).unwrap(), Interrupt::never())
 }
 
 fn status(status: ScanStatus, words: &str) -> DescribeImageScanFindingsOutput {

@@ -8,12 +8,12 @@ use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
-use super::{Access, callers, remove_temporary_users, shown_url, wrong};
+use super::{Access, callers, remove_temporary_users};
 use crate::context::Context;
-use crate::smoke::{self, Endpoint, Verdict};
-use crate::ui::{Phase, Ui};
 use aws::signed::{Call, SECRETS_MANAGER};
 use aws::{Clients, stack};
+use local::smoke::{self, Endpoint, Verdict, shown_url};
+use local::ui::{Phase, Ui};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::Digest;
 use model::stack::Stack;
@@ -72,7 +72,7 @@ pub(crate) async fn prove_new_tasks(
     }
     remove_temporary_users(context, ui).await;
     let url = shown_url(&target.base);
-    if let Some(failure) = wrong(&verdict, digest.as_ref(), &url, Exit::RolledBack) {
+    if let Some(failure) = target.failure(&verdict, Exit::RolledBack) {
         let failure = match &verdict {
             Verdict::OldVersion { served } => {
                 let wanted = digest.as_ref().map(ToString::to_string).unwrap_or_default();

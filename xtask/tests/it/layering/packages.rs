@@ -83,6 +83,22 @@ fn the_tool_is_not_built_unless_asked_for() {
     assert!(!default.contains(&tool["id"]), "xtask is heavy: plain cargo build and cargo run must leave it alone");
 }
 
+/// A first `release --local` waits for every package of it.
+#[test]
+fn what_needs_no_aws_links_neither_aws_nor_tls() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--package", "local", "--edges", "normal", "--prefix", "none"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    let heavy: Vec<_> = names.iter().filter(|name| name.starts_with("aws") || **name == "ring").collect();
+    assert!(names.contains("bollard") && heavy.is_empty(), "{heavy:?}");
+    assert!(names.len() < 230, "{} packages", names.len());
+}
+
 fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
     metadata["packages"].as_array().unwrap().iter()
 }

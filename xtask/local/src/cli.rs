@@ -6,7 +6,7 @@ mod values;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::arguments::{
+pub use self::arguments::{
     Announce, Apply, Bootstrap, Build, Comment, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs,
     NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Run, Secret, Smoke, Source, Verify,
 };
@@ -15,11 +15,11 @@ use model::outcome::EXIT_CODES;
 /// Release the service: build its image, push it, deploy its stack, verify the result
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXIT_CODES, max_term_width = 100)]
-pub(crate) struct Cli {
+pub struct Cli {
     #[command(flatten)]
-    pub(crate) global: Global,
+    pub global: Global,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
 }
 
 impl Cli {
@@ -27,7 +27,7 @@ impl Cli {
     ///
     /// # Errors
     /// What clap says of them; a secret's value among them.
-    pub(crate) fn read() -> Result<Self, clap::Error> {
+    pub fn read() -> Result<Self, clap::Error> {
         let cli = Self::try_parse()?;
         let Command::Secret { action: Secret::Set(set) } = &cli.command else { return Ok(cli) };
         set.problem().map_or(Ok(()), |problem| Err(refused(&["secret", "set"], problem)))?;
@@ -35,7 +35,7 @@ impl Cli {
     }
 
     /// The command line to show of a run: these words, unless there may be a secret among them.
-    pub(crate) fn shown(&self, words: &[String]) -> String {
+    pub fn shown(&self, words: &[String]) -> String {
         match self.command {
             Command::Secret { action: Secret::Set(_) } => "cargo xtask secret set".to_owned(),
             _ => format!("cargo xtask {}", words.join(" ")),
@@ -53,33 +53,33 @@ fn refused(path: &[&str], problem: String) -> clap::Error {
 
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Global options")]
-pub(crate) struct Global {
+pub struct Global {
     /// Print exactly one JSON object on stdout, also on failure
     #[arg(long, global = true)]
-    pub(crate) json: bool,
+    pub json: bool,
     /// Print results and errors only
     #[arg(short, long, global = true)]
-    pub(crate) quiet: bool,
+    pub quiet: bool,
     /// Answer yes to every question
     #[arg(short, long, global = true)]
-    pub(crate) yes: bool,
+    pub yes: bool,
     /// When to use colors; NO_COLOR is respected
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(crate) color: Color,
+    pub color: Color,
     /// Show the output of the compiler, the Docker engine and AWS as it arrives
     #[arg(short, long, global = true)]
-    pub(crate) verbose: bool,
+    pub verbose: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
+pub enum Color {
     Auto,
     Always,
     Never,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Check everything that a release needs, and report all problems at once
     ///
     /// Changes nothing. Every problem comes with the command that fixes it. A check that cannot be made, for example for
@@ -208,10 +208,10 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct EnvironmentArg {
+pub struct EnvironmentArg {
     /// An environment of deploy.toml
     #[arg(value_name = "ENV", default_value = "dev")]
-    pub(crate) environment: String,
+    pub environment: String,
 }
 
 #[cfg(test)]
@@ -221,5 +221,37 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+}
+
+impl Command {
+    /// What a command waits for while none of its phases is active.
+    pub fn waits_for(&self) -> &'static str {
+        match self {
+            Self::Doctor(_) => "the checks of this machine and of AWS",
+            Self::Build(_) => "the Docker engine",
+            Self::Release(arguments) if arguments.local => "the Docker engine",
+            Self::Release(_) | Self::Deploy(_) | Self::Plan(_) | Self::Apply(_) | Self::Rollback(_) => {
+                "AWS and the registry"
+            }
+            Self::Smoke(_) => "the endpoint's stack at AWS",
+            Self::Verify(_) => "AWS and the image's registry",
+            Self::Status { .. } => "the stack, its releases and its lock at AWS",
+            Self::Diff(_)
+            | Self::Template { .. }
+            | Self::Drift { .. }
+            | Self::Events(_)
+            | Self::Cancel { .. }
+            | Self::Recover(_)
+            | Self::Bootstrap(_)
+            | Self::Destroy(_) => "the stack at AWS",
+            Self::Secret { .. } => "the secrets at AWS",
+            Self::Logs(_) => "the service's log at AWS",
+            Self::Run(_) => "the task at AWS",
+            Self::Unlock { .. } => "the environment lock at AWS",
+            Self::Prune(_) => "the images and releases at AWS",
+            Self::Comment(_) | Self::Announce(_) => "GitHub",
+            Self::IamPolicy(_) | Self::Version(_) | Self::Completions { .. } => "this machine's files",
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::ui::Ui;
 ///
 /// # Errors
 /// The engine does not answer.
-pub(crate) async fn engine(vars: &BTreeMap<String, String>, ui: &Ui) -> Result<Engine, Failure> {
+pub async fn engine(vars: &BTreeMap<String, String>, ui: &Ui) -> Result<Engine, Failure> {
     let phase = ui.phase("engine");
     let engine = docker::connect(vars).await?;
     engine.warnings.iter().for_each(|warning| ui.warn(warning));
@@ -30,7 +30,7 @@ pub(crate) async fn engine(vars: &BTreeMap<String, String>, ui: &Ui) -> Result<E
 ///
 /// # Errors
 /// Code that does not compile, or files that cannot be read.
-pub(crate) async fn compile(context: &Context, platform: Platform, source: &Source, ui: &Ui) -> Result<Artifact> {
+pub async fn compile(context: &Context, platform: Platform, source: &Source, ui: &Ui) -> Result<Artifact> {
     let phase = ui.phase("compile");
     let compiler = source.compiler();
     let artifact = artifact::prepare(context.workspace(), platform, &compiler, &|step| phase.report(step)).await?;
@@ -47,7 +47,7 @@ pub(crate) async fn compile(context: &Context, platform: Platform, source: &Sour
 ///
 /// # Errors
 /// The Docker engine fails.
-pub(crate) async fn build_image(artifact: Artifact, engine: &Engine, owner: &Owner, ui: &Ui) -> Result<(Image, bool)> {
+pub async fn build_image(artifact: Artifact, engine: &Engine, owner: &Owner, ui: &Ui) -> Result<(Image, bool)> {
     let phase = ui.phase("image");
     let reference = artifact.reference(&owner.service);
     let (image, built) = artifact.image(engine, owner, &|step| phase.report(step)).await?;
@@ -60,7 +60,7 @@ pub(crate) async fn build_image(artifact: Artifact, engine: &Engine, owner: &Own
 }
 
 /// The commit of a clean work tree, for the record only: a failure of git is a warning.
-pub(crate) async fn commit_for_record(context: &Context, ui: &Ui) -> Option<String> {
+pub async fn commit_for_record(context: &Context, ui: &Ui) -> Option<String> {
     git::clean_commit(&context.root).await.unwrap_or_else(|failure| {
         let Failure { reason, hint, .. } = &failure;
         let [reason, hint] = [reason, hint].map(|part| part.as_deref().unwrap_or_default());

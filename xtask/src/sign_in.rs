@@ -4,12 +4,13 @@ mod temporary_users;
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::client::ApiClient;
 use aws::signed::{API_GATEWAY, COGNITO, Call, Signed};
+use local::smoke::{ApiClient, ApiClients, Signer};
 use machine::http::{self, Client};
 use model::outcome::{Exit, Failure, FailureKind};
 pub(crate) use temporary_users::TemporaryUsers;
@@ -17,17 +18,12 @@ pub(crate) use temporary_users::TemporaryUsers;
 /// The variable that holds a token of the user's own.
 pub(crate) const TOKEN: &str = "XTASK_SMOKE_TOKEN";
 
+/// The service for which requests to API Gateway are signed.
+const SIGNED_FOR: &str = "execute-api";
+/// The permission that signed requests need.
+const ACTION: &str = "execute-api:Invoke";
 /// Longest response that is read for a token.
 const MAX_ANSWER: usize = 256 * 1024;
-
-/// The clients that send the requests of a smoke test.
-#[derive(Debug, Default)]
-pub(crate) struct ApiClients {
-    /// Must get the right answer.
-    pub(crate) authenticated: ApiClient,
-    /// Must be refused; `None` where the API requires no authentication.
-    pub(crate) unauthenticated: Option<ApiClient>,
-}
 
 /// How clients of an API authenticate.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,9 +78,21 @@ pub(crate) async fn sign_in(
             let token = machine_token(signed, http, pool, client, scopes, url).await?;
             unauthenticated_client().with("authorization", bearer(token.expose_secret()))
         }
-        SignIn::Signature => unauthenticated_client().signing(signed),
+        SignIn::Signature => unauthenticated_client().signing(signer(signed)),
     };
     Ok(ApiClients { authenticated, unauthenticated: requires_sign_in(outputs).then(unauthenticated_client) })
+}
+
+/// Signs requests with the caller's credentials.
+fn signer(signed: &Signed) -> Signer {
+    let signed = signed.clone();
+    Signer::new(move |url| {
+        let signed = signed.clone();
+        Box::pin(async move {
+            let headers = signed.headers(SIGNED_FOR, url.as_str()).await;
+            headers.with_context(|| format!("the request cannot be signed for {ACTION}"))
+        })
+    })
 }
 
 /// The clients for an endpoint without a stack: with the user's token if there is one.

@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// The right to change the checkout's containers. The system releases it when the process ends.
 #[derive(Debug)]
-pub(crate) struct CheckoutLock {
+pub struct CheckoutLock {
     /// `None` if the file system has no locks.
     _file: Option<File>,
 }
@@ -32,7 +32,7 @@ impl CheckoutLock {
     ///
     /// # Errors
     /// The file cannot be written, the other command takes too long, or an interruption.
-    pub(crate) async fn take(root: &Path, interrupt: &Interrupt, ui: &Ui) -> Result<Self> {
+    pub async fn take(root: &Path, interrupt: &Interrupt, ui: &Ui) -> Result<Self> {
         let path = root.join(FILE);
         let context = || format!("cannot lock {}", path.display());
         std::fs::create_dir_all(path.parent().expect("a file has a folder")).with_context(context)?;

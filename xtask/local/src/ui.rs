@@ -22,25 +22,25 @@ use serde::Serialize;
 use crate::cli::{Color, Global};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::report::Report;
-pub(crate) use phase::Phase;
+pub use phase::Phase;
 use sanitize::{disarm_commands, escape_controls};
-pub(crate) use waits::Waiting;
+pub use waits::Waiting;
 use waits::{Notice, Waits};
 
 /// What a terminal can do, asked once by `main`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Terminal {
-    pub(crate) stdin: bool,
-    pub(crate) stderr: bool,
-    pub(crate) stdout: bool,
+pub struct Terminal {
+    pub stdin: bool,
+    pub stderr: bool,
+    pub stdout: bool,
     /// `NO_COLOR` is set and not empty (<https://no-color.org>).
-    pub(crate) no_color: bool,
+    pub no_color: bool,
     /// Whether GitHub's runner reads the output; it treats lines that begin with two colons as commands.
-    pub(crate) job: bool,
+    pub job: bool,
 }
 
 impl Terminal {
-    pub(crate) fn detect(no_color: bool, job: bool) -> Self {
+    pub fn detect(no_color: bool, job: bool) -> Self {
         Self {
             stdin: io::stdin().is_terminal(),
             stderr: io::stderr().is_terminal(),
@@ -52,7 +52,7 @@ impl Terminal {
 }
 
 /// Prints for one run of the tool.
-pub(crate) struct Ui {
+pub struct Ui {
     json: bool,
     quiet: bool,
     verbose: bool,
@@ -74,7 +74,7 @@ pub(crate) struct Ui {
 }
 
 impl Ui {
-    pub(crate) fn new(global: Global, terminal: Terminal) -> Self {
+    pub fn new(global: Global, terminal: Terminal) -> Self {
         let live = (terminal.stderr && !global.quiet && !global.verbose)
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
         let color = |is_terminal: bool| match global.color {
@@ -102,25 +102,24 @@ impl Ui {
     }
 
     /// Prints results and errors only, and cannot ask.
-    #[cfg(test)]
-    pub(crate) fn silent() -> Self {
+    pub fn silent() -> Self {
         let global = Global { json: false, quiet: true, yes: false, color: Color::Never, verbose: false };
         Self::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true, job: false })
     }
 
     /// Starts a phase: a spinner on a terminal, a line elsewhere.
-    pub(crate) fn phase(&self, name: &'static str) -> Phase<'_> {
+    pub fn phase(&self, name: &'static str) -> Phase<'_> {
         Phase::start(self, name)
     }
 
     /// Registers a wait outside of any phase, until the returned value is dropped.
-    pub(crate) fn waiting(&self, what: impl Into<String>) -> Waiting<'_> {
+    pub fn waiting(&self, what: impl Into<String>) -> Waiting<'_> {
         self.waits.open("", Some(what.into()), false)
     }
 
     /// Prints what the tool waits for whenever nothing was written for ten seconds. It never ends. A live display shows the
     /// wait by itself.
-    pub(crate) async fn report_waits(&self) -> Infallible {
+    pub async fn report_waits(&self) -> Infallible {
         loop {
             match self.waits.next() {
                 Ok(Notice { name, what, silence }) if !self.quiet => {
@@ -135,44 +134,44 @@ impl Ui {
     }
 
     /// A change of state worth keeping on the screen.
-    pub(crate) fn line(&self, text: &str) {
+    pub fn line(&self, text: &str) {
         if !self.quiet {
             self.to_stderr(text);
         }
     }
 
     /// A line that only `--verbose` shows.
-    pub(crate) fn detail(&self, text: &str) {
+    pub fn detail(&self, text: &str) {
         if self.verbose {
             self.to_stderr(text);
         }
     }
 
     /// A command for the job's runner, such as an annotation; it is printed even with `--quiet`.
-    pub(crate) fn runner_command(&self, line: &str) {
+    pub fn runner_command(&self, line: &str) {
         self.to_stderr_as(&escape_controls(line, false));
     }
 
-    pub(crate) fn warn(&self, text: &str) {
+    pub fn warn(&self, text: &str) {
         if !self.quiet {
             self.to_stderr(&format!("{} {text}", self.paint(Paint::Yellow, "warning:")));
         }
     }
 
     /// The result as text; not shown with `--json`.
-    pub(crate) fn result(&self, text: &str) {
+    pub fn result(&self, text: &str) {
         if !self.json {
             self.to_stdout(&self.sanitized(text, self.color_results));
         }
     }
 
     /// One of several results, as soon as it is known: a line of text, or with `--json` an object on its own line.
-    pub(crate) fn each(&self, object: &impl Serialize, text: &str) {
+    pub fn each(&self, object: &impl Serialize, text: &str) {
         if self.json { self.object(object) } else { self.result(text) }
     }
 
     /// The result as the one JSON object; only shown with `--json`.
-    pub(crate) fn object(&self, object: &impl Serialize) {
+    pub fn object(&self, object: &impl Serialize) {
         if self.json {
             let text = serde_json::to_string(object).expect("results are maps with text keys");
             self.to_stdout(&self.sanitized(&text, false));
@@ -180,12 +179,12 @@ impl Ui {
     }
 
     /// Why a result could not be written; `None` where every one was.
-    pub(crate) fn unwritten(&self) -> Option<io::Error> {
+    pub fn unwritten(&self) -> Option<io::Error> {
         self.unwritten.lock().expect("no holder panics").take()
     }
 
     /// Prints a failure.
-    pub(crate) fn failure(&self, failure: &Failure) {
+    pub fn failure(&self, failure: &Failure) {
         let label = if failure.exit == Exit::Interrupted { "interrupted:" } else { "error:" };
         self.to_stderr(&format!("{} {}", self.paint(Paint::Red, label), failure.message));
         let part = |label: &str, text: &str| {
@@ -212,7 +211,7 @@ impl Ui {
     ///
     /// # Errors
     /// There is neither a terminal nor `--yes`.
-    pub(crate) async fn confirm(&self, question: &str) -> Result<bool> {
+    pub async fn confirm(&self, question: &str) -> Result<bool> {
         if self.yes {
             return Ok(true);
         }
@@ -232,7 +231,7 @@ impl Ui {
     ///
     /// # Errors
     /// A terminal or an input that cannot be read, or is not read whole.
-    pub(crate) async fn secret(&self, question: &str, longest: usize) -> Result<Vec<u8>> {
+    pub async fn secret(&self, question: &str, longest: usize) -> Result<Vec<u8>> {
         if !self.is_typed {
             let _wait = self.waiting("the value, on standard input");
             return input::all(longest).await;
@@ -274,21 +273,21 @@ impl Ui {
     ///
     /// # Errors
     /// As for `confirm`.
-    pub(crate) fn require_confirmation_possible(&self, question: &str) -> Result<(), Failure> {
+    pub fn require_confirmation_possible(&self, question: &str) -> Result<(), Failure> {
         if self.yes || self.can_ask { Ok(()) } else { Err(confirmation_required(question)) }
     }
 
     /// Records what continues outside this process if it is interrupted; `None` if nothing does.
-    pub(crate) fn still_runs(&self, what: Option<String>) {
+    pub fn still_runs(&self, what: Option<String>) {
         *self.still_runs.lock().expect("no holder panics") = what;
     }
 
-    pub(crate) fn what_still_runs(&self) -> Option<String> {
+    pub fn what_still_runs(&self) -> Option<String> {
         self.still_runs.lock().expect("no holder panics").clone()
     }
 
     /// Records the command's environment in the report.
-    pub(crate) fn about(&self, environment: &Environment) {
+    pub fn about(&self, environment: &Environment) {
         self.note(|report| {
             report.environment = Some(environment.name.clone());
             report.stack = Some(environment.stack.clone());
@@ -296,22 +295,22 @@ impl Ui {
     }
 
     /// Changes the report.
-    pub(crate) fn note(&self, note: impl FnOnce(&mut Report)) {
+    pub fn note(&self, note: impl FnOnce(&mut Report)) {
         note(&mut self.report.lock().expect("no holder panics"));
     }
 
     /// Takes the report of a command that has ended, with its failure if it failed.
-    pub(crate) fn report(&self, error: Option<Failure>) -> Report {
+    pub fn report(&self, error: Option<Failure>) -> Report {
         let noted = std::mem::take(&mut *self.report.lock().expect("no holder panics"));
         Report { ok: error.is_none(), seconds: phase::seconds(self.started), error, ..noted }
     }
 
-    pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {
+    pub fn paint(&self, paint: Paint, text: &str) -> String {
         painted(self.color, paint, text)
     }
 
     /// As [`Ui::paint`], for what goes to stdout.
-    pub(crate) fn paint_result(&self, paint: Paint, text: &str) -> String {
+    pub fn paint_result(&self, paint: Paint, text: &str) -> String {
         painted(self.color_results, paint, text)
     }
 
@@ -364,7 +363,7 @@ impl Drop for OpenLine {
 /// SGR codes of ECMA-48.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
-pub(crate) enum Paint {
+pub enum Paint {
     Bold = 1,
     Red = 31,
     Green = 32,

@@ -2,7 +2,6 @@
 
 mod client;
 mod intermediary;
-pub(crate) mod sign_in;
 
 use std::time::Duration;
 
@@ -16,13 +15,12 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::ui::Phase;
-pub(crate) use client::ApiClient;
+pub use client::{ApiClient, ApiClients, Signer};
 use intermediary::NotReached;
 use machine::http::{self, Client, Http};
-use model::outcome::Failure;
+use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::Digest;
 use model::report::Smoke;
-pub(crate) use sign_in::ApiClients;
 
 /// Successful rounds in a row that an endpoint needs.
 const ROUNDS: u32 = 5;
@@ -37,22 +35,22 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// The endpoint to test, and what is expected of it.
 #[derive(Debug)]
-pub(crate) struct Endpoint<'a> {
+pub struct Endpoint<'a> {
     /// May have a path, such as a gateway's stage.
-    pub(crate) base: Url,
-    pub(crate) service: &'a Service,
+    pub base: Url,
+    pub service: &'a Service,
     /// The image that must answer; `None` takes any.
-    pub(crate) digest: Option<Digest>,
+    pub digest: Option<Digest>,
     /// The previous image, which may still answer for a while. If it is known, the test does not wait on any other.
-    pub(crate) before: Option<Digest>,
+    pub before: Option<Digest>,
     /// Pause between two successful rounds. While old and new tasks serve side by side, rounds in quick succession say little.
-    pub(crate) spacing: Duration,
-    pub(crate) callers: ApiClients,
+    pub spacing: Duration,
+    pub callers: ApiClients,
 }
 
 /// The result of a smoke test.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// The right answer; with the digest if the service reports it.
     Right { served: Option<String> },
     /// It works, and another image answers.
@@ -66,6 +64,33 @@ pub(crate) enum Verdict {
 }
 
 impl Endpoint<'_> {
+    /// The failure that a verdict is, unless it is good.
+    pub fn failure(&self, verdict: &Verdict, exit: Exit) -> Option<Failure> {
+        let failure = |kind, message: &str| Failure::new(exit, kind, message).resource(shown_url(&self.base));
+        Some(match verdict {
+            Verdict::Right { .. } => return None,
+            Verdict::OldVersion { served } => {
+                let wanted = self.digest.as_ref().map(ToString::to_string).unwrap_or_default();
+                failure(FailureKind::OldVersion, "another version is still serving")
+                    .reason(format!("{served} answers, {wanted} was deployed"))
+                    .hint("wait and ask again with cargo xtask smoke; if it stays, look at the service's log")
+            }
+            Verdict::Open { reason } => failure(FailureKind::Open, "the endpoint answers without authentication")
+                .reason(reason)
+                .hint("look at the API's methods and authorizer, then ask again with cargo xtask smoke"),
+            Verdict::NotAnswering { reason } => {
+                failure(FailureKind::NotAnswering, "the endpoint does not give the right answer")
+                    .reason(reason)
+                    .hint("look at the service's log, then ask again with cargo xtask smoke")
+            }
+            Verdict::NotReached { reason, next } => {
+                failure(FailureKind::NotAnswering, "the endpoint does not give the right answer")
+                    .reason(reason)
+                    .hint(format!("{next}; then ask again with cargo xtask smoke"))
+            }
+        })
+    }
+
     /// Whether neither the expected image nor the previous one answers.
     fn is_unexpected(&self, verdict: &Verdict) -> bool {
         match (verdict, &self.before) {
@@ -76,12 +101,12 @@ impl Endpoint<'_> {
 }
 
 impl Verdict {
-    pub(crate) fn report(&self) -> Smoke {
+    pub fn report(&self) -> Smoke {
         Smoke { status: self.status(), served_digest: self.served() }
     }
 
     /// Its name in results.
-    pub(crate) fn status(&self) -> &'static str {
+    pub fn status(&self) -> &'static str {
         match self {
             Self::Right { .. } => "right",
             Self::OldVersion { .. } => "old-version",
@@ -90,7 +115,7 @@ impl Verdict {
         }
     }
 
-    pub(crate) fn served(&self) -> Option<String> {
+    pub fn served(&self) -> Option<String> {
         match self {
             Self::Right { served } => served.clone(),
             Self::OldVersion { served } => Some(served.clone()),
@@ -98,7 +123,7 @@ impl Verdict {
         }
     }
 
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Verdict::Right { .. } => "correct".to_owned(),
             Verdict::OldVersion { served } => format!("still served by {served}"),
@@ -107,6 +132,14 @@ impl Verdict {
             }
         }
     }
+}
+
+/// What is not known without a `version_path`.
+pub const UNKNOWN_IMAGE: &str = "which image answered is not known: [service] version_path is not set in deploy.toml";
+
+/// The URL as it is shown, without a trailing slash.
+pub fn shown_url(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 #[derive(Deserialize)]
@@ -118,13 +151,13 @@ struct Version {
 ///
 /// # Errors
 /// The system's certificates cannot be read.
-pub(crate) fn client(http: &Http) -> Result<Client, Failure> {
+pub fn client(http: &Http) -> Result<Client, Failure> {
     // Each request gets a new connection, so that a load balancer can choose another task.
     http.client(|builder| builder.timeout(REQUEST_TIMEOUT).pool_max_idle_per_host(0))
 }
 
 /// Repeats rounds until `ROUNDS` in a row succeed or the timeout ends.
-pub(crate) async fn verify_endpoint(
+pub async fn verify_endpoint(
     client: &Client,
     endpoint: &Endpoint<'_>,
     timeout: Duration,
@@ -161,7 +194,7 @@ pub(crate) async fn verify_endpoint(
 }
 
 /// One round, in which failures are a verdict.
-pub(crate) async fn check_once(client: &Client, endpoint: &Endpoint<'_>) -> Verdict {
+pub async fn check_once(client: &Client, endpoint: &Endpoint<'_>) -> Verdict {
     match round(client, endpoint).await {
         Ok(verdict) => verdict,
         Err(error) => {

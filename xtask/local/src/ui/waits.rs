@@ -33,7 +33,7 @@ struct Open {
 
 /// An open wait. It ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Waiting<'a> {
+pub struct Waiting<'a> {
     waits: &'a Waits,
     id: u64,
 }

@@ -1,37 +1,55 @@
 //! The client of an endpoint: the headers of its requests, whose values are never shown.
 
+use std::fmt;
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result};
+use futures_util::future::BoxFuture;
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use aws::signed::Signed;
-
-/// The service for which requests to API Gateway are signed.
-const SIGNED_FOR: &str = "execute-api";
-/// The permission that signed requests need.
-const ACTION: &str = "execute-api:Invoke";
 /// Replaces a secret in texts.
 const HIDDEN: &str = "***";
 
+/// Makes the headers that sign a request for a URL.
+#[derive(Clone)]
+pub struct Signer(Arc<Sign>);
+
+type Sign = dyn Fn(Url) -> BoxFuture<'static, Result<Vec<(String, String)>>> + Send + Sync;
+
+impl Signer {
+    pub fn new(
+        sign: impl Fn(Url) -> BoxFuture<'static, Result<Vec<(String, String)>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(sign))
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Signer")
+    }
+}
+
 /// Sends requests to an endpoint; by default without authentication.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ApiClient {
+pub struct ApiClient {
     headers: Vec<(String, SecretString)>,
-    signer: Option<Signed>,
+    signer: Option<Signer>,
 }
 
 impl ApiClient {
     /// Adds a header.
-    pub(crate) fn with(mut self, name: &str, value: SecretString) -> Self {
+    pub fn with(mut self, name: &str, value: SecretString) -> Self {
         self.headers.push((name.to_owned(), value));
         self
     }
 
-    /// Signs each request with the caller's credentials.
-    pub(crate) fn signing(self, signer: &Signed) -> Self {
-        Self { signer: Some(signer.clone()), ..self }
+    /// Signs each request.
+    pub fn signing(self, signer: Signer) -> Self {
+        Self { signer: Some(signer), ..self }
     }
 
     /// Adds the headers and the signature to a request.
@@ -46,9 +64,8 @@ impl ApiClient {
             value.set_sensitive(true);
             request = request.header(name, value);
         }
-        if let Some(signer) = &self.signer {
-            let signature = signer.headers(SIGNED_FOR, url.as_str()).await;
-            for (name, value) in signature.with_context(|| format!("the request cannot be signed for {ACTION}"))? {
+        if let Some(Signer(sign)) = &self.signer {
+            for (name, value) in sign(url.clone()).await? {
                 request = request.header(name, value);
             }
         }
@@ -56,8 +73,17 @@ impl ApiClient {
     }
 
     /// The text without this client's secrets, in case the endpoint has echoed them.
-    pub(super) fn redact(&self, text: &str) -> String {
+    pub fn redact(&self, text: &str) -> String {
         let secrets = self.headers.iter().map(|(_, value)| value.expose_secret().trim_start_matches("Bearer "));
         secrets.filter(|secret| !secret.is_empty()).fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
+}
+
+/// The clients that send the requests of a smoke test.
+#[derive(Debug, Default)]
+pub struct ApiClients {
+    /// Must get the right answer.
+    pub authenticated: ApiClient,
+    /// Must be refused; `None` where the API requires no authentication.
+    pub unauthenticated: Option<ApiClient>,
 }

@@ -19,7 +19,7 @@ use crate::ui::Phase;
 use image::docker::Owner;
 use image::docker::build::Image;
 use image::docker::container::{self, Container, OtherContainer, Purpose, Spec, StartError};
-pub(crate) use lock::CheckoutLock;
+pub use lock::CheckoutLock;
 use machine::http::Client;
 use machine::interrupt::Interrupt;
 use model::outcome::{Exit, Failure, FailureKind};
@@ -30,20 +30,20 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The container that serves after a run.
 #[derive(Debug)]
-pub(crate) struct LocalRun {
-    pub(crate) change: Change,
-    pub(crate) port: u16,
+pub struct LocalRun {
+    pub change: Change,
+    pub port: u16,
 }
 
 /// The containers of one service on one engine.
-pub(crate) struct Local<'a> {
-    pub(crate) docker: &'a Docker,
-    pub(crate) owner: &'a Owner,
-    pub(crate) service: &'a Service,
+pub struct Local<'a> {
+    pub docker: &'a Docker,
+    pub owner: &'a Owner,
+    pub service: &'a Service,
     /// What the user gives the container.
-    pub(crate) environment: &'a BTreeMap<String, String>,
-    pub(crate) http: &'a Client,
-    pub(crate) interrupt: &'a Interrupt,
+    pub environment: &'a BTreeMap<String, String>,
+    pub http: &'a Client,
+    pub interrupt: &'a Interrupt,
 }
 
 impl Local<'_> {
@@ -51,7 +51,7 @@ impl Local<'_> {
     ///
     /// # Errors
     /// An image that does not become healthy; the previous container then still runs.
-    pub(crate) async fn run(&self, image: &Image, phase: &Phase<'_>) -> Result<LocalRun> {
+    pub async fn run(&self, image: &Image, phase: &Phase<'_>) -> Result<LocalRun> {
         phase.doing("looking for containers of this service");
         let old = self.interrupt.or(self.find_serving(phase)).await?;
         let Some(old) = old else { return self.hand_over(None, image, phase).await };
@@ -259,12 +259,12 @@ impl Local<'_> {
 }
 
 /// Whether the container's checkout no longer exists, or was never known.
-pub(crate) fn is_orphaned(other: &OtherContainer) -> bool {
+pub fn is_orphaned(other: &OtherContainer) -> bool {
     other.folder.as_ref().is_none_or(|folder| !Path::new(folder).join(crate::context::DEPLOY_TOML).is_file())
 }
 
 /// The notice about a container whose checkout no longer exists.
-pub(crate) fn orphan_notice(other: &OtherContainer) -> String {
+pub fn orphan_notice(other: &OtherContainer) -> String {
     let OtherContainer { name, folder } = other;
     let from = match folder {
         Some(folder) => format!("was started from {folder}, where there is no checkout any more"),
