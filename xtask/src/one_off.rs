@@ -221,18 +221,20 @@ impl Started<'_> {
                 Err(_) => failures += 1,
             }
             self.new_lines(phase, line).await;
-            tokio::time::sleep(if failures == 0 { PAUSE } else { PAUSE + jitter(PAUSE) }).await;
+            let more = if failures == 0 { Duration::ZERO } else { jitter(PAUSE) };
+            tokio::time::sleep(self.session.clients.pause(PAUSE) + more).await;
         }
     }
 
     async fn last_lines(&mut self, phase: &Phase<'_>, line: &mut (dyn FnMut(Line) + Send)) {
-        let end = Instant::now() + LATE;
+        let clients = &self.session.clients;
+        let (end, pause) = (Instant::now() + clients.pause(LATE), clients.pause(PAUSE));
         while self.reader.is_some() {
             self.new_lines(phase, line).await;
             if Instant::now() >= end {
                 break;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -58,7 +58,7 @@ fn counted(text: &str) -> Option<Step<'_>> {
     let (_, rest) = text.split_once("] ")?;
     let (count, now) = rest.split_once(": ").unwrap_or((rest, ""));
     let (done, all) = count.split_once('/')?;
-    Some(Step::Counted { done: done.trim().parse().ok()?, all: all.trim().parse().ok()?, now })
+    Some(Step::Counted { done: done.trim().parse().ok()?, all: all.trim().parse().ok()?, now: now.trim_end() })
 }
 
 #[cfg(test)]

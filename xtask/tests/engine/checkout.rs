@@ -19,11 +19,20 @@ static FOLDER: Mutex<()> = Mutex::new(());
 /// Where `deploy.toml` expects the emulator.
 const REHEARSAL: &str = "127.0.0.1:4570";
 
+/// Settings of cargo with which the service links in a tenth of the time: what it is made for takes its program as it is.
+pub(crate) const QUICK: [(&str, &str); 3] = [
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+];
+
 /// The copy, held by one test at a time.
 pub(crate) struct Checkout {
     root: PathBuf,
     target: PathBuf,
     programs: Programs,
+    /// Whether the service is compiled as users get it.
+    as_released: bool,
     _held: MutexGuard<'static, ()>,
 }
 
@@ -45,7 +54,7 @@ impl Checkout {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is a folder of the workspace")?;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rehearsal");
         let (root, target) = (folder.join("checkout"), folder.join("target"));
-        let checkout = Self { root, target, programs: programs.clone(), _held: held };
+        let checkout = Self { root, target, programs: programs.clone(), as_released: false, _held: held };
         fs::create_dir_all(&checkout.root)?;
         let wanted = checkout.files(source)?;
         for path in &wanted {
@@ -57,8 +66,15 @@ impl Checkout {
         for path in checkout.files(&checkout.root)?.difference(&wanted) {
             fs::remove_file(checkout.root.join(path))?;
         }
+        // What a run that was cut off has left, and git ignores.
+        checkout.git(&checkout.root, &["clean", "-ffdqX"])?;
         checkout.commit("As it is")?;
         Ok(checkout)
+    }
+
+    /// Has the service compiled as users get it.
+    pub(crate) fn compile_as_released(&mut self) {
+        self.as_released = true;
     }
 
     /// Replaces text that must stand in a file.
@@ -125,6 +141,9 @@ impl Checkout {
         }
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("NO_COLOR", "1");
         command.env("CARGO_TARGET_DIR", &self.target);
+        if !self.as_released {
+            command.envs(QUICK);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("cannot start the release tool")?;
         // One that reads nothing may be gone already.

@@ -161,7 +161,8 @@ fn port_taken(programs: &Programs) -> Result<()> {
 }
 
 fn image(programs: &Programs) -> Result<()> {
-    let place = Place::new(programs)?;
+    let mut place = Place::new(programs)?;
+    place.checkout.compile_as_released();
     let built = place.checkout.xtask(&["build"])?.well()?;
     let reference = built["image"].as_str().context("no image")?;
     ensure!(built["size"].as_u64().is_some_and(|size| size <= IMAGE_LIMIT), "the image is too large: {built}");

@@ -77,7 +77,7 @@ impl CrashDetector {
             return None;
         }
         for (logical_id, service) in services_in_progress(events) {
-            self.next = Instant::now() + PAUSE;
+            self.next = Instant::now() + clients.pause(PAUSE);
             match self.check(clients, stack_id, &logical_id, &service, say).await {
                 Ok(None) => {}
                 Ok(Some(cause)) => return Some(cause),
@@ -229,7 +229,7 @@ pub async fn watch_for_crash(clients: &Clients, stack: &Stack, say: &impl Fn(&st
         if let Some(cause) = detector.poll(clients, &stack.id, resources.iter(), say).await {
             return cause;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(clients.pause(PAUSE)).await;
     }
 }
 

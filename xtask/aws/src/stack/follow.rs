@@ -100,7 +100,7 @@ impl<'a> Following<'a> {
             pauses: PauseDetector::new(),
             tracker: StateTracker::new(),
             started: Instant::now(),
-            pause: FIRST_PAUSE,
+            pause: clients.pause(FIRST_PAUSE),
             seen: false,
             failed_polls: 0,
             throttled_polls: 0,
@@ -136,10 +136,10 @@ impl<'a> Following<'a> {
 
     /// As [`Following::watch`], with a choice of how events are shown.
     pub async fn watch_with(&mut self, report: Reporter<'_>, mut show: impl FnMut(&Event)) -> Result<Watched> {
-        self.pause = FIRST_PAUSE;
+        self.pause = self.clients.pause(FIRST_PAUSE);
         loop {
             tokio::time::sleep(self.pause).await;
-            self.pause = (self.pause * 2).min(PAUSE);
+            self.pause = (self.pause * 2).min(self.clients.pause(PAUSE));
             // Status before events, so that the final events are among those read if AWS shows them in time.
             let described = stack::describe(&self.clients.cloudformation, self.watch.stack_id).await;
             self.read_events(report, &mut show).await;

@@ -70,7 +70,7 @@ impl PauseDetector {
             return None;
         }
         for (logical_id, service) in services_in_progress(events) {
-            self.next = Instant::now() + PAUSE;
+            self.next = Instant::now() + clients.pause(PAUSE);
             match self.staged_deployment(clients, &logical_id, &service).await {
                 Ok(None) => {}
                 Ok(Some(deployment)) => {

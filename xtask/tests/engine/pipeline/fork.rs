@@ -193,14 +193,17 @@ fn percent_decoded(text: &str) -> String {
 /// Puts the tool where `cargo xtask` looks for it, so that each clone does not compile it anew: for all that the job can
 /// tell, a cache has brought it.
 fn install_the_tool(target: &Path) -> Result<()> {
-    let (own, brought) = (Path::new(env!("CARGO_BIN_EXE_xtask")), target.join("debug/xtask"));
-    std::fs::create_dir_all(target.join("debug"))?;
-    if brought.exists() {
-        std::fs::remove_file(&brought)?;
-    }
-    std::fs::copy(own, &brought)?;
+    let own = Path::new(env!("CARGO_BIN_EXE_xtask"));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs");
-    std::fs::write(brought.with_extension("d"), format!("{}: {}\n", brought.display(), source.display()))?;
+    std::fs::create_dir_all(target.join("debug"))?;
+    for name in ["local", "xtask"] {
+        let brought = target.join("debug").join(name);
+        if brought.exists() {
+            std::fs::remove_file(&brought)?;
+        }
+        std::fs::copy(own.with_file_name(name), &brought)?;
+        std::fs::write(brought.with_extension("d"), format!("{}: {}\n", brought.display(), source.display()))?;
+    }
     Ok(())
 }
 

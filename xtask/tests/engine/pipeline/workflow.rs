@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::expression;
 use super::github::{BEARER, GitHub, REPOSITORY, TOKEN};
 use super::trigger::Trigger;
+use crate::checkout::QUICK;
 
 /// What started the run, and where it runs.
 pub(super) struct Run<'a> {
@@ -208,7 +209,7 @@ impl AtWork<'_> {
         // What a check compiles, clippy finds there later.
         let checks = command.starts_with("cargo check");
         let target = if checks { checked_target()? } else { self.run.target.to_owned() };
-        shell.env("CARGO_TARGET_DIR", target).envs(self.variables(&summary, &outputs, &event)?);
+        shell.env("CARGO_TARGET_DIR", target).envs(QUICK).envs(self.variables(&summary, &outputs, &event)?);
         for scope in [&self.job["env"], &step["env"]] {
             for (name, value) in scope.as_object().into_iter().flatten() {
                 let value = expression::text(&expression::as_text(value), &self.contexts)?;
