@@ -60,7 +60,7 @@ install_packages() {
   if chosen templates; then
     need yamllint yamllint
   fi
-  if chosen test absent start openapi release guide clippy; then
+  if chosen test unit absent start openapi release guide clippy; then
     need curl curl
     need gcc gcc
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)

@@ -140,6 +140,12 @@ impl Trust {
         Some(subject.split_once(':')?.0)
     }
 
+    /// The branch whose jobs may read, which is the one that is released.
+    pub fn branch(&self) -> Option<&str> {
+        let reading = self.roles.iter().find(|role| role.level == Level::Read)?;
+        reading.subjects.iter().find_map(|subject| Some(subject.split_once(":ref:refs/heads/")?.1))
+    }
+
     /// The GitHub environment whose jobs may assume the role.
     pub fn environment(&self, level: Level) -> Option<&str> {
         let role = self.roles.iter().find(|role| role.level == level)?;

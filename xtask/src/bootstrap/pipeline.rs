@@ -145,6 +145,27 @@ fn read_variable(environment: &Environment) -> String {
     format!("AWS_READ_ROLE_ARN_{}", environment.name.chars().map(letter).collect::<String>())
 }
 
+/// The workflow `release.yml` sends tags there.
+const PRODUCTION: &str = "production";
+
+/// The commands that create an environment on GitHub, and say which branches and tags may use it: the released branch, from
+/// which drift, rollback and releases by hand run too, and in production tags. A preview is for any branch.
+fn admissions(environment: &Environment, trust: &Trust, path: &str) -> Vec<String> {
+    if environment.instances {
+        return vec![format!("gh api --method PUT {path}")];
+    }
+    let branch = ("branch", trust.branch().unwrap_or("main"));
+    let tags = (environment.name == PRODUCTION).then_some(("tag", "v*"));
+    let make = format!(
+        "gh api --method PUT {path} -F 'deployment_branch_policy[protected_branches]=false' -F \
+         'deployment_branch_policy[custom_branch_policies]=true'"
+    );
+    let admit = |(kind, name)| {
+        format!("gh api --method POST {path}/deployment-branch-policies -f type={kind} -f 'name={name}'")
+    };
+    [make].into_iter().chain([branch].into_iter().chain(tags).map(admit)).collect()
+}
+
 /// The commands that create the environments on GitHub and set their variables and the repository's.
 pub(crate) fn commands(
     trust: &Trust,
@@ -154,8 +175,10 @@ pub(crate) fn commands(
 ) -> Vec<String> {
     let repository = trust.repository().unwrap_or("OWNER/REPO");
     let (plan, release) = (trust.environment(Level::Plan), trust.environment(Level::Release));
-    let make = |name: &str| format!("gh api --method PUT repos/{repository}/environments/{name}");
-    let mut lines: Vec<String> = [plan, release].into_iter().flatten().map(make).collect();
+    let mut lines: Vec<String> = Vec::new();
+    for name in [plan, release].into_iter().flatten() {
+        lines.extend(admissions(environment, trust, &format!("repos/{repository}/environments/{name}")));
+    }
     let mut set = |name: &str, place: Option<&str>, value: &str| {
         let place = place.map(|place| format!(" --env {place}")).unwrap_or_default();
         lines.push(format!("gh variable set {name} --repo {repository}{place} --body {value}"));

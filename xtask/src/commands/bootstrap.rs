@@ -281,6 +281,12 @@ fn result(session: &Session<'_>, stack: &Stack, there: &There, moving: Option<&s
     if let Some(trust) = Trust::deployed(&stack.parameters) {
         lines.extend([String::new(), "the pipeline:".to_owned()]);
         lines.extend(pipeline::commands(&trust, environment, stack, &variables));
+        if environment.protected {
+            ui.warn(
+                "GitHub asks reviewers before a release only where its environment has them, and private repositories \
+                 have none on some of its plans: there nobody will be asked",
+            );
+        }
         if !trust.knows_ids() {
             ui.warn(
                 "only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: \

@@ -47,6 +47,7 @@ fn whole(fork: &Fork) -> Result<()> {
     note(&rollback(fork)?);
     note(&tag(fork)?);
     note(&drift(fork)?);
+    note(&fork.run("newest.yml", &Trigger::clock())?);
     note(&preview(fork)?);
     note(&failure(fork)?);
 
@@ -59,6 +60,10 @@ fn whole(fork: &Fork) -> Result<()> {
 
 /// main → dev: planned by one role, applied by another, verified; both say so.
 fn first_release(fork: &Fork) -> Result<Jobs> {
+    fork.github.ci_ends("failure");
+    let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
+    ensure!(jobs["passed"].failed && !jobs["plan"].ran, "what CI has not passed is released: {jobs:?}");
+    fork.github.ci_ends("success");
     let jobs = fork.run(RELEASE, &Trigger::push(MAIN))?;
     let (plan, apply) = (good(&jobs, "plan")?, good(&jobs, "apply")?);
     ensure!(!jobs["announce"].ran, "a push is no release of the repository");
@@ -76,7 +81,7 @@ fn pull_request(fork: &Fork) -> Result<Jobs> {
         "number": 12, "head": {"repo": {"full_name": github::REPOSITORY}}, "labels": [],
     }});
     let jobs = fork.run("ci.yml", &Trigger::pull_request(event.clone()))?;
-    for job in ["checks", "minimum", "dependencies", "plan", "comment"] {
+    for job in ["first", "checks", "dependencies", "plan", "comment"] {
         good(&jobs, job)?;
     }
     let comments = fork.github.comments();
@@ -143,7 +148,9 @@ fn drift(fork: &Fork) -> Result<Jobs> {
 /// A label makes a stack of a pull request's own, closing removes it.
 fn preview(fork: &Fork) -> Result<Jobs> {
     let event = |action: &str| {
+        let state = if action == "closed" { "closed" } else { "open" };
         json!({"action": action, "pull_request": {
+            "state": state,
             "number": 12, "head": {"repo": {"full_name": github::REPOSITORY}}, "base": {"sha": "main"},
             "labels": [{"name": "preview"}],
         }})

@@ -73,12 +73,37 @@ fn a_job_that_may_change_something_restores_no_cache_and_is_not_cut_off() {
     assert!(seen >= 6, "only {seen} jobs have an environment");
 }
 
+/// So every check runs with the oldest Rust that is promised, and a new one turns nothing red by itself.
 #[test]
-fn the_oldest_rust_that_is_checked_is_the_one_that_is_promised() {
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let promised = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');
-    let (_, job) = jobs().into_iter().find(|(name, _)| name == "ci.yml: minimum").unwrap();
-    assert_eq!(job["env"]["RUSTUP_TOOLCHAIN"], promised);
+fn the_rust_that_everything_is_checked_with_is_the_oldest_that_is_promised() {
+    let line = |path: &str, start: &str| {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        text.lines().find_map(|line| line.strip_prefix(start)).unwrap().trim_matches('"').to_owned()
+    };
+    let (promised, pinned) = (line("Cargo.toml", "rust-version = "), line("rust-toolchain.toml", "channel = "));
+    assert_eq!(pinned, format!("{promised}.0"));
+}
+
+/// GitHub replaces what waits in a group, and a release may wait for its approval for days.
+#[test]
+fn a_rollback_waits_for_no_approval() {
+    let groups: BTreeSet<String> = workflows()
+        .into_iter()
+        .filter(|(name, _)| ["release.yml", "rollback.yml"].contains(&name.as_str()))
+        .map(|(_, workflow)| workflow["concurrency"]["group"].as_str().unwrap().split('$').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(groups, BTreeSet::from(["release-".to_owned(), "rollback-".to_owned()]));
+}
+
+/// From the push or the form to AWS nothing leads past the check of what CI said.
+#[test]
+fn only_what_ci_has_passed_is_released() {
+    let (_, release) = workflows().into_iter().find(|(name, _)| name == "release.yml").unwrap();
+    for (job, needs) in [("plan", "passed"), ("apply", "plan"), ("announce", "apply")] {
+        assert_eq!(release["jobs"][job]["needs"], needs, "{job}");
+    }
+    let steps = release["jobs"]["passed"]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["run"] == r#".ci/passed "$GITHUB_SHA""#), "{steps:?}");
 }
 
 /// The place where it is planned, where it is applied and what waits for it are worked out in three places.

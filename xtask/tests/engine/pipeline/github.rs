@@ -27,16 +27,25 @@ pub(super) struct GitHub {
     runtime: Runtime,
     subject: Arc<Mutex<String>>,
     published: Arc<Mutex<Published>>,
+    /// How CI ended for every commit.
+    ci: Arc<Mutex<&'static str>>,
 }
 
 impl GitHub {
     pub(super) fn start() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let server = runtime.block_on(MockServer::start());
-        let github = Self { server, runtime, subject: Arc::default(), published: Arc::default() };
+        let github = Self {
+            server,
+            runtime,
+            subject: Arc::default(),
+            published: Arc::default(),
+            ci: Arc::new(Mutex::new("success")),
+        };
         github.give_tokens();
         github.take_comments();
         github.take_releases();
+        github.show_ci();
         Ok(github)
     }
 
@@ -48,6 +57,11 @@ impl GitHub {
     pub(super) fn runs_for(&self, whom: &str) -> Result<()> {
         *self.subject.lock().ok().context("nobody panics")? = format!("repo:{REPOSITORY}:{whom}");
         Ok(())
+    }
+
+    /// From now on CI has ended so, for every commit.
+    pub(super) fn ci_ends(&self, conclusion: &'static str) {
+        *self.ci.lock().expect("nobody panics") = conclusion;
     }
 
     /// The texts of the pull request's comments.
@@ -106,6 +120,24 @@ impl GitHub {
             let Some(comment) = comments.get_mut(id.wrapping_sub(1)) else { return ResponseTemplate::new(404) };
             comment["body"] = body["body"].clone();
             ResponseTemplate::new(200).set_body_json(&*comment)
+        });
+    }
+
+    /// The runs of CI: a pull request's, which is newer and of another commit's tree, and that of the push.
+    fn show_ci(&self) {
+        let ci = Arc::clone(&self.ci);
+        let runs = path(format!("/repos/{REPOSITORY}/actions/workflows/ci.yml/runs"));
+        self.on(Mock::given(method("GET")).and(runs).and(bearer_token(TOKEN)), move |request| {
+            let commit =
+                request.url.query_pairs().find(|(name, _)| name == "head_sha").map(|(_, sha)| sha.into_owned());
+            let run = |number: u32, event: &str, conclusion: &str| {
+                json!({"run_number": number, "event": event, "head_sha": commit, "status": "completed",
+                       "conclusion": conclusion, "html_url": "https://g.example/ci"})
+            };
+            let push = *ci.lock().expect("nobody panics");
+            let other = if push == "success" { "failure" } else { "success" };
+            let runs = [run(8, "pull_request", other), run(7, "push", push), run(6, "push", other)];
+            ResponseTemplate::new(200).set_body_json(json!({"workflow_runs": runs}))
         });
     }
 

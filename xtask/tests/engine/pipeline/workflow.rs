@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::expression;
 use super::github::{BEARER, GitHub, REPOSITORY, TOKEN};
-use super::trigger::Trigger;
+use super::trigger::{MAIN, Trigger};
 use crate::checkout::QUICK;
 
 /// What started the run, and where it runs.
@@ -90,6 +90,8 @@ impl Run<'_> {
         };
         if let Some(name) = &environment {
             let own = self.variables.get(name).with_context(|| format!("there is no GitHub environment {name}"))?;
+            let reference = self.trigger.reference;
+            ensure!(admits(name, reference), "GitHub's environment {name} does not admit {reference}");
             own.iter().for_each(|(name, value)| contexts["vars"][name] = json!(value));
         }
         let pull_request = self.trigger.name == "pull_request";
@@ -155,6 +157,13 @@ impl AtWork<'_> {
         self.place.join("clone")
     }
 
+    /// The commit that is checked out.
+    fn commit(&self) -> Result<String> {
+        let output = self.run.programs.command(GIT).args(["rev-parse", "HEAD"]).current_dir(self.clone()).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
     fn action(&self, action: &str, step: &Value) -> Result<()> {
         let with = |name: &str| step["with"][name].as_str().unwrap_or_default();
         match action.split('@').next().unwrap_or_default() {
@@ -165,8 +174,10 @@ impl AtWork<'_> {
                 let output = self.run.programs.command(GIT).args(["clone", "--quiet", source]).arg(&clone).output()?;
                 ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
                 // A tool that is younger than every file of the clone is not compiled again.
-                let tool = fs::File::options().write(true).open(self.run.target.join("debug/xtask"))?;
-                tool.set_modified(SystemTime::now() + Duration::from_secs(2))?;
+                for name in ["local", "xtask"] {
+                    let tool = fs::File::options().write(true).open(self.run.target.join("debug").join(name))?;
+                    tool.set_modified(SystemTime::now() + Duration::from_secs(2))?;
+                }
             }
             "actions/cache" | "actions/cache/restore" => {
                 ensure!(!expression::text(with("key"), &self.contexts)?.is_empty(), "a cache without a key");
@@ -251,6 +262,7 @@ impl AtWork<'_> {
             ("GITHUB_REPOSITORY", REPOSITORY.to_owned()),
             ("GITHUB_RUN_ATTEMPT", "1".to_owned()),
             ("GITHUB_RUN_ID", "4711".to_owned()),
+            ("GITHUB_SHA", self.commit()?),
             ("GITHUB_SERVER_URL", "https://github.com".to_owned()),
             ("GITHUB_STEP_SUMMARY", text(summary)?),
             ("GITHUB_WORKSPACE", text(&self.clone())?),
@@ -278,6 +290,15 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         fs::copy(&file, to.join(name)).with_context(|| format!("{} cannot be kept", file.display()))?;
     }
     Ok(())
+}
+
+/// Whether an environment on GitHub lets jobs of a branch or tag run, as set up by the commands that `bootstrap` prints.
+fn admits(environment: &str, reference: &str) -> bool {
+    match environment.trim_end_matches("-plan") {
+        "dev" => reference == MAIN,
+        "production" => reference == MAIN || reference.starts_with("refs/tags/v"),
+        _ => true,
+    }
 }
 
 /// Whether the Rust that is used here is of this version, such as 1.95.

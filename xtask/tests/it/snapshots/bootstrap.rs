@@ -85,8 +85,10 @@ fn the_first_time_and_the_second() {
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
 
     the pipeline:
-    gh api --method PUT repos/octo/shop/environments/dev-plan
-    gh api --method PUT repos/octo/shop/environments/dev
+    gh api --method PUT repos/octo/shop/environments/dev-plan -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true'
+    gh api --method POST repos/octo/shop/environments/dev-plan/deployment-branch-policies -f type=branch -f 'name=main'
+    gh api --method PUT repos/octo/shop/environments/dev -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true'
+    gh api --method POST repos/octo/shop/environments/dev/deployment-branch-policies -f type=branch -f 'name=main'
     gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev-plan --body arn:aws:iam::111122223333:role/xtask/plan
@@ -171,8 +173,10 @@ fn existing_resources_of_the_account_are_left_alone() {
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
 
     the pipeline:
-    gh api --method PUT repos/octo/shop/environments/review
-    gh api --method PUT repos/octo/shop/environments/live
+    gh api --method PUT repos/octo/shop/environments/review -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true'
+    gh api --method POST repos/octo/shop/environments/review/deployment-branch-policies -f type=branch -f 'name=trunk/1'
+    gh api --method PUT repos/octo/shop/environments/live -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true'
+    gh api --method POST repos/octo/shop/environments/live/deployment-branch-policies -f type=branch -f 'name=trunk/1'
     gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_ROLE_ARN --repo octo/shop --env live --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set AWS_ROLE_ARN --repo octo/shop --env review --body arn:aws:iam::111122223333:role/xtask/plan
@@ -364,7 +368,8 @@ fn the_roles_of_an_earlier_version_move_before_they_are_removed() {
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
 
     the pipeline:
-    gh api --method PUT repos/octo/shop/environments/dev
+    gh api --method PUT repos/octo/shop/environments/dev -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true'
+    gh api --method POST repos/octo/shop/environments/dev/deployment-branch-policies -f type=branch -f 'name=main'
     gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
     --- stderr
@@ -400,7 +405,8 @@ fn the_roles_of_an_earlier_version_move_before_they_are_removed() {
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
 
     the pipeline:
-    gh api --method PUT repos/octo/shop/environments/dev
+    gh api --method PUT repos/octo/shop/environments/dev -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true'
+    gh api --method POST repos/octo/shop/environments/dev/deployment-branch-policies -f type=branch -f 'name=main'
     gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
     --- stderr
