@@ -16,7 +16,7 @@ use crate::ministack::{self, Ministack, Names};
 
 pub(crate) const ENVIRONMENT: &str = "rehearsal";
 const ORIGIN_HEADER: &str = "X-Origin-Verify";
-/// Largest image that the project allows itself; a changed layer cannot be larger.
+/// Largest image of a program without optimization; a changed layer cannot be larger.
 const IMAGE_LIMIT: u64 = 8_000_000;
 
 pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
