@@ -44,6 +44,28 @@ fn every_test_that_a_document_names_exists() {
     }
 }
 
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    let mut broken = Vec::new();
+    let mut count = 0;
+    for path in sources::files(&root()).into_iter().filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let text = fs::read_to_string(&path).unwrap();
+        // A block is a file of elsewhere, or an example.
+        let text: String = text.split("```").step_by(2).collect();
+        for target in text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)) {
+            let file = target.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") || file.contains([' ', '{']) {
+                continue;
+            }
+            count += 1;
+            if !path.parent().unwrap().join(file).exists() {
+                broken.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    assert!(count > 50 && broken.is_empty(), "{}", broken.join("\n"));
+}
+
 fn sources() -> String {
     sources::all().into_iter().map(|source| source.text).collect()
 }
