@@ -1,6 +1,7 @@
 //! The program `local` as it is started: what it does itself, and how it starts the whole tool.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
