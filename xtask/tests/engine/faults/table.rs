@@ -1,4 +1,4 @@
-//! The table as it is published in `docs/faults.md`.
+//! The list of all cases, `cases.md`. `docs/faults.md` is its summary, which `xtask/tests/it/faults.rs` compares with it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ const HEAD: &str = "\
 
 What a release does when one of its steps fails, and what the next one does. Written by the suite `faults`
 (`cargo test -p xtask --test engine faults`), which runs the finished tool against ministack behind microburst, a real
-Docker engine and a real registry, and holds every run against this page. `BLESS_FAULTS=1` writes it anew.
+Docker engine and a real registry, and compares every run with this list. `BLESS_FAULTS=1` writes it anew, and then
+`BLESS_FAULTS=1 cargo test -p xtask --test it page_of_faults` its summary, docs/faults.md.
 
 Every case ends within its deadline, without a panic and without a secret in any output. After every one the same
 command, without the fault, ends with 0: the stack runs the wanted image, exactly one deployment of it was made and
@@ -63,13 +64,13 @@ pub(crate) fn settle(rows: &[Row]) -> Result<()> {
     };
     let differences = [lines(&published, &text, '-'), lines(&text, &published, '+')].concat();
     if !differences.is_empty() {
-        bail!("docs/faults.md is not what was seen; {BLESS}=1 writes it anew:\n{}", differences.join("\n"));
+        bail!("faults/cases.md is not what was seen; {BLESS}=1 writes it anew:\n{}", differences.join("\n"));
     }
     Ok(())
 }
 
 fn path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/faults.md")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/faults/cases.md")
 }
 
 fn page(rows: &[Row]) -> String {

@@ -90,9 +90,11 @@ fn the_price_list_agrees_with_the_templates() {
         let [american, german] = REGIONS.map(|region| infra(file, parameters, region).total(&[]));
         format!("| `{file}`{} | {american:.2} | {german:.2} |", named(parameters))
     });
-    let options = OPTIONS.iter().map(|(file, parameters, _)| {
-        let [american, german] = REGIONS.map(|region| added(file, parameters, region));
-        format!("| `{file}`{} | {american:+.2} | {german:+.2} |", named(parameters))
+    // Options without a price of their own are not listed.
+    let options = OPTIONS.iter().filter_map(|(file, parameters, _)| {
+        let [american, german] = REGIONS.map(|region| format!("{:+.2}", added(file, parameters, region)));
+        let free = american == "+0.00" && german == "+0.00";
+        (!free).then(|| format!("| `{file}`{} | {american} | {german} |", named(parameters)))
     });
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
