@@ -8,6 +8,7 @@ mod cloudformation;
 mod contract;
 mod dashboard;
 mod fakes;
+mod faults;
 mod large_templates;
 mod layering;
 #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! The table of cases, and the page `docs/faults.md` that is made of it.
+//! The list of all cases, `cases.md`. `docs/faults.md` is its summary, which `xtask/tests/it/faults.rs` compares with it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -25,10 +25,10 @@ Written by it: `BLESS_FAULTS=1 cargo test --workspace --test engine faults`. doc
 const PAGE_HEAD: &str = "\
 # Faults
 
-How a release ends when one of its steps fails: killed, or with an exit code: 0 done · 1 failed, the environment's stack was
-not changed · 3 preflight · 5 needs a human. The suite `faults` runs the finished tool against an emulator, a real
-Docker engine and a real registry, compares [every case](../xtask/tests/engine/faults/cases.md) with its message and what was
-left behind, and writes this page (`BLESS_FAULTS=1`).
+What a release does when one of its steps fails, and what the next one does. Written by the suite `faults`
+(`cargo test -p xtask --test engine faults`), which runs the finished tool against ministack behind microburst, a real
+Docker engine and a real registry, and compares every run with this list. `BLESS_FAULTS=1` writes it anew, and then
+`BLESS_FAULTS=1 cargo test -p xtask --test it page_of_faults` its summary, docs/faults.md.
 
 After every case the same command, without the fault, ends with 0: the stack runs the wanted image, exactly one deployment
 of it was made and one release recorded, and neither a change set nor a lock is left over. No case ends in a panic, shows
@@ -92,36 +92,13 @@ fn compare(name: &str, text: &str) -> Result<()> {
     };
     let differences = [lines(&published, text, '-'), lines(text, &published, '+')].concat();
     if !differences.is_empty() {
-        bail!("{name} is not what was seen; {BLESS}=1 writes it anew:\n{}", differences.join("\n"));
+        bail!("faults/cases.md is not what was seen; {BLESS}=1 writes it anew:\n{}", differences.join("\n"));
     }
     Ok(())
 }
 
-fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-/// A row for each call, with how each fault ends.
-fn summary(cases: &str) -> Result<String> {
-    let mut text = PAGE_HEAD.to_owned();
-    let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    write!(text, "\n| step | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(COLUMNS.len()))?;
-    for section in cases.split("\n## ").skip(1) {
-        let (title, rows) = section.split_once('\n').context("a section without rows")?;
-        let mut ends: [Vec<&str>; COLUMNS.len()] = Default::default();
-        for row in rows.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| fault ")) {
-            let mut cells = row.trim_start_matches("| ").split(" | ");
-            let (fault, exit) = cells.next().zip(cells.next()).with_context(|| format!("no row: {row}"))?;
-            let column = COLUMNS.iter().position(|(_, faults)| faults.contains(&fault));
-            let end = &mut ends[column.with_context(|| format!("no column for {fault:?}"))?];
-            if !end.contains(&exit) {
-                end.push(exit);
-            }
-        }
-        let cells = ends.map(|end| if end.is_empty() { "–".to_owned() } else { end.join(", ") });
-        writeln!(text, "| {title} | {} |", cells.join(" | "))?;
-    }
-    Ok(text)
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/faults/cases.md")
 }
 
 fn page(rows: &[Row]) -> String {
