@@ -34,10 +34,7 @@ const LEAST: usize = 60;
 
 pub(crate) fn tests(suite: &Suite) -> Vec<Trial> {
     let needed = [ministack::needed(Names::Machine), &[MICROBURST, DOCKER_REGISTRY, HTPASSWD]].concat();
-    vec![
-        suite.test("faults::the_page_says_what_the_cases_say", &[], |_| table::settle_page()),
-        suite.test("faults::every_step_under_every_fault_is_as_published", &needed, every),
-    ]
+    vec![suite.test("faults::every_step_under_every_fault_is_as_published", &needed, every)]
 }
 
 fn every(programs: &Programs) -> Result<()> {
