@@ -214,16 +214,6 @@ pub struct EnvironmentArg {
     pub environment: String,
 }
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
-    }
-}
-
 impl Command {
     /// What a command waits for while none of its phases is active.
     pub fn waits_for(&self) -> &'static str {
@@ -253,5 +243,15 @@ impl Command {
             Self::Comment(_) | Self::Announce(_) => "GitHub",
             Self::IamPolicy(_) | Self::Version(_) | Self::Completions { .. } => "this machine's files",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
     }
 }
