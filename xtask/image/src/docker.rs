@@ -72,8 +72,7 @@ fn open(host: &Host, vars: &BTreeMap<String, String>) -> Result<Docker, bollard:
         let [ca, certificate, key] = host::TLS_FILES.map(|name| files.join(name));
         return Docker::connect_with_ssl(&host.url, &key, &certificate, &ca, limit, API_DEFAULT_VERSION);
     }
-    let plain = host.url.starts_with("tcp://") || host.url.starts_with("http://");
-    if plain && vars.get("DOCKER_TLS_VERIFY").is_none_or(String::is_empty) {
+    if host.is_plain_tcp(vars) {
         return Docker::connect_with_http(&host.url, limit, API_DEFAULT_VERSION);
     }
     Ok(Docker::connect_with_host(&host.url)?.with_timeout(call::SILENCE))

@@ -221,6 +221,7 @@ impl Command {
             Self::Doctor(_) => "the checks of this machine and of AWS",
             Self::Build(_) => "the Docker engine",
             Self::Release(arguments) if arguments.local => "the Docker engine",
+            Self::Destroy(arguments) if arguments.local => "the Docker engine",
             Self::Release(_) | Self::Deploy(_) | Self::Plan(_) | Self::Apply(_) | Self::Rollback(_) => {
                 "AWS and the registry"
             }

@@ -42,7 +42,6 @@ impl Here {
     /// The command's failure, or its interruption.
     pub async fn run(self, context: &Context, ui: &Ui) -> Result<()> {
         let interrupt = &context.interrupt;
-        let _wait = ui.waiting(if self.uses_engine() { "the Docker engine" } else { "this machine's files" });
         match self {
             Self::Build(arguments) => interrupt.or(build::run(&arguments, context, ui)).await,
             Self::Completions(shell) => completions::run(shell, ui),

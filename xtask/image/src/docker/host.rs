@@ -72,13 +72,12 @@ impl Host {
 
     /// Whether neither TLS nor ssh lies between.
     pub(super) fn is_plain(&self, vars: &BTreeMap<String, String>) -> bool {
-        let verified = vars.get("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
-        let scheme = self.url.split_once("://").map_or("", |(scheme, _)| scheme);
-        match scheme {
-            "unix" | "npipe" => true,
-            "tcp" | "http" => self.tls.is_none() && !verified,
-            _ => false,
-        }
+        self.is_socket() || self.url.starts_with("npipe://") || self.is_plain_tcp(vars)
+    }
+
+    pub(super) fn is_plain_tcp(&self, vars: &BTreeMap<String, String>) -> bool {
+        let is_tcp = self.url.starts_with("tcp://") || self.url.starts_with("http://");
+        is_tcp && self.tls.is_none() && vars.get("DOCKER_TLS_VERIFY").is_none_or(String::is_empty)
     }
 
     /// The next step if it does not respond.

@@ -93,7 +93,9 @@ async fn prove(http: &Client, endpoint: &Endpoint<'_>, ui: &Ui) -> Result<()> {
         Some(served) => phase.done(&format!("{url} is right and runs {served}")),
         None => {
             phase.done(&format!("{url} is right"));
-            ui.warn(smoke::UNKNOWN_IMAGE);
+            if endpoint.digest.is_some() {
+                ui.warn(smoke::UNKNOWN_IMAGE);
+            }
         }
     }
     Ok(())

@@ -216,10 +216,7 @@ impl AtWork<'_> {
                 shell.env(name, value);
             }
         }
-        // What a check compiles, clippy finds there later.
-        let checks = command.starts_with("cargo check");
-        let target = if checks { checked_target()? } else { self.run.target.to_owned() };
-        shell.env("CARGO_TARGET_DIR", target).envs(QUICK).envs(self.variables(&summary, &outputs, &event)?);
+        shell.env("CARGO_TARGET_DIR", self.run.target).envs(QUICK).envs(self.variables(&summary, &outputs, &event)?);
         for scope in [&self.job["env"], &step["env"]] {
             for (name, value) in scope.as_object().into_iter().flatten() {
                 let value = expression::text(&expression::as_text(value), &self.contexts)?;
@@ -298,10 +295,4 @@ fn admits(environment: &str, reference: &str) -> bool {
         "production" => reference == MAIN || reference.starts_with("refs/tags/v"),
         _ => true,
     }
-}
-
-/// Where this suite itself was compiled: the folder above that of the finished tool.
-fn checked_target() -> Result<PathBuf> {
-    let target = Path::new(env!("CARGO_BIN_EXE_xtask")).ancestors().nth(2).context("a program is in a folder")?;
-    Ok(target.to_owned())
 }
