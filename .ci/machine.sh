@@ -31,7 +31,7 @@ prepare() {
     export CARGO_INCREMENTAL=0
   fi
   git status --porcelain >"$work/tree"
-  if chosen test release guide; then
+  if chosen test most release guide; then
     if ! docker version --format 'Docker engine {{.Server.Version}}'; then
       echo 'no Docker engine answers; start one, or name the steps that do without: .ci/run STEP...'
       exit 1
@@ -45,7 +45,7 @@ prepare() {
     engine >"$work/engine"
   fi
   install_packages
-  if chosen templates workflows test openapi; then
+  if chosen templates workflows test most openapi; then
     install_programs
   fi
   echo "-- ready after $((SECONDS - begun)) s"
@@ -60,19 +60,19 @@ install_packages() {
   if chosen templates; then
     need yamllint yamllint
   fi
-  if chosen test unit absent start openapi release guide clippy; then
+  if chosen test unit most documents absent start openapi release guide clippy; then
     need curl curl
     need gcc gcc
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
   fi
-  if chosen test; then
+  if chosen test most; then
     need_for_tests
   fi
   if chosen guide; then
     need docker docker.io
     need pg_ctlcluster postgresql
   fi
-  if chosen templates workflows test openapi && ! python3 -c 'import ensurepip' 2>/dev/null; then
+  if chosen templates workflows test most openapi && ! python3 -c 'import ensurepip' 2>/dev/null; then
     missing+=(python3-venv)
   fi
   if ((${#missing[@]})); then
@@ -159,11 +159,11 @@ as_root() {
 
 # Programs in fixed versions; kept between runs beside what cargo builds.
 install_programs() {
-  if chosen templates workflows test; then
+  if chosen templates workflows test most; then
     install_set python
     export PATH="$folder/bin:$PATH"
   fi
-  if chosen test; then
+  if chosen test most; then
     install_set checkov
     export PATH="$PATH:$folder/bin"
     install_set guard

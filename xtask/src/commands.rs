@@ -5,6 +5,7 @@ mod apply;
 mod bootstrap;
 mod cancel;
 mod comment;
+mod compile;
 mod deploy;
 mod destroy;
 mod diff;
@@ -22,6 +23,7 @@ mod run;
 mod secret;
 mod smoke;
 mod status;
+mod sweep;
 mod template;
 mod unlock;
 mod verify;
@@ -66,8 +68,10 @@ pub(crate) async fn run(command: Command, context: &Context, ui: &Ui) -> Result<
         Command::Cancel { environment } => interrupt.or(cancel::run(&environment.environment, context, ui)).await,
         Command::Recover(arguments) => interrupt.or(recover::run(&arguments, context, ui)).await,
         Command::Unlock { environment } => interrupt.or(unlock::run(&environment.environment, context, ui)).await,
+        Command::Sweep(arguments) => interrupt.or(sweep::run(&arguments, context, ui)).await,
         Command::Prune(arguments) => interrupt.or(prune::run(&arguments, context, ui)).await,
         Command::IamPolicy(arguments) => iam_policy::run(&arguments, context, ui),
+        Command::Compile(arguments) => interrupt.or(compile::run(&arguments, context, ui)).await,
         Command::Comment(arguments) => interrupt.or(comment::run(&arguments, context, ui)).await,
         Command::Version(arguments) => version::run(&arguments, context, ui),
         Command::Announce(arguments) => interrupt.or(announce::run(&arguments, context, ui)).await,

@@ -87,6 +87,23 @@ impl Api {
         Ok(Posted { url: text_of(&answer, "html_url"), updated })
     }
 
+    /// Whether a pull request is open and has the label.
+    ///
+    /// # Errors
+    /// A call to GitHub fails, or there is no such pull request.
+    pub(crate) async fn is_open_with(&self, pull_request: u64, label: &str) -> Result<bool, Failure> {
+        let answer = self.request(Method::GET, &format!("pulls/{pull_request}"), None).await?;
+        let labels = answer["labels"].as_array().map(Vec::as_slice);
+        match (answer["state"].as_str(), labels) {
+            (Some("closed"), _) => Ok(false),
+            (Some("open"), Some(labels)) => Ok(labels.iter().any(|one| one["name"] == label)),
+            (state, _) => Err(refused(FailureKind::Github)
+                .resource(format!("pull request {pull_request}"))
+                .reason(format!("its state is {state:?}, or its labels are missing"))
+                .hint("repeat the command in a few minutes; https://www.githubstatus.com")),
+        }
+    }
+
     /// Creates or updates the release of a tag.
     ///
     /// # Errors
@@ -161,8 +178,8 @@ impl Api {
         let failure = match status {
             StatusCode::NOT_FOUND => refused(FailureKind::Missing).hint("check the repository and the number"),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => refused(FailureKind::Denied).hint(
-                "give the job the permission: `pull-requests: write` for comments, `contents: write` for releases; a pull \
-                 request from a fork never has it",
+                "give the job the permission: `pull-requests: write` for comments, `pull-requests: read` for `sweep`, \
+                 `contents: write` for releases; a pull request from a fork never may write",
             ),
             status if limited || status.is_server_error() => {
                 refused(FailureKind::Github).hint("repeat the command in a few minutes; https://www.githubstatus.com")

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Result;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
-use aws_sdk_cloudformation::types::{RegistryType, TemplateStage};
+use aws_sdk_cloudformation::types::{RegistryType, StackStatus, TemplateStage};
 use tokio::time::Instant;
 
 use crate::error::{failure, is_missing};
@@ -113,6 +113,24 @@ pub async fn importers(client: &Client, export: &str) -> Result<Vec<String>, Fai
     }
 }
 
+/// The names of the stacks that begin so, of the account and region; deleted ones are left out.
+pub async fn names(client: &Client, start: &str) -> Result<Vec<String>, Failure> {
+    let deleted = |status: &StackStatus| *status == StackStatus::DeleteComplete;
+    let there = || StackStatus::values().iter().map(|status| StackStatus::from(*status)).filter(|one| !deleted(one));
+    let (mut names, mut next) = (Vec::new(), None);
+    loop {
+        let page =
+            client.list_stacks().set_stack_status_filter(Some(there().collect())).set_next_token(next).send().await;
+        let page = page.map_err(|error| failure("cloudformation:ListStacks", &format!("stacks {start}…"), &error))?;
+        let of_page = page.stack_summaries().iter().filter_map(|stack| stack.stack_name());
+        names.extend(of_page.filter(|name| name.starts_with(start)).map(str::to_owned));
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(names);
+        }
+    }
+}
+
 /// The public schema of a resource type, as JSON; `None` for a type without one, such as a custom resource.
 pub async fn resource_schema(client: &Client, resource_type: &str) -> Result<Option<String>, Failure> {
     let answer = client.describe_type().r#type(RegistryType::Resource).type_name(resource_type).send().await;
@@ -137,8 +155,7 @@ pub(super) async fn until_visible<T>(is_visible: impl Fn(&T) -> bool, read: impl
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_cloudformation::types::StackStatus;
-
+    use super::*;
     use model::status::{Answer, Refusal, answer, ending};
 
     #[test]

@@ -9,6 +9,7 @@ use crate::docker::build::{self, DOCKERFILE, Image};
 use crate::docker::context::BuildContext;
 use crate::docker::{Engine, Owner};
 use crate::git;
+use crate::precompiled::{self, Handed};
 use model::parameters::Platform;
 use model::progress::{Progress, Reporter};
 
@@ -25,15 +26,27 @@ pub struct Compiler {
     pub is_engine: bool,
     /// Base image of that stage, if not the Dockerfile's.
     pub builder_image: Option<String>,
+    /// The folder with the program that an earlier job compiled, instead of compiling.
+    pub compiled: Option<PathBuf>,
 }
 
 /// Everything that goes into an image, and the tag that names exactly that.
 #[derive(Debug, Clone)]
 pub struct Artifact {
     context: BuildContext,
-    /// The binary that this machine's cargo compiled.
-    binary: Option<PathBuf>,
+    program: Program,
     pub tag: String,
+}
+
+/// Where the image's program comes from.
+#[derive(Debug, Clone)]
+enum Program {
+    /// The engine compiles it.
+    FromSource,
+    /// This machine's cargo compiled it.
+    Compiled(PathBuf),
+    /// An earlier job compiled it from these sources.
+    Handed(Handed),
 }
 
 /// Prepares the image's content: compiles with this machine's cargo, or collects the sources for the engine to compile.
@@ -46,12 +59,22 @@ pub async fn prepare(
     compiler: &Compiler,
     report: Reporter<'_>,
 ) -> Result<Artifact> {
-    let from_source = compiler.is_engine || !platform.is_host();
+    let program = match &compiler.compiled {
+        Some(folder) => {
+            Program::Handed(precompiled::read(folder, platform, source_tag(workspace, platform, compiler).await)?)
+        }
+        None if compiler.is_engine || !platform.is_host() => Program::FromSource,
+        None => Program::Compiled(cargo::compile(workspace, platform, report).await?),
+    };
     let dockerfile = workspace.root.join(DOCKERFILE);
     let mut arguments = labels().to_vec();
     let features = workspace.service.features.join(",");
-    let mut made = None;
-    let mut files = if from_source {
+    let mut files = if let Some(binary) = program.file() {
+        arguments.push(("BINARY", "prebuilt"));
+        let mut files = BuildContext::new(platform.oci(), &arguments);
+        files.add("api", binary, true)?;
+        files
+    } else {
         arguments.extend(compiler.builder_image.as_deref().map(|image| ("BUILDER_IMAGE", image)));
         arguments.extend((!features.is_empty()).then_some(("FEATURES", features.as_str())));
         let mut files = BuildContext::new(platform.oci(), &arguments);
@@ -59,20 +82,13 @@ pub async fn prepare(
             files.add(&path, &workspace.root.join(&path), false)?;
         }
         files
-    } else {
-        let binary = cargo::compile(workspace, platform, report).await?;
-        arguments.push(("BINARY", "prebuilt"));
-        let mut files = BuildContext::new(platform.oci(), &arguments);
-        files.add("api", &binary, true)?;
-        made = Some(binary);
-        files
     };
     files.add(DOCKERFILE, &dockerfile, false)?;
     for path in authorities(workspace.root)? {
         files.add(&path, &workspace.root.join(&path), false)?;
     }
     let tag = format!("content-{}", files.hash().await.context("cannot read what goes into the image")?);
-    Ok(Artifact { context: files, binary: made, tag })
+    Ok(Artifact { context: files, program, tag })
 }
 
 /// A tag that identifies sources, settings and compiler. If the registry has it, the image is known without compiling.
@@ -143,25 +159,18 @@ fn is_manifest(path: &str) -> bool {
 const VARIABLES: [&str; 2] = ["option_env!(", "env!(\""];
 
 impl Artifact {
-    /// Whether all files that cargo read for the binary, by its dep-info file, are part of the source tag.
+    /// Whether the source tag stands for everything that the program was compiled from.
     pub async fn is_covered(&self, workspace: Workspace<'_>) -> bool {
-        let Some(binary) = &self.binary else { return false };
-        let Ok(dep_info) = tokio::fs::read_to_string(binary.with_extension("d")).await else { return false };
-        let Ok(hashed) = sources(workspace).await else { return false };
-        let read = dep_info.split_once(": ").map(|(_, files)| files.replace("\\ ", "\u{0}")).unwrap_or_default();
-        let mut files = read.split_whitespace().map(|file| file.replace('\u{0}', " ")).peekable();
-        files.peek().is_some()
-            && files.all(|file| {
-                let inside = Path::new(&file).strip_prefix(workspace.root).ok();
-                let known =
-                    inside.and_then(|path| path.to_str()).is_some_and(|path| hashed.iter().any(|one| one == path));
-                known && !reads_variables(&file)
-            })
+        match &self.program {
+            Program::FromSource => false,
+            Program::Compiled(binary) => is_covered(workspace, binary).await,
+            Program::Handed(handed) => handed.is_covered,
+        }
     }
 
-    /// Whether this machine's cargo compiled it.
+    /// Whether its program is there, so that the engine compiles nothing.
     pub fn is_compiled(&self) -> bool {
-        self.binary.is_some()
+        self.program.file().is_some()
     }
 
     /// The image on this engine.
@@ -186,6 +195,29 @@ impl Artifact {
         build::claim(&engine.docker, &image, owner).await?;
         Ok((image, true))
     }
+}
+
+impl Program {
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::FromSource => None,
+            Self::Compiled(file) | Self::Handed(Handed { file, .. }) => Some(file),
+        }
+    }
+}
+
+/// Whether all files that cargo read for the binary, by its dep-info file, are part of the source tag.
+pub(crate) async fn is_covered(workspace: Workspace<'_>, binary: &Path) -> bool {
+    let Ok(dep_info) = tokio::fs::read_to_string(binary.with_extension("d")).await else { return false };
+    let Ok(hashed) = sources(workspace).await else { return false };
+    let read = dep_info.split_once(": ").map(|(_, files)| files.replace("\\ ", "\u{0}")).unwrap_or_default();
+    let mut files = read.split_whitespace().map(|file| file.replace('\u{0}', " ")).peekable();
+    files.peek().is_some()
+        && files.all(|file| {
+            let inside = Path::new(&file).strip_prefix(workspace.root).ok();
+            let known = inside.and_then(|path| path.to_str()).is_some_and(|path| hashed.iter().any(|one| one == path));
+            known && !reads_variables(&file)
+        })
 }
 
 /// Whether a source file compiles other variables than cargo's own into the binary.

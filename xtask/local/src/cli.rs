@@ -7,8 +7,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use self::arguments::{
-    Announce, Apply, Bootstrap, Build, Comment, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs,
-    NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Run, Secret, Smoke, Source, Verify,
+    Announce, Apply, Bootstrap, Build, Comment, Compile, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs,
+    NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Run, Secret, Smoke, Source, Sweep, Verify,
 };
 use model::outcome::EXIT_CODES;
 
@@ -173,6 +173,11 @@ pub enum Command {
     ///
     /// A stack is not deleted while another one builds on it: an environment that needs it, or a stack that imports from it.
     Destroy(Destroy),
+    /// Delete the instances of an environment whose pull requests are closed or have lost their label
+    ///
+    /// These are instances with names such as `pr-12`. Needs the variables that GitHub sets in every job, and a GITHUB_TOKEN
+    /// with the permission `pull-requests: read`. One that cannot be deleted does not keep the others.
+    Sweep(Sweep),
     /// Create what a first release needs: repository, roles, and access for GitHub Actions
     ///
     /// An administrator runs it once for each environment, and again to change it. It creates a stack of its own, named
@@ -185,6 +190,11 @@ pub enum Command {
     /// It covers the calls that the tool itself makes. The permissions with which CloudFormation creates the template's
     /// resources are separate: they come from the caller or from an execution role.
     IamPolicy(IamPolicy),
+    /// Put this tool, and the service if wanted, into a folder for jobs that compile nothing
+    ///
+    /// The list of the files, SHA256SUMS, has a digest, which is printed. `.ci/tool DIGEST` runs the tool of the folder
+    /// target/tool if its files and their list are those.
+    Compile(Compile),
     /// Post a comment on a pull request, or update the existing one
     ///
     /// Needs the variables that GitHub sets in every job, and a GITHUB_TOKEN with the permission `pull-requests: write`.
@@ -220,6 +230,7 @@ impl Command {
         match self {
             Self::Doctor(_) => "the checks of this machine and of AWS",
             Self::Build(_) => "the Docker engine",
+            Self::Compile(_) => "the compiler",
             Self::Release(arguments) if arguments.local => "the Docker engine",
             Self::Destroy(arguments) if arguments.local => "the Docker engine",
             Self::Release(_) | Self::Deploy(_) | Self::Plan(_) | Self::Apply(_) | Self::Rollback(_) => {
@@ -240,6 +251,7 @@ impl Command {
             Self::Logs(_) => "the service's log at AWS",
             Self::Run(_) => "the task at AWS",
             Self::Unlock { .. } => "the environment lock at AWS",
+            Self::Sweep(_) => "the stacks at AWS and their pull requests",
             Self::Prune(_) => "the images and releases at AWS",
             Self::Comment(_) | Self::Announce(_) => "GitHub",
             Self::IamPolicy(_) | Self::Version(_) | Self::Completions { .. } => "this machine's files",

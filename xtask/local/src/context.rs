@@ -20,8 +20,25 @@ pub struct Context {
     /// The process environment, read once by `main`.
     pub vars: BTreeMap<String, String>,
     pub interrupt: Interrupt,
-    /// The instance of an environment that this run is about, if it is about one.
-    instance: OnceLock<Environment>,
+    /// The instances of environments that this run is about.
+    instances: Instances,
+}
+
+/// A list that only grows, so that what is in it can be lent.
+#[derive(Default)]
+struct Instances {
+    first: OnceLock<Environment>,
+    rest: OnceLock<Box<Instances>>,
+}
+
+impl Instances {
+    fn with(&self, instance: Environment) -> &Environment {
+        match self.first.get() {
+            Some(known) if known.name == instance.name => known,
+            Some(_) => self.rest.get_or_init(Box::default).with(instance),
+            None => self.first.get_or_init(|| instance),
+        }
+    }
 }
 
 impl Context {
@@ -47,7 +64,7 @@ impl Context {
         let deployment = Deployment::parse(DEPLOY_TOML, &text).map_err(|invalid| {
             fail("deploy.toml cannot be used").reason(invalid.to_string()).hint("fix deploy.toml")
         })?;
-        Ok(Self { root: root.to_owned(), deployment, vars, interrupt, instance: OnceLock::new() })
+        Ok(Self { root: root.to_owned(), deployment, vars, interrupt, instances: Instances::default() })
     }
 
     /// What the user gives the container of `release --local`: `[local] env`, and what `env_file` adds or replaces.
@@ -75,14 +92,13 @@ impl Context {
 
     /// A context without a repository, for tests.
     pub fn without_repository(deployment: Deployment, interrupt: Interrupt) -> Self {
-        Self { root: PathBuf::new(), deployment, vars: BTreeMap::new(), interrupt, instance: OnceLock::new() }
+        Self { root: PathBuf::new(), deployment, vars: BTreeMap::new(), interrupt, instances: Instances::default() }
     }
 
     /// The environment of this name, or an instance of one: `NAME/pr-12`.
     ///
     /// # Errors
-    /// An unknown name, with those there are; an environment of which there are many, without one of them; a second
-    /// instance in one run.
+    /// An unknown name, with those there are; an environment of which there are many, without one of them.
     pub fn environment(&self, name: &str) -> Result<&Environment, Failure> {
         let (section, which) = name.split_once('/').map_or((name, None), |(section, which)| (section, Some(which)));
         let environment = self.section(section)?;
@@ -101,12 +117,7 @@ impl Context {
                 let instance = environment.instance(which).map_err(|reason| {
                     fail(reason).hint(format!("name it after what it is for, for example {section}/pr-12"))
                 })?;
-                let known = self.instance.get_or_init(|| instance);
-                if known.name == name {
-                    Ok(known)
-                } else {
-                    Err(fail(format!("this run is about {}", known.name)).hint("one command for each"))
-                }
+                Ok(self.instances.with(instance))
             }
         }
     }

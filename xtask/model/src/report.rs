@@ -36,7 +36,7 @@ pub struct Report {
     /// `build`: the image's size in bytes, uncompressed, as the engine counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// The digest of `image`, or with `smoke` the expected one.
+    /// The digest of `image`, or with `smoke` the expected one; `compile`: that of the list of the files.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(regex(pattern = "^sha256:[0-9a-f]{64}$")))]
     pub digest: Option<String>,

@@ -22,7 +22,7 @@ use workflow::Ended;
 
 const RELEASE: &str = "release.yml";
 /// The comment on a pull request.
-const COMMENTS: &[&str] = &["plan", "comment"];
+const COMMENTS: &[&str] = &["tool", "plan", "comment"];
 
 type Jobs = BTreeMap<String, Ended>;
 
@@ -145,7 +145,7 @@ fn drift(fork: &Fork) -> Result<Jobs> {
     Ok(jobs)
 }
 
-/// A label makes a stack of a pull request's own, closing removes it.
+/// A label makes a stack of a pull request's own. Closing removes it, and what is left then goes at night.
 fn preview(fork: &Fork) -> Result<Jobs> {
     let event = |action: &str| {
         let state = if action == "closed" { "closed" } else { "open" };
@@ -159,10 +159,23 @@ fn preview(fork: &Fork) -> Result<Jobs> {
     let mut jobs = preview("labeled")?;
     summarised(good(&jobs, "release")?, &["preview/pr-12", "rest-api-preview-pr-12", "served digest"])?;
     ensure!(!jobs["remove"].ran, "it is not removed at once");
+    let stack = "rest-api-preview-pr-12";
+    let sweep = || fork.run("sweep.yml", &Trigger::clock());
+    let swept = sweep()?;
+    ensure!(good(&swept, "sweep")?.log.contains("nothing to remove"), "an open pull request loses it: {swept:?}");
+    fork.github.pull_request_is("closed");
+    let mut late = event("labeled");
+    late["pull_request"]["state"] = json!("closed");
+    let late = fork.run("preview.yml", &Trigger::pull_request(late))?;
+    ensure!(late.values().all(|job| !job.ran), "a label on a closed pull request starts something: {late:?}");
+    let mut swept = sweep()?;
+    ensure!(good(&swept, "sweep")?.log.contains(&format!("removed stack {stack}")), "it is left: {swept:?}");
     let mut closed = preview("closed")?;
-    good(&closed, "remove")?;
+    ensure!(good(&closed, "remove")?.log.contains("nothing to remove"), "there is more: {closed:?}");
     ensure!(!closed["release"].ran, "a closed pull request is released");
-    jobs.append(&mut BTreeMap::from([("removal".to_owned(), closed.remove("remove").context("a job")?)]));
+    for (name, job) in [("removal", closed.remove("remove")), ("sweep", swept.remove("sweep"))] {
+        jobs.insert(name.to_owned(), job.context("a job")?);
+    }
     Ok(jobs)
 }
 

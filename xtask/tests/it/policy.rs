@@ -144,6 +144,7 @@ const ANY_RESOURCE: [&str; 22] = [
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeType",
     "cloudformation:ListImports",
+    "cloudformation:ListStacks",
     "ecr:GetAuthorizationToken",
     "ecs:DescribeTaskDefinition",
     "sts:GetCallerIdentity",

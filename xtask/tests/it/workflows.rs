@@ -27,7 +27,12 @@ fn jobs() -> Vec<(String, Value)> {
 }
 
 fn actions(job: &Value) -> Vec<&str> {
-    job["steps"].as_array().unwrap().iter().filter_map(|step| step["uses"].as_str()).collect()
+    steps(job).filter_map(|step| step["uses"].as_str()).collect()
+}
+
+/// The steps of a job; one that calls a workflow has none.
+fn steps(job: &Value) -> impl Iterator<Item = &Value> {
+    job["steps"].as_array().into_iter().flatten()
 }
 
 #[test]
@@ -40,7 +45,7 @@ fn every_job_declares_its_permissions() {
         let writes: BTreeSet<&str> =
             permissions.iter().filter(|(_, may)| *may == "write").map(|(what, _)| what.as_str()).collect();
         assert!(writes.len() <= 1, "{name} writes more than one thing: {writes:?}");
-        assert!(job["timeout-minutes"].is_u64(), "{name} may run for ever");
+        assert!(job["uses"].is_string() || job["timeout-minutes"].is_u64(), "{name} may run for ever");
     }
 }
 
@@ -73,6 +78,38 @@ fn a_job_that_may_change_something_restores_no_cache_and_is_not_cut_off() {
     assert!(seen >= 6, "only {seen} jobs have an environment");
 }
 
+/// What compiles runs the build scripts and macros of every dependency.
+#[test]
+fn no_job_with_rights_compiles() {
+    let mut seen = 0;
+    for (name, job) in jobs() {
+        let writes = job["permissions"].as_object().unwrap().values().any(|may| may == "write");
+        if !writes && job["environment"].is_null() {
+            continue;
+        }
+        for command in steps(&job).filter_map(|step| step["run"].as_str()) {
+            seen += 1;
+            assert!(command.starts_with(r#".ci/tool "$DIGEST" "#), "{name}: {command}");
+        }
+        let digests = steps(&job).filter(|step| step["run"].is_string()).map(|step| &step["env"]["DIGEST"]);
+        digests.for_each(|digest| assert_eq!(digest, "${{ needs.tool.outputs.digest }}", "{name}"));
+    }
+    assert!(seen >= 10, "only {seen} commands were found");
+}
+
+/// GitHub keeps 10 GB; the caches of pull requests would displace that of main, which all of them restore.
+#[test]
+fn only_main_keeps_a_cache() {
+    for (name, job) in jobs() {
+        for step in steps(&job) {
+            let action = step["uses"].as_str().unwrap_or_default();
+            let saves = action.starts_with("actions/cache@") || action.starts_with("actions/cache/save@");
+            let condition = step["if"].as_str().unwrap_or_default();
+            assert!(!saves || condition.starts_with("github.ref == 'refs/heads/main' && "), "{name}: {step}");
+        }
+    }
+}
+
 /// So every check runs with the oldest Rust that is promised, and a new one turns nothing red by itself.
 #[test]
 fn the_rust_that_everything_is_checked_with_is_the_oldest_that_is_promised() {
@@ -100,7 +137,7 @@ fn a_rollback_waits_for_no_approval() {
 fn only_what_ci_has_passed_is_released() {
     let (_, release) = workflows().into_iter().find(|(name, _)| name == "release.yml").unwrap();
     for (job, needs) in [("plan", "passed"), ("apply", "plan"), ("announce", "apply")] {
-        assert_eq!(release["jobs"][job]["needs"], needs, "{job}");
+        assert!(release["jobs"][job]["needs"].as_array().unwrap().iter().any(|one| one == needs), "{job}");
     }
     let steps = release["jobs"]["passed"]["steps"].as_array().unwrap();
     assert!(steps.iter().any(|step| step["run"] == r#".ci/passed "$GITHUB_SHA""#), "{steps:?}");

@@ -23,11 +23,18 @@ pub struct Source {
     /// Base image of the stage `builder` [default: docker/Dockerfile's]
     #[arg(long, value_name = "IMAGE", requires = "from_source")]
     pub builder_image: Option<String>,
+    /// Use the service that `compile --service` put into this folder, if it is of these sources, instead of compiling
+    #[arg(long, value_name = "FOLDER", conflicts_with = "from_source")]
+    pub compiled: Option<PathBuf>,
 }
 
 impl Source {
     pub fn compiler(&self) -> Compiler {
-        Compiler { is_engine: self.from_source, builder_image: self.builder_image.clone() }
+        Compiler {
+            is_engine: self.from_source,
+            builder_image: self.builder_image.clone(),
+            compiled: self.compiled.clone(),
+        }
     }
 }
 
@@ -299,6 +306,19 @@ pub struct Destroy {
 }
 
 #[derive(Debug, Args)]
+pub struct Sweep {
+    /// An environment of deploy.toml with `instances`
+    #[arg(value_name = "ENV")]
+    pub environment: String,
+    /// The label of the pull requests whose instances are kept
+    #[arg(long, value_name = "NAME", default_value = "preview", value_parser = word)]
+    pub label: String,
+    /// Show what would be removed and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct IamPolicy {
     #[command(flatten)]
     pub environment: EnvironmentArg,
@@ -345,6 +365,16 @@ pub struct Bootstrap {
     /// Show what would be created and change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Compile {
+    /// The folder to write to
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Compile the service as well, for `--compiled` of the commands that make its image
+    #[arg(long)]
+    pub service: bool,
 }
 
 #[derive(Debug, Args)]

@@ -144,8 +144,13 @@ pub(super) const ALL: &[Grant] = &[
             "cloudformation:RollbackStack",
         ],
     },
-    // Supports no resource. `destroy` asks it of a stack with exports.
-    Grant { sid: "Imports", level: Level::Release, scope: Scope::Any, actions: &["cloudformation:ListImports"] },
+    // Support no resource. `destroy` asks the first of a stack with exports, `sweep` the second.
+    Grant {
+        sid: "Lists",
+        level: Level::Release,
+        scope: Scope::Any,
+        actions: &["cloudformation:ListImports", "cloudformation:ListStacks"],
+    },
     Grant {
         sid: "Execution",
         level: Level::Release,

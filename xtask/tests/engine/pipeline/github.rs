@@ -29,6 +29,8 @@ pub(super) struct GitHub {
     published: Arc<Mutex<Published>>,
     /// How CI ended for every commit.
     ci: Arc<Mutex<&'static str>>,
+    /// The state of the pull request.
+    state: Arc<Mutex<&'static str>>,
 }
 
 impl GitHub {
@@ -41,11 +43,13 @@ impl GitHub {
             subject: Arc::default(),
             published: Arc::default(),
             ci: Arc::new(Mutex::new("success")),
+            state: Arc::new(Mutex::new("open")),
         };
         github.give_tokens();
         github.take_comments();
         github.take_releases();
         github.show_ci();
+        github.show_pull_request();
         Ok(github)
     }
 
@@ -62,6 +66,11 @@ impl GitHub {
     /// From now on CI has ended so, for every commit.
     pub(super) fn ci_ends(&self, conclusion: &'static str) {
         *self.ci.lock().expect("nobody panics") = conclusion;
+    }
+
+    /// From now on the pull request is in this state.
+    pub(super) fn pull_request_is(&self, state: &'static str) {
+        *self.state.lock().expect("nobody panics") = state;
     }
 
     /// The texts of the pull request's comments.
@@ -138,6 +147,15 @@ impl GitHub {
             let other = if push == "success" { "failure" } else { "success" };
             let runs = [run(8, "pull_request", other), run(7, "push", push), run(6, "push", other)];
             ResponseTemplate::new(200).set_body_json(json!({"workflow_runs": runs}))
+        });
+    }
+
+    fn show_pull_request(&self) {
+        let state = Arc::clone(&self.state);
+        let one = path(format!("/repos/{REPOSITORY}/pulls/12"));
+        self.on(Mock::given(method("GET")).and(one).and(bearer_token(TOKEN)), move |_| {
+            let state = *state.lock().expect("nobody panics");
+            ResponseTemplate::new(200).set_body_json(json!({"state": state, "labels": [{"name": "preview"}]}))
         });
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Ended {
     pub(super) url: String,
     /// What it may do with GitHub's token, and which environment it is in.
     pub(super) permissions: Value,
+    /// What it gives to the jobs that need it.
+    outputs: Value,
 }
 
 /// A workflow of this repository.
@@ -72,16 +74,26 @@ impl Run<'_> {
                 .context("jobs that need each other")?;
             let left_out = !self.trigger.only.is_empty() && !self.trigger.only.contains(&id.as_str());
             let skip = left_out || needs(job).iter().any(|need| !ended[need].ran || ended[need].failed);
-            let done = if skip { Ended::default() } else { self.job(id, job).with_context(|| format!("job {id}"))? };
+            let needed = needs(job).into_iter().map(|need| {
+                let outputs = json!({"outputs": ended[&need].outputs});
+                (need, outputs)
+            });
+            let needed = Value::Object(needed.collect());
+            let done =
+                if skip { Ended::default() } else { self.job(id, job, needed).with_context(|| format!("job {id}"))? };
             ended.insert(id.clone(), done);
         }
         Ok(ended)
     }
 
-    fn job(&self, id: &str, job: &Value) -> Result<Ended> {
+    fn job(&self, id: &str, job: &Value, needed: Value) -> Result<Ended> {
         let mut contexts = self.contexts();
+        contexts["needs"] = needed;
         if !expression::holds(&job["if"], &contexts, false)? {
             return Ok(Ended::default());
+        }
+        if let Some(called) = job["uses"].as_str() {
+            return self.called(called, job, &contexts);
         }
         let environment = match &job["environment"]["name"] {
             Value::String(name) => Some(expression::text(name, &contexts)?),
@@ -106,7 +118,40 @@ impl Run<'_> {
         at_work.steps()?;
         let url = job["environment"]["url"].as_str().unwrap_or_default();
         at_work.ended.url = expression::text(url, &at_work.contexts)?;
+        at_work.ended.outputs = texts(&job["outputs"], |value| value, &at_work.contexts)?;
         Ok(at_work.ended)
+    }
+
+    /// Runs the jobs of a workflow that a job calls, as one.
+    fn called(&self, path: &str, job: &Value, contexts: &Value) -> Result<Ended> {
+        let name = path.strip_prefix("./.github/workflows/").context("another repository's workflow")?;
+        let workflow = load(self.repository, name)?;
+        let interface = &workflow["on"]["workflow_call"];
+        let mut inputs = Map::new();
+        for (name, input) in interface["inputs"].as_object().context("no inputs")? {
+            let value = match &job["with"][name] {
+                Value::Null => input["default"].clone(),
+                Value::String(text) => json!(expression::text(text, contexts)?),
+                other => other.clone(),
+            };
+            inputs.insert(name.clone(), value);
+        }
+        let given = job["with"].as_object().into_iter().flatten();
+        ensure!(given.map(|(name, _)| name).all(|name| inputs.contains_key(name)), "{path} has no such input: {job}");
+        let trigger = Trigger { inputs: inputs.into(), only: &[], event: self.trigger.event.clone(), ..*self.trigger };
+        let jobs = Run { trigger: &trigger, folder: self.folder.clone(), ..*self }.jobs(name)?;
+        let outputs = jobs.iter().map(|(id, job)| (id.clone(), json!({"outputs": job.outputs})));
+        let outputs = json!({"jobs": Value::Object(outputs.collect())});
+        let mut ended = Ended { ran: true, permissions: job["permissions"].clone(), ..Ended::default() };
+        ended.outputs = texts(&interface["outputs"], |output| &output["value"], &outputs)?;
+        for job in jobs.into_values() {
+            ensure!(job.permissions == ended.permissions, "{path} has other rights than it is called with");
+            ended.failed |= job.failed;
+            ended.commands.extend(job.commands);
+            ended.log.push_str(&job.log);
+            ended.summary.push_str(&job.summary);
+        }
+        Ok(ended)
     }
 
     fn contexts(&self) -> Value {
@@ -178,7 +223,7 @@ impl AtWork<'_> {
                     tool.set_modified(SystemTime::now() + Duration::from_secs(2))?;
                 }
             }
-            "actions/cache" | "actions/cache/restore" => {
+            "actions/cache/save" | "actions/cache/restore" => {
                 ensure!(!expression::text(with("key"), &self.contexts)?.is_empty(), "a cache without a key");
             }
             "actions/upload-artifact" => {
@@ -271,6 +316,16 @@ impl AtWork<'_> {
         }
         Ok(variables)
     }
+}
+
+/// Each of a map's values, with its expressions replaced.
+fn texts(map: &Value, text: impl Fn(&Value) -> &Value, contexts: &Value) -> Result<Value> {
+    let all = map.as_object().into_iter().flatten();
+    let all = all.map(|(name, value)| {
+        let value = expression::text(&expression::as_text(text(value)), contexts)?;
+        Ok((name.clone(), json!(value)))
+    });
+    Ok(Value::Object(all.collect::<Result<_>>()?))
 }
 
 /// A file into a folder, or a folder's files.
