@@ -9,23 +9,33 @@ use insta::assert_snapshot;
 
 use crate::sandbox::Sandbox;
 
+/// Where the options begin that every command has.
+const GLOBAL: &str = "\nGlobal options:\n";
+/// The end of every `-h`.
+const SHORT: &str = "\nAlso --json, -q, -y, -v and --color WHEN: --help describes all, with examples.\n";
+
 fn help(arguments: &[&str]) -> String {
     let ended = Sandbox::new().run(arguments);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
     ended.stdout
 }
 
-/// A command's help, without the options that every command has.
+/// A command's help, without what every command has: the global options, the exit codes, and what `-h` says of them.
 fn of(command: &str, flag: &str) -> String {
-    const GLOBAL: &str = "\nGlobal options:\n";
+    const CODES: &str = "\n\nExit codes:\n";
     let words: Vec<&str> = command.split(' ').chain([flag]).collect();
     let text = help(&words);
-    let (own, global) = text.split_once(GLOBAL).unwrap_or_else(|| panic!("no global options: {text}"));
-    let tool = help(&["--help"]);
-    let (_, expected) = tool.split_once(GLOBAL).unwrap();
-    // The same words; a command with a long help has them on more lines.
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<String>>();
-    assert!(words(expected).starts_with(&words(global)), "{command} has other global options:\n{global}");
+    let own = match flag {
+        "-h" => text.strip_suffix(SHORT).unwrap_or_else(|| panic!("another end: {text}")).to_owned(),
+        _ => {
+            let parts = text.split_once(GLOBAL).and_then(|(own, rest)| Some((own, rest.split_once(CODES)?)));
+            let (own, (global, rest)) = parts.unwrap_or_else(|| panic!("no global options or exit codes: {text}"));
+            let (_, examples) = rest.split_once("\n\n").unwrap_or_else(|| panic!("no examples: {text}"));
+            let release = help(&["release", "--help"]);
+            assert!(release.contains(&format!("{GLOBAL}{global}{CODES}")), "{command} has other ones:\n{global}");
+            format!("{}\n\n{examples}", own.trim_end())
+        }
+    };
     own.lines().map(str::trim_end).collect::<Vec<&str>>().join("\n")
 }
 
@@ -92,6 +102,27 @@ fn of_the_tool() {
 }
 
 #[test]
+fn of_the_tool_is_the_same_however_it_is_asked_for() {
+    let tool = help(&["--help"]);
+    assert_eq!((help(&["-h"]), help(&["help"])), (tool.clone(), tool.clone()));
+    let narrow = Sandbox::new().with("COLUMNS", "80").run(&["--help"]).stdout;
+    assert_eq!(narrow, tool);
+    assert!(narrow.lines().count() <= 23 && narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+}
+
+#[test]
+fn of_a_release_fits_a_small_terminal() {
+    let narrow = Sandbox::new().with("COLUMNS", "80").run(&["release", "-h"]).stdout;
+    assert!(narrow.lines().count() <= 23 && narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+}
+
+#[test]
+fn of_the_options_of_every_command() {
+    let text = help(&["status", "--help"]);
+    assert_snapshot!(text.split_once(GLOBAL).unwrap().1, @r"");
+}
+
+#[test]
 fn of_a_command_is_the_same_both_ways() {
     assert_eq!(help(&["release", "--help"]), help(&["help", "release"]));
     assert!(help(&["--version"]).starts_with("cargo xtask "));
@@ -100,16 +131,18 @@ fn of_a_command_is_the_same_both_ways() {
 #[test]
 fn every_command_has_a_snapshot_here() {
     let tool = help(&["--help"]);
-    let list = tool.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let names: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(names.len() > 10, "{names:?}");
+    let table = tool.split("\n\n").nth(2).unwrap();
+    // Groups, commands and their summaries: a command is what has a help of its own.
+    let words = table.split_whitespace().filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+    let names: Vec<&str> = words.filter(|word| Sandbox::new().run(&[word, "--help"]).code == 0).collect();
+    assert!(names.len() > 25, "{names:?}");
     let here = [
         include_str!("help/automation.rs"),
         include_str!("help/pipeline.rs"),
         include_str!("help/releases.rs"),
         include_str!("help/stacks.rs"),
     ];
-    for name in names.iter().filter(|name| **name != "help") {
+    for name in names {
         let call = format!("of(\"{name}\", ");
         assert!(here.iter().any(|file| file.contains(&call)), "the help of {name} has no snapshot");
     }
