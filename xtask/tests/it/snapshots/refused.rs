@@ -63,7 +63,8 @@ fn an_environment_that_is_not_there() {
 #[test]
 fn what_was_meant_is_suggested() {
     let sandbox = Sandbox::new();
-    sandbox.write("deploy.toml", &DEPLOY_TOML.replace("protected = true", "protcted = true\nblock_severity = \"hihg\""));
+    sandbox
+        .write("deploy.toml", &DEPLOY_TOML.replace("protected = true", "protcted = true\nblock_severity = \"hihg\""));
     let settings = sandbox.run(&["status"]).stderr;
     assert!(settings.contains("block_severity; did you mean protected?\n"), "{settings}");
     assert!(settings.contains("allowed: critical, high, medium, low, none; did you mean high?\n"), "{settings}");
