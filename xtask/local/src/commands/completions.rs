@@ -43,7 +43,7 @@ fn script(shell: Shell) -> Result<String> {
             script.replacen('\n', load, 1) + include_str!("completions/cargo.zsh")
         }
         Shell::Fish => {
-            let arguments = environments_of_fish(&command, "__fish_xtask_using_subcommand ");
+            let arguments = arguments_of_fish(&command, "__fish_xtask_using_subcommand ");
             of_clap(command)? + include_str!("completions/cargo.fish") + &arguments
         }
         _ => of_clap(command)?,
@@ -60,14 +60,20 @@ fn with_environments(command: Command) -> Command {
 }
 
 /// clap writes no arguments for fish, only options.
-fn environments_of_fish(command: &Command, condition: &str) -> String {
+fn arguments_of_fish(command: &Command, condition: &str) -> String {
     let of = |command: &Command| {
         let condition = format!("{condition}{}", command.get_name());
-        let inner = environments_of_fish(command, &format!("{condition}; and __fish_seen_subcommand_from "));
-        match command.get_positionals().any(names_environment) {
-            true => format!("complete -c {WORD} -n \"{condition}\" -f -a \"(__xtask_environments)\"\n{inner}"),
-            false => inner,
-        }
+        let inner = arguments_of_fish(command, &format!("{condition}; and __fish_seen_subcommand_from "));
+        let argument = |argument: &clap::Arg| {
+            let values = argument.get_possible_values();
+            let values = match names_environment(argument) {
+                true => "(__xtask_environments)".to_owned(),
+                false if values.is_empty() => return String::new(),
+                false => values.iter().map(|value| value.get_name()).collect::<Vec<_>>().join(" "),
+            };
+            format!("complete -c {WORD} -n \"{condition}\" -f -a \"{values}\"\n")
+        };
+        command.get_positionals().map(argument).chain([inner]).collect::<String>()
     };
     command.get_subcommands().map(of).collect()
 }

@@ -15,7 +15,7 @@ function __xtask_of_cargo
     set -l words (commandline --tokenize --cut-at-cursor --current-process)
     set -e words[1]
     string match --quiet -- '+*' $words[1]; and set -e words[1]
-    test "$words[1]" = xtask; and string join -- \n $words
+    test "$words[1]" = xtask; and printf '%s\n' $words
 end
 
 function __xtask_complete_of_cargo
