@@ -25,14 +25,14 @@ const EXAMPLES: [Examples; 31] = [
     (
         "apply",
         &[
-            ("cargo xtask apply plan.json", "asks if the environment is protected"),
+            ("cargo xtask apply plan.json", "asks where that is protected"),
             ("cargo xtask apply plan.json --yes --wait", "in a pipeline"),
         ],
     ),
     (
         "deploy",
         &[
-            ("cargo xtask deploy production --image HOST/REPOSITORY:TAG", "an image that is there"),
+            ("cargo xtask deploy dev --image HOST/NAME:TAG", "an image that is there"),
             ("cargo xtask deploy network", "a stack without an image"),
         ],
     ),
@@ -63,7 +63,7 @@ const EXAMPLES: [Examples; 31] = [
         "logs",
         &[
             ("cargo xtask logs dev --follow", "new lines as they come"),
-            ("cargo xtask logs production --since 15m --limit 1000", "the last quarter of an hour"),
+            ("cargo xtask logs production --since 15m --limit 1000", "the last 15 minutes"),
         ],
     ),
     (
@@ -187,7 +187,7 @@ const EXAMPLES: [Examples; 31] = [
     (
         "build",
         &[
-            ("cargo xtask build", "for this machine's architecture"),
+            ("cargo xtask build", "for this machine"),
             ("cargo xtask build --platform linux/arm64 --from-source", "for another one"),
         ],
     ),
@@ -195,7 +195,7 @@ const EXAMPLES: [Examples; 31] = [
         "comment",
         &[
             ("cargo xtask comment diff.md", "on the job's pull request"),
-            ("cargo xtask comment diff.md --pull-request 12 --name diff", "on another one"),
+            ("cargo xtask comment diff.md --pull-request 12", "on another one"),
         ],
     ),
     (

@@ -31,8 +31,8 @@ fn of_those_that_speak_to_github() {
               Print help (see a summary with '-h')
 
     Examples:
-      cargo xtask comment diff.md                                # on the job's pull request
-      cargo xtask comment diff.md --pull-request 12 --name diff  # on another one
+      cargo xtask comment diff.md                    # on the job's pull request
+      cargo xtask comment diff.md --pull-request 12  # on another one
     ");
     assert_snapshot!(of("version", "--help"), @r"
     Print the next version, as the changelog's Unreleased section determines it
