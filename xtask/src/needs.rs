@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use aws::stack;
 use config::deployment::{Environment, Reference, Setting};
-use config::similar;
+use config::suggestion;
 use model::outcome::{self, Exit, Failure, FailureKind};
 use model::record::Change;
 use model::report::Need;
@@ -333,10 +333,10 @@ fn no_output(
     outputs: &[&str],
 ) -> Failure {
     let name = reference.output;
-    let meant = similar(name, outputs.iter().copied()).map(|name| format!("; did you mean {name}?"));
+    let meant = suggestion(name, outputs.iter().copied());
     let known = if outputs.is_empty() { "none".to_owned() } else { outputs.join(", ") };
     open(environment, setting)
-        .reason(format!("{of} has no output {name}; it has {known}{}", meant.unwrap_or_default()))
+        .reason(format!("{of} has no output {name}; it has {known}{meant}"))
         .hint(format!("fix {{{}.{name}}} in deploy.toml", reference.environment))
 }
 

@@ -183,7 +183,7 @@ impl Environment {
             registry: reader.optional("registry", rules::REGISTRY),
             smoke_url: reader.optional("smoke_url", rules::URL),
             attested: reader.boolean("attested", false),
-            block_severity: match reader.optional("block_severity", rules::SEVERITY) {
+            block_severity: match reader.word("block_severity", &rules::SEVERITIES) {
                 Some(word) => Severity::of(&word),
                 None => default,
             },
@@ -197,7 +197,7 @@ impl Environment {
 }
 
 impl Severity {
-    /// `None` for `none`, and for words that [`rules::SEVERITY`] does not take.
+    /// `None` for `none`, and for words that [`rules::SEVERITIES`] does not have.
     fn of(word: &str) -> Option<Self> {
         match word {
             "critical" => Some(Self::Critical),

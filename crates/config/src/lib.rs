@@ -60,12 +60,26 @@ pub struct Invalid(pub Vec<Problem>);
 /// More edits than these, and a name is not taken for a misspelt one.
 const SIMILAR: usize = 3;
 
-/// The known name that is most like an unknown one, if one is like it.
+/// The shortest beginning of a name that is taken for the name.
+const BEGINNING: usize = 3;
+
+/// The known name that is most like an unknown one, if one is like it; or else the only one that begins with it.
 pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |other: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    let nearest = known.into_iter().min_by_key(distance)?;
-    let most = SIMILAR.min(name.chars().count() / 2);
-    (distance(&nearest) <= most).then_some(nearest)
+    let name = name.to_lowercase();
+    let known: Vec<&str> = known.into_iter().collect();
+    let distance = |other: &&&str| strsim::damerau_levenshtein(&name, &other.to_lowercase());
+    let nearest = known.iter().min_by_key(distance)?;
+    let length = name.chars().count();
+    if distance(&nearest) <= SIMILAR.min(length / 2) {
+        return Some(nearest);
+    }
+    let mut longer = known.iter().filter(|other| length >= BEGINNING && other.to_lowercase().starts_with(&name));
+    longer.next().filter(|_| longer.next().is_none()).copied()
+}
+
+/// The end of a sentence about an unknown name: the known one that may have been meant, or nothing.
+pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    similar(name, known).map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
 
 fn lines(problems: &[Problem]) -> String {

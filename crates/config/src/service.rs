@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::{Given, Invalid, Problem, similar};
+use crate::{Given, Invalid, Problem, suggestion};
 use values::{number, seconds};
 use variables as variable;
 pub use variables::{VARIABLES, Variable};
@@ -280,8 +280,7 @@ impl Reader {
     /// Every problem at once.
     pub fn finish<T>(mut self, settings: T) -> Result<T, Invalid> {
         for name in std::mem::take(&mut self.vars).into_keys().filter(|name| name.starts_with(PREFIX)) {
-            let meant = similar(&name, self.known.iter().copied());
-            let meant = meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+            let meant = suggestion(&name, self.known.iter().copied());
             self.note(&name, Given::UnknownName, format!("only variables that --help lists{meant}"));
         }
         if self.problems.is_empty() { Ok(settings) } else { Err(Invalid(self.problems)) }

@@ -1,20 +1,25 @@
 //! The command line: arguments and their help.
 
 mod arguments;
+mod examples;
+mod overview;
 mod values;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub use self::arguments::{
     Announce, Apply, Bootstrap, Build, Comment, Compile, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs,
     NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Run, Secret, Smoke, Source, Sweep, Verify,
 };
-use model::outcome::EXIT_CODES;
 
-/// Release the service: build its image, push it, deploy its stack, verify the result
+/// What the tool does, in one line.
+const ABOUT: &str = "Build the service's image, push it, deploy its stack and verify the result";
+
+/// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about = ABOUT, max_term_width = 100)]
+#[command(override_help = overview::text())]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -28,7 +33,9 @@ impl Cli {
     /// # Errors
     /// What clap says of them; a secret's value among them.
     pub fn read() -> Result<Self, clap::Error> {
-        let cli = Self::try_parse()?;
+        let mut command = examples::added(Self::command());
+        let matches = command.clone().try_get_matches()?;
+        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         let Command::Secret { action: Secret::Set(set) } = &cli.command else { return Ok(cli) };
         set.problem().map_or(Ok(()), |problem| Err(refused(&["secret", "set"], problem)))?;
         Ok(cli)
@@ -55,19 +62,19 @@ fn refused(path: &[&str], problem: String) -> clap::Error {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Print exactly one JSON object on stdout, also on failure
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub json: bool,
     /// Print results and errors only
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     pub quiet: bool,
     /// Answer yes to every question
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     pub yes: bool,
     /// When to use colors; NO_COLOR is respected
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
     /// Show the output of the compiler, the Docker engine and AWS as it arrives
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     pub verbose: bool,
 }
 
@@ -210,7 +217,8 @@ pub enum Command {
     Announce(Announce),
     /// Print a completion script
     ///
-    /// It completes the command `xtask`; define it in bash or zsh with: alias xtask='cargo xtask'
+    /// For bash, zsh and fish it completes `cargo xtask`, with the environments of deploy.toml, and leaves what else cargo
+    /// can do to cargo's own completions. In every shell it completes an alias `xtask`, too.
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -222,6 +230,14 @@ pub struct EnvironmentArg {
     /// An environment of deploy.toml
     #[arg(value_name = "ENV", default_value = "dev")]
     pub environment: String,
+}
+
+/// Whether an argument is the name of an environment, or may be.
+pub fn names_environment(argument: &clap::Arg) -> bool {
+    argument.is_positional()
+        && argument
+            .get_value_names()
+            .is_some_and(|names| names.iter().any(|name| name.split('|').any(|name| name == "ENV")))
 }
 
 impl Command {

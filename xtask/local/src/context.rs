@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use config::deployment::{Deployment, Environment, Local, parse_env_file};
+use config::similar;
 
 use image::cargo::Workspace;
 use machine::http::Http;
@@ -132,9 +133,10 @@ impl Context {
             Failure::new(Exit::Usage, FailureKind::Environment, format!("there is no environment {name:?}"))
                 .resource(DEPLOY_TOML)
                 .reason(format!("it has {}", known.join(", ")))
-                .hint(match name.split_once('/') {
-                    Some((section, _)) => format!("use {section}: this is for all of its instances"),
-                    None => format!("add [environments.{name}] or use one of these"),
+                .hint(match (name.split_once('/'), similar(name, known)) {
+                    (Some((section, _)), _) => format!("use {section}: this is for all of its instances"),
+                    (None, Some(meant)) => format!("did you mean {meant}? Otherwise add [environments.{name}]"),
+                    (None, None) => format!("add [environments.{name}] or use one of these"),
                 })
         })
     }

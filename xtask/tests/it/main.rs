@@ -5,6 +5,8 @@
 mod behaviours;
 mod cancellation;
 mod cloudformation;
+#[cfg(unix)]
+mod completions;
 mod contract;
 mod dashboard;
 mod fakes;

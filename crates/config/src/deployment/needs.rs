@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::reader::Reader;
 use super::{Deployment, Environment, rules};
-use crate::similar;
+use crate::suggestion;
 
 /// `{ENV.OUTPUT}` in a value: an output of another environment's stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Deployment {
 pub(super) fn check(root: &Reader, environments: &BTreeMap<String, Environment>) {
     let known = || environments.keys().map(String::as_str);
     let named = |name: &str| {
-        let meant = similar(name, known()).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+        let meant = suggestion(name, known());
         format!("an environment of this file, {}{meant}", known().collect::<Vec<_>>().join(", "))
     };
     for environment in environments.values() {

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::references;
 use super::rules::{self, Rule};
 use super::secrets::{self, SecretReference};
-use crate::{Given, Problem};
+use crate::{Given, Problem, suggestion};
 
 /// One table of the file. What is left in it at `finish` is unknown.
 pub(super) struct Reader {
@@ -32,9 +32,9 @@ impl Reader {
 
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(&mut self) {
-        for (key, value) in std::mem::take(&mut self.table) {
-            let allowed = format!("no such key; known here are {}", self.known.join(", "));
-            self.problem(&key, Some(show(&value)), &allowed);
+        for key in std::mem::take(&mut self.table).keys() {
+            let meant = suggestion(key, self.known.iter().copied());
+            self.note(key, Given::UnknownName, &format!("{}{meant}", self.known.join(", ")));
         }
     }
 
@@ -104,6 +104,19 @@ impl Reader {
             Value::String(text) if (rule.holds)(&text) => Some(text),
             other => {
                 self.problem(key, Some(show(&other)), rule.allowed);
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    pub(super) fn word(&mut self, key: &'static str, words: &[&str]) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) if words.contains(&text.as_str()) => Some(text),
+            other => {
+                let given = show(&other);
+                let meant = suggestion(&given, words.iter().copied());
+                self.problem(key, Some(given), &format!("{}{meant}", words.join(", ")));
                 None
             }
         }

@@ -104,10 +104,7 @@ pub(super) const REGISTRY: Rule = Rule {
 };
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFinding.html
-pub(super) const SEVERITY: Rule = Rule {
-    holds: |s| ["critical", "high", "medium", "low", "none"].contains(&s),
-    allowed: "critical, high, medium, low or none",
-};
+pub(super) const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "none"];
 
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 pub(super) const PARAMETER: Rule = Rule {

@@ -64,7 +64,7 @@ template = "t"
         r#"service.port is "70000"; allowed: a port from 1 to 65535"#,
         r#"service.health_path is "health"; allowed: a path that starts with /"#,
         "environments.dev.region is missing; allowed: an AWS region such as eu-central-1",
-        r#"environments.dev.regoin is "eu-central-1"; allowed: no such key; known here are protected, region, account,"#,
+        "environments.dev.regoin is no setting; allowed: protected, region, account, ",
         r#"environments.dev.account is "111122223333"; allowed: an account id of 12 digits, in quotes"#,
         r#"environments.dev.stack is "1st""#,
         r#"environments.dev.template is "../elsewhere.yaml""#,
@@ -76,12 +76,13 @@ template = "t"
         "environments.dev.parameters.When",
         r#"environments.local is "local"; allowed: a name that is"#,
         r#"environments.local.region is "frankfurt""#,
-        r#"surprise is "1"; allowed: no such key; known here are service, local, environments"#,
+        "surprise is no setting; allowed: service, local, environments",
     ];
     for text in expected {
         assert!(lines.contains(&format!("deploy.toml: {text}")), "{text} not in\n{lines}");
     }
     assert_eq!(error.0.len(), expected.len(), "{lines}");
+    assert!(lines.contains(", block_severity; did you mean region?\n"), "{lines}");
 }
 
 #[test]
@@ -324,6 +325,9 @@ fn only_what_is_alike_is_suggested() {
     assert_eq!(crate::similar("users", known), None);
     assert_eq!(crate::similar("de", known), Some("dev"));
     assert_eq!(crate::similar("x", []), None);
+    assert_eq!(crate::similar("Prod", known), Some("production"));
+    assert_eq!(crate::similar("pr", known), None, "too short to be a beginning");
+    assert_eq!(crate::similar("prod", ["production", "production-edge"]), None, "the beginning of two");
 }
 
 #[test]

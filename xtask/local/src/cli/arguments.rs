@@ -13,15 +13,18 @@ use image::artifact::Compiler;
 use model::policy::Level;
 use model::trust::Repository;
 
+/// The heading of options that say how a stack is changed and verified.
+const DEPLOYMENT: &str = "Deployment options";
+
 #[derive(Debug, Clone, Args)]
 pub struct Source {
-    /// Compile in the Docker engine (stage `builder`) instead of with this machine's cargo
+    /// Compile in the Docker engine instead of with cargo
     ///
-    /// Always on if this machine does not run Linux on the image's architecture.
+    /// That is the stage `builder` of docker/Dockerfile. Always on if this machine does not run Linux on the image's architecture.
     #[arg(long)]
     pub from_source: bool,
     /// Base image of the stage `builder` [default: docker/Dockerfile's]
-    #[arg(long, value_name = "IMAGE", requires = "from_source")]
+    #[arg(long, value_name = "IMAGE", requires = "from_source", hide_short_help = true)]
     pub builder_image: Option<String>,
     /// Use the service that `compile --service` put into this folder, if it is of these sources, instead of compiling
     #[arg(long, value_name = "FOLDER", conflicts_with = "from_source")]
@@ -60,14 +63,17 @@ pub struct Build {
 /// Whether and where the deployment is verified.
 #[derive(Debug, Clone, Args)]
 pub struct Proof {
-    /// Base URL for the smoke test, if the stack's own is not reachable; may contain outputs as {OutputKey}
-    #[arg(long, value_name = "URL", conflicts_with = "no_smoke", value_parser = smoke_url)]
+    /// Base URL for the smoke test, instead of the stack's
+    ///
+    /// It may contain outputs of the stack as {OutputKey}.
+    #[arg(long, value_name = "URL", help_heading = DEPLOYMENT, conflicts_with = "no_smoke", value_parser = smoke_url)]
     pub smoke_url: Option<String>,
-    /// Skip the smoke test that verifies which image the endpoint runs
-    #[arg(long)]
+    /// Skip the test of which image the endpoint runs
+    #[arg(long, help_heading = DEPLOYMENT)]
     pub no_smoke: bool,
     /// The registry's actual host, if the repository's URI names another (an emulator)
-    #[arg(long, value_name = "HOST[:PORT]", value_parser = registry_host)]
+    #[arg(long, value_name = "HOST[:PORT]", help_heading = DEPLOYMENT, hide_short_help = true)]
+    #[arg(value_parser = registry_host)]
     pub registry: Option<String>,
 }
 
@@ -75,16 +81,22 @@ pub struct Proof {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Conduct {
     /// Wait for the environment lock instead of failing
-    #[arg(long)]
+    #[arg(long, help_heading = DEPLOYMENT)]
     pub wait: bool,
-    /// Fail if an operation of the stack is in progress, instead of waiting for it to end
-    #[arg(long)]
+    /// Fail if an operation of the stack is in progress
+    ///
+    /// Without it, the command waits for its end.
+    #[arg(long, help_heading = DEPLOYMENT)]
     pub no_follow: bool,
-    /// Allow this resource, which holds data or an identity, to be replaced or removed; may be repeated
-    #[arg(long, value_name = "LOGICAL_ID")]
+    /// Allow this resource to be replaced or removed
+    ///
+    /// Needed for a resource that holds data or an identity. May be repeated.
+    #[arg(long, value_name = "LOGICAL_ID", help_heading = DEPLOYMENT)]
     pub allow: Vec<String>,
-    /// Accept this finding of the image scan, for example CVE-2026-1; may be repeated
-    #[arg(long, value_name = "CVE")]
+    /// Accept this finding of the image scan
+    ///
+    /// For example CVE-2026-1. May be repeated.
+    #[arg(long, value_name = "CVE", help_heading = DEPLOYMENT)]
     pub allow_finding: Vec<String>,
 }
 
@@ -92,19 +104,25 @@ pub struct Conduct {
 pub struct Release {
     #[command(flatten)]
     pub environment: EnvironmentArg,
-    /// Release to this machine's Docker engine; needs no account, and nothing leaves the machine
+    /// Release to this machine's Docker engine
+    ///
+    /// It needs no account, and nothing leaves the machine.
     #[arg(long, conflicts_with_all = ["environment", "smoke_url", "registry", "wait", "no_follow", "allow", "allow_finding", "keep_failed"])]
     pub local: bool,
     #[command(flatten)]
     pub proof: Proof,
     #[command(flatten)]
     pub conduct: Conduct,
-    /// Keep a release that fails verification, instead of returning to the previous one
-    #[arg(long)]
+    /// Keep a release that fails verification
+    ///
+    /// Without it, the stack returns to the previous release.
+    #[arg(long, help_heading = DEPLOYMENT)]
     pub keep_failed: bool,
     #[command(flatten)]
     pub source: Source,
-    /// Show what would be done and change nothing (the service is still compiled, to determine the image's tag)
+    /// Show what would be done and change nothing
+    ///
+    /// The service is still compiled, to determine the image's tag.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -147,17 +165,21 @@ pub struct Apply {
     /// A file that `plan` wrote
     #[arg(value_name = "FILE")]
     pub plan: PathBuf,
-    /// Base URL for the smoke test, if the stack's own is not reachable; may contain outputs as {OutputKey}
-    #[arg(long, value_name = "URL", conflicts_with = "no_smoke", value_parser = smoke_url)]
+    /// Base URL for the smoke test, instead of the stack's
+    ///
+    /// It may contain outputs of the stack as {OutputKey}.
+    #[arg(long, value_name = "URL", help_heading = DEPLOYMENT, conflicts_with = "no_smoke", value_parser = smoke_url)]
     pub smoke_url: Option<String>,
-    /// Skip the smoke test that verifies which image the endpoint runs
-    #[arg(long)]
+    /// Skip the test of which image the endpoint runs
+    #[arg(long, help_heading = DEPLOYMENT)]
     pub no_smoke: bool,
     /// Wait for the environment lock instead of failing
-    #[arg(long)]
+    #[arg(long, help_heading = DEPLOYMENT)]
     pub wait: bool,
-    /// Accept this finding of the image scan, for example CVE-2026-1; may be repeated
-    #[arg(long, value_name = "CVE")]
+    /// Accept this finding of the image scan
+    ///
+    /// For example CVE-2026-1. May be repeated.
+    #[arg(long, value_name = "CVE", help_heading = DEPLOYMENT)]
     pub allow_finding: Vec<String>,
 }
 
@@ -182,8 +204,10 @@ pub struct Deploy {
     pub proof: Proof,
     #[command(flatten)]
     pub conduct: Conduct,
-    /// Keep a release that fails verification, instead of returning to the previous one
-    #[arg(long)]
+    /// Keep a release that fails verification
+    ///
+    /// Without it, the stack returns to the previous release.
+    #[arg(long, help_heading = DEPLOYMENT)]
     pub keep_failed: bool,
     /// Show what would be done and change nothing
     #[arg(long)]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use config::deployment::references;
+use config::suggestion;
 use fancy_regex::Regex;
 
 use super::Value;
@@ -105,7 +106,9 @@ fn refusal_of_one(definition: &serde_json::Value, kind: &str, value: &str, is_se
     let allowed = texts(&definition["AllowedValues"]);
     let same = |one: &String| one == value || (kind == "Number" && number.is_some() && one.parse().ok() == number);
     if !allowed.is_empty() && !allowed.iter().any(same) {
-        return Some(format!("{shown} is not allowed; allowed: {}", allowed.join(", ")));
+        // What a secret is like says too much of it.
+        let meant = suggestion(value, allowed.iter().map(String::as_str).filter(|_| !is_secret));
+        return Some(format!("{shown} is not allowed; allowed: {}{meant}", allowed.join(", ")));
     }
     match kind {
         "Number" => {
@@ -172,7 +175,11 @@ mod tests {
     #[test]
     fn every_constraint_refuses_and_names_what_is_allowed() {
         let cases = [
-            ("Type: String, AllowedValues: [small, large]", "Large", "\"Large\" is not allowed; allowed: small, large"),
+            (
+                "Type: String, AllowedValues: [small, large]",
+                "Large",
+                "\"Large\" is not allowed; allowed: small, large; did you mean large?",
+            ),
             ("Type: String, AllowedValues: [Yes, No]", "Yes", "\"Yes\" is not allowed; allowed: true, false"),
             ("Type: String, AllowedPattern: '[a-z]+'", "ab1", "\"ab1\" does not match [a-z]+"),
             ("Type: String, AllowedPattern: '(?!admin)[a-z]+'", "admin", "\"admin\" does not match (?!admin)[a-z]+"),

@@ -61,6 +61,28 @@ fn an_environment_that_is_not_there() {
 }
 
 #[test]
+fn what_was_meant_is_suggested() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .write("deploy.toml", &DEPLOY_TOML.replace("protected = true", "protcted = true\nblock_severity = \"hihg\""));
+    let settings = sandbox.run(&["status"]).stderr;
+    assert!(settings.contains("block_severity; did you mean protected?\n"), "{settings}");
+    assert!(settings.contains("allowed: critical, high, medium, low, none; did you mean high?\n"), "{settings}");
+    let sandbox = Sandbox::new();
+    for (arguments, expected) in [
+        (&["release", "dve"][..], "next: did you mean dev? Otherwise add [environments.dve]"),
+        (&["status", "prod"], "next: did you mean production? Otherwise add [environments.prod]"),
+        (&["release", "--dry-rnu"], "tip: a similar argument exists: '--dry-run'"),
+        (&["status", "--color", "alwys"], "tip: a similar value exists: 'always'"),
+        (&["iam-policy", "--for", "paln"], "tip: a similar value exists: 'plan'"),
+        (&["secret", "lst"], "tip: a similar subcommand exists: 'list'"),
+    ] {
+        let ended = sandbox.run(arguments);
+        assert!(ended.code == 2 && ended.stderr.contains(expected), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_folder_without_settings() {
     let sandbox = Sandbox::new();
     sandbox.remove("deploy.toml");
@@ -85,13 +107,13 @@ fn settings_with_several_problems_name_all_of_them() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 2
     --- stdout
-    {"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is \"red\"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, env, secrets, secrets_key, permissions, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"fix deploy.toml"}}
+    {"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is no setting; allowed: protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, env, secrets, secrets_key, permissions, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"fix deploy.toml"}}
     --- stderr
     error: deploy.toml cannot be used
       reason: deploy.toml: environments.dev.region is "Frankfurt"; allowed: an AWS region such as eu-central-1
         deploy.toml: environments.dev.stack is "rest_api"; allowed: at most 128 letters, digits and -, starting with a letter
         deploy.toml: environments.production.protected is "yes"; allowed: true or false
-        deploy.toml: environments.production.colour is "red"; allowed: no such key; known here are protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, env, secrets, secrets_key, permissions, watch_minutes, endpoint, registry, smoke_url, attested, block_severity
+        deploy.toml: environments.production.colour is no setting; allowed: protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, env, secrets, secrets_key, permissions, watch_minutes, endpoint, registry, smoke_url, attested, block_severity
       next: fix deploy.toml
     "#);
     sandbox.write("deploy.toml", "[service\n");

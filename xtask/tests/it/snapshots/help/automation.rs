@@ -33,6 +33,10 @@ fn of_iam_policy() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask iam-policy dev             # for releases
+      cargo xtask iam-policy dev --for read  # for those who only watch
     ");
 }
 
@@ -41,7 +45,9 @@ fn of_completions() {
     assert_snapshot!(of("completions", "--help"), @r"
     Print a completion script
 
-    It completes the command `xtask`; define it in bash or zsh with: alias xtask='cargo xtask'
+    For bash, zsh and fish it completes `cargo xtask`, with the environments of deploy.toml, and leaves
+    what else cargo can do to cargo's own completions. In every shell it completes an alias `xtask`,
+    too.
 
     Usage: cargo xtask completions [OPTIONS] <SHELL>
 
@@ -54,5 +60,10 @@ fn of_completions() {
     Options:
       -h, --help
               Print help (see a summary with '-h')
+
+    Examples:
+      source <(cargo xtask completions bash)  # in ~/.bashrc, after cargo's own
+      source <(cargo xtask completions zsh)   # in ~/.zshrc
+      cargo xtask completions fish | source   # in config.fish
     ");
 }

@@ -29,6 +29,10 @@ fn of_those_that_speak_to_github() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask comment diff.md                    # on the job's pull request
+      cargo xtask comment diff.md --pull-request 12  # on another one
     ");
     assert_snapshot!(of("version", "--help"), @r"
     Print the next version, as the changelog's Unreleased section determines it
@@ -47,6 +51,11 @@ fn of_those_that_speak_to_github() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask version                      # prints it
+      cargo xtask version --write              # writes it to changelog and manifest
+      cargo xtask version --write --set 2.0.0  # another one than by the changelog
     ");
     assert_snapshot!(of("announce", "--help"), @r"
     Publish a GitHub release of this repository, with notes from the changelog
@@ -66,5 +75,9 @@ fn of_those_that_speak_to_github() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask announce v1.2.0 --dry-run  # prints the notes
+      cargo xtask announce v1.2.0            # publishes them
     ");
 }

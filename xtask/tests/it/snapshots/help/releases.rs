@@ -29,12 +29,10 @@ fn of_build() {
     Usage: cargo xtask build [OPTIONS]
 
     Options:
-          --platform <OS/ARCH>     Platform of the image: linux/amd64 or linux/arm64 [default: this
-                                   machine's architecture]
-          --from-source            Compile in the Docker engine (stage `builder`) instead of with this
-                                   machine's cargo
-          --builder-image <IMAGE>  Base image of the stage `builder` [default: docker/Dockerfile's]
-      -h, --help                   Print help (see more with '--help')
+          --platform <OS/ARCH>  Platform of the image: linux/amd64 or linux/arm64 [default: this
+                                machine's architecture]
+          --from-source         Compile in the Docker engine instead of with cargo
+      -h, --help                Print help (see more with '--help')
     ");
 }
 
@@ -64,28 +62,19 @@ fn of_release() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --local                   Release to this machine's Docker engine; needs no account, and
-                                    nothing leaves the machine
-          --smoke-url <URL>         Base URL for the smoke test, if the stack's own is not reachable;
-                                    may contain outputs as {OutputKey}
-          --no-smoke                Skip the smoke test that verifies which image the endpoint runs
-          --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
-                                    (an emulator)
-          --wait                    Wait for the environment lock instead of failing
-          --no-follow               Fail if an operation of the stack is in progress, instead of waiting
-                                    for it to end
-          --allow <LOGICAL_ID>      Allow this resource, which holds data or an identity, to be replaced
-                                    or removed; may be repeated
-          --allow-finding <CVE>     Accept this finding of the image scan, for example CVE-2026-1; may
-                                    be repeated
-          --keep-failed             Keep a release that fails verification, instead of returning to the
-                                    previous one
-          --from-source             Compile in the Docker engine (stage `builder`) instead of with this
-                                    machine's cargo
-          --builder-image <IMAGE>   Base image of the stage `builder` [default: docker/Dockerfile's]
-          --dry-run                 Show what would be done and change nothing (the service is still
-                                    compiled, to determine the image's tag)
-      -h, --help                    Print help (see more with '--help')
+          --local        Release to this machine's Docker engine
+          --from-source  Compile in the Docker engine instead of with cargo
+          --dry-run      Show what would be done and change nothing
+      -h, --help         Print help (see more with '--help')
+
+    Deployment options:
+          --smoke-url <URL>      Base URL for the smoke test, instead of the stack's
+          --no-smoke             Skip the test of which image the endpoint runs
+          --wait                 Wait for the environment lock instead of failing
+          --no-follow            Fail if an operation of the stack is in progress
+          --allow <LOGICAL_ID>   Allow this resource to be replaced or removed
+          --allow-finding <CVE>  Accept this finding of the image scan
+          --keep-failed          Keep a release that fails verification
     ");
 }
 
@@ -100,23 +89,17 @@ fn of_plan() {
       <ENV>  An environment of deploy.toml
 
     Options:
-          --out <FILE>              The plan file to write
-          --smoke-url <URL>         Base URL for the smoke test, if the stack's own is not reachable;
-                                    may contain outputs as {OutputKey}
-          --no-smoke                Skip the smoke test that verifies which image the endpoint runs
-          --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
-                                    (an emulator)
-          --wait                    Wait for the environment lock instead of failing
-          --no-follow               Fail if an operation of the stack is in progress, instead of waiting
-                                    for it to end
-          --allow <LOGICAL_ID>      Allow this resource, which holds data or an identity, to be replaced
-                                    or removed; may be repeated
-          --allow-finding <CVE>     Accept this finding of the image scan, for example CVE-2026-1; may
-                                    be repeated
-          --from-source             Compile in the Docker engine (stage `builder`) instead of with this
-                                    machine's cargo
-          --builder-image <IMAGE>   Base image of the stage `builder` [default: docker/Dockerfile's]
-      -h, --help                    Print help (see more with '--help')
+          --out <FILE>   The plan file to write
+          --from-source  Compile in the Docker engine instead of with cargo
+      -h, --help         Print help (see more with '--help')
+
+    Deployment options:
+          --smoke-url <URL>      Base URL for the smoke test, instead of the stack's
+          --no-smoke             Skip the test of which image the endpoint runs
+          --wait                 Wait for the environment lock instead of failing
+          --no-follow            Fail if an operation of the stack is in progress
+          --allow <LOGICAL_ID>   Allow this resource to be replaced or removed
+          --allow-finding <CVE>  Accept this finding of the image scan
     ");
 }
 
@@ -136,9 +119,7 @@ fn of_diff() {
           --out <FILE>              Also write the result to a file, as Markdown
           --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
                                     (an emulator)
-          --from-source             Compile in the Docker engine (stage `builder`) instead of with this
-                                    machine's cargo
-          --builder-image <IMAGE>   Base image of the stage `builder` [default: docker/Dockerfile's]
+          --from-source             Compile in the Docker engine instead of with cargo
       -h, --help                    Print help (see more with '--help')
     ");
 }
@@ -154,13 +135,13 @@ fn of_apply() {
       <FILE>  A file that `plan` wrote
 
     Options:
-          --smoke-url <URL>      Base URL for the smoke test, if the stack's own is not reachable; may
-                                 contain outputs as {OutputKey}
-          --no-smoke             Skip the smoke test that verifies which image the endpoint runs
+      -h, --help  Print help (see more with '--help')
+
+    Deployment options:
+          --smoke-url <URL>      Base URL for the smoke test, instead of the stack's
+          --no-smoke             Skip the test of which image the endpoint runs
           --wait                 Wait for the environment lock instead of failing
-          --allow-finding <CVE>  Accept this finding of the image scan, for example CVE-2026-1; may be
-                                 repeated
-      -h, --help                 Print help
+          --allow-finding <CVE>  Accept this finding of the image scan
     ");
 }
 
@@ -175,24 +156,19 @@ fn of_deploy() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --image <URI>             The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG; leave it
-                                    out for a template that runs none
-          --smoke-url <URL>         Base URL for the smoke test, if the stack's own is not reachable;
-                                    may contain outputs as {OutputKey}
-          --no-smoke                Skip the smoke test that verifies which image the endpoint runs
-          --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
-                                    (an emulator)
-          --wait                    Wait for the environment lock instead of failing
-          --no-follow               Fail if an operation of the stack is in progress, instead of waiting
-                                    for it to end
-          --allow <LOGICAL_ID>      Allow this resource, which holds data or an identity, to be replaced
-                                    or removed; may be repeated
-          --allow-finding <CVE>     Accept this finding of the image scan, for example CVE-2026-1; may
-                                    be repeated
-          --keep-failed             Keep a release that fails verification, instead of returning to the
-                                    previous one
-          --dry-run                 Show what would be done and change nothing
-      -h, --help                    Print help (see more with '--help')
+          --image <URI>  The image: HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG; leave it out for a
+                         template that runs none
+          --dry-run      Show what would be done and change nothing
+      -h, --help         Print help (see more with '--help')
+
+    Deployment options:
+          --smoke-url <URL>      Base URL for the smoke test, instead of the stack's
+          --no-smoke             Skip the test of which image the endpoint runs
+          --wait                 Wait for the environment lock instead of failing
+          --no-follow            Fail if an operation of the stack is in progress
+          --allow <LOGICAL_ID>   Allow this resource to be replaced or removed
+          --allow-finding <CVE>  Accept this finding of the image scan
+          --keep-failed          Keep a release that fails verification
     ");
 }
 
@@ -209,20 +185,16 @@ fn of_rollback() {
                  release]
 
     Options:
-          --smoke-url <URL>         Base URL for the smoke test, if the stack's own is not reachable;
-                                    may contain outputs as {OutputKey}
-          --no-smoke                Skip the smoke test that verifies which image the endpoint runs
-          --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
-                                    (an emulator)
-          --wait                    Wait for the environment lock instead of failing
-          --no-follow               Fail if an operation of the stack is in progress, instead of waiting
-                                    for it to end
-          --allow <LOGICAL_ID>      Allow this resource, which holds data or an identity, to be replaced
-                                    or removed; may be repeated
-          --allow-finding <CVE>     Accept this finding of the image scan, for example CVE-2026-1; may
-                                    be repeated
-          --dry-run                 Show what would be done and change nothing
-      -h, --help                    Print help
+          --dry-run  Show what would be done and change nothing
+      -h, --help     Print help (see more with '--help')
+
+    Deployment options:
+          --smoke-url <URL>      Base URL for the smoke test, instead of the stack's
+          --no-smoke             Skip the test of which image the endpoint runs
+          --wait                 Wait for the environment lock instead of failing
+          --no-follow            Fail if an operation of the stack is in progress
+          --allow <LOGICAL_ID>   Allow this resource to be replaced or removed
+          --allow-finding <CVE>  Accept this finding of the image scan
     ");
 }
 
@@ -240,7 +212,7 @@ fn of_verify() {
     Options:
           --repository <URL>  The source repository that it must come from [default: the pipeline's,
                               git's remote origin, or Cargo.toml's]
-      -h, --help              Print help
+      -h, --help              Print help (see more with '--help')
     ");
 }
 
@@ -299,5 +271,10 @@ fn of_run() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask run dev -- /api migrate              # with the released image
+      cargo xtask run dev --timeout 4h -- /api import  # for longer than an hour
+      cargo xtask run dev --detach -- /api import      # without waiting for it
     ");
 }

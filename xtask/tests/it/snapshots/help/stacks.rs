@@ -15,7 +15,7 @@ fn of_status() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-      -h, --help  Print help
+      -h, --help  Print help (see more with '--help')
     ");
 }
 
@@ -39,6 +39,10 @@ fn of_drift() {
     Options:
       -h, --help
               Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask drift production         # exit code 1 if there is any
+      cargo xtask drift production --json  # for a program
     ");
 }
 
@@ -61,6 +65,10 @@ fn of_template() {
     Options:
       -h, --help
               Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask template dev                                 # on the screen
+      cargo xtask template production --quiet > template.yaml  # into a file
     ");
 }
 
@@ -78,7 +86,7 @@ fn of_secret() {
       help    Print this message or the help of the given subcommand(s)
 
     Options:
-      -h, --help  Print help
+      -h, --help  Print help (see more with '--help')
     ");
     assert_snapshot!(of("secret set", "--help"), @r"
     Store a value as the secret's next version, and print its line for deploy.toml
@@ -98,6 +106,10 @@ fn of_secret() {
     Options:
       -h, --help
               Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask secret set dev PGPASSWORD         # asks for the value
+      cargo xtask secret set dev PGPASSWORD < FILE  # takes it from a file
     ");
     assert_snapshot!(of("secret list", "-h"), @r"
     List the secrets with their versions, and whether the running service has the newest
@@ -108,7 +120,7 @@ fn of_secret() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-      -h, --help  Print help
+      -h, --help  Print help (see more with '--help')
     ");
     assert_snapshot!(of("secret remove", "-h"), @r"
     Delete a secret that neither deploy.toml nor the deployed stack names
@@ -120,7 +132,7 @@ fn of_secret() {
       <NAME>  The variable that the container would get it in
 
     Options:
-      -h, --help  Print help
+      -h, --help  Print help (see more with '--help')
     ");
 }
 
@@ -137,7 +149,7 @@ fn of_events() {
     Options:
       -f, --follow     Follow the operation in progress until it ends
           --limit <N>  Maximum number of events to show, the newest ones [default: 50]
-      -h, --help       Print help
+      -h, --help       Print help (see more with '--help')
     ");
 }
 
@@ -155,7 +167,7 @@ fn of_logs() {
       -f, --follow       Show new lines until interrupted
           --since <AGE>  How far back to start: a number followed by s, m, h or d [default: 1h]
           --limit <N>    Maximum number of lines to show, the newest ones [default: 200]
-      -h, --help         Print help
+      -h, --help         Print help (see more with '--help')
     ");
 }
 
@@ -170,7 +182,7 @@ fn of_cancel() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-      -h, --help  Print help
+      -h, --help  Print help (see more with '--help')
     ");
 }
 
@@ -186,7 +198,7 @@ fn of_recover() {
 
     Options:
           --skip <LOGICAL_ID>  Skip this resource, which cannot be rolled back; may be repeated
-      -h, --help               Print help
+      -h, --help               Print help (see more with '--help')
     ");
 }
 
@@ -201,7 +213,7 @@ fn of_unlock() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-      -h, --help  Print help
+      -h, --help  Print help (see more with '--help')
     ");
 }
 
@@ -219,7 +231,7 @@ fn of_prune() {
           --keep <N>  Number of successful releases of the environment to keep for rollbacks [default:
                       10]
           --dry-run   Show what would be removed and remove nothing
-      -h, --help      Print help
+      -h, --help      Print help (see more with '--help')
     ");
 }
 
