@@ -407,7 +407,8 @@ impl<'a> Operation<'a> {
         }
         let base = base?;
         let before = before.and_then(|image| image.digest);
-        let options = VerifyOptions { timeout: TIMEOUT, spacing, exit: Exit::NeedsHuman, before };
+        let options =
+            VerifyOptions { timeout: TIMEOUT, spacing, exit: Exit::NeedsHuman, before, retries_connections: true };
         let access = Access::Stack(clients, environment, stack);
         let proved = async {
             tokio::select! {

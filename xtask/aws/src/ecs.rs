@@ -9,6 +9,7 @@ use aws_sdk_ecs::types::{DeploymentStrategy, DesiredStatus, HealthStatus, Task a
 
 use crate::error::failure;
 use model::outcome::Failure;
+use model::report::Tasks;
 
 /// A service as its ARN names it, `…:service/CLUSTER/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +165,15 @@ pub async fn describe_service(client: &Client, service: &Service) -> Result<Serv
         deployments: found.deployments().iter().map(read).collect(),
         events: found.events().iter().map(|event| (seconds(event.created_at()), text(event.message()))).collect(),
     })
+}
+
+/// How many tasks of a service run, and how many should; `None` if it does not exist.
+pub async fn task_counts(client: &Client, service: &Service) -> Result<Option<Tasks>, Failure> {
+    let answer = client.describe_services().cluster(&service.cluster).services(&service.name).send().await;
+    let resource = format!("service {}", service.name);
+    let answer = answer.map_err(|error| failure("ecs:DescribeServices", &resource, &error))?;
+    let found = answer.services().first();
+    Ok(found.map(|found| Tasks { running: found.running_count(), desired: found.desired_count() }))
 }
 
 /// Where the tasks of a service run; `None` if it does not exist, or if they have no network interfaces of their own.

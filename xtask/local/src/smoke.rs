@@ -17,7 +17,7 @@ use url::Url;
 use crate::ui::Phase;
 pub use client::{ApiClient, ApiClients, Signer};
 use intermediary::NotReached;
-use machine::http::{self, Client, Http};
+use machine::http::{self, Client, Http, Lost};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::reference::Digest;
 use model::report::Smoke;
@@ -46,6 +46,8 @@ pub struct Endpoint<'a> {
     /// Pause between two successful rounds. While old and new tasks serve side by side, rounds in quick succession say little.
     pub spacing: Duration,
     pub callers: ApiClients,
+    /// Whether a connection that cannot be made is tried again, as right after a deployment.
+    pub retries_connections: bool,
 }
 
 /// The result of a smoke test.
@@ -59,6 +61,8 @@ pub enum Verdict {
     Open { reason: String },
     /// It does not give the right answer.
     NotAnswering { reason: String },
+    /// There is no connection: it is refused, the host is unknown, or the certificate is not trusted.
+    NoConnection { reason: String },
     /// Something in front of the service answers instead; `next` says what to check.
     NotReached { reason: String, next: String },
 }
@@ -83,6 +87,9 @@ impl Endpoint<'_> {
                     .reason(reason)
                     .hint("look at the service's log, then ask again with cargo xtask smoke")
             }
+            Verdict::NoConnection { reason } => failure(FailureKind::NotAnswering, "no connection to the endpoint")
+                .reason(reason)
+                .hint("check the URL and that the service runs, then ask again with cargo xtask smoke"),
             Verdict::NotReached { reason, next } => {
                 failure(FailureKind::NotAnswering, "the endpoint does not give the right answer")
                     .reason(reason)
@@ -111,7 +118,7 @@ impl Verdict {
             Self::Right { .. } => "right",
             Self::OldVersion { .. } => "old-version",
             Self::Open { .. } => "open",
-            Self::NotAnswering { .. } | Self::NotReached { .. } => "not-answering",
+            Self::NotAnswering { .. } | Self::NoConnection { .. } | Self::NotReached { .. } => "not-answering",
         }
     }
 
@@ -119,7 +126,7 @@ impl Verdict {
         match self {
             Self::Right { served } => served.clone(),
             Self::OldVersion { served } => Some(served.clone()),
-            Self::Open { .. } | Self::NotAnswering { .. } | Self::NotReached { .. } => None,
+            Self::Open { .. } | Self::NotAnswering { .. } | Self::NoConnection { .. } | Self::NotReached { .. } => None,
         }
     }
 
@@ -127,9 +134,10 @@ impl Verdict {
         match self {
             Verdict::Right { .. } => "correct".to_owned(),
             Verdict::OldVersion { served } => format!("still served by {served}"),
-            Verdict::Open { reason } | Verdict::NotAnswering { reason } | Verdict::NotReached { reason, .. } => {
-                reason.clone()
-            }
+            Verdict::Open { reason }
+            | Verdict::NotAnswering { reason }
+            | Verdict::NoConnection { reason }
+            | Verdict::NotReached { reason, .. } => reason.clone(),
         }
     }
 }
@@ -185,7 +193,8 @@ pub async fn verify_endpoint(
         unexpected = unexpected.filter(|_| endpoint.is_unexpected(&verdict));
         let give_up = endpoint.is_unexpected(&verdict)
             && unexpected.get_or_insert_with(Instant::now).elapsed() > UNEXPECTED_LIMIT;
-        if give_up || Instant::now() + pause > deadline {
+        let no_connection = matches!(verdict, Verdict::NoConnection { .. });
+        if give_up || no_connection || Instant::now() + pause > deadline {
             return verdict;
         }
         tokio::time::sleep(pause).await;
@@ -201,7 +210,16 @@ pub async fn check_once(client: &Client, endpoint: &Endpoint<'_>) -> Verdict {
             let redact = |text: &str| endpoint.callers.authenticated.redact(text);
             match error.downcast_ref::<NotReached>() {
                 Some(NotReached { reason, next }) => Verdict::NotReached { reason: redact(reason), next: redact(next) },
-                None => Verdict::NotAnswering { reason: redact(&format!("{error:#}")) },
+                None => {
+                    let reason = redact(&format!("{error:#}"));
+                    let lost = error.downcast_ref::<Lost>();
+                    // A timeout may be a cold start.
+                    if !endpoint.retries_connections && lost.is_some_and(|lost| lost.unsent && !lost.timed_out) {
+                        Verdict::NoConnection { reason }
+                    } else {
+                        Verdict::NotAnswering { reason }
+                    }
+                }
             }
         }
     }

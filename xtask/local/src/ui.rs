@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::cli::{Color, Global};
 use model::outcome::{Exit, Failure, FailureKind};
-use model::report::Report;
+use model::report::{FORMAT, Report};
 pub use phase::Phase;
 use sanitize::{disarm_commands, escape_controls};
 pub use waits::Waiting;
@@ -138,6 +138,10 @@ impl Ui {
         if !self.quiet {
             self.to_stderr(text);
         }
+    }
+
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// A line that only `--verbose` shows.
@@ -302,7 +306,7 @@ impl Ui {
     /// Takes the report of a command that has ended, with its failure if it failed.
     pub fn report(&self, error: Option<Failure>) -> Report {
         let noted = std::mem::take(&mut *self.report.lock().expect("no holder panics"));
-        Report { ok: error.is_none(), seconds: phase::seconds(self.started), error, ..noted }
+        Report { format: FORMAT, ok: error.is_none(), seconds: phase::seconds(self.started), error, ..noted }
     }
 
     pub fn paint(&self, paint: Paint, text: &str) -> String {
@@ -365,6 +369,7 @@ impl Drop for OpenLine {
 #[repr(u8)]
 pub enum Paint {
     Bold = 1,
+    Dim = 2,
     Red = 31,
     Green = 32,
     Yellow = 33,

@@ -1,5 +1,6 @@
 //! What the release tool computes by itself. Pure: no I/O, no client, no clock.
 
+pub mod age;
 pub mod attestation;
 pub mod changelog;
 pub mod container;
@@ -11,6 +12,7 @@ pub mod eta;
 pub mod guard;
 pub mod history;
 pub mod job;
+pub mod log;
 pub mod one_off;
 pub mod outcome;
 pub mod parameters;

@@ -15,12 +15,18 @@ use crate::record::{Change, Record};
 use crate::scan::Finding;
 use crate::stack::{Event, ResourceChange};
 
+/// The version of what `--json` prints. It changes if a key disappears or means something else.
+pub const FORMAT: u32 = 1;
+
 /// Exactly one such object on stdout, also on failure. Keys that do not apply to a command are left out; none is ever
 /// null.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(title = "What `cargo xtask COMMAND --json` prints"))]
 pub struct Report {
+    /// The version number of this format; a new one means that a key has disappeared or means something else.
+    #[cfg_attr(test, schemars(extend("const" = FORMAT)))]
+    pub format: u32,
     /// Whether the command succeeded: true exactly if the exit code is 0, false exactly if there is `error`.
     pub ok: bool,
     /// The environment of deploy.toml, or `local`.
@@ -91,6 +97,15 @@ pub struct Report {
     /// `status`: the recorded releases, newest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub releases: Option<Vec<Release>>,
+    /// `status`: what the newest release changed. Absent where the records or their inputs do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
+    /// `status`: the command that goes back to the release before. Absent where there is none to go back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub go_back: Option<String>,
+    /// `status`: the tasks of the stack's services. Absent without a service, or where ECS does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Tasks>,
     /// `status`: who holds the environment's lock, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked_by: Option<String>,
@@ -190,6 +205,49 @@ pub struct Need {
     /// What the change means for the monthly bill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostDifference>,
+}
+
+/// The tasks of a stack's services.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Tasks {
+    /// The number of tasks that run.
+    pub running: i32,
+    /// The number of tasks that should run.
+    pub desired: i32,
+}
+
+/// What a release changed as compared with the release before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Difference {
+    /// The number of the release that it is compared with.
+    pub since: i64,
+    /// Whether the image differs.
+    pub image: bool,
+    /// Whether the template's text differs.
+    pub template: bool,
+    /// The names of parameters that differ.
+    pub parameters: Vec<String>,
+    /// The names of variables, secrets and permissions of the container that differ.
+    pub variables: Vec<String>,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
+        // Variables are a part of the template's text.
+        let template = self.template && self.variables.is_empty();
+        let parts = [
+            self.image.then(|| "image".to_owned()),
+            template.then(|| "template".to_owned()),
+            named("parameters", &self.parameters),
+            named("variables", &self.variables),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let what = if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") };
+        write!(f, "{what} (compared with release {})", self.since)
+    }
 }
 
 /// A recorded release.

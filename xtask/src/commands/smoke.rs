@@ -56,7 +56,13 @@ fn parse_url(target: &str) -> Result<Url, Failure> {
 
 async fn test(context: &Context, base: Url, access: Access<'_>, digest: Option<Digest>, ui: &Ui) -> Result<()> {
     ui.note(|report| report.digest = digest.as_ref().map(ToString::to_string));
-    let options = VerifyOptions { timeout: TIMEOUT, spacing: SPACING, exit: Exit::Failed, before: None };
+    let options = VerifyOptions {
+        timeout: TIMEOUT,
+        spacing: SPACING,
+        exit: Exit::Failed,
+        before: None,
+        retries_connections: false,
+    };
     verify::prove(context, base.clone(), access, digest, options, ui).await?;
     ui.result(&format!("{} answers correctly", smoke::shown_url(&base)));
     Ok(())

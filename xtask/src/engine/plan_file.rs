@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use config::deployment::Environment;
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use sha2::{Digest as _, Sha256};
 
 use super::desired::Desired;
@@ -20,6 +21,8 @@ use model::template::{HIDDEN, Template};
 
 /// The format's version.
 const FORMAT: u32 = 1;
+/// What this version can read.
+const READS: &str = concat!("version ", env!("CARGO_PKG_VERSION"), " reads format 1");
 /// What stands for a value that the stack keeps.
 const KEPT: &str = "(as it is)";
 
@@ -120,7 +123,7 @@ impl PlanFile {
     /// Reads a file that [`PlanFile::text`] has made.
     ///
     /// # Errors
-    /// A file that is not there, or not a plan.
+    /// A file that is not there, not a plan, or one of another version of the tool.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let fail = |reason: String| {
             Failure::new(Exit::Usage, FailureKind::Plan, "the plan cannot be read")
@@ -129,8 +132,27 @@ impl PlanFile {
                 .hint("cargo xtask plan ENV --out FILE makes one")
         };
         let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-        let plan: Self = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
-        if plan.format == FORMAT { Ok(plan) } else { Err(fail(format!("its format is {}, not {FORMAT}", plan.format))) }
+        let object: Map<String, serde_json::Value> =
+            serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
+        // Before the other keys, which another version may have changed.
+        match object.get("format").map(|format| (format, format.as_u64())) {
+            Some((_, Some(format))) if format == u64::from(FORMAT) => {}
+            None => {
+                let reason = format!("it names no format, so an older version of the tool has written it; {READS}");
+                return Err(other_version(path, &reason, "cargo xtask plan ENV --out FILE, and review that"));
+            }
+            Some((_, Some(format))) if format > u64::from(FORMAT) => {
+                let reason = format!("its format is {format}, of a newer version of the tool; {READS}");
+                let next =
+                    "apply it with the version that wrote it, or make a new plan: cargo xtask plan ENV --out FILE";
+                return Err(other_version(path, &reason, next));
+            }
+            Some((format, _)) => {
+                let reason = format!("its format is {format}; {READS}");
+                return Err(other_version(path, &reason, "cargo xtask plan ENV --out FILE, and review that"));
+            }
+        }
+        serde_json::from_value(object.into()).map_err(|error| fail(error.to_string()))
     }
 
     pub(crate) fn text(&self) -> String {
@@ -195,6 +217,14 @@ impl PlanFile {
         }
         moved
     }
+}
+
+/// A plan of a version that this one does not read.
+fn other_version(path: &Path, reason: &str, next: &str) -> Failure {
+    Failure::new(Exit::Preflight, FailureKind::Plan, "the plan was written by another version of the tool")
+        .resource(path.display().to_string())
+        .reason(reason)
+        .hint(next)
 }
 
 /// A plan that does not hold any more.

@@ -65,6 +65,8 @@ pub(crate) struct VerifyOptions {
     pub(crate) exit: Exit,
     /// The image that ran before, where that is known.
     pub(crate) before: Option<Digest>,
+    /// Whether a connection that cannot be made is tried again, as right after a deployment.
+    pub(crate) retries_connections: bool,
 }
 
 /// Sends requests to `base` until it is proved or the timeout ends.
@@ -86,7 +88,8 @@ pub(crate) async fn prove(
     let url = shown_url(&base);
     let callers =
         callers(context, &client, access).await.map_err(|failure| Failure { exit: options.exit, ..failure })?;
-    let target = Endpoint { base, service, digest, before: options.before, spacing: options.spacing, callers };
+    let VerifyOptions { before, spacing, retries_connections, .. } = options;
+    let target = Endpoint { base, service, digest, before, spacing, callers, retries_connections };
     let verdict = smoke::verify_endpoint(&client, &target, options.timeout, &phase).await;
     remove_temporary_users(context, ui).await;
     ui.note(|report| report.smoke = Some(verdict.report()));

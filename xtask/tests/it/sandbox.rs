@@ -255,7 +255,7 @@ fn redact(text: &str, folder: &Path) -> String {
         text = after(&text, kind, "[hash]", |c| c.is_ascii_hexdigit());
     }
     text = after(&text, "\"seconds\":", "0", |c| c.is_ascii_digit() || c == '.');
-    seconds(&now(&free(&text)))
+    seconds(&ages(&now(&free(&text))))
 }
 
 /// Replaces moments of this run, in RFC 3339; those of the fakes are excepted.
@@ -267,6 +267,19 @@ fn now(text: &str) -> String {
     let moments = text.as_bytes().windows(SHAPE.len()).filter(|part| fits(part) && !part.starts_with(b"2026-01-02"));
     let moments: Vec<String> = moments.map(|part| String::from_utf8_lossy(part).into_owned()).collect();
     moments.iter().fold(text.to_owned(), |text, moment| text.replace(moment, "[now]"))
+}
+
+/// Replaces the age of `2 h ago`.
+fn ages(text: &str) -> String {
+    let mut parts = text.split(" ago (");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let before = out.rfind(", ").map_or(0, |comma| comma + 2);
+        out.truncate(before);
+        out.push_str("[age] ago (");
+        out.push_str(part);
+    }
+    out
 }
 
 /// Replaces the number of `1.2 MB free`.

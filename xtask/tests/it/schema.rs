@@ -44,7 +44,7 @@ fn the_schema_is_valid() {
 
 #[test]
 fn an_invalid_object_is_refused() {
-    let good = json!({"ok": true, "seconds": 0.5, "change": "none"});
+    let good = json!({"format": 1, "ok": true, "seconds": 0.5, "change": "none"});
     check(&good);
     for (key, value) in [
         ("seconds", json!("0.5")),
@@ -54,6 +54,7 @@ fn an_invalid_object_is_refused() {
         ("surprise", json!(1)),
         ("error", json!({"kind": "aws", "message": "it failed"})),
         ("ok", json!(false)),
+        ("format", json!(2)),
         ("stack", Value::Null),
     ] {
         let mut bad = good.clone();

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use super::{MAX_VALUE, lock_name, parameter_value, path};
 use crate::error::failure;
+use model::container;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::reference::hex;
@@ -59,6 +60,17 @@ impl Inputs {
     pub fn values(&self) -> BTreeMap<String, Value> {
         let value = |value: &String| if value == HIDDEN { Value::Previous } else { Value::Is(value.clone()) };
         self.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect()
+    }
+
+    /// What differs from `before`: whether the template's text does, the names of parameters, and those of the container's
+    /// variables, secrets and permissions.
+    pub fn difference(&self, before: &Self) -> (bool, Vec<String>, Vec<String>) {
+        let names: BTreeSet<&String> = self.parameters.keys().chain(before.parameters.keys()).collect();
+        let differs = |name: &&&String| self.parameters.get(**name) != before.parameters.get(**name);
+        let parameters = names.iter().filter(differs).map(|name| (*name).clone()).collect();
+        let variables = container::changes(&container::read(&before.template), &container::read(&self.template));
+        let variables = variables.into_iter().map(|change| change.name).collect();
+        (self.template.trim() != before.template.trim(), parameters, variables)
     }
 
     /// Parameters whose values are not known.
@@ -296,6 +308,17 @@ mod tests {
         assert_eq!(one.hash(), other.hash());
         other.parameters.insert("Zone".to_owned(), "b".to_owned());
         assert_ne!(one.hash(), other.hash());
+    }
+
+    #[test]
+    fn a_difference_names_parameters_and_never_values() {
+        let (one, mut other) = (inputs(), inputs());
+        assert_eq!(one.difference(&other), (false, Vec::new(), Vec::new()));
+        other.parameters.insert("Zone".to_owned(), "other".to_owned());
+        other.parameters.insert("New".to_owned(), "b".to_owned());
+        assert_eq!(one.difference(&other).1, ["New", "Zone"]);
+        other.template.push_str("# more");
+        assert!(one.difference(&other).0);
     }
 
     #[test]

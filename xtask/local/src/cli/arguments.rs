@@ -255,6 +255,9 @@ pub struct Logs {
     /// Maximum number of lines to show, the newest ones
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub limit: usize,
+    /// Show each line as the log group has it, with its stream
+    #[arg(long)]
+    pub raw: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use clap::Command;
 /// A command, and command lines with what each is for.
 type Examples = (&'static str, &'static [(&'static str, &'static str)]);
 
-const EXAMPLES: [Examples; 31] = [
+const EXAMPLES: [Examples; 33] = [
     (
         "release",
         &[
@@ -189,6 +189,20 @@ const EXAMPLES: [Examples; 31] = [
         &[
             ("cargo xtask build", "for this machine"),
             ("cargo xtask build --platform linux/arm64 --from-source", "for another one"),
+        ],
+    ),
+    (
+        "sweep",
+        &[
+            ("cargo xtask sweep preview --dry-run", "what would be deleted"),
+            ("cargo xtask sweep preview --yes", "every night, in a job on GitHub"),
+        ],
+    ),
+    (
+        "compile",
+        &[
+            ("cargo xtask compile --out target/tool", "the tool, run by .ci/tool DIGEST"),
+            ("cargo xtask compile --out target/tool --service", "for a release as well"),
         ],
     ),
     (

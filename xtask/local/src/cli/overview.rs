@@ -34,7 +34,12 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
     ),
     (
         "upkeep",
-        &[("prune", "Remove old images"), ("destroy", "Delete the stack"), ("verify", "Check SBOM, provenance")],
+        &[
+            ("prune", "Remove old images"),
+            ("destroy", "Delete the stack"),
+            ("sweep", "Delete old previews"),
+            ("verify", "Check SBOM, provenance"),
+        ],
     ),
     (
         "set-up",
@@ -49,6 +54,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 6] = [
     (
         "pipeline",
         &[
+            ("compile", "Hand the tool over"),
             ("comment", "Comment a pull request"),
             ("version", "Print the next version"),
             ("announce", "Publish on GitHub"),

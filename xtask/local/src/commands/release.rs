@@ -68,7 +68,7 @@ pub(super) async fn run(arguments: &Release, context: &Context, ui: &Ui) -> Resu
         let digest = image.id.parse().ok();
         let base = url.parse()?;
         let (callers, spacing) = (ApiClients::default(), Duration::ZERO);
-        let endpoint = Endpoint { base, service, digest, before: None, spacing, callers };
+        let endpoint = Endpoint { base, service, digest, before: None, spacing, callers, retries_connections: true };
         interrupt.or(prove(&http, &endpoint, ui)).await?;
     }
     if running.change == Change::None && !built {

@@ -29,6 +29,7 @@ async fn verdict(server: &MockServer, service: &Service) -> Verdict {
         before: None,
         spacing: Duration::ZERO,
         callers: ApiClients::default(),
+        retries_connections: true,
     };
     let ui = Ui::silent();
     verify_endpoint(&Client::direct(), &target, Duration::from_millis(300), &ui.phase("smoke")).await
@@ -130,6 +131,7 @@ async fn an_unexpected_image_is_not_waited_for() {
         before: Some(before.parse().unwrap()),
         spacing: Duration::ZERO,
         callers: ApiClients::default(),
+        retries_connections: true,
     };
     let (ui, client) = (Ui::silent(), Client::direct());
     let (phase, timeout) = (ui.phase("smoke"), UNEXPECTED_LIMIT * 2);
@@ -153,8 +155,13 @@ async fn an_unreachable_endpoint_is_not_answering() {
         before: None,
         spacing: Duration::ZERO,
         callers: ApiClients::default(),
+        retries_connections: true,
     };
     let ui = Ui::silent();
     let verdict = verify_endpoint(&Client::direct(), &target, Duration::from_millis(50), &ui.phase("smoke")).await;
     assert!(matches!(verdict, Verdict::NotAnswering { reason } if reason.contains("cannot be reached")));
+    let (impatient, begun) = (Endpoint { retries_connections: false, ..target }, Instant::now());
+    let verdict = verify_endpoint(&Client::direct(), &impatient, Duration::from_secs(30), &ui.phase("smoke")).await;
+    assert!(matches!(verdict, Verdict::NoConnection { .. }), "{verdict:?}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "it was tried again");
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The tool's own color sequences; see [`super::Paint`].
-const OWN: [&str; 5] = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m"];
+const OWN: [&str; 6] = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m"];
 
 /// Escapes control characters other than line breaks and tabs, and bidirectional controls. The tool's own colors are kept
 /// if `colors` is set. JSON keeps its meaning.

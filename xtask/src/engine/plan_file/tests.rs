@@ -52,11 +52,28 @@ fn a_plan_is_the_same_after_reading_and_shows_no_secret() {
 #[test]
 fn what_is_no_plan_is_refused() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    for text in ["", "{}", "not json"] {
+    for text in ["", "[]", "not json", r#"{"format": 1}"#] {
         std::fs::write(file.path(), text).unwrap();
         assert_eq!(PlanFile::read(file.path()).unwrap_err().exit, Exit::Usage, "{text}");
     }
     assert!(PlanFile::read(Path::new("/nonexistent")).is_err());
+}
+
+#[test]
+fn a_plan_of_another_version_is_refused_whatever_else_it_has() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (text, reason) in [
+        (r#"{"made": "then"}"#, "older version"),
+        (r#"{"format": 2, "news": []}"#, "its format is 2, of a newer version"),
+        (r#"{"format": 0}"#, "its format is 0; version"),
+        (r#"{"format": "one"}"#, r#"its format is "one"; version"#),
+    ] {
+        std::fs::write(file.path(), text).unwrap();
+        let failure = PlanFile::read(file.path()).unwrap_err();
+        assert_eq!(failure.exit, Exit::Preflight, "{text}");
+        assert!(failure.reason.as_ref().unwrap().contains(reason), "{failure:?}");
+        assert!(failure.hint.unwrap().contains("cargo xtask plan"), "{text}");
+    }
 }
 
 #[test]

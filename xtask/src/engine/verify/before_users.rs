@@ -59,7 +59,15 @@ pub(crate) async fn prove_new_tasks(
     let before = stack.image(environment).and_then(|image| image.digest);
     let had = before.as_ref().map(ToString::to_string);
     let base = base.clone();
-    let mut target = Endpoint { base, service, digest: digest.clone(), before, spacing: SPACING, callers };
+    let mut target = Endpoint {
+        base,
+        service,
+        digest: digest.clone(),
+        before,
+        spacing: SPACING,
+        callers,
+        retries_connections: true,
+    };
     let verdict = smoke::verify_endpoint(&client, &target, timeout(*expires), phase).await;
     if let Verdict::Right { served } = &verdict {
         // Users are asked after, once: they must not have it yet.

@@ -43,7 +43,7 @@ fn a_machine_that_has_everything() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"all have a value"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"tools","ok":true,"detail":"cargo and cc are installed"},{"name":"disk","ok":true,"detail":"[number] MB free for the compiler in [folder]/target"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire"},{"name":"credentials","ok":true,"detail":"an IAM user's access keys, from the environment"},{"name":"guard","ok":true,"note":true,"detail":"a release would go to any account that the credentials belong to","hint":"account = \"111122223333\" in [environments.dev] of deploy.toml"},{"name":"stack","ok":true,"detail":"rest-api-dev will be created"},{"name":"permissions","ok":true,"detail":"all 51 actions of a release are allowed, according to IAM's policy simulator"}],"seconds":0}
+    {"format":1,"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"all have a value"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"tools","ok":true,"detail":"cargo and cc are installed"},{"name":"disk","ok":true,"detail":"[number] MB free for the compiler in [folder]/target"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire"},{"name":"credentials","ok":true,"detail":"an IAM user's access keys, from the environment"},{"name":"guard","ok":true,"note":true,"detail":"a release would go to any account that the credentials belong to","hint":"account = \"111122223333\" in [environments.dev] of deploy.toml"},{"name":"stack","ok":true,"detail":"rest-api-dev will be created"},{"name":"permissions","ok":true,"detail":"all 51 actions of a release are allowed, according to IAM's policy simulator"}],"seconds":0}
     "#);
 }
 
@@ -55,8 +55,6 @@ fn a_stack_that_is_not_there() {
     exit 0
     --- stdout
     environment  dev
-    account      111122223333
-    region       eu-central-1
     stack        rest-api-dev
     state        does not exist
     ");
@@ -65,7 +63,7 @@ fn a_stack_that_is_not_there() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","stack":"rest-api-dev","releases":[],"seconds":0}
+    {"format":1,"ok":true,"environment":"dev","stack":"rest-api-dev","releases":[],"seconds":0}
     "#);
     assert_snapshot!(sandbox.run(&["smoke"]).snapshot(), @r"
     exit 1
@@ -89,21 +87,19 @@ fn a_stack_that_is_complete() {
     assert_snapshot!(sandbox.run(&["status"]).snapshot(), @r"
     exit 0
     --- stdout
-    environment    dev
-    account        111122223333
-    region         eu-central-1
-    stack          rest-api-dev
-    state          UPDATE_COMPLETE
-    updated        2026-01-02T03:04:05Z
-    image          111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
-    ApiGatewayURL  http://127.0.0.1:[port]/live
+    environment  dev
+    stack        rest-api-dev
+    state        UPDATE_COMPLETE, [age] ago (2026-01-02T03:04:05Z)
+    image        sha256:5891b5b522d5
+    url          http://127.0.0.1:[port]/live
+    go back      not possible: no other successful release is recorded
     ");
     let ended = sandbox.run(&["status", "--json"]);
     ended.json();
     assert_snapshot!(ended.snapshot(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","image":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","stack":"rest-api-dev","stack_status":"UPDATE_COMPLETE","stack_updated":"2026-01-02T03:04:05Z","releases":[],"outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live"},"seconds":0}
+    {"format":1,"ok":true,"environment":"dev","image":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","stack":"rest-api-dev","stack_status":"UPDATE_COMPLETE","stack_updated":"2026-01-02T03:04:05Z","releases":[],"outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live"},"seconds":0}
     "#);
     assert_snapshot!(sandbox.run(&["smoke"]).snapshot(), @r"
     exit 0
@@ -204,7 +200,7 @@ fn a_removal() {
     assert_snapshot!(sandbox.run(&["destroy", "--local", "--yes", "--json"]).snapshot(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"local","removed":[],"phases":[{"name":"engine","seconds":0,"skipped":false},{"name":"look","seconds":0,"skipped":false}],"seconds":0}
+    {"format":1,"ok":true,"environment":"local","removed":[],"phases":[{"name":"engine","seconds":0,"skipped":false},{"name":"look","seconds":0,"skipped":false}],"seconds":0}
     --- stderr
       engine    ...
     ok engine    version 29.0.0 at tcp://127.0.0.1:[port] ([time])

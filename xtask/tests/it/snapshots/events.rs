@@ -54,7 +54,7 @@ fn events_of_a_stack_that_is_not_there_and_of_one_at_rest() {
     exit 0
     --- stdout
     {"time":"2026-01-02T03:04:05Z","status":"UPDATE_COMPLETE","logical_id":"rest-api-dev","resource_type":"AWS::CloudFormation::Stack","physical_id":"arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1"}
-    {"ok":true,"environment":"dev","stack":"rest-api-dev","stack_status":"UPDATE_COMPLETE","seconds":0}
+    {"format":1,"ok":true,"environment":"dev","stack":"rest-api-dev","stack_status":"UPDATE_COMPLETE","seconds":0}
     "#);
 }
 
@@ -108,8 +108,14 @@ fn logs_newest_last_and_then_whatever_comes() {
     assert_snapshot!(sandbox.run(&["logs", "dev", "--limit", "2"]).snapshot(), @r"
     exit 0
     --- stdout
-    2026-01-02T03:04:06Z api/api/1 listening
-    2026-01-02T03:04:06Z api/api/1   on 8080
+    2026-01-02 (UTC)
+    03:04:06.000 listening
+    03:04:06.000   on 8080
+    03:04:07.000 [31mred
+    ");
+    assert_snapshot!(sandbox.run(&["logs", "dev", "--limit", "1", "--raw"]).snapshot(), @r"
+    exit 0
+    --- stdout
     2026-01-02T03:04:07Z api/api/1 [31mred
     ");
     let one = sandbox.run(&["logs", "dev", "--limit", "1", "--json"]).json();
@@ -127,9 +133,25 @@ fn logs_newest_last_and_then_whatever_comes() {
     assert_snapshot!(sandbox.end(tool).snapshot(), @r"
     exit 0
     --- stdout
-    2026-01-02T03:04:07Z api/api/1 [31mred
-    2026-01-02T03:04:08Z api/api/1 later
+    2026-01-02 (UTC)
+    03:04:07.000 [31mred
+    03:04:08.000 later
     ");
+}
+
+#[test]
+fn json_lines_of_a_log_are_shown_short_and_in_colour() {
+    let line = r#"{"timestamp":"2026-01-02T03:04:05.5Z","level":"ERROR","message":"failed","status":500}"#;
+    let log = Some(vec![line.to_owned()]);
+    let fakes = Fakes::start(World { stack: "UPDATE_COMPLETE".to_owned(), log, ..World::default() });
+    let sandbox = fakes.sandbox();
+    assert_snapshot!(sandbox.run(&["logs", "dev"]).snapshot(), @r"
+    exit 0
+    --- stdout
+    2026-01-02 (UTC)
+    03:04:05.000 ERROR failed status=500
+    ");
+    assert!(sandbox.run(&["logs", "dev", "--color", "always"]).stdout.contains("\u{1b}[31mERROR\u{1b}[0m"));
 }
 
 #[test]

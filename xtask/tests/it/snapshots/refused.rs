@@ -33,7 +33,7 @@ fn a_command_line_that_cannot_be_understood() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 2
     --- stdout
-    {"ok":false,"environment":"dev","stack":"rest-api-dev","seconds":0,"error":{"kind":"image","message":"which image to deploy is not said","resource":"infra/backend.yaml","reason":"the template runs one: it has the parameter ContainerURI","hint":"name it with --image, or use cargo xtask release"}}
+    {"format":1,"ok":false,"environment":"dev","stack":"rest-api-dev","seconds":0,"error":{"kind":"image","message":"which image to deploy is not said","resource":"infra/backend.yaml","reason":"the template runs one: it has the parameter ContainerURI","hint":"name it with --image, or use cargo xtask release"}}
     --- stderr
     error: which image to deploy is not said
       resource: infra/backend.yaml
@@ -51,7 +51,7 @@ fn an_environment_that_is_not_there() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 2
     --- stdout
-    {"ok":false,"seconds":0,"error":{"kind":"environment","message":"there is no environment \"staging\"","resource":"deploy.toml","reason":"it has dev, production","hint":"add [environments.staging] or use one of these"}}
+    {"format":1,"ok":false,"seconds":0,"error":{"kind":"environment","message":"there is no environment \"staging\"","resource":"deploy.toml","reason":"it has dev, production","hint":"add [environments.staging] or use one of these"}}
     --- stderr
     error: there is no environment "staging"
       resource: deploy.toml
@@ -107,7 +107,7 @@ fn settings_with_several_problems_name_all_of_them() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 2
     --- stdout
-    {"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is no setting; allowed: protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, env, secrets, secrets_key, permissions, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"fix deploy.toml"}}
+    {"format":1,"ok":false,"seconds":0,"error":{"kind":"settings","message":"deploy.toml cannot be used","reason":"deploy.toml: environments.dev.region is \"Frankfurt\"; allowed: an AWS region such as eu-central-1\ndeploy.toml: environments.dev.stack is \"rest_api\"; allowed: at most 128 letters, digits and -, starting with a letter\ndeploy.toml: environments.production.protected is \"yes\"; allowed: true or false\ndeploy.toml: environments.production.colour is no setting; allowed: protected, region, account, stack, instances, execution_role, template, needs, image_parameter, url_output, parameters, env, secrets, secrets_key, permissions, watch_minutes, endpoint, registry, smoke_url, attested, block_severity","hint":"fix deploy.toml"}}
     --- stderr
     error: deploy.toml cannot be used
       reason: deploy.toml: environments.dev.region is "Frankfurt"; allowed: an AWS region such as eu-central-1
@@ -205,7 +205,7 @@ fn without_a_terminal_confirmation_is_refused_before_any_call() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 3
     --- stdout
-    {"ok":false,"environment":"production","stack":"rest-api-production","seconds":0,"error":{"kind":"confirmation","message":"confirmation is required, and there is no terminal: production is protected. Change stack rest-api-production in eu-central-1?","reason":"stdin or stderr is not a terminal","hint":"repeat the command with --yes to confirm"}}
+    {"format":1,"ok":false,"environment":"production","stack":"rest-api-production","seconds":0,"error":{"kind":"confirmation","message":"confirmation is required, and there is no terminal: production is protected. Change stack rest-api-production in eu-central-1?","reason":"stdin or stderr is not a terminal","hint":"repeat the command with --yes to confirm"}}
     --- stderr
     error: confirmation is required, and there is no terminal: production is protected. Change stack rest-api-production in eu-central-1?
       reason: stdin or stderr is not a terminal
@@ -247,7 +247,7 @@ fn values_that_cannot_be_used() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 2
     --- stdout
-    {"ok":false,"seconds":0,"error":{"kind":"image","message":"\"example.com/rest-api\" is not an image reference: it has neither tag nor digest; a good one is HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG"}}
+    {"format":1,"ok":false,"seconds":0,"error":{"kind":"image","message":"\"example.com/rest-api\" is not an image reference: it has neither tag nor digest; a good one is HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG"}}
     --- stderr
     error: "example.com/rest-api" is not an image reference: it has neither tag nor digest; a good one is HOST/REPOSITORY@sha256:… or HOST/REPOSITORY:TAG
     "#);

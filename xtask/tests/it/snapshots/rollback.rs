@@ -28,14 +28,14 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
     assert_snapshot!(sandbox.run(&["status"]).snapshot(), @r"
     exit 0
     --- stdout
-    environment    dev
-    account        111122223333
-    region         eu-central-1
-    stack          rest-api-dev
-    state          UPDATE_COMPLETE
-    updated        2026-01-02T03:04:07Z
-    image          111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
-    ApiGatewayURL  http://127.0.0.1:[port]/live
+    environment  dev
+    stack        rest-api-dev
+    state        UPDATE_COMPLETE, [age] ago (2026-01-02T03:04:07Z)
+    image        sha256:5891b5b522d5, commit 0123456789ab
+    url          http://127.0.0.1:[port]/live
+    release      2, [age] ago ([now]), succeeded, by user/releaser
+    changed      parameters ContainerPort (compared with release 1)
+    go back      cargo xtask rollback dev 1
 
     releases, newest first:
     runs    2  [now]  succeeded    5891b5b522d5, commit 0123456789ab

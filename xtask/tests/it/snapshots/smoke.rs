@@ -45,7 +45,7 @@ fn an_endpoint_that_is_right() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"url":"http://127.0.0.1:[port]/live","smoke":{"status":"right","served_digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0}
+    {"format":1,"ok":true,"url":"http://127.0.0.1:[port]/live","smoke":{"status":"right","served_digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0}
     --- stderr
       smoke     ...
     ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
@@ -94,7 +94,7 @@ fn endpoints_that_are_not_right() {
     assert_snapshot!(old.snapshot(), @r#"
     exit 1
     --- stdout
-    {"ok":false,"digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","url":"http://127.0.0.1:[port]/live","smoke":{"status":"old-version","served_digest":"sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"old-version","message":"another version is still serving","resource":"http://127.0.0.1:[port]/live","reason":"sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317 answers, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed","hint":"wait and ask again with cargo xtask smoke; if it stays, look at the service's log"}}
+    {"format":1,"ok":false,"digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","url":"http://127.0.0.1:[port]/live","smoke":{"status":"old-version","served_digest":"sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"old-version","message":"another version is still serving","resource":"http://127.0.0.1:[port]/live","reason":"sha256:e258d248fda94c63753607f7c4494ee0fcbe92f1a76bfdac795c9d84101eb317 answers, sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 was deployed","hint":"wait and ask again with cargo xtask smoke; if it stays, look at the service's log"}}
     --- stderr
     error: another version is still serving
       resource: http://127.0.0.1:[port]/live
@@ -104,7 +104,7 @@ fn endpoints_that_are_not_right() {
     assert_snapshot!(broken.snapshot(), @r#"
     exit 1
     --- stdout
-    {"ok":false,"digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","url":"http://127.0.0.1:[port]/live","smoke":{"status":"not-answering"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"not-answering","message":"the endpoint does not give the right answer","resource":"http://127.0.0.1:[port]/live","reason":"http://127.0.0.1:[port]/live/api/greeting answers 502 Bad Gateway Bad Gateway","hint":"look at the service's log, then ask again with cargo xtask smoke"}}
+    {"format":1,"ok":false,"digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","url":"http://127.0.0.1:[port]/live","smoke":{"status":"not-answering"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"not-answering","message":"the endpoint does not give the right answer","resource":"http://127.0.0.1:[port]/live","reason":"http://127.0.0.1:[port]/live/api/greeting answers 502 Bad Gateway Bad Gateway","hint":"look at the service's log, then ask again with cargo xtask smoke"}}
     --- stderr
     error: the endpoint does not give the right answer
       resource: http://127.0.0.1:[port]/live
@@ -114,11 +114,11 @@ fn endpoints_that_are_not_right() {
     assert_snapshot!(nobody.snapshot(), @r#"
     exit 1
     --- stdout
-    {"ok":false,"digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","url":"http://127.0.0.1:[port]","smoke":{"status":"not-answering"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"not-answering","message":"the endpoint does not give the right answer","resource":"http://127.0.0.1:[port]","reason":"http://127.0.0.1:[port]/api/greeting cannot be reached: client error (Connect): tcp connect error: Connection refused (os error [number])","hint":"look at the service's log, then ask again with cargo xtask smoke"}}
+    {"format":1,"ok":false,"digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","url":"http://127.0.0.1:[port]","smoke":{"status":"not-answering"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"not-answering","message":"no connection to the endpoint","resource":"http://127.0.0.1:[port]","reason":"http://127.0.0.1:[port]/api/greeting cannot be reached: client error (Connect): tcp connect error: Connection refused (os error [number])","hint":"check the URL and that the service runs, then ask again with cargo xtask smoke"}}
     --- stderr
-    error: the endpoint does not give the right answer
+    error: no connection to the endpoint
       resource: http://127.0.0.1:[port]
       reason: http://127.0.0.1:[port]/api/greeting cannot be reached: client error (Connect): tcp connect error: Connection refused (os error [number])
-      next: look at the service's log, then ask again with cargo xtask smoke
+      next: check the URL and that the service runs, then ask again with cargo xtask smoke
     "#);
 }

@@ -50,7 +50,7 @@ fn a_template_without_an_image_is_deployed_once_and_then_left_alone() {
     assert_snapshot!(again.snapshot(), @r#"
     exit 0
     --- stdout
-    {"ok":true,"environment":"dev","stack":"rest-api-dev","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
+    {"format":1,"ok":true,"environment":"dev","stack":"rest-api-dev","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
       stack     ...
     -- stack     rest-api-dev is already current ([time])

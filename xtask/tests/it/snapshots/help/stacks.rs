@@ -167,6 +167,7 @@ fn of_logs() {
       -f, --follow       Show new lines until interrupted
           --since <AGE>  How far back to start: a number followed by s, m, h or d [default: 1h]
           --limit <N>    Maximum number of lines to show, the newest ones [default: 200]
+          --raw          Show each line as the log group has it, with its stream
       -h, --help         Print help (see more with '--help')
     ");
 }
