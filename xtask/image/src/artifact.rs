@@ -9,7 +9,8 @@ use crate::docker::build::{self, DOCKERFILE, Image};
 use crate::docker::context::BuildContext;
 use crate::docker::{Engine, Owner};
 use crate::git;
-use crate::precompiled::{self, Handed};
+use crate::precompiled::{self, Handed, Origin};
+use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
 use model::progress::{Progress, Reporter};
 
@@ -111,6 +112,30 @@ pub async fn source_tag(workspace: Workspace<'_>, platform: Platform, compiler: 
         content.add(&path, &workspace.root.join(&path), false).ok()?;
     }
     Some(format!("source-{}", content.hash().await.ok()?))
+}
+
+/// Compiles the service for this machine's platform into a folder, for [`Compiler::compiled`]. Returns the files' names.
+///
+/// # Errors
+/// Code that does not compile, sources that change meanwhile, or a folder that cannot be written.
+pub async fn precompile(workspace: Workspace<'_>, folder: &Path, report: Reporter<'_>) -> Result<[&'static str; 2]> {
+    let platform = Platform::host().filter(|platform| platform.is_host()).ok_or_else(|| {
+        Failure::new(Exit::Usage, FailureKind::Platform, "the service cannot be compiled for other jobs here")
+            .reason(format!("its image is for Linux; this is {} on {}", std::env::consts::OS, std::env::consts::ARCH))
+            .hint("run this on Linux, or let the Docker engine compile: --from-source")
+    })?;
+    let compiler = Compiler::default();
+    let before = source_tag(workspace, platform, &compiler).await;
+    let binary = cargo::compile(workspace, platform, report).await?;
+    let after = source_tag(workspace, platform, &compiler).await;
+    let source = before.filter(|before| after.as_ref() == Some(before)).ok_or_else(|| {
+        Failure::new(Exit::Failed, FailureKind::Compile, "it is not known what the service was compiled from")
+            .resource(workspace.root.display().to_string())
+            .reason("its sources or their compiler changed meanwhile, or cannot be read")
+            .hint("git status, then the same command again")
+    })?;
+    let covered = is_covered(workspace, &binary).await;
+    precompiled::write(folder, &binary, &Origin { platform: platform.oci().to_owned(), source, covered })
 }
 
 /// The files of [`AUTHORITIES`], which are part of every image.

@@ -5,5 +5,5 @@ pub mod cargo;
 pub mod docker;
 pub mod git;
 pub mod oci;
-pub mod precompiled;
+mod precompiled;
 pub mod sbom;

@@ -8,24 +8,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{self, Compiler};
-use crate::cargo::{self, SERVICE, Workspace};
+use crate::cargo::SERVICE;
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Platform;
-use model::progress::Reporter;
 
 /// The file that says what the program is.
 const ORIGIN: &str = "service.json";
 
+/// What a program was compiled from.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Origin {
+pub(crate) struct Origin {
     /// As OCI names it: `linux/amd64`.
-    platform: String,
+    pub(crate) platform: String,
     /// The tag of its sources.
-    source: String,
+    pub(crate) source: String,
     /// Whether that tag stands for everything that it was compiled from.
-    covered: bool,
+    pub(crate) covered: bool,
 }
 
 /// A program that an earlier job compiled from the sources of this work tree.
@@ -35,32 +34,15 @@ pub(crate) struct Handed {
     pub(crate) is_covered: bool,
 }
 
-/// Compiles the service for this machine's platform, and puts it into a folder. Returns the files' names.
+/// Puts a program into a folder, with what it was compiled from. Returns the files' names.
 ///
 /// # Errors
-/// Code that does not compile, sources that change meanwhile, or a folder that cannot be written.
-pub async fn write(workspace: Workspace<'_>, folder: &Path, report: Reporter<'_>) -> Result<[&'static str; 2]> {
-    let platform = Platform::host().filter(|platform| platform.is_host()).ok_or_else(|| {
-        Failure::new(Exit::Usage, FailureKind::Platform, "the service cannot be compiled for later jobs here")
-            .reason(format!("the image needs a program for Linux on {}", std::env::consts::ARCH))
-            .hint("run this on Linux, or let the Docker engine compile: --from-source")
-    })?;
-    let compiler = Compiler::default();
-    let before = artifact::source_tag(workspace, platform, &compiler).await;
-    let binary = cargo::compile(workspace, platform, report).await?;
-    let after = artifact::source_tag(workspace, platform, &compiler).await;
-    let source = before.filter(|before| after.as_ref() == Some(before)).ok_or_else(|| {
-        Failure::new(Exit::Failed, FailureKind::Compile, "it is not known what the service was compiled from")
-            .resource(workspace.root.display().to_string())
-            .reason("its sources or their compiler changed meanwhile, or cannot be read")
-            .hint("git status, then the same command again")
-    })?;
-    let covered = artifact::is_covered(workspace, &binary).await;
-    let origin = Origin { platform: platform.oci().to_owned(), source, covered };
+/// A folder that cannot be written.
+pub(crate) fn write(folder: &Path, binary: &Path, origin: &Origin) -> Result<[&'static str; 2]> {
     let in_folder = |what: &str| format!("cannot write {what} into {}", folder.display());
     fs::create_dir_all(folder).with_context(|| in_folder("anything"))?;
-    fs::copy(&binary, folder.join(SERVICE)).with_context(|| in_folder(SERVICE))?;
-    let text = serde_json::to_string(&origin).context("an origin is text")?;
+    fs::copy(binary, folder.join(SERVICE)).with_context(|| in_folder(SERVICE))?;
+    let text = serde_json::to_string(origin).context("an origin is text")?;
     fs::write(folder.join(ORIGIN), text + "\n").with_context(|| in_folder(ORIGIN))?;
     Ok([SERVICE, ORIGIN])
 }

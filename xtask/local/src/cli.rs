@@ -9,8 +9,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub use self::arguments::{
-    Announce, Apply, Bootstrap, Build, Comment, Compile, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy, Logs,
-    NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Run, Secret, Smoke, Source, Sweep, Verify,
+    Announce, Apply, Bootstrap, Build, Comment, Compile, Conduct, Deploy, Destroy, Diff, Doctor, Events, IamPolicy,
+    Logs, NextVersion, Plan, Proof, Prune, Recover, Release, Rollback, Run, Secret, Smoke, Source, Sweep, Verify,
 };
 
 /// What the tool does, in one line.

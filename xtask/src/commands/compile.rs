@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 
 use crate::context::Context;
-use image::{oci, precompiled};
+use image::{artifact, oci};
 use local::cli::Compile;
 use local::ui::Ui;
 
@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Compile, context: &Context, ui: &Ui) -> Resu
     fs::copy(&own, folder.join(TOOL)).with_context(|| in_folder(TOOL))?;
     let mut names = vec![TOOL];
     if arguments.service {
-        names.extend(precompiled::write(context.workspace(), folder, &|step| phase.report(step)).await?);
+        names.extend(artifact::precompile(context.workspace(), folder, &|step| phase.report(step)).await?);
     }
     let mut list = String::new();
     for name in &names {

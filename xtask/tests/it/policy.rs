@@ -139,7 +139,7 @@ fn every_statement_is_as_narrow_as_iam_can_say() {
 
 /// Actions that know no resource, or none that is known beforehand
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html>).
-const ANY_RESOURCE: [&str; 22] = [
+const ANY_RESOURCE: [&str; 23] = [
     "cloudformation:BatchDescribeTypeConfigurations",
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeType",

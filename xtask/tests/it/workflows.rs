@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
+use ::requirements::{BASH, GIT, Programs, Suite};
+use libtest_mimic::Arguments;
 use serde_json::Value;
 
 use crate::sources::root;
@@ -95,6 +98,82 @@ fn no_job_with_rights_compiles() {
         digests.for_each(|digest| assert_eq!(digest, "${{ needs.tool.outputs.digest }}", "{name}"));
     }
     assert!(seen >= 10, "only {seen} commands were found");
+}
+
+#[test]
+fn the_scripts_that_jobs_run() {
+    let suite = Suite::new();
+    let trial = |name: &str, check: fn(&Programs)| {
+        suite.test(name, &[BASH, GIT], move |programs| {
+            check(programs);
+            Ok::<(), String>(())
+        })
+    };
+    let trials = vec![
+        trial("tool", another_tool_than_the_one_that_was_compiled_is_not_run),
+        trial("scope", a_pull_request_runs_what_its_files_need),
+    ];
+    assert!(!libtest_mimic::run(&Arguments::default(), trials).has_failed());
+}
+
+/// What a job with rights runs is what the job without rights has made, to the byte.
+fn another_tool_than_the_one_that_was_compiled_is_not_run(_: &Programs) {
+    let folder = tempfile::tempdir().unwrap();
+    let tool = folder.path().join("target/tool");
+    fs::create_dir_all(&tool).unwrap();
+    let write = |name: &str, text: &str| fs::write(tool.join(name), text).unwrap();
+    let digest = |text: &str| image::oci::digest(text.as_bytes());
+    let program = "#!/bin/sh\necho \"ran with $*\"\n";
+    let list = format!("{}  xtask\n", digest(program).trim_start_matches("sha256:"));
+    let run = |digest: &str| {
+        let mut command = Command::new(root().join(".ci/tool"));
+        let output = command.args([digest, "status", "dev"]).current_dir(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let refused = |got: (Option<i32>, String)| got.0 == Some(1) && !got.1.contains("ran with");
+    assert!(refused(run(&digest(&list))), "there are no files");
+    write("xtask", program);
+    write("SHA256SUMS", &list);
+    assert_eq!(run(&digest(&list)), (Some(0), "ran with status dev\n".to_owned()));
+    assert!(refused(run(&digest("another"))), "the list is another");
+    assert!(refused(run("")), "there is no digest");
+    write("xtask", &format!("{program}# changed\n"));
+    assert!(refused(run(&digest(&list))), "the tool is another");
+}
+
+/// A pull request of documents alone runs what reads them, one with a label everything.
+fn a_pull_request_runs_what_its_files_need(programs: &Programs) {
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let mut git = programs.command(GIT);
+        let known = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+        assert!(git.args(known).args(arguments).current_dir(folder.path()).output().unwrap().status.success());
+    };
+    fs::create_dir(folder.path().join(".ci")).unwrap();
+    let script = folder.path().join(".ci/scope");
+    fs::copy(root().join(".ci/scope"), &script).unwrap();
+    git(&["init", "--quiet"]);
+    let commit = |path: &str| {
+        fs::write(folder.path().join(path), "").unwrap();
+        git(&["add", "--all"]);
+        git(&["commit", "--quiet", "--message", path]);
+    };
+    let steps = |event: &str, whole: &str| {
+        let mut scope = Command::new(&script);
+        scope.env_remove("GITHUB_OUTPUT").envs([("GITHUB_EVENT_NAME", event), ("WHOLE", whole)]);
+        let output = scope.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().trim_start_matches("steps=").to_owned()
+    };
+    commit("first.rs");
+    commit("second.md");
+    assert_eq!(steps("pull_request", "false"), "documents");
+    assert_eq!(steps("pull_request", "true"), "");
+    assert_eq!((steps("push", ""), steps("schedule", "")), (String::new(), String::new()));
+    commit("third.rs");
+    assert_eq!(steps("pull_request", "false"), "templates workflows most absent openapi");
+    git(&["commit", "--quiet", "--allow-empty", "--message", "nothing"]);
+    assert_eq!(steps("pull_request", "false"), "templates workflows most absent openapi");
 }
 
 /// GitHub keeps 10 GB; the caches of pull requests would displace that of main, which all of them restore.

@@ -26,8 +26,8 @@ pub struct Source {
     /// Base image of the stage `builder` [default: docker/Dockerfile's]
     #[arg(long, value_name = "IMAGE", requires = "from_source", hide_short_help = true)]
     pub builder_image: Option<String>,
-    /// Use the service that `compile --service` put into this folder, if it is of these sources, instead of compiling
-    #[arg(long, value_name = "FOLDER", conflicts_with = "from_source")]
+    /// Take the service from this folder of `compile --service`, if it is of these sources, instead of compiling
+    #[arg(long, value_name = "FOLDER", conflicts_with = "from_source", hide_short_help = true)]
     pub compiled: Option<PathBuf>,
 }
 

@@ -22,16 +22,8 @@ use crate::signed::Caller;
 /// Each with the name of its stack.
 const ENVIRONMENTS: [(&str, &str); 3] =
     [("dev", "rest-api-dev"), ("production", "rest-api-production"), ("preview", "rest-api-preview")];
-const WORKFLOWS: [&str; 8] = [
-    "ci.yml",
-    "drift.yml",
-    "newest.yml",
-    "preview.yml",
-    "release.yml",
-    "rollback.yml",
-    "sweep.yml",
-    "tool.yml",
-];
+const WORKFLOWS: [&str; 8] =
+    ["ci.yml", "drift.yml", "newest.yml", "preview.yml", "release.yml", "rollback.yml", "sweep.yml", "tool.yml"];
 
 /// Reading that AWS allows by the names of what is asked for, and the emulator only on everything.
 const NAMELESS: [&str; 7] = [

@@ -172,6 +172,13 @@ fn query(
                 true => Err(("ValidationError", "Export is not imported by any stack.")),
             }
         }
+        "ListStacks" => {
+            let there = world.others.iter().filter(|(_, other)| !other.stack.is_empty());
+            let members = there.map(|(name, other)| {
+                tag("member", &tags(&[("StackName", name), ("StackStatus", other.stack.as_str())]))
+            });
+            Ok(tag("StackSummaries", &members.collect::<String>()))
+        }
         "DescribeChangeSet" => Ok(change_set(world)),
         "DeleteChangeSet" => {
             world.proposed = None;

@@ -56,12 +56,12 @@ fn of_the_tool() {
     trouble   cancel     Cancel an update        recover     Roll back a stuck stack
               unlock     Remove the lock         drift       Show drift and findings
     upkeep    prune      Remove old images       destroy     Delete the stack
-              verify     Check SBOM, provenance
+              sweep      Delete old previews     verify      Check SBOM, provenance
     set-up    doctor     Check what is missing   bootstrap   Create roles, registry
               iam-policy Print the permissions   completions Print a shell script
               build      Build the image only
-    pipeline  comment    Comment a pull request  version     Print the next version
-              announce   Publish on GitHub
+    pipeline  compile    Hand the tool over      comment     Comment a pull request
+              version    Print the next version  announce    Publish on GitHub
 
     Every command takes --json, -q (quiet), -y (yes), -v (verbose), --color WHEN.
     Options, exit codes and examples of a command: cargo xtask help COMMAND

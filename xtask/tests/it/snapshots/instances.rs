@@ -118,6 +118,55 @@ fn bootstrap_and_policy_cover_all_instances() {
     }
 }
 
+/// A stack that is complete.
+fn there(name: &'static str) -> (&'static str, World) {
+    (name, World { name: Some(name), stack: "UPDATE_COMPLETE".to_owned(), ..World::default() })
+}
+
+#[test]
+fn only_instances_of_pull_requests_that_no_longer_ask_for_them_are_swept() {
+    let names = [
+        "rest-api-preview-pr-7",
+        "rest-api-preview-pr-8",
+        "rest-api-preview-pr-9",
+        "rest-api-preview-pr-10",
+        "rest-api-preview-pr-7-bootstrap",
+        "rest-api-preview-own",
+        "rest-api-production",
+    ];
+    let fakes = Fakes::start(World { others: names.map(there).into(), ..World::default() });
+    let github = crate::fakes::serve(|request: &wiremock::Request| {
+        let answer = |state: &str, label: &str| {
+            let body = serde_json::json!({"state": state, "labels": [{"name": "documentation"}, {"name": label}]});
+            wiremock::ResponseTemplate::new(200).set_body_json(body)
+        };
+        match request.url.path() {
+            "/repos/octo/shop/pulls/7" => answer("closed", "preview"),
+            "/repos/octo/shop/pulls/8" => answer("open", "preview"),
+            "/repos/octo/shop/pulls/9" => answer("open", "wip"),
+            _ => wiremock::ResponseTemplate::new(404),
+        }
+    });
+    let sandbox = sandbox(&fakes)
+        .with("GITHUB_API_URL", &github.uri())
+        .with("GITHUB_REPOSITORY", "octo/shop")
+        .with("GITHUB_TOKEN", "ghs_secret");
+    let planned = sandbox.run(&["sweep", "preview", "--dry-run"]);
+    assert_eq!(planned.stdout, "would remove stack rest-api-preview-pr-7\nwould remove stack rest-api-preview-pr-9\n");
+    let ended = sandbox.run(&["sweep", "preview", "--yes", "--json"]);
+    // That there is no such pull request is no reason to remove something.
+    let warning = "warning: stack rest-api-preview-pr-10 is kept";
+    assert!(ended.code == 1 && ended.stderr.contains(warning), "{}", ended.stderr);
+    assert_eq!(ended.json()["removed"], serde_json::json!(["preview/pr-7", "preview/pr-9"]));
+    let world = fakes.world();
+    let left: Vec<&str> =
+        world.others.iter().filter(|(_, other)| !other.stack.is_empty()).map(|(name, _)| *name).collect();
+    assert_eq!(left.len(), 5, "{left:?}");
+    drop(world);
+    let refused = sandbox.run(&["sweep", "dev"]);
+    assert!(refused.code == 2 && refused.stderr.contains("there is one of it"), "{}", refused.stderr);
+}
+
 #[test]
 fn images_are_not_removed_while_their_use_is_unknown() {
     let fakes = Fakes::start(World { repository: Some([].into()), ..World::default() });

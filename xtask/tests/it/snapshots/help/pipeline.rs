@@ -34,6 +34,57 @@ fn of_those_that_speak_to_github() {
       cargo xtask comment diff.md                    # on the job's pull request
       cargo xtask comment diff.md --pull-request 12  # on another one
     ");
+    assert_snapshot!(of("compile", "--help"), @r"
+    Put this tool, and the service if wanted, into a folder for jobs that compile nothing
+
+    The list of the files, SHA256SUMS, has a digest, which is printed. `.ci/tool DIGEST` runs the tool
+    of the folder target/tool if its files and their list are those.
+
+    Usage: cargo xtask compile [OPTIONS] --out <FOLDER>
+
+    Options:
+          --out <FOLDER>
+              The folder to write to
+
+          --service
+              Compile the service as well, for `--compiled` of the commands that make its image
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask compile --out target/tool            # the tool, run by .ci/tool DIGEST
+      cargo xtask compile --out target/tool --service  # for a release as well
+    ");
+    assert_snapshot!(of("sweep", "--help"), @r"
+    Delete the instances of an environment whose pull requests are closed or have lost their label
+
+    These are instances with names such as `pr-12`. Needs the variables that GitHub sets in every job,
+    and a GITHUB_TOKEN with the permission `pull-requests: read`. One that cannot be deleted does not
+    keep the others.
+
+    Usage: cargo xtask sweep [OPTIONS] <ENV>
+
+    Arguments:
+      <ENV>
+              An environment of deploy.toml with `instances`
+
+    Options:
+          --label <NAME>
+              The label of the pull requests whose instances are kept
+
+              [default: preview]
+
+          --dry-run
+              Show what would be removed and remove nothing
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Examples:
+      cargo xtask sweep preview --dry-run  # what would be deleted
+      cargo xtask sweep preview --yes      # every night, in a job on GitHub
+    ");
     assert_snapshot!(of("version", "--help"), @r"
     Print the next version, as the changelog's Unreleased section determines it
 
