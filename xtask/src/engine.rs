@@ -79,6 +79,9 @@ pub(crate) struct ReleaseOptions<'a> {
     pub(crate) keep_failed: bool,
 }
 
+/// Up to how many new outputs are shown.
+const SHOWN_OUTPUTS: usize = 3;
+
 impl<'a> Operation<'a> {
     /// Brings the stack to what is desired, proves it and records it; nothing is changed where it is so already. Returns
     /// the stack as it is then.
@@ -316,7 +319,7 @@ impl<'a> Operation<'a> {
                 return Err(error);
             }
         };
-        self.show(&stack, change);
+        self.show(&stack, change, observed.settled());
         let before = observed.stack.as_ref().and_then(|stack| stack.image(self.desired.environment));
         if let Err(error) = self.prove(&stack, SPACING, before).await {
             let failure = Failure::of(&error);
@@ -364,7 +367,7 @@ impl<'a> Operation<'a> {
             self.ui().note(|report| report.change = Some(Change::None));
             return Ok(stack.clone());
         }
-        self.show(stack, Change::None);
+        self.show(stack, Change::None, Some(stack));
         self.ui().line("nothing to deploy: the stack is already current");
         self.prove(stack, Duration::ZERO, None).await?;
         let recorded = is_recorded(self.desired.environment, observed, &self.desired.template);
@@ -381,14 +384,22 @@ impl<'a> Operation<'a> {
         Ok(stack.clone())
     }
 
-    fn show(&self, stack: &Stack, change: Change) {
+    /// Shows the outputs that are not as `before`; many of them only with `--verbose`.
+    fn show(&self, stack: &Stack, change: Change, before: Option<&Stack>) {
         self.ui().note(|report| report.change = Some(change));
         if self.release.is_none() {
             return;
         }
         self.ui().note(|report| report.outputs = Some(stack.outputs.clone()));
+        let is_new = |name: &String, value: &String| before.and_then(|stack| stack.outputs.get(name)) != Some(value);
+        let new = stack.outputs.iter().filter(|(name, value)| is_new(name, value)).count();
         for (name, value) in &stack.outputs {
-            self.ui().line(&format!("   {name} = {value}"));
+            let line = format!("   {name} = {value}");
+            if is_new(name, value) && new <= SHOWN_OUTPUTS { self.ui().line(&line) } else { self.ui().detail(&line) }
+        }
+        if new > SHOWN_OUTPUTS {
+            let environment = &self.desired.environment.name;
+            self.ui().line(&format!("   {new} new outputs; cargo xtask status {environment} shows them"));
         }
     }
 

@@ -258,7 +258,8 @@ async fn bring(
     let own = filled(need, stacks)?;
     let prepared = without_image::prepare(context, &own, template, ui);
     let Prepared { session, desired, observed } = context.interrupt.or(prepared).await?;
-    phase.done(&format!("{}: {}", need.name, session.describe()));
+    ui.detail(&format!("            {}", session.describe()));
+    phase.done(&format!("{}: stack {}", need.name, own.stack));
     let question = consent::question(&own);
     let mut operation = Operation { session: &session, desired, conduct, question, planned: false, release: None };
     operation.run(&observed).await

@@ -276,18 +276,37 @@ fn in_minutes(seconds: i64) -> String {
     format!("{minutes} minute{} {}", if minutes == 1 { "" } else { "s" }, if seconds > 0 { "ahead" } else { "behind" })
 }
 
-/// The messages of an error and its causes, each once. Never their debug text, which contains whole responses.
+/// What the SDK calls the places where a call can fail; what failed is in the cause.
+const PLACES: [&str; 9] = [
+    "dispatch failure",
+    "response error",
+    "service error",
+    "unhandled error",
+    "failed to construct request",
+    "io error",
+    "user error",
+    "timeout",
+    "other",
+];
+
+/// The messages of an error and its causes, each once, without the SDK's names of places. Never their debug text, which
+/// contains whole responses.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
-    let mut cause = Some(error);
+    let (mut cause, mut timed_out) = (Some(error), false);
     while let Some(error) = cause {
         let text = error.to_string();
-        if !parts.iter().any(|part| part.contains(&text)) {
+        timed_out |= text == "timeout";
+        if !PLACES.contains(&text.as_str()) && !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
         }
         cause = error.source();
     }
-    parts.join(": ")
+    match parts.join(": ") {
+        none if none.is_empty() && timed_out => "there was no answer in time".to_owned(),
+        none if none.is_empty() => "the cause is not known".to_owned(),
+        text => text,
+    }
 }
 
 #[cfg(test)]

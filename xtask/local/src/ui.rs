@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::cli::{Color, Global};
 use model::outcome::{Exit, Failure, FailureKind};
+use model::reference::short;
 use model::report::{FORMAT, Report};
 pub use phase::Phase;
 use sanitize::{disarm_commands, escape_controls};
@@ -107,7 +108,7 @@ impl Ui {
         Self::new(global, Terminal { stdin: false, stderr: false, stdout: false, no_color: true, job: false })
     }
 
-    /// Starts a phase: a spinner on a terminal, a line elsewhere.
+    /// Starts a phase: a spinner on a terminal; elsewhere a line when it ends, and with `--verbose` one at its start.
     pub fn phase(&self, name: &'static str) -> Phase<'_> {
         Phase::start(self, name)
     }
@@ -124,7 +125,7 @@ impl Ui {
             match self.waits.next() {
                 Ok(Notice { name, what, silence }) if !self.quiet => {
                     let what = what.map(|what| format!(": {what}")).unwrap_or_default();
-                    let line = format!("  {name:<9} still waiting ({} s){what}", silence.as_secs());
+                    let line = format!("  {name:<9} still waiting ({} s){}", silence.as_secs(), what.trim_end());
                     self.suspend(|| drop(write_line(io::stderr(), &self.sanitized(&line, self.color))));
                 }
                 Ok(_) => {}
@@ -138,6 +139,11 @@ impl Ui {
         if !self.quiet {
             self.to_stderr(text);
         }
+    }
+
+    /// A digest as it is shown: short, and whole with `--verbose`.
+    pub fn digest<'a>(&self, digest: &'a str) -> &'a str {
+        if self.verbose { digest } else { short(digest) }
     }
 
     pub fn is_verbose(&self) -> bool {

@@ -7,6 +7,17 @@ pub enum Progress<'a> {
     Doing(&'a str),
     /// A change of state, which stays on the screen.
     Line(&'a str),
+    /// What happened to a resource, as a line; `name` is `None` for the stack itself.
+    Resource { name: Option<&'a str>, line: &'a str, state: ResourceState },
+}
+
+/// How far the work on a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceState {
+    Begun,
+    Done,
+    /// It failed, or the stack rolls back; the line has the reason.
+    Failed,
 }
 
 /// Receives reports.

@@ -121,6 +121,14 @@ impl fmt::Display for ImageReference {
     }
 }
 
+/// A digest as people read it: `sha256:` and twelve digits. Other text stays as it is.
+pub fn short(digest: &str) -> &str {
+    match digest.get(.."sha256:".len() + 12) {
+        Some(start) if digest.parse::<Digest>().is_ok() => start,
+        _ => digest,
+    }
+}
+
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

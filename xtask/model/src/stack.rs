@@ -8,6 +8,7 @@ use std::fmt;
 use config::deployment::Environment;
 use serde::{Deserialize, Serialize};
 
+use crate::progress::ResourceState;
 use crate::reference::ImageReference;
 use texts::{is_cancelled, is_summary};
 
@@ -102,6 +103,17 @@ pub struct Event {
 impl Event {
     pub fn is_failure(&self) -> bool {
         self.status.ends_with("_FAILED")
+    }
+
+    /// How far the work on its resource is.
+    pub fn state(&self) -> ResourceState {
+        if self.is_failure() || self.begins_rollback() && self.reason.is_some() {
+            ResourceState::Failed
+        } else if self.status.ends_with("_IN_PROGRESS") {
+            ResourceState::Begun
+        } else {
+            ResourceState::Done
+        }
     }
 
     fn begins_rollback(&self) -> bool {

@@ -134,6 +134,7 @@ async fn watch(execution: Execution<'_>, gate: &mut Gate<'_>, phase: &Phase<'_>)
     let Execution { environment, proposal, mark, token, in_doubt } = execution;
     let (clients, ui) = (gate.clients, gate.ui);
     let watch = Watch::of(&proposal.set.stack_id, proposal.before.as_ref(), mark);
+    phase.changes(proposal.set.changes.iter().map(|change| change.logical_id.clone()));
     // What another run began is neither proved nor turned back here.
     let ours = token.is_some();
     let tokens = token.into_iter().collect();

@@ -26,6 +26,9 @@ use local::ui::{Paint, Phase, Ui};
 /// The tag that every stack of this tool has, and by CloudFormation its resources.
 pub(crate) const TAG: (&str, &str) = ("managed-by", "xtask");
 
+/// Up to how many resources of a new stack are listed.
+const SHOWN_RESOURCES: usize = 5;
+
 /// A proposal, and what it means for the bill and for the time that it takes.
 pub(crate) struct PricedProposal {
     pub(crate) proposal: Proposal,
@@ -133,7 +136,7 @@ impl Operation<'_> {
             }
             Outlook::Untouched | Outlook::Right => None,
         };
-        show(&set, phase, ui);
+        show(&set, create, phase, ui);
         let after = effective(&parameters, existing);
         if create && let Some(Shifting { service, strategy, .. }) = shifting(template, &after, &environment.region) {
             phase.line(&format!(
@@ -224,10 +227,15 @@ async fn abandon(client: &Client, stack: &str, set: Option<&str>, first: Option<
     }
 }
 
-/// Shows what would change, a line each, and the role that CloudFormation would use.
-fn show(set: &ChangeSet, phase: &Phase<'_>, ui: &Ui) {
+/// Shows what would change, a line each; of a new stack with many resources their number. With `--verbose` everything,
+/// and the role that CloudFormation would use.
+fn show(set: &ChangeSet, create: bool, phase: &Phase<'_>, ui: &Ui) {
     if let Some(role) = &set.role {
-        phase.line(&format!("CloudFormation works as {role}"));
+        ui.detail(&format!("            CloudFormation works as {role}"));
+    }
+    // What makes up a new stack is shown when it is made.
+    if create && set.changes.len() > SHOWN_RESOURCES {
+        phase.line(&format!("{:<6} {} resources", "Add", set.changes.len()));
     }
     for change in &set.changes {
         let replacement = match change.replacement.as_deref() {
@@ -235,6 +243,11 @@ fn show(set: &ChangeSet, phase: &Phase<'_>, ui: &Ui) {
             Some("Conditional") => "  perhaps replaced".to_owned(),
             _ => String::new(),
         };
-        phase.line(&format!("{:<6} {} ({}){replacement}", change.action, change.logical_id, change.resource_type));
+        let line = format!("{:<6} {} ({}){replacement}", change.action, change.logical_id, change.resource_type);
+        if create && set.changes.len() > SHOWN_RESOURCES {
+            ui.detail(&format!("            {line}"));
+        } else {
+            phase.line(&line);
+        }
     }
 }

@@ -72,7 +72,6 @@ fn without_the_bucket_both_ways_out_are_named_and_nothing_is_built() {
     assert_snapshot!(sandbox.run(&["release"]).whole(), @r"
     exit 3
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: the template is too long for a call, and there is no bucket for it
       resource: infra/backend.yaml

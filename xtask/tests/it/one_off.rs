@@ -68,7 +68,6 @@ fn a_command_prints_its_log_and_ends_with_its_own_exit_code() {
     one
     \u001b[2Jtwo
     --- stderr
-      task      ...
                 task t1
     ok task      task t1 ended with exit code 3 ([time])
     error: the command ended with exit code 3
@@ -108,7 +107,6 @@ fn a_task_that_never_started_is_no_exit_code_of_its_command() {
     assert_snapshot!(fakes.sandbox().run(&["run", "dev", "--", "/api"]).snapshot(), @r"
     exit 1
     --- stderr
-      task      ...
                 task t1
     !! task      not finished ([time])
     error: the task did not start
@@ -126,7 +124,6 @@ fn a_detached_task_is_named_and_left_alone() {
     --- stdout
     arn:aws:ecs:eu-central-1:111122223333:task/rest-api-dev-Cluster-1/t1
     --- stderr
-      task      ...
     ok task      task t1 was started ([time])
     follow it: aws logs tail rest-api-group --log-stream-names api/api/t1 --follow --region eu-central-1
     ");
@@ -142,7 +139,6 @@ fn a_signal_and_the_end_of_its_time_stop_the_task() {
     --- stdout
     working
     --- stderr
-      task      ...
                 task t1
     !! task      not finished ([time])
     error: the command did not end in 1 s
@@ -162,7 +158,6 @@ fn a_signal_and_the_end_of_its_time_stop_the_task() {
     --- stdout
     working
     --- stderr
-      task      ...
                 task t1
     !! task      not finished ([time])
     interrupted: stopped as you asked

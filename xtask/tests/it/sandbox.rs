@@ -196,9 +196,9 @@ impl Ended {
     /// Exit code and both streams, without what differs from run to run, and without the phases before a stack is touched
     /// where they went well: `a_first_release_and_then_one_with_nothing_to_do` shows those.
     pub(crate) fn snapshot(&self) -> String {
-        let last =
-            ["ok preflight ", "ok name "].iter().filter_map(|phase| self.stderr.rfind(&format!("\n{phase}"))).max();
-        let rest = last.map_or(self.stderr.as_str(), |at| self.stderr[at + 1..].split_once('\n').unwrap_or_default().1);
+        let is_last = |line: &str| ["ok preflight ", "ok name "].iter().any(|phase| line.starts_with(phase));
+        let lines: Vec<&str> = self.stderr.split_inclusive('\n').collect();
+        let rest = &lines[lines.iter().rposition(|line| is_last(line)).map_or(0, |at| at + 1)..].concat();
         self.shown(rest)
     }
 

@@ -130,3 +130,28 @@ async fn credentials_that_cannot_be_renewed_have_expired_and_a_lost_network_has_
     let lost = failure("sts:GetCallerIdentity", "", &lost);
     assert!(!is_expired(&lost) && !is_refusal(&lost));
 }
+
+#[tokio::test]
+async fn no_name_of_the_sdk_reaches_the_user() {
+    type Failed = SdkError<aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError>;
+    let of = |error: Failed| failure("sts:GetCallerIdentity", "the caller's identity", &error);
+    let dispatch = |error: ConnectorError| of(SdkError::dispatch_failure(error));
+    let io = || std::io::Error::other("connection reset by peer");
+    for (failure, reason) in [
+        (dispatch(ConnectorError::io(io().into())), "connection reset by peer"),
+        (dispatch(ConnectorError::timeout(Box::new(ConnectorError::timeout(io().into())))), "connection reset by peer"),
+        (of(SdkError::timeout_error(io())), "request has timed out: connection reset by peer"),
+        (of(SdkError::construction_failure(io())), "connection reset by peer"),
+        (failure_of(ResponseTemplate::new(500)).await, "HTTP 500"),
+        (failure_of(ResponseTemplate::new(400)).await, "HTTP 400"),
+        (failure_of(refusal(400, "QuiteNew", "not modelled")).await, "QuiteNew: not modelled"),
+        (failure_of(refusal(400, "QuiteNew", "")).await, "QuiteNew"),
+    ] {
+        assert_eq!(failure.reason.as_deref(), Some(reason));
+    }
+    // An answer that cannot be parsed.
+    let unreadable = failure_of(ResponseTemplate::new(200).set_body_string("<h1>Welcome</h1>")).await;
+    let reason = unreadable.reason.unwrap();
+    assert!(!PLACES.iter().any(|place| reason.contains(place)) && !reason.contains("Unhandled"), "{reason}");
+    assert_eq!(chain(&ConnectorError::timeout(Box::new(std::fmt::Error))), std::fmt::Error.to_string());
+}

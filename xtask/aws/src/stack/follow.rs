@@ -122,13 +122,15 @@ impl<'a> Following<'a> {
     /// # Errors
     /// AWS was unreachable for too long, or the deadline has passed: the operation itself goes on.
     pub async fn watch(&mut self, report: Reporter<'_>) -> Result<Watched> {
+        let stack_id = self.watch.stack_id;
         let show = |event: &Event| {
             let line = event.to_string();
+            let name = (!event.is_own(stack_id)).then_some(event.logical_id.as_str());
             // Consequences of another failure would only push the cause off the screen.
             if event.is_failure() && event.is_cancelled() {
                 report(Progress::Doing(&line))
             } else {
-                report(Progress::Line(&line))
+                report(Progress::Resource { name, line: &line, state: event.state() })
             }
         };
         self.watch_with(report, show).await

@@ -1,9 +1,11 @@
 //! One phase of a command: shown while it lasts, recorded when it ends.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use model::progress::Progress;
+use model::progress::{Progress, ResourceState};
 use model::report::PhaseRecord;
 
 use super::sanitize::escape_controls;
@@ -16,7 +18,41 @@ pub struct Phase<'a> {
     started: Instant,
     bar: Option<ProgressBar>,
     waiting: Waiting<'a>,
+    resources: Mutex<Resources>,
     ended: bool,
+}
+
+/// The resources that a phase works on.
+#[derive(Default)]
+struct Resources {
+    /// The names of those that change; `None` if that is not known.
+    changing: Option<BTreeSet<String>>,
+    /// The lines of those that are being worked on, on a terminal.
+    open: BTreeMap<String, ProgressBar>,
+    done: BTreeSet<String>,
+    doing: String,
+}
+
+impl Resources {
+    fn changes(&self, name: &str) -> bool {
+        self.changing.as_ref().is_none_or(|changing| changing.contains(name))
+    }
+
+    fn close(&mut self, name: &str) {
+        if let Some(bar) = self.open.remove(name) {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// What the phase does, behind how many resources are done.
+    fn message(&self) -> String {
+        let (done, doing) = (self.done.len(), &self.doing);
+        match self.changing.as_ref().map(BTreeSet::len) {
+            Some(all) if done > 0 => format!("{done} of {all} resources, {doing}"),
+            None if done > 0 => format!("{done} resources, {doing}"),
+            _ => doing.clone(),
+        }
+    }
 }
 
 impl<'a> Phase<'a> {
@@ -33,19 +69,62 @@ impl<'a> Phase<'a> {
             bar
         });
         if bar.is_none() {
-            ui.line(&format!("  {name:<9} ..."));
+            ui.detail(&format!("  {name:<9} ..."));
         }
         let waiting = ui.waits.open(name, phase_waits_for(name).map(str::to_owned), bar.is_some());
-        Self { ui, name, started: Instant::now(), bar, waiting, ended: false }
+        Self { ui, name, started: Instant::now(), bar, waiting, resources: Mutex::default(), ended: false }
     }
 
     /// Sets what the phase does or waits for; shown on a terminal, with `--verbose`, or after a silence.
     pub fn doing(&self, what: &str) {
         self.waiting.set(what);
         match &self.bar {
-            Some(bar) => bar.set_message(escape_controls(what, false).into_owned()),
+            Some(bar) => {
+                let mut resources = self.resources();
+                what.clone_into(&mut resources.doing);
+                bar.set_message(escape_controls(&resources.message(), false).into_owned());
+            }
             None => self.ui.detail(&format!("            {what}")),
         }
+    }
+
+    /// Sets which resources change; others are shown with `--verbose` only, unless they fail.
+    pub fn changes(&self, names: impl IntoIterator<Item = String>) {
+        self.resources().changing = Some(names.into_iter().collect());
+    }
+
+    /// Shows what happened to a resource: a line when it is done, or on a terminal a line while it is worked on. What
+    /// failed stays.
+    fn resource(&self, name: Option<&str>, line: &str, state: ResourceState) {
+        let mut resources = self.resources();
+        name.iter().for_each(|name| resources.close(name));
+        if name.is_none() && state == ResourceState::Failed {
+            // What was done is taken back.
+            resources.done.clear();
+        }
+        let is_shown = name.is_some_and(|name| resources.changes(name));
+        if self.ui.verbose || state == ResourceState::Failed {
+            return self.line(line);
+        }
+        let Some(name) = name.filter(|_| is_shown) else { return };
+        match (state, &self.ui.live, &self.bar) {
+            (ResourceState::Begun, Some(live), Some(_)) => {
+                let style = ProgressStyle::with_template("            {wide_msg}").expect("the template is valid");
+                let bar = live.add(ProgressBar::new_spinner().with_style(style));
+                bar.set_message(escape_controls(line, false).into_owned());
+                resources.open.insert(name.to_owned(), bar);
+            }
+            (ResourceState::Begun, ..) => self.waiting.set(line),
+            (_, _, Some(bar)) => {
+                resources.done.insert(name.to_owned());
+                bar.set_message(escape_controls(&resources.message(), false).into_owned());
+            }
+            _ => self.line(line),
+        }
+    }
+
+    fn resources(&self) -> MutexGuard<'_, Resources> {
+        self.resources.lock().expect("no holder panics")
     }
 
     /// Prints a change of state inside the phase.
@@ -58,6 +137,7 @@ impl<'a> Phase<'a> {
         match progress {
             Progress::Doing(what) => self.doing(what),
             Progress::Line(text) => self.line(text),
+            Progress::Resource { name, line, state } => self.resource(name, line, state),
         }
     }
 
@@ -72,6 +152,7 @@ impl<'a> Phase<'a> {
 
     fn end(&mut self, paint: Paint, mark: &str, summary: &str, skipped: bool) {
         self.ended = true;
+        std::mem::take(&mut self.resources().open).values().for_each(ProgressBar::finish_and_clear);
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

@@ -93,17 +93,13 @@ fn the_first_time_and_the_second() {
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev-plan --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-dev-pipeline (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev-pipeline created ([time])
     "#);
     let made = fakes.world().parameters.clone();
@@ -143,9 +139,7 @@ fn the_first_time_and_the_second() {
     --- stdout
     {"format":1,"ok":true,"environment":"dev","stack":"rest-api-dev-bootstrap","change":"none","outputs":{"DeployRoleArn":"arn:aws:iam::111122223333:role/xtask/deploy","ExecutionRoleArn":"arn:aws:iam::111122223333:role/xtask/execution","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/xtask/boundary","PlanRoleArn":"arn:aws:iam::111122223333:role/xtask/plan","ReadRoleArn":"arn:aws:iam::111122223333:role/xtask/read","RepositoryUri":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api"},"variables":{"AWS_READ_ROLE_ARN_DEV":"arn:aws:iam::111122223333:role/xtask/read","AWS_ROLE_ARN":"arn:aws:iam::111122223333:role/xtask/deploy"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
-      stack     ...
     -- stack     rest-api-dev-bootstrap is already current ([time])
-      stack     ...
     -- stack     rest-api-dev-pipeline is already current ([time])
     "#);
     let world = fakes.world();
@@ -181,17 +175,13 @@ fn existing_resources_of_the_account_are_left_alone() {
     gh variable set AWS_ROLE_ARN --repo octo/shop --env live --body arn:aws:iam::111122223333:role/xtask/deploy
     gh variable set AWS_ROLE_ARN --repo octo/shop --env review --body arn:aws:iam::111122223333:role/xtask/plan
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-dev-pipeline (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev-pipeline created ([time])
     warning: only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: add --github-id and --owner-id, or see with --check-token
     API Gateway logs with arn:aws:iam::111122223333:role/logging already
@@ -273,7 +263,6 @@ fn bootstrap_stops_where_a_call_is_denied() {
     assert_snapshot!(bootstrap(&sandbox, &[&GITHUB[..], &["--yes"]].concat()), @r"
     exit 1
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: iam:GetOpenIDConnectProvider failed
       resource: arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com
@@ -284,7 +273,6 @@ fn bootstrap_stops_where_a_call_is_denied() {
     assert_snapshot!(bootstrap(&sandbox, &["--yes"]), @r"
     exit 1
     --- stderr
-      stack     ...
     !! stack     not finished ([time])
     error: cloudformation:CreateChangeSet failed
       resource: stack rest-api-dev-bootstrap
@@ -324,11 +312,9 @@ fn without_github_there_is_one_stack_and_nothing_of_github_is_needed() {
     [environments.dev.parameters]
     PermissionsBoundary = "arn:aws:iam::111122223333:policy/xtask/boundary"
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
     "#);
     let world = fakes.world();
@@ -373,11 +359,9 @@ fn the_roles_of_an_earlier_version_move_before_they_are_removed() {
     gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-dev-pipeline (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev-pipeline created ([time])
     warning: only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: add --github-id and --owner-id, or see with --check-token
     warning: stack rest-api-dev-bootstrap still has the roles that the pipeline takes now, and was not changed. Set the variables first, then repeat the command: it removes those roles
@@ -410,13 +394,10 @@ fn the_roles_of_an_earlier_version_move_before_they_are_removed() {
     gh variable set AWS_READ_ROLE_ARN_DEV --repo octo/shop --body arn:aws:iam::111122223333:role/xtask/read
     gh variable set AWS_ROLE_ARN --repo octo/shop --env dev --body arn:aws:iam::111122223333:role/xtask/deploy
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 UPDATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                UPDATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev updated ([time])
-      stack     ...
     -- stack     rest-api-dev-pipeline is already current ([time])
     warning: only the older form of sub is trusted; repositories made or renamed since July 2026 have the other: add --github-id and --owner-id, or see with --check-token
     "#);
@@ -435,17 +416,13 @@ fn a_failure_of_the_second_stack_says_that_the_first_was_changed() {
     assert_snapshot!(bootstrap(&sandbox, &[&GITHUB[..], &["--yes"]].concat()), @r"
     exit 4
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
-                ROLLBACK_COMPLETE            rest-api-dev-pipeline (AWS::CloudFormation::Stack)
     !! stack     not finished ([time])
     error: stack rest-api-dev-pipeline could not be created; what had been created is gone (ROLLBACK_COMPLETE)
       resource: Gateway (AWS::ApiGateway::RestApi)
@@ -464,11 +441,9 @@ fn a_failure_speaks_of_its_own_stack() {
     assert_snapshot!(failed, @r"
     exit 4
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
-                ROLLBACK_COMPLETE            rest-api-dev (AWS::CloudFormation::Stack)
     !! stack     not finished ([time])
     error: stack rest-api-dev-bootstrap could not be created; what had been created is gone (ROLLBACK_COMPLETE)
       resource: Gateway (AWS::ApiGateway::RestApi)

@@ -16,7 +16,6 @@ fn a_stack_that_is_as_it_should_be() {
     stack rest-api-dev matches its template
     findings of the image: none
     --- stderr
-      drift     ...
     ok drift     0 resources of rest-api-dev were compared ([time])
     ");
     only_read(&fakes);
@@ -48,7 +47,6 @@ fn drift_and_findings_exit_with_1() {
       critical CVE-2026-2 in musl 1.2
       low CVE-2026-1
     --- stderr
-      drift     ...
     ok drift     3 resources of rest-api-dev were compared ([time])
     error: 3 resources of the stack drifted, and the running image has 1 critical
       resource: stack rest-api-dev
@@ -86,7 +84,6 @@ fn resources_that_cannot_be_compared_are_reported_with_the_reason() {
     assert_snapshot!(sandbox.run(&["drift"]).snapshot(), @r"
     exit 1
     --- stderr
-      drift     ...
     !! drift     not finished ([time])
     error: cloudformation:DetectStackDrift failed
       resource: stack arn:aws:cloudformation:eu-central-1:111122223333:stack/rest-api-dev/1

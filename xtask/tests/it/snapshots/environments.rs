@@ -106,8 +106,7 @@ fn a_stack_that_is_complete() {
     --- stdout
     http://127.0.0.1:[port]/live answers correctly
     --- stderr
-      smoke     ...
-    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
+    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5 ([time])
     ");
     assert_snapshot!(sandbox.run(&["smoke", "--smoke-url", "{Nothing}/v1"]).snapshot(), @r"
     exit 5
@@ -126,7 +125,6 @@ fn an_image_that_the_registry_has_not() {
     assert_snapshot!(fakes.sandbox().run(&["deploy", "dev", "--image", &image]).snapshot(), @r"
     exit 1
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: the registry does not have the image
       resource: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api:v2
@@ -143,7 +141,6 @@ fn an_image_of_another_registry() {
     assert_snapshot!(sandbox.run(&["deploy", "dev", "--image", image]).snapshot(), @r"
     exit 1
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: only a digest can be deployed from another registry
       resource: example.com/rest-api:v1
@@ -191,9 +188,7 @@ fn a_removal() {
     --- stdout
     removed stack rest-api-dev
     --- stderr
-      lock      ...
     ok lock      rest-api-dev ([time])
-      stack     ...
     ok stack     rest-api-dev deleted ([time])
     ");
     assert!(fakes.world().stack.is_empty());
@@ -202,9 +197,7 @@ fn a_removal() {
     --- stdout
     {"format":1,"ok":true,"environment":"local","removed":[],"phases":[{"name":"engine","seconds":0,"skipped":false},{"name":"look","seconds":0,"skipped":false}],"seconds":0}
     --- stderr
-      engine    ...
     ok engine    version 29.0.0 at tcp://127.0.0.1:[port] ([time])
-      look      ...
     ok look      0 containers and 0 image names belong to this checkout ([time])
     "#);
 }

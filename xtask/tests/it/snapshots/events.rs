@@ -74,7 +74,6 @@ fn an_operation_that_is_followed_ends_as_its_release_would_have() {
     2026-01-02T03:04:05Z CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
     2026-01-02T03:04:05Z UPDATE_ROLLBACK_COMPLETE     rest-api-dev (AWS::CloudFormation::Stack)
     --- stderr
-      stack     ...
     !! stack     not finished ([time])
     error: stack rest-api-dev failed and is rolled back; the previous release runs (UPDATE_ROLLBACK_COMPLETE)
       resource: Gateway (AWS::ApiGateway::RestApi)

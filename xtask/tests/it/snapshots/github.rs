@@ -32,7 +32,6 @@ fn a_job_without_an_account_to_keep_to_is_refused_before_anything() {
     assert_snapshot!(job(Sandbox::new()).run(&["release", "dev", "--yes"]).snapshot(), @r#"
     exit 3
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: 2 things are missing
       reason: - the Docker engine does not answer

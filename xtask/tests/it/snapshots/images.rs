@@ -46,7 +46,6 @@ fn a_chart_is_no_image() {
     assert_snapshot!(deploy(&fakes, &[]).snapshot(), @r"
     exit 3
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: the image cannot run in this environment
       resource: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api:v1

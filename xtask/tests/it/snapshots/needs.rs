@@ -102,29 +102,22 @@ fn a_release_brings_its_needs_up_to_date_and_takes_their_outputs() {
     let fakes = Fakes::start(nothing());
     let sandbox = sandbox(&fakes);
     let first = sandbox.run(&["release"]).whole();
-    let (needs, _) = first.rsplit_once("  preflight ...").unwrap();
+    let (needs, _) = first.rsplit_once("ok preflight").unwrap();
     assert_snapshot!(needs, @r"
     exit 0
     --- stdout
     http://127.0.0.1:[port]/live
     --- stderr
-      preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
-      need      ...
-    ok need      network: account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
-      stack     ...
+    ok need      network: stack rest-api-network ([time])
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-network (AWS::CloudFormation::Stack)
     ok stack     rest-api-network created ([time])
-      need      ...
-    ok need      database: account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
-      stack     ...
+    ok need      database: stack rest-api-database ([time])
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-database (AWS::CloudFormation::Stack)
     ok stack     rest-api-database created ([time])
     ");
     assert_eq!(changes(&fakes), [1, 1, 1]);
@@ -175,7 +168,6 @@ fn a_dry_run_says_what_would_come_first_and_what_is_not_known_before() {
     create stack rest-api-dev from infra/backend.yaml
     prove the endpoint
     --- stderr
-      compile   ...
     ok compile   [target], content-[hash] ([time])
     ");
     assert_eq!(changes(&fakes), [1, 1, 0]);

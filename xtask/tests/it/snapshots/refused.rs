@@ -136,7 +136,6 @@ fn everything_that_is_missing_comes_in_one_list() {
     assert_snapshot!(sandbox.run(&["release"]).snapshot(), @r"
     exit 3
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: 3 things are missing
       reason: - the Docker engine does not answer

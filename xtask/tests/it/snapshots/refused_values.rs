@@ -60,7 +60,6 @@ fn every_command_lists_every_value_that_would_be_refused() {
     assert_snapshot!(dry.snapshot(), @r#"
     exit 3
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: 6 things are missing
       reason: - parameter Memroy cannot be used
@@ -123,7 +122,6 @@ fn a_value_that_the_stack_has_is_judged_by_the_new_template() {
     assert_snapshot!(ended.snapshot(), @r#"
     exit 3
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: parameter Size cannot be used
       resource: the value that the stack has, in rest-api-dev

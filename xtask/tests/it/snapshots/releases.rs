@@ -20,7 +20,6 @@ fn a_first_release_and_then_one_with_nothing_to_do() {
     create stack rest-api-dev from infra/backend.yaml
     prove the endpoint
     --- stderr
-      compile   ...
     ok compile   [target], content-[hash] ([time])
     ");
     assert!(fakes.world().stack.is_empty() && fakes.world().repository.is_none());
@@ -29,47 +28,31 @@ fn a_first_release_and_then_one_with_nothing_to_do() {
     --- stdout
     http://127.0.0.1:[port]/live
     --- stderr
-      preflight ...
     ok preflight account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire ([time])
-      compile   ...
     ok compile   [target], content-[hash] ([time])
-      image     ...
-      registry  ...
     -- image     rest-api:content-[hash] exists, 2.0 MB ([time])
     ok registry  repository rest-api created: immutable tags, scanned on push ([time])
-      push      ...
-    ok push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03, 1.9 MB, layers: 1 pushed, 0 already there ([time])
-      attest    ...
+    ok push      sha256:5891b5b522d5, 1.9 MB, layers: 1 pushed, 0 already there ([time])
     ok attest    SBOM and provenance are attached ([time])
-      name      ...
     ok name      source-[hash], commit-0123456789ab ([time])
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
        ApiGatewayURL = http://127.0.0.1:[port]/live
-      smoke     ...
-    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
+    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5 ([time])
     ");
     assert_snapshot!(sandbox.run(&["release"]).snapshot(), @r"
     exit 0
     --- stdout
     http://127.0.0.1:[port]/live
     --- stderr
-      compile   ...
     -- compile   these sources were compiled before ([time])
-      image     ...
     -- image     the registry has rest-api:source-[hash] ([time])
-      push      ...
-    -- push      sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
-      stack     ...
+    -- push      sha256:5891b5b522d5 ([time])
     -- stack     rest-api-dev is already current ([time])
-       ApiGatewayURL = http://127.0.0.1:[port]/live
     nothing to deploy: the stack is already current
-      smoke     ...
-    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
+    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5 ([time])
     ");
     assert_snapshot!(sandbox.run(&["release", "--quiet"]).snapshot(), @r"
     exit 0
@@ -85,11 +68,9 @@ fn a_release_that_fails_and_is_rolled_back() {
     assert_snapshot!(sandbox.run(&["release"]).snapshot(), @r"
     exit 4
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_FAILED                Gateway (AWS::ApiGateway::RestApi)  the account has too many gateways
-                ROLLBACK_COMPLETE            rest-api-dev (AWS::CloudFormation::Stack)
     !! stack     not finished ([time])
     error: stack rest-api-dev could not be created; what had been created is gone (ROLLBACK_COMPLETE)
       resource: Gateway (AWS::ApiGateway::RestApi)
@@ -120,13 +101,9 @@ fn a_registry_that_refuses() {
     --- stdout
     {"format":1,"ok":false,"environment":"dev","stack":"rest-api-dev","phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"compile","seconds":0,"skipped":false},{"name":"image","seconds":0,"skipped":true},{"name":"registry","seconds":0,"skipped":false},{"name":"push","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"push","message":"the registry did not take the image","resource":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api:content-[hash]","reason":"denied: requested access to the resource is denied","hint":"the registry refused the credentials: check who may push there (ecr:PutImage and the upload actions on AWS)"}}
     --- stderr
-      compile   ...
     ok compile   [target], content-[hash] ([time])
-      image     ...
-      registry  ...
     -- image     rest-api:content-[hash] exists, 2.0 MB ([time])
     ok registry  repository rest-api created: immutable tags, scanned on push ([time])
-      push      ...
     !! push      not finished ([time])
     error: the registry did not take the image
       resource: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api:content-[hash]
@@ -170,11 +147,8 @@ fn an_interruption() {
     --- stdout
     {"format":1,"ok":false,"environment":"dev","image":"111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","pushed_bytes":1900000,"stack":"rest-api-dev","changes":[{"action":"Add","logical_id":"Gateway","resource_type":"AWS::ApiGateway::RestApi"}],"cost":{"before_usd":0.0,"after_usd":0.0,"difference_usd":0.0,"items":[],"basis":"on-demand list prices of eu-central-1 as of 2026-11, 730 h, without traffic"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"compile","seconds":0,"skipped":false},{"name":"image","seconds":0,"skipped":true},{"name":"registry","seconds":0,"skipped":false},{"name":"push","seconds":0,"skipped":false},{"name":"attest","seconds":0,"skipped":false},{"name":"name","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":false}],"seconds":0,"error":{"kind":"interrupted","message":"stopped as you asked","hint":"stack rest-api-dev is being created and goes on without this tool; the same command follows it, cargo xtask events dev --follow watches it, cargo xtask cancel dev takes it back"}}
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
-                CREATE_IN_PROGRESS           Gateway (AWS::ApiGateway::RestApi)
-                CREATE_IN_PROGRESS           rest-api-dev (AWS::CloudFormation::Stack)
     !! stack     not finished ([time])
     interrupted: stopped as you asked
       next: stack rest-api-dev is being created and goes on without this tool; the same command follows it, cargo xtask events dev --follow watches it, cargo xtask cancel dev takes it back

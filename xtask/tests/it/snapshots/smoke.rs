@@ -19,8 +19,7 @@ fn an_endpoint_that_is_right() {
     --- stdout
     http://127.0.0.1:[port]/live answers correctly
     --- stderr
-      smoke     ...
-    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
+    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5 ([time])
     ");
     assert_snapshot!(sandbox.run(&["smoke", &url, "--quiet"]).snapshot(), @r"
     exit 0
@@ -47,8 +46,7 @@ fn an_endpoint_that_is_right() {
     --- stdout
     {"format":1,"ok":true,"url":"http://127.0.0.1:[port]/live","smoke":{"status":"right","served_digest":"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"},"phases":[{"name":"smoke","seconds":0,"skipped":false}],"seconds":0}
     --- stderr
-      smoke     ...
-    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 ([time])
+    ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5 ([time])
     "#);
 }
 

@@ -52,7 +52,6 @@ fn an_attested_environment_refuses_other_images_before_taking_the_lock() {
     assert_snapshot!(sandbox.run(&["deploy", "--image", &image]).snapshot(), @r"
     exit 3
     --- stderr
-      verify    ...
     !! verify    not finished ([time])
     error: 2 things are missing
       reason: - the image has no SBOM

@@ -37,11 +37,9 @@ fn a_template_without_an_image_is_deployed_once_and_then_left_alone() {
     --- stdout
     ApiGatewayURL = http://127.0.0.1:[port]/live
     --- stderr
-      stack     ...
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 CREATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
-                CREATE_COMPLETE              rest-api-dev (AWS::CloudFormation::Stack)
     ok stack     rest-api-dev created ([time])
     ");
     assert_eq!(fakes.world().parameters["Callback"], "https://app.example.com");
@@ -52,7 +50,6 @@ fn a_template_without_an_image_is_deployed_once_and_then_left_alone() {
     --- stdout
     {"format":1,"ok":true,"environment":"dev","stack":"rest-api-dev","change":"none","outputs":{"ApiGatewayURL":"http://127.0.0.1:[port]/live"},"phases":[{"name":"preflight","seconds":0,"skipped":false},{"name":"stack","seconds":0,"skipped":true}],"seconds":0}
     --- stderr
-      stack     ...
     -- stack     rest-api-dev is already current ([time])
     "#);
     assert_eq!(fakes.world().changes, 1);
@@ -64,7 +61,6 @@ fn missing_or_foreign_resources_are_reported_before_any_change() {
     assert_snapshot!(users(&fakes, "").run(&["deploy"]).snapshot(), @r#"
     exit 3
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: parameter Callback cannot be used
       resource: environments.dev.parameters
@@ -74,7 +70,6 @@ fn missing_or_foreign_resources_are_reported_before_any_change() {
     assert_snapshot!(users(&fakes, "Typo = 1\n").run(&["deploy"]).snapshot(), @r"
     exit 3
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: parameter Typo cannot be used
       resource: environments.dev.parameters
@@ -84,7 +79,6 @@ fn missing_or_foreign_resources_are_reported_before_any_change() {
     assert_snapshot!(users(&fakes, "").run(&["release"]).snapshot(), @r"
     exit 3
     --- stderr
-      preflight ...
     !! preflight not finished ([time])
     error: the template cannot be used
       resource: infra/users.yaml
