@@ -7,6 +7,7 @@ mod input;
 mod phase;
 mod sanitize;
 mod waits;
+mod width;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -16,6 +17,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use config::deployment::Environment;
+use console::Term;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
@@ -64,6 +66,8 @@ pub struct Ui {
     /// Whether somebody types what is read from standard input.
     is_typed: bool,
     job: bool,
+    /// The width of the terminal that progress and failures go to.
+    columns: Option<usize>,
     /// The live display; `None` where every change of state is printed as a plain line.
     live: Option<MultiProgress>,
     report: Mutex<Report>,
@@ -93,6 +97,11 @@ impl Ui {
             can_ask: terminal.stdin && terminal.stderr,
             is_typed: terminal.stdin,
             job: terminal.job,
+            columns: terminal
+                .stderr
+                .then(|| Term::stderr().size_checked())
+                .flatten()
+                .map(|(_, columns)| columns.into()),
             live,
             report: Mutex::default(),
             still_runs: Mutex::default(),
@@ -325,7 +334,11 @@ impl Ui {
     }
 
     fn to_stderr(&self, text: &str) {
-        self.to_stderr_as(&self.sanitized(text, self.color));
+        let text = self.sanitized(text, self.color);
+        match self.columns {
+            Some(columns) => self.to_stderr_as(&width::wrapped(&text, columns)),
+            None => self.to_stderr_as(&text),
+        }
     }
 
     /// Writes a line that needs no sanitizing.

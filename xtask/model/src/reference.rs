@@ -52,11 +52,6 @@ impl Digest {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// `sha256:` and the first twelve digits.
-    pub fn short(&self) -> &str {
-        &self.0[.."sha256:".len() + 12]
-    }
 }
 
 impl FromStr for Digest {
@@ -173,7 +168,8 @@ mod tests {
         assert_eq!(image.to_string(), text);
         let local: ImageReference = "127.0.0.1:4570/rest-api:content-0".parse().unwrap();
         assert_eq!(local.host, "127.0.0.1:4570");
-        assert_eq!(image.digest.as_ref().unwrap().short(), "sha256:0123456789ab");
+        assert_eq!(short(image.digest.as_ref().unwrap().as_str()), "sha256:0123456789ab");
+        assert_eq!(short("sha256:0123"), "sha256:0123");
         let pinned = local.pinned(&format!("sha256:{HEX}").parse().unwrap());
         assert_eq!(pinned.to_string(), format!("127.0.0.1:4570/rest-api@sha256:{HEX}"));
     }

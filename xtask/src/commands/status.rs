@@ -162,7 +162,7 @@ fn image_line(environment: &Environment, stack: &Stack, running: Option<&Record>
     let uri = stack.image_uri(environment)?;
     let digest = stack.image(environment).and_then(|image| image.digest);
     let image = match &digest {
-        Some(digest) if !ui.is_verbose() => digest.short(),
+        Some(digest) if !ui.is_verbose() => ui.digest(digest.as_str()),
         _ => uri,
     };
     let commit = running.and_then(|record| record.commit.as_deref());
