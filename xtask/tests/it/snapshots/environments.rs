@@ -36,14 +36,14 @@ fn a_machine_that_has_everything() {
     ?? guard       a release would go to any account that the credentials belong to
                    next: account = "111122223333" in [environments.dev] of deploy.toml
     ok stack       rest-api-dev will be created
-    ok permissions all 51 actions of a release are allowed, according to IAM's policy simulator
+    ok permissions all 52 actions of a release are allowed, according to IAM's policy simulator
     "#);
     let ended = sandbox.run(&["doctor", "--json"]);
     ended.json();
     assert_snapshot!(ended.snapshot(), @r#"
     exit 0
     --- stdout
-    {"format":1,"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"all have a value"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"tools","ok":true,"detail":"cargo and cc are installed"},{"name":"disk","ok":true,"detail":"[number] MB free for the compiler in [folder]/target"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire"},{"name":"credentials","ok":true,"detail":"an IAM user's access keys, from the environment"},{"name":"guard","ok":true,"note":true,"detail":"a release would go to any account that the credentials belong to","hint":"account = \"111122223333\" in [environments.dev] of deploy.toml"},{"name":"stack","ok":true,"detail":"rest-api-dev will be created"},{"name":"permissions","ok":true,"detail":"all 51 actions of a release are allowed, according to IAM's policy simulator"}],"seconds":0}
+    {"format":1,"ok":true,"environment":"dev","checks":[{"name":"docker","ok":true,"detail":"version 29.0.0 at tcp://127.0.0.1:[port]"},{"name":"template","ok":true,"detail":"infra/backend.yaml, 212 bytes"},{"name":"parameters","ok":true,"detail":"all have a value"},{"name":"target","ok":true,"detail":"[target] is installed"},{"name":"tools","ok":true,"detail":"cargo and cc are installed"},{"name":"disk","ok":true,"detail":"[number] MB free for the compiler in [folder]/target"},{"name":"account","ok":true,"detail":"account 111122223333 in eu-central-1, arn:aws:iam::111122223333:user/releaser, credentials that do not expire"},{"name":"credentials","ok":true,"detail":"an IAM user's access keys, from the environment"},{"name":"guard","ok":true,"note":true,"detail":"a release would go to any account that the credentials belong to","hint":"account = \"111122223333\" in [environments.dev] of deploy.toml"},{"name":"stack","ok":true,"detail":"rest-api-dev will be created"},{"name":"permissions","ok":true,"detail":"all 52 actions of a release are allowed, according to IAM's policy simulator"}],"seconds":0}
     "#);
 }
 

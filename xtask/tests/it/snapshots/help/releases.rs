@@ -32,8 +32,6 @@ fn of_build() {
           --platform <OS/ARCH>  Platform of the image: linux/amd64 or linux/arm64 [default: this
                                 machine's architecture]
           --from-source         Compile in the Docker engine instead of with cargo
-          --compiled <FOLDER>   Use the service that `compile --service` put into this folder, if it is
-                                of these sources, instead of compiling
       -h, --help                Print help (see more with '--help')
     ");
 }
@@ -64,12 +62,10 @@ fn of_release() {
       [ENV]  An environment of deploy.toml [default: dev]
 
     Options:
-          --local              Release to this machine's Docker engine
-          --from-source        Compile in the Docker engine instead of with cargo
-          --compiled <FOLDER>  Use the service that `compile --service` put into this folder, if it is
-                               of these sources, instead of compiling
-          --dry-run            Show what would be done and change nothing
-      -h, --help               Print help (see more with '--help')
+          --local        Release to this machine's Docker engine
+          --from-source  Compile in the Docker engine instead of with cargo
+          --dry-run      Show what would be done and change nothing
+      -h, --help         Print help (see more with '--help')
 
     Deployment options:
           --smoke-url <URL>      Base URL for the smoke test, instead of the stack's
@@ -93,11 +89,9 @@ fn of_plan() {
       <ENV>  An environment of deploy.toml
 
     Options:
-          --out <FILE>         The plan file to write
-          --from-source        Compile in the Docker engine instead of with cargo
-          --compiled <FOLDER>  Use the service that `compile --service` put into this folder, if it is
-                               of these sources, instead of compiling
-      -h, --help               Print help (see more with '--help')
+          --out <FILE>   The plan file to write
+          --from-source  Compile in the Docker engine instead of with cargo
+      -h, --help         Print help (see more with '--help')
 
     Deployment options:
           --smoke-url <URL>      Base URL for the smoke test, instead of the stack's
@@ -126,8 +120,6 @@ fn of_diff() {
           --registry <HOST[:PORT]>  The registry's actual host, if the repository's URI names another
                                     (an emulator)
           --from-source             Compile in the Docker engine instead of with cargo
-          --compiled <FOLDER>       Use the service that `compile --service` put into this folder, if it
-                                    is of these sources, instead of compiling
       -h, --help                    Print help (see more with '--help')
     ");
 }
