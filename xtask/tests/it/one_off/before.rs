@@ -58,11 +58,7 @@ fn a_first_release_makes_everything_but_the_service_before_it() {
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 UPDATE_COMPLETE              Gateway (AWS::ApiGateway::RestApi)
     ok stack     rest-api-dev updated ([time])
-       ApiGatewayURL = http://127.0.0.1:[port]/live
-       ClusterName = rest-api-dev-Cluster-1
-       TaskPublicAddress = DISABLED
-       TaskSecurityGroupIds = sg-1,sg-2
-       TaskSubnetIds = subnet-1,subnet-2
+       5 new outputs; cargo xtask status dev shows them
     ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5 ([time])
     ");
     assert_eq!(state(&fakes), (2, "true".to_owned()));
