@@ -63,7 +63,7 @@ fn an_event_that_comes_between_two_pages_is_shown_once() {
     let said = |number| (1, number, "AWS::Any::Thing", "", "UPDATE_COMPLETE", "");
     let names = ["One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"];
     let timeline = Timeline { said: names.map(said).to_vec(), page: 3, between_pages: 6, ..stack("UPDATE_COMPLETE") };
-    let after = deploy(world(timeline));
+    let after = run(world(timeline), &[&DEPLOY[..], &["--verbose"]].concat());
     assert_eq!(after.ended.code, 0, "{}", after.words());
     for name in names {
         let count = after.words().matches(&format!(" {name} (")).count();
