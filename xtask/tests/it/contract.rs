@@ -8,8 +8,9 @@ use crate::fakes::{Ending, Fakes, World};
 use crate::sandbox::Sandbox;
 
 /// What a release may say, at most.
-const RELEASE: [&str; 16] = [
+const RELEASE: [&str; 17] = [
     "ok",
+    "format",
     "environment",
     "image",
     "digest",
