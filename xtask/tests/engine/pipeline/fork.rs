@@ -118,6 +118,7 @@ impl Fork {
             programs: self.checkout.programs(),
             repository: self.checkout.root(),
             target: self.checkout.target(),
+            place: self.folder.path().join(self.runs.get().to_string()),
             folder: self.folder.path().join(self.runs.get().to_string()),
             trigger,
             variables: &self.variables,

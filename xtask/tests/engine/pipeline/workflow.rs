@@ -24,8 +24,10 @@ pub(super) struct Run<'a> {
     pub(super) repository: &'a Path,
     /// Where cargo keeps what it compiles, for all jobs of all runs.
     pub(super) target: &'a Path,
-    /// Clones, artifacts and the files of jobs.
+    /// The artifacts, besides what jobs have.
     pub(super) folder: PathBuf,
+    /// Clones and the files of jobs.
+    pub(super) place: PathBuf,
     pub(super) trigger: &'a Trigger<'a>,
     /// Variables of the repository, and of its environments by their names.
     pub(super) variables: &'a BTreeMap<String, BTreeMap<String, String>>,
@@ -111,7 +113,7 @@ impl Run<'_> {
             None if pull_request => "pull_request".to_owned(),
             None => format!("ref:{}", self.trigger.reference),
         })?;
-        let place = self.folder.join(id);
+        let place = self.place.join(id);
         let mut at_work = AtWork { run: self, id, job, place, contexts, ended: Ended::default() };
         at_work.ended.ran = true;
         at_work.ended.permissions = job["permissions"].clone();
@@ -139,7 +141,12 @@ impl Run<'_> {
         let given = job["with"].as_object().into_iter().flatten();
         ensure!(given.map(|(name, _)| name).all(|name| inputs.contains_key(name)), "{path} has no such input: {job}");
         let trigger = Trigger { inputs: inputs.into(), only: &[], event: self.trigger.event.clone(), ..*self.trigger };
-        let jobs = Run { trigger: &trigger, folder: self.folder.clone(), ..*self }.jobs(name)?;
+        // In one place for all runs, as on a runner: the flags of the compiler name it.
+        let place = self.folder.with_file_name("called");
+        if place.exists() {
+            fs::remove_dir_all(&place)?;
+        }
+        let jobs = Run { trigger: &trigger, folder: self.folder.clone(), place, ..*self }.jobs(name)?;
         let outputs = jobs.iter().map(|(id, job)| (id.clone(), json!({"outputs": job.outputs})));
         let outputs = json!({"jobs": Value::Object(outputs.collect())});
         let mut ended = Ended { ran: true, permissions: job["permissions"].clone(), ..Ended::default() };
