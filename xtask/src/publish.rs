@@ -113,7 +113,7 @@ pub(crate) async fn publish(
             // Other sources gave the same image: the tag saves the next run from compiling them.
             ecr::add_tag(&session.clients.ecr, name, stored, tag).await?;
         }
-        ui.phase("push").skipped(ui.digest(stored.digest.as_str()));
+        ui.phase("push").skipped(stored.digest.as_str());
         return Ok(PublishedImage { image, pushed: Pushed::default() });
     }
     let engine = ready.engine.as_ref().map_err(Clone::clone)?;
@@ -139,7 +139,7 @@ pub(crate) async fn publish(
     let ask = async |credentials: Credentials| push::registry_digest(&engine.docker, &target, &credentials).await;
     let digest = login.renewed(&credentials, ask).await?;
     let layers = format!("layers: {} pushed, {} already there", pushed.layers, pushed.layers_present);
-    phase.done(&format!("{}, {}, {layers}", ui.digest(digest.as_str()), megabytes(pushed.bytes)));
+    phase.done(&format!("{}, {}, {layers}", digest, megabytes(pushed.bytes)));
     let published = target.pinned(&digest);
     let attach = async |credentials| attach_missing(session, &published, &digest, credentials, &origin).await;
     login.renewed(&credentials, attach).await?;

@@ -68,6 +68,8 @@ pub struct Ui {
     job: bool,
     /// The width of the terminal that progress and failures go to.
     columns: Option<usize>,
+    /// The width of the terminal that results go to.
+    result_columns: Option<usize>,
     /// The live display; `None` where every change of state is printed as a plain line.
     live: Option<MultiProgress>,
     report: Mutex<Report>,
@@ -97,11 +99,8 @@ impl Ui {
             can_ask: terminal.stdin && terminal.stderr,
             is_typed: terminal.stdin,
             job: terminal.job,
-            columns: terminal
-                .stderr
-                .then(|| Term::stderr().size_checked())
-                .flatten()
-                .map(|(_, columns)| columns.into()),
+            columns: columns(terminal.stderr, &Term::stderr()),
+            result_columns: columns(terminal.stdout, &Term::stdout()),
             live,
             report: Mutex::default(),
             still_runs: Mutex::default(),
@@ -150,9 +149,9 @@ impl Ui {
         }
     }
 
-    /// A digest as it is shown: short, and whole with `--verbose`.
-    pub fn digest<'a>(&self, digest: &'a str) -> &'a str {
-        if self.verbose { digest } else { short(digest) }
+    /// A text as it is shown: with short digests and tags, and whole with `--verbose`.
+    pub fn shown(&self, text: &str) -> String {
+        if self.verbose { text.to_owned() } else { short(text) }
     }
 
     pub fn is_verbose(&self) -> bool {
@@ -184,9 +183,17 @@ impl Ui {
         }
     }
 
+    /// A result to read: on a terminal its lines break between words.
+    pub fn text(&self, text: &str) {
+        match self.result_columns {
+            Some(columns) => self.result(&width::wrapped(text, columns)),
+            None => self.result(text),
+        }
+    }
+
     /// One of several results, as soon as it is known: a line of text, or with `--json` an object on its own line.
     pub fn each(&self, object: &impl Serialize, text: &str) {
-        if self.json { self.object(object) } else { self.result(text) }
+        if self.json { self.object(object) } else { self.text(text) }
     }
 
     /// The result as the one JSON object; only shown with `--json`.
@@ -392,6 +399,11 @@ pub enum Paint {
     Red = 31,
     Green = 32,
     Yellow = 33,
+}
+
+/// The width of a stream, if it is a terminal.
+fn columns(is_terminal: bool, stream: &Term) -> Option<usize> {
+    stream.size_checked().filter(|_| is_terminal).map(|(_, columns)| columns.into())
 }
 
 fn painted(color: bool, paint: Paint, text: &str) -> String {

@@ -116,12 +116,18 @@ impl fmt::Display for ImageReference {
     }
 }
 
-/// A digest as people read it: `sha256:` and twelve digits. Other text stays as it is.
-pub fn short(digest: &str) -> &str {
-    match digest.get(.."sha256:".len() + 12) {
-        Some(start) if digest.parse::<Digest>().is_ok() => start,
-        _ => digest,
+/// The text with twelve digits of each SHA-256 in it, as people read digests and tags.
+pub fn short(text: &str) -> String {
+    let is_digit = |char: char| matches!(char, '0'..='9' | 'a'..='f');
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(start) = rest.find(is_digit) {
+        let (before, from) = rest.split_at(start);
+        let length = from.find(|char| !is_digit(char)).unwrap_or(from.len());
+        out.push_str(before);
+        out.push_str(&from[..if length == 64 { 12 } else { length }]);
+        rest = &from[length..];
     }
+    out + rest
 }
 
 pub fn hex(bytes: &[u8]) -> String {
@@ -169,7 +175,9 @@ mod tests {
         let local: ImageReference = "127.0.0.1:4570/rest-api:content-0".parse().unwrap();
         assert_eq!(local.host, "127.0.0.1:4570");
         assert_eq!(short(image.digest.as_ref().unwrap().as_str()), "sha256:0123456789ab");
-        assert_eq!(short("sha256:0123"), "sha256:0123");
+        let tag = format!("api:content-{0}, {0}0, source-{0}", "0123456789abcdef".repeat(4));
+        let shown = format!("api:content-0123456789ab, {}0, source-0123456789ab", "0123456789abcdef".repeat(4));
+        assert_eq!((short(&tag), short("sha256:0123")), (shown, "sha256:0123".to_owned()));
         let pinned = local.pinned(&format!("sha256:{HEX}").parse().unwrap());
         assert_eq!(pinned.to_string(), format!("127.0.0.1:4570/rest-api@sha256:{HEX}"));
     }

@@ -25,7 +25,7 @@ pub(super) async fn run(arguments: &Events, context: &Context, ui: &Ui) -> Resul
     let (history, mark) = events::newest_events(client, &stack.id, arguments.limit).await?;
     if !arguments.follow {
         let lines: Vec<String> = history.iter().map(event_line).collect();
-        ui.result(&lines.join("\n"));
+        ui.text(&lines.join("\n"));
         ui.note(|report| {
             report.stack_status = Some(stack.status.clone());
             report.events = Some(history);

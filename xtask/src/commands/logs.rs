@@ -49,7 +49,7 @@ async fn show_logs(arguments: &Logs, context: &Context, ui: &Ui) -> Result<()> {
         if lines.is_empty() {
             ui.warn(&format!("{group} has no line in this period; --since AGE reads further back"));
         } else {
-            ui.result(&lines.iter().map(|line| printer.text(line)).collect::<Vec<_>>().join("\n"));
+            ui.text(&lines.iter().map(|line| printer.text(line)).collect::<Vec<_>>().join("\n"));
         }
         ui.note(|report| report.logs = Some(lines));
         return Ok(());

@@ -114,7 +114,7 @@ async fn publish_in_turn<'a>(order: &Order<'a>, context: &'a Context, ui: &'a Ui
         let image = repository.image(tag, registry).pinned(&stored.digest);
         ui.phase("compile").skipped("these sources were compiled before");
         ui.phase("image").skipped(&format!("the registry has {name}:{tag}"));
-        ui.phase("push").skipped(ui.digest(stored.digest.as_str()));
+        ui.phase("push").skipped(stored.digest.as_str());
         ui.note(|report| report.pushed_bytes = Some(0));
         if dry_run {
             foresee(context, &ready, order, &format!("use the image {name}:{tag} in the registry"), true, ui);

@@ -89,10 +89,10 @@ pub(super) async fn run(name: &str, context: &Context, ui: &Ui) -> Result<()> {
     print_table(&lines, ui);
     let running = running.map(|record| record.number);
     if !records.is_empty() {
-        ui.result("\nreleases, newest first:");
+        ui.text("\nreleases, newest first:");
     }
     for record in records.iter().take(if ui.is_verbose() { SHOWN_VERBOSE } else { SHOWN }) {
-        ui.result(&release_line(record, running, &back));
+        ui.text(&release_line(record, running, &back));
     }
     let releases = records.into_iter().map(|record| Release {
         running: Some(record.number) == running,
@@ -129,11 +129,22 @@ async fn tasks(clients: &Clients, stack: Option<&Stack>) -> StackTasks {
     }
     let mut sum = Tasks::default();
     for service in &services {
-        let Ok(Some(tasks)) = ecs::task_counts(&clients.ecs, service).await else { return unknown() };
+        let Ok(Some(tasks)) = ecs::task_counts(&clients.ecs, service).await else {
+            return running(clients, &services).await.unwrap_or_else(unknown);
+        };
         sum.running += tasks.running;
         sum.desired += tasks.desired;
     }
     StackTasks { known: Some(sum), line: Some(format!("{} of {} running", sum.running, sum.desired)) }
+}
+
+/// The tasks of services that cannot be read themselves, as with an emulator; `None` if the tasks cannot be either.
+async fn running(clients: &Clients, services: &[Service]) -> Option<StackTasks> {
+    let mut count = 0;
+    for service in services {
+        count += ecs::tasks(&clients.ecs, service, false).await.ok()?.len();
+    }
+    Some(StackTasks { known: None, line: Some(format!("{count} running; how many are wanted is not known")) })
 }
 
 /// What the newest release changed; `None` where that cannot be read.
@@ -162,8 +173,8 @@ fn image_line(environment: &Environment, stack: &Stack, running: Option<&Record>
     let uri = stack.image_uri(environment)?;
     let digest = stack.image(environment).and_then(|image| image.digest);
     let image = match &digest {
-        Some(digest) if !ui.is_verbose() => ui.digest(digest.as_str()),
-        _ => uri,
+        Some(digest) if !ui.is_verbose() => ui.shown(digest.as_str()),
+        _ => uri.to_owned(),
     };
     let commit = running.and_then(|record| record.commit.as_deref());
     Some(format!("{image}{}", commit.map(|commit| format!(", commit {}", short(commit))).unwrap_or_default()))
@@ -225,5 +236,5 @@ fn release_line(record: &Record, running: Option<i64>, back: &[i64]) -> String {
 fn print_table(lines: &[(&str, String)], ui: &Ui) {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect();
-    ui.result(&lines.join("\n"));
+    ui.text(&lines.join("\n"));
 }

@@ -97,7 +97,7 @@ pub(crate) async fn prove(
         return Err(failure.into());
     }
     match (verdict.served(), &target.digest) {
-        (Some(served), _) => phase.done(&format!("{url} is right and runs {}", ui.digest(&served))),
+        (Some(served), _) => phase.done(&format!("{url} is right and runs {served}")),
         (None, None) => phase.done(&format!("{url} is right")),
         (None, Some(wanted)) => {
             let running = match access {
@@ -110,18 +110,15 @@ pub(crate) async fn prove(
             };
             let unknown = smoke::UNKNOWN_IMAGE;
             let (what, warning) = match running {
-                Ok(Running::Right(tasks)) => {
-                    (format!("; ECS runs {} in its tasks: {tasks}", ui.digest(wanted.as_str())), None)
-                }
+                Ok(Running::Right(tasks)) => (format!("; ECS runs {wanted} in its tasks: {tasks}"), None),
                 Ok(Running::Other { served, all: true }) => {
                     let verdict = Verdict::OldVersion { served };
                     ui.note(|report| report.smoke = Some(verdict.report()));
                     return Err(target.failure(&verdict, options.exit).expect("it is wrong").into());
                 }
-                Ok(Running::Other { served, .. }) => (
-                    String::new(),
-                    Some(format!("{unknown}, and one of ECS's tasks still runs {}", ui.digest(&served))),
-                ),
+                Ok(Running::Other { served, .. }) => {
+                    (String::new(), Some(format!("{unknown}, and one of ECS's tasks still runs {served}")))
+                }
                 Ok(Running::Unknown) => (String::new(), Some(unknown.to_owned())),
                 Err(failure) => {
                     let reason = failure.reason.unwrap_or_default();

@@ -90,7 +90,7 @@ async fn prove(http: &Client, endpoint: &Endpoint<'_>, ui: &Ui) -> Result<()> {
         return Err(failure.into());
     }
     match verdict.served() {
-        Some(served) => phase.done(&format!("{url} is right and runs {}", ui.digest(&served))),
+        Some(served) => phase.done(&format!("{url} is right and runs {served}")),
         None => {
             phase.done(&format!("{url} is right"));
             if endpoint.digest.is_some() {

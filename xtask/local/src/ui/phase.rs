@@ -158,7 +158,7 @@ impl<'a> Phase<'a> {
         }
         let seconds = seconds(self.started);
         let mark = self.ui.paint(paint, mark);
-        self.ui.line(&format!("{mark} {:<9} {summary} ({seconds:.1} s)", self.name));
+        self.ui.line(&format!("{mark} {:<9} {} ({seconds:.1} s)", self.name, self.ui.shown(summary)));
         self.ui.note(|report| report.phases.push(PhaseRecord { name: self.name, seconds, skipped }));
     }
 }

@@ -126,7 +126,7 @@ impl Run<'_> {
 
     /// Runs the jobs of a workflow that a job calls, as one.
     fn called(&self, path: &str, job: &Value, contexts: &Value) -> Result<Ended> {
-        let name = path.strip_prefix("./.github/workflows/").context("another repository's workflow")?;
+        let name = path.strip_prefix("$/.github/workflows/").context("another repository's workflow")?;
         let workflow = load(self.repository, name)?;
         let interface = &workflow["on"]["workflow_call"];
         let mut inputs = Map::new();

@@ -164,6 +164,18 @@ pub(super) fn without_the_service_new_tasks_are_recognised_by_their_task_definit
     });
 }
 
+#[test]
+fn status_says_how_many_tasks_run() {
+    for (is_unreadable, tasks) in [(false, "2 of 3 running"), (true, "2 running; how many are wanted is not known")] {
+        let running = vec![("t1", "HEALTHY"), ("t2", "HEALTHY")];
+        let resources = vec![("Service", SERVICE, ARN, "UPDATE_COMPLETE")];
+        let timeline = Timeline { resources, ..stack("UPDATE_COMPLETE") };
+        let state = Service { running, is_unreadable, ..Service::default() };
+        let after = run(World { service: Some(state), ..world(timeline) }, &["status", "dev"]);
+        assert!(after.ended.stdout.contains(&format!("\ntasks        {tasks}\n")), "{}", after.ended.stdout);
+    }
+}
+
 /// Cancelled with `--yes` or followed to its end without: what the rollback removes is kept from before.
 pub(super) fn an_update_that_can_only_fail_is_cancelled_only_with_yes() {
     let state = Service { stopped: crashed(&["a1", "b2"]), is_removed: true, ..Service::default() };

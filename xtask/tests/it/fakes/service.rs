@@ -111,6 +111,7 @@ pub(super) fn answer(service: &Service, status: &str, action: &str, input: &Valu
                 "loadBalancers": [{"containerName": "api", "containerPort": number(80)}],
                 "deployments": service.deployments.iter().map(Deployment::description).collect::<Vec<_>>(),
                 "events": events.collect::<Vec<_>>(),
+                "runningCount": service.running.len(), "desiredCount": service.running.len() + 1,
             }]})
         }
         "ListTasks" if input["desiredStatus"] == "STOPPED" => {
