@@ -201,7 +201,7 @@ const EXAMPLES: [Examples; 33] = [
     (
         "compile",
         &[
-            ("cargo xtask compile --out target/tool", "the tool, run by .ci/tool DIGEST"),
+            ("cargo xtask compile --out target/tool", "for .ci/tool DIGEST"),
             ("cargo xtask compile --out target/tool --service", "for a release as well"),
         ],
     ),

@@ -53,7 +53,7 @@ fn of_those_that_speak_to_github() {
               Print help (see a summary with '-h')
 
     Examples:
-      cargo xtask compile --out target/tool            # the tool, run by .ci/tool DIGEST
+      cargo xtask compile --out target/tool            # for .ci/tool DIGEST
       cargo xtask compile --out target/tool --service  # for a release as well
     ");
     assert_snapshot!(of("sweep", "--help"), @r"
