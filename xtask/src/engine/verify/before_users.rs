@@ -94,7 +94,7 @@ pub(crate) async fn prove_new_tasks(
         return Err(failure.into());
     }
     Ok(match verdict.served() {
-        Some(served) => format!("{url} with {} runs {served}", gate.header),
+        Some(served) => format!("{url} with {} runs {}", gate.header, ui.shown(&served)),
         None => format!("{url} with {} is right", gate.header),
     })
 }
