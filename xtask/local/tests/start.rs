@@ -7,15 +7,21 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One at a time: a process that another test starts would hold the files of this one open, and nobody may run a program
+/// that is open for writing.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A folder of programs in which there is `local`, and maybe a script in the place of `xtask`.
-struct Folder(tempfile::TempDir);
+struct Folder(tempfile::TempDir, #[expect(dead_code, reason = "it is held")] MutexGuard<'static, ()>);
 
 impl Folder {
     fn new() -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         fs::copy(env!("CARGO_BIN_EXE_local"), folder.path().join("local")).unwrap();
-        Self(folder)
+        Self(folder, alone)
     }
 
     fn path(&self, name: &str) -> PathBuf {

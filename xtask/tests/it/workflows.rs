@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use ::requirements::{BASH, GIT, Programs, Suite};
@@ -14,7 +15,7 @@ use crate::templates::template;
 /// Each workflow with its name.
 fn workflows() -> Vec<(String, Value)> {
     let files = fs::read_dir(root().join(".github/workflows")).unwrap().map(|file| file.unwrap().path());
-    let name = |path: &std::path::Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     let all: Vec<_> = files.map(|path| (name(&path), template::load(&path).unwrap())).collect();
     assert!(all.len() >= 5, "only {} workflows were found", all.len());
     all
@@ -121,7 +122,11 @@ fn another_tool_than_the_one_that_was_compiled_is_not_run(_: &Programs) {
     let folder = tempfile::tempdir().unwrap();
     let tool = folder.path().join("target/tool");
     fs::create_dir_all(&tool).unwrap();
-    let write = |name: &str, text: &str| fs::write(tool.join(name), text).unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join("text");
+        fs::write(&file, text).unwrap();
+        copy(&file, &tool.join(name));
+    };
     let digest = |text: &str| image::oci::digest(text.as_bytes());
     let program = "#!/bin/sh\necho \"ran with $*\"\n";
     let list = format!("{}  xtask\n", digest(program).trim_start_matches("sha256:"));
@@ -141,6 +146,13 @@ fn another_tool_than_the_one_that_was_compiled_is_not_run(_: &Programs) {
     assert!(refused(run(&digest(&list))), "the tool is another");
 }
 
+/// Copies a program. Processes that other tests start meanwhile would hold it open for writing, if this process wrote it,
+/// and then nobody may run it.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("sh").args(["-c", r#"cp -p "$0" "$1""#]).args([from, to]).status().unwrap();
+    assert!(copied.success());
+}
+
 /// A pull request of documents alone runs what reads them, one with a label everything.
 fn a_pull_request_runs_what_its_files_need(programs: &Programs) {
     let folder = tempfile::tempdir().unwrap();
@@ -151,7 +163,7 @@ fn a_pull_request_runs_what_its_files_need(programs: &Programs) {
     };
     fs::create_dir(folder.path().join(".ci")).unwrap();
     let script = folder.path().join(".ci/scope");
-    fs::copy(root().join(".ci/scope"), &script).unwrap();
+    copy(&root().join(".ci/scope"), &script);
     git(&["init", "--quiet"]);
     let commit = |path: &str| {
         fs::write(folder.path().join(path), "").unwrap();
