@@ -5,7 +5,9 @@ pub mod one_off;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::primitives::DateTime;
-use aws_sdk_ecs::types::{DeploymentStrategy, DesiredStatus, HealthStatus, Task as Described};
+use aws_sdk_ecs::types::{
+    DeploymentStrategy, DesiredStatus, HealthStatus, Service as DescribedService, Task as Described,
+};
 
 use crate::error::failure;
 use model::outcome::Failure;
@@ -144,12 +146,17 @@ impl Task {
     }
 }
 
-/// The deployments and events of a service; none if it does not exist.
-pub async fn describe_service(client: &Client, service: &Service) -> Result<ServiceState, Failure> {
+/// A service as ECS describes it; `None` if it does not exist.
+async fn described(client: &Client, service: &Service) -> Result<Option<DescribedService>, Failure> {
     let answer = client.describe_services().cluster(&service.cluster).services(&service.name).send().await;
     let resource = format!("service {}", service.name);
     let answer = answer.map_err(|error| failure("ecs:DescribeServices", &resource, &error))?;
-    let Some(found) = answer.services().first() else { return Ok(ServiceState::default()) };
+    Ok(answer.services.unwrap_or_default().into_iter().next())
+}
+
+/// The deployments and events of a service; none if it does not exist.
+pub async fn describe_service(client: &Client, service: &Service) -> Result<ServiceState, Failure> {
+    let Some(found) = described(client, service).await? else { return Ok(ServiceState::default()) };
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let read = |deployment: &aws_sdk_ecs::types::Deployment| Deployment {
         id: text(deployment.id()),
@@ -169,21 +176,16 @@ pub async fn describe_service(client: &Client, service: &Service) -> Result<Serv
 
 /// How many tasks of a service run, and how many should; `None` if it does not exist.
 pub async fn task_counts(client: &Client, service: &Service) -> Result<Option<Tasks>, Failure> {
-    let answer = client.describe_services().cluster(&service.cluster).services(&service.name).send().await;
-    let resource = format!("service {}", service.name);
-    let answer = answer.map_err(|error| failure("ecs:DescribeServices", &resource, &error))?;
-    let found = answer.services().first();
-    Ok(found.map(|found| Tasks { running: found.running_count(), desired: found.desired_count() }))
+    Ok(described(client, service)
+        .await?
+        .map(|found| Tasks { running: found.running_count(), desired: found.desired_count() }))
 }
 
 /// Where the tasks of a service run; `None` if it does not exist, or if they have no network interfaces of their own.
 pub async fn network(client: &Client, service: &Service) -> Result<Option<Network>, Failure> {
-    let answer = client.describe_services().cluster(&service.cluster).services(&service.name).send().await;
-    let resource = format!("service {}", service.name);
-    let answer = answer.map_err(|error| failure("ecs:DescribeServices", &resource, &error))?;
-    let found = answer.services().first().and_then(|service| service.network_configuration());
+    let found = described(client, service).await?.and_then(|found| found.network_configuration);
     Ok(found
-        .and_then(|found| found.awsvpc_configuration())
+        .and_then(|found| found.awsvpc_configuration)
         .map(|found| Network { security_groups: found.security_groups().to_vec(), subnets: found.subnets().to_vec() }))
 }
 
