@@ -1,11 +1,11 @@
-//! A copy of this repository that a suite may change, and the finished release tool run inside it.
+//! Copies of this repository that tests may change, and the finished release tool run inside them.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 use requirements::{GIT, Programs};
@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::conditions::ENGINE;
 
-/// The copy and what is compiled in it stay where they are, so that the next run compiles the changed lines only.
-static FOLDER: Mutex<()> = Mutex::new(());
+/// The numbers of the copies that tests hold. A copy and what is compiled in it stay where they are, so that the next test
+/// compiles the changed lines only.
+static HELD: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
 /// Where `deploy.toml` expects the emulator.
 const REHEARSAL: &str = "127.0.0.1:4570";
@@ -26,15 +27,18 @@ pub(crate) const QUICK: [(&str, &str); 3] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
 ];
 
-/// The copy, held by one test at a time.
+/// A copy, held by one test at a time.
 pub(crate) struct Checkout {
     root: PathBuf,
     target: PathBuf,
     programs: Programs,
     /// Whether the service is compiled as users get it.
     as_released: bool,
-    _held: MutexGuard<'static, ()>,
+    _held: Held,
 }
+
+/// The right to use the copy of a number.
+struct Held(usize);
 
 /// How a command of the release tool ended.
 #[derive(Debug)]
@@ -46,13 +50,13 @@ pub(crate) struct Ended {
 }
 
 impl Checkout {
-    /// Brings the copy to this repository's present state, uncommitted changes included, as one commit.
+    /// Brings the first copy that nobody holds to this repository's present state, uncommitted changes included, as one commit.
     pub(crate) fn fresh(programs: &Programs) -> Result<Self> {
         // What the finished tool makes of the copy is an image.
         programs.assert_named(ENGINE);
-        let held = FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = Held::first();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is a folder of the workspace")?;
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rehearsal");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("checkout-{}", held.0));
         let (root, target) = (folder.join("checkout"), folder.join("target"));
         let checkout = Self { root, target, programs: programs.clone(), as_released: false, _held: held };
         fs::create_dir_all(&checkout.root)?;
@@ -171,6 +175,21 @@ impl Checkout {
             bail!("git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+impl Held {
+    fn first() -> Self {
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = (1..).find(|number| !held.contains(number)).expect("there are fewer tests than numbers");
+        held.insert(number);
+        Self(number)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
     }
 }
 

@@ -37,8 +37,8 @@ struct Place {
 impl Place {
     fn new(programs: &Programs) -> Result<Self> {
         let checkout = Checkout::fresh(programs)?;
-        let name = format!("suite-{}", std::process::id());
         let port = free_port()?;
+        let name = format!("suite-{}-{port}", std::process::id());
         checkout.edit("deploy.toml", r#"name = "rest-api""#, &format!("name = {name:?}"))?;
         checkout.edit("deploy.toml", "port = 8080", &format!("port = {port}"))?;
         Ok(Self { checkout, name })

@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use requirements::{MINISTACK, Programs, Requirement, UNSHARE};
 use tempfile::TempDir;
 
 use crate::conditions::{ENGINE, NAMESPACES};
+use crate::registry::free_port;
 
 /// The label that ministack puts on its own containers.
 const OWNER_LABEL: &str = "ministack.instance";
@@ -206,15 +208,14 @@ fn answers(address: SocketAddrV4) -> Result<bool> {
 }
 
 fn free_address(names: Names) -> Result<SocketAddrV4> {
-    let free = |address: SocketAddrV4| TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    /// No two tests get the same.
+    static NEXT: AtomicU8 = AtomicU8::new(1);
     match names {
-        Names::Machine => {
-            let port = free(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?.port();
-            Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
-        }
+        Names::Machine => Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?)),
         Names::Own => (1..=254)
-            .map(|last| SocketAddrV4::new(Ipv4Addr::new(127, 87, 65, last), 80))
-            .find(|address| free(*address).is_ok())
+            .map(|_| Ipv4Addr::new(127, 87, 65, NEXT.fetch_add(1, Ordering::Relaxed)))
+            .map(|address| SocketAddrV4::new(address, 80))
+            .find(|address| TcpListener::bind(address).is_ok())
             .context("port 80 is taken on every loopback address tried"),
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -61,8 +62,17 @@ impl Drop for Registry {
     }
 }
 
+/// A port on loopback that is free now, that no other test gets, and that the kernel gives nobody who names none.
 pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        // What finds its port taken tries those that follow.
+        let port = NEXT.fetch_add(16, Ordering::Relaxed);
+        ensure!(port < 32_000, "no port is free");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
 }
 
 /// Standard output of a command that has to succeed.
