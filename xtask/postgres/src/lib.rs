@@ -9,14 +9,14 @@
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::BuildHasher;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use requirements::{POSTGRES, Programs};
+use requirements::{POSTGRES, Programs, free_port};
 
 /// The user of Debian's package: the server refuses to run as root.
 const SYSTEM_USER: &str = "postgres";
@@ -56,8 +56,7 @@ impl Server {
     /// As [`Self::start`]; its certificate has these names, or addresses, besides [`HOST`].
     pub fn start_as(programs: &Programs, names: &[String]) -> Self {
         let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
-        // Bound to be free, which another process may use before the server does: then its start fails, loudly.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let server = Self {
             // What is on PATH may be a link to it.
             programs: programs.path(POSTGRES).canonicalize().unwrap().parent().unwrap().to_owned(),

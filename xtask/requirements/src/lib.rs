@@ -10,8 +10,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Debug;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::{Completion, Failed, Trial};
@@ -25,6 +27,8 @@ pub use requirement::{
 const STRICT: &str = "REQUIRE_PROGRAMS";
 /// The folder in cargo's target folder in which `.ci/programs` installs.
 const INSTALLED: &str = "ci-programs";
+/// How many ports there are for tests.
+const PORTS: u32 = 750;
 
 /// A test binary's view of the machine. Each requirement is searched for once.
 #[derive(Debug, Clone)]
@@ -100,6 +104,21 @@ impl Suite {
         }
         if missing.is_empty() { Ok(Programs(found)) } else { Err(missing.join("; ")) }
     }
+}
+
+/// A port on loopback that is free now, which no other test of this process gets, and which the kernel gives nobody who names
+/// none.
+///
+/// # Panics
+/// If no port is free.
+pub fn free_port() -> u16 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Below the ephemeral range. What finds its port taken tries those that follow, so they are left out.
+    let mut ports = (0..PORTS).map(|_| {
+        let number = (std::process::id() + GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        u16::try_from(20_000 + number * 16).expect("all of them are ports")
+    });
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port is free")
 }
 
 impl Default for Suite {

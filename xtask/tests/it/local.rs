@@ -5,8 +5,8 @@ mod engine;
 
 use std::net::{TcpListener, TcpStream};
 use std::process::Child;
-use std::sync::atomic::{AtomicU16, Ordering};
 
+use ::requirements::free_port;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -15,17 +15,6 @@ use engine::{BAD, Engine, NEW, OLD};
 
 const RELEASE: [&str; 4] = ["release", "--local", "--no-smoke", "--json"];
 const DESTROY: [&str; 4] = ["destroy", "--local", "--yes", "--json"];
-
-/// A free port below the ephemeral range, so that no other process gets it during a handover.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
-    loop {
-        let port = NEXT.fetch_add(1, Ordering::Relaxed);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
 
 /// A checkout whose service has this port.
 fn checkout(engine: &Engine, port: u16) -> Sandbox {

@@ -1,13 +1,13 @@
 //! Tokens that an emulator's user pool signs, verified by the keys that it publishes.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use chassis::testing::{eventually, get};
-use requirements::{MINISTACK, Programs};
+use requirements::{MINISTACK, Programs, free_port};
 use serde_json::{Value, json};
 
 use crate::service;
@@ -27,7 +27,7 @@ impl Emulator {
     /// Starts one on a free port and waits until it answers.
     fn start(programs: &Programs) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let log = File::create(folder.path().join("log")).unwrap();
         let process = programs
             .command(MINISTACK)
