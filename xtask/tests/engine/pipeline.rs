@@ -81,7 +81,7 @@ fn pull_request(fork: &Fork) -> Result<Jobs> {
         "number": 12, "head": {"repo": {"full_name": github::REPOSITORY}}, "labels": [],
     }});
     let jobs = fork.run("ci.yml", &Trigger::pull_request(event.clone()))?;
-    for job in ["first", "checks", "dependencies", "plan", "comment"] {
+    for job in ["lint", "unit", "checks", "dependencies", "plan", "comment"] {
         good(&jobs, job)?;
     }
     let comments = fork.github.comments();
