@@ -1,6 +1,7 @@
 //! Copies of this repository that tests may change, and the finished release tool run inside them.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ static HELD: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 const REHEARSAL: &str = "127.0.0.1:4570";
 
 /// Settings of cargo with which the service links in a tenth of the time: what it is made for takes its program as it is.
-pub(crate) const QUICK: [(&str, &str); 3] = [
+const QUICK: [(&str, &str); 3] = [
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
@@ -32,8 +33,6 @@ pub(crate) struct Checkout {
     root: PathBuf,
     target: PathBuf,
     programs: Programs,
-    /// Whether the service is compiled as users get it.
-    as_released: bool,
     _held: Held,
 }
 
@@ -58,7 +57,7 @@ impl Checkout {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is a folder of the workspace")?;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("checkout-{}", held.0));
         let (root, target) = (folder.join("checkout"), folder.join("target"));
-        let checkout = Self { root, target, programs: programs.clone(), as_released: false, _held: held };
+        let checkout = Self { root, target, programs: programs.clone(), _held: held };
         fs::create_dir_all(&checkout.root)?;
         let wanted = checkout.files(source)?;
         for path in &wanted {
@@ -74,11 +73,6 @@ impl Checkout {
         checkout.git(&checkout.root, &["clean", "-ffdqX"])?;
         checkout.commit("As it is")?;
         Ok(checkout)
-    }
-
-    /// Has the service compiled as users get it.
-    pub(crate) fn compile_as_released(&mut self) {
-        self.as_released = true;
     }
 
     /// Replaces text that must stand in a file.
@@ -97,6 +91,12 @@ impl Checkout {
     /// Where cargo keeps what it compiles for it.
     pub(crate) fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// Settings of cargo: where it keeps what it compiles, and how it compiles the service.
+    pub(crate) fn cargo(&self) -> Vec<(&'static str, OsString)> {
+        let target = ("CARGO_TARGET_DIR", self.target.clone().into());
+        QUICK.into_iter().map(|(name, value)| (name, value.into())).chain([target]).collect()
     }
 
     /// Where it is.
@@ -144,10 +144,7 @@ impl Checkout {
             }
         }
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("NO_COLOR", "1");
-        command.env("CARGO_TARGET_DIR", &self.target);
-        if !self.as_released {
-            command.envs(QUICK);
-        }
+        command.envs(self.cargo());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("cannot start the release tool")?;
         // One that reads nothing may be gone already.

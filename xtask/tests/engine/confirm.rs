@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use requirements::{AWS, BASH, CURL, JQ, Suite};
 
-use crate::checkout::{Checkout, QUICK};
+use crate::checkout::Checkout;
 use crate::client;
 use crate::ministack::{Ministack, Names};
 use crate::permissions::ACCOUNT;
@@ -25,7 +25,7 @@ fn asks(checkout: &Checkout, emulator: &Ministack) -> Result<()> {
     let run = |account: &str| {
         let mut command = checkout.programs().command(BASH);
         command.arg(&script).args(["--account", account, "--endpoint", &endpoint, "--yes"]).current_dir(folder.path());
-        command.env("XTASK", env!("CARGO_BIN_EXE_xtask")).env("CARGO_TARGET_DIR", checkout.target()).envs(QUICK);
+        command.env("XTASK", env!("CARGO_BIN_EXE_xtask")).envs(checkout.cargo());
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
         command.output().context("cannot start the script")
     };

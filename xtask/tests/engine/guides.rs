@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::backend::{bridge, forward};
-use crate::checkout::{Checkout, QUICK};
+use crate::checkout::Checkout;
 use crate::client::{Steady, get};
 use crate::ministack::{Ministack, Names};
 use crate::rehearsal::{needed, smoke_base, undisturbed};
@@ -118,7 +118,7 @@ impl User<'_> {
         }
         command.env("PATH", format!("{}:{path}", self.shims.path().display()));
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("NO_COLOR", "1");
-        command.env("CARGO_TARGET_DIR", self.checkout.target()).envs(QUICK);
+        command.envs(self.checkout.cargo());
         let (code, said) = run(&mut command)?;
         ensure!(code == Some(0), "{guide} cannot be followed:\n{said}");
         self.checkout.commit(&format!("Follow {guide}"))

@@ -5,13 +5,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
-use requirements::{DOCKER, GIT, GZIP, Programs, Suite};
+use requirements::{DOCKER, GIT, GZIP, Programs, Suite, free_port};
 use serde_json::Value;
 
 use crate::checkout::Checkout;
 use crate::client::{Steady, ask_for, get};
 use crate::conditions::ENGINE;
-use crate::registry::{free_port, run};
+use crate::registry::run;
 
 /// Limits that the project sets itself, in bytes.
 const IMAGE_LIMIT: u64 = 4_000_000;
@@ -37,7 +37,7 @@ struct Place {
 impl Place {
     fn new(programs: &Programs) -> Result<Self> {
         let checkout = Checkout::fresh(programs)?;
-        let port = free_port()?;
+        let port = free_port();
         let name = format!("suite-{}-{port}", std::process::id());
         checkout.edit("deploy.toml", r#"name = "rest-api""#, &format!("name = {name:?}"))?;
         checkout.edit("deploy.toml", "port = 8080", &format!("port = {port}"))?;

@@ -33,7 +33,7 @@ use libtest_mimic::{Arguments, Trial};
 use requirements::Suite;
 
 /// Tests at a time: most of theirs is waiting, for tasks to start and to drain.
-const BESIDE: usize = 3;
+const BESIDE: usize = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -17,11 +17,10 @@ use bollard::Docker;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptions, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
 };
-use requirements::{MINISTACK, Programs, Requirement, UNSHARE};
+use requirements::{MINISTACK, Programs, Requirement, UNSHARE, free_port};
 use tempfile::TempDir;
 
 use crate::conditions::{ENGINE, NAMESPACES};
-use crate::registry::free_port;
 
 /// The label that ministack puts on its own containers.
 const OWNER_LABEL: &str = "ministack.instance";
@@ -211,7 +210,7 @@ fn free_address(names: Names) -> Result<SocketAddrV4> {
     /// No two tests get the same.
     static NEXT: AtomicU8 = AtomicU8::new(1);
     match names {
-        Names::Machine => Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?)),
+        Names::Machine => Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port())),
         Names::Own => (1..=254)
             .map(|_| Ipv4Addr::new(127, 87, 65, NEXT.fetch_add(1, Ordering::Relaxed)))
             .map(|address| SocketAddrV4::new(address, 80))

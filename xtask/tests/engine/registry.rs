@@ -1,15 +1,14 @@
 //! The reference registry, as a process of its own, with a password as ECR has one.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use requirements::{DOCKER_REGISTRY, HTPASSWD, Programs};
+use requirements::{DOCKER_REGISTRY, HTPASSWD, Programs, free_port};
 
 /// The user of ECR's authorization tokens.
 pub(crate) const USER: &str = "AWS";
@@ -22,7 +21,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// Starts one on a free loopback port that takes this password only, and keeps its files in `folder`.
     pub(crate) fn start(programs: &Programs, folder: &Path, password: &str) -> Result<Self> {
-        let host = format!("127.0.0.1:{}", free_port()?);
+        let host = format!("127.0.0.1:{}", free_port());
         let users = run(programs.command(HTPASSWD).args(["-Bbn", "-C", "4", USER, password]))?;
         fs::write(folder.join("users"), users)?;
         let path = folder.display();
@@ -59,19 +58,6 @@ impl Drop for Registry {
     fn drop(&mut self) {
         self.process.kill().expect("the registry was started");
         self.process.wait().expect("the registry was started");
-    }
-}
-
-/// A port on loopback that is free now, that no other test gets, and that the kernel gives nobody who names none.
-pub(crate) fn free_port() -> Result<u16> {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
-    loop {
-        // What finds its port taken tries those that follow.
-        let port = NEXT.fetch_add(16, Ordering::Relaxed);
-        ensure!(port < 32_000, "no port is free");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
     }
 }
 

@@ -12,14 +12,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use requirements::{BASH, CURL, DOCKER, NGINX, PYTHON, Programs, UNSHARE};
+use requirements::{BASH, CURL, DOCKER, NGINX, PYTHON, Programs, UNSHARE, free_port};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::images::PASSWORD;
 use super::resolve::Stack;
 use super::template;
-use crate::registry::{free_port, run};
+use crate::registry::run;
 
 pub(crate) const SECRET: &str = "3vQ8Zk1Lw0Xy7Rt5Np2Mb9Gc4Hd6JfAsUeToIiPqWzVxBnKm";
 const SECRET_ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:OriginSecret-a1b2c3";
@@ -65,7 +65,7 @@ pub(crate) fn stack(template: Value, image: &str, parameters: &[(&str, &str)]) -
             ("LogGroup", "boot-LogGroup-x1"),
             ("OriginSecret", SECRET_ARN),
         ]),
-        variables: texts(&[("GatewayPort", &free_port()?.to_string()), ("ServicePort", &free_port()?.to_string())]),
+        variables: texts(&[("GatewayPort", &free_port().to_string()), ("ServicePort", &free_port().to_string())]),
     })
 }
 

@@ -14,12 +14,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use requirements::{HAPROXY, Programs};
+use requirements::{HAPROXY, Programs, free_port};
 use tempfile::TempDir;
 
 use super::numbers::Numbers;
 use super::task::Task;
-use crate::registry::free_port;
 
 /// As many targets as there ever are at once.
 const PLACES: usize = 4;
@@ -36,7 +35,7 @@ pub(crate) struct Balancer {
 
 impl Balancer {
     pub(crate) fn start(programs: &Programs, numbers: &Numbers) -> Result<Self> {
-        let (folder, port) = (TempDir::new()?, free_port()?);
+        let (folder, port) = (TempDir::new()?, free_port());
         let socket = folder.path().join("admin");
         let milliseconds = |duration: Duration| duration.as_millis();
         let Numbers { health_path, healthy, unhealthy, .. } = numbers;

@@ -10,11 +10,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use requirements::{MICROBURST, Programs};
+use requirements::{MICROBURST, Programs, free_port};
 use serde_json::{Value, json};
 
 use crate::client;
-use crate::registry::free_port;
 
 const START: Duration = Duration::from_secs(60);
 
@@ -26,7 +25,7 @@ pub(crate) struct Microburst {
 impl Microburst {
     /// Starts one in front of the emulator at `upstream`.
     pub(crate) fn start(programs: &Programs, folder: &Path, upstream: &str) -> Result<Self> {
-        let port = free_port()?;
+        let port = free_port();
         let log = File::create(folder.join("microburst.log"))?;
         let mut command = programs.command(MICROBURST);
         command.args(["--upstream", upstream, "--host", "127.0.0.1", "--port", &port.to_string()]);

@@ -115,9 +115,7 @@ impl Fork {
         self.runs.set(self.runs.get() + 1);
         let run = Run {
             github: &self.github,
-            programs: self.checkout.programs(),
-            repository: self.checkout.root(),
-            target: self.checkout.target(),
+            checkout: &self.checkout,
             place: self.folder.path().join(self.runs.get().to_string()),
             folder: self.folder.path().join(self.runs.get().to_string()),
             trigger,

@@ -7,23 +7,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
-use requirements::{BASH, GIT, Programs};
+use requirements::{BASH, GIT};
 use serde_json::{Map, Value, json};
 
 use super::expression;
 use super::github::{BEARER, GitHub, REPOSITORY, TOKEN};
 use super::trigger::{MAIN, Trigger};
-use crate::checkout::QUICK;
+use crate::checkout::Checkout;
 
 /// What started the run, and where it runs.
 pub(super) struct Run<'a> {
     pub(super) github: &'a GitHub,
-    /// What the test may use.
-    pub(super) programs: &'a Programs,
-    /// What a checkout contains.
-    pub(super) repository: &'a Path,
-    /// Where cargo keeps what it compiles, for all jobs of all runs.
-    pub(super) target: &'a Path,
+    /// What jobs clone; what they compile is kept for all jobs of all runs.
+    pub(super) checkout: &'a Checkout,
     /// The artifacts, besides what jobs have.
     pub(super) folder: PathBuf,
     /// Clones and the files of jobs.
@@ -61,7 +57,7 @@ pub(super) fn load(root: &Path, name: &str) -> Result<Value> {
 impl Run<'_> {
     /// Runs a workflow's jobs in the order that they need; the jobs by their names.
     pub(super) fn jobs(&self, name: &str) -> Result<BTreeMap<String, Ended>> {
-        let workflow = load(self.repository, name)?;
+        let workflow = load(self.checkout.root(), name)?;
         let jobs = workflow["jobs"].as_object().context("no jobs")?;
         let mut ended: BTreeMap<String, Ended> = BTreeMap::new();
         while ended.len() < jobs.len() {
@@ -127,7 +123,7 @@ impl Run<'_> {
     /// Runs the jobs of a workflow that a job calls, as one.
     fn called(&self, path: &str, job: &Value, contexts: &Value) -> Result<Ended> {
         let name = path.strip_prefix("$/.github/workflows/").context("another repository's workflow")?;
-        let workflow = load(self.repository, name)?;
+        let workflow = load(self.checkout.root(), name)?;
         let interface = &workflow["on"]["workflow_call"];
         let mut inputs = Map::new();
         for (name, input) in interface["inputs"].as_object().context("no inputs")? {
@@ -210,7 +206,8 @@ impl AtWork<'_> {
 
     /// The commit that is checked out.
     fn commit(&self) -> Result<String> {
-        let output = self.run.programs.command(GIT).args(["rev-parse", "HEAD"]).current_dir(self.clone()).output()?;
+        let output =
+            self.run.checkout.programs().command(GIT).args(["rev-parse", "HEAD"]).current_dir(self.clone()).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
@@ -220,13 +217,21 @@ impl AtWork<'_> {
         match action.split('@').next().unwrap_or_default() {
             "actions/checkout" => {
                 ensure!(step["with"]["persist-credentials"] == false, "the token would stay in the clone");
-                let source = self.run.repository.to_str().context("a path")?;
+                let source = self.run.checkout.root().to_str().context("a path")?;
                 let clone = self.clone();
-                let output = self.run.programs.command(GIT).args(["clone", "--quiet", source]).arg(&clone).output()?;
+                let output = self
+                    .run
+                    .checkout
+                    .programs()
+                    .command(GIT)
+                    .args(["clone", "--quiet", source])
+                    .arg(&clone)
+                    .output()?;
                 ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
                 // A tool that is younger than every file of the clone is not compiled again.
                 for name in ["local", "xtask"] {
-                    let tool = fs::File::options().write(true).open(self.run.target.join("debug").join(name))?;
+                    let tool =
+                        fs::File::options().write(true).open(self.run.checkout.target().join("debug").join(name))?;
                     tool.set_modified(SystemTime::now() + Duration::from_secs(2))?;
                 }
             }
@@ -261,14 +266,14 @@ impl AtWork<'_> {
         let (summary, outputs, event) = (file("summary"), file("output"), file("event"));
         fs::write(&event, self.run.trigger.event.to_string())?;
         let script = (self.run.instead)(command).unwrap_or_else(|| command.to_owned());
-        let mut shell = self.run.programs.command(BASH);
+        let mut shell = self.run.checkout.programs().command(BASH);
         shell.args(["-e", "-c", &script]).current_dir(self.clone()).env_clear();
         for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "DOCKER_HOST", "CI_RUN", "CARGO_INCREMENTAL"] {
             if let Some(value) = std::env::var_os(name) {
                 shell.env(name, value);
             }
         }
-        shell.env("CARGO_TARGET_DIR", self.run.target).envs(QUICK).envs(self.variables(&summary, &outputs, &event)?);
+        shell.envs(self.run.checkout.cargo()).envs(self.variables(&summary, &outputs, &event)?);
         for scope in [&self.job["env"], &step["env"]] {
             for (name, value) in scope.as_object().into_iter().flatten() {
                 let value = expression::text(&expression::as_text(value), &self.contexts)?;
