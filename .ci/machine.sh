@@ -319,6 +319,7 @@ remove() {
 finish() {
   local code=$?
   trap '' INT TERM
+  [ -z "${beside:-}" ] || kill "$beside" 2>/dev/null || true
   let_services_start
   [ -n "${cleaned:-}" ] || clean_up || true
   rm --recursive --force "$work"
