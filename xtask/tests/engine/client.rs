@@ -84,6 +84,10 @@ pub(crate) fn send(method: &str, url: &str, body: &Value) -> Result<Answer> {
     runtime()?.block_on(ask(request, &[]))
 }
 
+/// Between two requests of a steady client: without it the emulator, which is Python, would take a processor from what is
+/// tested.
+const PAUSE: Duration = Duration::from_millis(25);
+
 /// A client that requests the version in a loop, on a new connection each time.
 pub(crate) struct Steady {
     stop: Arc<AtomicBool>,
@@ -115,6 +119,7 @@ impl Steady {
                         Ok(other) => tally.failed.push(format!("{other:?}")),
                         Err(error) => tally.failed.push(format!("{error:#}")),
                     }
+                    std::thread::sleep(PAUSE);
                 }
                 Ok(tally)
             }
