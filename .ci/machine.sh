@@ -91,7 +91,6 @@ need_for_tests() {
   need docker docker.io
   need docker-registry docker-registry
   need git git
-  need gzip gzip
   need haproxy haproxy
   need htpasswd apache2-utils
   need jq jq

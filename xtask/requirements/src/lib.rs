@@ -20,7 +20,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 pub use requirement::{
     AWS, BASH, CFN_GUARD, CFN_LINT, CHECKOV, CHROMEDRIVER, CHROMIUM, CURL, CYCLONEDX, DOCKER, DOCKER_REGISTRY, GIT,
-    GZIP, HAPROXY, HTPASSWD, JQ, MICROBURST, MINISTACK, NGINX, POSTGRES, PYTHON, Requirement, SHELLCHECK, TAR, UNSHARE,
+    HAPROXY, HTPASSWD, JQ, MICROBURST, MINISTACK, NGINX, POSTGRES, PYTHON, Requirement, SHELLCHECK, TAR, UNSHARE,
 };
 
 /// With the value 1, a requirement that is not met is a failure.

@@ -16,7 +16,6 @@ pub const CURL: Requirement = debian("curl");
 pub const DOCKER: Requirement = debian("docker");
 pub const DOCKER_REGISTRY: Requirement = debian("docker-registry");
 pub const GIT: Requirement = debian("git");
-pub const GZIP: Requirement = debian("gzip");
 pub const HAPROXY: Requirement = debian("haproxy");
 pub const HTPASSWD: Requirement = debian("htpasswd");
 pub const JQ: Requirement = debian("jq");

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 use super::requirement::{Kind, debian_package};
 use super::*;
 
-const ALL: [Requirement; 22] = [
+const ALL: [Requirement; 23] = [
+    AWS,
     BASH,
     CFN_GUARD,
     CFN_LINT,
@@ -19,9 +20,9 @@ const ALL: [Requirement; 22] = [
     DOCKER,
     DOCKER_REGISTRY,
     GIT,
-    GZIP,
     HAPROXY,
     HTPASSWD,
+    JQ,
     MICROBURST,
     MINISTACK,
     NGINX,
