@@ -68,6 +68,10 @@ install_packages() {
   if chosen test most; then
     need_for_tests
   fi
+  if chosen release; then
+    need docker docker.io
+    need gzip gzip
+  fi
   if chosen guide; then
     need docker docker.io
     need pg_ctlcluster postgresql
@@ -158,20 +162,28 @@ as_root() {
 
 # Programs in fixed versions; kept between runs beside what cargo builds.
 install_programs() {
-  if chosen templates workflows test most; then
-    install_set python
-    export PATH="$folder/bin:$PATH"
-  fi
-  if chosen test most; then
-    install_set checkov
-    export PATH="$PATH:$folder/bin"
-    install_set guard
-    export PATH="$folder/bin:$PATH"
-  fi
-  if chosen openapi; then
-    install_set schemathesis
-    export PATH="$PATH:$folder/bin"
-  fi
+  local set sets=()
+  ! chosen templates workflows test most || sets+=(python)
+  ! chosen test most || sets+=(checkov guard)
+  ! chosen openapi || sets+=(schemathesis)
+  # At the same time: one compiles while the others download.
+  local failed=0 installing=()
+  for set in "${sets[@]}"; do
+    install_set "$set" &
+    installing+=($!)
+  done
+  for set in "${installing[@]}"; do
+    wait "$set" || failed=1
+  done
+  ((failed == 0)) || exit 1
+  for set in "${sets[@]}"; do
+    # It is there, and says where.
+    install_set "$set"
+    case $set in
+      python | guard) export PATH="$folder/bin:$PATH" ;;
+      *) export PATH="$PATH:$folder/bin" ;;
+    esac
+  done
 }
 
 # Installs a set of programs, unless it is there, and sets folder.
