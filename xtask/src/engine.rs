@@ -404,7 +404,7 @@ impl<'a> Operation<'a> {
     }
 
     async fn prove(&self, stack: &Stack, spacing: Duration, before: Option<ImageReference>) -> Result<()> {
-        let (Some(ReleaseOptions { proof, .. }), Some(image)) = (&self.release, &self.desired.image) else {
+        let (Some(ReleaseOptions { proof, back_to, .. }), Some(image)) = (&self.release, &self.desired.image) else {
             return Ok(());
         };
         let (context, clients, ui) = (self.session.context, self.clients(), self.ui());
@@ -418,8 +418,14 @@ impl<'a> Operation<'a> {
         }
         let base = base?;
         let before = before.and_then(|image| image.digest);
-        let options =
-            VerifyOptions { timeout: TIMEOUT, spacing, exit: Exit::NeedsHuman, before, retries_connections: true };
+        let options = VerifyOptions {
+            timeout: TIMEOUT,
+            spacing,
+            exit: Exit::NeedsHuman,
+            before,
+            retries_connections: true,
+            is_back: back_to.is_some(),
+        };
         let access = Access::Stack(clients, environment, stack);
         let proved = async {
             tokio::select! {

@@ -62,6 +62,7 @@ async fn test(context: &Context, base: Url, access: Access<'_>, digest: Option<D
         exit: Exit::Failed,
         before: None,
         retries_connections: false,
+        is_back: false,
     };
     verify::prove(context, base.clone(), access, digest, options, ui).await?;
     ui.result(&format!("{} answers correctly", smoke::shown_url(&base)));

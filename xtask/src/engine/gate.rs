@@ -156,7 +156,7 @@ impl<'a> Gate<'a> {
         if pause.goes_back {
             return Answer::Continue("goes on: what the stack goes back to was proved before".to_owned());
         }
-        let Some((operation, ReleaseOptions { proof, .. })) =
+        let Some((operation, ReleaseOptions { proof, back_to, .. })) =
             self.operation.and_then(|it| Some((it, it.release.as_ref()?)))
         else {
             return Answer::Leave("the command that released it proves it".to_owned());
@@ -180,7 +180,9 @@ impl<'a> Gate<'a> {
         };
         let (clients, digest, expires) =
             (self.clients, desired.image.as_ref().and_then(|image| image.digest.clone()), pause.hook.expires);
-        let question = before_users::Question { clients, environment, gate, stack: before, base, digest, expires };
+        let is_back = back_to.is_some();
+        let question =
+            before_users::Question { clients, environment, gate, stack: before, base, digest, is_back, expires };
         match before_users::prove_new_tasks(context, &question, phase, self.ui).await {
             Ok(seen) => Answer::Continue(format!("proved before users: {seen}")),
             Err(error) => Answer::Rollback(Box::new(Failure::of(&error))),

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
-use super::{Access, callers, remove_temporary_users};
+use super::{Access, answering, callers, remove_temporary_users};
 use crate::context::Context;
 use aws::signed::{Call, SECRETS_MANAGER};
 use aws::{Clients, stack};
@@ -35,6 +35,8 @@ pub(crate) struct Question<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) base: Url,
     pub(crate) digest: Option<Digest>,
+    /// Whether an earlier release runs again.
+    pub(crate) is_back: bool,
     /// When the pause ends by itself, in seconds since 1970.
     pub(crate) expires: Option<f64>,
 }
@@ -49,13 +51,13 @@ pub(crate) async fn prove_new_tasks(
     phase: &Phase<'_>,
     ui: &Ui,
 ) -> Result<String> {
-    let Question { clients, environment, gate, stack, base, digest, expires } = question;
+    let Question { clients, environment, gate, stack, base, digest, is_back, expires } = question;
     let secret = secret(clients, stack, gate).await?;
     let client = smoke::client(&context.http()?)?;
     let mut callers = callers(context, &client, Access::Stack(clients, environment, stack)).await?;
     let public = callers.authenticated.clone();
     callers.authenticated = callers.authenticated.with(&gate.header, secret);
-    let service = &context.deployment.service;
+    let service = &*answering(&context.deployment.service, *is_back);
     let before = stack.image(environment).and_then(|image| image.digest);
     let had = before.as_ref().map(ToString::to_string);
     let base = base.clone();

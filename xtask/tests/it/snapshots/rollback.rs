@@ -43,12 +43,19 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
     ");
     let dry = sandbox.run(&["rollback", "--dry-run"]);
     assert_eq!((dry.code, port(&fakes).as_str()), (0, "9090"));
+    // What the work tree expects by now, an earlier release need not say.
+    let expecting = |content: &str| {
+        let settings = std::fs::read_to_string(sandbox.path().join("deploy.toml")).unwrap();
+        let line = settings.lines().find(|line| line.starts_with("smoke_contains")).unwrap();
+        sandbox.write("deploy.toml", &settings.replace(line, &format!("smoke_contains = '{content}'")));
+    };
+    expecting("Welcome, World!");
     assert_snapshot!(sandbox.run(&["rollback"]).snapshot(), @r"
     exit 0
     --- stdout
     http://127.0.0.1:[port]/live
     --- stderr
-    go back to release 1 of [now]: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
+    go back to release 1 of [now]: 111122223333.dkr.ecr.eu-central-1.amazonaws.com/rest-api@sha256:5891b5b522d5
                 Add    Gateway (AWS::ApiGateway::RestApi)
                 no change of the fixed monthly cost (about 0 USD)
                 [earlier times]
@@ -57,6 +64,7 @@ fn one_goes_back_to_the_release_before_and_not_to_nothing() {
     ok smoke     http://127.0.0.1:[port]/live is right and runs sha256:5891b5b522d5 ([time])
     ");
     assert_eq!(port(&fakes), "8080");
+    expecting("Hello, World!");
     assert_snapshot!(sandbox.run(&["rollback"]).snapshot(), @r"
     exit 1
     --- stderr
