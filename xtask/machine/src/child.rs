@@ -59,7 +59,7 @@ mod tests {
         let failed = sh("echo the reason >&2; exit 3").await.unwrap_err();
         assert_eq!(failed, ChildError::Failed { code: Some(3), message: "the reason".to_owned() });
         assert_eq!(sh("exit 3").await.unwrap_err().to_string(), "exit status: 3");
-        assert_eq!(sh("sleep 60").await, Err(ChildError::TimedOut(Duration::from_millis(500))));
+        assert_eq!(sh("exec sleep 60").await, Err(ChildError::TimedOut(Duration::from_millis(500))));
         assert_eq!(sh("printf '\\377'").await, Err(ChildError::NotUtf8));
         assert_eq!(run(&mut Command::new("/nonexistent/git"), LIMIT).await, Err(ChildError::NotFound));
     }
