@@ -1,12 +1,12 @@
 //! A fake engine that keeps containers and images. A running container answers on its port.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -348,7 +348,7 @@ fn inspected(id: &str, container: &Container) -> Value {
 
 impl Service {
     fn start(port: u16, environment: &[String]) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port))?;
+        let listener = bind(port)?;
         let port = listener.local_addr()?.port();
         let digest = environment.iter().find_map(|pair| pair.strip_prefix("IMAGE_DIGEST=")).unwrap_or_default();
         let body = json!({"name": "api", "digest": digest, "content": "Hello, World!"}).to_string();
@@ -369,6 +369,19 @@ impl Service {
             }
         });
         Ok(Self { port, stop, thread: Some(thread) })
+    }
+}
+
+/// A listener that was let go of is held a moment longer by a process that another test is starting.
+fn bind(port: u16) -> std::io::Result<TcpListener> {
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < Duration::from_secs(1) => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            bound => return bound,
+        }
     }
 }
 
