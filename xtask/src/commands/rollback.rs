@@ -15,7 +15,6 @@ use model::history::{self, StackState};
 use model::outcome::{Exit, Failure, FailureKind};
 use model::parameters::Value;
 use model::record::{Outcome, Record};
-use model::reference::short;
 use model::stack::Stack;
 
 pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Result<()> {
@@ -51,7 +50,7 @@ pub(super) async fn run(arguments: &Rollback, context: &Context, ui: &Ui) -> Res
         ui.warn(&format!("secret parameters keep the values that the stack has now: {}", hidden.join(", ")));
     }
     let step = format!("go back to release {} of {}: {image}", target.number, target.at);
-    ui.line(&short(&step));
+    ui.line(&ui.shown(&step));
     if let Some(words) = model::one_off::command(&template, &context.deployment.service.before_release) {
         ui.warn(&format!(
             "before_release is `{}`: a rollback does not run it, and turns no migration back",
