@@ -72,9 +72,10 @@ pub(crate) struct VerifyOptions {
     pub(crate) is_back: bool,
 }
 
-/// What has to answer. What an earlier release says, the work tree does not know: it is recognized by its digest.
-fn answering(service: &Service, is_back: bool) -> Cow<'_, Service> {
-    if is_back && service.version_path.is_some() {
+/// What has to answer. What an earlier release says, the work tree does not know: where its digest is known and can be
+/// asked for, that alone counts.
+fn answering<'a>(service: &'a Service, digest: Option<&Digest>, is_back: bool) -> Cow<'a, Service> {
+    if is_back && digest.is_some() && service.version_path.is_some() {
         Cow::Owned(Service { smoke_contains: String::new(), ..service.clone() })
     } else {
         Cow::Borrowed(service)
@@ -94,7 +95,7 @@ pub(crate) async fn prove(
     ui: &Ui,
 ) -> Result<()> {
     let phase = ui.phase("smoke");
-    let service = &*answering(&context.deployment.service, options.is_back);
+    let service = &*answering(&context.deployment.service, digest.as_ref(), options.is_back);
     let client = smoke::client(&context.http()?)?;
     ui.note(|report| report.url = Some(shown_url(&base)));
     let url = shown_url(&base);

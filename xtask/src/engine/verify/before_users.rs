@@ -57,7 +57,7 @@ pub(crate) async fn prove_new_tasks(
     let mut callers = callers(context, &client, Access::Stack(clients, environment, stack)).await?;
     let public = callers.authenticated.clone();
     callers.authenticated = callers.authenticated.with(&gate.header, secret);
-    let service = &*answering(&context.deployment.service, *is_back);
+    let service = &*answering(&context.deployment.service, digest.as_ref(), *is_back);
     let before = stack.image(environment).and_then(|image| image.digest);
     let had = before.as_ref().map(ToString::to_string);
     let base = base.clone();
