@@ -68,12 +68,10 @@ install_packages() {
   if chosen test most; then
     need_for_tests
   fi
-  if chosen release; then
+  if chosen release guide; then
     need docker docker.io
-    need gzip gzip
   fi
   if chosen guide; then
-    need docker docker.io
     need pg_ctlcluster postgresql
   fi
   if chosen templates workflows test most openapi && ! python3 -c 'import ensurepip' 2>/dev/null; then
