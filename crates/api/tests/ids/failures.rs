@@ -1,6 +1,7 @@
 //! A database that is away, slow, restarted, or used up: no id rather than a wrong one, and ids again by themselves.
 
 use std::io::Write;
+use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -55,10 +56,9 @@ fn outages(site: &Site, instance: &Instance, begin: &dyn Fn(), end: &dyn Fn()) -
     for outage in 1..=2 {
         eventually("a block is there to begin with", || site.leased() >= ids.last().unwrap() + BLOCK);
         begin();
-        let left = std::iter::from_fn(|| instance.id()).collect::<Vec<_>>();
+        let left = use_up(instance, outage);
         assert!(!left.is_empty() && left.len() as u64 <= 3 * BLOCK, "{left:?}");
         ids.extend(left);
-        eventually("the reason is logged", || instance.events(FAILED).len() == outage);
         assert!((0..20).all(|_| instance.id().is_none()), "there are no ids to give");
         // What was there before is still healthy: all instances share the database.
         assert_eq!(instance.get("/health").0, 200);
@@ -76,6 +76,18 @@ fn outages(site: &Site, instance: &Instance, begin: &dyn Fn(), end: &dyn Fn()) -
     ids
 }
 
+/// Takes ids until this many outages are logged and none is left. There may be none for a moment before that, while a lease
+/// that began before the outage still comes.
+fn use_up(instance: &Instance, outage: usize) -> Vec<u64> {
+    let mut ids = Vec::new();
+    eventually("the reason is logged", || {
+        ids.extend(iter::from_fn(|| instance.id()));
+        instance.events(FAILED).len() == outage
+    });
+    ids.extend(iter::from_fn(|| instance.id()));
+    ids
+}
+
 /// Somebody's transaction stays open: the server ends the lease that waits for it, and says why.
 fn a_row_that_is_locked(server: &Server) {
     let site = Site::migrated(server);
@@ -86,9 +98,7 @@ fn a_row_that_is_locked(server: &Server) {
     input.write_all(b"BEGIN; SELECT leased FROM id_counters FOR UPDATE; \\echo locked\n").unwrap();
     let locked = "SELECT count(*) FROM pg_locks WHERE relation = 'id_counters'::regclass AND mode = 'RowShareLock'";
     eventually("the row is locked", || site.query(locked) == "1");
-    let left = std::iter::from_fn(|| instance.id()).collect::<Vec<_>>();
-    assert!(!left.is_empty());
-    eventually("the reason is logged", || !instance.events(FAILED).is_empty());
+    assert!(!use_up(&instance, 1).is_empty());
     let reason = instance.reasons(FAILED).remove(0);
     assert!(reason.contains("statement timeout"), "{reason}");
     drop(input);
@@ -111,9 +121,8 @@ fn the_last_ids_of_all(server: &Server) {
     let largest = (1_u64 << 53) - 1;
     site.query(&format!("UPDATE id_counters SET leased = {}", largest - BLOCK));
     let instance = Instance::ready(&site, BLOCK, &[]);
-    let ids: Vec<_> = std::iter::from_fn(|| instance.id()).collect();
+    let ids = use_up(&instance, 1);
     assert_eq!((ids.len() as u64, ids.last()), (BLOCK, Some(&largest)));
-    eventually("the reason is logged", || !instance.events(FAILED).is_empty());
     assert!(instance.reasons(FAILED)[0].contains("used up"));
     assert_eq!(site.leased(), largest);
 }
