@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::balancer::Balancer;
 use super::numbers::Numbers;
 use super::task::Task;
-use super::{EMULATOR_SLOWEST, PROXY_RATE, SLOWEST, report, version_at};
+use super::{EMULATOR_SLOWEST, PROXY_RATE, SLOWEST, another_image, report, version_at};
 use crate::checkout::{Checkout, Ended};
 use crate::client::get;
 use crate::load::Load;
@@ -28,7 +28,9 @@ pub(super) fn the_old_one_serves(checkout: &Checkout, emulator: &Ministack) -> R
     settled(emulator, &first)?;
     let (digest, base) = (text(&first, "/digest")?, smoke_base(emulator, &first)?);
 
-    // A version that says that it is another one.
+    // A version that says that it is another one. Its image is new: the emulator does not wait for new tasks, and the old
+    // ones would answer for the same image as they should.
+    another_image(checkout, 1)?;
     let load = Load::start(version_at(&base, RATE)?, 0);
     checkout.edit(TEMPLATE, DIGEST, &another_digest())?;
     let wrong = failing(checkout).and_then(|ended| settled(emulator, &first).map(|()| ended));

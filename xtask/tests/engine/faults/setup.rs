@@ -17,8 +17,8 @@ use crate::checkout::keeps_to_the_schema;
 use crate::ministack::{Ministack, Names};
 use crate::registry::Registry;
 
-/// Longest that a run without a fault may take.
-pub(crate) const UNDISTURBED: Duration = Duration::from_secs(60);
+/// Longest that a run without a fault may take. Docker alone repeats an upload that failed for 50 s.
+pub(crate) const UNDISTURBED: Duration = Duration::from_secs(180);
 /// Must never be seen.
 const SECRET: &str = "wJalrXUtnFEMI-marker-of-the-key";
 const SESSION: &str = "IQoJb3JpZ2luX2VjE-marker-of-the-session";
