@@ -96,7 +96,10 @@ fn serve(stream: TcpStream, status: &str, answer: &str, posts: &Sender<Value>) {
         if posts.send(serde_json::from_slice(&body).unwrap()).is_err() {
             return;
         }
-        write!(reader.get_mut(), "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len()).unwrap();
+        // A service that ends does not wait for it.
+        if write!(reader.get_mut(), "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len()).is_err() {
+            return;
+        }
     }
 }
 
