@@ -81,10 +81,11 @@ fn outages(site: &Site, instance: &Instance, begin: &dyn Fn(), end: &dyn Fn()) -
 fn use_up(instance: &Instance, outage: usize) -> Vec<u64> {
     let mut ids = Vec::new();
     eventually("the reason is logged", || {
+        // Asked first: what is taken after it are all that are left.
+        let is_logged = instance.events(FAILED).len() == outage;
         ids.extend(iter::from_fn(|| instance.id()));
-        instance.events(FAILED).len() == outage
+        is_logged
     });
-    ids.extend(iter::from_fn(|| instance.id()));
     ids
 }
 
